@@ -1,0 +1,390 @@
+//! The arrows of `docs/architecture.md`: who may use whom, and how large a
+//! file or function may become. A change of the design is a change of the
+//! table below, seen in review.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+mod source;
+
+/// The modules from the bottom up. A module may use everything of a lower
+/// level, and in its own level those listed before it. A file below a listed
+/// module belongs to it, unless it is listed itself.
+const LEVELS: &[(&str, &[&str])] = &[
+    ("0 words", &["cursor", "protocol", "log", "metrics"]),
+    ("1 memory", &["bell", "wheel", "hub", "feed"]),
+    ("2 rules", &["auth", "broker", "presence", "session"]),
+    (
+        "3 wires",
+        &[
+            "transport",
+            "socket",
+            "transport/ws",
+            "transport/sse",
+            "transport/poll",
+        ],
+    ),
+    ("4 surface", &["http", "config", "server"]),
+    ("5 command line", &["cli", "main"]),
+];
+
+/// Modules that never use each other, though their level would let them.
+const SIBLINGS: &[&str] = &["transport/ws", "transport/sse", "transport/poll"];
+
+/// The map of the crate: it names everything, and nothing names it.
+const ROOT: &str = "lib";
+
+/// What level 0 does without: time and randomness are arguments there, and
+/// nothing waits. Counters of `metrics` are atomics.
+const IMPURE: &[&str] = &[
+    "async",
+    "await",
+    "tokio",
+    "Instant",
+    "SystemTime",
+    "Mutex",
+    "RwLock",
+    "parking_lot",
+    "getrandom",
+];
+
+/// Lines of a file: more is two nouns.
+const FILE_LINES_MAX: usize = 500;
+
+/// Lines with code of a function: more does not fit on a screen.
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// Equal lines of two transports, in percent of the shorter one, at which they
+/// have become copies of each other.
+const EQUAL_PERCENT_MAX: usize = 20;
+
+/// Letters and digits from which on a line is worth to be compared.
+const EQUAL_LINE_LETTERS_MIN: usize = 10;
+
+/// Where code of ours lies, and what it ends with.
+const TREES: &[(&str, &[&str])] = &[
+    ("src", &["rs"]),
+    ("tests", &["rs"]),
+    ("benches", &["rs"]),
+    ("examples", &["rs"]),
+    ("web", &["js", "mjs", "html", "css"]),
+];
+
+/// Folders that are made, not written.
+const MADE: &[&str] = &["node_modules", "dist", "target"];
+
+/// One file, its path from the package's folder.
+struct File {
+    path: String,
+    text: String,
+}
+
+impl File {
+    /// `transport/ws/codec` for `src/transport/ws/codec.rs`.
+    fn module(&self) -> &str {
+        let path = self.path.strip_prefix("src/").unwrap_or(&self.path);
+        path.strip_suffix(".rs").unwrap_or(path)
+    }
+
+    fn is_test(&self) -> bool {
+        self.module().ends_with("/tests") || self.module().contains("/tests/")
+    }
+
+    /// Without comments, strings and tests.
+    fn code(&self) -> String {
+        if self.is_test() {
+            return String::new();
+        }
+        source::without_tests(&source::code_of(&self.text))
+    }
+}
+
+fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(tree: &str, endings: &[&str]) -> Vec<File> {
+    let mut folders = vec![package().join(tree)];
+    let mut paths: Vec<PathBuf> = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            let ending = path.extension().unwrap_or_default();
+            if path.is_dir() && !MADE.iter().any(|made| name == *made) {
+                folders.push(path);
+            } else if endings.iter().any(|wanted| ending == *wanted) {
+                paths.push(path);
+            }
+        }
+    }
+    paths.sort();
+    let file = |path: PathBuf| File {
+        path: path
+            .strip_prefix(package())
+            .expect("lies in the package")
+            .to_str()
+            .expect("our names are ASCII")
+            .to_owned(),
+        text: fs::read_to_string(path).expect("can be read"),
+    };
+    paths.into_iter().map(file).collect()
+}
+
+fn all_files() -> Vec<File> {
+    let of_tree = |(tree, endings): &(&str, &[&str])| files(tree, endings);
+    TREES.iter().flat_map(of_tree).collect()
+}
+
+/// Level and place of a module in the table.
+fn rank(listed: &str) -> (usize, usize) {
+    LEVELS
+        .iter()
+        .enumerate()
+        .find_map(|(level, (_, modules))| {
+            let place = modules.iter().position(|module| *module == listed)?;
+            Some((level, place))
+        })
+        .expect("is in the table")
+}
+
+/// The module of the table that `segments` lie in: the longest that fits.
+fn listed<S: AsRef<str>>(segments: &[S]) -> Option<&'static str> {
+    let modules = || LEVELS.iter().flat_map(|(_, modules)| modules.iter());
+    (1..=segments.len()).rev().find_map(|length| {
+        let joined: Vec<_> = segments[..length].iter().map(AsRef::as_ref).collect();
+        let joined = joined.join("/");
+        modules().find(|module| **module == joined).copied()
+    })
+}
+
+/// What is wrong with the arrow from one module of the table to another.
+fn broken_arrow(from: &str, to: &str) -> Option<&'static str> {
+    if from == to {
+        None
+    } else if SIBLINGS.contains(&from) && SIBLINGS.contains(&to) {
+        Some("transports know nothing of each other")
+    } else if rank(to) > rank(from) {
+        Some("arrows go down")
+    } else {
+        None
+    }
+}
+
+/// Where a path of the file at `module` leads, as segments from the root.
+fn resolve<'a>(module: &'a str, path: &[&'a str]) -> Vec<&'a str> {
+    let mut place: Vec<&str> = module.split('/').collect();
+    let ups = path.iter().take_while(|part| **part == "super").count();
+    if ups == 0 {
+        place.clear();
+    }
+    place.truncate(place.len().saturating_sub(ups));
+    place.extend(&path[ups.max(1)..]);
+    place
+}
+
+/// Every arrow of a file that the table does not allow.
+fn broken_arrows(file: &File) -> Vec<String> {
+    let module = file.module();
+    let segments: Vec<_> = module.split('/').collect();
+    let Some(from) = listed(&segments) else {
+        return vec![format!("{}: is not in the table of layers", file.path)];
+    };
+    let code = file.code();
+    let mut broken = Vec::new();
+    for path in source::paths(&code) {
+        let target = resolve(module, &path);
+        let written = path.join("::");
+        match listed(&target) {
+            Some(to) => {
+                if let Some(why) = broken_arrow(from, to) {
+                    broken.push(format!("{}: {from} uses {written}: {why}", file.path));
+                }
+            }
+            None => broken.push(format!(
+                "{}: {written} names no module of the table; name the module, not a re-export",
+                file.path
+            )),
+        }
+    }
+    broken
+}
+
+#[track_caller]
+fn none(broken: &[String]) {
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+#[test]
+fn arrows_only_go_down() {
+    let sources = files("src", &["rs"]);
+    assert!(!sources.is_empty());
+    let broken: Vec<_> = sources
+        .iter()
+        .filter(|file| file.module() != ROOT && !file.is_test())
+        .flat_map(broken_arrows)
+        .collect();
+    none(&broken);
+}
+
+#[test]
+fn level_0_is_pure() {
+    let mut broken = Vec::new();
+    for file in files("src", &["rs"]) {
+        let segments: Vec<_> = file.module().split('/').collect();
+        if listed(&segments).is_none_or(|module| rank(module).0 > 0) {
+            continue;
+        }
+        let code = file.code();
+        for word in IMPURE {
+            if !source::word_starts(&code, &[word]).is_empty() {
+                broken.push(format!("{}: `{word}` in level 0", file.path));
+            }
+        }
+    }
+    none(&broken);
+}
+
+#[test]
+fn files_and_functions_fit() {
+    let mut broken = Vec::new();
+    for File { path, text } in all_files() {
+        let lines = text.lines().count();
+        if lines > FILE_LINES_MAX {
+            broken.push(format!("{path}: {lines} lines of {FILE_LINES_MAX}"));
+        }
+        if !path.ends_with(".rs") {
+            continue;
+        }
+        let code = source::code_of(&text);
+        for (name, line, lines) in source::functions(&code) {
+            if lines > FUNCTION_LINES_MAX {
+                broken.push(format!(
+                    "{path}:{line}: {name} has {lines} lines of {FUNCTION_LINES_MAX}"
+                ));
+            }
+        }
+    }
+    none(&broken);
+}
+
+#[test]
+fn nothing_is_unsafe() {
+    let broken: Vec<_> = all_files()
+        .into_iter()
+        .filter(|file| file.path.ends_with(".rs"))
+        .filter(|file| !source::word_starts(&source::code_of(&file.text), &["unsafe"]).is_empty())
+        .map(|file| format!("{}: `unsafe`", file.path))
+        .collect();
+    none(&broken);
+}
+
+/// The lines of a transport's files that say something, and how often.
+fn lines_of(transport: &str) -> HashMap<String, usize> {
+    let mut lines = HashMap::new();
+    for file in files("src/transport", &["rs"]) {
+        let segments: Vec<_> = file.module().split('/').collect();
+        if listed(&segments) == Some(transport) {
+            count_lines(&file.code(), &mut lines);
+        }
+    }
+    lines
+}
+
+fn count_lines(code: &str, lines: &mut HashMap<String, usize>) {
+    for line in code.lines().map(str::trim) {
+        let letters = line.chars().filter(|c| c.is_alphanumeric()).count();
+        let is_import = line.starts_with("use ") || line.starts_with("pub");
+        if letters >= EQUAL_LINE_LETTERS_MIN && !is_import {
+            *lines.entry(line.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+/// How many lines of the one are also in the other, in percent of the shorter.
+fn equal_percent(one: &HashMap<String, usize>, other: &HashMap<String, usize>) -> usize {
+    let both = |(line, count): (&String, &usize)| *count.min(other.get(line).unwrap_or(&0));
+    let equal: usize = one.iter().map(both).sum();
+    let shorter = one.values().sum::<usize>().min(other.values().sum());
+    equal * 100 / shorter.max(1)
+}
+
+#[test]
+fn transports_are_no_copies_of_each_other() {
+    let mut broken = Vec::new();
+    for (n, one) in SIBLINGS.iter().enumerate() {
+        for other in &SIBLINGS[n + 1..] {
+            let percent = equal_percent(&lines_of(one), &lines_of(other));
+            if percent >= EQUAL_PERCENT_MAX {
+                broken.push(format!("{percent} % of the lines of {one} are in {other}"));
+            }
+        }
+    }
+    none(&broken);
+}
+
+#[test]
+fn the_table_refuses_what_it_should() {
+    let broken = |path: &str, text: &str| {
+        let (path, text) = (path.to_owned(), text.to_owned());
+        broken_arrows(&File { path, text }).len()
+    };
+    assert_eq!(
+        broken("src/hub.rs", "use crate::{log::Log, cursor::Cursor};"),
+        0
+    );
+    assert_eq!(
+        broken("src/hub.rs", "use crate::{log::Log, feed::Feed};"),
+        1
+    );
+    assert_eq!(broken("src/hub.rs", "fn f() { super::http::x() }"), 1);
+    assert_eq!(
+        broken(
+            "src/hub.rs",
+            "// crate::http\n#[cfg(test)] mod t { use crate::http; }"
+        ),
+        0
+    );
+    assert_eq!(
+        broken("src/hub.rs", "use crate::Hub;"),
+        1,
+        "a re-export hides an arrow"
+    );
+    assert_eq!(broken("src/other.rs", ""), 1, "not in the table");
+    assert_eq!(
+        broken("src/transport/ws.rs", "use crate::transport::Pace;"),
+        0
+    );
+    assert_eq!(
+        broken("src/transport/ws/codec.rs", "use super::frame::text;"),
+        0
+    );
+    assert_eq!(broken("src/transport/sse.rs", "use super::ws::frame;"), 1);
+    assert_eq!(
+        broken("src/transport/ws.rs", "use crate::transport::{self, poll};"),
+        1
+    );
+    assert_eq!(
+        broken(
+            "src/transport.rs",
+            "use ws::Ws; use crate::transport::ws::Ws;"
+        ),
+        1
+    );
+    assert_eq!(broken("src/http/error.rs", "use crate::config::Config;"), 1);
+}
+
+#[test]
+fn copies_are_found() {
+    let lines = |code: &str| {
+        let mut lines = HashMap::new();
+        count_lines(code, &mut lines);
+        lines
+    };
+    let one = lines("let batch = feed.next().await;\n}\nwrite_the_frame(batch);");
+    let other = lines(
+        "let batch = feed.next().await;\n}\nanswer_the_poll(batch);\nanswer_the_poll(batch);",
+    );
+    assert_eq!(equal_percent(&one, &other), 50);
+    assert_eq!(equal_percent(&one, &lines("}")), 0);
+}
