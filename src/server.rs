@@ -1,0 +1,267 @@
+//! The server: our own accept loop, its limits, and the drain at its end.
+//!
+//! Serves any [`Router`], so that embedders get the same limits and the same clean end as the binary.
+//! Knows no route; what must happen before connections are told to end is a hook.
+
+mod accept;
+mod admit;
+mod body;
+mod connection;
+mod drain;
+mod proxy;
+mod pulse;
+mod refuse;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+use tracing::{debug, info};
+
+pub use accept::{BACKLOG_CONNECTIONS, listen};
+pub use proxy::{BadNetwork, Network};
+
+use crate::metrics::Metrics;
+use crate::peer::Peer;
+use accept::Acceptor;
+use admit::Connections;
+use connection::Places;
+use drain::Drain;
+use pulse::Limits;
+use refuse::Refusals;
+
+/// Added to the write limit of a connection: a transport that counts the same time ends its reader with words,
+/// and only one that has none is cut.
+const WRITE_LIMIT_MARGIN: Duration = Duration::from_secs(5);
+
+/// How many clients may come in, and how long each may take. `None` is no limit.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections at one time; one more is answered 503 `too_many_connections`.
+    pub connections: Option<usize>,
+    /// Connections of one client address at one time; of one /64 network for IPv6. Loopback has no such limit.
+    pub address_connections: Option<usize>,
+    /// From the first byte of a request head to its end.
+    pub head_timeout: Option<Duration>,
+    /// For reading the body of a request, from the first read on.
+    pub body_timeout: Option<Duration>,
+    /// Without a request on a connection that is kept.
+    pub idle_timeout: Option<Duration>,
+    /// A peer that takes nothing of its answer for this long, and five seconds more, is cut.
+    pub write_timeout: Option<Duration>,
+    /// How long the kernel keeps a connection whose peer confirms nothing (`TCP_USER_TIMEOUT`, on Linux):
+    /// two heartbeats.
+    pub peer_timeout: Option<Duration>,
+    /// How long connections may take to end once the shutdown has begun.
+    pub drain: Duration,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Counts connections, refusals for want of a place, and accepts that failed.
+    pub metrics: Metrics,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections: Some(100_000),
+            address_connections: Some(1_000),
+            head_timeout: Some(Duration::from_secs(10)),
+            body_timeout: Some(Duration::from_secs(30)),
+            idle_timeout: Some(Duration::from_secs(75)),
+            write_timeout: Some(Duration::from_secs(30)),
+            peer_timeout: Some(Duration::from_secs(30)),
+            drain: Duration::from_secs(20),
+            trusted_proxies: Vec::new(),
+            metrics: Metrics::default(),
+        }
+    }
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that had not ended when the time of the drain was over; they were cut.
+    pub cut: usize,
+}
+
+/// What all connections of one server share.
+struct Shared {
+    builder: auto::Builder<TokioExecutor>,
+    limits: Limits,
+    body_limit: Option<Duration>,
+    trusted_proxies: Vec<Network>,
+    connections: Arc<Connections>,
+    metrics: Metrics,
+    drain: Drain,
+}
+
+/// Serves `app` on `listener` until `shutdown` is ready, then drains.
+///
+/// HTTP/1.1 and HTTP/2 (with prior knowledge, and with WebSockets over it, RFC 8441). Each request carries a
+/// [`Peer`], a [`ConnectionGuard`](crate::peer::ConnectionGuard) and axum's `ConnectInfo<SocketAddr>`
+/// in its extensions.
+///
+/// The drain: no connection is accepted any more, `on_drain` runs (end the long answers there), each
+/// connection finishes what it is at, and after `options.drain` whoever is left is cut.
+///
+/// # Errors
+/// When the listener has no address; failures to accept are survived.
+///
+/// ```
+/// # async fn example() -> std::io::Result<()> {
+/// use axum::{Router, routing::get};
+/// use triway::server;
+///
+/// let app = Router::new().route("/", get(|| async { "hello" }));
+/// let listener = server::listen("127.0.0.1:0".parse().unwrap())?;
+/// let shutdown = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
+/// server::serve(listener, app, server::Options::default(), shutdown, || {}).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    options: Options,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    on_drain: impl FnOnce() + Send + 'static,
+) -> io::Result<Drained> {
+    let local = listener.local_addr()?;
+    let mut door = Door {
+        acceptor: Acceptor::new(listener),
+        local,
+        peer_timeout: options.peer_timeout,
+        refusals: Refusals::new(),
+        shared: Arc::new(Shared {
+            builder: connection::builder(),
+            limits: Limits {
+                head: options.head_timeout,
+                idle: options.idle_timeout,
+                write: options
+                    .write_timeout
+                    .map(|limit| limit + WRITE_LIMIT_MARGIN),
+            },
+            body_limit: options.body_timeout,
+            trusted_proxies: options.trusted_proxies,
+            connections: Connections::new(
+                options.connections,
+                options.address_connections,
+                options.metrics.connections.clone(),
+            ),
+            metrics: options.metrics,
+            drain: Drain::new(),
+        }),
+        app,
+    };
+    door.open_until(shutdown).await;
+    Ok(door.close(options.drain, on_drain).await)
+}
+
+/// The accept loop.
+struct Door {
+    acceptor: Acceptor,
+    local: SocketAddr,
+    peer_timeout: Option<Duration>,
+    refusals: Refusals,
+    shared: Arc<Shared>,
+    app: Router,
+}
+
+impl Door {
+    async fn open_until(&mut self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let failures = self.shared.metrics.accept_failures.clone();
+        loop {
+            // Both arms are cancel-safe. The shutdown comes first, or a storm of clients could keep it out.
+            let (stream, address) = tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                accepted = self.acceptor.next(&failures) => accepted,
+            };
+            self.admit(stream, address);
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, address: SocketAddr) {
+        self.set_up(&stream);
+        let shared = &self.shared;
+        let proxied = proxy::is_trusted(&shared.trusted_proxies, address.ip());
+        let places = shared.connections.seat().and_then(|seat| {
+            // Behind a trusted proxy are many clients; they are counted by request, by what it says of them.
+            let address = if proxied {
+                None
+            } else {
+                shared.connections.address_seat(address.ip())?
+            };
+            Ok(Places {
+                _seat: seat,
+                _address: address,
+            })
+        });
+        match places {
+            Ok(places) => {
+                let peer = Peer {
+                    proxied,
+                    ..Peer::direct(address, self.local)
+                };
+                tokio::spawn(connection::drive(
+                    stream,
+                    peer,
+                    Arc::new(places),
+                    shared.clone(),
+                    self.app.clone(),
+                ));
+            }
+            Err(full) => {
+                debug!(peer = %address, ?full, "connection refused");
+                shared.metrics.refusal(&refuse::refusal(full));
+                self.refusals.refuse(stream, full);
+            }
+        }
+    }
+
+    fn set_up(&self, stream: &TcpStream) {
+        let _ = stream
+            .set_nodelay(true)
+            .inspect_err(|error| debug!(%error, "TCP_NODELAY"));
+        #[cfg(target_os = "linux")]
+        if self.peer_timeout.is_some() {
+            let socket = socket2::SockRef::from(stream);
+            let _ = socket
+                .set_tcp_user_timeout(self.peer_timeout)
+                .inspect_err(|error| debug!(%error, "TCP_USER_TIMEOUT"));
+        }
+    }
+
+    async fn close(mut self, limit: Duration, on_drain: impl FnOnce()) -> Drained {
+        let since = Instant::now();
+        // Who was accepted by the kernel before the port is closed would get a reset instead of an answer.
+        for _ in 0..BACKLOG_CONNECTIONS {
+            let Some((stream, address)) = self.acceptor.waiting() else {
+                break;
+            };
+            self.admit(stream, address);
+        }
+        drop(self.acceptor);
+        on_drain();
+        info!(connections = self.shared.connections.count(), "draining");
+        self.shared.drain.begin(since);
+        let in_time = tokio::time::timeout_at(since + limit, self.shared.connections.empty())
+            .await
+            .is_ok();
+        let cut = if in_time {
+            0
+        } else {
+            self.shared.connections.count()
+        };
+        self.shared.drain.finish();
+        info!(cut, "drained");
+        Drained { cut }
+    }
+}

@@ -1,0 +1,108 @@
+//! The listening socket: how it is made, and what happens when accepting fails.
+//!
+//! Knows nothing of HTTP, nor of how many connections there may be.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::Instant;
+use tracing::warn;
+
+/// Connections that the kernel holds until we accept them. The usual 128 makes a storm of reconnects
+/// stall for seconds, since a SYN that finds no place is sent again only after one, two, four seconds.
+/// 4,096 is what Linux allows at most without being told (`net.core.somaxconn`).
+pub const BACKLOG_CONNECTIONS: u32 = 4096;
+
+/// After a failed accept, such as for want of descriptors, others must end before it can succeed:
+/// trying at once would spin, and a client waits a tenth of a second without noticing.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A server that is short of descriptors fails many times a second; the log hears of it once in this time.
+const WARN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Binds `address` with a backlog of [`BACKLOG_CONNECTIONS`], so that a restart finds its port free
+/// (`SO_REUSEADDR`) and a storm of clients finds a place.
+///
+/// # Errors
+/// Those of the operating system: the port is taken, or not ours to take.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // On Windows the same option would let two programs share a port.
+    if cfg!(unix) {
+        socket.set_reuseaddr(true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG_CONNECTIONS)
+}
+
+/// A listener that neither spins nor dies.
+pub(super) struct Acceptor {
+    listener: TcpListener,
+    warned: Option<Instant>,
+    failures_untold: u64,
+}
+
+impl Acceptor {
+    pub(super) fn new(listener: TcpListener) -> Self {
+        Self {
+            listener,
+            warned: None,
+            failures_untold: 0,
+        }
+    }
+
+    /// The next connection. Cancel-safe: a connection is either returned or still in the backlog.
+    pub(super) async fn next(&mut self, failures: &Counter) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => {
+                    failures.inc();
+                    self.warn(&error);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// A connection that the kernel accepted before and nobody took yet.
+    pub(super) fn waiting(&mut self) -> Option<(TcpStream, SocketAddr)> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match self.listener.poll_accept(&mut context) {
+            std::task::Poll::Ready(accepted) => accepted.ok(),
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    fn warn(&mut self, error: &io::Error) {
+        self.failures_untold += 1;
+        if self
+            .warned
+            .is_some_and(|warned| warned.elapsed() < WARN_PAUSE)
+        {
+            return;
+        }
+        warn!(%error, failures = self.failures_untold, "cannot accept connections; is the limit of open files too low?");
+        self.warned = Some(Instant::now());
+        self.failures_untold = 0;
+    }
+}
+
+/// The client went away before we took its connection: the next one is not concerned.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,123 @@
+//! Bodies as the accept loop wants them: one that comes in must end in time, one that goes out keeps its request alive.
+//!
+//! Knows nothing of what is in them.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::pulse::Pulse;
+
+/// The body of a request; reading it fails with [`io::ErrorKind::TimedOut`] when it is not whole in time.
+///
+/// The clock starts with the first read, since until then it is not the client that we wait for.
+pub(super) struct TimedBody {
+    inner: Incoming,
+    limit: Duration,
+    /// Made only when a read has to wait: most bodies come with their head.
+    deadline: Option<Pin<Box<Sleep>>>,
+    started: Option<Instant>,
+}
+
+impl TimedBody {
+    pub(super) fn new(inner: Incoming, limit: Duration) -> Self {
+        Self {
+            inner,
+            limit,
+            deadline: None,
+            started: None,
+        }
+    }
+}
+
+impl http_body::Body for TimedBody {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        let this = &mut *self;
+        let started = *this.started.get_or_insert_with(Instant::now);
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let ends = started + this.limit;
+        let deadline = this
+            .deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
+        ready!(deadline.as_mut().poll(cx));
+        let slow = io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the body of the request did not end in time",
+        );
+        Poll::Ready(Some(Err(slow.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Marks its connection as busy until it is dropped.
+#[derive(Debug)]
+pub(super) struct Busy {
+    pulse: Arc<Pulse>,
+}
+
+impl Busy {
+    pub(super) fn new(pulse: Arc<Pulse>) -> Self {
+        pulse.request_began();
+        Self { pulse }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.pulse.request_ended();
+    }
+}
+
+/// The body of an answer, and what must live until it is written.
+pub(super) struct BusyBody<Held> {
+    inner: Body,
+    _held: Held,
+}
+
+impl<Held> BusyBody<Held> {
+    pub(super) fn new(inner: Body, held: Held) -> Self {
+        Self { inner, _held: held }
+    }
+}
+
+impl<Held: Unpin> http_body::Body for BusyBody<Held> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,134 @@
+//! The stages of a server's end, and how every connection hears of them.
+//!
+//! Knows nothing of connections: they ask.
+
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::Instant;
+
+/// How far the end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Not begun.
+    Serving,
+    /// Answers are finished, nothing new begins.
+    Draining {
+        /// When the drain began.
+        since: Instant,
+    },
+    /// Whoever is left is cut.
+    Over,
+}
+
+/// The stage of one server.
+#[derive(Debug)]
+pub(super) struct Drain {
+    /// Read at every step of every connection, so it is no lock: 0 is serving, then [`DRAINING`], then [`OVER`].
+    stage: AtomicU8,
+    since: OnceLock<Instant>,
+    changed: Notify,
+}
+
+const DRAINING: u8 = 1;
+const OVER: u8 = 2;
+
+impl Drain {
+    pub(super) fn new() -> Self {
+        Self {
+            stage: AtomicU8::new(0),
+            since: OnceLock::new(),
+            changed: Notify::new(),
+        }
+    }
+
+    pub(super) fn begin(&self, since: Instant) {
+        self.since.get_or_init(|| since);
+        self.stage.store(DRAINING, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn finish(&self) {
+        self.stage.store(OVER, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        match (self.stage.load(Ordering::Acquire), self.since.get()) {
+            (DRAINING, Some(since)) => Stage::Draining { since: *since },
+            (OVER, _) => Stage::Over,
+            _ => Stage::Serving,
+        }
+    }
+
+    pub(super) fn stages(&self) -> Stages<'_> {
+        Stages {
+            drain: self,
+            changed: Box::pin(self.changed.notified()),
+            heard: None,
+        }
+    }
+}
+
+/// One task's ear for the stages.
+#[derive(Debug)]
+pub(super) struct Stages<'a> {
+    drain: &'a Drain,
+    changed: Pin<Box<Notified<'a>>>,
+    heard: Option<Stage>,
+}
+
+impl Stages<'_> {
+    /// The stage now; the task is woken when it changes.
+    pub(super) fn poll_stage(&mut self, cx: &mut Context<'_>) -> Stage {
+        let mut stage = self.drain.stage();
+        // Asked at every step of every connection, so the list of waiters, which has one lock, is touched
+        // only when there is news. The first time counts as news: it puts us on the list.
+        while self.heard != Some(stage) {
+            self.heard = Some(stage);
+            while self.changed.as_mut().poll(cx) == Poll::Ready(()) {
+                self.changed.set(self.drain.changed.notified());
+            }
+            stage = self.drain.stage();
+        }
+        stage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_stage_is_heard() {
+        let drain = std::sync::Arc::new(Drain::new());
+        let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+        let listener = tokio::spawn({
+            let drain = drain.clone();
+            async move {
+                let mut stages = drain.stages();
+                std::future::poll_fn(|cx| {
+                    let stage = stages.poll_stage(cx);
+                    heard.send(stage).unwrap();
+                    if stage == Stage::Over {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .await;
+            }
+        });
+        assert_eq!(hears.recv().await, Some(Stage::Serving));
+        let since = Instant::now();
+        drain.begin(since);
+        assert_eq!(hears.recv().await, Some(Stage::Draining { since }));
+        drain.finish();
+        assert_eq!(hears.recv().await, Some(Stage::Over));
+        listener.await.unwrap();
+    }
+}

@@ -1,0 +1,287 @@
+//! What a connection is doing right now, and until when it may go on so.
+//!
+//! The wire notes bytes, the entry notes requests, the driver asks for the nearest limit.
+//! Knows no HTTP beyond the first bytes that tell HTTP/2 from HTTP/1.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// What no HTTP/1 request begins with (RFC 9113 section 3.4 reserves the method `PRI`).
+const HTTP2_START: &[u8] = b"PRI";
+
+/// How long a connection may stay as it is; `None` is for ever.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) head: Option<Duration>,
+    pub(super) idle: Option<Duration>,
+    pub(super) write: Option<Duration>,
+}
+
+/// Which limit a connection reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// A request head that did not end in time.
+    Head,
+    /// No request for too long.
+    Idle,
+    /// A peer that takes none of its answer.
+    Write,
+}
+
+/// One connection's state, shared by its wire, its requests and its driver.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    /// Held for a few instructions, never over an await. HTTP/2 answers end in tasks of their own.
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Requests whose answers are not finished.
+    busy: u32,
+    /// When nothing was asked any more.
+    idle_since: Instant,
+    /// When the first byte of a head came that has not ended yet.
+    head_since: Option<Instant>,
+    /// Since when the peer takes nothing.
+    stalled_since: Option<Instant>,
+    /// How many bytes of [`HTTP2_START`] came; `None` once the version is known.
+    start_seen: Option<usize>,
+    http2: bool,
+    requested: bool,
+}
+
+impl Pulse {
+    pub(super) fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                busy: 0,
+                idle_since: Instant::now(),
+                head_since: None,
+                stalled_since: None,
+                start_seen: Some(0),
+                http2: false,
+                requested: false,
+            }),
+        }
+    }
+
+    /// A request head is whole.
+    pub(super) fn request_began(&self) {
+        let mut state = self.state.lock();
+        state.busy += 1;
+        state.head_since = None;
+        state.requested = true;
+    }
+
+    /// An answer is written, or nobody waits for it any more.
+    pub(super) fn request_ended(&self) {
+        let mut state = self.state.lock();
+        state.busy = state.busy.saturating_sub(1);
+        state.idle_since = Instant::now();
+    }
+
+    /// No request came yet, though one may be on its way.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.state.lock().requested
+    }
+
+    /// The nearest limit, if the connection is at anything that has one.
+    pub(super) fn nearest(&self, limits: &Limits) -> Option<(Instant, Reached)> {
+        let state = self.state.lock();
+        if let Some(since) = state.stalled_since {
+            return limits.write.map(|limit| (since + limit, Reached::Write));
+        }
+        if state.busy > 0 {
+            return None;
+        }
+        let idle = limits
+            .idle
+            .map(|limit| (state.idle_since + limit, Reached::Idle));
+        let head = state
+            .head_since
+            .zip(limits.head)
+            .map(|(since, limit)| (since + limit, Reached::Head));
+        [idle, head].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    fn read(&self, bytes: &[u8]) {
+        let mut state = self.state.lock();
+        state.note_version(bytes);
+        // On HTTP/2 bytes between requests may be pings and window updates, so there only the idle limit counts.
+        if state.http2 {
+            state.head_since = None;
+        } else if state.busy == 0 && state.head_since.is_none() {
+            state.head_since = Some(Instant::now());
+        }
+    }
+
+    fn stalled(&self) {
+        self.state.lock().stalled_since = Some(Instant::now());
+    }
+
+    fn flowing(&self) {
+        let mut state = self.state.lock();
+        state.stalled_since = None;
+        state.idle_since = Instant::now();
+    }
+}
+
+impl State {
+    fn note_version(&mut self, bytes: &[u8]) {
+        let Some(seen) = self.start_seen else { return };
+        let expected = &HTTP2_START[seen..];
+        let compared = expected.len().min(bytes.len());
+        if expected[..compared] != bytes[..compared] {
+            self.start_seen = None;
+        } else if compared == expected.len() {
+            self.start_seen = None;
+            self.http2 = true;
+        } else {
+            self.start_seen = Some(seen + compared);
+        }
+    }
+}
+
+/// A socket that notes in its pulse when bytes come, and when the peer takes none.
+#[derive(Debug)]
+pub(super) struct Wire<T> {
+    inner: T,
+    pulse: Arc<Pulse>,
+    /// Mirrors the pulse, so that a write which goes through needs no lock.
+    stalled: bool,
+}
+
+impl<T> Wire<T> {
+    pub(super) fn new(inner: T, pulse: Arc<Pulse>) -> Self {
+        Self {
+            inner,
+            pulse,
+            stalled: false,
+        }
+    }
+
+    fn note_write(&mut self, outcome: &Poll<std::io::Result<usize>>) {
+        if outcome.is_pending() != self.stalled {
+            self.stalled = !self.stalled;
+            if self.stalled {
+                self.pulse.stalled()
+            } else {
+                self.pulse.flowing()
+            }
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = into.filled().len();
+        let outcome = Pin::new(&mut self.inner).poll_read(cx, into);
+        if into.filled().len() > before {
+            self.pulse.read(&into.filled()[before..]);
+        }
+        outcome
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let outcome = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.note_write(&outcome);
+        outcome
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.note_write(&outcome);
+        outcome
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        head: Some(Duration::from_secs(10)),
+        idle: Some(Duration::from_secs(75)),
+        write: Some(Duration::from_secs(35)),
+    };
+
+    fn reached(pulse: &Pulse) -> Option<Reached> {
+        pulse.nearest(&LIMITS).map(|(_, reached)| reached)
+    }
+
+    #[test]
+    fn a_head_is_timed_from_its_first_byte_to_its_end() {
+        let pulse = Pulse::new();
+        assert_eq!(reached(&pulse), Some(Reached::Idle));
+        pulse.read(b"G");
+        assert_eq!(reached(&pulse), Some(Reached::Head));
+        pulse.request_began();
+        assert_eq!(
+            reached(&pulse),
+            None,
+            "an answer may take as long as it likes"
+        );
+        pulse.request_ended();
+        assert_eq!(reached(&pulse), Some(Reached::Idle));
+    }
+
+    #[test]
+    fn http2_is_known_by_its_first_bytes_however_they_come() {
+        let pulse = Pulse::new();
+        pulse.read(b"P");
+        assert_eq!(reached(&pulse), Some(Reached::Head));
+        pulse.read(b"RI * HTTP/2.0");
+        assert_eq!(
+            reached(&pulse),
+            Some(Reached::Idle),
+            "a preface without a request is only idle"
+        );
+
+        let posting = Pulse::new();
+        posting.read(b"POST / HTTP/1.1");
+        assert_eq!(reached(&posting), Some(Reached::Head));
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_has_only_the_write_limit() {
+        let pulse = Pulse::new();
+        pulse.request_began();
+        pulse.stalled();
+        assert_eq!(reached(&pulse), Some(Reached::Write));
+        pulse.flowing();
+        assert_eq!(reached(&pulse), None);
+    }
+}
