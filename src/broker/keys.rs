@@ -1,0 +1,294 @@
+//! Idempotency: the same key acts once, and gets the same answer again.
+//!
+//! Two kinds: keys of an application, kept for five minutes, and a session's numbered ones, which also keep order.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::Published;
+use crate::protocol::{Code, Data, Draft, Refusal};
+
+/// How long a key is remembered (`docs/protocol.md`, Keys).
+const KEY_LIFETIME: Duration = Duration::from_secs(300);
+/// Keys remembered at once; beyond it the oldest go. About 30 MiB.
+const KEYS_MAX: usize = 100_000;
+/// Answers kept of one session's numbered keys: a whole `POST /send` of 1,000 commands can be repeated.
+const ANSWERS_MAX: usize = 1_024;
+
+/// To whom a key belongs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Everybody without credentials, on an open listener.
+    Anyone,
+    /// A session.
+    Session(Arc<str>),
+    /// A user.
+    User(Arc<str>),
+}
+
+/// The key of a publish.
+#[derive(Debug)]
+pub enum Key<'a> {
+    /// None: each publish is an event.
+    None,
+    /// One that its application made.
+    Scoped(Scope, String),
+    /// A number in a session's sequence.
+    Sequenced(&'a tokio::sync::Mutex<Sequence>, u64),
+}
+
+/// What stays of an act: final refusals are answers too.
+type Answer = Result<Published, Refusal>;
+
+#[derive(Debug)]
+struct Entry {
+    fingerprint: u64,
+    answer: OnceCell<Answer>,
+}
+
+type Name = (Scope, String);
+
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    hasher: RandomState,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    entries: HashMap<Arc<Name>, Arc<Entry>>,
+    /// In the order in which they came.
+    ages: VecDeque<(Instant, Arc<Name>)>,
+}
+
+impl Known {
+    fn entry(&mut self, name: Name, fingerprint: u64, now: Instant) -> Arc<Entry> {
+        while self
+            .ages
+            .front()
+            .is_some_and(|(at, _)| *at + KEY_LIFETIME <= now)
+            || self.ages.len() >= KEYS_MAX
+        {
+            if let Some((_, oldest)) = self.ages.pop_front() {
+                self.entries.remove(&oldest);
+            }
+        }
+        if let Some(entry) = self.entries.get(&name) {
+            return entry.clone();
+        }
+        let (name, entry) = (
+            Arc::new(name),
+            Arc::new(Entry {
+                fingerprint,
+                answer: OnceCell::new(),
+            }),
+        );
+        self.ages.push_back((now, name.clone()));
+        self.entries.insert(name, entry.clone());
+        entry
+    }
+}
+
+impl Keys {
+    /// What a key stands for: channel, name and data.
+    pub(super) fn fingerprint(&self, draft: &Draft) -> u64 {
+        let (is_json, data) = match &draft.data {
+            Data::Json(data) => (true, data),
+            Data::Bytes(data) => (false, data),
+        };
+        self.hasher
+            .hash_one((&draft.channel, &draft.name, is_json, data))
+    }
+
+    /// Acts, or gives the answer of the first act under this key; waits for that one where it is still at work.
+    pub(super) async fn once<F: Future<Output = Answer>>(
+        &self,
+        scope: Scope,
+        key: String,
+        fingerprint: u64,
+        act: impl FnOnce() -> F,
+    ) -> Answer {
+        let entry = self
+            .known
+            .lock()
+            .entry((scope, key), fingerprint, Instant::now());
+        if entry.fingerprint != fingerprint {
+            return Err(reused());
+        }
+        let answer = entry.answer.get_or_try_init(|| async {
+            match act().await {
+                Err(refusal) if refusal.code.is_passing() => Err(refusal),
+                answer => Ok(answer),
+            }
+        });
+        answer.await?.clone()
+    }
+}
+
+fn reused() -> Refusal {
+    Refusal::new(
+        Code::KeyReused,
+        "this key was used with another channel, name or data",
+    )
+}
+
+/// The numbered keys of one session: each acts once, and in order.
+#[derive(Debug, Default)]
+pub struct Sequence {
+    last: Option<u64>,
+    answers: VecDeque<(u64, Answer)>,
+}
+
+impl Sequence {
+    /// Whether any number was used, so that the sequence is worth keeping.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.last.is_some()
+    }
+
+    pub(super) async fn once<F: Future<Output = Answer>>(
+        &mut self,
+        number: u64,
+        fingerprint: u64,
+        act: impl FnOnce() -> F,
+    ) -> Answer {
+        let next = self.last.map_or(number, |last| last.saturating_add(1));
+        if number > next {
+            return Err(self.out_of_order(format!("number {number} came before {next}"), next));
+        }
+        if number < next {
+            let back = (next - 1 - number) as usize;
+            let index = self.answers.len().checked_sub(back + 1);
+            return match index.map(|index| &self.answers[index]) {
+                Some((known, answer)) if *known == fingerprint => answer.clone(),
+                Some(_) => Err(reused()),
+                None => Err(self.out_of_order(
+                    format!("the answer to number {number} is no longer known"),
+                    next,
+                )),
+            };
+        }
+        let answer = act().await;
+        if !answer
+            .as_ref()
+            .is_err_and(|refusal| refusal.code.is_passing())
+        {
+            self.last = Some(number);
+            if self.answers.len() == ANSWERS_MAX {
+                self.answers.pop_front();
+            }
+            self.answers.push_back((fingerprint, answer.clone()));
+        }
+        answer
+    }
+
+    fn out_of_order(&self, detail: String, expected: u64) -> Refusal {
+        Refusal {
+            expected: Some(expected),
+            ..Refusal::new(Code::KeyOutOfOrder, detail)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::Cursor;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    fn published(offset: u64) -> Published {
+        let id = Cursor {
+            epoch: "e".parse().unwrap(),
+            offset,
+        };
+        Published {
+            id,
+            reached: crate::hub::Reached::default(),
+        }
+    }
+
+    async fn once(keys: &Keys, key: &str, fingerprint: u64, acts: &AtomicU64) -> Answer {
+        keys.once(Scope::Anyone, key.into(), fingerprint, || async {
+            tokio::task::yield_now().await;
+            Ok(published(acts.fetch_add(1, Ordering::Relaxed)))
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn equal_keys_act_once_even_side_by_side() {
+        let (keys, acts) = (Keys::default(), AtomicU64::new(1));
+        let (first, second) = tokio::join!(once(&keys, "k", 1, &acts), once(&keys, "k", 1, &acts));
+        assert_eq!(first, second);
+        assert_eq!(
+            once(&keys, "k", 2, &acts).await.unwrap_err().code,
+            Code::KeyReused
+        );
+        assert_ne!(once(&keys, "other", 1, &acts).await, first);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_are_forgotten_after_their_time() {
+        let (keys, acts) = (Keys::default(), AtomicU64::new(1));
+        let first = once(&keys, "k", 1, &acts).await;
+        tokio::time::advance(KEY_LIFETIME - Duration::from_secs(1)).await;
+        assert_eq!(once(&keys, "k", 1, &acts).await, first);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_ne!(once(&keys, "k", 1, &acts).await, first);
+    }
+
+    #[tokio::test]
+    async fn numbers_act_in_order_and_repeat_their_answers() {
+        let mut sequence = Sequence::default();
+        let mut step = async |number, fingerprint, answer: Answer| {
+            sequence
+                .once(number, fingerprint, || async { answer })
+                .await
+        };
+        assert_eq!(
+            step(5, 5, Ok(published(1))).await,
+            Ok(published(1)),
+            "any number is the first"
+        );
+        assert_eq!(
+            step(5, 5, Ok(published(9))).await,
+            Ok(published(1)),
+            "repeated"
+        );
+        assert_eq!(
+            step(5, 6, Ok(published(9))).await.unwrap_err().code,
+            Code::KeyReused
+        );
+        let skipped = step(7, 7, Ok(published(9))).await.unwrap_err();
+        assert_eq!(
+            (skipped.code, skipped.expected),
+            (Code::KeyOutOfOrder, Some(6))
+        );
+        let limited = Refusal::new(Code::RateLimited, "");
+        assert!(step(6, 6, Err(limited)).await.is_err());
+        assert_eq!(
+            step(6, 6, Ok(published(2))).await,
+            Ok(published(2)),
+            "a passing refusal uses nothing up"
+        );
+        let large = Refusal::new(Code::TooLarge, "");
+        assert_eq!(step(7, 7, Err(large.clone())).await, Err(large.clone()));
+        assert_eq!(
+            step(7, 7, Ok(published(9))).await,
+            Err(large),
+            "a final refusal is an answer"
+        );
+        assert_eq!(step(8, 8, Ok(published(3))).await, Ok(published(3)));
+        assert_eq!(
+            step(4, 4, Ok(published(9))).await.unwrap_err().expected,
+            Some(9),
+            "older than what is known"
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! The broker of one node: what is published is appended at once.
+
+use super::Published;
+use crate::hub::Hub;
+use crate::protocol::{Draft, Refusal};
+
+pub(super) fn append(hub: &Hub, draft: Draft) -> Result<Published, Refusal> {
+    let (id, reached) = hub.append(draft)?;
+    Ok(Published { id, reached })
+}

@@ -1,0 +1,385 @@
+//! A feed: a cursor into some channels that waits. Readers pull; nothing pushes, so there is no queue.
+//!
+//! Knows the hub and its bells. Knows no session, no transport's wire and no encoding.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use slab::Slab;
+
+use crate::bell::{Bell, Rung};
+use crate::cursor::{Cursor, Start};
+use crate::hub::{Channel, Hub, Page, Place};
+use crate::protocol::{
+    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ChannelName, Event, Gap, Refusal, Transport,
+};
+
+/// One thing that a reader is told.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// An event.
+    Event(Arc<Event>),
+    /// Events that it will never see.
+    Gap(Gap),
+}
+
+impl Item {
+    /// The cursor after it.
+    #[must_use]
+    pub fn id(&self) -> Cursor {
+        match self {
+            Self::Event(event) => event.id,
+            Self::Gap(gap) => gap.id,
+        }
+    }
+
+    fn data_bytes(&self) -> usize {
+        match self {
+            Self::Event(event) => event.data.len(),
+            Self::Gap(_) => 0,
+        }
+    }
+}
+
+/// Items read in one step, in the order of their ids, and the cursor after them.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The items.
+    pub items: Vec<Item>,
+    /// Everything up to here is read.
+    pub cursor: Cursor,
+    /// Whether more waits already.
+    pub more: bool,
+}
+
+/// A cursor into some channels, that waits.
+#[derive(Debug)]
+pub struct Feed {
+    hub: Arc<Hub>,
+    bell: Arc<Bell>,
+    joined: Slab<Joined>,
+    /// Channels that are known to hold more than was read.
+    again: Rung,
+    /// Everything up to here is read in every channel, but for those that are replayed.
+    read_up_to: u64,
+    transport: Option<Transport>,
+}
+
+#[derive(Debug)]
+struct Joined {
+    channel: Arc<Channel>,
+    /// The registration in the channel.
+    key: usize,
+    place: Place,
+}
+
+/// A channel that joined late and is being replayed alone, up to where the feed is.
+#[derive(Debug)]
+pub struct Replay {
+    slot: usize,
+}
+
+impl Feed {
+    /// Opens a feed. `transport` is how its reader is counted by `reached`; `None` is not counted.
+    ///
+    /// # Errors
+    /// `too_many_channels` when the hub has no room for one of them.
+    pub fn open(
+        hub: &Arc<Hub>,
+        channels: &[(ChannelName, Start)],
+        transport: Option<Transport>,
+    ) -> Result<Self, Refusal> {
+        let mut feed = Self {
+            hub: hub.clone(),
+            bell: Arc::default(),
+            joined: Slab::with_capacity(channels.len()),
+            again: Rung::All,
+            read_up_to: 0,
+            transport,
+        };
+        for (name, start) in channels {
+            feed.register(name, *start)?;
+        }
+        let places = feed.joined.iter().map(|(_, joined)| joined.place.offset);
+        feed.read_up_to = places.min().unwrap_or_else(|| hub.head());
+        Ok(feed)
+    }
+
+    fn register(&mut self, name: &ChannelName, start: Start) -> Result<usize, Refusal> {
+        let entry = self.joined.vacant_entry();
+        let slot = entry.key();
+        let (channel, key, place) = self
+            .hub
+            .join(name, start, &self.bell, slot, self.transport)?;
+        entry.insert(Joined {
+            channel,
+            key,
+            place,
+        });
+        Ok(slot)
+    }
+
+    /// Everything up to here is read.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        self.hub.cursor(self.read_up_to)
+    }
+
+    /// The channels that are read.
+    pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
+        self.joined.iter().map(|(_, joined)| &joined.channel.name)
+    }
+
+    /// The places of the channels that are further than the cursor.
+    #[must_use]
+    pub fn places(&self) -> Vec<(ChannelName, Cursor)> {
+        let ahead = self
+            .joined
+            .iter()
+            .filter(|(_, joined)| joined.place.offset > self.read_up_to);
+        ahead
+            .map(|(_, joined)| {
+                (
+                    joined.channel.name.clone(),
+                    self.hub.cursor(joined.place.offset),
+                )
+            })
+            .collect()
+    }
+
+    /// The bell that wakes this feed.
+    #[must_use]
+    pub fn bell(&self) -> &Arc<Bell> {
+        &self.bell
+    }
+
+    /// The hub that is read.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Waits for the next batch; it is never empty.
+    pub async fn next(&mut self) -> Batch {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The next batch, where one is there, else registers the waker.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Batch> {
+        // The head first, then the rings: an event rings before its head is stored, so that whatever lies at or
+        // below this head is among these rings. The rings before reading: what comes later wakes us.
+        let head = self.hub.head();
+        let mut rung = std::mem::take(&mut self.again);
+        rung.merge(self.bell.silence(cx.waker()));
+        if let Some(batch) = self.read(&rung, head) {
+            return Poll::Ready(batch);
+        }
+        if self.again != Rung::None {
+            // Somebody has rung and is about to store the head.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Reads the channels that rang, up to `head`, merged in the order of ids.
+    fn read(&mut self, rung: &Rung, head: u64) -> Option<Batch> {
+        let mut step = Step::default();
+        match rung {
+            Rung::None => {}
+            Rung::One(slot) => self.read_slot(*slot, head, &mut step),
+            Rung::Some(slots) => {
+                let mut slots = slots.clone();
+                slots.sort_unstable();
+                slots.dedup();
+                slots
+                    .into_iter()
+                    .for_each(|slot| self.read_slot(slot, head, &mut step));
+            }
+            Rung::All => {
+                let slots: Vec<usize> = self.joined.iter().map(|(slot, _)| slot).collect();
+                slots
+                    .into_iter()
+                    .for_each(|slot| self.read_slot(slot, head, &mut step));
+            }
+        }
+        let cut = step.merge();
+        let more = cut.is_some();
+        if more || step.unread {
+            self.again = rung.clone();
+        }
+        let read_up_to = match cut {
+            Some((cut, behind)) => {
+                self.turn_back(&step.before, cut, &behind);
+                cut
+            }
+            None => head,
+        };
+        self.read_up_to = self.read_up_to.max(read_up_to);
+        if step.items.is_empty() {
+            return None;
+        }
+        Some(Batch {
+            items: step.items,
+            cursor: self.cursor(),
+            more,
+        })
+    }
+
+    fn read_slot(&mut self, slot: usize, head: u64, step: &mut Step) {
+        // A ring of a channel that was left since.
+        let Some(joined) = self.joined.get_mut(slot) else {
+            return;
+        };
+        step.before.push((slot, joined.place));
+        let page = self
+            .hub
+            .read(&joined.channel, &mut joined.place, head, BATCH_EVENTS_MAX);
+        step.take(page);
+    }
+
+    /// Puts the places of channels that were read beyond the cut back to it; a gap that lies behind it is told
+    /// another time.
+    fn turn_back(&mut self, before: &[(usize, Place)], cut: u64, behind: &[Item]) {
+        for (slot, before) in before {
+            let joined = &mut self.joined[*slot];
+            let untold =
+                |item: &Item| matches!(item, Item::Gap(gap) if gap.channel == joined.channel.name);
+            if behind.iter().any(untold) {
+                joined.place = *before;
+            } else {
+                joined.place.offset = joined.place.offset.min(cut.max(before.offset));
+            }
+        }
+    }
+
+    /// Reads one more channel. Its replay comes first, by [`Feed::replay`], until that says that it is done.
+    ///
+    /// # Errors
+    /// `too_many_channels` when the hub has no room for it.
+    pub fn join(&mut self, name: &ChannelName, start: Start) -> Result<Option<Replay>, Refusal> {
+        if self.channels().any(|joined| joined == name) {
+            return Ok(None);
+        }
+        self.register(name, start).map(|slot| Some(Replay { slot }))
+    }
+
+    /// The next page of a replay: events of that channel alone, up to where the feed is. When the page holds
+    /// no more, the channel is part of the feed.
+    pub fn replay(&mut self, replay: &Replay) -> Page {
+        let joined = &mut self.joined[replay.slot];
+        let head = self.read_up_to;
+        let mut page = self
+            .hub
+            .read(&joined.channel, &mut joined.place, head, BATCH_EVENTS_MAX);
+        page.more &= page.events.len() == BATCH_EVENTS_MAX;
+        if !page.more {
+            // What lies beyond the feed's cursor may have rung already, or before this channel was registered.
+            self.again.add(replay.slot);
+        }
+        page
+    }
+
+    /// Stops reading a channel. Returns whether it was read.
+    pub fn leave(&mut self, name: &ChannelName) -> bool {
+        let found = self
+            .joined
+            .iter()
+            .find(|(_, joined)| joined.channel.name == *name)
+            .map(|(slot, _)| slot);
+        let Some(slot) = found else { return false };
+        let joined = self.joined.remove(slot);
+        joined.channel.leave(joined.key);
+        true
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        for (_, joined) in &self.joined {
+            joined.channel.leave(joined.key);
+        }
+    }
+}
+
+/// What one step of reading found.
+#[derive(Default)]
+struct Step {
+    items: Vec<Item>,
+    /// The places before the step.
+    before: Vec<(usize, Place)>,
+    /// Beyond this offset one of the channels holds more than was read.
+    cut: Option<u64>,
+    /// Whether something above the head waits.
+    unread: bool,
+    pages: usize,
+}
+
+impl Step {
+    fn take(&mut self, page: Page) {
+        if page.more && page.events.len() == BATCH_EVENTS_MAX {
+            let last = page.events[BATCH_EVENTS_MAX - 1].id.offset;
+            self.cut = Some(self.cut.map_or(last, |cut| cut.min(last)));
+        }
+        self.unread |= page.more;
+        self.pages += usize::from(page.gap.is_some() || !page.events.is_empty());
+        self.items.extend(page.gap.map(Item::Gap));
+        self.items.extend(page.events.into_iter().map(Item::Event));
+    }
+
+    /// Brings the items in order and within the limits of a batch. Returns the offset at which it had to cut,
+    /// and what lay behind.
+    fn merge(&mut self) -> Option<(u64, Vec<Item>)> {
+        if self.pages > 1 {
+            // A gap comes before an event of the same id, which is another channel's.
+            self.items
+                .sort_by_key(|item| (item.id().offset, matches!(item, Item::Event(_))));
+        }
+        let (mut kept, mut bytes) = (0, 0);
+        for item in &self.items {
+            bytes += item.data_bytes();
+            let fits = kept == 0 || (kept < BATCH_EVENTS_MAX && bytes <= BATCH_BYTES_MAX);
+            if !fits || self.cut.is_some_and(|cut| item.id().offset > cut) {
+                break;
+            }
+            kept += 1;
+        }
+        let behind = self.items.split_off(kept);
+        let cut = if behind.is_empty() {
+            self.cut?
+        } else {
+            self.items.last()?.id().offset
+        };
+        Some((cut, behind))
+    }
+}
+
+/// A feed as a stream of items, for embedders: `while let Some(item) = feed.next().await`.
+#[derive(Debug)]
+pub struct FeedStream {
+    feed: Feed,
+    ready: std::collections::VecDeque<Item>,
+}
+
+impl From<Feed> for FeedStream {
+    fn from(feed: Feed) -> Self {
+        Self {
+            feed,
+            ready: std::collections::VecDeque::new(),
+        }
+    }
+}
+
+impl tokio_stream::Stream for FeedStream {
+    type Item = Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        if self.ready.is_empty() {
+            match self.feed.poll_next(cx) {
+                Poll::Ready(batch) => self.ready.extend(batch.items),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(self.ready.pop_front())
+    }
+}

@@ -1,0 +1,386 @@
+//! The hub: all logs, the one counter, and the bells of who waits.
+//!
+//! Only a broker appends. Knows no transport's wire, no HTTP, no credentials and no JSON.
+
+mod memory;
+mod table;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::{Mutex, RwLock};
+use slab::Slab;
+
+use crate::bell::Bell;
+use crate::cursor::{Cursor, Epoch, Start};
+use crate::log::{Bounds, Log};
+use crate::metrics::Metrics;
+use crate::protocol::{ChannelName, Draft, Event, Gap, GapReason, Ledger, Refusal, Transport};
+use crate::wheel::Wheel;
+use table::Table;
+
+/// How often idle channels are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// The bounds of the hub's memory. `None` is no bound.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most events in one log.
+    pub history_events: Option<usize>,
+    /// Most bytes of data in one log.
+    pub history_bytes: Option<usize>,
+    /// Oldest age in one log.
+    pub history_age: Option<Duration>,
+    /// Most bytes of all logs, encoded forms counted.
+    pub history_total: Option<usize>,
+    /// Most channels.
+    pub hub_channels: Option<usize>,
+    /// How long a channel without readers keeps its newest event beyond `history_age`.
+    pub sweep_idle: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            history_events: Some(1_000),
+            history_bytes: Some(1024 * 1024),
+            history_age: Some(Duration::from_secs(3_600)),
+            history_total: Some(256 * 1024 * 1024),
+            hub_channels: Some(100_000),
+            sweep_idle: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Options {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            events: self.history_events,
+            bytes: self.history_bytes,
+            age_ms: self.history_age.map(|age| age.as_millis() as u64),
+        }
+    }
+}
+
+/// Readers that an event rang for on this node, by transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+pub struct Reached {
+    /// Over WebSocket.
+    pub ws: u32,
+    /// Over Server-Sent Events.
+    pub sse: u32,
+    /// Over long polling; a poll between two requests is not counted.
+    pub poll: u32,
+}
+
+/// All logs, the counter and the bells.
+#[derive(Debug)]
+pub struct Hub {
+    options: Options,
+    bounds: Bounds,
+    epoch: Epoch,
+    /// The append lock: guards the numbering and everything up to the stored head.
+    counter: Mutex<Counter>,
+    /// The newest offset that may be read.
+    head: AtomicU64,
+    channels: RwLock<Table>,
+    ledger: Ledger,
+    /// Held by whoever frees memory, so that one publisher at a time does.
+    shrinking: Mutex<()>,
+    metrics: Metrics,
+    wheel: Arc<Wheel>,
+}
+
+#[derive(Debug, Default)]
+struct Counter {
+    offset: u64,
+    time_ms: u64,
+    /// Kept between appends, so that a fan-out allocates nothing.
+    wakers: Vec<Waker>,
+}
+
+/// One channel: its log and the bells of its readers.
+#[derive(Debug)]
+pub struct Channel {
+    /// Its name.
+    pub name: ChannelName,
+    log: Mutex<Log>,
+    readers: Mutex<Slab<Reader>>,
+}
+
+/// Who waits for a channel.
+#[derive(Debug)]
+struct Reader {
+    bell: Arc<Bell>,
+    /// The channel's slot in that feed.
+    slot: usize,
+    transport: Option<Transport>,
+}
+
+/// The place of a reader in a channel, and the hole before it that is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Everything up to this offset is read.
+    pub offset: u64,
+    /// Where the reader's cursor is not of this hub: that cursor, and why.
+    pub hole: Option<(Option<Cursor>, GapReason)>,
+}
+
+/// A step of reading one channel.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// A hole before the first event.
+    pub gap: Option<Gap>,
+    /// Events, oldest first.
+    pub events: Vec<Arc<Event>>,
+    /// Whether the channel holds more beyond the limit, or beyond the head that was read up to.
+    pub more: bool,
+}
+
+impl Hub {
+    /// An empty hub with an epoch of its own.
+    #[must_use]
+    pub fn new(options: Options, epoch: Epoch, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self {
+            bounds: options.bounds(),
+            options,
+            epoch,
+            counter: Mutex::default(),
+            head: AtomicU64::new(0),
+            channels: RwLock::default(),
+            ledger: Ledger::default(),
+            shrinking: Mutex::new(()),
+            metrics,
+            wheel: Arc::default(),
+        })
+    }
+
+    /// Starts the hub's tasks: the wheel and the sweep. They end when the hub is dropped.
+    pub fn start(self: &Arc<Self>) {
+        tokio::spawn(Wheel::turn(Arc::downgrade(&self.wheel)));
+        let hub = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(SWEEP_EVERY);
+            loop {
+                ticks.tick().await;
+                let Some(hub) = hub.upgrade() else { return };
+                hub.sweep(now_ms());
+            }
+        });
+    }
+
+    /// The wheel that nudges bells.
+    #[must_use]
+    pub fn wheel(&self) -> &Arc<Wheel> {
+        &self.wheel
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The cursor at this offset.
+    #[must_use]
+    pub fn cursor(&self, offset: u64) -> Cursor {
+        Cursor {
+            epoch: self.epoch,
+            offset,
+        }
+    }
+
+    /// The newest offset that may be read.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.head.load(Ordering::Acquire)
+    }
+
+    /// Appends an event and wakes who waits. Only brokers call this.
+    ///
+    /// # Errors
+    /// `too_many_channels` when the channel is new and there is no room for it.
+    pub fn append(&self, draft: Draft) -> Result<(Cursor, Reached), Refusal> {
+        let mut counter = self.counter.lock();
+        // Looked up under the append lock: a sweep in between would leave the event in a dead log.
+        let channel = self.channel(&draft.channel)?;
+        let time_ms = now_ms().max(counter.time_ms);
+        let event = Event::new(draft, self.epoch, counter.offset + 1, time_ms, &self.ledger);
+        let id = event.id;
+        channel
+            .log
+            .lock()
+            .push(Arc::new(event), &self.bounds, time_ms);
+        // Rung before the head is stored: whatever lies at or below a head was rung for. Woken after it.
+        let mut wakers = std::mem::take(&mut counter.wakers);
+        let reached = channel.ring(&mut wakers);
+        counter.offset = id.offset;
+        counter.time_ms = time_ms;
+        self.head.store(id.offset, Ordering::Release);
+        drop(counter);
+        wakers.drain(..).for_each(Waker::wake);
+        self.counter.lock().wakers = wakers;
+        self.metrics.published.inc();
+        self.shrink();
+        Ok((id, reached))
+    }
+
+    /// The place that a start means in a channel, at this head.
+    fn place(&self, log: &Log, start: Start, head: u64) -> Place {
+        let lost = |cursor, reason| Place {
+            offset: log.forgotten(),
+            hole: Some((cursor, reason)),
+        };
+        let offset = match start {
+            Start::Now => head,
+            Start::All => log.forgotten(),
+            Start::Last(count) => log.before_newest(count as usize),
+            Start::Within(age) => log.before_time(now_ms().saturating_sub(age.as_millis() as u64)),
+            Start::At(cursor) if cursor.epoch != self.epoch => {
+                return lost(Some(cursor), GapReason::Restart);
+            }
+            Start::At(cursor) if cursor.offset > head => {
+                return lost(Some(cursor), GapReason::Unknown);
+            }
+            Start::At(cursor) => cursor.offset,
+            Start::Unknown => return lost(None, GapReason::Unknown),
+        };
+        Place { offset, hole: None }
+    }
+
+    /// Reads a channel after a place, up to `head`, at most `limit` events. Moves the place to what was read.
+    pub fn read(&self, channel: &Channel, place: &mut Place, head: u64, limit: usize) -> Page {
+        let mut log = channel.log.lock();
+        log.forget(&self.bounds, now_ms());
+        self.read_log(&channel.name, &log, place, head, limit)
+    }
+
+    fn read_log(
+        &self,
+        name: &ChannelName,
+        log: &Log,
+        place: &mut Place,
+        head: u64,
+        limit: usize,
+    ) -> Page {
+        let forgotten = log.forgotten();
+        if forgotten > head {
+            // Events beyond this head are already forgotten: the reader comes back with a newer head.
+            return Page {
+                more: true,
+                ..Page::default()
+            };
+        }
+        let mut page = Page::default();
+        if place.hole.is_some() || forgotten > place.offset {
+            let (after, reason) = place
+                .hole
+                .take()
+                .unwrap_or_else(|| (Some(self.cursor(place.offset)), log.reason()));
+            page.gap = Some(Gap {
+                channel: name.clone(),
+                after,
+                reason,
+                id: self.cursor(forgotten),
+            });
+            place.offset = forgotten;
+        }
+        for event in log.after(place.offset, limit + 1) {
+            if page.events.len() == limit || event.id.offset > head {
+                page.more = true;
+                break;
+            }
+            page.events.push(event.clone());
+        }
+        place.offset = match page.events.last() {
+            Some(event) if page.more => event.id.offset,
+            None if page.more => place.offset,
+            _ => place.offset.max(head),
+        };
+        page
+    }
+
+    /// A page of what a channel's log still holds, without waiting, counting or creating anything. Returns the
+    /// cursor to go on from.
+    #[must_use]
+    pub fn history(&self, name: &ChannelName, start: Start, limit: usize) -> (Page, Cursor) {
+        let channels = self.channels.read();
+        let head = self.head();
+        let absent;
+        let mut held;
+        let log = match channels.find(name) {
+            Some(channel) => {
+                held = channel.log.lock();
+                held.forget(&self.bounds, now_ms());
+                &*held
+            }
+            None => {
+                absent = channels.new_log(name);
+                &absent
+            }
+        };
+        let mut place = self.place(log, start, head);
+        let page = self.read_log(name, log, &mut place, head, limit);
+        (page, self.cursor(place.offset))
+    }
+
+    /// Registers a bell in a channel, creating the channel. Returns it, the registration's key and the place
+    /// that `start` means.
+    pub(crate) fn join(
+        &self,
+        name: &ChannelName,
+        start: Start,
+        bell: &Arc<Bell>,
+        slot: usize,
+        transport: Option<Transport>,
+    ) -> Result<(Arc<Channel>, usize, Place), Refusal> {
+        let reader = Reader {
+            bell: bell.clone(),
+            slot,
+            transport,
+        };
+        let (channel, key) = self.enter(name, reader)?;
+        // The head after the registration: what comes later rings.
+        let place = {
+            let mut log = channel.log.lock();
+            log.forget(&self.bounds, now_ms());
+            self.place(&log, start, self.head())
+        };
+        Ok((channel, key, place))
+    }
+}
+
+impl Channel {
+    /// Ends a registration.
+    pub(crate) fn leave(&self, key: usize) {
+        let mut readers = self.readers.lock();
+        readers.remove(key);
+        if readers.is_empty() {
+            *readers = Slab::new();
+        }
+    }
+
+    fn ring(&self, wakers: &mut Vec<Waker>) -> Reached {
+        let mut reached = Reached::default();
+        for (_, reader) in &*self.readers.lock() {
+            wakers.extend(reader.bell.ring(reader.slot));
+            match reader.transport {
+                Some(Transport::Ws) => reached.ws += 1,
+                Some(Transport::Sse) => reached.sse += 1,
+                Some(Transport::Poll) => reached.poll += 1,
+                None => {}
+            }
+        }
+        reached
+    }
+}
+
+/// Milliseconds since 1970.
+#[must_use]
+pub fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}

@@ -1,0 +1,138 @@
+//! The hub's memory stays bounded: channels within their cap, idle ones swept, the largest logs giving first.
+
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use super::{Channel, Hub, Reader};
+use crate::protocol::{ChannelName, Code, Refusal};
+
+/// How far below its bound the memory of all logs is brought, as a fraction of it: so that it is not full
+/// again at the next event.
+const SHRINK_FRACTION: usize = 16;
+
+impl Hub {
+    /// The channel of this name, made where there is none yet and room for it.
+    pub(super) fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, Refusal> {
+        if let Some(channel) = self.channels.read().find(name) {
+            return Ok(channel.clone());
+        }
+        let mut channels = self.channels.write();
+        self.room_for(&channels, name)?;
+        Ok(channels.make(name).clone())
+    }
+
+    /// Registers a reader in the channel of this name. Under the table's lock, so that no sweep comes between.
+    pub(super) fn enter(
+        &self,
+        name: &ChannelName,
+        reader: Reader,
+    ) -> Result<(Arc<Channel>, usize), Refusal> {
+        {
+            let channels = self.channels.read();
+            if let Some(channel) = channels.find(name) {
+                return Ok((channel.clone(), channel.readers.lock().insert(reader)));
+            }
+        }
+        let mut channels = self.channels.write();
+        self.room_for(&channels, name)?;
+        let channel = channels.make(name);
+        Ok((channel.clone(), channel.readers.lock().insert(reader)))
+    }
+
+    fn room_for(&self, channels: &super::Table, name: &ChannelName) -> Result<(), Refusal> {
+        let full = self
+            .options
+            .hub_channels
+            .is_some_and(|most| channels.len() >= most);
+        if full && channels.find(name).is_none() {
+            return Err(Refusal::new(
+                Code::TooManyChannels,
+                "the hub holds as many channels as it may",
+            ));
+        }
+        Ok(())
+    }
+
+    /// How many channels there are.
+    #[must_use]
+    pub fn channel_count(&self) -> usize {
+        self.channels.read().len()
+    }
+
+    /// Bytes held by all events, encoded forms counted.
+    #[must_use]
+    pub fn history_bytes(&self) -> usize {
+        self.ledger.bytes()
+    }
+
+    /// Sweeps channels without readers whose events are all too old, or that never had any.
+    pub fn sweep(&self, now_ms: u64) {
+        let idle: Vec<Arc<Channel>> = self
+            .channels
+            .read()
+            .all()
+            .filter(|channel| self.is_idle(channel, now_ms))
+            .cloned()
+            .collect();
+        for channel in idle {
+            // Under the append lock, and looked at again: nobody may have come, nothing may have been appended.
+            let _counter = self.counter.lock();
+            let mut channels = self.channels.write();
+            if self.is_idle(&channel, now_ms) {
+                let last = channel.log.lock().last();
+                channels.bury(&channel.name, last);
+            }
+        }
+    }
+
+    fn is_idle(&self, channel: &Channel, now_ms: u64) -> bool {
+        if !channel.readers.lock().is_empty() {
+            return false;
+        }
+        match (channel.log.lock().newest_ms(), self.options.history_age) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(newest_ms), Some(age)) => {
+                let keep_ms = age.max(self.options.sweep_idle).as_millis() as u64;
+                newest_ms.saturating_add(keep_ms) < now_ms
+            }
+        }
+    }
+
+    /// Where all logs together hold too much, the largest give first: each time its older half, and the newest
+    /// events only when no log has anything else to give.
+    pub(super) fn shrink(&self) {
+        let Some(most) = self.options.history_total else {
+            return;
+        };
+        if self.ledger.bytes() <= most {
+            return;
+        }
+        let Some(_one_at_a_time) = self.shrinking.try_lock() else {
+            return;
+        };
+        let target = most - most / SHRINK_FRACTION;
+        let mut sizes: BinaryHeap<(usize, usize)> = BinaryHeap::new();
+        let channels: Vec<Arc<Channel>> = self.channels.read().all().cloned().collect();
+        sizes.extend(
+            channels
+                .iter()
+                .enumerate()
+                .map(|(index, channel)| (channel.log.lock().held_bytes(), index)),
+        );
+        while self.ledger.bytes() > target
+            && let Some((_, index)) = sizes.pop()
+        {
+            let mut log = channels[index].log.lock();
+            if log.forget_half() {
+                sizes.push((log.held_bytes(), index));
+            }
+        }
+        for channel in &channels {
+            if self.ledger.bytes() <= most {
+                return;
+            }
+            channel.log.lock().forget_all();
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! A channel's log: bounded, append-only, and honest about what it has forgotten.
+//!
+//! Pure: the time is an argument. Knows no reader, no lock and no counter.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::protocol::{Event, GapReason};
+
+/// The bounds of one log. `None` is no bound. The newest event is always kept while the log lives.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Most events.
+    pub events: Option<usize>,
+    /// Most bytes of data.
+    pub bytes: Option<usize>,
+    /// Oldest age, in milliseconds.
+    pub age_ms: Option<u64>,
+}
+
+/// The events of one channel, oldest first.
+#[derive(Debug, Default)]
+pub struct Log {
+    events: VecDeque<Arc<Event>>,
+    data_bytes: usize,
+    /// Everything up to this offset is no longer held.
+    forgotten: u64,
+    reason: Option<GapReason>,
+}
+
+impl Log {
+    /// A log of a channel whose earlier life was forgotten up to this offset; 0 where there was none.
+    #[must_use]
+    pub fn after_forgotten(offset: u64) -> Self {
+        Self {
+            forgotten: offset,
+            reason: Some(GapReason::Expired),
+            ..Self::default()
+        }
+    }
+
+    /// Appends an event whose offset lies above all others, and forgets what the bounds no longer allow.
+    pub fn push(&mut self, event: Arc<Event>, bounds: &Bounds, now_ms: u64) {
+        debug_assert!(event.id.offset > self.last(), "offsets rise");
+        self.data_bytes += event.data.len();
+        self.events.push_back(event);
+        self.forget(bounds, now_ms);
+    }
+
+    /// Forgets what the bounds no longer allow at this time.
+    pub fn forget(&mut self, bounds: &Bounds, now_ms: u64) {
+        while self.events.len() > 1 {
+            let over = bounds.events.is_some_and(|most| self.events.len() > most)
+                || bounds.bytes.is_some_and(|most| self.data_bytes > most);
+            let old = bounds
+                .age_ms
+                .is_some_and(|most| self.events[0].time_ms.saturating_add(most) < now_ms);
+            match (over, old) {
+                (true, _) => self.forget_first(GapReason::Evicted),
+                (false, true) => self.forget_first(GapReason::Expired),
+                (false, false) => break,
+            }
+        }
+    }
+
+    /// Forgets the older half, at least one event, but never the newest. Returns whether anything went.
+    pub fn forget_half(&mut self) -> bool {
+        let count = self.events.len() / 2;
+        for _ in 0..count {
+            self.forget_first(GapReason::Evicted);
+        }
+        if count > 0 {
+            self.events.shrink_to_fit();
+        }
+        count > 0
+    }
+
+    /// Forgets everything, the newest event too: the last resort where all logs together hold too much.
+    pub fn forget_all(&mut self) {
+        while !self.events.is_empty() {
+            self.forget_first(GapReason::Evicted);
+        }
+    }
+
+    fn forget_first(&mut self, reason: GapReason) {
+        if let Some(event) = self.events.pop_front() {
+            self.data_bytes -= event.data.len();
+            self.forgotten = event.id.offset;
+            self.reason = Some(reason);
+        }
+    }
+
+    /// The events after this offset, oldest first, at most `limit`.
+    pub fn after(&self, offset: u64, limit: usize) -> impl Iterator<Item = &Arc<Event>> {
+        let from = self
+            .events
+            .partition_point(|event| event.id.offset <= offset);
+        self.events.range(from..).take(limit)
+    }
+
+    /// Everything up to this offset is no longer held.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Why the newest of the forgotten events was forgotten.
+    #[must_use]
+    pub fn reason(&self) -> GapReason {
+        self.reason.unwrap_or(GapReason::Expired)
+    }
+
+    /// The offset of the newest event, or of the newest forgotten one.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.events
+            .back()
+            .map_or(self.forgotten, |event| event.id.offset)
+    }
+
+    /// The place before the newest `count` events.
+    #[must_use]
+    pub fn before_newest(&self, count: usize) -> u64 {
+        match self.events.len().checked_sub(count.saturating_add(1)) {
+            Some(index) => self.events[index].id.offset,
+            None => self.forgotten,
+        }
+    }
+
+    /// The place before the first event at or after this time.
+    #[must_use]
+    pub fn before_time(&self, time_ms: u64) -> u64 {
+        match self.events.partition_point(|event| event.time_ms < time_ms) {
+            0 => self.forgotten,
+            older => self.events[older - 1].id.offset,
+        }
+    }
+
+    /// The time of the newest event, in milliseconds since 1970.
+    #[must_use]
+    pub fn newest_ms(&self) -> Option<u64> {
+        self.events.back().map(|event| event.time_ms)
+    }
+
+    /// How many events are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether no event is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Bytes that the events hold in memory, encoded forms counted.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.events.iter().map(|event| event.held_bytes()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{ChannelName, Data, Draft, EventName, Ledger};
+
+    const NO_BOUNDS: Bounds = Bounds {
+        events: None,
+        bytes: None,
+        age_ms: None,
+    };
+
+    fn event(offset: u64, time_ms: u64) -> Arc<Event> {
+        let draft = Draft {
+            channel: ChannelName::new("a").unwrap(),
+            name: EventName::default(),
+            data: Data::text("12345678"),
+            from: None,
+            session: None,
+        };
+        Arc::new(Event::new(
+            draft,
+            "e".parse().unwrap(),
+            offset,
+            time_ms,
+            &Ledger::default(),
+        ))
+    }
+
+    fn log(offsets: impl IntoIterator<Item = u64>, bounds: &Bounds) -> Log {
+        let mut log = Log::default();
+        offsets
+            .into_iter()
+            .for_each(|offset| log.push(event(offset, offset), bounds, offset));
+        log
+    }
+
+    fn after(log: &Log, offset: u64) -> Vec<u64> {
+        log.after(offset, 100)
+            .map(|event| event.id.offset)
+            .collect()
+    }
+
+    #[test]
+    fn reads_what_lies_after() {
+        let log = log([2, 5, 9], &NO_BOUNDS);
+        assert_eq!(after(&log, 0), [2, 5, 9]);
+        assert_eq!(after(&log, 2), [5, 9]);
+        assert_eq!(after(&log, 4), [5, 9]);
+        assert_eq!(after(&log, 9), [0; 0]);
+        assert_eq!(log.after(0, 2).count(), 2);
+    }
+
+    #[test]
+    fn each_bound_forgets_and_the_newest_stays() {
+        let by_count = log(
+            1..=5,
+            &Bounds {
+                events: Some(2),
+                ..NO_BOUNDS
+            },
+        );
+        assert_eq!(
+            (after(&by_count, 0), by_count.forgotten(), by_count.reason()),
+            (vec![4, 5], 3, GapReason::Evicted)
+        );
+        let by_bytes = log(
+            1..=5,
+            &Bounds {
+                bytes: Some(5),
+                ..NO_BOUNDS
+            },
+        );
+        assert_eq!((after(&by_bytes, 0), by_bytes.forgotten()), (vec![5], 4));
+        let mut by_age = log(1..=5, &NO_BOUNDS);
+        by_age.forget(
+            &Bounds {
+                age_ms: Some(10),
+                ..NO_BOUNDS
+            },
+            14,
+        );
+        assert_eq!(
+            (after(&by_age, 0), by_age.reason()),
+            (vec![4, 5], GapReason::Expired)
+        );
+        by_age.forget(
+            &Bounds {
+                age_ms: Some(10),
+                ..NO_BOUNDS
+            },
+            1_000,
+        );
+        assert_eq!(after(&by_age, 0), [5]);
+    }
+
+    #[test]
+    fn starts_find_their_place() {
+        let log = log([2, 5, 9], &NO_BOUNDS);
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(|count| log.before_newest(count)),
+            [9, 5, 2, 0, 0]
+        );
+        assert_eq!(
+            [0, 2, 3, 9, 10].map(|time| log.before_time(time)),
+            [0, 0, 2, 5, 9]
+        );
+        assert_eq!(Log::after_forgotten(7).before_newest(3), 7);
+    }
+
+    #[test]
+    fn halves_go_until_one_is_left() {
+        let mut log = log(1..=5, &NO_BOUNDS);
+        assert!(log.forget_half());
+        assert_eq!((after(&log, 0), log.forgotten()), (vec![3, 4, 5], 2));
+        while log.forget_half() {}
+        assert_eq!(after(&log, 0), [5]);
+    }
+}

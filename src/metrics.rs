@@ -1,0 +1,219 @@
+//! Counters of what happened, in Prometheus' types. Knows nobody: others count, `http/metrics` prints.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::protocol::{GapReason, Refusal, Transport};
+
+/// Reasons of fallbacks that are counted by name; any other is `other`, so that no client can make labels.
+const FALLBACK_REASONS: [&str; 16] = [
+    "refused", "silent", "mute", "killed", "cut", "idle", "age", "held", "block", "lag", "late",
+    "delay", "post", "captive", "manual", "better",
+];
+
+/// Labels by transport.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByTransport {
+    transport: &'static str,
+}
+
+/// Labels of gaps.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByGap {
+    transport: &'static str,
+    reason: &'static str,
+}
+
+/// Labels of refusals.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByCode {
+    code: &'static str,
+}
+
+/// Labels of fallbacks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByFallback {
+    from: &'static str,
+    to: &'static str,
+    reason: &'static str,
+}
+
+/// What one hub counts.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// Events published.
+    pub published: Counter,
+    /// Writes that carried frames to readers, by which "all pending in one write" can be checked.
+    pub writes: Counter,
+    /// Accepts that failed for want of descriptors.
+    pub accept_failures: Counter,
+    /// Connections open on our own listener.
+    pub connections: Gauge,
+    readers: Family<ByTransport, Gauge>,
+    delivered: Family<ByTransport, Counter>,
+    gaps: Family<ByGap, Counter>,
+    refusals: Family<ByCode, Counter>,
+    byes: Family<ByCode, Counter>,
+    fallbacks: Family<ByFallback, Counter>,
+}
+
+/// The counters that one reader moves, looked up once when it opens.
+#[derive(Clone, Debug)]
+pub struct ReaderMetrics {
+    readers: Gauge,
+    delivered: Counter,
+}
+
+impl ReaderMetrics {
+    /// Counts events written to a reader.
+    pub fn delivered(&self, events: usize) {
+        self.delivered.inc_by(events as u64);
+    }
+}
+
+impl Drop for ReaderMetrics {
+    fn drop(&mut self) {
+        self.readers.dec();
+    }
+}
+
+impl Metrics {
+    /// A registry that prints these counters under the prefix `triway`.
+    #[must_use]
+    pub fn registry(&self) -> Registry {
+        let mut registry = Registry::with_prefix("triway");
+        registry.register("published", "Events published", self.published.clone());
+        registry.register(
+            "writes",
+            "Writes that carried frames to readers",
+            self.writes.clone(),
+        );
+        registry.register(
+            "accept_failures",
+            "Accepts that failed for want of descriptors",
+            self.accept_failures.clone(),
+        );
+        registry.register(
+            "connections",
+            "Connections open on the listener",
+            self.connections.clone(),
+        );
+        registry.register("readers", "Readers attached", self.readers.clone());
+        registry.register(
+            "delivered",
+            "Events written to readers",
+            self.delivered.clone(),
+        );
+        registry.register("gaps", "Gaps told to readers", self.gaps.clone());
+        registry.register(
+            "refusals",
+            "Requests and commands refused",
+            self.refusals.clone(),
+        );
+        registry.register("byes", "Attaches ended by the hub", self.byes.clone());
+        registry.register(
+            "fallbacks",
+            "Changes of transport that clients told of",
+            self.fallbacks.clone(),
+        );
+        registry
+    }
+
+    /// Counts a reader until the returned value is dropped.
+    #[must_use]
+    pub fn reader(&self, transport: Transport) -> ReaderMetrics {
+        let label = ByTransport {
+            transport: transport.as_str(),
+        };
+        let readers = self.readers.get_or_create_owned(&label);
+        readers.inc();
+        ReaderMetrics {
+            readers,
+            delivered: self.delivered.get_or_create_owned(&label),
+        }
+    }
+
+    /// Counts a gap told.
+    pub fn gap(&self, transport: Transport, reason: GapReason) {
+        self.gaps
+            .get_or_create(&ByGap {
+                transport: transport.as_str(),
+                reason: reason.as_str(),
+            })
+            .inc();
+    }
+
+    /// Counts a refusal.
+    pub fn refusal(&self, refusal: &Refusal) {
+        self.refusals
+            .get_or_create(&ByCode {
+                code: refusal.code.as_str(),
+            })
+            .inc();
+    }
+
+    /// Counts a bye.
+    pub fn bye(&self, reason: &'static str) {
+        self.byes.get_or_create(&ByCode { code: reason }).inc();
+    }
+
+    /// Counts a change of transport: `why` is what the client said, such as `ws:refused`.
+    pub fn fallback(&self, to: Transport, why: &str) {
+        let (from, reason) = why.split_once(':').unwrap_or(("", why));
+        let Some(from) = Transport::ALL
+            .iter()
+            .find(|transport| transport.as_str() == from)
+        else {
+            return;
+        };
+        let known = FALLBACK_REASONS.iter().find(|known| **known == reason);
+        let label = ByFallback {
+            from: from.as_str(),
+            to: to.as_str(),
+            reason: known.unwrap_or(&"other"),
+        };
+        self.fallbacks.get_or_create(&label).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_printed() {
+        let metrics = Metrics::default();
+        let reader = metrics.reader(Transport::Sse);
+        reader.delivered(3);
+        metrics.gap(Transport::Poll, GapReason::Restart);
+        metrics.fallback(Transport::Sse, "ws:refused");
+        metrics.fallback(Transport::Sse, "ws:<script>");
+        metrics.fallback(Transport::Sse, "nonsense");
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();
+        assert!(
+            text.contains("triway_delivered_total{transport=\"sse\"} 3"),
+            "{text}"
+        );
+        assert!(
+            text.contains("triway_gaps_total{transport=\"poll\",reason=\"restart\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("triway_fallbacks_total{from=\"ws\",to=\"sse\",reason=\"refused\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("reason=\"other\"} 1") && !text.contains("script"),
+            "{text}"
+        );
+        assert!(
+            text.contains("triway_readers{transport=\"sse\"} 1"),
+            "{text}"
+        );
+        drop(reader);
+    }
+}

@@ -1,0 +1,40 @@
+//! The words of the wire: channel names, events, commands, frames, refusals, and the limits of their sizes.
+//!
+//! Pure: no async, no clock, no lock. `docs/protocol.md` states the same normatively.
+
+mod channel;
+mod command;
+mod event;
+mod frame;
+mod opening;
+mod refusal;
+
+pub use channel::{ChannelName, Owner, parse_channel_list};
+pub use command::{Command, Order, Publish, parse_command, parse_commands};
+pub use event::{Data, Draft, Event, EventName, Ledger, WireForm};
+pub use frame::{Bye, ByeReason, Gap, GapReason, Hello, HelloSession, ping, reply_error, reply_ok};
+pub use opening::{Format, Opening, OpeningBody, Transport, decode_query, decode_text};
+pub use refusal::{Code, Refusal};
+
+/// What every first answer carries, so that a client knows that it talks to this hub and not to a portal.
+pub const MAGIC: &str = "triway/1";
+/// The version of this build.
+pub const BUILD: &str = env!("CARGO_PKG_VERSION");
+/// The most frames in one answer of a poll or one page of history.
+pub const BATCH_EVENTS_MAX: usize = 1_000;
+/// The most bytes of data in one batch, beyond its first event.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// The largest data of one event that can be configured, in bytes: one WS frame and one SSE block still fit in memory many times.
+pub const DATA_BYTES_CEILING: usize = 16 * 1024 * 1024;
+/// The longest channel name, in bytes.
+pub const CHANNEL_BYTES_MAX: usize = 128;
+/// The longest event name, in bytes: it is a word that programs switch on, not content.
+pub const NAME_BYTES_MAX: usize = 128;
+/// The longest `info` of a member, in bytes.
+pub const INFO_BYTES_MAX: usize = 1024;
+/// The longest `nonce`, in bytes.
+pub const NONCE_BYTES_MAX: usize = 64;
+/// The longest idempotency key, in bytes: two UUIDs and a word.
+pub const KEY_BYTES_MAX: usize = 128;
+/// The longest address of a publish by GET, in bytes.
+pub const GET_PUBLISH_BYTES_MAX: usize = 4096;

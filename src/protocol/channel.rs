@@ -1,0 +1,173 @@
+//! Channel names, checked once: whoever holds a `ChannelName` holds a valid one.
+//!
+//! Does not know who may read a channel; `auth` does.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+
+use super::{CHANNEL_BYTES_MAX, Refusal};
+
+/// The prefix of the channels that the hub itself writes about who is present.
+const PRESENCE_PREFIX: &str = "$presence/";
+
+/// A channel's name: 1 to 128 bytes of UTF-8 without control characters and commas. Cheap to clone.
+///
+/// ```
+/// use triway::protocol::ChannelName;
+/// assert!(ChannelName::new("sensors/kitchen").is_ok());
+/// assert!(ChannelName::new("a,b").is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelName(Arc<str>);
+
+/// Who a channel belongs to, by its first character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// Nobody: an ordinary channel.
+    Anyone,
+    /// `@ID`: the inbox of a session id or a user id.
+    Inbox(&'a str),
+    /// `@`: the reader's own inboxes.
+    OwnInboxes,
+    /// `$presence/NAME`: joins and leaves of NAME.
+    Presence(&'a str),
+    /// Any other `$…`: the hub's.
+    Hub,
+}
+
+impl ChannelName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// `bad_channel` when it is empty, longer than 128 bytes, or holds a control character or a comma.
+    pub fn new(name: &str) -> Result<Self, Refusal> {
+        let reason = if name.is_empty() {
+            "a channel name is empty"
+        } else if name.len() > CHANNEL_BYTES_MAX {
+            "a channel name is longer than 128 bytes"
+        } else if name.chars().any(char::is_control) {
+            "a channel name holds a control character"
+        } else if name.contains(',') {
+            "a channel name holds a comma"
+        } else {
+            return Ok(Self(Arc::from(name)));
+        };
+        Err(Refusal::bad_channel(reason))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Who the channel belongs to.
+    #[must_use]
+    pub fn owner(&self) -> Owner<'_> {
+        match self.0.as_bytes()[0] {
+            b'@' if self.0.len() == 1 => Owner::OwnInboxes,
+            b'@' => Owner::Inbox(&self.0[1..]),
+            b'$' => match self.0.strip_prefix(PRESENCE_PREFIX) {
+                Some(name) if !name.is_empty() => Owner::Presence(name),
+                _ => Owner::Hub,
+            },
+            _ => Owner::Anyone,
+        }
+    }
+
+    /// The companion channel on which joins and leaves of this one are told.
+    ///
+    /// Longer than other names by its prefix, since it is never typed by a client as a whole.
+    #[must_use]
+    pub fn presence(&self) -> Self {
+        Self(Arc::from(format!("{PRESENCE_PREFIX}{}", self.0)))
+    }
+
+    /// The inbox of a session id or a user id.
+    #[must_use]
+    pub fn inbox(id: &str) -> Self {
+        Self(Arc::from(format!("@{id}")))
+    }
+}
+
+impl Borrow<str> for ChannelName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Names out of one path segment or query value: split on commas first, then percent-decoded each, so that
+/// `%2C` cannot smuggle a comma in. A `$presence/…` name may be longer by its prefix.
+///
+/// # Errors
+/// `bad_channel` for the first name that is not one.
+pub fn parse_channel_list(text: &str) -> Result<Vec<ChannelName>, Refusal> {
+    text.split(',').map(parse_one).collect()
+}
+
+fn parse_one(part: &str) -> Result<ChannelName, Refusal> {
+    let name = percent_decode_str(part)
+        .decode_utf8()
+        .map_err(|_| Refusal::bad_channel("a channel name is not UTF-8"))?;
+    read_name(&name)
+}
+
+/// A name as a reader may give it, with the presence prefix not counted.
+pub(super) fn read_name(name: &str) -> Result<ChannelName, Refusal> {
+    match name.strip_prefix(PRESENCE_PREFIX) {
+        Some(of) if !of.is_empty() => Ok(ChannelName::new(of)?.presence()),
+        _ => ChannelName::new(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_split_before_they_decode() {
+        let names = parse_channel_list("a,b%20c,caf%C3%A9,x/y").unwrap();
+        let names: Vec<&str> = names.iter().map(ChannelName::as_str).collect();
+        assert_eq!(names, ["a", "b c", "café", "x/y"]);
+        assert!(
+            parse_channel_list("a%2Cb").is_err(),
+            "a decoded comma is refused"
+        );
+        assert!(parse_channel_list("a,,b").is_err());
+        assert!(parse_channel_list("%FF").is_err());
+        assert!(parse_channel_list("a%00").is_err());
+    }
+
+    #[test]
+    fn lengths_are_bytes() {
+        assert!(ChannelName::new(&"é".repeat(64)).is_ok());
+        assert!(ChannelName::new(&"é".repeat(65)).is_err());
+        assert!(parse_channel_list(&format!("$presence/{}", "a".repeat(128))).is_ok());
+    }
+
+    #[test]
+    fn the_first_character_tells_the_owner() {
+        let owner = |name: &str| format!("{:?}", ChannelName::new(name).unwrap().owner());
+        assert_eq!(owner("lobby"), "Anyone");
+        assert_eq!(owner("@"), "OwnInboxes");
+        assert_eq!(owner("@ann"), "Inbox(\"ann\")");
+        assert_eq!(owner("$presence/lobby"), "Presence(\"lobby\")");
+        assert_eq!(owner("$presence/"), "Hub");
+        assert_eq!(owner("$x"), "Hub");
+    }
+}

@@ -1,0 +1,319 @@
+//! What a client says to the hub: publish, subscribe, unsubscribe, presence, history, ping, leave.
+//!
+//! The same over WebSocket and `POST /send`. Parses and checks words; does not act on them.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::channel::read_name;
+use super::{BATCH_EVENTS_MAX, ChannelName, Code, Data, EventName, KEY_BYTES_MAX, Refusal};
+use crate::cursor::Start;
+
+/// The most commands in one `POST /send`: more would hold one request longer than a client waits for it.
+const COMMANDS_MAX: usize = 1_000;
+/// The longest `ref`, in bytes: it comes back with every reply.
+const REF_BYTES_MAX: usize = 128;
+/// Events on a page of history when none are asked for.
+const HISTORY_LIMIT: usize = 100;
+
+/// One thing to publish, with every word checked but its size, which the broker knows.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// Where to.
+    pub channel: ChannelName,
+    /// The event's name.
+    pub name: EventName,
+    /// Its data.
+    pub data: Data,
+    /// The idempotency key.
+    pub key: Option<String>,
+}
+
+/// A command with its words checked.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields are the words of the contract")]
+pub enum Command {
+    /// Publish an event.
+    Publish(Publish),
+    /// Read one more channel on this attach.
+    Subscribe { channel: ChannelName, start: Start },
+    /// Read one channel less.
+    Unsubscribe { channel: ChannelName },
+    /// Who is here?
+    Presence { channel: ChannelName },
+    /// A page of what the log still holds.
+    History {
+        channel: ChannelName,
+        start: Start,
+        limit: usize,
+    },
+    /// Are you there?
+    Ping,
+    /// End this session's presence at once.
+    Leave,
+}
+
+/// A command, or why it is none, and the `ref` under which the reply is awaited.
+#[derive(Debug)]
+pub struct Order {
+    /// What the reply echoes.
+    pub reference: Option<Box<RawValue>>,
+    /// The command.
+    pub command: Result<Command, Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Shape<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "ref")]
+    reference: Option<&'a RawValue>,
+    #[serde(borrow)]
+    channel: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    // Not an Option: serde reads `"data":null` as an absent one, and null is a value.
+    #[serde(borrow, default, deserialize_with = "present")]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data64: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    key: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    since: Option<Cow<'a, str>>,
+    limit: Option<usize>,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(value).map(Some)
+}
+
+/// One command out of a JSON text. `bytes` is the data that came behind the JSON in a binary message.
+#[must_use]
+pub fn parse_command(json: &[u8], bytes: Option<Bytes>) -> Order {
+    match serde_json::from_slice(json) {
+        Ok(shape) => order(&shape, bytes),
+        Err(error) => Order {
+            reference: None,
+            command: Err(not_a_command(&error)),
+        },
+    }
+}
+
+/// The commands of one `POST /send`: a JSON array.
+///
+/// # Errors
+/// `bad_json` when it is no array, `too_large` when it holds more than 1,000 commands.
+pub fn parse_commands(json: &[u8]) -> Result<Vec<Order>, Refusal> {
+    let items: Vec<&RawValue> =
+        serde_json::from_slice(json).map_err(|error| Refusal::bad_json(&error))?;
+    if items.len() > COMMANDS_MAX {
+        return Err(Refusal::new(
+            Code::TooLarge,
+            "more than 1,000 commands in one request",
+        ));
+    }
+    Ok(items
+        .into_iter()
+        .map(|item| parse_command(item.get().as_bytes(), None))
+        .collect())
+}
+
+fn not_a_command(error: &serde_json::Error) -> Refusal {
+    match error.classify() {
+        serde_json::error::Category::Data => Refusal::new(Code::BadCommand, error.to_string()),
+        _ => Refusal::bad_json(error),
+    }
+}
+
+fn order(shape: &Shape<'_>, bytes: Option<Bytes>) -> Order {
+    let reference = shape.reference.map(ToOwned::to_owned);
+    if reference
+        .as_ref()
+        .is_some_and(|text| text.get().len() > REF_BYTES_MAX)
+    {
+        let refusal = Refusal::bad_parameter("`ref` is longer than 128 bytes");
+        return Order {
+            reference: None,
+            command: Err(refusal),
+        };
+    }
+    Order {
+        reference,
+        command: command(shape, bytes),
+    }
+}
+
+fn command(shape: &Shape<'_>, bytes: Option<Bytes>) -> Result<Command, Refusal> {
+    let channel = || match &shape.channel {
+        Some(name) => read_name(name),
+        None => Err(Refusal::bad_channel("`channel` is missing")),
+    };
+    let start = |default| match shape.since.as_deref() {
+        None => Ok(default),
+        Some(text) => text
+            .parse()
+            .map_err(|error| Refusal::new(Code::BadCursor, format!("`since` is {error}"))),
+    };
+    Ok(match shape.kind.as_deref() {
+        Some("publish") => Command::Publish(Publish {
+            channel: channel()?,
+            name: EventName::new(shape.name.as_deref().unwrap_or_default())?,
+            data: data(shape, bytes)?,
+            key: shape.key.as_deref().map(check_key).transpose()?,
+        }),
+        Some("subscribe") => Command::Subscribe {
+            channel: channel()?,
+            start: start(Start::Now)?,
+        },
+        Some("unsubscribe") => Command::Unsubscribe {
+            channel: channel()?,
+        },
+        Some("presence") => Command::Presence {
+            channel: channel()?,
+        },
+        Some("history") => Command::History {
+            channel: channel()?,
+            start: start(Start::All)?,
+            limit: history_limit(shape.limit)?,
+        },
+        Some("ping") => Command::Ping,
+        Some("leave") => Command::Leave,
+        Some(_) => {
+            return Err(Refusal::new(
+                Code::BadCommand,
+                "`type` is no command of this hub",
+            ));
+        }
+        None => return Err(Refusal::new(Code::BadCommand, "`type` is missing")),
+    })
+}
+
+/// Checks an idempotency key.
+pub(crate) fn check_key(key: &str) -> Result<String, Refusal> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX || key.chars().any(char::is_control) {
+        return Err(Refusal::bad_parameter(
+            "a key is 1 to 128 bytes without control characters",
+        ));
+    }
+    Ok(key.to_owned())
+}
+
+/// Checks the limit of a page of history.
+pub(crate) fn history_limit(limit: Option<usize>) -> Result<usize, Refusal> {
+    match limit.unwrap_or(HISTORY_LIMIT) {
+        limit @ 1..=BATCH_EVENTS_MAX => Ok(limit),
+        _ => Err(Refusal::bad_parameter("`limit` is 1 to 1,000")),
+    }
+}
+
+fn data(shape: &Shape<'_>, bytes: Option<Bytes>) -> Result<Data, Refusal> {
+    match (shape.data, &shape.data64, bytes) {
+        (Some(json), None, None) => Ok(Data::raw(json)),
+        (None, Some(text), None) => STANDARD
+            .decode(text.as_bytes())
+            .map(|bytes| Data::Bytes(bytes.into()))
+            .map_err(|error| Refusal::bad_parameter(format!("`data64` is not base64: {error}"))),
+        (None, None, Some(bytes)) => Ok(Data::Bytes(bytes)),
+        (None, None, None) => Err(Refusal::new(Code::BadCommand, "`data` is missing")),
+        _ => Err(Refusal::new(
+            Code::BadCommand,
+            "data was given twice: as `data`, as `data64` or behind the JSON",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(json: &str) -> &'static str {
+        parse_command(json.as_bytes(), None)
+            .command
+            .map(|_| "ok")
+            .unwrap_or_else(|refusal| refusal.code.as_str())
+    }
+
+    #[test]
+    fn each_command_parses() {
+        for json in [
+            r#"{"type":"publish","channel":"a","data":null}"#,
+            r#"{"type":"publish","channel":"a","name":"x","data64":"AP8=","key":"k","ref":"r"}"#,
+            r#"{"type":"subscribe","channel":"$presence/a","since":"last:50"}"#,
+            r#"{"type":"unsubscribe","channel":"a"}"#,
+            r#"{"type":"presence","channel":"a"}"#,
+            r#"{"type":"history","channel":"a","since":"k-1","limit":1000}"#,
+            r#"{"type":"ping"}"#,
+            r#"{"type":"leave","more":[1,{"a":2}]}"#,
+        ] {
+            assert_eq!(code(json), "ok", "{json}");
+        }
+    }
+
+    #[test]
+    fn each_mistake_has_its_code() {
+        for (json, expected) in [
+            ("", "bad_json"),
+            ("{", "bad_json"),
+            ("[]", "bad_command"),
+            ("{}", "bad_command"),
+            (r#"{"type":"dance"}"#, "bad_command"),
+            (r#"{"type":"publish","channel":"a"}"#, "bad_command"),
+            (
+                r#"{"type":"publish","channel":"a","data":1,"data64":""}"#,
+                "bad_command",
+            ),
+            (r#"{"type":"publish","data":1}"#, "bad_channel"),
+            (
+                r#"{"type":"publish","channel":"a,b","data":1}"#,
+                "bad_channel",
+            ),
+            (r#"{"type":"publish","channel":7,"data":1}"#, "bad_command"),
+            (
+                r#"{"type":"publish","channel":"a","name":"open","data":1}"#,
+                "bad_name",
+            ),
+            (
+                r#"{"type":"publish","channel":"a","data64":"*"}"#,
+                "bad_parameter",
+            ),
+            (
+                r#"{"type":"publish","channel":"a","data":1,"key":""}"#,
+                "bad_parameter",
+            ),
+            (
+                r#"{"type":"subscribe","channel":"a","since":"x"}"#,
+                "bad_cursor",
+            ),
+            (
+                r#"{"type":"history","channel":"a","limit":0}"#,
+                "bad_parameter",
+            ),
+        ] {
+            assert_eq!(code(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_reference_is_echoed_even_with_a_refusal() {
+        let order = parse_command(br#"{"type":"dance","ref":{"a":1}}"#, None);
+        assert_eq!(order.reference.unwrap().get(), r#"{"a":1}"#);
+        assert!(order.command.is_err());
+    }
+
+    #[test]
+    fn an_array_of_commands_is_bounded() {
+        assert_eq!(parse_commands(b"[]").unwrap().len(), 0);
+        assert!(parse_commands(br#"{"type":"ping"}"#).is_err());
+        let many = format!("[{}]", vec!["1"; COMMANDS_MAX + 1].join(","));
+        assert_eq!(
+            parse_commands(many.as_bytes()).unwrap_err().code,
+            Code::TooLarge
+        );
+    }
+}

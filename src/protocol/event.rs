@@ -1,0 +1,359 @@
+//! One published thing, its id, and its encoded forms, each made once and shared by all readers.
+//!
+//! Knows how an event looks as a JSON frame; the wires' own framing is handed in by the transports.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::{ChannelName, NAME_BYTES_MAX, Refusal};
+use crate::cursor::{Cursor, Epoch};
+
+/// What one event costs beside its data: the structure, its reference in the log, allocator slack. Measured, rounded up.
+const EVENT_OVERHEAD_BYTES: usize = 400;
+
+/// The data of an event: a JSON text kept as it was sent, or bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// A JSON value as text, without line ends between tokens.
+    Json(Bytes),
+    /// Bytes of no known meaning.
+    Bytes(Bytes),
+}
+
+impl Data {
+    /// Checks that `text` is one JSON value and keeps it as sent, so that numbers stay exact.
+    ///
+    /// # Errors
+    /// `bad_json` with the place of the mistake.
+    pub fn json(text: &[u8]) -> Result<Self, Refusal> {
+        let value: &RawValue =
+            serde_json::from_slice(text).map_err(|error| Refusal::bad_json(&error))?;
+        Ok(Self::raw(value))
+    }
+
+    /// A JSON value that is already checked.
+    #[must_use]
+    pub fn raw(value: &RawValue) -> Self {
+        let text = value.get();
+        // Raw line ends can only stand between tokens (inside strings they must be escaped), and one of them
+        // would end an SSE block.
+        if text.bytes().any(|byte| byte == b'\n' || byte == b'\r') {
+            return Self::Json(
+                text.bytes()
+                    .filter(|byte| *byte != b'\n' && *byte != b'\r')
+                    .collect(),
+            );
+        }
+        Self::Json(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    /// A text, as a JSON string.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self::Json(json_string(text).into())
+    }
+
+    /// How many bytes of data these are, as counted by `--max-data` and the log.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Json(data) | Self::Bytes(data) => data.len(),
+        }
+    }
+
+    /// Whether there are no bytes at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The name of an event; `message` where none was given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct EventName(Option<Arc<str>>);
+
+impl EventName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// `bad_name` for `open` and `error` (an EventSource acts on them), for `$…` (the hub's), for control
+    /// characters, and above 128 bytes.
+    pub fn new(name: &str) -> Result<Self, Refusal> {
+        match name {
+            "" | "message" => Ok(Self(None)),
+            "open" | "error" => Err(Refusal::bad_name(
+                "browsers act on events named `open` and `error`",
+            )),
+            _ if name.starts_with('$') => {
+                Err(Refusal::bad_name("names beginning with `$` are the hub's"))
+            }
+            _ if name.len() > NAME_BYTES_MAX => {
+                Err(Refusal::bad_name("the name is longer than 128 bytes"))
+            }
+            _ if name.chars().any(char::is_control) => {
+                Err(Refusal::bad_name("the name holds a control character"))
+            }
+            _ => Ok(Self(Some(Arc::from(name)))),
+        }
+    }
+
+    /// One of the hub's own names, such as `join`.
+    #[must_use]
+    pub fn of_hub(name: &'static str) -> Self {
+        Self(Some(Arc::from(name)))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or("message")
+    }
+
+    /// Whether it is the default name, which an event stream leaves out.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// An event before it has its number and its time.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The channel it goes to.
+    pub channel: ChannelName,
+    /// Its name.
+    pub name: EventName,
+    /// Its data.
+    pub data: Data,
+    /// The user id, else the session id, of its publisher; absent for server grants.
+    pub from: Option<Arc<str>>,
+    /// The session that published it, for readers with `echo=0`.
+    pub session: Option<Arc<str>>,
+}
+
+/// The wire forms in which an event is kept once encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WireForm {
+    /// The frame as JSON, as polls, histories and replies carry it.
+    Json,
+    /// One whole WebSocket frame of format `full`.
+    WsFull,
+    /// One whole WebSocket frame of format `data`.
+    WsData,
+    /// One event-stream block of format `full`.
+    SseFull,
+    /// One event-stream block of format `data`.
+    SseData,
+}
+
+/// How many wire forms there are.
+const WIRE_FORMS: usize = 5;
+
+/// The bytes that events hold, encoded forms counted, of one hub. Shared by the hub and its events.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger(Arc<AtomicUsize>);
+
+impl Ledger {
+    /// Bytes held at this moment.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One published thing with its id.
+#[derive(Debug)]
+pub struct Event {
+    /// The cursor just after this event.
+    pub id: Cursor,
+    /// The channel it was published to.
+    pub channel: ChannelName,
+    /// Its name.
+    pub name: EventName,
+    /// Its data.
+    pub data: Data,
+    /// Who published it, as readers see it.
+    pub from: Option<Arc<str>>,
+    /// The session that published it; never shown.
+    pub session: Option<Arc<str>>,
+    /// Milliseconds since 1970, never falling within a hub.
+    pub time_ms: u64,
+    wire: [OnceLock<Bytes>; WIRE_FORMS],
+    ledger: Ledger,
+    held_bytes: AtomicUsize,
+}
+
+impl Event {
+    /// An event out of a draft, its number and its time. Its bytes stand in the ledger until it is dropped.
+    #[must_use]
+    pub fn new(draft: Draft, epoch: Epoch, offset: u64, time_ms: u64, ledger: &Ledger) -> Self {
+        let bytes = draft.data.len() + EVENT_OVERHEAD_BYTES;
+        ledger.0.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            id: Cursor { epoch, offset },
+            channel: draft.channel,
+            name: draft.name,
+            data: draft.data,
+            from: draft.from,
+            session: draft.session,
+            time_ms,
+            wire: Default::default(),
+            ledger: ledger.clone(),
+            held_bytes: AtomicUsize::new(bytes),
+        }
+    }
+
+    /// Bytes that this event holds in memory at this moment, encoded forms counted.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The event in a wire form: encoded by `encode` on first use, shared ever after.
+    pub fn wire(&self, form: WireForm, encode: impl FnOnce(&Self) -> Vec<u8>) -> Bytes {
+        let made = self.wire[form as usize].get_or_init(|| {
+            let bytes = Bytes::from(encode(self));
+            self.ledger.0.fetch_add(bytes.len(), Ordering::Relaxed);
+            self.held_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+            bytes
+        });
+        made.clone()
+    }
+
+    /// The event frame as JSON.
+    #[must_use]
+    pub fn json(&self) -> Bytes {
+        self.wire(WireForm::Json, |event| event.encode_json(true))
+    }
+
+    /// Writes the event frame as JSON, with its data or, for the binary shape of a WebSocket, without.
+    #[must_use]
+    pub fn encode_json(&self, with_data: bool) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.data.len() * if with_data { 4 } else { 0 } / 3 + 160);
+        out.extend_from_slice(b"{\"type\":\"event\",\"id\":\"");
+        out.extend_from_slice(self.id.to_string().as_bytes());
+        out.extend_from_slice(b"\",\"channel\":");
+        out.extend_from_slice(json_string(self.channel.as_str()).as_bytes());
+        out.extend_from_slice(b",\"name\":");
+        out.extend_from_slice(json_string(self.name.as_str()).as_bytes());
+        match &self.data {
+            _ if !with_data => {}
+            Data::Json(text) => {
+                out.extend_from_slice(b",\"data\":");
+                out.extend_from_slice(text);
+            }
+            Data::Bytes(bytes) => {
+                out.extend_from_slice(b",\"data64\":\"");
+                out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+                out.push(b'"');
+            }
+        }
+        if let Some(from) = &self.from {
+            out.extend_from_slice(b",\"from\":");
+            out.extend_from_slice(json_string(from).as_bytes());
+        }
+        out.extend_from_slice(b",\"time\":");
+        out.extend_from_slice(self.time_ms.to_string().as_bytes());
+        out.push(b'}');
+        out
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        self.ledger
+            .0
+            .fetch_sub(*self.held_bytes.get_mut(), Ordering::Relaxed);
+    }
+}
+
+/// A text as a JSON string, quotes included.
+pub(super) fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(data: Data, from: Option<&str>) -> Event {
+        let draft = Draft {
+            channel: ChannelName::new("lob\"by").unwrap(),
+            name: EventName::new("chat").unwrap(),
+            data,
+            from: from.map(Arc::from),
+            session: None,
+        };
+        Event::new(
+            draft,
+            "k3x9q2".parse().unwrap(),
+            42,
+            1_795_169_188_123,
+            &Ledger::default(),
+        )
+    }
+
+    #[test]
+    fn an_event_frame_has_exact_bytes() {
+        let json = event(
+            Data::json(br#"{"text": "hi", "n": 1.10}"#).unwrap(),
+            Some("s8"),
+        )
+        .json();
+        assert_eq!(
+            str::from_utf8(&json).unwrap(),
+            r#"{"type":"event","id":"k3x9q2-42","channel":"lob\"by","name":"chat","data":{"text": "hi", "n": 1.10},"from":"s8","time":1795169188123}"#
+        );
+        let json = event(Data::Bytes(Bytes::from_static(&[0, 255])), None).json();
+        assert_eq!(
+            str::from_utf8(&json).unwrap(),
+            r#"{"type":"event","id":"k3x9q2-42","channel":"lob\"by","name":"chat","data64":"AP8=","time":1795169188123}"#
+        );
+    }
+
+    #[test]
+    fn line_ends_between_tokens_go_and_everything_else_stays() {
+        let data = Data::json(b"{\r\n \"a\": 1e400,\n\"b\": \"\\n\"}").unwrap();
+        assert_eq!(
+            data,
+            Data::Json(Bytes::from_static(b"{ \"a\": 1e400,\"b\": \"\\n\"}"))
+        );
+        for bad in ["", "{", "1 2", "\"a\nb\"", "nul"] {
+            assert!(Data::json(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(Data::json(b"\"\xff\"").is_err(), "not UTF-8");
+    }
+
+    #[test]
+    fn the_ledger_counts_encoded_forms_and_forgets_dropped_events() {
+        let ledger = Ledger::default();
+        let draft = Draft {
+            channel: ChannelName::new("a").unwrap(),
+            name: EventName::default(),
+            data: Data::text("hi"),
+            from: None,
+            session: None,
+        };
+        let event = Event::new(draft, "e".parse().unwrap(), 1, 0, &ledger);
+        let before = ledger.bytes();
+        let first = event.json();
+        assert_eq!(ledger.bytes(), before + first.len());
+        assert_eq!(event.json().as_ptr(), first.as_ptr(), "encoded once");
+        drop(event);
+        assert_eq!(ledger.bytes(), 0);
+    }
+
+    #[test]
+    fn names_that_browsers_or_the_hub_act_on_are_refused() {
+        for bad in ["open", "error", "$gap", "a\nb", "a\0"] {
+            assert!(EventName::new(bad).is_err(), "{bad}");
+        }
+        assert!(EventName::new("message").unwrap().is_default());
+        assert_eq!(EventName::new("Open").unwrap().as_str(), "Open");
+    }
+}

@@ -1,0 +1,359 @@
+//! What the hub says to a client beside events: hello, gap, ping, reply, bye, as JSON texts.
+//!
+//! Does not know on which wire a frame goes.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{BUILD, ChannelName, MAGIC, Refusal};
+use crate::cursor::Cursor;
+
+/// Why events were forgotten before a reader saw them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GapReason {
+    /// By the limits of count or bytes.
+    Evicted,
+    /// By age.
+    Expired,
+    /// The cursor is of another epoch.
+    Restart,
+    /// This hub never gave that cursor.
+    Unknown,
+}
+
+impl GapReason {
+    /// The reason as text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Evicted => "evicted",
+            Self::Expired => "expired",
+            Self::Restart => "restart",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Events of one channel that a reader will never see: those after `after` up to `id`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The channel.
+    pub channel: ChannelName,
+    /// The place that the reader had; none where it gave no cursor that can be read.
+    pub after: Option<Cursor>,
+    /// Why.
+    pub reason: GapReason,
+    /// The place from which the log goes on.
+    pub id: Cursor,
+}
+
+impl Gap {
+    /// The gap frame.
+    #[must_use]
+    pub fn json(&self) -> String {
+        #[derive(Serialize)]
+        struct Shape<'a> {
+            r#type: &'static str,
+            channel: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            after: Option<String>,
+            reason: GapReason,
+            id: String,
+        }
+        to_json(&Shape {
+            r#type: "gap",
+            channel: self.channel.as_str(),
+            after: self.after.map(|cursor| cursor.to_string()),
+            reason: self.reason,
+            id: self.id.to_string(),
+        })
+    }
+}
+
+/// The session part of a hello.
+#[derive(Clone, Debug, Serialize)]
+pub struct HelloSession {
+    /// The public id.
+    pub id: String,
+    /// The signed key that proves it.
+    pub key: String,
+    /// Seconds since 1970 at which the key ends.
+    pub expires: u64,
+}
+
+/// The first frame of an attach.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hello {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    magic: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<String>,
+    id: String,
+    session: HelloSession,
+    heartbeat: u64,
+    channels: Vec<String>,
+    /// Places of the channels that begin after `id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    places: Option<serde_json::Map<String, serde_json::Value>>,
+    network: String,
+    build: &'static str,
+}
+
+impl Hello {
+    /// A hello whose `id` is the place before the first frame that follows it. `places` names the channels
+    /// that begin later than that.
+    #[must_use]
+    pub fn new(
+        id: Cursor,
+        session: HelloSession,
+        channels: &[ChannelName],
+        places: &[(ChannelName, Cursor)],
+    ) -> Self {
+        let places = places
+            .iter()
+            .map(|(name, place)| (name.to_string(), place.to_string().into()));
+        let places: serde_json::Map<_, _> = places.collect();
+        Self {
+            kind: "hello",
+            magic: MAGIC,
+            nonce: None,
+            id: id.to_string(),
+            session,
+            heartbeat: 0,
+            channels: channels.iter().map(ChannelName::to_string).collect(),
+            places: (!places.is_empty()).then_some(places),
+            network: String::new(),
+            build: BUILD,
+        }
+    }
+
+    /// With the facts of the request: its nonce, the heartbeat in seconds, and the tag of its network.
+    #[must_use]
+    pub fn with(mut self, nonce: Option<String>, heartbeat_s: u64, network: String) -> Self {
+        self.nonce = nonce;
+        self.heartbeat = heartbeat_s;
+        self.network = network;
+        self
+    }
+
+    /// The hello frame.
+    #[must_use]
+    pub fn json(&self) -> String {
+        to_json(self)
+    }
+}
+
+/// Why an attach ends, with the close code of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ByeReason {
+    /// The node goes down; come back with the cursor.
+    Drain,
+    /// The credentials expired; come back with new ones.
+    Expired,
+    /// The reader took nothing for the write budget.
+    Slow,
+    /// The peer was silent for two heartbeats.
+    Silent,
+    /// A gap on a WebSocket of bare data.
+    Gap,
+    /// The request cannot be served.
+    BadRequest,
+    /// Credentials are missing or wrong.
+    Unauthorized,
+    /// Not allowed.
+    Forbidden,
+    /// A limit was reached.
+    Limit,
+    /// The session has newer attaches.
+    Newer,
+}
+
+impl ByeReason {
+    /// The close code and the reason's text.
+    #[must_use]
+    pub const fn facts(self) -> (u16, &'static str) {
+        match self {
+            Self::Drain => (3001, "drain"),
+            Self::Expired => (3003, "expired"),
+            Self::Slow => (3004, "slow"),
+            Self::Silent => (3005, "silent"),
+            Self::Gap => (3006, "gap"),
+            Self::BadRequest => (3500, "bad_request"),
+            Self::Unauthorized => (3501, "unauthorized"),
+            Self::Forbidden => (3502, "forbidden"),
+            Self::Limit => (3503, "limit"),
+            Self::Newer => (3504, "newer"),
+        }
+    }
+}
+
+/// The last frame of an attach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bye {
+    /// Why.
+    pub reason: ByeReason,
+    /// Milliseconds after which to come back, spread over the clients.
+    pub after_ms: Option<u64>,
+    /// Everything up to here was written.
+    pub id: Option<Cursor>,
+    /// The refusal behind it, where there is one.
+    pub refusal: Option<Refusal>,
+}
+
+impl Bye {
+    /// A bye with nothing but its reason.
+    #[must_use]
+    pub const fn new(reason: ByeReason) -> Self {
+        Self {
+            reason,
+            after_ms: None,
+            id: None,
+            refusal: None,
+        }
+    }
+
+    /// The bye over a refusal.
+    #[must_use]
+    pub const fn refused(refusal: Refusal) -> Self {
+        Self {
+            reason: refusal.code.bye(),
+            after_ms: None,
+            id: None,
+            refusal: Some(refusal),
+        }
+    }
+
+    /// The bye frame.
+    #[must_use]
+    pub fn json(&self) -> String {
+        #[derive(Serialize)]
+        struct Shape<'a> {
+            r#type: &'static str,
+            code: u16,
+            reason: &'a str,
+            reconnect: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            after_ms: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            id: Option<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error: Option<Box<RawValue>>,
+        }
+        let (code, reason) = self.reason.facts();
+        to_json(&Shape {
+            r#type: "bye",
+            code,
+            reason,
+            reconnect: code < 3500,
+            after_ms: self.after_ms,
+            id: self.id.map(|id| id.to_string()),
+            error: self
+                .refusal
+                .as_ref()
+                .and_then(|refusal| RawValue::from_string(refusal.to_json(None)).ok()),
+        })
+    }
+}
+
+/// A ping: everything up to `id` was written before it.
+#[must_use]
+pub fn ping(id: Cursor, time_ms: u64) -> String {
+    format!("{{\"type\":\"ping\",\"id\":\"{id}\",\"time\":{time_ms}}}")
+}
+
+/// A reply that says yes: `fields` is what the command's row in the contract names, as JSON members without
+/// braces (`"id":"…"`), or empty.
+#[must_use]
+pub fn reply_ok(reference: Option<&RawValue>, fields: &str) -> String {
+    let comma = if fields.is_empty() { "" } else { "," };
+    format!(
+        "{{\"type\":\"reply\"{},\"ok\":true{comma}{fields}}}",
+        ref_member(reference)
+    )
+}
+
+/// A reply that refuses.
+#[must_use]
+pub fn reply_error(reference: Option<&RawValue>, refusal: &Refusal) -> String {
+    format!(
+        "{{\"type\":\"reply\"{},\"ok\":false,\"error\":{}}}",
+        ref_member(reference),
+        refusal.to_json(None)
+    )
+}
+
+fn ref_member(reference: Option<&RawValue>) -> String {
+    reference
+        .map(|text| format!(",\"ref\":{}", text.get().replace(['\n', '\r'], "")))
+        .unwrap_or_default()
+}
+
+fn to_json(shape: &impl Serialize) -> String {
+    serde_json::to_string(shape).expect("plain structs of texts and numbers always serialise")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_have_exact_bytes() {
+        let gap = Gap {
+            channel: ChannelName::new("lobby").unwrap(),
+            after: Some("k3x9q2-7".parse().unwrap()),
+            reason: GapReason::Evicted,
+            id: "k3x9q2-31".parse().unwrap(),
+        };
+        assert_eq!(
+            gap.json(),
+            r#"{"type":"gap","channel":"lobby","after":"k3x9q2-7","reason":"evicted","id":"k3x9q2-31"}"#
+        );
+        let bye = Bye {
+            after_ms: Some(730),
+            id: Some("k3x9q2-44".parse().unwrap()),
+            ..Bye::new(ByeReason::Drain)
+        };
+        assert_eq!(
+            bye.json(),
+            r#"{"type":"bye","code":3001,"reason":"drain","reconnect":true,"after_ms":730,"id":"k3x9q2-44"}"#
+        );
+        assert_eq!(
+            Bye::new(ByeReason::Newer).json(),
+            r#"{"type":"bye","code":3504,"reason":"newer","reconnect":false}"#
+        );
+        let reference = RawValue::from_string("1".into()).unwrap();
+        assert_eq!(
+            reply_ok(Some(&reference), ""),
+            r#"{"type":"reply","ref":1,"ok":true}"#
+        );
+        assert_eq!(
+            reply_ok(None, r#""time":5"#),
+            r#"{"type":"reply","ok":true,"time":5}"#
+        );
+    }
+
+    #[test]
+    fn a_hello_has_exact_bytes() {
+        let session = HelloSession {
+            id: "s8f3".into(),
+            key: "k".into(),
+            expires: 1_795_172_788,
+        };
+        let lobby = ChannelName::new("lobby").unwrap();
+        let hello = Hello::new(
+            "k3x9q2-41".parse().unwrap(),
+            session,
+            std::slice::from_ref(&lobby),
+            &[],
+        );
+        let json = hello.with(Some("n1".into()), 15, "9c1f".into()).json();
+        assert_eq!(
+            json,
+            format!(
+                r#"{{"type":"hello","magic":"triway/1","nonce":"n1","id":"k3x9q2-41","session":{{"id":"s8f3","key":"k","expires":1795172788}},"heartbeat":15,"channels":["lobby"],"network":"9c1f","build":"{BUILD}"}}"#
+            )
+        );
+    }
+}

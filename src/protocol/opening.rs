@@ -1,0 +1,469 @@
+//! What a reader asks for when it opens: channels, starts, format, session and the rest of the parameters,
+//! read in one place for all three transports, out of an address, a header and a body.
+//!
+//! Checks words; grants nothing and opens nothing.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::channel::{parse_channel_list, read_name};
+use super::{ChannelName, Code, INFO_BYTES_MAX, NONCE_BYTES_MAX, Refusal};
+use crate::cursor::Start;
+
+/// The most starts by name: as many as channels could ever be asked for in one request.
+const NAMED_STARTS_MAX: usize = 10_000;
+/// The longest `heartbeat` and `wait`, in seconds: proxies cut at 60 by default.
+const SECONDS_MAX: f64 = 60.0;
+/// The longest `why`, in bytes: it becomes a label of a metric.
+const WHY_BYTES_MAX: usize = 32;
+
+/// The ways to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// WebSocket.
+    Ws,
+    /// Server-Sent Events.
+    Sse,
+    /// HTTP long polling.
+    Poll,
+}
+
+impl Transport {
+    /// All of them, best first.
+    pub const ALL: [Self; 3] = [Self::Ws, Self::Sse, Self::Poll];
+
+    /// The name, as in addresses and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Sse => "sse",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+/// How frames are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Frames as JSON.
+    Full,
+    /// Bare data.
+    Data,
+}
+
+/// The parameters of a reader, parsed.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// The way to read.
+    pub transport: Transport,
+    /// The channels, each with its start, in the order of the request, none twice.
+    pub channels: Vec<(ChannelName, Start)>,
+    /// How frames are written.
+    pub format: Format,
+    /// The session key from an earlier hello.
+    pub session: Option<String>,
+    /// A credential that came in the body or the query.
+    pub token: Option<String>,
+    /// Whether a token came in the query, which must be configured.
+    pub token_in_query: bool,
+    /// Whether this session is shown in the presence of its channels.
+    pub presence: bool,
+    /// What is shown beside it: a JSON text.
+    pub info: Option<Bytes>,
+    /// Seconds after which a ping is sent when nothing else was.
+    pub heartbeat_s: Option<u64>,
+    /// Echoed in hello.
+    pub nonce: Option<String>,
+    /// Whether this session's own events are delivered to it.
+    pub echo: bool,
+    /// How long a poll is held.
+    pub wait: Option<Duration>,
+    /// Whether the head of a poll is sent at once.
+    pub early: bool,
+    /// Whether the lone ping of the buffering test is wanted.
+    pub probe: bool,
+    /// The client's reason for this attach.
+    pub why: Option<String>,
+}
+
+/// The JSON body of a POST to a reading address: the same words as the query.
+#[derive(Debug, Default, Deserialize)]
+pub struct OpeningBody {
+    channels: Option<Vec<String>>,
+    since: Option<Value>,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
+}
+
+impl OpeningBody {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// `bad_json` when it is not a JSON object of the contract's shape.
+    pub fn parse(json: &[u8]) -> Result<Self, Refusal> {
+        serde_json::from_slice(json).map_err(|error| Refusal::bad_json(&error))
+    }
+}
+
+/// The starts of a request while it is read.
+#[derive(Default)]
+struct Starts {
+    all: Option<Start>,
+    named: Vec<(ChannelName, Start)>,
+}
+
+impl Starts {
+    fn set(&mut self, name: &str, text: &str) -> Result<(), Refusal> {
+        let start = text
+            .parse()
+            .map_err(|error| Refusal::new(Code::BadCursor, format!("`since` is {error}")))?;
+        if name.is_empty() {
+            self.all = Some(start);
+        } else if self.named.len() == NAMED_STARTS_MAX {
+            return Err(Refusal::bad_parameter("more than 10,000 starts by name"));
+        } else {
+            self.named.push((read_name(name)?, start));
+        }
+        Ok(())
+    }
+
+    /// Gives each channel its start.
+    fn spread(self, channels: Vec<ChannelName>) -> Result<Vec<(ChannelName, Start)>, Refusal> {
+        let default = self.all.unwrap_or_default();
+        let named: std::collections::HashMap<ChannelName, Start> = self.named.into_iter().collect();
+        let mut seen = std::collections::HashSet::with_capacity(channels.len());
+        if let Some(stranger) = named.keys().find(|name| !channels.contains(name)) {
+            return Err(Refusal::bad_parameter(format!(
+                "`since.{stranger}` names a channel that is not read"
+            )));
+        }
+        let unique = channels
+            .into_iter()
+            .filter(|name| seen.insert(name.clone()));
+        Ok(unique
+            .map(|name| (name.clone(), named.get(&name).copied().unwrap_or(default)))
+            .collect())
+    }
+}
+
+impl Opening {
+    /// Reads a request: the channels of its path (not decoded), its query (not decoded), the value of
+    /// `Last-Event-ID`, and its body.
+    ///
+    /// # Errors
+    /// `bad_channel`, `bad_cursor` or `bad_parameter`, naming what is wrong.
+    pub fn parse(
+        transport: Transport,
+        path: Option<&str>,
+        query: &str,
+        last_event_id: Option<&[u8]>,
+        body: Option<OpeningBody>,
+    ) -> Result<Self, Refusal> {
+        let mut opening = Self::empty(transport);
+        let mut starts = Starts::default();
+        let mut places = Vec::new();
+        if let Some(path) = path.filter(|path| !path.is_empty()) {
+            places.push(parse_channel_list(path)?);
+        }
+        for (name, value) in decode_query(query)? {
+            match name.as_str() {
+                // Names hold no commas, so that a list whose commas were encoded means the same.
+                "channels" => {
+                    places.push(value.split(',').map(read_name).collect::<Result<_, _>>()?)
+                }
+                "since" => starts.set("", &value)?,
+                "token" => (opening.token, opening.token_in_query) = (Some(value), true),
+                _ => match name.strip_prefix("since.") {
+                    Some(channel) => starts.set(channel, &value)?,
+                    None => opening.set(&name, &value)?,
+                },
+            }
+        }
+        if let Some(body) = body {
+            opening.read_body(body, &mut starts, &mut places)?;
+        }
+        if let Some(id) = last_event_id.filter(|id| !id.is_empty()) {
+            let cursor = str::from_utf8(id).ok().and_then(|text| text.parse().ok());
+            starts.all = Some(cursor.map_or(Start::Unknown, Start::At));
+        }
+        opening.channels = match places.len() {
+            0 => return Err(Refusal::bad_channel("no channel was named")),
+            1 => starts.spread(places.remove(0))?,
+            _ => {
+                return Err(Refusal::bad_channel(
+                    "channels were named in two places at once",
+                ));
+            }
+        };
+        if opening.format == Format::Data
+            && transport == Transport::Ws
+            && opening.channels.len() > 1
+        {
+            return Err(Refusal::bad_parameter(
+                "`format=data` on a WebSocket reads one channel",
+            ));
+        }
+        Ok(opening)
+    }
+
+    fn empty(transport: Transport) -> Self {
+        Self {
+            transport,
+            channels: Vec::new(),
+            format: if transport == Transport::Sse {
+                Format::Data
+            } else {
+                Format::Full
+            },
+            session: None,
+            token: None,
+            token_in_query: false,
+            presence: false,
+            info: None,
+            heartbeat_s: None,
+            nonce: None,
+            echo: true,
+            wait: None,
+            early: false,
+            probe: false,
+            why: None,
+        }
+    }
+
+    fn read_body(
+        &mut self,
+        body: OpeningBody,
+        starts: &mut Starts,
+        places: &mut Vec<Vec<ChannelName>>,
+    ) -> Result<(), Refusal> {
+        if let Some(channels) = body.channels {
+            places.push(
+                channels
+                    .iter()
+                    .map(|name| read_name(name))
+                    .collect::<Result<_, _>>()?,
+            );
+        }
+        match body.since {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) => starts.set("", &text)?,
+            Some(Value::Object(named)) => {
+                for (name, start) in named {
+                    let text = start
+                        .as_str()
+                        .ok_or_else(|| Refusal::bad_parameter("a start is a text"))?;
+                    starts.set(&name, text)?;
+                }
+            }
+            Some(_) => {
+                return Err(Refusal::bad_parameter(
+                    "`since` is a text or an object of texts",
+                ));
+            }
+        }
+        for (name, value) in body.rest {
+            match (name.as_str(), value) {
+                ("token", Value::String(token)) => {
+                    (self.token, self.token_in_query) = (Some(token), false)
+                }
+                (_, Value::Null) => {}
+                (_, Value::String(text)) if name != "info" => self.set(&name, &text)?,
+                (_, value) => self.set(&name, &value.to_string())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one parameter; unknown ones are left to later versions of the contract.
+    fn set(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
+        match name {
+            "format" => self.format = parse_format(value)?,
+            "session" => self.session = (!value.is_empty()).then(|| value.to_owned()),
+            "presence" => self.presence = parse_switch(name, value)?,
+            "info" => self.info = parse_info(value)?,
+            "heartbeat" => self.heartbeat_s = Some(parse_seconds(name, value, 1.0)?.as_secs()),
+            "nonce" => self.nonce = Some(bounded(name, value, NONCE_BYTES_MAX)?),
+            "echo" => self.echo = parse_switch(name, value)?,
+            "wait" => self.wait = Some(parse_seconds(name, value, 0.0)?),
+            "early" => self.early = parse_switch(name, value)?,
+            "probe" => self.probe = parse_switch(name, value)?,
+            "why" => self.why = Some(bounded(name, value, WHY_BYTES_MAX)?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn parse_format(value: &str) -> Result<Format, Refusal> {
+    match value {
+        "full" => Ok(Format::Full),
+        "data" => Ok(Format::Data),
+        _ => Err(Refusal::bad_parameter("`format` is `full` or `data`")),
+    }
+}
+
+fn parse_switch(name: &str, value: &str) -> Result<bool, Refusal> {
+    match value {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(Refusal::bad_parameter(format!("`{name}` is 0 or 1"))),
+    }
+}
+
+fn parse_info(value: &str) -> Result<Option<Bytes>, Refusal> {
+    if value.len() > INFO_BYTES_MAX {
+        return Err(Refusal::bad_parameter("`info` is longer than 1 KiB"));
+    }
+    match super::Data::json(value.as_bytes())? {
+        super::Data::Json(text) | super::Data::Bytes(text) => Ok(Some(text)),
+    }
+}
+
+fn parse_seconds(name: &str, value: &str, least: f64) -> Result<Duration, Refusal> {
+    match value.parse::<f64>() {
+        Ok(seconds) if (least..=SECONDS_MAX).contains(&seconds) => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
+        _ => Err(Refusal::bad_parameter(format!(
+            "`{name}` is {least} to 60 seconds"
+        ))),
+    }
+}
+
+fn bounded(name: &str, value: &str, bytes: usize) -> Result<String, Refusal> {
+    if value.len() > bytes || value.chars().any(char::is_control) {
+        return Err(Refusal::bad_parameter(format!(
+            "`{name}` is at most {bytes} bytes without control characters"
+        )));
+    }
+    Ok(value.to_owned())
+}
+
+/// The pairs of a query, decoded: `+` is a space, and what is not UTF-8 is refused.
+///
+/// # Errors
+/// `bad_parameter` when a name or value is not UTF-8.
+pub fn decode_query(query: &str) -> Result<Vec<(String, String)>, Refusal> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((
+                decode_text(&name.replace('+', " "))?,
+                decode_text(&value.replace('+', " "))?,
+            ))
+        })
+        .collect()
+}
+
+/// A percent-encoded text, decoded.
+///
+/// # Errors
+/// `bad_parameter` when it is not UTF-8.
+pub fn decode_text(text: &str) -> Result<String, Refusal> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded
+        .map(Into::into)
+        .map_err(|_| Refusal::bad_parameter("the address is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(path: &str, query: &str) -> Result<Opening, Refusal> {
+        Opening::parse(Transport::Poll, Some(path), query, None, None)
+    }
+
+    #[test]
+    fn all_parameters_are_read() {
+        let opening = parse(
+            "a,b",
+            "since=k-5&since.b=last%3A3&format=data&session=S&presence=1&info=%7B%22n%22:1%7D&heartbeat=5&nonce=n&echo=0&wait=0.5&early=1&probe=1&why=ws:refused&unknown=1",
+        )
+        .unwrap();
+        let names: Vec<_> = opening
+            .channels
+            .iter()
+            .map(|(name, start)| format!("{name} {start:?}"))
+            .collect();
+        assert_eq!(names, ["a At(k-5)", "b Last(3)"]);
+        assert_eq!(opening.format, Format::Data);
+        assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
+        assert_eq!(opening.wait, Some(Duration::from_millis(500)));
+        assert!(opening.presence && !opening.echo && opening.early && opening.probe);
+        assert_eq!(
+            (opening.heartbeat_s, opening.why.as_deref()),
+            (Some(5), Some("ws:refused"))
+        );
+    }
+
+    #[test]
+    fn a_body_says_the_same_words() {
+        let body = OpeningBody::parse(br#"{"channels":["a","b"],"since":{"":"k-5","b":"all"},"session":"S","token":"T","presence":true,"info":{"n":1},"wait":2}"#).unwrap();
+        let opening = Opening::parse(Transport::Poll, None, "nonce=1", None, Some(body)).unwrap();
+        assert_eq!(opening.channels[1].1, Start::All);
+        assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
+        assert_eq!(
+            (opening.token.as_deref(), opening.token_in_query),
+            (Some("T"), false)
+        );
+        assert!(opening.presence);
+    }
+
+    #[test]
+    fn last_event_id_wins_and_may_be_malformed() {
+        let start = |id: &str| {
+            Opening::parse(
+                Transport::Sse,
+                Some("a"),
+                "since=k-5",
+                Some(id.as_bytes()),
+                None,
+            )
+            .unwrap()
+            .channels[0]
+                .1
+        };
+        assert_eq!(start("k-9"), Start::At("k-9".parse().unwrap()));
+        assert_eq!(start("nonsense"), Start::Unknown);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let code = |path: &str, query: &str| parse(path, query).unwrap_err().code;
+        assert_eq!(code("", ""), Code::BadChannel);
+        assert_eq!(code("a", "channels=b"), Code::BadChannel);
+        assert_eq!(code("a", "since=x"), Code::BadCursor);
+        for query in [
+            "since.b=all",
+            "heartbeat=0",
+            "heartbeat=61",
+            "heartbeat=NaN",
+            "wait=-1",
+            "format=x",
+            "presence=2",
+        ] {
+            assert_eq!(code("a", query), Code::BadParameter, "{query}");
+        }
+        assert_eq!(
+            code("a", &format!("info=%22{}%22", "x".repeat(1024))),
+            Code::BadParameter
+        );
+        assert_eq!(code("a", "info=x"), Code::BadJson);
+        assert_eq!(
+            code("a", &format!("nonce={}", "x".repeat(65))),
+            Code::BadParameter
+        );
+        assert!(
+            parse("a,a", "").unwrap().channels.len() == 1,
+            "a channel named twice is read once"
+        );
+        assert!(Opening::parse(Transport::Ws, Some("a,b"), "format=data", None, None).is_err());
+    }
+}

@@ -1,0 +1,359 @@
+//! Refusals: one list of stable codes, each with a status, a close code and a hint.
+//!
+//! Knows how a refusal looks as RFC 9457 JSON; knows neither HTTP headers nor who is refused.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde_json::json;
+
+use super::ByeReason;
+
+/// Why something was refused. The text of a code never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(
+    missing_docs,
+    reason = "each variant is its code, explained by its hint"
+)]
+pub enum Code {
+    BadChannel,
+    BadCursor,
+    BadJson,
+    BadParameter,
+    BadName,
+    BadCommand,
+    Unauthorized,
+    SessionExpired,
+    Forbidden,
+    OriginRefused,
+    HostRefused,
+    NotFound,
+    MethodNotAllowed,
+    UpgradeMissing,
+    BodyTimeout,
+    TooLarge,
+    RateLimited,
+    TooManyChannels,
+    TooManyConnections,
+    KeyReused,
+    KeyOutOfOrder,
+    Draining,
+    BrokerUnavailable,
+    Internal,
+}
+
+impl Code {
+    /// Every code, for tests and documents that walk the list.
+    pub const ALL: [Self; 24] = [
+        Self::BadChannel,
+        Self::BadCursor,
+        Self::BadJson,
+        Self::BadParameter,
+        Self::BadName,
+        Self::BadCommand,
+        Self::Unauthorized,
+        Self::SessionExpired,
+        Self::Forbidden,
+        Self::OriginRefused,
+        Self::HostRefused,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::UpgradeMissing,
+        Self::BodyTimeout,
+        Self::TooLarge,
+        Self::RateLimited,
+        Self::TooManyChannels,
+        Self::TooManyConnections,
+        Self::KeyReused,
+        Self::KeyOutOfOrder,
+        Self::Draining,
+        Self::BrokerUnavailable,
+        Self::Internal,
+    ];
+
+    /// The HTTP status, the code's text, a title and a hint that says what to do.
+    #[must_use]
+    pub const fn facts(self) -> (u16, &'static str, &'static str, &'static str) {
+        match self {
+            Self::BadChannel => (
+                400,
+                "bad_channel",
+                "Not a channel name",
+                "Use 1 to 128 bytes of UTF-8 without control characters; separate names by commas and percent-encode what is special.",
+            ),
+            Self::BadCursor => (
+                400,
+                "bad_cursor",
+                "Not a start",
+                "`since` takes `now`, `all`, `last:20`, a duration such as `10m`, or an id that this hub gave.",
+            ),
+            Self::BadJson => (
+                400,
+                "bad_json",
+                "Not JSON",
+                "Send one valid JSON value in UTF-8; for plain text use Content-Type: text/plain.",
+            ),
+            Self::BadParameter => (
+                400,
+                "bad_parameter",
+                "Not a valid parameter",
+                "See the table of parameters in docs/protocol.md.",
+            ),
+            Self::BadName => (
+                400,
+                "bad_name",
+                "Not an event name",
+                "Use up to 128 bytes without control characters; `open`, `error` and `$…` are taken.",
+            ),
+            Self::BadCommand => (
+                400,
+                "bad_command",
+                "Not a command",
+                "Commands are publish, subscribe, unsubscribe, presence, history, ping and leave, as JSON objects with a `type`.",
+            ),
+            Self::Unauthorized => (
+                401,
+                "unauthorized",
+                "Credentials needed",
+                "Send a valid token, as Authorization: Bearer, or as the subprotocol triway.bearer.TOKEN.",
+            ),
+            Self::SessionExpired => (
+                401,
+                "session_expired",
+                "The session is over",
+                "Open a reader again; its hello carries a new session key.",
+            ),
+            Self::Forbidden => (
+                403,
+                "forbidden",
+                "Not allowed",
+                "These credentials do not allow this on that channel.",
+            ),
+            Self::OriginRefused => (
+                403,
+                "origin_refused",
+                "This origin may not ask",
+                "Start the hub with --origin and the page's origin to allow it.",
+            ),
+            Self::HostRefused => (
+                421,
+                "host_refused",
+                "This Host is not served here",
+                "Start the hub with --host and this name, or --origin with the page's origin; behind a trusted proxy --host '*'.",
+            ),
+            Self::NotFound => (
+                404,
+                "not_found",
+                "Nothing here",
+                "See docs/protocol.md for the addresses: /pub, /ws, /sse, /poll, /history, /presence and /send.",
+            ),
+            Self::MethodNotAllowed => (
+                405,
+                "method_not_allowed",
+                "Wrong method",
+                "The Allow header names the methods of this address.",
+            ),
+            Self::UpgradeMissing => (
+                426,
+                "upgrade_missing",
+                "The Upgrade header was lost on the way",
+                "A proxy between removed it. For nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"; or use /sse or /poll.",
+            ),
+            Self::BodyTimeout => (
+                408,
+                "body_timeout",
+                "The body came too slowly",
+                "Send the whole body within the body limit (--body-timeout).",
+            ),
+            Self::TooLarge => (
+                413,
+                "too_large",
+                "Too large",
+                "Send less at once, or raise --max-data.",
+            ),
+            Self::RateLimited => (
+                429,
+                "rate_limited",
+                "Too many publishes",
+                "Wait as Retry-After says, or raise --publish-rate.",
+            ),
+            Self::TooManyChannels => (
+                403,
+                "too_many_channels",
+                "Too many channels",
+                "Read fewer channels, or raise --session-channels or --hub-channels.",
+            ),
+            Self::TooManyConnections => (
+                503,
+                "too_many_connections",
+                "Too many connections",
+                "Come back after Retry-After, or raise --connections or --address-connections.",
+            ),
+            Self::KeyReused => (
+                409,
+                "key_reused",
+                "The key was used for something else",
+                "A key belongs to one channel and one body; make a new key for a new event.",
+            ),
+            Self::KeyOutOfOrder => (
+                409,
+                "key_out_of_order",
+                "A key is missing before this one",
+                "Send the key that `expected` names first.",
+            ),
+            Self::Draining => (
+                503,
+                "draining",
+                "The hub is going down",
+                "Come back with the same cursor after Retry-After.",
+            ),
+            Self::BrokerUnavailable => (
+                503,
+                "broker_unavailable",
+                "The broker cannot be reached",
+                "Try again after Retry-After with the same key.",
+            ),
+            Self::Internal => (
+                500,
+                "internal",
+                "A mistake of the hub",
+                "Please report it with the request_id; trying again is safe with the same key.",
+            ),
+        }
+    }
+
+    /// The code as text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.facts().1
+    }
+
+    /// The reason with which a WebSocket, or a stream that has begun, ends over this refusal.
+    #[must_use]
+    pub const fn bye(self) -> ByeReason {
+        match self {
+            Self::Unauthorized | Self::SessionExpired => ByeReason::Unauthorized,
+            Self::Forbidden | Self::OriginRefused | Self::HostRefused => ByeReason::Forbidden,
+            Self::TooLarge
+            | Self::RateLimited
+            | Self::TooManyChannels
+            | Self::TooManyConnections => ByeReason::Limit,
+            Self::Draining | Self::BrokerUnavailable | Self::Internal => ByeReason::Drain,
+            _ => ByeReason::BadRequest,
+        }
+    }
+
+    /// Whether the same request may succeed later. Such a refusal does not use up a sequenced key.
+    #[must_use]
+    pub const fn is_passing(self) -> bool {
+        matches!(
+            self,
+            Self::RateLimited
+                | Self::TooManyConnections
+                | Self::Draining
+                | Self::BrokerUnavailable
+                | Self::Internal
+                | Self::BodyTimeout
+        )
+    }
+}
+
+/// A refusal: its code, what exactly was wrong, and what some codes add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The stable code.
+    pub code: Code,
+    /// What exactly was wrong, in one sentence.
+    pub detail: Cow<'static, str>,
+    /// Seconds after which to come back, for the codes that pass.
+    pub retry_after_s: Option<u64>,
+    /// The sequence number that was expected, for `key_out_of_order`.
+    pub expected: Option<u64>,
+}
+
+impl Refusal {
+    /// A refusal of this code.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        let retry_after_s = matches!(
+            code,
+            Code::RateLimited | Code::TooManyConnections | Code::Draining | Code::BrokerUnavailable
+        )
+        .then_some(1);
+        Self {
+            code,
+            detail: detail.into(),
+            retry_after_s,
+            expected: None,
+        }
+    }
+
+    /// Not a channel name.
+    #[must_use]
+    pub fn bad_channel(detail: &'static str) -> Self {
+        Self::new(Code::BadChannel, detail)
+    }
+
+    /// Not JSON.
+    #[must_use]
+    pub fn bad_json(error: &serde_json::Error) -> Self {
+        Self::new(Code::BadJson, error.to_string())
+    }
+
+    /// Not an event name.
+    #[must_use]
+    pub fn bad_name(detail: &'static str) -> Self {
+        Self::new(Code::BadName, detail)
+    }
+
+    /// A parameter that cannot be read.
+    #[must_use]
+    pub fn bad_parameter(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::BadParameter, detail)
+    }
+
+    /// The problem as RFC 9457 JSON, with the request's id where there is one.
+    #[must_use]
+    pub fn to_json(&self, request_id: Option<&str>) -> String {
+        let (status, code, title, hint) = self.code.facts();
+        let mut problem = json!({
+            "type": format!("https://triway.dev/problems/{code}"),
+            "title": title, "status": status, "code": code, "hint": hint, "detail": self.detail,
+        });
+        if let Some(id) = request_id {
+            problem["request_id"] = id.into();
+        }
+        if let Some(expected) = self.expected {
+            problem["expected"] = expected.into();
+        }
+        problem.to_string()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.detail)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_stable_text_with_a_hint() {
+        let mut seen = std::collections::HashSet::new();
+        for code in Code::ALL {
+            let (status, text, title, hint) = code.facts();
+            assert!((400..600).contains(&status), "{text}");
+            assert!(seen.insert(text), "{text} twice");
+            assert!(
+                text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{text}"
+            );
+            assert!(!title.is_empty() && hint.ends_with('.'), "{text}");
+        }
+    }
+}
