@@ -1,0 +1,73 @@
+import { Channel } from './channel.js';
+import { TriwayError } from './frame.js';
+export { TriwayError, Channel };
+export type Frame = import('./frame.js').Frame;
+export type Transport = import('./ladder.js').Transport;
+export type Options = {
+    /**
+     * asked again when refused or expired
+     */
+    token?: string | (() => string | Promise<string>);
+    /**
+     * allowed; the order is a preference
+     */
+    transports?: Transport[];
+    /**
+     * shown in presence
+     */
+    info?: any;
+    /**
+     * closes the hub
+     */
+    signal?: AbortSignal;
+    /**
+     * seconds
+     */
+    heartbeat?: number;
+    /**
+     * where the platform has none, or another is wanted
+     */
+    fetch?: typeof globalThis.fetch;
+    /**
+     * the same
+     */
+    WebSocket?: any;
+    /**
+     * the same
+     */
+    EventSource?: any;
+};
+/** @param {string | URL} [address] of the hub @param {Options} [options] */
+export declare const connect: (address?: string | URL, options?: Options) => Hub;
+export declare class Hub extends EventTarget {
+    #private;
+    /** Resolves with the first proven transport. @type {Promise<void>} */
+    ready: Promise<void>;
+    /** Private events for this session and user. */
+    inbox: Channel;
+    /** @type {'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed'} */
+    state: 'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed';
+    /** @type {Transport | null} */
+    transport: Transport | null;
+    /** @type {{id: string} | null} */
+    session: {
+        id: string;
+    } | null;
+    /** Round-trip time in ms. @type {number | undefined} */
+    rtt: number | undefined;
+    /** @param {string | URL} address @param {Options} options */
+    constructor(address: string | URL, options: Options);
+    /**
+     * @param {string} name
+     * @param {{since?: string, presence?: boolean}} [options]
+     * @returns {Channel}
+     */
+    channel(name: string, options?: {
+        since?: string;
+        presence?: boolean;
+    }): Channel;
+    /** Changes the transport by hand, or back to the ladder's choice. @param {Transport | 'auto'} transport */
+    use(transport: Transport | 'auto'): void;
+    /** Ends everything; what waits to be sent is rejected. */
+    close(): void;
+}

@@ -1,0 +1,174 @@
+/** One story over each transport, and over changes between them, against the hub of hub.js. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import WebSocket from 'ws'
+import { connect } from '../client.js'
+import { TestHub, until } from './hub.js'
+
+const data = (events) => events.map((event) => event.data)
+
+async function withHub(body) {
+  const server = await new TestHub().listen()
+  const hubs = []
+  try {
+    await body(server, (options) => {
+      const hub = connect(server.address, { WebSocket, ...options })
+      hubs.push(hub)
+      return hub
+    })
+  } finally {
+    for (const hub of hubs) hub.close()
+    await server.close()
+  }
+}
+
+for (const transport of ['ws', 'sse', 'poll']) {
+  test(`history, live events, bytes, publishing and a late channel over ${transport}`, () =>
+    withHub(async (server, open) => {
+      for (let i = 0; i < 5; i++) server.publish('lobby', i)
+      const hub = open({ transports: [transport] })
+      const lobby = hub.channel('lobby', { since: 'last:3' })
+      const seen = []
+      lobby.addEventListener('message', (event) => seen.push(event))
+      await hub.ready
+      assert.equal(hub.transport, transport)
+      assert.equal(hub.state, 'connected')
+      await until(() => seen.length === 3)
+      assert.deepEqual(data(seen), [2, 3, 4])
+      const said = []
+      lobby.on('chat', (data, event) => said.push([data, event.from]))
+      const { id, reached } = await lobby.publish({ text: 'hi' }, { name: 'chat' })
+      assert.match(id, /^e1-\d+$/)
+      assert.ok(reached)
+      await until(() => said.length === 1)
+      assert.deepEqual(said[0], [{ text: 'hi' }, hub.session.id])
+      await lobby.publish(new Uint8Array([0, 10, 255]).buffer)
+      await until(() => seen.length === 5)
+      assert.ok(seen[4].data instanceof ArrayBuffer)
+      assert.deepEqual([...new Uint8Array(seen[4].data)], [0, 10, 255])
+
+      server.publish('late', 'before')
+      const late = hub.channel('late', { since: 'all' })
+      const pulled = []
+      ;(async () => {
+        for await (const event of late) pulled.push(event.data)
+      })()
+      await until(() => pulled.length === 1)
+      server.publish('late', 'after')
+      server.publish('lobby', 'both')
+      await until(() => pulled.length === 2 && seen.length === 6)
+      assert.deepEqual(pulled, ['before', 'after'])
+      hub.inbox.addEventListener('message', (event) => said.push(event))
+      server.publish('@' + hub.session.id, 'psst')
+      await until(() => said.length === 2)
+      assert.equal(said[1].data, 'psst')
+    }))
+}
+
+test('a cut loses nothing, repeats nothing, and keeps the order, whatever carries', () =>
+  withHub(async (server, open) => {
+    for (const transport of ['ws', 'sse', 'poll']) {
+      const hub = open({ transports: [transport] })
+      const seen = []
+      hub.channel('busy').addEventListener('message', (event) => seen.push(event.data))
+      await hub.ready
+      let sent = 0
+      for (let round = 0; round < 3; round++) {
+        for (let i = 0; i < 5; i++) server.publish('busy', sent++)
+        server.cut()
+        for (let i = 0; i < 5; i++) server.publish('busy', sent++)
+        await until(() => seen.length === sent, `${transport} round ${round}: ${seen.length} of ${sent}`)
+      }
+      assert.deepEqual(seen, [...Array(sent).keys()])
+      hub.close()
+    }
+  }))
+
+test('hub.use changes the transport while events and publishes flow', () =>
+  withHub(async (server, open) => {
+    const hub = open()
+    const lobby = hub.channel('lobby')
+    const seen = []
+    lobby.addEventListener('message', (event) => seen.push(event.data))
+    const changes = []
+    hub.addEventListener('transport', (event) => changes.push([event.from, event.to]))
+    await hub.ready
+    let sent = 0
+    const answers = []
+    const flow = setInterval(() => answers.push(lobby.publish(sent++)), 2)
+    try {
+      for (const transport of ['sse', 'poll', 'ws', 'poll', 'sse', 'ws']) {
+        hub.use(transport)
+        await until(() => hub.transport === transport)
+      }
+    } finally {
+      clearInterval(flow)
+    }
+    await Promise.all(answers)
+    await until(() => seen.length === sent, `${seen.length} of ${sent}`)
+    assert.deepEqual(seen, [...Array(sent).keys()])
+    assert.deepEqual(changes.map(([from, to]) => `${from}>${to}`), ['null>ws', 'ws>sse', 'sse>poll', 'poll>ws', 'ws>poll', 'poll>sse', 'sse>ws'])
+  }))
+
+test('what is published during an outage waits, and arrives once and in order', () =>
+  withHub(async (server, open) => {
+    const hub = open({ transports: ['ws'] })
+    const lobby = hub.channel('lobby')
+    await hub.ready
+    server.spoilUpgrade = (request, socket) => !socket.destroy().closed || true
+    server.cut()
+    await until(() => hub.state === 'reconnecting')
+    const answers = [0, 1, 2, 3].map((number) => lobby.publish(number))
+    server.spoilUpgrade = () => false
+    await Promise.all(answers)
+    assert.deepEqual(data(server.events), [0, 1, 2, 3])
+  }))
+
+test('Upgrade refused: usable over SSE at once; streams refused too: over polls', () =>
+  withHub(async (server, open) => {
+    server.spoilUpgrade = (request, socket) => {
+      socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n')
+      return true
+    }
+    let began = Date.now()
+    const first = open()
+    await first.ready
+    assert.equal(first.transport, 'sse')
+    assert.ok(Date.now() - began < 500, `took ${Date.now() - began} ms`)
+    server.spoil = (request, response) => request.url.startsWith('/sse') && !!response.writeHead(502).end('<html>')
+    began = Date.now()
+    const second = open()
+    await second.ready
+    assert.equal(second.transport, 'poll')
+    assert.ok(Date.now() - began < 500, `took ${Date.now() - began} ms`)
+  }))
+
+test('a hole is a gap event before the next event, told once', () =>
+  withHub(async (server, open) => {
+    const hub = open({ transports: ['ws'] })
+    const lobby = hub.channel('lobby')
+    const told = []
+    lobby.addEventListener('message', (event) => told.push(event.data))
+    lobby.addEventListener('gap', (event) => told.push([event.reason, event.after]))
+    await hub.ready
+    const after = server.publish('lobby', 'one')
+    await until(() => told.length === 1)
+    server.events.push({ type: 'gap', channel: 'lobby', after, reason: 'evicted', id: `e1-${++server.head}` })
+    server.publish('lobby', 'two')
+    hub.use('sse')
+    await until(() => hub.transport === 'sse')
+    await until(() => told.length >= 3)
+    assert.deepEqual(told, ['one', ['evicted', after], 'two'])
+  }))
+
+test('closing rejects what waits, with a code', () =>
+  withHub(async (server, open) => {
+    server.spoilUpgrade = () => true
+    const hub = open({ transports: ['ws'] })
+    const waiting = hub.channel('lobby').publish(1)
+    hub.close()
+    await assert.rejects(waiting, { code: 'closed' })
+    await assert.rejects(hub.ready, { code: 'closed' })
+    await assert.rejects(hub.channel('lobby').publish(1), { code: 'closed' })
+    assert.equal(hub.state, 'closed')
+  }))
