@@ -377,7 +377,56 @@ fn fragments(opcode: OpCode, payload: &[u8], cuts: &[prop::sample::Index]) -> Ve
     bytes
 }
 
+/// tungstenite itself, with one context for the whole stream.
+fn read_by_one_context(bytes: &[u8]) -> (Vec<Incoming>, Vec<u8>, Option<Broken>) {
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(LIMIT))
+        .max_frame_size(Some(LIMIT));
+    let mut context = WebSocketContext::new(Role::Server, Some(config));
+    let (mut messages, mut out) = (Vec::new(), Vec::new());
+    let mut wire = Wire {
+        head: &[],
+        body: bytes,
+        out: &mut out,
+    };
+    let error = loop {
+        match context.read(&mut wire) {
+            Ok(message) => messages.push(Codec::new(LIMIT).translate(message)),
+            Err(error) => break error,
+        }
+    };
+    let broken = match error {
+        Error::ConnectionClosed => None,
+        Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        error => Some(Broken::from(error)),
+    };
+    (messages, out, broken)
+}
+
 proptest! {
+    #[test]
+    fn a_context_per_message_reads_what_one_context_reads(
+        said in vec(message(), 1..6),
+        end in prop_oneof![
+            Just(vec![]),
+            Just(client(CLOSE, true, b"\x03\xe8")),
+            Just(client(TEXT, false, b"half")),
+        ],
+        changed in any::<prop::sample::Index>(),
+        to in any::<u8>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut stream: Vec<u8> = said.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+        stream.extend(end);
+        let changed = changed.index(stream.len());
+        stream[changed] = to;
+        let (left, right) = stream.split_at(cut.index(stream.len() + 1));
+        prop_assert_eq!(
+            read(&mut Codec::new(LIMIT), &[left, right]),
+            read_by_one_context(&stream)
+        );
+    }
+
     #[test]
     fn any_split_of_a_valid_stream_reads_the_same(
         said in vec(message(), 0..12),
