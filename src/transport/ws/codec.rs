@@ -95,9 +95,9 @@ impl Codec {
     /// Reads to the end of the next message, and moves `input` past what was
     /// taken. `None` means that all of it was taken and more is needed.
     ///
-    /// Answers are appended to `out`. They are shorter than the frames that
-    /// they answer, so `out` grows by less than `input` shrinks: a caller that
-    /// writes `out` before it reads on is bounded by the size of one read.
+    /// Answers are appended to `out`. A Pong is shorter than its Ping, and there
+    /// is one Close, so `out` grows by hardly more than `input` shrinks: a caller
+    /// that writes `out` before it reads on is bounded by the size of one read.
     pub(crate) fn feed(
         &mut self,
         input: &mut &[u8],
