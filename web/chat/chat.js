@@ -42,6 +42,8 @@ let room = ''
 let unseen = 0
 /** What was sent and has not come back, by its mark. @type {Map<string, Pending>} */
 const waiting = new Map()
+/** @type {import('./words.js').Transport | null} */
+let lastWay = null
 /** @type {import('./talk.js').Way} */
 let use = wayOf(new URLSearchParams(location.search).get('via'))
 
@@ -85,10 +87,14 @@ const page = {
     if (talk) side.show(talk.hub)
   },
   refused: (error) => composer.trouble(refusalText(error, 0, USUAL_LIMIT_BYTES)),
-  transport(from, to, reason) {
-    if (from === null || to === null || from === to) return
+  transport(to, reason) {
+    // A cut goes from one to none to another; what a person wants to know is the two.
+    const before = lastWay
+    if (to === null) return
+    lastWay = to
+    if (before === null || before === to) return
     const why = reason ? ` (${reason})` : ''
-    lines.add(noticeLine('note', lines.newest || Date.now(), `The way changed from ${TRANSPORTS[from]?.long ?? from} to ${TRANSPORTS[to]?.long ?? to}${why}`))
+    lines.add(noticeLine('note', lines.newest || Date.now(), `The way changed from ${TRANSPORTS[before].long} to ${TRANSPORTS[to].long}${why}`))
   },
 }
 
@@ -171,6 +177,7 @@ function begin(name) {
   part('you', HTMLElement).textContent = name
   // A name is part of a session's presence: a new one is a new session.
   talk?.close()
+  lastWay = null
   composer.writeTo(null)
   talk = new Talk(name, use, page)
   side.show(talk.hub)

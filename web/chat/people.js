@@ -96,7 +96,9 @@ export class People {
       (a, b) => Number(b.id === self) - Number(a.id === self) || byName(a.nick, b.nick) || (a.id < b.id ? -1 : 1),
     )
     const shown = order.slice(0, SHOWN_PEOPLE)
-    const items = new Map(shown.map((person) => [person.id, this.#itemOf(person, order)]))
+    const alike = new Map()
+    for (const { nick } of order) alike.set(alikeOf(nick), (alike.get(alikeOf(nick)) ?? 0) + 1)
+    const items = new Map(shown.map((person) => [person.id, this.#itemOf(person, alike.get(alikeOf(person.nick)) > 1)]))
     for (const [id, item] of this.#items) if (items.get(id) !== item) item.remove()
     this.#items = items
     // Only what is out of place moves, so that the focus stays where it is.
@@ -111,9 +113,8 @@ export class People {
     this.#onCount(Math.max(this.#count, shown.length))
   }
 
-  /** @param {Person} person @param {Person[]} all */
-  #itemOf(person, all) {
-    const isTwin = all.some((other) => other.id !== person.id && byName(other.nick, person.nick) === 0)
+  /** @param {Person} person @param {boolean} isTwin  another has the same name */
+  #itemOf(person, isTwin) {
     const words = `${person.nick}\n${isTwin}`
     const known = this.#items.get(person.id)
     if (known?.dataset.words === words) return known
@@ -128,3 +129,9 @@ export class People {
     return item
   }
 }
+
+/**
+ * Names that people take for the same.
+ * @param {string} nick
+ */
+const alikeOf = (nick) => nick.normalize('NFKC').toLowerCase()

@@ -48,8 +48,14 @@ const NAMELESS = 'someone'
  * @property {(reason: string) => void} gap
  * @property {() => void} state
  * @property {(error: unknown) => void} refused  the hub will not have this page, or this room
- * @property {(from: Transport | null, to: Transport | null, reason: string) => void} transport
+ * @property {(to: Transport | null, reason: string) => void} transport
  */
+
+/**
+ * Ids that this page had: a new nickname, or a hub that was restarted, gives a new one.
+ * @type {Set<string>}
+ */
+const selves = new Set()
 
 export class Talk {
   #page
@@ -59,8 +65,6 @@ export class Talk {
   #leaving = null
   /** @type {any} the present room's channel */
   #channel = null
-  /** Ids that this page had: a hub that was restarted gives a new one. @type {Set<string>} */
-  #selves = new Set()
 
   /**
    * @param {string} nickname
@@ -80,7 +84,7 @@ export class Talk {
     }, { signal })
     this.hub.addEventListener('transport', (/** @type {any} */ event) => {
       page.state()
-      page.transport(event.from, event.to, event.reason ?? '')
+      page.transport(event.to, event.reason ?? '')
     }, { signal })
     this.hub.inbox.addEventListener('message', (/** @type {any} */ event) => page.said(this.#heard(event, nickname)), { signal })
     this.hub.inbox.addEventListener('gap', (/** @type {any} */ event) => page.gap(event.reason), { signal })
@@ -127,13 +131,19 @@ export class Talk {
   say(body, to) {
     const ref = crypto.getRandomValues(new Uint32Array(2)).join('-')
     const nick = this.#nickname
-    const channel = to ? this.hub.channel(`@${to.id}`) : this.#channel
+    const channel = this.#channel
     const said = { id: '', time: Infinity, from: this.self, nick, mine: true, whisper: to?.nick ?? null, via: null, ref, body }
     const send = async () => {
-      const { id } = await ('text' in body
-        ? channel.publish({ text: body.text, nick, ref }, { name: TEXT_EVENT })
-        : channel.publish(packFile({ ...body.head, nick, ref }, body.bytes), { name: FILE_EVENT }))
-      return { id, via: this.hub.transport }
+      // Somebody's inbox is only written to; the handle is given back, or each talk would leave one.
+      const place = to ? this.hub.channel(`@${to.id}`) : channel
+      try {
+        const { id } = await ('text' in body
+          ? place.publish({ text: body.text, nick, ref }, { name: TEXT_EVENT })
+          : place.publish(packFile({ ...body.head, nick, ref }, body.bytes), { name: FILE_EVENT }))
+        return { id, via: this.hub.transport }
+      } finally {
+        if (to) place.close()
+      }
     }
     return { said, send }
   }
@@ -145,7 +155,7 @@ export class Talk {
   }
 
   #noteSelf() {
-    if (this.self) this.#selves.add(this.self)
+    if (this.self) selves.add(this.self)
   }
 
   /**
@@ -158,7 +168,7 @@ export class Talk {
     const { nick, ref, body } = contentOf(event.data)
     const from = typeof event.from === 'string' ? event.from : ''
     const via = event.via ?? this.hub.transport
-    const mine = this.#selves.has(from)
+    const mine = selves.has(from)
     return { id: event.id, time: timeOf(event), from, nick: nick || NAMELESS, mine, whisper, via, ref, body }
   }
 
