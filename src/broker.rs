@@ -70,7 +70,7 @@ impl Broker {
         &self.options
     }
 
-    /// Publishes once: within the size and the publisher's rate, and under its key where it gave one.
+    /// Publishes once: within the size and the publisher's rate where it has one, and under its key where it gave one.
     ///
     /// # Errors
     /// `too_large`, `rate_limited`, `key_reused`, `key_out_of_order`, `too_many_channels`.
@@ -78,15 +78,14 @@ impl Broker {
         &self,
         draft: Draft,
         key: Key<'_>,
-        bucket: &parking_lot::Mutex<Bucket>,
+        bucket: Option<&parking_lot::Mutex<Bucket>>,
     ) -> Result<Published, Refusal> {
         let fingerprint = self.keys.fingerprint(&draft);
         let act = || async {
-            if draft.data.len() > self.options.max_data {
+            if draft.sent_bytes > self.options.max_data {
                 let detail = format!(
                     "{} bytes of data; the limit is {}",
-                    draft.data.len(),
-                    self.options.max_data
+                    draft.sent_bytes, self.options.max_data
                 );
                 return Err(Refusal::new(Code::TooLarge, detail));
             }
@@ -102,8 +101,8 @@ impl Broker {
         }
     }
 
-    fn take_rate(&self, bucket: &parking_lot::Mutex<Bucket>) -> Result<(), Refusal> {
-        let Some(rate) = &self.options.rate else {
+    fn take_rate(&self, bucket: Option<&parking_lot::Mutex<Bucket>>) -> Result<(), Refusal> {
+        let (Some(rate), Some(bucket)) = (&self.options.rate, bucket) else {
             return Ok(());
         };
         bucket

@@ -80,6 +80,14 @@ pub struct Replay {
     slot: usize,
 }
 
+impl Replay {
+    /// A replay of nothing, which is done at once.
+    #[must_use]
+    pub(crate) const fn done() -> Self {
+        Self { slot: usize::MAX }
+    }
+}
+
 impl Feed {
     /// Opens a feed. `transport` is how its reader is counted by `reached`; `None` is not counted.
     ///
@@ -267,7 +275,9 @@ impl Feed {
     /// The next page of a replay: events of that channel alone, up to where the feed is. When the page holds
     /// no more, the channel is part of the feed.
     pub fn replay(&mut self, replay: &Replay) -> Page {
-        let joined = &mut self.joined[replay.slot];
+        let Some(joined) = self.joined.get_mut(replay.slot) else {
+            return Page::default();
+        };
         let head = self.read_up_to;
         let mut page = self
             .hub

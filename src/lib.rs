@@ -1,11 +1,39 @@
 //! triway: one broadcast hub, three ways through.
+//!
+//! Channels of events, readable over WebSocket, Server-Sent Events and HTTP long polling at the same time. Every
+//! reader is a cursor into bounded logs, so that a change of transport is nothing but another reader with the same
+//! cursor.
+//!
+//! # The map
+//!
+//! Arrows only go down (`docs/architecture.md`):
+//!
+//! | level | modules |
+//! | --- | --- |
+//! | 4 surface | [`http`], [`embed`], [`server`] |
+//! | 3 wires | [`transport`] |
+//! | 2 rules | [`auth`], [`broker`], [`presence`], [`session`] |
+//! | 1 memory | [`bell`], [`wheel`], [`hub`], [`feed`] |
+//! | 0 words | [`cursor`], [`protocol`], [`peer`], [`log`], [`metrics`] |
+//!
+//! Begin with [`Hub::builder`] to nest a hub into an app of your own.
+
 pub mod auth;
 pub mod bell;
 pub mod broker;
 pub mod cursor;
+pub mod embed;
 pub mod feed;
+pub mod http;
 pub mod hub;
 pub mod log;
 pub mod metrics;
+pub mod peer;
+pub mod presence;
 pub mod protocol;
+pub mod server;
+pub mod session;
+pub mod transport;
 pub mod wheel;
+
+pub use embed::Hub;

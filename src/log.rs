@@ -179,6 +179,7 @@ mod tests {
             data: Data::text("12345678"),
             from: None,
             session: None,
+            sent_bytes: 0,
         };
         Arc::new(Event::new(
             draft,

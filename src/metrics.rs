@@ -207,7 +207,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("reason=\"other\"} 1") && !text.contains("script"),
+            text.contains("reason=\"other\"} 1") && !text.contains("<script"),
             "{text}"
         );
         assert!(

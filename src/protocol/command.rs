@@ -30,6 +30,8 @@ pub struct Publish {
     pub name: EventName,
     /// Its data.
     pub data: Data,
+    /// Bytes of the data as it was sent.
+    pub sent_bytes: usize,
     /// The idempotency key.
     pub key: Option<String>,
 }
@@ -161,12 +163,16 @@ fn command(shape: &Shape<'_>, bytes: Option<Bytes>) -> Result<Command, Refusal> 
             .map_err(|error| Refusal::new(Code::BadCursor, format!("`since` is {error}"))),
     };
     Ok(match shape.kind.as_deref() {
-        Some("publish") => Command::Publish(Publish {
-            channel: channel()?,
-            name: EventName::new(shape.name.as_deref().unwrap_or_default())?,
-            data: data(shape, bytes)?,
-            key: shape.key.as_deref().map(check_key).transpose()?,
-        }),
+        Some("publish") => {
+            let data = data(shape, bytes)?;
+            Command::Publish(Publish {
+                channel: channel()?,
+                name: EventName::new(shape.name.as_deref().unwrap_or_default())?,
+                sent_bytes: data.len(),
+                data,
+                key: shape.key.as_deref().map(check_key).transpose()?,
+            })
+        }
         Some("subscribe") => Command::Subscribe {
             channel: channel()?,
             start: start(Start::Now)?,

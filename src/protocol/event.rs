@@ -134,6 +134,8 @@ pub struct Draft {
     pub from: Option<Arc<str>>,
     /// The session that published it, for readers with `echo=0`.
     pub session: Option<Arc<str>>,
+    /// Bytes of the data as it was sent: a text may be longer as a JSON string.
+    pub sent_bytes: usize,
 }
 
 /// The wire forms in which an event is kept once encoded.
@@ -288,6 +290,7 @@ mod tests {
             data,
             from: from.map(Arc::from),
             session: None,
+            sent_bytes: 0,
         };
         Event::new(
             draft,
@@ -338,6 +341,7 @@ mod tests {
             data: Data::text("hi"),
             from: None,
             session: None,
+            sent_bytes: 0,
         };
         let event = Event::new(draft, "e".parse().unwrap(), 1, 0, &ledger);
         let before = ledger.bytes();

@@ -74,152 +74,7 @@ impl Code {
     /// The HTTP status, the code's text, a title and a hint that says what to do.
     #[must_use]
     pub const fn facts(self) -> (u16, &'static str, &'static str, &'static str) {
-        match self {
-            Self::BadChannel => (
-                400,
-                "bad_channel",
-                "Not a channel name",
-                "Use 1 to 128 bytes of UTF-8 without control characters; separate names by commas and percent-encode what is special.",
-            ),
-            Self::BadCursor => (
-                400,
-                "bad_cursor",
-                "Not a start",
-                "`since` takes `now`, `all`, `last:20`, a duration such as `10m`, or an id that this hub gave.",
-            ),
-            Self::BadJson => (
-                400,
-                "bad_json",
-                "Not JSON",
-                "Send one valid JSON value in UTF-8; for plain text use Content-Type: text/plain.",
-            ),
-            Self::BadParameter => (
-                400,
-                "bad_parameter",
-                "Not a valid parameter",
-                "See the table of parameters in docs/protocol.md.",
-            ),
-            Self::BadName => (
-                400,
-                "bad_name",
-                "Not an event name",
-                "Use up to 128 bytes without control characters; `open`, `error` and `$…` are taken.",
-            ),
-            Self::BadCommand => (
-                400,
-                "bad_command",
-                "Not a command",
-                "Commands are publish, subscribe, unsubscribe, presence, history, ping and leave, as JSON objects with a `type`.",
-            ),
-            Self::Unauthorized => (
-                401,
-                "unauthorized",
-                "Credentials needed",
-                "Send a valid token, as Authorization: Bearer, or as the subprotocol triway.bearer.TOKEN.",
-            ),
-            Self::SessionExpired => (
-                401,
-                "session_expired",
-                "The session is over",
-                "Open a reader again; its hello carries a new session key.",
-            ),
-            Self::Forbidden => (
-                403,
-                "forbidden",
-                "Not allowed",
-                "These credentials do not allow this on that channel.",
-            ),
-            Self::OriginRefused => (
-                403,
-                "origin_refused",
-                "This origin may not ask",
-                "Start the hub with --origin and the page's origin to allow it.",
-            ),
-            Self::HostRefused => (
-                421,
-                "host_refused",
-                "This Host is not served here",
-                "Start the hub with --host and this name, or --origin with the page's origin; behind a trusted proxy --host '*'.",
-            ),
-            Self::NotFound => (
-                404,
-                "not_found",
-                "Nothing here",
-                "See docs/protocol.md for the addresses: /pub, /ws, /sse, /poll, /history, /presence and /send.",
-            ),
-            Self::MethodNotAllowed => (
-                405,
-                "method_not_allowed",
-                "Wrong method",
-                "The Allow header names the methods of this address.",
-            ),
-            Self::UpgradeMissing => (
-                426,
-                "upgrade_missing",
-                "The Upgrade header was lost on the way",
-                "A proxy between removed it. For nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"; or use /sse or /poll.",
-            ),
-            Self::BodyTimeout => (
-                408,
-                "body_timeout",
-                "The body came too slowly",
-                "Send the whole body within the body limit (--body-timeout).",
-            ),
-            Self::TooLarge => (
-                413,
-                "too_large",
-                "Too large",
-                "Send less at once, or raise --max-data.",
-            ),
-            Self::RateLimited => (
-                429,
-                "rate_limited",
-                "Too many publishes",
-                "Wait as Retry-After says, or raise --publish-rate.",
-            ),
-            Self::TooManyChannels => (
-                403,
-                "too_many_channels",
-                "Too many channels",
-                "Read fewer channels, or raise --session-channels or --hub-channels.",
-            ),
-            Self::TooManyConnections => (
-                503,
-                "too_many_connections",
-                "Too many connections",
-                "Come back after Retry-After, or raise --connections or --address-connections.",
-            ),
-            Self::KeyReused => (
-                409,
-                "key_reused",
-                "The key was used for something else",
-                "A key belongs to one channel and one body; make a new key for a new event.",
-            ),
-            Self::KeyOutOfOrder => (
-                409,
-                "key_out_of_order",
-                "A key is missing before this one",
-                "Send the key that `expected` names first.",
-            ),
-            Self::Draining => (
-                503,
-                "draining",
-                "The hub is going down",
-                "Come back with the same cursor after Retry-After.",
-            ),
-            Self::BrokerUnavailable => (
-                503,
-                "broker_unavailable",
-                "The broker cannot be reached",
-                "Try again after Retry-After with the same key.",
-            ),
-            Self::Internal => (
-                500,
-                "internal",
-                "A mistake of the hub",
-                "Please report it with the request_id; trying again is safe with the same key.",
-            ),
-        }
+        FACTS[self as usize]
     }
 
     /// The code as text.
@@ -257,6 +112,154 @@ impl Code {
         )
     }
 }
+
+/// Of each code, in the order of [`Code::ALL`]: the HTTP status, its text, a title, and a hint that says what to do.
+const FACTS: [(u16, &str, &str, &str); 24] = [
+    (
+        400,
+        "bad_channel",
+        "Not a channel name",
+        "Use 1 to 128 bytes of UTF-8 without control characters; separate names by commas and percent-encode what is special.",
+    ),
+    (
+        400,
+        "bad_cursor",
+        "Not a start",
+        "`since` takes `now`, `all`, `last:20`, a duration such as `10m`, or an id that this hub gave.",
+    ),
+    (
+        400,
+        "bad_json",
+        "Not JSON",
+        "Send one valid JSON value in UTF-8; for plain text use Content-Type: text/plain.",
+    ),
+    (
+        400,
+        "bad_parameter",
+        "Not a valid parameter",
+        "See the table of parameters in docs/protocol.md.",
+    ),
+    (
+        400,
+        "bad_name",
+        "Not an event name",
+        "Use up to 128 bytes without control characters; `open`, `error` and `$…` are taken.",
+    ),
+    (
+        400,
+        "bad_command",
+        "Not a command",
+        "Commands are publish, subscribe, unsubscribe, presence, history, ping and leave, as JSON objects with a `type`.",
+    ),
+    (
+        401,
+        "unauthorized",
+        "Credentials needed",
+        "Send a valid token, as Authorization: Bearer, or as the subprotocol triway.bearer.TOKEN.",
+    ),
+    (
+        401,
+        "session_expired",
+        "The session is over",
+        "Open a reader again; its hello carries a new session key.",
+    ),
+    (
+        403,
+        "forbidden",
+        "Not allowed",
+        "These credentials do not allow this on that channel.",
+    ),
+    (
+        403,
+        "origin_refused",
+        "This origin may not ask",
+        "Start the hub with --origin and the page's origin to allow it.",
+    ),
+    (
+        421,
+        "host_refused",
+        "This Host is not served here",
+        "Start the hub with --host and this name, or --origin with the page's origin; behind a trusted proxy --host '*'.",
+    ),
+    (
+        404,
+        "not_found",
+        "Nothing here",
+        "See docs/protocol.md for the addresses: /pub, /ws, /sse, /poll, /history, /presence and /send.",
+    ),
+    (
+        405,
+        "method_not_allowed",
+        "Wrong method",
+        "The Allow header names the methods of this address.",
+    ),
+    (
+        426,
+        "upgrade_missing",
+        "The Upgrade header was lost on the way",
+        "A proxy between removed it. For nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"; or use /sse or /poll.",
+    ),
+    (
+        408,
+        "body_timeout",
+        "The body came too slowly",
+        "Send the whole body within the body limit (--body-timeout).",
+    ),
+    (
+        413,
+        "too_large",
+        "Too large",
+        "Send less at once, or raise --max-data.",
+    ),
+    (
+        429,
+        "rate_limited",
+        "Too many publishes",
+        "Wait as Retry-After says, or raise --publish-rate.",
+    ),
+    (
+        403,
+        "too_many_channels",
+        "Too many channels",
+        "Read fewer channels, or raise --session-channels or --hub-channels.",
+    ),
+    (
+        503,
+        "too_many_connections",
+        "Too many connections",
+        "Come back after Retry-After, or raise --connections or --address-connections.",
+    ),
+    (
+        409,
+        "key_reused",
+        "The key was used for something else",
+        "A key belongs to one channel and one body; make a new key for a new event.",
+    ),
+    (
+        409,
+        "key_out_of_order",
+        "A key is missing before this one",
+        "Send the key that `expected` names first.",
+    ),
+    (
+        503,
+        "draining",
+        "The hub is going down",
+        "Come back with the same cursor after Retry-After.",
+    ),
+    (
+        503,
+        "broker_unavailable",
+        "The broker cannot be reached",
+        "Try again after Retry-After with the same key.",
+    ),
+    (
+        500,
+        "internal",
+        "A mistake of the hub",
+        "Please report it with the request_id; trying again is safe with the same key.",
+    ),
+];
 
 /// A refusal: its code, what exactly was wrong, and what some codes add.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -345,7 +348,8 @@ mod tests {
     #[test]
     fn every_code_is_stable_text_with_a_hint() {
         let mut seen = std::collections::HashSet::new();
-        for code in Code::ALL {
+        for (index, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, index, "the list is in the order of the enum");
             let (status, text, title, hint) = code.facts();
             assert!((400..600).contains(&status), "{text}");
             assert!(seen.insert(text), "{text} twice");

@@ -1,0 +1,171 @@
+//! The addresses of the contract, on one screen, and what every answer has in common.
+//!
+//! Knows how requests become words and words become answers; the rules are below.
+
+mod assets;
+mod attach;
+mod channels;
+mod credentials;
+mod error;
+mod guard;
+mod health;
+mod publish;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any, get, post};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Method, StatusCode};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::auth::Grants;
+use crate::protocol::{Code, Refusal, Transport};
+use crate::session::Sessions;
+
+pub use credentials::{Asked, Authorize};
+pub(crate) use error::Refused;
+
+/// How long a browser may remember a preflight, in seconds.
+const PREFLIGHT_AGE_S: u64 = 600;
+
+/// Who may ask, and how credentials come.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Origins of pages that may ask, such as `https://app.example.com`.
+    pub origins: Vec<String>,
+    /// Names under which this hub is asked; `*` trusts whoever stands in front.
+    pub hosts: Vec<String>,
+    /// What a request without credentials may do; `None` is nothing.
+    pub anonymous: Option<Arc<Grants>>,
+    /// Whether a token may come as `?token=`.
+    pub token_in_query: bool,
+    /// A cookie that holds a token.
+    pub cookie: Option<String>,
+    /// Whether the chat page is served.
+    pub page: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            origins: Vec::new(),
+            hosts: Vec::new(),
+            anonymous: Some(Arc::new(Grants::everything())),
+            token_in_query: false,
+            cookie: None,
+            page: true,
+        }
+    }
+}
+
+/// What every handler needs.
+pub(crate) struct App {
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) options: Options,
+    pub(crate) authorize: Option<Authorize>,
+}
+
+type Shared = Arc<App>;
+
+/// The router of a hub. It nests under any prefix and any state.
+pub(crate) fn router(app: App) -> Router {
+    let app = Arc::new(app);
+    let read = |transport| {
+        let app = app.clone();
+        // Any method, since WebSockets over HTTP/2 come by CONNECT; the handler says which it takes.
+        any(move |request: Request| attach::read(app, transport, request))
+    };
+    let [ws, sse, poll] = Transport::ALL.map(read);
+    let routes = Router::new()
+        .route("/ws", ws.clone())
+        .route("/ws/{*channels}", ws)
+        .route("/sse", sse.clone())
+        .route("/sse/{*channels}", sse)
+        .route("/poll", poll.clone())
+        .route("/poll/{*channels}", poll)
+        .route("/pub", publishing())
+        .route("/pub/{*channel}", publishing())
+        .route("/send", only(post(publish::send)))
+        .route("/history", only(get(channels::history)))
+        .route("/history/{*channel}", only(get(channels::history)))
+        .route("/presence", only(get(channels::presence)))
+        .route("/presence/{*channel}", only(get(channels::presence)))
+        .route("/healthz", only(get(health::live)))
+        .route("/readyz", only(get(health::ready)))
+        .route("/metrics", only(get(health::metrics)))
+        .route("/", only(get(assets::page)))
+        .route("/{file}", only(get(assets::client)))
+        .route("/chat/{file}", only(get(assets::chat)))
+        .fallback(|| async { Refused::from(Refusal::new(Code::NotFound, "no such address")) });
+    routes
+        .layer(cors(app.clone()))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::map_response(common_headers))
+        .with_state(app)
+}
+
+fn publishing() -> MethodRouter<Shared> {
+    only(post(publish::publish).get(publish::publish_by_get))
+}
+
+/// A route whose other methods are refused in the way of all refusals.
+fn only(route: MethodRouter<Shared>) -> MethodRouter<Shared> {
+    route.fallback(|| async {
+        Refused::from(Refusal::new(Code::MethodNotAllowed, "not by this method"))
+    })
+}
+
+fn cors(app: Shared) -> CorsLayer {
+    // Whoever comes this far passed the guard; what is left is to say so to the browser.
+    let allowed = move |origin: &HeaderValue, parts: &axum::http::request::Parts| {
+        guard::origin_is_allowed(&app, origin, parts)
+    };
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(allowed))
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("last-event-id"),
+        ])
+        .expose_headers([RETRY_AFTER, ALLOW])
+        .max_age(std::time::Duration::from_secs(PREFLIGHT_AGE_S))
+        .vary([])
+}
+
+/// What every answer carries, refusals too.
+async fn common_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let is_asset = headers.contains_key(hyper::header::ETAG);
+    headers.insert(
+        hyper::header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if !is_asset {
+        let vary = HeaderValue::from_static("Origin, Authorization, Cookie");
+        headers.insert(hyper::header::VARY, vary);
+        let private = HeaderValue::from_static("private, no-store");
+        headers
+            .entry(hyper::header::CACHE_CONTROL)
+            .or_insert(private);
+    }
+    response
+}
+
+/// A JSON text with a status.
+pub(crate) fn json(status: StatusCode, text: String) -> Response {
+    (
+        status,
+        [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+        text,
+    )
+        .into_response()
+}

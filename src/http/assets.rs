@@ -1,0 +1,106 @@
+//! The built client and the chat page, embedded, each with an ETag.
+
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    HeaderName, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY,
+};
+use rust_embed::RustEmbed;
+
+use super::{Refused, Shared};
+use crate::protocol::{Code, Refusal};
+
+/// What the page may do: run and style itself, talk to this hub, show pictures that it was sent.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+    img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+#[derive(RustEmbed)]
+#[folder = "web/dist/"]
+struct Built;
+
+/// `GET /`: the chat page.
+pub(super) async fn page(State(app): State<Shared>, request: Request) -> Response {
+    if !app.options.page {
+        return missing();
+    }
+    let mut response = serve("chat/index.html", &request);
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(PAGE_POLICY),
+    );
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        HeaderName::from_static("x-frame-options"),
+        HeaderValue::from_static("DENY"),
+    );
+    response
+}
+
+/// `GET /chat/{file}`: what the chat page is made of.
+pub(super) async fn chat(
+    State(app): State<Shared>,
+    Path(file): Path<String>,
+    request: Request,
+) -> Response {
+    if app.options.page {
+        serve(&format!("chat/{file}"), &request)
+    } else {
+        missing()
+    }
+}
+
+/// `GET /client.js`, `/client.mjs` and their parts. Pages of any origin may load them: they hold no secret.
+pub(super) async fn client(Path(file): Path<String>, request: Request) -> Response {
+    let mut response = serve(&file, &request);
+    response
+        .headers_mut()
+        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}
+
+fn missing() -> Response {
+    Refused::from(Refusal::new(Code::NotFound, "no such address")).into_response()
+}
+
+fn serve(path: &str, request: &Request) -> Response {
+    let Some(file) = Built::get(path) else {
+        return missing();
+    };
+    let hash: String = file.metadata.sha256_hash()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let etag = format!("\"{hash}\"");
+    let headers = [
+        (ETAG, etag.clone()),
+        // Asked for again each time, and mostly answered by 304: a new build reaches everybody at once.
+        (CACHE_CONTROL, "public, no-cache".to_owned()),
+        (CONTENT_TYPE, media_type(path).to_owned()),
+    ];
+    let known = request.headers().get(IF_NONE_MATCH).is_some_and(|known| {
+        known.to_str().is_ok_and(|known| {
+            known
+                .split(',')
+                .any(|one| one.trim().trim_start_matches("W/") == etag)
+        })
+    });
+    if known {
+        (StatusCode::NOT_MODIFIED, headers).into_response()
+    } else {
+        (headers, file.data).into_response()
+    }
+}
+
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("js" | "mjs") => "text/javascript; charset=utf-8",
+        Some("map" | "json") => "application/json",
+        Some("svg") => "image/svg+xml",
+        _ => "text/plain; charset=utf-8",
+    }
+}

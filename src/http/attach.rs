@@ -1,0 +1,309 @@
+//! Opening a reader: one way in for all three transports, which then part.
+//!
+//! Reads the request into an `Opening`; the transports make the bytes.
+
+use std::net::IpAddr;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper::header::{
+    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::upgrade::OnUpgrade;
+use hyper::{Method, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::{App, Refused, Shared};
+use crate::peer::{ConnectionGuard, Peer};
+use crate::protocol::{Code, Format, Opening, OpeningBody, Refusal, Transport};
+use crate::session::Attach;
+use crate::transport::{Facts, FrameBody, poll, sse, streaming_headers, ws};
+
+/// The largest body of a reader's request: 10,000 channels with their starts.
+const OPENING_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// The subprotocol of the contract.
+const PROTOCOL: &str = "triway.v1";
+/// The header of an event stream that comes back.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Serves a reading address.
+pub(super) async fn read(app: Shared, transport: Transport, mut request: Request) -> Response {
+    let handshake = match transport {
+        Transport::Ws => match Handshake::of(&mut request) {
+            Ok(handshake) => Some(handshake),
+            Err(refused) => return refused,
+        },
+        Transport::Sse | Transport::Poll => None,
+    };
+    let allowed =
+        matches!(*request.method(), Method::GET | Method::HEAD) || request.method() == Method::POST;
+    if !allowed && handshake.is_none() {
+        let refused = Refused::from(Refusal::new(Code::MethodNotAllowed, "read by GET or POST"));
+        return ([(hyper::header::ALLOW, "GET,HEAD,POST")], refused).into_response();
+    }
+    let is_head = request.method() == Method::HEAD;
+    let (parts, body) = request.into_parts();
+    let facts = Facts {
+        network: network_tag(&app, &parts),
+    };
+    let guard = parts.extensions.get::<ConnectionGuard>().cloned();
+    let format = asked_format(&parts);
+    let attach = open(&app, transport, &parts, body).await;
+    match (attach, handshake) {
+        (Ok(attach), Some(handshake)) => handshake.accept(&app, attach, facts, guard),
+        (Err(refusal), Some(handshake)) => handshake.refuse(&app, refusal, format, guard),
+        (Err(refusal), None) => Refused(refusal).into_response(),
+        (Ok(_), None) if is_head => streaming(transport, Body::empty()),
+        (Ok(attach), None) if transport == Transport::Sse => streaming(
+            transport,
+            Body::new(FrameBody(sse::Stream::new(attach, facts))),
+        ),
+        (Ok(attach), None) => {
+            let answer = poll::Answer::new(attach, facts);
+            if answer.is_early() {
+                return streaming(transport, Body::new(FrameBody(answer)));
+            }
+            let bytes = answer.whole().await;
+            let no_store = (
+                hyper::header::CACHE_CONTROL,
+                HeaderValue::from_static("no-store, no-transform"),
+            );
+            (
+                [
+                    (CONTENT_TYPE, HeaderValue::from_static(poll::CONTENT_TYPE)),
+                    no_store,
+                ],
+                bytes,
+            )
+                .into_response()
+        }
+    }
+}
+
+fn streaming(transport: Transport, body: Body) -> Response {
+    let content_type = if transport == Transport::Sse {
+        sse::CONTENT_TYPE
+    } else {
+        poll::CONTENT_TYPE
+    };
+    (streaming_headers(content_type), body).into_response()
+}
+
+async fn open(
+    app: &Shared,
+    transport: Transport,
+    parts: &Parts,
+    body: Body,
+) -> Result<Attach, Refusal> {
+    let body = if parts.method == Method::POST {
+        let bytes = read_body(body, OPENING_BYTES_MAX).await?;
+        if bytes.is_empty() {
+            None
+        } else {
+            Some(OpeningBody::parse(&bytes)?)
+        }
+    } else {
+        None
+    };
+    let path = rest_of_path(parts);
+    let last_event_id = parts.headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
+    let query = parts.uri.query().unwrap_or_default();
+    let opening = Opening::parse(transport, path, query, last_event_id, body)?;
+    let credential = app.reader_credential(parts, &opening).await?;
+    app.sessions.open(opening, &credential)
+}
+
+/// What follows the first segment of the path, not decoded: `a,b` of `/sse/a,b`.
+pub(super) fn rest_of_path(parts: &Parts) -> Option<&str> {
+    let path = parts.uri.path();
+    path.get(1..)?.split_once('/').map(|(_, rest)| rest)
+}
+
+/// Reads a body whole, within its limit and its time.
+pub(super) async fn read_body(body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    use http_body_util::BodyExt as _;
+    match http_body_util::Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error)
+            if error
+                .downcast_ref::<http_body_util::LengthLimitError>()
+                .is_some() =>
+        {
+            Err(Refusal::new(
+                Code::TooLarge,
+                format!("the body is larger than {limit} bytes"),
+            ))
+        }
+        Err(error) if is_timeout(&*error) => Err(Refusal::new(
+            Code::BodyTimeout,
+            "the body did not end in time",
+        )),
+        Err(_) => Err(Refusal::bad_parameter(
+            "the body could not be read to its end",
+        )),
+    }
+}
+
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    std::iter::from_fn(|| {
+        let present = cause?;
+        cause = present.source();
+        Some(present)
+    })
+    .filter_map(|error| error.downcast_ref::<std::io::Error>())
+    .any(|error| error.kind() == std::io::ErrorKind::TimedOut)
+}
+
+/// A salted tag of the client's network: /24 of an IPv4 address, /48 of an IPv6 one.
+fn network_tag(app: &App, parts: &Parts) -> String {
+    let prefix: Vec<u8> = match parts.extensions.get::<Peer>().map(|peer| peer.client) {
+        Some(IpAddr::V4(address)) => address.octets()[..3].to_vec(),
+        Some(IpAddr::V6(address)) => address.octets()[..6].to_vec(),
+        None => Vec::new(),
+    };
+    app.sessions.signer().tag(&prefix)
+}
+
+/// The format that a request asks for, known even where the rest of it cannot be read.
+fn asked_format(parts: &Parts) -> Format {
+    let is_data = parts
+        .uri
+        .query()
+        .is_some_and(|query| query.split('&').any(|pair| pair == "format=data"));
+    if is_data { Format::Data } else { Format::Full }
+}
+
+/// A WebSocket handshake that asks for nothing impossible.
+struct Handshake {
+    upgrade: OnUpgrade,
+    /// The accept key; none over HTTP/2, which needs none.
+    accept: Option<String>,
+    /// Whether the client offers our subprotocol.
+    protocol: bool,
+}
+
+impl Handshake {
+    fn of(request: &mut Request) -> Result<Self, Response> {
+        let extended = request.extensions().get::<hyper::ext::Protocol>();
+        let over_http2 = request.method() == Method::CONNECT
+            && extended.is_some_and(|name| name.as_str() == "websocket");
+        let headers = request.headers();
+        let asks =
+            has_word(headers, &CONNECTION, "upgrade") && has_word(headers, &UPGRADE, "websocket");
+        if !over_http2 && !(asks && request.method() == Method::GET) {
+            return Err(Refused::from(Refusal::new(
+                Code::UpgradeMissing,
+                "a GET without `Upgrade: websocket`",
+            ))
+            .into_response());
+        }
+        if headers
+            .get(SEC_WEBSOCKET_VERSION)
+            .is_none_or(|version| version != "13")
+        {
+            let refused = Refused::from(Refusal::new(
+                Code::UpgradeMissing,
+                "only version 13 of the WebSocket protocol is spoken",
+            ));
+            return Err(([(SEC_WEBSOCKET_VERSION, "13")], refused).into_response());
+        }
+        let accept = headers
+            .get(SEC_WEBSOCKET_KEY)
+            .map(|key| derive_accept_key(key.as_bytes()));
+        if accept.is_none() && !over_http2 {
+            return Err(
+                Refused::from(Refusal::bad_parameter("Sec-WebSocket-Key is missing"))
+                    .into_response(),
+            );
+        }
+        let protocol = has_word(headers, &SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
+        let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
+            return Err(Refused::from(Refusal::new(
+                Code::UpgradeMissing,
+                "this connection cannot be upgraded",
+            ))
+            .into_response());
+        };
+        Ok(Self {
+            upgrade,
+            accept: accept.filter(|_| !over_http2),
+            protocol,
+        })
+    }
+
+    fn accept(
+        self,
+        app: &Shared,
+        attach: Attach,
+        facts: Facts,
+        guard: Option<ConnectionGuard>,
+    ) -> Response {
+        let _ = app;
+        self.go_on(guard, |io| async move {
+            ws::Socket::new(io, attach).run(facts).await
+        })
+    }
+
+    /// Opens the socket only to say why it is closed, since a browser shows its page no status.
+    fn refuse(
+        self,
+        app: &Shared,
+        refusal: Refusal,
+        format: Format,
+        guard: Option<ConnectionGuard>,
+    ) -> Response {
+        app.sessions.hub().metrics().refusal(&refusal);
+        self.go_on(guard, move |io| ws::refuse(io, refusal, format))
+    }
+
+    fn go_on<F>(
+        self,
+        guard: Option<ConnectionGuard>,
+        go_on: impl FnOnce(TokioIo<hyper::upgrade::Upgraded>) -> F + Send + 'static,
+    ) -> Response
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let Self {
+            upgrade,
+            accept,
+            protocol,
+        } = self;
+        tokio::spawn(async move {
+            // The count of connections holds as long as this task does.
+            let _guard = guard;
+            if let Ok(upgraded) = upgrade.await {
+                go_on(TokioIo::new(upgraded)).await;
+            }
+        });
+        let mut response = Response::new(Body::empty());
+        let headers = response.headers_mut();
+        if protocol {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
+        }
+        if let Some(accept) = accept.and_then(|accept| HeaderValue::try_from(accept).ok()) {
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        }
+        response
+    }
+}
+
+/// Whether a comma-separated header holds a word, in any case.
+fn has_word(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(word))
+}

@@ -1,0 +1,47 @@
+//! Asking about a channel without reading it: its history, and who is here.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use hyper::StatusCode;
+
+use super::publish::Parameters;
+use super::{Refused, Shared, json};
+use crate::cursor::Start;
+use crate::protocol::{Code, Refusal, history_limit};
+
+/// `GET /history/{channel}`.
+pub(super) async fn history(
+    State(app): State<Shared>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let (parts, _) = request.into_parts();
+    let parameters = Parameters::of(&parts)?;
+    let channel = parameters.channel(&parts)?;
+    let start = match parameters.find("since") {
+        None => Start::All,
+        Some(text) => text
+            .parse()
+            .map_err(|error| Refusal::new(Code::BadCursor, format!("`since` is {error}")))?,
+    };
+    let limit = parameters.find("limit").map(str::parse).transpose();
+    let limit =
+        history_limit(limit.map_err(|_| Refusal::bad_parameter("`limit` is a whole number"))?)?;
+    let publisher = app.publisher(&parts, &parameters).await?;
+    let fields = app
+        .sessions
+        .history_fields(&publisher, &channel, start, limit)?;
+    Ok(json(StatusCode::OK, format!("{{{fields}}}")))
+}
+
+/// `GET /presence/{channel}`.
+pub(super) async fn presence(
+    State(app): State<Shared>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let (parts, _) = request.into_parts();
+    let parameters = Parameters::of(&parts)?;
+    let channel = parameters.channel(&parts)?;
+    let publisher = app.publisher(&parts, &parameters).await?;
+    let fields = app.sessions.presence_fields(&publisher, &channel)?;
+    Ok(json(StatusCode::OK, format!("{{{fields}}}")))
+}

@@ -1,0 +1,118 @@
+//! How credentials come: a header, a subprotocol, a body, a cookie, the query. Read in one place for all addresses.
+//!
+//! Does not judge them; the authorize hook does.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
+
+use super::App;
+use crate::auth::Grants;
+use crate::protocol::{Code, Opening, Refusal, decode_query};
+use crate::session::Credential;
+
+/// The subprotocol that carries a token, since a browser's WebSocket has no headers.
+const BEARER_PROTOCOL: &str = "triway.bearer.";
+
+/// What an authorize hook is asked.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The token, wherever it came; never logged.
+    pub token: Option<String>,
+    /// The headers of the request.
+    pub headers: HeaderMap,
+}
+
+/// An authorize hook: grants, nothing where the request brought no credential, or a refusal.
+pub type Authorize = Arc<
+    dyn Fn(Asked) -> Pin<Box<dyn Future<Output = Result<Option<Grants>, Refusal>> + Send>>
+        + Send
+        + Sync,
+>;
+
+impl App {
+    /// What this request may do by itself, apart from its session key.
+    pub(super) async fn credential(
+        &self,
+        parts: &Parts,
+        token: Option<String>,
+    ) -> Result<Credential, Refusal> {
+        let Some(authorize) = &self.authorize else {
+            return Ok(Credential::Absent(self.options.anonymous.clone()));
+        };
+        let token = token.or_else(|| self.token_of(parts));
+        let granted = authorize(Asked {
+            token,
+            headers: parts.headers.clone(),
+        })
+        .await?;
+        Ok(match granted {
+            Some(grants) => Credential::Given(Arc::new(grants)),
+            None => Credential::Absent(self.options.anonymous.clone()),
+        })
+    }
+
+    /// The token of a reader's request.
+    pub(super) async fn reader_credential(
+        &self,
+        parts: &Parts,
+        opening: &Opening,
+    ) -> Result<Credential, Refusal> {
+        if opening.token_in_query && !self.options.token_in_query {
+            return Err(Refusal::new(
+                Code::Unauthorized,
+                "a token in the address is not taken here (--token-in-query)",
+            ));
+        }
+        self.credential(parts, opening.token.clone()).await
+    }
+
+    fn token_of(&self, parts: &Parts) -> Option<String> {
+        bearer(&parts.headers)
+            .or_else(|| from_subprotocol(&parts.headers))
+            .or_else(|| self.from_cookie(&parts.headers))
+            .or_else(|| self.from_query(parts))
+    }
+
+    fn from_cookie(&self, headers: &HeaderMap) -> Option<String> {
+        let name = self.options.cookie.as_deref()?;
+        let cookies = headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let mut pairs = cookies
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
+        pairs
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value.to_owned())
+    }
+
+    fn from_query(&self, parts: &Parts) -> Option<String> {
+        let query = parts.uri.query().filter(|_| self.options.token_in_query)?;
+        decode_query(query)
+            .ok()?
+            .into_iter()
+            .find(|(name, _)| name == "token")
+            .map(|(_, value)| value)
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim().to_owned())
+}
+
+fn from_subprotocol(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    let token = text
+        .split(',')
+        .find_map(|protocol| protocol.trim().strip_prefix(BEARER_PROTOCOL))?;
+    String::from_utf8(URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).ok()?).ok()
+}

@@ -1,0 +1,70 @@
+//! Refusals as HTTP answers: status, problem JSON, and the headers that some codes add.
+
+use std::any::Any;
+
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
+
+use crate::protocol::{Code, Refusal};
+
+/// A refusal on its way to an HTTP client.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) Refusal);
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let Self(refusal) = self;
+        let request_id = request_id();
+        tracing::debug!(%refusal, request_id, "refused");
+        let status =
+            StatusCode::from_u16(refusal.code.facts().0).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut response = (status, refusal.to_json(Some(&request_id))).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = refusal.retry_after_s {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        match refusal.code {
+            Code::UpgradeMissing => {
+                drop(headers.insert(UPGRADE, HeaderValue::from_static("websocket")))
+            }
+            Code::Unauthorized | Code::SessionExpired => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        // For the counters, which stand outside of all handlers.
+        response.extensions_mut().insert(refusal.code);
+        response
+    }
+}
+
+/// A name under which one request can be found in the log.
+fn request_id() -> String {
+    let mut random = [0; 6];
+    let _ = getrandom::fill(&mut random);
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The answer where a handler panicked: a mistake of ours, told as one, that harms nobody else.
+#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
+pub(super) fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let text = cause.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(cause = text.unwrap_or("unknown"), "a handler panicked");
+    Refused(Refusal::new(
+        Code::Internal,
+        "the request could not be handled",
+    ))
+    .into_response()
+}

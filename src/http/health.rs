@@ -1,0 +1,53 @@
+//! Is the process up, is it ready, and what did it count.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use hyper::header::CONTENT_TYPE;
+
+use super::{Refused, Shared, json};
+use crate::protocol::{BUILD, Code, MAGIC, Refusal};
+
+/// `GET /healthz`: the process is up, and it is this hub and no portal.
+pub(super) async fn live() -> Response {
+    json(
+        StatusCode::OK,
+        format!("{{\"magic\":\"{MAGIC}\",\"build\":\"{BUILD}\"}}"),
+    )
+}
+
+/// `GET /readyz`: new readers are welcome.
+pub(super) async fn ready(State(app): State<Shared>) -> Result<Response, Refused> {
+    if app.sessions.drain().has_begun() {
+        return Err(Refusal::new(Code::Draining, "this node goes down").into());
+    }
+    Ok(live().await)
+}
+
+/// `GET /metrics`, for Prometheus.
+pub(super) async fn metrics(State(app): State<Shared>) -> Response {
+    let hub = app.sessions.hub();
+    let mut text = String::new();
+    let mut registry = hub.metrics().registry();
+    let channels = prometheus_client::metrics::gauge::Gauge::<i64>::default();
+    channels.set(hub.channel_count() as i64);
+    registry.register("channels", "Channels held", channels);
+    let bytes = prometheus_client::metrics::gauge::Gauge::<i64>::default();
+    bytes.set(hub.history_bytes() as i64);
+    registry.register(
+        "history_bytes",
+        "Bytes held by events, encoded forms counted",
+        bytes,
+    );
+    if prometheus_client::encoding::text::encode(&mut text, &registry).is_err() {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    (
+        [(
+            CONTENT_TYPE,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response()
+}

@@ -1,0 +1,214 @@
+//! Publishing over HTTP: a body to a channel, commands of a session, and the GET for networks that refuse POST.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::response::Response;
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::CONTENT_TYPE;
+
+use super::attach::{read_body, rest_of_path};
+use super::{App, Refused, Shared, json};
+use crate::broker::Published;
+use crate::peer::Peer;
+use crate::protocol::{
+    ChannelName, Code, Data, EventName, GET_PUBLISH_BYTES_MAX, Publish, Refusal, decode_query,
+    parse_channel_list, parse_commands,
+};
+use crate::session::Publisher;
+
+/// What the commands of one `POST /send` may need beyond the data of the largest event.
+const COMMANDS_BYTES: usize = 1024 * 1024;
+
+/// The parameters of a request that publishes or asks about a channel.
+#[derive(Default)]
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    pub(super) fn of(parts: &Parts) -> Result<Self, Refusal> {
+        decode_query(parts.uri.query().unwrap_or_default()).map(Self)
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The one channel of a request: from its path, or from `?channels=` for names that a path would change.
+    pub(super) fn channel(&self, parts: &Parts) -> Result<ChannelName, Refusal> {
+        let in_path = rest_of_path(parts).filter(|rest| !rest.is_empty());
+        let mut names = match (
+            in_path,
+            self.find("channels").or_else(|| self.find("channel")),
+        ) {
+            (Some(path), None) => parse_channel_list(path)?,
+            (None, Some(name)) => vec![ChannelName::new(name)?],
+            (None, None) => return Err(Refusal::bad_channel("no channel was named")),
+            (Some(_), Some(_)) => {
+                return Err(Refusal::bad_channel(
+                    "the channel was named in two places at once",
+                ));
+            }
+        };
+        match names.len() {
+            1 => Ok(names.remove(0)),
+            _ => Err(Refusal::bad_channel("this address takes one channel")),
+        }
+    }
+}
+
+impl App {
+    /// Who publishes or asks by this request.
+    pub(super) async fn publisher(
+        &self,
+        parts: &Parts,
+        parameters: &Parameters,
+    ) -> Result<Publisher, Refusal> {
+        let credential = self.credential(parts, None).await?;
+        let address = parts.extensions.get::<Peer>().map(|peer| peer.client);
+        self.sessions
+            .publisher(parameters.find("session"), &credential, address)
+    }
+}
+
+/// `POST /pub/{channel}`.
+pub(super) async fn publish(
+    State(app): State<Shared>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let parameters = Parameters::of(&parts)?;
+    let channel = parameters.channel(&parts)?;
+    let publisher = app.publisher(&parts, &parameters).await?;
+    // One byte more, so that the broker's refusal can tell how large is too large.
+    let body = read_data(&app, body).await?;
+    let sent_bytes = body.len();
+    let data = data_of(&parts, body)?;
+    let key = parts.headers.get("idempotency-key").map(|key| {
+        key.to_str()
+            .map_err(|_| Refusal::bad_parameter("the Idempotency-Key is not text"))
+            .and_then(crate::protocol::check_key)
+    });
+    let name = EventName::new(parameters.find("name").unwrap_or_default())?;
+    let publish = Publish {
+        channel,
+        name,
+        data,
+        sent_bytes,
+        key: key.transpose()?,
+    };
+    answer(&app, &publisher, publish).await
+}
+
+async fn read_data(app: &App, body: Body) -> Result<Bytes, Refusal> {
+    let limit = app.sessions.broker().options().max_data;
+    read_body(body, limit).await
+}
+
+fn data_of(parts: &Parts, body: Bytes) -> Result<Data, Refusal> {
+    let media_type = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let media_type = media_type.as_deref().unwrap_or_default();
+    let essence = media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" => Data::json(&body),
+        // What `curl -d` says of anything; the body is never parsed as a form.
+        "" | "application/x-www-form-urlencoded" => text(&body),
+        _ if essence.starts_with("text/") => text(&body),
+        _ => Ok(Data::Bytes(body)),
+    }
+}
+
+fn text(body: &[u8]) -> Result<Data, Refusal> {
+    str::from_utf8(body).map(Data::text).map_err(|_| {
+        Refusal::bad_parameter("the text is not UTF-8; send bytes as application/octet-stream")
+    })
+}
+
+async fn answer(app: &App, publisher: &Publisher, publish: Publish) -> Result<Response, Refused> {
+    let channel = serde_json::Value::from(publish.channel.as_str());
+    let Published { id, reached } = app.sessions.publish(publisher, publish).await?;
+    let reached = serde_json::to_string(&reached).unwrap_or_default();
+    Ok(json(
+        StatusCode::CREATED,
+        format!("{{\"id\":\"{id}\",\"channel\":{channel},\"reached\":{reached}}}"),
+    ))
+}
+
+/// `GET /pub/{channel}?session=KEY&key=SESSIONID:N&data=…`, for a session whose POSTs are blocked.
+pub(super) async fn publish_by_get(
+    State(app): State<Shared>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let (parts, _) = request.into_parts();
+    let length = parts
+        .uri
+        .path_and_query()
+        .map_or(0, |text| text.as_str().len());
+    if length > GET_PUBLISH_BYTES_MAX {
+        return Err(Refusal::new(
+            Code::TooLarge,
+            "an address that publishes is at most 4 KiB long",
+        )
+        .into());
+    }
+    if parts
+        .headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site == "cross-site")
+    {
+        return Err(Refusal::new(
+            Code::Forbidden,
+            "pages of other sites may not publish by GET",
+        )
+        .into());
+    }
+    let parameters = Parameters::of(&parts)?;
+    if parameters.find("session").is_none() {
+        return Err(Refusal::new(
+            Code::MethodNotAllowed,
+            "publish by POST; a GET publishes only with a session key and a numbered key",
+        )
+        .into());
+    }
+    let publisher = app.publisher(&parts, &parameters).await?;
+    let numbered =
+        |key: &&str| key.split_once(':').map(|(id, _)| Some(id)) == Some(publisher.session_id());
+    let Some(key) = parameters.find("key").filter(numbered) else {
+        return Err(Refusal::bad_parameter(
+            "a GET publishes only with a key SESSIONID:N of its session",
+        )
+        .into());
+    };
+    let text = parameters.find("data").unwrap_or_default();
+    let publish = Publish {
+        channel: parameters.channel(&parts)?,
+        name: EventName::new(parameters.find("name").unwrap_or_default())?,
+        sent_bytes: text.len(),
+        // JSON where it is JSON: a client that means text sends it with quotes.
+        data: Data::json(text.as_bytes()).unwrap_or_else(|_| Data::text(text)),
+        key: Some(crate::protocol::check_key(key)?),
+    };
+    answer(&app, &publisher, publish).await
+}
+
+/// `POST /send`: the commands of a session, and their replies in the same order.
+pub(super) async fn send(State(app): State<Shared>, request: Request) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let parameters = Parameters::of(&parts)?;
+    let publisher = app.publisher(&parts, &parameters).await?;
+    let limit = app.sessions.broker().options().max_data * 2 + COMMANDS_BYTES;
+    let orders = parse_commands(&read_body(body, limit).await?)?;
+    let replies = app.sessions.execute_all(&publisher, orders).await;
+    Ok(json(StatusCode::OK, format!("[{}]", replies.join(","))))
+}

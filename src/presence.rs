@@ -1,0 +1,486 @@
+//! Who is here: a fold over joins and leaves, told on the companion channel `$presence/NAME`.
+//!
+//! Opt-in; a guard stands for one attach, and a grace covers the way from one attach to the next. Knows no wire.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::broker::Broker;
+use crate::hub::now_ms;
+use crate::protocol::{ChannelName, Data, Draft, EventName};
+
+/// Members of one channel beyond which only their count is told: each join would go to each of them.
+const TOLD_MEMBERS_MAX: usize = 200;
+/// Members listed by `GET /presence`.
+const LISTED_MEMBERS_MAX: usize = 1_000;
+/// How often graces are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How often a large channel's count is told.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+
+/// How presence is judged.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a member stays whose last attach ended without a word.
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Who is here, of all channels of this node.
+#[derive(Debug)]
+pub struct Presence {
+    options: Options,
+    broker: Arc<Broker>,
+    /// Held while a join or leave is told, so that they are told in the order in which they happened.
+    rooms: Mutex<Rooms>,
+}
+
+#[derive(Debug, Default)]
+struct Rooms {
+    members: HashMap<ChannelName, HashMap<Arc<str>, Member>>,
+    /// Members whose grace runs, in the order in which it ends.
+    leaving: VecDeque<(Instant, ChannelName, Arc<str>)>,
+    /// Large channels whose count is to be told.
+    counts: HashSet<ChannelName>,
+    /// The channels in which each session is shown.
+    shown: HashMap<Arc<str>, Vec<ChannelName>>,
+    /// Memberships begun, so that a guard of an earlier one is told from those of the present one.
+    memberships: u64,
+}
+
+#[derive(Debug)]
+struct Member {
+    membership: u64,
+    user: Option<Arc<str>>,
+    info: Option<Bytes>,
+    since_ms: u64,
+    attaches: usize,
+    /// When the grace ends; none while an attach lives.
+    grace_ends: Option<Instant>,
+    /// Whether it said that it leaves.
+    left: bool,
+}
+
+/// Stands for one attach of one member; dropping it begins the grace.
+#[derive(Debug)]
+pub struct Here {
+    presence: Arc<Presence>,
+    channel: ChannelName,
+    id: Arc<str>,
+    membership: u64,
+    /// Whether it ends without a grace.
+    clean: bool,
+}
+
+impl Here {
+    /// The channel.
+    #[must_use]
+    pub fn channel(&self) -> &ChannelName {
+        &self.channel
+    }
+
+    /// Ends this guard without a grace: unless another attach lives, the member is gone at once.
+    pub fn leave(mut self) {
+        self.clean = true;
+    }
+}
+
+/// Those who are in a channel, as `GET /presence` answers.
+#[derive(Debug, Serialize)]
+pub struct Members {
+    /// The channel.
+    pub channel: String,
+    /// How many they are.
+    pub count: usize,
+    /// The first thousand of them.
+    pub members: Vec<Listed>,
+}
+
+/// A member as it is listed.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    id: String,
+    user: Option<String>,
+    info: Option<Box<RawValue>>,
+    since: u64,
+}
+
+impl Presence {
+    /// Presence told through this broker.
+    #[must_use]
+    pub fn new(options: Options, broker: Arc<Broker>) -> Arc<Self> {
+        Arc::new(Self {
+            options,
+            broker,
+            rooms: Mutex::default(),
+        })
+    }
+
+    /// Starts the task that ends graces and tells counts. It ends when the presence is dropped.
+    pub fn start(self: &Arc<Self>) {
+        let presence = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            let mut counted = Instant::now();
+            loop {
+                let now = ticks.tick().await;
+                let Some(presence) = presence.upgrade() else {
+                    return;
+                };
+                presence.end_graces(now);
+                if now - counted >= COUNT_EVERY {
+                    counted = now;
+                    presence.tell_counts();
+                }
+            }
+        });
+    }
+
+    /// Shows a session in a channel until the returned guard, and those of its other attaches, are dropped.
+    pub fn join(
+        self: &Arc<Self>,
+        channel: &ChannelName,
+        id: &Arc<str>,
+        user: Option<&str>,
+        info: Option<&Bytes>,
+    ) -> Here {
+        let mut rooms = self.rooms.lock();
+        let known = rooms
+            .members
+            .get_mut(channel)
+            .and_then(|room| room.get_mut(id));
+        let membership = if let Some(member) = known {
+            member.attaches += 1;
+            member.grace_ends = None;
+            member.left = false;
+            member.membership
+        } else {
+            rooms.memberships += 1;
+            let member = Member::new(rooms.memberships, user, info);
+            let (membership, told) = (member.membership, member.told(id));
+            rooms
+                .members
+                .entry(channel.clone())
+                .or_default()
+                .insert(id.clone(), member);
+            rooms
+                .shown
+                .entry(id.clone())
+                .or_default()
+                .push(channel.clone());
+            self.tell(&mut rooms, channel, "join", told);
+            membership
+        };
+        Here {
+            presence: self.clone(),
+            channel: channel.clone(),
+            id: id.clone(),
+            membership,
+            clean: false,
+        }
+    }
+
+    /// A session said that it leaves: it is gone at once where no more than its present attach lives, else with
+    /// its last one.
+    pub fn leave(&self, id: &str) {
+        let mut rooms = self.rooms.lock();
+        for channel in rooms.shown.get(id).cloned().unwrap_or_default() {
+            let member = rooms
+                .members
+                .get_mut(&channel)
+                .and_then(|room| room.get_mut(id));
+            let Some(member) = member else { continue };
+            member.left = true;
+            if member.attaches <= 1 {
+                self.remove(&mut rooms, &channel, id);
+            }
+        }
+    }
+
+    /// Who is in a channel.
+    #[must_use]
+    pub fn members(&self, channel: &ChannelName) -> Members {
+        let rooms = self.rooms.lock();
+        let room = rooms.members.get(channel);
+        let mut listed: Vec<Listed> = room
+            .into_iter()
+            .flatten()
+            .map(|(id, member)| member.listed(id))
+            .collect();
+        let count = listed.len();
+        listed.sort_by(|a, b| (a.since, &a.id).cmp(&(b.since, &b.id)));
+        listed.truncate(LISTED_MEMBERS_MAX);
+        Members {
+            channel: channel.to_string(),
+            count,
+            members: listed,
+        }
+    }
+
+    fn detach(&self, here: &Here) {
+        let mut rooms = self.rooms.lock();
+        let rooms = &mut *rooms;
+        let (channel, id) = (&here.channel, &here.id);
+        let member = rooms
+            .members
+            .get_mut(channel)
+            .and_then(|room| room.get_mut(id));
+        let Some(member) = member.filter(|member| member.membership == here.membership) else {
+            return;
+        };
+        member.attaches -= 1;
+        if member.attaches > 0 {
+            return;
+        }
+        if here.clean || member.left || self.options.grace.is_zero() {
+            self.remove(rooms, channel, id);
+        } else {
+            let ends = Instant::now() + self.options.grace;
+            member.grace_ends = Some(ends);
+            rooms.leaving.push_back((ends, channel.clone(), id.clone()));
+        }
+    }
+
+    fn end_graces(&self, now: Instant) {
+        let mut rooms = self.rooms.lock();
+        while rooms.leaving.front().is_some_and(|(ends, ..)| *ends <= now) {
+            let Some((ends, channel, id)) = rooms.leaving.pop_front() else {
+                return;
+            };
+            let member = rooms.members.get(&channel).and_then(|room| room.get(&id));
+            // It may have come back, and left again, since.
+            if member.is_some_and(|member| member.grace_ends == Some(ends)) {
+                self.remove(&mut rooms, &channel, &id);
+            }
+        }
+    }
+
+    fn tell_counts(&self) {
+        let mut rooms = self.rooms.lock();
+        for channel in std::mem::take(&mut rooms.counts) {
+            let count = rooms.members.get(&channel).map_or(0, HashMap::len);
+            self.post(&channel, "count", format!("{{\"count\":{count}}}"));
+        }
+    }
+
+    fn remove(&self, rooms: &mut Rooms, channel: &ChannelName, id: &str) {
+        let removed = rooms
+            .members
+            .get_mut(channel)
+            .and_then(|room| room.remove_entry(id));
+        let Some((id, member)) = removed else { return };
+        if let Some(shown) = rooms.shown.get_mut(&id) {
+            shown.retain(|name| name != channel);
+            if shown.is_empty() {
+                rooms.shown.remove(&id);
+            }
+        }
+        self.tell(rooms, channel, "leave", member.told(&id));
+        if rooms.members.get(channel).is_some_and(HashMap::is_empty) {
+            rooms.members.remove(channel);
+        }
+    }
+
+    fn tell(&self, rooms: &mut Rooms, channel: &ChannelName, name: &'static str, mut told: Told) {
+        told.count = rooms.members.get(channel).map_or(0, HashMap::len);
+        if told.count > TOLD_MEMBERS_MAX {
+            rooms.counts.insert(channel.clone());
+        } else {
+            let data = serde_json::to_string(&told)
+                .expect("plain structs of texts and numbers always serialise");
+            self.post(channel, name, data);
+        }
+    }
+
+    fn post(&self, channel: &ChannelName, name: &'static str, data: String) {
+        self.broker.post(Draft {
+            channel: channel.presence(),
+            name: EventName::of_hub(name),
+            data: Data::Json(data.into()),
+            from: None,
+            session: None,
+            sent_bytes: 0,
+        });
+    }
+}
+
+/// A member as a join or leave tells of it.
+#[derive(Debug, Serialize)]
+struct Told {
+    id: String,
+    user: Option<String>,
+    info: Option<Box<RawValue>>,
+    count: usize,
+}
+
+impl Member {
+    fn new(membership: u64, user: Option<&str>, info: Option<&Bytes>) -> Self {
+        let (user, info) = (user.map(Arc::from), info.cloned());
+        Self {
+            membership,
+            user,
+            info,
+            since_ms: now_ms(),
+            attaches: 1,
+            grace_ends: None,
+            left: false,
+        }
+    }
+
+    fn told(&self, id: &str) -> Told {
+        Told {
+            id: id.to_owned(),
+            user: self.user.as_deref().map(str::to_owned),
+            info: self.shown_info(),
+            count: 0,
+        }
+    }
+
+    fn listed(&self, id: &str) -> Listed {
+        let user = self.user.as_deref().map(str::to_owned);
+        Listed {
+            id: id.to_owned(),
+            user,
+            info: self.shown_info(),
+            since: self.since_ms,
+        }
+    }
+
+    /// The info, which was checked to be JSON when it came.
+    fn shown_info(&self) -> Option<Box<RawValue>> {
+        let text = String::from_utf8(self.info.as_ref()?.to_vec()).ok()?;
+        RawValue::from_string(text).ok()
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.presence.detach(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::Start;
+    use crate::hub::Hub;
+    use crate::metrics::Metrics;
+
+    struct Room {
+        hub: Arc<Hub>,
+        presence: Arc<Presence>,
+        channel: ChannelName,
+    }
+
+    fn room() -> Room {
+        let hub = Hub::new(
+            crate::hub::Options::default(),
+            "e".parse().unwrap(),
+            Metrics::default(),
+        );
+        let presence = Presence::new(
+            Options::default(),
+            Broker::new(hub.clone(), crate::broker::Options::default()),
+        );
+        presence.start();
+        Room {
+            hub,
+            presence,
+            channel: ChannelName::new("lobby").unwrap(),
+        }
+    }
+
+    impl Room {
+        fn join(&self, id: &str) -> Here {
+            self.presence.join(
+                &self.channel,
+                &Arc::from(id),
+                None,
+                Some(&Bytes::from_static(b"{\"n\":1}")),
+            )
+        }
+
+        /// What was told on the companion channel, such as `join s1 1`.
+        fn told(&self) -> Vec<String> {
+            let (page, _) = self
+                .hub
+                .history(&self.channel.presence(), Start::All, 1_000);
+            let tell = |event: &Arc<crate::protocol::Event>| {
+                let Data::Json(text) = &event.data else {
+                    panic!("presence is JSON")
+                };
+                let data: serde_json::Value = serde_json::from_slice(text).unwrap();
+                format!(
+                    "{} {} {}",
+                    event.name.as_str(),
+                    data["id"].as_str().unwrap_or("-"),
+                    data["count"]
+                )
+            };
+            page.events.iter().map(tell).collect()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_grace_covers_a_change_of_transport() {
+        let room = room();
+        drop(room.join("s1"));
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        let second = room.join("s1");
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(room.told(), ["join s1 1"], "no flap");
+        drop(second);
+        tokio::time::sleep(Duration::from_millis(9_800)).await;
+        assert_eq!(room.told(), ["join s1 1"]);
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert_eq!(room.told(), ["join s1 1", "leave s1 0"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leave_is_told_at_once_unless_another_attach_lives() {
+        let room = room();
+        let (first, second) = (room.join("s1"), room.join("s1"));
+        room.presence.leave("s1");
+        assert_eq!(room.told(), ["join s1 1"], "another attach lives");
+        drop(first);
+        assert_eq!(room.told(), ["join s1 1"]);
+        drop(second);
+        assert_eq!(
+            room.told(),
+            ["join s1 1", "leave s1 0"],
+            "no grace for who said so"
+        );
+        let _third = room.join("s1");
+        room.presence.leave("s1");
+        assert_eq!(room.told().len(), 4);
+        assert_eq!(room.presence.members(&room.channel).count, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_rooms_tell_their_count_once_a_second() {
+        let room = room();
+        let all: Vec<Here> = (0..500)
+            .map(|number| room.join(&format!("s{number}")))
+            .collect();
+        assert_eq!(room.told().len(), 200);
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        assert_eq!(room.told()[200..], ["count - 500"]);
+        let members = room.presence.members(&room.channel);
+        assert_eq!((members.count, members.members.len()), (500, 500));
+        drop(all);
+    }
+}

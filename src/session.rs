@@ -1,0 +1,533 @@
+//! Sessions: one client each, with its grants, its attaches, its rate and its numbered keys.
+//!
+//! A bounded table of this node; a signed key makes a session known on any other. Knows no wire.
+
+mod attach;
+mod commands;
+mod drain;
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::auth::{Claims, Grants, Signer, is_session_id, session_id};
+use crate::bell::Bell;
+use crate::broker::{Broker, Bucket, Key, Published, Scope, Sequence};
+use crate::cursor::Start;
+use crate::hub::{Hub, now_ms};
+use crate::presence::Presence;
+use crate::protocol::{Bye, ByeReason, ChannelName, Code, Draft, Opening, Owner, Publish, Refusal};
+
+pub use attach::{Attach, Replied, Turn};
+pub use drain::Drain;
+
+/// Attaches of one session at once: a change of transport needs two, a page that reloads a third.
+const ATTACHES_MAX: usize = 4;
+/// Sessions remembered without an attach; beyond it those that were silent longest go, and with them the state
+/// of their numbered keys.
+const IDLE_SESSIONS_MAX: usize = 50_000;
+/// Publishers without a session whose rate is remembered.
+const ADDRESSES_MAX: usize = 10_000;
+/// How often sessions that are over are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// The bounds and paces of sessions.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most channels of one session; `None` is no bound.
+    pub session_channels: Option<usize>,
+    /// A ping is sent when nothing else was for that long.
+    pub heartbeat: Duration,
+    /// How long a poll is held.
+    pub poll_wait: Duration,
+    /// A reader that takes nothing for this long is ended; `None` is never.
+    pub write_timeout: Option<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            session_channels: Some(100),
+            heartbeat: Duration::from_secs(15),
+            poll_wait: Duration::from_secs(25),
+            write_timeout: Some(Duration::from_secs(30)),
+        }
+    }
+}
+
+/// The sessions of this node, and what they need to read and to publish.
+#[derive(Debug)]
+pub struct Sessions {
+    options: Options,
+    hub: Arc<Hub>,
+    broker: Arc<Broker>,
+    presence: Arc<Presence>,
+    signer: Signer,
+    drain: Drain,
+    table: Mutex<HashMap<Arc<str>, Arc<Session>>>,
+    /// The rates of publishers without a session, by address.
+    addresses: Mutex<HashMap<Option<IpAddr>, Arc<Mutex<Bucket>>>>,
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct Session {
+    id: Arc<str>,
+    bucket: Mutex<Bucket>,
+    sequence: tokio::sync::Mutex<Sequence>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Its living attaches, oldest first.
+    lines: Vec<Arc<Line>>,
+    /// When it last said over HTTP that it lives; none before it ever did.
+    heard: Option<Instant>,
+    /// When its last attach ended, or its last request came.
+    idle_since: Option<Instant>,
+}
+
+/// The way to an attach from outside of it.
+#[derive(Debug)]
+struct Line {
+    bell: Arc<Bell>,
+    end: OnceLock<ByeReason>,
+}
+
+/// Who publishes or commands.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    session: Option<Arc<Session>>,
+    address: Option<IpAddr>,
+    grants: Arc<Grants>,
+}
+
+/// What the edge found out about a request: a credential of its own, or what everybody gets.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// The request brought one.
+    Given(Arc<Grants>),
+    /// It brought none; these are the grants of everybody, if there are any.
+    Absent(Option<Arc<Grants>>),
+}
+
+impl Sessions {
+    /// An empty table.
+    #[must_use]
+    pub fn new(
+        options: Options,
+        broker: Arc<Broker>,
+        hub: Arc<Hub>,
+        presence: Arc<Presence>,
+        signer: Signer,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            options,
+            hub,
+            broker,
+            presence,
+            signer,
+            drain: Drain::default(),
+            table: Mutex::default(),
+            addresses: Mutex::default(),
+        })
+    }
+
+    /// Starts the task that forgets sessions which are over. It ends when the table is dropped.
+    pub fn start(self: &Arc<Self>) {
+        let sessions = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(SWEEP_EVERY);
+            loop {
+                let now = ticks.tick().await;
+                let Some(sessions) = sessions.upgrade() else {
+                    return;
+                };
+                sessions.sweep(now);
+            }
+        });
+    }
+
+    /// The bounds and paces.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The hub.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// The broker.
+    #[must_use]
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    /// Who is here.
+    #[must_use]
+    pub fn presence(&self) -> &Arc<Presence> {
+        &self.presence
+    }
+
+    /// Signs and tags.
+    #[must_use]
+    pub fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// Whether, and since when, this node goes down.
+    #[must_use]
+    pub fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    /// Ends all attaches with a bye, and takes no new ones.
+    pub fn begin_drain(&self) {
+        self.drain.begin();
+        let sessions: Vec<Arc<Session>> = self.table.lock().values().cloned().collect();
+        for session in sessions {
+            session
+                .state
+                .lock()
+                .lines
+                .iter()
+                .for_each(|line| line.bell.nudge());
+        }
+    }
+
+    /// Opens a reader.
+    ///
+    /// # Errors
+    /// `unauthorized`, `forbidden`, `too_many_channels`, `draining`.
+    pub fn open(
+        self: &Arc<Self>,
+        opening: Opening,
+        credential: &Credential,
+    ) -> Result<Attach, Refusal> {
+        if self.drain.has_begun() {
+            return Err(Refusal::new(Code::Draining, "this node goes down"));
+        }
+        let claims = opening
+            .session
+            .as_deref()
+            .and_then(|key| self.signer.check(key, now_ms() / 1_000));
+        let is_known = claims.is_some();
+        let (id, grants) = match (claims, credential) {
+            (Some(claims), credential) => (claims.id.clone(), Self::grants_of(claims, credential)?),
+            (None, Credential::Given(grants) | Credential::Absent(Some(grants))) => {
+                (new_id(), grants.clone())
+            }
+            (None, Credential::Absent(None)) => {
+                return Err(Refusal::new(Code::Unauthorized, "no valid token was sent"));
+            }
+        };
+        let channels = self.allowed(&opening, &grants, &id)?;
+        let session = self.session(&id);
+        Attach::new(self, session, grants, opening, &channels, is_known)
+    }
+
+    /// A credential in the same request decides, and must be of the same user.
+    fn grants_of(claims: Claims, credential: &Credential) -> Result<Arc<Grants>, Refusal> {
+        match credential {
+            Credential::Given(grants) if grants.user() != claims.grants.user() => {
+                Err(Refusal::new(
+                    Code::Forbidden,
+                    "the session belongs to another user than the token",
+                ))
+            }
+            Credential::Given(grants) => Ok(grants.clone()),
+            Credential::Absent(_) => Ok(Arc::new(claims.grants)),
+        }
+    }
+
+    /// The channels of a request under their real names, each checked.
+    fn allowed(
+        &self,
+        opening: &Opening,
+        grants: &Grants,
+        id: &str,
+    ) -> Result<Vec<(ChannelName, Start)>, Refusal> {
+        if self
+            .options
+            .session_channels
+            .is_some_and(|most| opening.channels.len() > most)
+        {
+            let detail = format!("{} channels in one session", opening.channels.len());
+            return Err(Refusal::new(Code::TooManyChannels, detail));
+        }
+        let mut channels = Vec::with_capacity(opening.channels.len() + 1);
+        for (name, start) in &opening.channels {
+            grants.may_read(name, Some(id))?;
+            channels.extend(
+                real_names(name, grants, id)
+                    .into_iter()
+                    .map(|name| (name, *start)),
+            );
+        }
+        // `@` beside `@ID` names one inbox twice.
+        let mut seen = HashSet::new();
+        channels.retain(|(name, _)| seen.insert(name.clone()));
+        Ok(channels)
+    }
+
+    /// The session of this id, remembered from now on.
+    fn session(&self, id: &Arc<str>) -> Arc<Session> {
+        let mut table = self.table.lock();
+        let session = table.entry(id.clone()).or_insert_with(|| {
+            Arc::new(Session {
+                id: id.clone(),
+                bucket: Mutex::default(),
+                sequence: tokio::sync::Mutex::default(),
+                state: Mutex::default(),
+            })
+        });
+        session.state.lock().idle_since = Some(Instant::now());
+        session.clone()
+    }
+
+    /// Who publishes by a request with this session key and this credential, from this address.
+    ///
+    /// # Errors
+    /// `session_expired` for a key that is unknown or over; `unauthorized` and `forbidden`.
+    pub fn publisher(
+        &self,
+        key: Option<&str>,
+        credential: &Credential,
+        address: Option<IpAddr>,
+    ) -> Result<Publisher, Refusal> {
+        let Some(key) = key else {
+            let (Credential::Given(grants) | Credential::Absent(Some(grants))) = credential else {
+                return Err(Refusal::new(Code::Unauthorized, "no valid token was sent"));
+            };
+            // On an open listener everybody is the application's back end: there is nobody to name.
+            let grants = match credential {
+                Credential::Given(_) => grants.clone(),
+                Credential::Absent(_) => Arc::new(Grants::clone(grants).as_server()),
+            };
+            return Ok(Publisher {
+                session: None,
+                address,
+                grants,
+            });
+        };
+        let claims = self.signer.check(key, now_ms() / 1_000);
+        let claims = claims.ok_or_else(|| {
+            Refusal::new(
+                Code::SessionExpired,
+                "the session key is unknown or expired",
+            )
+        })?;
+        let id = claims.id.clone();
+        let grants = Self::grants_of(claims, credential)?;
+        Ok(Publisher {
+            session: Some(self.session(&id)),
+            address,
+            grants,
+        })
+    }
+
+    /// Publishes.
+    ///
+    /// # Errors
+    /// `forbidden`, and the refusals of [`Broker::publish`].
+    pub async fn publish(
+        &self,
+        publisher: &Publisher,
+        publish: Publish,
+    ) -> Result<Published, Refusal> {
+        if self.drain.is_over() {
+            return Err(Refusal::new(Code::Draining, "this node goes down"));
+        }
+        publisher.grants.may_publish(&publish.channel)?;
+        let session = publisher.session.as_deref();
+        let draft = Draft {
+            channel: publish.channel,
+            name: publish.name,
+            data: publish.data,
+            from: match session {
+                Some(session) => publisher.grants.from(&session.id),
+                None => publisher.grants.user().map(Arc::from),
+            },
+            session: session.map(|session| session.id.clone()),
+            sent_bytes: publish.sent_bytes,
+        };
+        let key = publisher.key(publish.key)?;
+        match session {
+            Some(session) => self.broker.publish(draft, key, Some(&session.bucket)).await,
+            None => {
+                let bucket = self.address_bucket(publisher.address);
+                self.broker.publish(draft, key, Some(&bucket)).await
+            }
+        }
+    }
+
+    fn address_bucket(&self, address: Option<IpAddr>) -> Arc<Mutex<Bucket>> {
+        let mut addresses = self.addresses.lock();
+        if addresses.len() >= ADDRESSES_MAX && !addresses.contains_key(&address) {
+            let now = Instant::now();
+            addresses.retain(|_, bucket| !bucket.lock().is_full(now));
+            if addresses.len() >= ADDRESSES_MAX {
+                // All of them publish right now: forget them rather than refuse one more.
+                addresses.clear();
+            }
+        }
+        addresses.entry(address).or_default().clone()
+    }
+
+    /// A session said over HTTP that it lives.
+    pub fn heard(&self, publisher: &Publisher) {
+        if let Some(session) = &publisher.session {
+            session.state.lock().heard = Some(Instant::now());
+        }
+    }
+
+    /// Ends the presence of a session at once, unless it has other attaches.
+    pub fn leave(&self, publisher: &Publisher) {
+        if let Some(session) = &publisher.session {
+            self.presence.leave(&session.id);
+        }
+    }
+
+    /// Forgets a session that has nothing to remember, and those that were silent for as long as a key is good.
+    fn sweep(&self, now: Instant) {
+        const KEY_LIFETIME: Duration = Duration::from_secs(3_600);
+        let mut table = self.table.lock();
+        table.retain(|_, session| !session.is_over(now, KEY_LIFETIME));
+        if table.len() > IDLE_SESSIONS_MAX {
+            let mut idle: Vec<(Instant, Arc<str>)> = table
+                .values()
+                .filter_map(|session| Some((session.idle_since()?, session.id.clone())))
+                .collect();
+            let over = idle.len().saturating_sub(IDLE_SESSIONS_MAX);
+            if over > 0 {
+                idle.select_nth_unstable(over - 1);
+                idle[..over]
+                    .iter()
+                    .for_each(|(_, id)| drop(table.remove(id)));
+            }
+        }
+        self.addresses
+            .lock()
+            .retain(|_, bucket| !bucket.lock().is_full(now));
+    }
+}
+
+impl Session {
+    /// Adds an attach; a fifth ends the oldest.
+    fn attach(&self, bell: &Arc<Bell>) -> Arc<Line> {
+        let line = Arc::new(Line {
+            bell: bell.clone(),
+            end: OnceLock::new(),
+        });
+        let mut state = self.state.lock();
+        state.lines.push(line.clone());
+        let living = state
+            .lines
+            .iter()
+            .filter(|line| line.end.get().is_none())
+            .count();
+        if living > ATTACHES_MAX
+            && let Some(oldest) = state.lines.iter().find(|line| line.end.get().is_none())
+        {
+            let _ = oldest.end.set(ByeReason::Newer);
+            oldest.bell.nudge();
+        }
+        line
+    }
+
+    fn detach(&self, line: &Arc<Line>) {
+        let mut state = self.state.lock();
+        state.lines.retain(|other| !Arc::ptr_eq(other, line));
+        state.idle_since = Some(Instant::now());
+    }
+
+    /// Since when it has no attach.
+    fn idle_since(&self) -> Option<Instant> {
+        let state = self.state.lock();
+        state.idle_since.filter(|_| state.lines.is_empty())
+    }
+
+    fn is_over(&self, now: Instant, lifetime: Duration) -> bool {
+        let Some(since) = self.idle_since() else {
+            return false;
+        };
+        // A sequence that is locked is in use.
+        let unused = self
+            .sequence
+            .try_lock()
+            .is_ok_and(|sequence| !sequence.is_used());
+        let idle = now.saturating_duration_since(since);
+        idle > lifetime || (unused && idle >= SWEEP_EVERY && self.bucket.lock().is_full(now))
+    }
+}
+
+impl Publisher {
+    /// The session's id, where one publishes.
+    #[must_use]
+    pub fn session_id(&self) -> Option<&str> {
+        self.session.as_deref().map(|session| &*session.id)
+    }
+
+    /// Its grants.
+    #[must_use]
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// What kind of key this is: `SESSIONID:N` is a number in the session's own sequence.
+    fn key(&self, key: Option<String>) -> Result<Key<'_>, Refusal> {
+        let Some(key) = key else { return Ok(Key::None) };
+        let numbered = key.split_once(':').filter(|(id, _)| is_session_id(id));
+        let Some((id, number)) = numbered else {
+            let scope = match (&self.session, self.grants.user()) {
+                (_, Some(user)) => Scope::User(Arc::from(user)),
+                (Some(session), None) => Scope::Session(session.id.clone()),
+                (None, None) => Scope::Anyone,
+            };
+            return Ok(Key::Scoped(scope, key));
+        };
+        match (&self.session, number.parse()) {
+            (_, Err(_)) => Err(Refusal::bad_parameter(
+                "a numbered key ends in a whole number",
+            )),
+            (Some(session), Ok(number)) if &*session.id == id => {
+                Ok(Key::Sequenced(&session.sequence, number))
+            }
+            _ => Err(Refusal::new(
+                Code::Unauthorized,
+                "a numbered key needs the key of that session",
+            )),
+        }
+    }
+}
+
+fn real_names(name: &ChannelName, grants: &Grants, id: &str) -> Vec<ChannelName> {
+    match name.owner() {
+        Owner::OwnInboxes => std::iter::once(id)
+            .chain(grants.user())
+            .map(ChannelName::inbox)
+            .collect(),
+        _ => vec![name.clone()],
+    }
+}
+
+fn new_id() -> Arc<str> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).expect("the system gives random bytes");
+    session_id(random)
+}
+
+/// Ends an attach over a refusal.
+impl From<Refusal> for Bye {
+    fn from(refusal: Refusal) -> Self {
+        Self::refused(refusal)
+    }
+}

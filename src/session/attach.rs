@@ -1,0 +1,487 @@
+//! One open reader of a session: its feed, its pace, its presence, and how it ends.
+//!
+//! Gives turns; how a turn is written, and on which wire, is the transports' business.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::{Line, Publisher, Session, Sessions, real_names};
+use crate::auth::Grants;
+use crate::cursor::{Cursor, Start};
+use crate::feed::{Batch, Feed, Item, Replay};
+use crate::hub::now_ms;
+use crate::metrics::ReaderMetrics;
+use crate::presence::Here;
+use crate::protocol::{
+    Bye, ByeReason, ChannelName, Code, Command, Format, Hello, HelloSession, Opening, Order, Owner,
+    Refusal, Transport, reply_error, reply_ok,
+};
+
+/// The lone ping of the buffering test comes this long after hello.
+const PROBE_AFTER: Duration = Duration::from_millis(150);
+/// Nothing but events follows the probe for this long: a box that lags one chunk behind shows itself.
+const PROBE_QUIET: Duration = Duration::from_millis(1_200);
+/// Heartbeats without a sign of life after which a peer is taken for gone.
+const SILENT_HEARTBEATS: u32 = 2;
+/// How often an early poll sends a space.
+const SPACE_EVERY: Duration = Duration::from_secs(1);
+
+/// What a reader is to be told next.
+#[derive(Debug)]
+pub enum Turn {
+    /// Events and gaps.
+    Batch(Batch),
+    /// Nothing was sent for a heartbeat: everything up to here was written, at this time in milliseconds.
+    Ping(Cursor, u64),
+    /// The reply to a command that took a while.
+    Reply(String),
+    /// The hold of a poll is over.
+    Held(Cursor),
+    /// The end.
+    Bye(Bye),
+}
+
+/// What a command led to.
+#[derive(Debug)]
+pub enum Replied {
+    /// This reply.
+    Now(String),
+    /// A replay; its reply is one of the next turns.
+    Later,
+}
+
+/// One open reader.
+#[derive(Debug)]
+pub struct Attach {
+    sessions: Arc<Sessions>,
+    session: Arc<Session>,
+    grants: Arc<Grants>,
+    line: Arc<Line>,
+    feed: Feed,
+    opening: Opening,
+    /// Whether the request brought a valid session key.
+    is_known: bool,
+    metrics: ReaderMetrics,
+    pace: Pace,
+    /// Boxed, since few readers have either.
+    late: Box<Late>,
+}
+
+/// What an attach may have beside its feed.
+#[derive(Debug, Default)]
+struct Late {
+    here: Vec<Here>,
+    replay: Option<(Replay, Option<Box<RawValue>>, ChannelName)>,
+    /// Further inboxes of a `subscribe` to `@`.
+    waiting: Vec<Replay>,
+}
+
+/// The deadlines of an attach.
+#[derive(Debug)]
+struct Pace {
+    alarm: crate::wheel::Alarm,
+    heartbeat: Option<Duration>,
+    opened: Instant,
+    next_ping: Instant,
+    held_until: Option<Instant>,
+    expires: Option<Instant>,
+}
+
+impl Drop for Attach {
+    fn drop(&mut self) {
+        self.session.detach(&self.line);
+    }
+}
+
+impl Attach {
+    pub(super) fn new(
+        sessions: &Arc<Sessions>,
+        session: Arc<Session>,
+        grants: Arc<Grants>,
+        opening: Opening,
+        channels: &[(ChannelName, Start)],
+        is_known: bool,
+    ) -> Result<Self, Refusal> {
+        let feed = Feed::open(&sessions.hub, channels, Some(opening.transport))?;
+        let metrics = sessions.hub.metrics().reader(opening.transport);
+        if let Some(why) = &opening.why {
+            sessions.hub.metrics().fallback(opening.transport, why);
+        }
+        let line = session.attach(feed.bell());
+        let pace = Pace::new(&opening, sessions.options.heartbeat, grants.expires_s());
+        let late = Box::default();
+        let mut attach = Self {
+            sessions: sessions.clone(),
+            session,
+            grants,
+            line,
+            feed,
+            opening,
+            is_known,
+            metrics,
+            pace,
+            late,
+        };
+        channels.iter().for_each(|(name, _)| attach.show(name));
+        Ok(attach)
+    }
+
+    /// What the reader asked for.
+    #[must_use]
+    pub fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    /// The sessions of this node.
+    #[must_use]
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    /// Everything up to here was handed out.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        self.feed.cursor()
+    }
+
+    /// Whether the request went on from where another attach of the same session was.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        let resumes = self
+            .opening
+            .channels
+            .iter()
+            .all(|(_, start)| matches!(start, Start::At(_)));
+        resumes && (self.is_known || self.opening.session.is_none())
+    }
+
+    /// The hello frame, with a renewed session key. `network` is the tag of the client's network.
+    #[must_use]
+    pub fn hello(&self, network: String) -> String {
+        let (key, expires) =
+            self.sessions
+                .signer
+                .sign(&self.session.id, &self.grants, now_ms() / 1_000);
+        let session = HelloSession {
+            id: self.session.id.to_string(),
+            key,
+            expires,
+        };
+        let channels: Vec<ChannelName> = self.feed.channels().cloned().collect();
+        let heartbeat = self
+            .pace
+            .heartbeat
+            .unwrap_or(self.sessions.options.heartbeat);
+        Hello::new(self.cursor(), session, &channels, &self.feed.places())
+            .with(self.opening.nonce.clone(), heartbeat.as_secs(), network)
+            .json()
+    }
+
+    /// Ends the hold of a poll after this time.
+    pub fn hold(&mut self, wait: Duration) {
+        self.pace.held_until = Some(Instant::now() + wait);
+        self.pace.heartbeat = self.opening.early.then_some(SPACE_EVERY);
+        self.pace.next_ping = Instant::now() + SPACE_EVERY;
+    }
+
+    /// How long after the last sign of life a peer is taken for gone.
+    #[must_use]
+    pub fn silence_allowed(&self) -> Duration {
+        self.pace
+            .heartbeat
+            .unwrap_or(self.sessions.options.heartbeat)
+            * SILENT_HEARTBEATS
+    }
+
+    /// Who commands on this attach.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher {
+            session: Some(self.session.clone()),
+            address: None,
+            grants: self.grants.clone(),
+        }
+    }
+
+    /// How long this session must rest before it publishes again; a WebSocket is read no further until then.
+    #[must_use]
+    pub fn rest(&self) -> Option<Duration> {
+        let rate = self.sessions.broker.options().rate.as_ref()?;
+        self.session.bucket.lock().wait(rate, Instant::now())
+    }
+
+    /// Whether a replay is on its way, before whose reply no other command is acted on.
+    #[must_use]
+    pub fn is_replaying(&self) -> bool {
+        self.late.replay.is_some()
+    }
+
+    /// Waits for the next turn.
+    pub async fn turn(&mut self) -> Turn {
+        std::future::poll_fn(|cx| self.poll_turn(cx)).await
+    }
+
+    /// The next turn, where it is time for one, else registers the waker.
+    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        if let Some(reason) = self.line.end.get() {
+            return Poll::Ready(self.bye(*reason));
+        }
+        if self.late.replay.is_some() {
+            return Poll::Ready(self.replay_turn());
+        }
+        while let Poll::Ready(batch) = self.feed.poll_next(cx) {
+            if let Some(batch) = self.heard_by(batch) {
+                self.pace.sent();
+                return Poll::Ready(Turn::Batch(batch));
+            }
+        }
+        self.deadline_turn().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// What is left of a batch for this reader, counted; `None` where it is nothing.
+    fn heard_by(&self, mut batch: Batch) -> Option<Batch> {
+        if !self.opening.echo {
+            let own = |item: &Item| match item {
+                Item::Event(event) => event.session.as_deref() == Some(&*self.session.id),
+                Item::Gap(_) => false,
+            };
+            batch.items.retain(|item| !own(item));
+        }
+        self.count(&batch.items);
+        (!batch.items.is_empty()).then_some(batch)
+    }
+
+    fn count(&self, items: &[Item]) {
+        let mut events = 0;
+        for item in items {
+            match item {
+                Item::Event(_) => events += 1,
+                Item::Gap(gap) => self
+                    .sessions
+                    .hub
+                    .metrics()
+                    .gap(self.opening.transport, gap.reason),
+            }
+        }
+        self.metrics.delivered(events);
+    }
+
+    /// Looks at the deadlines; arms the alarm for the nearest where none has come.
+    fn deadline_turn(&mut self) -> Option<Turn> {
+        if self.sessions.drain.has_begun() {
+            return Some(self.bye(ByeReason::Drain));
+        }
+        let now = Instant::now();
+        if self.pace.expires.is_some_and(|expires| expires <= now) {
+            return Some(self.bye(ByeReason::Expired));
+        }
+        if self.pace.held_until.is_some_and(|until| until <= now) {
+            return Some(Turn::Held(self.cursor()));
+        }
+        if self.pace.heartbeat.is_some() && self.pace.next_ping <= now {
+            if self.is_silent(now) {
+                return Some(self.bye(ByeReason::Silent));
+            }
+            self.pace.sent();
+            if self.opening.probe && self.pace.opened + PROBE_AFTER + PROBE_QUIET > now {
+                self.pace.next_ping = self.pace.next_ping.max(now + PROBE_QUIET);
+            }
+            return Some(Turn::Ping(self.cursor(), now_ms()));
+        }
+        let at = self.pace.nearest();
+        self.pace
+            .alarm
+            .arm(self.sessions.hub.wheel(), self.feed.bell(), at, now);
+        None
+    }
+
+    /// Whether an event stream's client, which once said over HTTP that it lives, said so no more.
+    fn is_silent(&self, now: Instant) -> bool {
+        let heard = self.session.state.lock().heard;
+        let last = heard.map(|heard| heard.max(self.pace.opened));
+        let is_stream = self.opening.transport == Transport::Sse;
+        is_stream
+            && last.is_some_and(|last| now.saturating_duration_since(last) > self.silence_allowed())
+    }
+
+    /// The end, for a reason that is known outside of the attach, such as a peer that is silent.
+    #[must_use]
+    pub fn bye(&self, reason: ByeReason) -> Turn {
+        self.sessions.hub.metrics().bye(reason.facts().1);
+        let after_ms = (reason == ByeReason::Drain).then(|| super::Drain::after_ms(random()));
+        Turn::Bye(Bye {
+            after_ms,
+            id: Some(self.cursor()),
+            ..Bye::new(reason)
+        })
+    }
+
+    fn replay_turn(&mut self) -> Turn {
+        let Some((replay, reference, channel)) = self.late.replay.take() else {
+            return Turn::Reply(reply_ok(None, ""));
+        };
+        let page = self.feed.replay(&replay);
+        let mut items: Vec<Item> = page.gap.into_iter().map(Item::Gap).collect();
+        items.extend(page.events.into_iter().map(Item::Event));
+        if page.more {
+            self.late.replay = Some((replay, reference.clone(), channel.clone()));
+        } else if let Some(next) = self.late.waiting.pop() {
+            self.late.replay = Some((next, reference.clone(), channel.clone()));
+        }
+        let done = self.late.replay.is_none();
+        let (cursor, more) = (self.cursor(), !done);
+        match self.heard_by(Batch {
+            items,
+            cursor,
+            more,
+        }) {
+            Some(batch) => {
+                if done {
+                    self.late.replay = Some((Replay::done(), reference, channel));
+                }
+                Turn::Batch(batch)
+            }
+            None if done => Turn::Reply(subscribed(reference.as_deref(), &channel)),
+            None => self.replay_turn(),
+        }
+    }
+
+    /// Acts on a command.
+    pub async fn command(&mut self, order: Order) -> Replied {
+        let reference = order.reference;
+        let command = match order.command {
+            Ok(Command::Subscribe { channel, start }) => {
+                return match self.subscribe(&channel, start) {
+                    Ok(Some(replay)) => {
+                        self.late.replay = Some((replay, reference, channel));
+                        Replied::Later
+                    }
+                    Ok(None) => Replied::Now(subscribed(reference.as_deref(), &channel)),
+                    Err(refusal) => Replied::Now(reply_error(reference.as_deref(), &refusal)),
+                };
+            }
+            Ok(Command::Unsubscribe { channel }) => {
+                self.unsubscribe(&channel);
+                return Replied::Now(subscribed(reference.as_deref(), &channel));
+            }
+            Ok(Command::Leave) => {
+                self.leave();
+                return Replied::Now(reply_ok(reference.as_deref(), ""));
+            }
+            command => command,
+        };
+        let publisher = self.publisher();
+        Replied::Now(
+            self.sessions
+                .execute(&publisher, Order { reference, command })
+                .await,
+        )
+    }
+
+    fn subscribe(&mut self, name: &ChannelName, start: Start) -> Result<Option<Replay>, Refusal> {
+        self.grants.may_read(name, Some(&self.session.id))?;
+        let joined = self.feed.channels().count();
+        if self
+            .sessions
+            .options
+            .session_channels
+            .is_some_and(|most| joined >= most)
+        {
+            return Err(Refusal::new(
+                Code::TooManyChannels,
+                format!("{joined} channels in one session already"),
+            ));
+        }
+        for real in real_names(name, &self.grants, &self.session.id) {
+            let replay = self.feed.join(&real, start)?;
+            self.late.waiting.extend(replay);
+            self.show(&real);
+        }
+        Ok(self.late.waiting.pop())
+    }
+
+    fn unsubscribe(&mut self, name: &ChannelName) {
+        for real in real_names(name, &self.grants, &self.session.id) {
+            self.feed.leave(&real);
+            let (gone, here) = std::mem::take(&mut self.late.here)
+                .into_iter()
+                .partition(|here| *here.channel() == real);
+            self.late.here = here;
+            Vec::into_iter(gone).for_each(Here::leave);
+        }
+    }
+
+    /// Ends this attach's presence at once; the session's other attaches keep theirs.
+    pub fn leave(&mut self) {
+        self.late.here.drain(..).for_each(Here::leave);
+    }
+
+    fn show(&mut self, name: &ChannelName) {
+        let shown = self.late.here.iter().any(|here| here.channel() == name);
+        if self.opening.presence && name.owner() == Owner::Anyone && !shown {
+            let (id, user) = (&self.session.id, self.grants.user());
+            self.late.here.push(self.sessions.presence.join(
+                name,
+                id,
+                user,
+                self.opening.info.as_ref(),
+            ));
+        }
+    }
+}
+
+fn subscribed(reference: Option<&RawValue>, channel: &ChannelName) -> String {
+    let name = serde_json::Value::from(channel.as_str());
+    reply_ok(reference, &format!("\"channel\":{name}"))
+}
+
+impl Pace {
+    fn new(opening: &Opening, default: Duration, expires_s: Option<u64>) -> Self {
+        let opened = Instant::now();
+        let bare_socket = opening.transport == Transport::Ws && opening.format == Format::Data;
+        let heartbeat = opening.heartbeat_s.map_or(default, Duration::from_secs);
+        // The first at a random phase, so that readers that came together do not stay together.
+        let phase = 0.5 + (random() % 1_000) as f64 / 2_000.0;
+        let first = if opening.probe && !bare_socket {
+            PROBE_AFTER
+        } else {
+            heartbeat.mul_f64(phase)
+        };
+        let expires =
+            expires_s.map(|at| opened + Duration::from_secs(at.saturating_sub(now_ms() / 1_000)));
+        Self {
+            alarm: crate::wheel::Alarm::default(),
+            heartbeat: (!heartbeat.is_zero()).then_some(heartbeat),
+            opened,
+            next_ping: opened + first,
+            held_until: None,
+            expires,
+        }
+    }
+
+    fn sent(&mut self) {
+        if let Some(heartbeat) = self.heartbeat {
+            self.next_ping = Instant::now() + heartbeat;
+        }
+    }
+
+    fn nearest(&self) -> Instant {
+        let ping = self.heartbeat.map(|_| self.next_ping);
+        let far = self.opened + Duration::from_secs(u64::from(u32::MAX));
+        [ping, self.held_until, self.expires]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(far)
+    }
+}
+
+/// A random number for spreading things in time, where nothing depends on its quality.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(now_ms())
+}

@@ -1,0 +1,127 @@
+//! What a session commands, over whichever wire it came: publish, presence, history, ping, leave.
+
+use super::{Publisher, Sessions};
+use crate::cursor::Start;
+use crate::hub::now_ms;
+use crate::protocol::{ChannelName, Code, Command, Order, Refusal, reply_error, reply_ok};
+
+impl Sessions {
+    /// Acts on a command and gives its reply frame.
+    pub async fn execute(&self, publisher: &Publisher, order: Order) -> String {
+        let reference = order.reference.as_deref();
+        let fields = match order.command {
+            Ok(command) => self.fields(publisher, command).await,
+            Err(refusal) => Err(refusal),
+        };
+        match fields {
+            Ok(fields) => reply_ok(reference, &fields),
+            Err(refusal) => {
+                self.hub.metrics().refusal(&refusal);
+                reply_error(reference, &refusal)
+            }
+        }
+    }
+
+    /// Acts on the commands of one `POST /send`, in their order. A refusal that passes stops the rest: they are
+    /// refused alike, so that the client sends them again in order.
+    pub async fn execute_all(&self, publisher: &Publisher, orders: Vec<Order>) -> Vec<String> {
+        let mut replies = Vec::with_capacity(orders.len());
+        let mut stopped: Option<Refusal> = None;
+        for order in orders {
+            let reference = order.reference.as_deref();
+            let result = match (&stopped, order.command) {
+                (Some(refusal), _) => Err(refusal.clone()),
+                (None, Ok(command)) => self.fields(publisher, command).await,
+                (None, Err(refusal)) => Err(refusal),
+            };
+            replies.push(match &result {
+                Ok(fields) => reply_ok(reference, fields),
+                Err(refusal) => reply_error(reference, refusal),
+            });
+            if let Err(refusal) = result {
+                self.hub.metrics().refusal(&refusal);
+                if refusal.code.is_passing() || refusal.code == Code::KeyOutOfOrder {
+                    stopped = Some(refusal);
+                }
+            }
+        }
+        replies
+    }
+
+    async fn fields(&self, publisher: &Publisher, command: Command) -> Result<String, Refusal> {
+        match command {
+            Command::Publish(publish) => {
+                let published = self.publish(publisher, publish).await?;
+                let reached = serde_json::to_string(&published.reached).unwrap_or_default();
+                Ok(format!("\"id\":\"{}\",\"reached\":{reached}", published.id))
+            }
+            Command::Presence { channel } => self.presence_fields(publisher, &channel),
+            Command::History {
+                channel,
+                start,
+                limit,
+            } => self.history_fields(publisher, &channel, start, limit),
+            Command::Ping => {
+                self.heard(publisher);
+                Ok(format!("\"time\":{}", now_ms()))
+            }
+            Command::Leave => {
+                self.leave(publisher);
+                Ok(String::new())
+            }
+            Command::Subscribe { .. } | Command::Unsubscribe { .. } => Err(Refusal::new(
+                Code::BadCommand,
+                "subscribe and unsubscribe need a WebSocket; reopen the stream or the poll with the new list",
+            )),
+        }
+    }
+
+    /// Who is in a channel, as JSON members.
+    ///
+    /// # Errors
+    /// `forbidden` where the channel may not be read.
+    pub fn presence_fields(
+        &self,
+        publisher: &Publisher,
+        channel: &ChannelName,
+    ) -> Result<String, Refusal> {
+        publisher.grants.may_read(channel, publisher.session_id())?;
+        Ok(members_of(&self.presence.members(channel)))
+    }
+
+    /// A page of history, as JSON members.
+    ///
+    /// # Errors
+    /// `forbidden` where the channel may not be read.
+    pub fn history_fields(
+        &self,
+        publisher: &Publisher,
+        channel: &ChannelName,
+        start: Start,
+        limit: usize,
+    ) -> Result<String, Refusal> {
+        publisher.grants.may_read(channel, publisher.session_id())?;
+        let (page, cursor) = self.hub.history(channel, start, limit);
+        let mut frames: Vec<String> = page.gap.iter().map(crate::protocol::Gap::json).collect();
+        frames.extend(
+            page.events
+                .iter()
+                .map(|event| String::from_utf8_lossy(&event.json()).into_owned()),
+        );
+        let name = serde_json::Value::from(channel.as_str());
+        let frames = frames.join(",");
+        Ok(format!(
+            "\"channel\":{name},\"frames\":[{frames}],\"cursor\":\"{cursor}\",\"more\":{}",
+            page.more
+        ))
+    }
+}
+
+/// The members of a JSON object, without its braces.
+fn members_of(value: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    text.trim_start_matches('{')
+        .strip_suffix('}')
+        .unwrap_or_default()
+        .to_owned()
+}

@@ -1,0 +1,45 @@
+//! Going down: readers are told to come back elsewhere, spread in time; publishers are served to the end.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Clients come back within this time after a bye, in milliseconds: a restart is over by then, and 10,000 of
+/// them are five a millisecond.
+const SPREAD_MS: u64 = 2_000;
+/// None comes back sooner, in milliseconds: the listener is closed at that moment.
+const SPREAD_BEGINS_MS: u64 = 100;
+
+/// Whether this node goes down.
+#[derive(Debug, Default)]
+pub struct Drain {
+    phase: AtomicU8,
+}
+
+impl Drain {
+    /// Begins: no new readers.
+    pub fn begin(&self) {
+        self.phase.fetch_max(1, Ordering::AcqRel);
+    }
+
+    /// Ends: no more publishes either.
+    pub fn end(&self) {
+        self.phase.fetch_max(2, Ordering::AcqRel);
+    }
+
+    /// Whether it has begun.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.phase.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.phase.load(Ordering::Acquire) > 1
+    }
+
+    /// Milliseconds after which one client should come back, out of a random number.
+    #[must_use]
+    pub fn after_ms(random: u64) -> u64 {
+        SPREAD_BEGINS_MS + random % SPREAD_MS
+    }
+}

@@ -1,0 +1,217 @@
+//! Server-Sent Events: turns as event-stream blocks, each event's block encoded once.
+//!
+//! Does not know how its bytes are written, nor any other transport.
+
+use std::task::{Context, Poll};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use super::{Facts, Frames, join};
+use crate::cursor::Cursor;
+use crate::feed::{Batch, Item};
+use crate::protocol::{Bye, Data, Event, Format, Gap, WireForm, ping};
+use crate::session::{Attach, Turn};
+
+/// The media type of an event stream.
+pub(crate) const CONTENT_TYPE: &str = "text/event-stream";
+/// How long a browser waits before it comes back, in milliseconds: Firefox waits long unless told.
+const RETRY_MS: u32 = 2_000;
+
+/// The stream of one reader.
+pub(crate) struct Stream {
+    attach: Attach,
+    phase: Phase,
+}
+
+enum Phase {
+    Opening(Facts),
+    Running,
+    Over,
+}
+
+impl Stream {
+    pub(crate) fn new(attach: Attach, facts: Facts) -> Self {
+        Self {
+            attach,
+            phase: Phase::Opening(facts),
+        }
+    }
+
+    fn opening(&self, network: String) -> Bytes {
+        let cursor = self.attach.cursor();
+        let head = format!("retry: {RETRY_MS}\n\n: triway/1\n\n");
+        let hello = match self.attach.opening().format {
+            Format::Full => block_of_frame(Some(cursor), &self.attach.hello(network)),
+            Format::Data => id_block(cursor),
+        };
+        Bytes::from(head + &hello)
+    }
+}
+
+impl Frames for Stream {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match std::mem::replace(&mut self.phase, Phase::Running) {
+            Phase::Opening(facts) => return Poll::Ready(Some(self.opening(facts.network))),
+            Phase::Running => {}
+            Phase::Over => return Poll::Ready(None),
+        }
+        let format = self.attach.opening().format;
+        let Poll::Ready(turn) = self.attach.poll_turn(cx) else {
+            return Poll::Pending;
+        };
+        Poll::Ready(Some(match turn {
+            Turn::Batch(batch) => batch_blocks(&batch, format),
+            Turn::Ping(id, time_ms) => ping_block(id, time_ms, format).into(),
+            Turn::Reply(reply) => block_of_frame(None, &reply).into(),
+            Turn::Held(cursor) => id_block(cursor).into(),
+            Turn::Bye(bye) => {
+                self.phase = Phase::Over;
+                bye_block(&bye, format).into()
+            }
+        }))
+    }
+}
+
+fn batch_blocks(batch: &Batch, format: Format) -> Bytes {
+    let blocks = batch.items.iter().map(|item| match (item, format) {
+        (Item::Event(event), Format::Full) => event.wire(WireForm::SseFull, encode_full),
+        (Item::Event(event), Format::Data) => event.wire(WireForm::SseData, encode_data),
+        (Item::Gap(gap), _) => gap_block(gap, format).into(),
+    });
+    join(blocks.collect())
+}
+
+fn encode_full(event: &Event) -> Vec<u8> {
+    let json = event.encode_json(true);
+    let mut out = Vec::with_capacity(json.len() + 48);
+    out.extend_from_slice(format!("id: {}\ndata: ", event.id).as_bytes());
+    out.extend_from_slice(&json);
+    out.extend_from_slice(b"\n\n");
+    out
+}
+
+fn encode_data(event: &Event) -> Vec<u8> {
+    let mut out = format!("id: {}\n", event.id);
+    if !event.name.is_default() {
+        out.push_str("event: ");
+        out.push_str(event.name.as_str());
+        out.push('\n');
+    }
+    match &event.data {
+        Data::Bytes(bytes) => push_data(&mut out, &STANDARD.encode(bytes)),
+        Data::Json(json) => match serde_json::from_slice::<String>(json) {
+            Ok(text) => push_data(&mut out, &text),
+            Err(_) => push_data(&mut out, &String::from_utf8_lossy(json)),
+        },
+    }
+    out.push('\n');
+    out.into_bytes()
+}
+
+/// A text as `data:` lines. An event stream cannot carry CR: CR LF and CR become line ends.
+fn push_data(out: &mut String, text: &str) {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    for line in text.split('\n') {
+        out.push_str("data: ");
+        out.push_str(line);
+        out.push('\n');
+    }
+}
+
+fn block_of_frame(id: Option<Cursor>, frame: &str) -> String {
+    match id {
+        Some(id) => format!("id: {id}\ndata: {frame}\n\n"),
+        None => format!("data: {frame}\n\n"),
+    }
+}
+
+fn id_block(id: Cursor) -> String {
+    format!("id: {id}\n\n")
+}
+
+fn ping_block(id: Cursor, time_ms: u64, format: Format) -> String {
+    match format {
+        Format::Full => block_of_frame(Some(id), &ping(id, time_ms)),
+        Format::Data => format!(": ping\nid: {id}\n\n"),
+    }
+}
+
+fn gap_block(gap: &Gap, format: Format) -> String {
+    match format {
+        Format::Full => block_of_frame(Some(gap.id), &gap.json()),
+        Format::Data => format!("id: {}\nevent: $gap\ndata: {}\n\n", gap.id, gap.json()),
+    }
+}
+
+fn bye_block(bye: &Bye, format: Format) -> String {
+    let id = bye.id.map(|id| format!("id: {id}\n")).unwrap_or_default();
+    match format {
+        Format::Full => format!("{id}data: {}\n\n", bye.json()),
+        Format::Data => format!("{id}event: $bye\ndata: {}\n\n", bye.json()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{ChannelName, Draft, EventName, Ledger};
+
+    fn block(data: Data, name: &str, format: Format) -> String {
+        let draft = Draft {
+            channel: ChannelName::new("a").unwrap(),
+            name: EventName::new(name).unwrap(),
+            data,
+            from: None,
+            session: None,
+            sent_bytes: 0,
+        };
+        let event = Event::new(draft, "k".parse().unwrap(), 7, 5, &Ledger::default());
+        let encode = if format == Format::Full {
+            encode_full
+        } else {
+            encode_data
+        };
+        String::from_utf8(encode(&event)).unwrap()
+    }
+
+    #[test]
+    fn bare_data_has_exact_bytes() {
+        let text = |text: &str| block(Data::text(text), "message", Format::Data);
+        assert_eq!(text("hi"), "id: k-7\ndata: hi\n\n");
+        assert_eq!(text(""), "id: k-7\ndata: \n\n");
+        assert_eq!(
+            text("a\r\nb\rc\n"),
+            "id: k-7\ndata: a\ndata: b\ndata: c\ndata: \n\n"
+        );
+        assert_eq!(text(" \u{2028}x"), "id: k-7\ndata:  \u{2028}x\n\n");
+        let json = Data::json(b"{\"a\": 1.0}").unwrap();
+        assert_eq!(
+            block(json, "chat", Format::Data),
+            "id: k-7\nevent: chat\ndata: {\"a\": 1.0}\n\n"
+        );
+        assert_eq!(
+            block(
+                Data::Bytes(Bytes::from_static(&[0, 255])),
+                "message",
+                Format::Data
+            ),
+            "id: k-7\ndata: AP8=\n\n"
+        );
+    }
+
+    #[test]
+    fn full_frames_have_exact_bytes() {
+        assert_eq!(
+            block(Data::text("a\r\nb"), "chat", Format::Full),
+            "id: k-7\ndata: {\"type\":\"event\",\"id\":\"k-7\",\"channel\":\"a\",\"name\":\"chat\",\"data\":\"a\\r\\nb\",\"time\":5}\n\n"
+        );
+        let id: Cursor = "k-7".parse().unwrap();
+        assert_eq!(ping_block(id, 5, Format::Data), ": ping\nid: k-7\n\n");
+        assert_eq!(
+            ping_block(id, 5, Format::Full),
+            "id: k-7\ndata: {\"type\":\"ping\",\"id\":\"k-7\",\"time\":5}\n\n"
+        );
+    }
+}

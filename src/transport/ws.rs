@@ -1,0 +1,379 @@
+//! WebSocket: turns as pre-encoded frames, messages as commands, each close sent and answered.
+//!
+//! Owns the socket after the handshake, whatever it runs over. Knows no other transport.
+
+pub(crate) mod close;
+pub(crate) mod codec;
+pub(crate) mod frame;
+mod output;
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep};
+
+use super::Facts;
+use crate::feed::{Batch, Item};
+use crate::protocol::{
+    Bye, ByeReason, Data, Event, EventName, Format, Order, Publish, Refusal, WireForm,
+};
+use crate::protocol::{parse_command, ping};
+use crate::session::{Attach, Replied, Turn};
+use codec::{Broken, Codec, Incoming};
+use output::{Output, Reading};
+
+/// What a command may need beyond its data, in bytes: channel, name, key and the words of the JSON around them.
+const COMMAND_BYTES: usize = 8 * 1024;
+/// The write budget where none is set.
+const NEVER: Duration = Duration::from_secs(86_400);
+/// Close code of a normal end.
+const NORMAL: u16 = 1_000;
+/// Close code of a page that goes away.
+const GOING_AWAY: u16 = 1_001;
+
+/// One WebSocket that reads and writes a session.
+pub(crate) struct Socket<S> {
+    io: S,
+    attach: Attach,
+    codec: Codec,
+    output: Output,
+    /// Read, not yet acted on: what one read brought, at most.
+    pending: VecDeque<Incoming>,
+    broken: Option<Broken>,
+    heard: Instant,
+    /// Set while the publish rate is used up: the socket is read no further until then.
+    rests_until: Option<Instant>,
+    /// Exists only while the peer takes nothing, or rests.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What happened next.
+enum Step {
+    Turn(Turn),
+    Read,
+    Rested,
+    TakesNothing,
+    Gone,
+}
+
+/// The end of the conversation: the last frames to write.
+type Ending = Vec<Bytes>;
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
+    /// A socket just after its handshake.
+    pub(crate) fn new(io: S, attach: Attach) -> Self {
+        let data_bytes = attach.sessions().broker().options().max_data;
+        let message_bytes = match attach.opening().format {
+            // Base64 is a third longer, JSON escapes can double.
+            Format::Full => data_bytes * 2 + COMMAND_BYTES,
+            Format::Data => data_bytes,
+        };
+        Self {
+            io,
+            attach,
+            codec: Codec::new(message_bytes),
+            output: Output::default(),
+            pending: VecDeque::new(),
+            broken: None,
+            heard: Instant::now(),
+            rests_until: None,
+            timer: None,
+        }
+    }
+
+    /// Serves the socket to its end.
+    pub(crate) async fn run(mut self, facts: Facts) {
+        if self.attach.opening().format == Format::Full {
+            self.output
+                .push(frame::text_frame(&self.attach.hello(facts.network)));
+        }
+        loop {
+            if let Some(ending) = self.act_on_pending().await {
+                return self.end(ending).await;
+            }
+            match std::future::poll_fn(|cx| self.poll_step(cx)).await {
+                Step::Turn(turn) => {
+                    if let Some(ending) = self.write_turn(turn) {
+                        return self.end(ending).await;
+                    }
+                }
+                Step::Read | Step::Rested => {}
+                Step::TakesNothing => {
+                    // Its socket is full: no last word would get through.
+                    let _ = self.attach.bye(ByeReason::Slow);
+                    return;
+                }
+                Step::Gone => return,
+            }
+        }
+    }
+
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        match self.output.poll_write(Pin::new(&mut self.io), cx) {
+            Poll::Ready(Err(_)) => return Poll::Ready(Step::Gone),
+            // Nothing more is read either: a peer that only sends must not make answers pile up.
+            Poll::Pending => return self.poll_timer(cx),
+            Poll::Ready(Ok(())) => {}
+        }
+        if let Poll::Ready(turn) = self.attach.poll_turn(cx) {
+            self.attach.sessions().hub().metrics().writes.inc();
+            return Poll::Ready(Step::Turn(turn));
+        }
+        if self.rests_until.is_some() {
+            return self.poll_timer(cx);
+        }
+        self.timer = None;
+        if !self.pending.is_empty() {
+            // What was put off until the answers before it were written.
+            return Poll::Ready(Step::Read);
+        }
+        let Self {
+            io,
+            codec,
+            output,
+            pending,
+            ..
+        } = self;
+        match output::poll_read(Pin::new(io), cx, codec, pending, output) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Reading::Ended) => Poll::Ready(Step::Gone),
+            Poll::Ready(Reading::Some) => {
+                self.heard = Instant::now();
+                Poll::Ready(Step::Read)
+            }
+            Poll::Ready(Reading::Broken(broken)) => {
+                self.broken = Some(broken);
+                Poll::Ready(Step::Read)
+            }
+        }
+    }
+
+    /// Waits for the end of the write budget, or of the rest.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let budget = self
+            .attach
+            .sessions()
+            .options()
+            .write_timeout
+            .unwrap_or(NEVER);
+        let blocked = self.output.blocked_since().map(|since| since + budget);
+        let Some(at) = blocked.or(self.rests_until) else {
+            return Poll::Pending;
+        };
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if timer.deadline() != at {
+            timer.as_mut().reset(at);
+        }
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.timer = None;
+        if blocked.is_some() {
+            return Poll::Ready(Step::TakesNothing);
+        }
+        self.rests_until = None;
+        Poll::Ready(Step::Rested)
+    }
+
+    /// Acts on what was read, in order, until the publish rate is used up. Gives the end where there is one.
+    async fn act_on_pending(&mut self) -> Option<Ending> {
+        if self.rests_until.is_some() {
+            return None;
+        }
+        while !self.attach.is_replaying()
+            && !self.output.is_large()
+            && let Some(incoming) = self.pending.pop_front()
+        {
+            if matches!(incoming, Incoming::Text(_) | Incoming::Binary(_))
+                && let Some(rest) = self.attach.rest()
+            {
+                self.pending.push_front(incoming);
+                self.rests_until = Some(Instant::now() + rest);
+                return None;
+            }
+            let ending = match incoming {
+                Incoming::Text(text) => self.take_text(text.as_str()).await,
+                Incoming::Binary(bytes) => self.take_bytes(bytes).await,
+                Incoming::Ping | Incoming::Pong => None,
+                Incoming::Close { code, .. } => {
+                    if matches!(code, None | Some(NORMAL | GOING_AWAY)) {
+                        self.attach.leave();
+                    }
+                    // The echo was written by the codec.
+                    Some(Vec::new())
+                }
+            };
+            if ending.is_some() {
+                return ending;
+            }
+        }
+        if !self.pending.is_empty() {
+            return None;
+        }
+        let broken = self.broken.take()?;
+        self.write_what_is_ready();
+        Some(vec![frame::close_frame(broken.code, &broken.reason)])
+    }
+
+    /// Events that are there already go out before a close.
+    fn write_what_is_ready(&mut self) {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        if let Poll::Ready(turn @ Turn::Batch(_)) = self.attach.poll_turn(&mut cx) {
+            let _ = self.write_turn(turn);
+        }
+    }
+
+    async fn take_text(&mut self, text: &str) -> Option<Ending> {
+        match self.attach.opening().format {
+            Format::Full => self.command(parse_command(text.as_bytes(), None)).await,
+            Format::Data => self.publish_bare(Data::text(text), text.len()).await,
+        }
+    }
+
+    async fn take_bytes(&mut self, message: Bytes) -> Option<Ending> {
+        if self.attach.opening().format == Format::Data {
+            let sent_bytes = message.len();
+            return self.publish_bare(Data::Bytes(message), sent_bytes).await;
+        }
+        // The JSON of a command, a line feed, its data.
+        let order = match message.iter().position(|byte| *byte == b'\n') {
+            Some(end) => parse_command(&message[..end], Some(message.slice(end + 1..))),
+            None => parse_command(&message, None),
+        };
+        self.command(order).await
+    }
+
+    async fn command(&mut self, order: Order) -> Option<Ending> {
+        if let Replied::Now(reply) = self.attach.command(order).await {
+            self.output.push(frame::text_frame(&reply));
+        }
+        None
+    }
+
+    /// Publishes what a bare WebSocket sent; a refusal ends it with its code.
+    async fn publish_bare(&mut self, data: Data, sent_bytes: usize) -> Option<Ending> {
+        let channel = self.attach.opening().channels.first()?.0.clone();
+        let publish = Publish {
+            channel,
+            name: EventName::default(),
+            data,
+            sent_bytes,
+            key: None,
+        };
+        let publisher = self.attach.publisher();
+        let refusal = self
+            .attach
+            .sessions()
+            .publish(&publisher, publish)
+            .await
+            .err()?;
+        self.attach.sessions().hub().metrics().refusal(&refusal);
+        Some(farewell(&Bye::refused(refusal), Format::Data))
+    }
+
+    fn write_turn(&mut self, turn: Turn) -> Option<Ending> {
+        let format = self.attach.opening().format;
+        match turn {
+            Turn::Batch(batch) => return self.write_batch(&batch, format),
+            Turn::Reply(reply) => self.output.push(frame::text_frame(&reply)),
+            Turn::Ping(id, time_ms) => {
+                if self.heard.elapsed() > self.attach.silence_allowed() {
+                    return self.write_turn(self.attach.bye(ByeReason::Silent));
+                }
+                if format == Format::Full {
+                    self.output.push(frame::text_frame(&ping(id, time_ms)));
+                }
+                self.output.push(frame::ping_frame(b""));
+            }
+            Turn::Held(_) => {}
+            Turn::Bye(bye) => return Some(farewell(&bye, format)),
+        }
+        None
+    }
+
+    fn write_batch(&mut self, batch: &Batch, format: Format) -> Option<Ending> {
+        for item in &batch.items {
+            match (item, format) {
+                (Item::Event(event), Format::Full) => {
+                    self.output.push(event.wire(WireForm::WsFull, encode_full))
+                }
+                (Item::Event(event), Format::Data) => {
+                    self.output.push(event.wire(WireForm::WsData, encode_data))
+                }
+                (Item::Gap(gap), Format::Full) => self.output.push(frame::text_frame(&gap.json())),
+                // A bare WebSocket has no words for it.
+                (Item::Gap(_), Format::Data) => {
+                    return Some(farewell(&Bye::new(ByeReason::Gap), format));
+                }
+            }
+        }
+        None
+    }
+
+    async fn end(mut self, ending: Ending) {
+        let mut last = self.output.rest();
+        ending
+            .iter()
+            .for_each(|piece| last.extend_from_slice(piece));
+        let _ = close::close(&mut self.io, &last).await;
+    }
+}
+
+/// Refuses a reader over a WebSocket that was opened to say so, since a browser shows its page no status.
+pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    mut io: S,
+    refusal: Refusal,
+    format: Format,
+) {
+    let last = farewell(&Bye::refused(refusal), format).concat();
+    let _ = close::close(&mut io, &last).await;
+}
+
+/// The bye frame, and the close with the same code.
+fn farewell(bye: &Bye, format: Format) -> Ending {
+    let (code, reason) = bye.reason.facts();
+    let reason = bye
+        .refusal
+        .as_ref()
+        .map_or(reason, |refusal| refusal.code.as_str());
+    let close = frame::close_frame(code, reason);
+    match format {
+        Format::Full => vec![frame::text_frame(&bye.json()), close],
+        Format::Data => vec![close],
+    }
+}
+
+fn encode_full(event: &Event) -> Vec<u8> {
+    match &event.data {
+        Data::Json(_) => with_header(&event.encode_json(true), frame::text_header),
+        Data::Bytes(bytes) => {
+            let mut payload = event.encode_json(false);
+            payload.push(b'\n');
+            payload.extend_from_slice(bytes);
+            with_header(&payload, frame::binary_header)
+        }
+    }
+}
+
+fn encode_data(event: &Event) -> Vec<u8> {
+    match &event.data {
+        Data::Bytes(bytes) => with_header(bytes, frame::binary_header),
+        Data::Json(json) => match serde_json::from_slice::<String>(json) {
+            Ok(text) => with_header(text.as_bytes(), frame::text_header),
+            Err(_) => with_header(json, frame::text_header),
+        },
+    }
+}
+
+fn with_header(payload: &[u8], header: fn(usize, &mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::with_capacity(payload.len() + 10);
+    header(payload.len(), &mut out);
+    out.extend_from_slice(payload);
+    out
+}
