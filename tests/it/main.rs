@@ -1,0 +1,4 @@
+//! Stories over the wire: one binary, real sockets, ports of their own.
+
+mod accept;
+mod layers;
