@@ -21,6 +21,7 @@
 pub mod auth;
 pub mod bell;
 pub mod broker;
+pub mod config;
 pub mod cursor;
 pub mod embed;
 pub mod feed;

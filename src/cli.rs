@@ -1,0 +1,214 @@
+//! The command line: `serve` (the default), `pub` and `sub`.
+//!
+//! Knows how arguments become a command; each command is a file of its own.
+
+mod attach;
+mod backoff;
+mod frames;
+mod publish;
+mod remote;
+mod serve;
+mod subscribe;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use triway::config::{self, BadConfig, BadFile, Config, Flags};
+
+const EXAMPLES: &str = "\
+Examples:
+  triway                            Listen on http://127.0.0.1:7333
+  triway serve --help               Show every setting
+  triway sub lobby                  Read the channel lobby
+  triway pub lobby hello            Publish to it
+  curl -N localhost:7333/sse/lobby  Read it with curl";
+
+/// One broadcast hub, three ways through: WebSocket, Server-Sent Events and long polling
+#[derive(Debug, Parser)]
+#[command(name = "triway", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the hub (the default, when no command is named)
+    ///
+    /// Sizes take KiB, MiB and GiB, times ms, s, m and h; 0 means none. Each flag can also be given by the
+    /// environment (TRIWAY_HISTORY_EVENTS=500), or by a TOML file (history-events = 500).
+    Serve(Box<Flags>),
+    /// Publish events
+    Pub(publish::Options),
+    /// Read channels: one line per event, over restarts of the hub too
+    Sub(subscribe::Options),
+}
+
+impl Arguments {
+    /// What is logged, and how much of it.
+    pub(crate) fn log(&self) -> &str {
+        match &self.command {
+            Command::Serve(flags) => &flags.log,
+            Command::Pub(_) | Command::Sub(_) => "error",
+        }
+    }
+}
+
+/// Why there is nothing to run.
+pub(crate) enum Complaint {
+    /// clap's own: a usage error, or a wish for help.
+    Usage(clap::Error),
+    File(BadFile),
+}
+
+impl Complaint {
+    pub(crate) fn tell(&self) -> ExitCode {
+        match self {
+            Self::Usage(error) => {
+                // Nowhere to complain to is no reason to fail in another way.
+                let _ = error.print();
+                ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX))
+            }
+            Self::File(error) => {
+                eprintln!("triway: {error}");
+                ExitCode::from(2)
+            }
+        }
+    }
+}
+
+impl From<clap::Error> for Complaint {
+    fn from(error: clap::Error) -> Self {
+        Self::Usage(error)
+    }
+}
+
+/// The arguments, with what the environment and the TOML file say where they are silent.
+pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Arguments, Complaint> {
+    let given = with_default_command(given.into_iter().collect());
+    let plain = command();
+    let matches = plain.clone().try_get_matches_from(&given)?;
+    let arguments = Arguments::from_arg_matches(&matches)?;
+    let Command::Serve(flags) = &arguments.command else {
+        return Ok(arguments);
+    };
+    let Flags {
+        config: Some(path), ..
+    } = &**flags
+    else {
+        return Ok(arguments);
+    };
+    let mut bad = None;
+    let layered = plain.mut_subcommand("serve", |serve| {
+        config::with_defaults(serve.clone(), path).unwrap_or_else(|error| {
+            bad = Some(error);
+            serve
+        })
+    });
+    match bad {
+        Some(error) => Err(Complaint::File(error)),
+        None => Ok(Arguments::from_arg_matches(
+            &layered.try_get_matches_from(&given)?,
+        )?),
+    }
+}
+
+/// The variables are told once, by their rule; repeated for each flag they bury the help.
+fn command() -> clap::Command {
+    let hide = |arg: clap::Arg| arg.hide_env(true);
+    let mut command = Arguments::command();
+    for name in ["serve", "pub", "sub"] {
+        command = command.mut_subcommand(name, |command| command.mut_args(hide));
+    }
+    command
+}
+
+/// `triway` and `triway --listen …` mean `triway serve …`.
+fn with_default_command(mut given: Vec<OsString>) -> Vec<OsString> {
+    let first = given
+        .get(1)
+        .map(|first| first.to_string_lossy().into_owned());
+    let is_own = |first: &str| {
+        ["-h", "--help", "-V", "--version"].contains(&first) || !first.starts_with('-')
+    };
+    if !first.as_deref().is_some_and(is_own) {
+        given.insert(given.len().min(1), "serve".into());
+    }
+    given
+}
+
+/// Does what was asked.
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    match arguments.command {
+        Command::Serve(flags) => {
+            let config =
+                Config::new(*flags).map_err(|error: BadConfig| anyhow::anyhow!("{error}"))?;
+            serve::run(config).await
+        }
+        Command::Pub(options) => publish::run(options).await,
+        Command::Sub(options) => subscribe::run(options).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(given: &[&str]) -> Arguments {
+        parse(
+            std::iter::once("triway")
+                .chain(given.iter().copied())
+                .map(OsString::from),
+        )
+        .unwrap_or_else(|_| panic!("{given:?}"))
+    }
+
+    #[test]
+    fn the_command_is_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default() {
+        for given in [
+            &[][..],
+            &["serve"],
+            &["--open"],
+            &["--listen", "127.0.0.1:0"],
+        ] {
+            assert!(
+                matches!(parsed(given).command, Command::Serve(_)),
+                "{given:?}"
+            );
+        }
+        assert!(matches!(
+            parsed(&["pub", "lobby", "hi"]).command,
+            Command::Pub(_)
+        ));
+    }
+
+    #[test]
+    fn every_setting_has_an_environment_variable_of_its_name() {
+        let command = command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let flags: Vec<_> = serve
+            .get_arguments()
+            .filter(|arg| arg.get_id() != "help")
+            .collect();
+        assert!(flags.len() > 25, "{}", flags.len());
+        for arg in flags {
+            let long = arg.get_long().unwrap();
+            let expected = format!("TRIWAY_{}", long.to_uppercase().replace('-', "_"));
+            assert_eq!(
+                arg.get_env().unwrap().to_str(),
+                Some(&*expected),
+                "--{long}"
+            );
+            assert!(
+                arg.get_help_heading().is_some() && arg.get_help().is_some(),
+                "--{long}"
+            );
+        }
+    }
+}

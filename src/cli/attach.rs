@@ -1,0 +1,201 @@
+//! One attach of `triway sub`, over each transport: opens it, hands every frame to the reader, ends with it.
+//!
+//! Knows the wires as a client sees them; what frames mean is for `frames`, when to try again for `subscribe`.
+
+use bytes::{Buf, BytesMut};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+use super::frames::{Flow, Id, Reader};
+use super::remote::{self, CONNECT_LIMIT, Remote, Trouble, accepted};
+
+/// The most of one SSE block or poll answer that is held, in bytes: the largest event as base64, and a full batch.
+const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long a poll asks to be held, in seconds, and how much longer its answer may take.
+const HOLD_S: u64 = 25;
+const POLL_MARGIN_S: u64 = 10;
+/// WS close codes from here on mean: do not come back (`docs/protocol.md`, bye).
+const FINAL_CLOSE_CODES: std::ops::Range<u16> = 3500..4000;
+
+/// What every attach asks for.
+#[derive(Debug)]
+pub(super) struct Wish<'a> {
+    pub(super) remote: &'a Remote,
+    pub(super) channels: &'a str,
+    /// The start that the user asked for, until there is a cursor.
+    pub(super) since: &'a str,
+}
+
+impl Wish<'_> {
+    fn query(&self, reader: &Reader, more: &[(&str, &str)]) -> String {
+        let cursor = reader.cursor();
+        let since = cursor.as_deref().unwrap_or(self.since);
+        let mut pairs = vec![("since", since), ("format", "full")];
+        pairs.extend(reader.session().map(|key| ("session", key)));
+        pairs.extend(more);
+        format!(
+            "channels={}&{}",
+            remote::channel_list(self.channels),
+            remote::query(pairs)
+        )
+    }
+}
+
+/// Over WebSocket.
+pub(super) async fn ws(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, Trouble> {
+    let address = wish.remote.address("ws", "", &wish.query(reader, &[]));
+    let address = address.as_str().replacen("http", "ws", 1);
+    let mut request = address
+        .into_client_request()
+        .map_err(|error| Trouble::Final(error.to_string()))?;
+    if let Some(authorization) = wish.remote.authorization() {
+        let value = HeaderValue::try_from(authorization)
+            .map_err(|error| Trouble::Final(error.to_string()))?;
+        request.headers_mut().insert("authorization", value);
+    }
+    let connecting = timeout(CONNECT_LIMIT, tokio_tungstenite::connect_async(request)).await;
+    let (mut socket, _) = connecting
+        .map_err(|_| Trouble::passing("no answer"))?
+        .map_err(ws_trouble)?;
+    loop {
+        let message = timeout(reader.silence_limit(), socket.next())
+            .await
+            .map_err(|_| Trouble::passing("silence"))?;
+        let flow = match message.transpose().map_err(ws_trouble)? {
+            Some(Message::Text(text)) => reader.take(&text, None)?,
+            Some(Message::Binary(bytes)) => binary(reader, &bytes)?,
+            Some(Message::Close(Some(close)))
+                if FINAL_CLOSE_CODES.contains(&u16::from(close.code)) =>
+            {
+                let code = u16::from(close.code);
+                return Err(Trouble::Final(format!(
+                    "closed by the hub: {code} {}",
+                    close.reason
+                )));
+            }
+            Some(Message::Close(_)) | None => return Err(Trouble::passing("closed")),
+            Some(_) => Flow::On,
+        };
+        if flow != Flow::On {
+            let _ = socket.close(None).await;
+            return Ok(flow);
+        }
+    }
+}
+
+/// An event of bytes: its frame, a line feed, the bytes.
+fn binary(reader: &mut Reader, message: &[u8]) -> Result<Flow, Trouble> {
+    let not_ours = || Trouble::Final("a binary message that no triway hub sends".into());
+    let end = message
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .ok_or_else(not_ours)?;
+    let head = str::from_utf8(&message[..end]).map_err(|_| not_ours())?;
+    reader.take(head, Some(&message[end + 1..]))
+}
+
+fn ws_trouble(error: WsError) -> Trouble {
+    match error {
+        WsError::Http(answer) => {
+            let retry_after = answer
+                .headers()
+                .get("retry-after")
+                .and_then(|value| value.to_str().ok());
+            remote::refusal(
+                answer.status().as_u16(),
+                retry_after,
+                answer.body().as_deref().unwrap_or_default(),
+            )
+        }
+        error => Trouble::passing(error),
+    }
+}
+
+/// Over Server-Sent Events.
+pub(super) async fn sse(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, Trouble> {
+    let request = wish
+        .remote
+        .fetch(wish.remote.address("sse", "", &wish.query(reader, &[])));
+    let opening = timeout(
+        reader.silence_limit(),
+        request.header("accept", "text/event-stream").send(),
+    )
+    .await;
+    let mut stream = accepted(opening.map_err(|_| Trouble::passing("no answer"))??)
+        .await?
+        .bytes_stream();
+    let mut held = BytesMut::new();
+    // What was searched for a block's end already is not searched again.
+    let mut searched = 0;
+    loop {
+        let chunk = timeout(reader.silence_limit(), stream.next())
+            .await
+            .map_err(|_| Trouble::passing("silence"))?;
+        held.extend_from_slice(&chunk.ok_or_else(|| Trouble::passing("the stream ended"))??);
+        while let Some(end) = held[searched..].windows(2).position(|pair| pair == b"\n\n") {
+            let block = held.split_to(searched + end);
+            held.advance(2);
+            searched = 0;
+            let flow = sse_block(reader, &block)?;
+            if flow != Flow::On {
+                return Ok(flow);
+            }
+        }
+        searched = held.len().saturating_sub(1);
+        if held.len() > HELD_BYTES_MAX {
+            return Err(Trouble::Final(
+                "the stream is not that of a triway hub".into(),
+            ));
+        }
+    }
+}
+
+/// In format full a block has one line of data, which is the frame, or none, as a comment.
+fn sse_block(reader: &mut Reader, block: &[u8]) -> Result<Flow, Trouble> {
+    let block = String::from_utf8_lossy(block);
+    match block.lines().find_map(|line| line.strip_prefix("data:")) {
+        Some(frame) => reader.take(frame.strip_prefix(' ').unwrap_or(frame), None),
+        None => Ok(Flow::On),
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    cursor: Id,
+    frames: Vec<Box<RawValue>>,
+    #[serde(default)]
+    nonce: Option<String>,
+}
+
+/// Over long polling: polls until something ends it.
+pub(super) async fn poll(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, Trouble> {
+    let hold_s = HOLD_S.to_string();
+    loop {
+        // An address of its own for each poll, and its nonce in the answer: caches answer what they know.
+        let nonce = getrandom::u64().unwrap_or_default().to_string();
+        let query = wish.query(reader, &[("wait", &hold_s), ("nonce", &nonce)]);
+        let limit = std::time::Duration::from_secs(HOLD_S + POLL_MARGIN_S);
+        let request = wish
+            .remote
+            .fetch(wish.remote.address("poll", "", &query))
+            .timeout(limit);
+        let body = accepted(request.send().await?).await?.bytes().await?;
+        let not_ours = |_| Trouble::Final("the answer is not that of a triway hub".into());
+        let answer: Answer = serde_json::from_slice(&body).map_err(not_ours)?;
+        if answer.nonce.is_some_and(|echoed| echoed != nonce) {
+            return Err(Trouble::passing("an answer out of a cache"));
+        }
+        for frame in &answer.frames {
+            let flow = reader.take(frame.get(), None)?;
+            if flow != Flow::On {
+                return Ok(flow);
+            }
+        }
+        reader.move_to(answer.cursor.0);
+    }
+}

@@ -1,0 +1,151 @@
+//! `triway pub`: publishes one event, or each line of standard input as one.
+//!
+//! Every event has an idempotency key, so that one whose answer was lost is sent again and still happens once.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::Args;
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use super::backoff::Backoff;
+use super::remote::{self, Remote, Trouble, accepted};
+
+/// How long one event is tried: over a restart of the hub, but not for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one try may wait for its answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+/// Random bytes of a key made here: nobody meets another's by chance.
+const KEY_BYTES: usize = 16;
+
+const EXAMPLES: &str = "\
+Examples:
+  triway pub lobby 'hello all'
+  triway pub lobby '{\"text\":\"hi\"}' --json --name chat
+  tail -f app.log | triway pub logs -";
+
+/// What `triway pub` was told.
+#[derive(Args, Debug)]
+#[group(skip)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// The channel to publish to
+    channel: String,
+    /// The data of the event; `-` publishes each line of standard input as one event
+    #[arg(default_value = "-", allow_hyphen_values = true)]
+    data: String,
+    /// The event's name, which readers may pick by
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The data is JSON, not text
+    #[arg(long)]
+    json: bool,
+    /// Idempotency key: the same key publishes once; with `-` the number of the line is added
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    #[command(flatten)]
+    remote: remote::Options,
+}
+
+/// Publishes, and prints the id of each event.
+pub(super) async fn run(options: Options) -> anyhow::Result<()> {
+    let publisher = Publisher {
+        remote: Remote::new(options.remote.clone())?,
+        options,
+    };
+    if publisher.options.data != "-" {
+        let data = publisher.options.data.clone().into_bytes();
+        let key = publisher.options.key.clone().map_or_else(random_key, Ok)?;
+        return publisher.publish(data, &key).await;
+    }
+    let mut lines = BufReader::new(tokio::io::stdin()).split(b'\n');
+    let mut number = 0_u64;
+    while let Some(mut line) = lines.next_segment().await.context("standard input")? {
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        number += 1;
+        let key = publisher
+            .options
+            .key
+            .as_ref()
+            .map(|key| format!("{key}/{number}"))
+            .map_or_else(random_key, Ok)?;
+        publisher
+            .publish(line, &key)
+            .await
+            .with_context(|| format!("line {number}"))?;
+    }
+    Ok(())
+}
+
+struct Publisher {
+    remote: Remote,
+    options: Options,
+}
+
+#[derive(Deserialize)]
+struct Published {
+    id: String,
+}
+
+impl Publisher {
+    async fn publish(&self, data: Vec<u8>, key: &str) -> anyhow::Result<()> {
+        let content_type = match str::from_utf8(&data) {
+            Ok(text) if self.options.json => {
+                serde_json::from_str::<serde::de::IgnoredAny>(text)
+                    .context("the data is not JSON")?;
+                "application/json"
+            }
+            Ok(_) => "text/plain; charset=utf-8",
+            Err(_) if self.options.json => bail!("the data is not JSON: it is not UTF-8"),
+            Err(_) => "application/octet-stream",
+        };
+        let began = Instant::now();
+        let mut backoff = Backoff::default();
+        loop {
+            let (what, after) = match self.attempt(data.clone(), key, content_type).await {
+                Ok(published) => {
+                    println!("{}", published.id);
+                    return Ok(());
+                }
+                Err(Trouble::Final(what)) => bail!(what),
+                Err(Trouble::Passing { what, after }) => (what, after),
+            };
+            let wait = after.unwrap_or_else(|| backoff.next());
+            if began.elapsed() + wait > PATIENCE {
+                bail!("{}: {what}", self.remote.name());
+            }
+            eprintln!("triway: {}: {what}; trying again", self.remote.name());
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        data: Vec<u8>,
+        key: &str,
+        content_type: &str,
+    ) -> Result<Published, Trouble> {
+        let query = remote::query(self.options.name.as_deref().map(|name| ("name", name)));
+        let request = self
+            .remote
+            .post(self.remote.address("pub", &self.options.channel, &query))
+            .header("content-type", content_type)
+            .header("idempotency-key", key)
+            .timeout(ANSWER_LIMIT)
+            .body(data);
+        let answer = accepted(request.send().await?).await?.bytes().await?;
+        serde_json::from_slice(&answer)
+            .map_err(|_| Trouble::Final("the answer is not that of a triway hub".into()))
+    }
+}
+
+fn random_key() -> anyhow::Result<String> {
+    let mut random = [0; KEY_BYTES];
+    getrandom::fill(&mut random).context("no randomness")?;
+    Ok(URL_SAFE_NO_PAD.encode(random))
+}

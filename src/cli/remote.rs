@@ -1,0 +1,273 @@
+//! The hub as the command line sees it: its address, its addresses below that, and what it refuses.
+//!
+//! Knows no transport and no frame.
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::Args;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use serde::Deserialize;
+
+/// A hub that does not take a connection in this time is tried again.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How much of an answer that is not ours is shown.
+const SHOWN_CHARACTERS: usize = 200;
+/// Slashes stay, since some proxies refuse them encoded.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// Where the hub is, and who asks.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub(super) struct Options {
+    /// Where the hub is
+    #[arg(long, env = "TRIWAY_URL", value_name = "URL", default_value = "http://127.0.0.1:7333", value_parser = parse_url)]
+    pub(super) url: Url,
+    /// Credentials to send
+    #[arg(
+        long,
+        env = "TRIWAY_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    pub(super) token: Option<String>,
+}
+
+fn parse_url(text: &str) -> Result<Url, String> {
+    const EXPECTED: &str = "expected the address of a hub, such as http://127.0.0.1:7333";
+    let with_scheme = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    let url = Url::parse(&with_scheme).map_err(|error| format!("{EXPECTED}: {error}"))?;
+    match url.scheme() {
+        "http" if url.has_host() => Ok(url),
+        "https" => Err(
+            "this client speaks plain http only; put a proxy that speaks TLS on this machine"
+                .into(),
+        ),
+        _ => Err(EXPECTED.into()),
+    }
+}
+
+/// A hub, reached over HTTP.
+#[derive(Clone, Debug)]
+pub(super) struct Remote {
+    options: Options,
+    client: Client,
+}
+
+impl Remote {
+    pub(super) fn new(options: Options) -> anyhow::Result<Self> {
+        let client = Client::builder()
+            .connect_timeout(CONNECT_LIMIT)
+            .tcp_nodelay(true)
+            .build()?;
+        Ok(Self { options, client })
+    }
+
+    /// The address `kind` (`pub`, `sse`, …) and `rest` below the hub's own, which may have a prefix.
+    pub(super) fn address(&self, kind: &str, rest: &str, query: &str) -> Url {
+        let mut url = self.options.url.clone();
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        let slash = if rest.is_empty() { "" } else { "/" };
+        url.set_path(&format!(
+            "{prefix}/{kind}{slash}{}",
+            utf8_percent_encode(rest, PATH)
+        ));
+        url.set_query((!query.is_empty()).then_some(query));
+        url
+    }
+
+    pub(super) fn post(&self, url: Url) -> RequestBuilder {
+        self.with_token(self.client.post(url))
+    }
+
+    pub(super) fn fetch(&self, url: Url) -> RequestBuilder {
+        self.with_token(self.client.get(url))
+    }
+
+    /// The value of an `Authorization` header, where credentials were given.
+    pub(super) fn authorization(&self) -> Option<String> {
+        self.options
+            .token
+            .as_ref()
+            .map(|token| format!("Bearer {token}"))
+    }
+
+    /// The hub's address without what lies below it, for messages.
+    pub(super) fn name(&self) -> &str {
+        self.options.url.as_str()
+    }
+
+    fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
+        match self.authorization() {
+            Some(authorization) => request.header("authorization", authorization),
+            None => request,
+        }
+    }
+}
+
+/// `name=value&…`, each value encoded.
+pub(super) fn query<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let pairs = pairs
+        .into_iter()
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// Channels as the query takes them: encoded one by one, joined by commas that are not.
+pub(super) fn channel_list(channels: &str) -> String {
+    let names = channels
+        .split(',')
+        .map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC).to_string());
+    names.collect::<Vec<_>>().join(",")
+}
+
+/// Why something did not work.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Trying again would bring the same.
+    Final(String),
+    /// It may work later; the hub may have said when.
+    Passing {
+        /// What happened.
+        what: String,
+        /// When to come again.
+        after: Option<Duration>,
+    },
+}
+
+impl Trouble {
+    pub(super) fn passing(what: impl fmt::Display) -> Self {
+        Self::Passing {
+            what: what.to_string(),
+            after: None,
+        }
+    }
+}
+
+/// Not reached, or lost on the way. The innermost cause says most: `Connection refused`.
+impl From<reqwest::Error> for Trouble {
+    fn from(error: reqwest::Error) -> Self {
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        Self::passing(cause)
+    }
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
+    detail: String,
+    #[serde(default)]
+    hint: String,
+}
+
+/// What an answer other than success says.
+pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Trouble {
+    let what = match serde_json::from_slice::<Problem>(body) {
+        Ok(Problem {
+            code,
+            title,
+            detail,
+            hint,
+        }) => {
+            let said = if detail.is_empty() { title } else { detail };
+            format!("refused ({status} {code}): {said}\n  {hint}")
+        }
+        Err(_) => {
+            let text: String = String::from_utf8_lossy(body)
+                .chars()
+                .take(SHOWN_CHARACTERS)
+                .collect();
+            format!(
+                "status {status}, and no answer of a triway hub: {}",
+                text.trim()
+            )
+        }
+    };
+    let after = retry_after
+        .and_then(|after| after.parse().ok())
+        .map(Duration::from_secs);
+    match status {
+        408 | 429 | 500..=599 => Trouble::Passing { what, after },
+        _ => Trouble::Final(what),
+    }
+}
+
+/// The answer, if it is a success.
+pub(super) async fn accepted(response: Response) -> Result<Response, Trouble> {
+    let status = response.status();
+    if status == StatusCode::OK || status == StatusCode::CREATED {
+        return Ok(response);
+    }
+    let retry_after = response
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    let body = response.bytes().await.unwrap_or_default();
+    Err(refusal(status.as_u16(), retry_after.as_deref(), &body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(url: &str) -> Remote {
+        Remote::new(Options {
+            url: parse_url(url).unwrap(),
+            token: None,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn addresses_lie_below_the_prefix() {
+        assert_eq!(
+            remote("localhost:1").address("pub", "a b/ü", "").as_str(),
+            "http://localhost:1/pub/a%20b/%C3%BC"
+        );
+        assert_eq!(
+            remote("http://h/x/")
+                .address("sse", "", "channels=a,b")
+                .as_str(),
+            "http://h/x/sse?channels=a,b"
+        );
+    }
+
+    #[test]
+    fn channels_are_encoded_one_by_one() {
+        assert_eq!(channel_list("a//b,c&d"), "a%2F%2Fb,c%26d");
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_does_not() {
+        assert!(matches!(
+            refusal(503, Some("3"), b"{}"),
+            Trouble::Passing { after: Some(_), .. }
+        ));
+        let refused = refusal(
+            403,
+            None,
+            br#"{"code":"forbidden","detail":"not this channel","hint":"Ask."}"#,
+        );
+        let Trouble::Final(what) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(what, "refused (403 forbidden): not this channel\n  Ask.");
+    }
+}

@@ -1,0 +1,121 @@
+//! `triway serve`: says where it listens and what to try, then serves until a signal.
+//!
+//! Knows the signals; how a hub is built is for the library.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use triway::Hub;
+use triway::config::Config;
+use triway::metrics::Metrics;
+use triway::server;
+
+/// Serves until SIGINT or SIGTERM, then drains; a second signal ends at once.
+pub(super) async fn run(config: Config) -> anyhow::Result<()> {
+    let named = config.is_named();
+    let listen = config.listen;
+    let listener = server::listen(listen).with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    let mut first = Signals::new()?;
+    let mut second = Signals::new()?;
+    let (hub, options) = build(config);
+    let told = async move { first.next().await };
+    let serving = server::serve(listener, hub.router(), options, told, move || hub.drain());
+    start_lines(address, named);
+    tokio::select! {
+        outcome = serving => {
+            let drained = outcome?;
+            if drained.cut > 0 {
+                tracing::warn!(cut = drained.cut, "connections had not ended when the drain was over");
+            }
+        }
+        // Both hear every signal, so the second one here is the second at all.
+        () = async { second.next().await; second.next().await } => {
+            tracing::warn!("second signal: ending at once");
+        }
+    }
+    Ok(())
+}
+
+/// The hub of this configuration, and the options of the loop that serves it; both count into the same metrics.
+fn build(config: Config) -> (Hub, server::Options) {
+    let metrics = Metrics::default();
+    let builder = Hub::builder().metrics(metrics.clone()).with(|builder| {
+        builder.hub = config.hub;
+        builder.broker = config.broker;
+        builder.presence = config.presence;
+        builder.session = config.session;
+        builder.http = config.http;
+    });
+    let builder = match &config.secret {
+        Some(secret) => builder.secret(secret.as_bytes()),
+        None => builder,
+    };
+    (
+        builder.build(),
+        server::Options {
+            metrics,
+            ..config.server
+        },
+    )
+}
+
+/// What a terminal, or whoever started us, reads first.
+fn start_lines(address: SocketAddr, named: bool) {
+    let base = format!("http://{address}");
+    let mut lines = format!("triway listening on {base}\n");
+    if address.ip().is_loopback() || named {
+        lines += &format!(
+            "\n  read   curl -N {base}/sse/lobby\n  write  curl -d hello {base}/pub/lobby\n  chat   {base}/\n\n"
+        );
+    } else {
+        lines += "\n  Every request needs a Host that is known: name it with --host, or a page's origin with --origin.\n\n";
+    }
+    // A closed standard output is no reason not to serve.
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout
+        .write_all(lines.as_bytes())
+        .and_then(|()| stdout.flush());
+}
+
+/// What ends a server politely: SIGINT and SIGTERM, or Ctrl-C where there are no signals.
+struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the same shape as where there are signals"
+    )]
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

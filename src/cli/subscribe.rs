@@ -1,0 +1,90 @@
+//! `triway sub`: prints one line per event, over restarts of the hub and cuts of the network.
+//!
+//! Goes on from its cursor each time; a hole is told on standard error. Knows no wire.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+
+use super::attach::{self, Wish};
+use super::backoff::Backoff;
+use super::frames::{Flow, Format, Reader};
+use super::remote::{self, Remote, Trouble};
+
+const EXAMPLES: &str = "\
+Examples:
+  triway sub lobby
+  triway sub lobby,news --since last:20 --format data
+  triway sub lobby --via poll --count 1";
+
+/// What `triway sub` was told.
+#[derive(Args, Debug)]
+#[group(skip)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// One or more channels, joined by commas
+    channels: String,
+    /// The transport to read over
+    #[arg(long, value_enum, default_value_t = Via::Ws)]
+    via: Via,
+    /// Where to begin: now, all, last:20, a time such as 10m, or an id
+    #[arg(long, value_name = "START", default_value = "now")]
+    since: String,
+    /// What a line is
+    #[arg(long, value_enum, default_value_t = Format::Full)]
+    format: Format,
+    /// End after so many events
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    #[command(flatten)]
+    remote: remote::Options,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Via {
+    /// WebSocket
+    Ws,
+    /// Server-Sent Events
+    Sse,
+    /// Long polling
+    Poll,
+}
+
+/// Reads until enough is read, or the hub refuses for good.
+pub(super) async fn run(options: Options) -> anyhow::Result<()> {
+    let remote = Remote::new(options.remote)?;
+    let wish = Wish {
+        remote: &remote,
+        channels: &options.channels,
+        since: &options.since,
+    };
+    let mut reader = Reader::new(options.format, options.count);
+    let mut backoff = Backoff::default();
+    let mut told = false;
+    loop {
+        let outcome = match options.via {
+            Via::Ws => attach::ws(&wish, &mut reader).await,
+            Via::Sse => attach::sse(&wish, &mut reader).await,
+            Via::Poll => attach::poll(&wish, &mut reader).await,
+        };
+        if reader.reopen() {
+            backoff.reset();
+            told = false;
+        }
+        let (what, after) = match outcome {
+            Ok(Flow::Enough) => return Ok(()),
+            Ok(Flow::Again(after)) => ("the hub is going down".to_owned(), Some(after)),
+            Ok(Flow::On) => ("ended".to_owned(), None),
+            Err(Trouble::Passing { what, after }) => (what, after),
+            Err(Trouble::Final(what)) => bail!("{}: {what}", remote.name()),
+        };
+        // Once per outage: it may last for hours.
+        if !std::mem::replace(&mut told, true) {
+            eprintln!("triway: {}: {what}; trying again", remote.name());
+        }
+        // Jitter on top of what the hub says, or all that it told the same come at once.
+        let wait: Duration = after.unwrap_or_default() + backoff.next();
+        tokio::time::sleep(wait).await;
+    }
+}

@@ -1,0 +1,182 @@
+//! The configuration: flags as typed become options as meant, those of each module.
+//!
+//! Command line, then environment, then TOML file, then the built-in default (`config/file.rs` makes clap do that).
+
+mod file;
+mod flags;
+mod units;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::protocol::DATA_BYTES_CEILING;
+use crate::{broker, http, hub, presence, server, session};
+
+pub use file::{BadFile, with_defaults};
+pub use flags::Flags;
+use units::bound;
+
+/// What a hub is told to be, by module.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The bounds of the hub's memory.
+    pub hub: hub::Options,
+    /// The sizes and rates of publishes.
+    pub broker: broker::Options,
+    /// How long the absent are present.
+    pub presence: presence::Options,
+    /// What a session may do, and its pace.
+    pub session: session::Options,
+    /// Who may ask, and how credentials come.
+    pub http: http::Options,
+    /// The accept loop's limits.
+    pub server: server::Options,
+    /// What signs session keys; without one each start has its own.
+    pub secret: Option<String>,
+}
+
+/// Flags that do not go together, or name something that is not there.
+#[derive(Debug)]
+pub enum BadConfig {
+    /// Others could reach the address, no credentials are asked for, and nobody said that this is meant.
+    NotOpen {
+        /// The address.
+        listen: SocketAddr,
+    },
+    /// The file of the secret cannot be used.
+    SecretFile {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+}
+
+impl fmt::Display for BadConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOpen { listen } => write!(
+                f,
+                "refusing to listen on {listen}: whoever reaches it could read and write every channel\n\
+                 \n\
+                 Ways out:\n  \
+                 --listen 127.0.0.1:{port}  only this machine, for a proxy that asks for credentials\n  \
+                 --open                   say aloud that everybody may",
+                port = listen.port(),
+            ),
+            Self::SecretFile { path, cause } => write!(f, "{}: {cause}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for BadConfig {}
+
+impl Config {
+    /// Whether clients can name this hub in their `Host`: on loopback, or by a configured host or origin.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        let local = self.listen.ip().to_canonical().is_loopback();
+        local || !self.http.hosts.is_empty() || !self.http.origins.is_empty()
+    }
+
+    /// The options that these flags mean.
+    ///
+    /// # Errors
+    /// When they do not go together.
+    pub fn new(flags: Flags) -> Result<Self, BadConfig> {
+        let reachable = !flags.listen.ip().to_canonical().is_loopback();
+        if reachable && !flags.open {
+            return Err(BadConfig::NotOpen {
+                listen: flags.listen,
+            });
+        }
+        Ok(Self {
+            listen: flags.listen,
+            hub: hub_options(&flags),
+            broker: broker_options(&flags),
+            presence: presence::Options {
+                grace: flags.presence_grace,
+            },
+            session: session_options(&flags),
+            secret: secret(&flags)?,
+            http: http_options(&flags),
+            server: server_options(flags),
+        })
+    }
+}
+
+fn hub_options(flags: &Flags) -> hub::Options {
+    hub::Options {
+        history_events: bound(flags.history_events),
+        history_bytes: bound(flags.history_bytes),
+        history_age: bound(flags.history_age),
+        history_total: bound(flags.history_total),
+        hub_channels: bound(flags.hub_channels),
+        ..hub::Options::default()
+    }
+}
+
+fn broker_options(flags: &Flags) -> broker::Options {
+    let rate = bound(flags.publish_rate).map(|per_second| broker::Rate {
+        per_second: per_second as f64,
+        // Without a burst the rate itself is what may come at once.
+        burst: bound(flags.publish_burst).unwrap_or(per_second) as f64,
+    });
+    broker::Options {
+        max_data: bound(flags.max_data).unwrap_or(DATA_BYTES_CEILING),
+        rate,
+    }
+}
+
+fn session_options(flags: &Flags) -> session::Options {
+    session::Options {
+        session_channels: bound(flags.session_channels),
+        heartbeat: flags.heartbeat,
+        poll_wait: flags.poll_wait,
+        write_timeout: bound(flags.write_timeout),
+    }
+}
+
+fn http_options(flags: &Flags) -> http::Options {
+    http::Options {
+        origins: flags.origin.clone(),
+        hosts: flags.host.clone(),
+        token_in_query: flags.token_in_query,
+        cookie: flags.cookie.clone(),
+        ..http::Options::default()
+    }
+}
+
+fn server_options(flags: Flags) -> server::Options {
+    server::Options {
+        connections: bound(flags.connections),
+        address_connections: bound(flags.address_connections),
+        head_timeout: bound(flags.head_timeout),
+        body_timeout: bound(flags.body_timeout),
+        idle_timeout: bound(flags.idle_timeout),
+        write_timeout: bound(flags.write_timeout),
+        // A peer that has confirmed nothing for two heartbeats has missed both.
+        peer_timeout: Some(flags.heartbeat * 2),
+        drain: flags.drain,
+        trusted_proxies: flags.trusted_proxy,
+        ..server::Options::default()
+    }
+}
+
+fn secret(flags: &Flags) -> Result<Option<String>, BadConfig> {
+    let Some(path) = &flags.secret_file else {
+        return Ok(flags.secret.clone());
+    };
+    let bad = |cause| BadConfig::SecretFile {
+        path: path.clone(),
+        cause,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error: io::Error| bad(error.to_string()))?;
+    flags::parse_secret(text.trim_end())
+        .map(Some)
+        .map_err(|error| bad(error.to_string()))
+}

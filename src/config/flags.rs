@@ -1,0 +1,253 @@
+//! Every flag of `triway serve`, typed: one field is one flag, one environment variable and one TOML key.
+//!
+//! Knows how a value is written, and its default; what the values mean together is for `config`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+
+use super::units::{Expected, parse_count, parse_size, parse_time};
+use crate::protocol::DATA_BYTES_CEILING;
+use crate::server::Network;
+
+/// What `triway serve` was told.
+///
+/// Sizes take `KiB` and `MiB`, times `ms`, `s`, `m` and `h`; 0 means none.
+#[derive(Args, Clone, Debug)]
+pub struct Flags {
+    /// Address to listen on
+    #[arg(long, env = "TRIWAY_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:7333", value_parser = parse_listen)]
+    #[arg(help_heading = "Listening")]
+    pub listen: SocketAddr,
+    /// Let everybody who reaches the address read and write every channel
+    ///
+    /// Needed for an address that others can reach, as long as no credentials are asked for.
+    #[arg(long, env = "TRIWAY_OPEN", value_parser = BoolishValueParser::new(), help_heading = "Listening")]
+    pub open: bool,
+    /// Read settings from this TOML file; flags and environment come before it
+    #[arg(
+        long,
+        env = "TRIWAY_CONFIG",
+        value_name = "FILE",
+        help_heading = "Listening"
+    )]
+    pub config: Option<PathBuf>,
+    /// What to log: a level, or filters such as `info,triway=debug`
+    #[arg(
+        long,
+        env = "TRIWAY_LOG",
+        value_name = "FILTER",
+        default_value = "info",
+        help_heading = "Listening"
+    )]
+    pub log: String,
+
+    /// Web origin whose pages may ask, such as `https://example.com` (repeatable; others than our own are refused)
+    #[arg(long, env = "TRIWAY_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = parse_origin)]
+    #[arg(help_heading = "Who may ask")]
+    pub origin: Vec<String>,
+    /// Host name under which clients know this hub (repeatable; `*` trusts the proxy in front)
+    #[arg(long, env = "TRIWAY_HOST", value_name = "HOST", value_delimiter = ',', value_parser = parse_host)]
+    #[arg(help_heading = "Who may ask")]
+    pub host: Vec<String>,
+    /// Proxy whose `X-Forwarded-…` headers are believed: an address or a block such as `10.0.0.0/8` (repeatable)
+    #[arg(
+        long,
+        env = "TRIWAY_TRUSTED_PROXY",
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
+    #[arg(help_heading = "Who may ask")]
+    pub trusted_proxy: Vec<Network>,
+    /// Secret that signs session keys, at least 16 bytes; several nodes share one (default: a new one at each start)
+    #[arg(long, env = "TRIWAY_SECRET", value_name = "TEXT", hide_env_values = true, value_parser = parse_secret)]
+    #[arg(help_heading = "Who may ask", conflicts_with = "secret_file")]
+    pub secret: Option<String>,
+    /// File that holds the secret, so that no list of processes shows it
+    #[arg(
+        long,
+        env = "TRIWAY_SECRET_FILE",
+        value_name = "FILE",
+        help_heading = "Who may ask"
+    )]
+    pub secret_file: Option<PathBuf>,
+    /// Accept credentials as `?token=` too (addresses get into logs and histories)
+    #[arg(long, env = "TRIWAY_TOKEN_IN_QUERY", value_parser = BoolishValueParser::new(), help_heading = "Who may ask")]
+    pub token_in_query: bool,
+    /// Accept credentials in the cookie of this name too
+    #[arg(
+        long,
+        env = "TRIWAY_COOKIE",
+        value_name = "NAME",
+        help_heading = "Who may ask"
+    )]
+    pub cookie: Option<String>,
+
+    /// Events that each channel keeps
+    #[arg(long, env = "TRIWAY_HISTORY_EVENTS", value_name = "COUNT", default_value = "1000", value_parser = parse_count)]
+    #[arg(help_heading = "History")]
+    pub history_events: usize,
+    /// Data that each channel keeps; the newest event always stays
+    #[arg(long, env = "TRIWAY_HISTORY_BYTES", value_name = "SIZE", default_value = "1MiB", value_parser = parse_size)]
+    #[arg(help_heading = "History")]
+    pub history_bytes: usize,
+    /// Age up to which each channel keeps events
+    #[arg(long, env = "TRIWAY_HISTORY_AGE", value_name = "TIME", default_value = "1h", value_parser = parse_time)]
+    #[arg(help_heading = "History")]
+    pub history_age: Duration,
+    /// Memory of all channels together; beyond it the largest gives first
+    #[arg(long, env = "TRIWAY_HISTORY_TOTAL", value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
+    #[arg(help_heading = "History")]
+    pub history_total: usize,
+
+    /// Data of one event, 16MiB at most
+    #[arg(long, env = "TRIWAY_MAX_DATA", value_name = "SIZE", default_value = "64KiB", value_parser = parse_data_size)]
+    #[arg(help_heading = "Limits")]
+    pub max_data: usize,
+    /// Channels that one session reads
+    #[arg(long, env = "TRIWAY_SESSION_CHANNELS", value_name = "COUNT", default_value = "100", value_parser = parse_count)]
+    #[arg(help_heading = "Limits")]
+    pub session_channels: usize,
+    /// Channels on the hub
+    #[arg(long, env = "TRIWAY_HUB_CHANNELS", value_name = "COUNT", default_value = "100000", value_parser = parse_count)]
+    #[arg(help_heading = "Limits")]
+    pub hub_channels: usize,
+    /// Connections at one time
+    #[arg(long, env = "TRIWAY_CONNECTIONS", value_name = "COUNT", default_value = "100000", value_parser = parse_count)]
+    #[arg(help_heading = "Limits")]
+    pub connections: usize,
+    /// Connections of one client address; loopback has no such limit
+    #[arg(long, env = "TRIWAY_ADDRESS_CONNECTIONS", value_name = "COUNT", default_value = "1000", value_parser = parse_count)]
+    #[arg(help_heading = "Limits")]
+    pub address_connections: usize,
+    /// Publishes of one session in a second
+    #[arg(long, env = "TRIWAY_PUBLISH_RATE", value_name = "COUNT", default_value = "100", value_parser = parse_count)]
+    #[arg(help_heading = "Limits")]
+    pub publish_rate: usize,
+    /// Publishes that one session may send at once
+    #[arg(long, env = "TRIWAY_PUBLISH_BURST", value_name = "COUNT", default_value = "200", value_parser = parse_count)]
+    #[arg(help_heading = "Limits")]
+    pub publish_burst: usize,
+
+    /// A ping goes to a reader when nothing else did for this long, 1s to 60s
+    #[arg(long, env = "TRIWAY_HEARTBEAT", value_name = "TIME", default_value = "15s", value_parser = parse_heartbeat)]
+    #[arg(help_heading = "Times")]
+    pub heartbeat: Duration,
+    /// How long a poll is held, 60s at most
+    #[arg(long, env = "TRIWAY_POLL_WAIT", value_name = "TIME", default_value = "25s", value_parser = parse_poll_wait)]
+    #[arg(help_heading = "Times")]
+    pub poll_wait: Duration,
+    /// How long a member stays present whose connection broke
+    #[arg(long, env = "TRIWAY_PRESENCE_GRACE", value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    #[arg(help_heading = "Times")]
+    pub presence_grace: Duration,
+    /// How long a request head may take, from its first byte to its last
+    #[arg(long, env = "TRIWAY_HEAD_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    #[arg(help_heading = "Times")]
+    pub head_timeout: Duration,
+    /// How long a request body may take
+    #[arg(long, env = "TRIWAY_BODY_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_time)]
+    #[arg(help_heading = "Times")]
+    pub body_timeout: Duration,
+    /// How long a connection is kept without a request
+    #[arg(long, env = "TRIWAY_IDLE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = parse_time)]
+    #[arg(help_heading = "Times")]
+    pub idle_timeout: Duration,
+    /// A reader that takes nothing for this long is ended; its cursor still works
+    #[arg(long, env = "TRIWAY_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_time)]
+    #[arg(help_heading = "Times")]
+    pub write_timeout: Duration,
+    /// How long clients may take to leave when the hub goes down
+    #[arg(long, env = "TRIWAY_DRAIN", value_name = "TIME", default_value = "20s", value_parser = parse_time)]
+    #[arg(help_heading = "Times")]
+    pub drain: Duration,
+}
+
+/// The shortest secret, in bytes: what can be guessed by trying is no secret.
+const SECRET_BYTES_MIN: usize = 16;
+/// The bounds of a heartbeat: faster is noise, slower outlives what proxies allow (`docs/protocol.md`).
+const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
+const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
+/// The longest hold of a poll (`docs/protocol.md`).
+const POLL_WAIT_MAX: Duration = Duration::from_secs(60);
+
+fn parse_listen(text: &str) -> Result<SocketAddr, Expected> {
+    const EXPECTED: Expected =
+        Expected("an address with a port, such as 127.0.0.1:7333, [::1]:7333 or localhost:7333");
+    let loopback = text
+        .strip_prefix("localhost:")
+        .or_else(|| text.strip_prefix(':'));
+    match loopback {
+        Some(port) => port
+            .parse()
+            .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+            .map_err(|_| EXPECTED),
+        None => text.parse().map_err(|_| EXPECTED),
+    }
+}
+
+fn parse_origin(text: &str) -> Result<String, Expected> {
+    const EXPECTED: Expected =
+        Expected("an origin as browsers send it: scheme and host, such as https://example.com");
+    let text = text.trim().to_ascii_lowercase();
+    let (scheme, host) = text.split_once("://").ok_or(EXPECTED)?;
+    let whole =
+        !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']);
+    if whole { Ok(text) } else { Err(EXPECTED) }
+}
+
+fn parse_host(text: &str) -> Result<String, Expected> {
+    let text = text.trim().to_ascii_lowercase();
+    let whole = !text.is_empty() && (text == "*" || !text.contains(['/', '*', ' ', '@']));
+    if whole {
+        Ok(text)
+    } else {
+        Err(Expected(
+            "a host name such as example.com or example.com:8080, or * for any",
+        ))
+    }
+}
+
+pub(super) fn parse_secret(text: &str) -> Result<String, Expected> {
+    let long_enough = text.len() >= SECRET_BYTES_MIN;
+    if long_enough {
+        Ok(text.to_owned())
+    } else {
+        Err(Expected("a secret of at least 16 bytes"))
+    }
+}
+
+fn parse_heartbeat(text: &str) -> Result<Duration, Expected> {
+    let heartbeat = parse_time(text)?;
+    let fits = (HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(&heartbeat);
+    if fits {
+        Ok(heartbeat)
+    } else {
+        Err(Expected(
+            "a time from 1s to 60s: readers and proxies need a sign of life",
+        ))
+    }
+}
+
+fn parse_poll_wait(text: &str) -> Result<Duration, Expected> {
+    let wait = parse_time(text)?;
+    if wait <= POLL_WAIT_MAX {
+        Ok(wait)
+    } else {
+        Err(Expected(
+            "a time of at most 60s: proxies cut silent answers",
+        ))
+    }
+}
+
+fn parse_data_size(text: &str) -> Result<usize, Expected> {
+    let size = parse_size(text)?;
+    if size <= DATA_BYTES_CEILING {
+        Ok(size)
+    } else {
+        Err(Expected("a size of at most 16MiB"))
+    }
+}

@@ -1,0 +1,60 @@
+//! The program `triway`: arguments, tracing, signals and the exit code.
+//!
+//! Knows no channel and no event; the library does the work.
+
+mod cli;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+/// The exit code for arguments that mean nothing, which is clap's too.
+const USAGE: u8 = 2;
+
+/// Tasks that a worker polls before it looks for sockets that woke. With the runtime's 61 a worker looks in the
+/// middle of a fan-out and finds the publisher ready again; with 512 readers find more pending and write it at once.
+const EVENT_INTERVAL_TASKS: u32 = 512;
+
+fn main() -> ExitCode {
+    let arguments = match cli::parse(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(complaint) => return complaint.tell(),
+    };
+    if let Err(error) = start_log(arguments.log()) {
+        eprintln!("triway: --log: {error}");
+        return ExitCode::from(USAGE);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .event_interval(EVENT_INTERVAL_TASKS)
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("triway: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(cli::run(arguments));
+    // Whoever did not end in time is not waited for: the drain has had its time.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("triway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log(filter: &str) -> Result<(), ParseError> {
+    let filter = EnvFilter::builder().parse(filter)?;
+    // Standard output carries the start lines, or events; the log goes beside it.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
+    Ok(())
+}
