@@ -38,9 +38,9 @@ export class TriwayEvent extends Event {
 
 /**
  * @typedef {object} Uses what a handle may ask of its hub
- * @property {(command: object, data: any, signal?: AbortSignal) => Promise<any>} publish_
- * @property {(channel: string) => Promise<Member[]>} members_
- * @property {(channel: Channel) => void} close_
+ * @property {(command: object, data: any, signal?: AbortSignal) => Promise<any>} send
+ * @property {(channel: string) => Promise<Member[]>} who
+ * @property {(channel: Channel) => void} end
  */
 
 export class Channel extends EventTarget {
@@ -58,10 +58,8 @@ export class Channel extends EventTarget {
   constructor(name, { since, presence }, uses) {
     super()
     this.name = name
-    /** @internal */
-    this.since_ = since
-    /** @internal */
-    this.presence_ = presence
+    this.since = since
+    this.presence = presence
     this.#uses = uses
   }
 
@@ -72,7 +70,7 @@ export class Channel extends EventTarget {
    * @returns {Promise<{id: string, reached: {ws: number, sse: number, poll: number}}>}
    */
   publish(data, { name, signal } = {}) {
-    return this.#uses.publish_({ type: 'publish', channel: this.name, name }, data, signal)
+    return this.#uses.send({ type: 'publish', channel: this.name, name }, data, signal)
   }
 
   /**
@@ -101,7 +99,7 @@ export class Channel extends EventTarget {
 
   /** Who is here. @returns {Promise<Member[]>} */
   async members() {
-    const members = await this.#uses.members_(this.name)
+    const members = await this.#uses.who(this.name)
     this.#members = new Map(members.map((member) => [member.id, member]))
     return members
   }
@@ -109,36 +107,36 @@ export class Channel extends EventTarget {
   /** Ends the handle; nothing of the channel comes after. */
   close() {
     for (const loop of this.#loops) loop.end()
-    this.#uses.close_(this)
+    this.#uses.end(this)
   }
 
   /** @internal @param {Received} event */
-  message_(event) {
+  heard(event) {
     for (const loop of this.#loops) {
-      if (loop.size < LOOP_EVENTS) loop.push(event)
-      else loop.end(new TriwayError('too_slow', 'the loop over this channel took nothing for too long'))
+      if (loop.items.length < LOOP_EVENTS) loop.push(event)
+      else loop.end(new TriwayError('too_slow'))
     }
-    this.dispatchEvent(new TriwayEvent('message', event))
+    this.tell('message', event)
   }
 
   /** @internal @param {string} type join, leave or count @param {any} data */
-  presence_event_(type, { count, ...member }) {
+  moved(type, { count, ...member }) {
     if (type === 'join') this.#members.set(member.id, member)
-    if (type === 'leave') this.#members.delete(member.id)
-    this.dispatchEvent(new TriwayEvent(type, { member, count }))
+    else this.#members.delete(member.id)
+    this.tell(type, { member, count })
   }
 
   /** @internal Presence events were missed: the members are loaded again, and the difference told. */
-  async reload_() {
+  async reload() {
     const before = this.#members
     const members = await this.members()
     const count = members.length
-    for (const member of members) if (!before.delete(member.id)) this.presence_event_('join', { ...member, count })
-    for (const member of before.values()) this.presence_event_('leave', { ...member, count })
+    for (const member of members) if (!before.delete(member.id)) this.moved('join', { ...member, count })
+    for (const member of before.values()) this.moved('leave', { ...member, count })
   }
 
   /** @internal @param {string} type @param {object} facts */
-  tell_(type, facts) {
+  tell(type, facts) {
     this.dispatchEvent(new TriwayEvent(type, facts))
   }
 }

@@ -2,17 +2,18 @@
  * The hub as the page sees it: one loop of pick (ladder) → read (attach) → dispatch → move the cursor.
  * Knows no wire: readers bring frames; the ladder alone decides which transport is tried when.
  */
-import { Attach, wireName } from './attach.js'
+import { Attach, query, wireName } from './attach.js'
 import { Channel, TriwayEvent } from './channel.js'
-import { atOrBelow, MAGIC, refusal, refused, TriwayError } from './frame.js'
-import { Ladder } from './ladder.js'
+import { atOrBelow, foreign, MAGIC, refused, TriwayError } from './frame.js'
+import { newLadder, see } from './ladder.js'
+import { link, memoryOf, watchPage } from './page.js'
+import { newNonce } from './poll.js'
 import { Sending } from './send.js'
-import { credentials } from './sse.js'
+import { request } from './sse.js'
 
 export { TriwayError, Channel }
 
-/** @typedef {import('./frame.js').Frame} Frame */
-/** @typedef {import('./ladder.js').Transport} Transport */
+/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./cuts.js').Transport} Transport */
 
 /**
  * @typedef {object} Options
@@ -26,12 +27,12 @@ export { TriwayError, Channel }
  * @property {any} [EventSource] the same
  */
 
-/** The lone ping of `probe=1` must come before this, in ms after hello: 150 ms later it is sent, and 1.2 s of silence follow. */
-const PROBE_MOST_MS = 1100
-/** A POST without an answer for so long hangs. */
-const POST_MOST_MS = 5000
 /** The session key lasts an hour at most; it is renewed well before, by a small poll. */
 const RENEW_MS = 45 * 60_000
+/** Steps and facts kept for the report. */
+const LOG_MOST = 200
+/** No answer to the look for the hub, in ms. */
+const CHECK_MS = 2500
 
 /** @param {string | URL} [address] of the hub @param {Options} [options] */
 export const connect = (address = '/', options = {}) => new Hub(address, options)
@@ -59,16 +60,25 @@ export class Hub extends EventTarget {
   #line
   /** @type {Attach | undefined} */
   #carrier
-  #sending = new Sending(() => this.#renew())
+  #sending = new Sending(
+    (path, more, init) => this.#ask(path, more, init),
+    (what) => (what === 'expired' ? this.#renew() : this.#see(what)),
+  )
   #ladder
+  #memory
+  /** What was seen and done, for the report. @type {any[][]} */
+  #log = []
   /** @type {any} */
   #timer
-  /** @type {any} */
-  #renewal
+  #timerAt = Infinity
+  #renewedAt = Date.now()
+  #pingedAt = 0
+  #pingMs = 0
   #syncing = false
   /** @type {Promise<string | undefined> | undefined} */
   #token
   #tokenRefused = false
+  #unwatch
   /** @type {(value?: any) => void} */
   #isReady = () => {}
   /** @type {(error: any) => void} */
@@ -78,19 +88,17 @@ export class Hub extends EventTarget {
   constructor(address, options) {
     super()
     this.#options = options
-    const here = globalThis.location?.href
-    this.#base = new URL(address, here).href.replace(/\/?$/, '/')
-    this.#globals = {
-      // Called through the hub, a browser's fetch refuses: it wants its own `this`.
-      fetch: options.fetch ?? globalThis.fetch?.bind(globalThis),
-      WebSocket: options.WebSocket ?? globalThis.WebSocket,
-      EventSource: options.EventSource ?? globalThis.EventSource,
-      ReadableStream: globalThis.ReadableStream,
-    }
-    this.#ladder = new Ladder({
-      transports: options.transports ?? ['ws', 'sse', 'poll'],
-      random: Math.random,
-    })
+    this.#base = new URL(address, globalThis.location?.href).href.replace(/\/?$/, '/')
+    // Called through the hub, a browser's fetch refuses: it wants its own `this`.
+    this.#globals = { ...globalScope(), ...options }
+    this.#memory = memoryOf(this.#base)
+    const transports = options.transports ?? ['ws', 'sse', 'poll']
+    this.#ladder = newLadder(
+      transports.filter((transport) => transport !== 'ws' || this.#globals.WebSocket),
+      Math.random,
+      this.#memory.load(),
+      link(),
+    )
     /** Resolves with the first proven transport. @type {Promise<void>} */
     this.ready = new Promise((resolve, reject) => {
       this.#isReady = resolve
@@ -100,8 +108,12 @@ export class Hub extends EventTarget {
     /** Private events for this session and user. */
     this.inbox = this.channel('@')
     options.signal?.addEventListener('abort', () => this.close())
+    this.#unwatch = watchPage((type) => {
+      if (type === 'pause') this.#leave()
+      if (type !== 'start' || !this.#carrier) this.#see(type)
+    })
     // One tick later, so that the channels opened beside it are in the first attach.
-    queueMicrotask(() => this.#see({ type: 'start' }))
+    queueMicrotask(() => this.#see('start'))
   }
 
   /**
@@ -113,9 +125,20 @@ export class Hub extends EventTarget {
     let channel = this.#channels.get(name)
     if (channel) return channel
     channel = new Channel(name, options, {
-      publish_: (command, data, signal) => this.#publish(command, data, signal),
-      members_: (name) => this.#members(name),
-      close_: (closed) => this.#closeChannel(closed),
+      send: async (command, data, signal) => {
+        if (this.state === 'closed') throw new TriwayError('closed')
+        return this.#sending.push(command, data, signal)
+      },
+      who: async () => {
+        await this.ready
+        return (await this.#ask('presence/' + encodeURIComponent(name))).members
+      },
+      end: () => {
+        this.#channels.delete(name)
+        this.#places.delete(name)
+        this.#places.delete('$presence/' + name)
+        this.#sync()
+      },
     })
     this.#channels.set(name, channel)
     this.#sync()
@@ -124,234 +147,251 @@ export class Hub extends EventTarget {
 
   /** Changes the transport by hand, or back to the ladder's choice. @param {Transport | 'auto'} transport */
   use(transport) {
-    this.#see({ type: 'use', transport })
+    this.#see('use', { transport })
+  }
+
+  /** What was tried, seen and chosen, and why: data, and text by String(report). */
+  async report() {
+    // Loaded only when it is used.
+    const { report } = await import('./report.js')
+    const { state, transport, rtt } = this
+    return report({ state, transport, rtt, learned: this.#ladder.learned, log: this.#log })
   }
 
   /** Ends everything; what waits to be sent is rejected. */
   close() {
-    this.#finish('closed', new TriwayError('closed', 'the hub was closed'))
+    this.#leave()
+    this.#finish('closed', new TriwayError('closed'))
   }
 
-  /** @param {string} reason @param {TriwayError} error */
-  #finish(reason, error) {
+  /** @param {string} why @param {TriwayError} error */
+  #finish(why, error) {
     if (this.state === 'closed') return
     clearTimeout(this.#timer)
-    clearTimeout(this.#renewal)
-    for (const attach of this.#attaches.values()) attach.close_()
-    this.#attaches.clear()
-    this.#sending.close_(error)
+    this.#unwatch()
+    for (const attach of this.#attaches.values()) attach.stop.abort()
+    this.#sending.close(error)
     this.#isRefused(error)
-    this.#toTransport(null, reason)
-    this.#to('closed', reason, error)
+    this.#change('transport', null, why)
+    this.#change('state', 'closed', why, error)
   }
 
-  /** @param {any} state @param {string} reason @param {TriwayError} [error] */
-  #to(state, reason, error) {
-    const from = this.state
-    this.state = state
-    this.dispatchEvent(new TriwayEvent('state', { from, to: state, reason, error }))
-  }
-
-  /** @param {Transport | null} to @param {string} reason */
-  #toTransport(to, reason) {
-    const from = this.transport
+  /** @param {'state' | 'transport'} what @param {any} to @param {string} reason @param {TriwayError} [error] */
+  #change(what, to, reason, error) {
+    const from = this[what]
     if (from === to) return
-    this.transport = to
-    this.dispatchEvent(new TriwayEvent('transport', { from, to, reason }))
+    this[what] = /** @type {never} */ (to)
+    this.dispatchEvent(new TriwayEvent(what, { from, to, reason, error }))
   }
 
   // The ladder's steps
 
-  /** @param {import('./ladder.js').Fact} fact */
-  #see(fact) {
+  /** @param {Parameters<typeof see>[2]} type @param {import('./ladder.js').Fact} [fact] */
+  #see(type, fact) {
     if (this.state === 'closed') return
-    const steps = this.#ladder.see(fact, Date.now())
-    clearTimeout(this.#timer)
-    const inMs = this.#ladder.wakeAt_ - Date.now()
-    if (inMs < Infinity) this.#timer = setTimeout(() => this.#see({ type: 'tick' }), Math.max(inMs, 0))
+    const now = Date.now()
+    const ladder = this.#ladder
+    const steps = see(ladder, now, type, fact)
+    if (type !== 'frame' && type !== 'tick') this.#note(now, type, fact)
+    // A timer that fires early does no harm, so it is only ever moved nearer.
+    if (ladder.wakeAt < this.#timerAt) {
+      clearTimeout(this.#timer)
+      this.#timerAt = ladder.wakeAt
+      this.#timer = setTimeout(() => {
+        this.#timerAt = Infinity
+        this.#see('tick')
+      }, ladder.wakeAt - now)
+    }
     for (const step of steps) {
-      if (step.do === 'open') this.#open(step.id, step.transport, step.why)
-      else if (step.do === 'close') this.#drop(step.id)
-      else if (step.do === 'carry') this.#carry(step.id, step.reason)
-      else this.#to(step.state, step.reason)
+      this.#note(now, step.do, step)
+      if (step.do === 'open') this.#open(step)
+      else if (step.do === 'close') this.#drop(step.id, 'closed')
+      else if (step.do === 'carry') this.#carry(step.id, step.why)
+      else if (step.do === 'state') this.#change('state', step.state, step.why)
+      else if (step.do === 'check') this.#check()
+      else this.#memory.keep(ladder.memory)
     }
   }
 
-  /** @param {number} id @param {Transport} transport @param {string} why */
-  async #open(id, transport, why) {
+  /** @param {any[]} line */
+  #note(...line) {
+    this.#log.push(line)
+    if (this.#log.length > LOG_MOST) this.#log.shift()
+  }
+
+  /** @param {{id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}} step */
+  async #open({ id, transport, why, beat, wait, early }) {
     let token
     try {
       token = await this.#credential()
-    } catch (error) {
-      return this.#see({ type: 'end', id, reason: 'token' })
+    } catch {
+      return this.#see('ended', { id, why: 'token' })
     }
-    const wanted = this.#wanted()
     const line = this.#line
+    const cursor = line?.cursor
     const starts = new Map()
-    for (const name of wanted) {
-      const covered = line?.cursor_ && line.covered_.has(name)
-      starts.set(name, covered ? undefined : (this.#places.get(name) ?? this.#channels.get(name)?.since_ ?? (line?.cursor_ && 'now')))
+    for (const name of this.#wanted()) {
+      const covered = cursor && line.covered.has(name)
+      starts.set(name, covered ? undefined : (this.#places.get(name) ?? this.#channels.get(name)?.since ?? (cursor && 'now')))
     }
-    const presence = this.#showsPresence()
-    const attach = new Attach(id, transport, {
+    const { info, heartbeat } = this.#options
+    const presence = this.#showsPresence() ? 1 : undefined
+    const attach = new Attach({
+      id,
+      transport,
+      why,
       base: this.#base,
       starts,
-      cursor: line?.cursor_,
-      session: line?.session_,
+      cursor,
+      session: line?.session,
       token,
-      params: {
-        why: why === 'start' ? undefined : why,
-        heartbeat: this.#options.heartbeat,
-        presence: presence ? 1 : undefined,
-        info: presence && this.#options.info !== undefined ? JSON.stringify(this.#options.info) : undefined,
-      },
+      params: { why: why.includes(':') ? why : undefined, heartbeat: beat ?? heartbeat, wait, early, presence, info: presence && info && JSON.stringify(info) },
       globals: this.#globals,
     })
     this.#attaches.set(id, attach)
-    attach.read_(
+    attach.read(
       (frame) => this.#frame(attach, frame),
       (error) => this.#ended(attach, error),
     )
   }
 
-  /** @param {number} id */
-  #drop(id) {
+  /** @param {number} id @param {string} why */
+  #drop(id, why) {
     const attach = this.#attaches.get(id)
     this.#attaches.delete(id)
-    attach?.close_()
-    if (attach === this.#carrier) this.#carrier = undefined
+    attach?.stop.abort()
+    if (!attach || attach !== this.#carrier) return
+    this.#carrier = undefined
+    this.#sending.by(attach.session?.id ?? '')
+    this.#change('transport', null, `${attach.transport}:${why}`)
   }
 
-  /** @param {number} id @param {string} reason */
-  #carry(id, reason) {
+  /** @param {number} id @param {string} why */
+  #carry(id, why) {
     const attach = /** @type {Attach} */ (this.#attaches.get(id))
+    const session = attach.session?.id ?? ''
     this.#carrier = this.#line = attach
-    attach.used_ = true
-    this.session = { id: attach.session_?.id ?? this.session?.id ?? '' }
-    this.#sending.session_(this.session.id)
-    if (attach.socket_) this.#sending.way_(attach.socket_)
-    else this.#sending.way_(null, (body) => this.#post(body))
-    this.#toTransport(attach.transport_, reason)
+    this.session = { id: session }
+    this.#sending.by(session, attach.socket, !attach.socket)
+    this.#change('transport', attach.transport, why)
     this.#isReady()
     this.#sync()
+  }
+
+  /** Is it the hub that answers? */
+  async #check() {
+    const stop = new AbortController()
+    const timer = setTimeout(() => stop.abort(), CHECK_MS)
+    /** @type {import('./ladder.js').Fact} */
+    let fact = {}
+    try {
+      const response = await this.#globals.fetch(`${this.#base}healthz?${newNonce()}`, { cache: 'no-store', signal: stop.signal })
+      const ok = (await response.json().catch(() => {}))?.magic === MAGIC
+      fact = { ok, foreign: !ok && (response.status < 502 || response.status > 504) }
+    } catch {
+      // No answer is none from a stranger either.
+    }
+    clearTimeout(timer)
+    this.#see('checked', fact)
   }
 
   // What attaches tell
 
   /** @param {Attach} attach @param {Frame} frame */
   #frame(attach, frame) {
-    const { type } = frame
-    if (type === 'head') {
-      if (attach.transport_ === 'poll' && attach.inLine_) this.#proven(attach)
-    } else if (type === 'hello') this.#hello(attach, frame)
-    else if (type === 'reply') attach.replied_(frame) || (attach === this.#carrier && this.#sending.reply_(frame))
-    else if (type === 'bye') this.#bye(attach, frame)
-    else {
-      if (type === 'ping' && attach.transport_ === 'sse' && Date.now() - attach.helloAt_ < PROBE_MOST_MS) this.#proven(attach)
-      // What begins nowhere that we know of may leave a hole: it is a test of the way, no more.
-      if (attach.inLine_) this.#read(attach, frame)
-    }
+    const { type, time } = frame
+    const { transport, plan } = attach
+    if (type === 'hello') this.#hello(attach, frame)
+    else if (type === 'reply') this.#reply(attach, frame)
+    else if (type === 'bye') return this.#bye(attach, frame)
+    else if (type === 'head') attach.headed = true
+    else this.#read(attach, frame)
+    if (attach.stop.signal.aborted) return
+    this.#see('frame', { id: plan.id, time, ping: type === 'ping' })
+    if (transport === 'poll' && attach.cursor) this.#see('proof', { id: plan.id })
+    if (attach === this.#carrier) this.#alive(transport)
   }
 
   /** @param {Attach} attach @param {Frame} frame */
   #hello(attach, frame) {
-    if (frame.magic !== MAGIC || frame.nonce !== attach.nonce_) {
-      return this.#ended(attach, new TriwayError('foreign', 'a hello that is not for us', { foreign: true }))
-    }
-    attach.helloAt_ = Date.now()
-    attach.cursor_ = frame.id
-    attach.session_ = frame.session
-    // The first hello is the line that all later attaches continue.
-    if (!this.#line) {
-      this.#line = attach
-      attach.inLine_ = true
-    } else if (attach.session_?.id === this.#line.session_?.id) this.#line.session_ = attach.session_
-    if (attach.transport_ === 'ws') {
-      const sentAt = Date.now()
-      attach.command_({ type: 'ping' }, () => {
-        this.rtt = Date.now() - sentAt
-        this.#see({ type: 'rtt', ms: this.rtt })
-        this.#proven(attach)
-      })
-    } else if (attach.transport_ === 'poll') this.#proven(attach)
-    clearTimeout(this.#renewal)
-    this.#renewal = setTimeout(() => this.#renew(), RENEW_MS)
-  }
-
-  /** @param {Attach} attach */
-  #proven(attach) {
+    const { magic, nonce, id, session, heartbeat: beat, network, build } = frame
+    if (magic !== MAGIC || nonce !== attach.nonce) return this.#ended(attach, foreign())
     this.#tokenRefused = false
-    if (!attach.inLine_) {
-      // It was opened before there was a line to continue. If nobody saw that line, it begins here.
-      if (!this.#line?.used_) {
-        this.#line = attach
-        attach.inLine_ = true
-      } else {
-        attach.close_()
-        return this.#open(attach.id_, attach.transport_, 'line')
-      }
+    attach.cursor = id
+    attach.session = session
+    if (this.#line && session?.id === this.#line.session?.id) this.#line.session = session
+    this.#renewedAt = Date.now()
+    // Before the next heartbeat, whose frame is what reminds us.
+    this.#pingMs = 900 * (beat ?? 0)
+    this.#see('hello', { id: attach.plan.id, beat, network, build })
+    if (attach.transport === 'ws') {
+      const sentAt = Date.now()
+      attach.command({ type: 'ping' }, () => {
+        this.#measured(sentAt)
+        this.#see('proof', { id: attach.plan.id })
+      })
     }
-    this.#see({ type: 'proof', id: attach.id_ })
-  }
-
-  /** Event, gap, ping or the end of a poll: moves the cursor, and what is new goes to its handle. @param {Attach} attach @param {Frame} frame */
-  #read(attach, frame) {
-    const { type, channel = '', id } = frame
-    // The replay of a subscribe moves only its channel's place.
-    if (id && (!channel || attach.covered_.has(wireName(channel)))) attach.cursor_ = id
-    if (!channel || !id || atOrBelow(id, this.#places.get(channel))) return
-    const watched = channel.startsWith('$presence/') ? channel.slice(10) : ''
-    const handle = this.#channels.get(watched || wireName(channel))
-    if (!handle) return
-    this.#places.set(channel, id)
-    attach.used_ = true
-    if (watched) {
-      if (type === 'event') handle.presence_event_(/** @type {string} */ (frame.name), frame.data)
-      else handle.reload_().catch(() => {})
-    } else if (type === 'event') {
-      const { data, name = 'message', from, time = 0 } = frame
-      handle.message_({ data, name, id, from, time, channel, via: attach.transport_ })
-    } else handle.tell_('gap', { after: frame.after, reason: frame.reason, id, channel })
+    if (this.#line) return
+    // The first hello is the line that all others continue, as its session. What was opened beside
+    // it begins elsewhere, as somebody else: it begins anew.
+    this.#line = attach
+    for (const other of this.#attaches.values()) {
+      if (other === attach) continue
+      other.stop.abort()
+      this.#open(other.plan)
+    }
   }
 
   /** @param {Attach} attach @param {Frame} frame */
-  #bye(attach, frame) {
-    const code = frame.code ?? 0
-    attach.close_()
+  #reply(attach, frame) {
+    const onReply = attach.replies.get(/** @type {number} */ (frame.ref))
+    attach.replies.delete(/** @type {number} */ (frame.ref))
+    if (onReply) onReply(frame)
+    else if (attach === this.#carrier) this.#sending.reply(frame)
+  }
+
+  /** Event, gap, ping or the end of a poll: moves the cursor, and what is new goes to its handle. @param {Attach} attach @param {Frame} frame */
+  #read(attach, { type, channel = '', id, name = 'message', data, from, time = 0, after, reason }) {
+    if (!id) return
+    // The replay of a subscribe moves only its channel's place.
+    if (!channel || attach.covered.has(wireName(channel))) attach.cursor = id
+    if (!channel || atOrBelow(id, this.#places.get(channel))) return
+    const watched = channel.replace(/^\$presence\//, '')
+    const handle = this.#channels.get(wireName(watched))
+    if (!handle) return
+    this.#places.set(channel, id)
+    if (watched !== channel) {
+      if (type === 'event') handle.moved(name, data)
+      else handle.reload().catch(() => {})
+    } else if (type === 'event') handle.heard({ data, name, id, from, time, channel, via: attach.transport })
+    else handle.tell('gap', { after, reason, id, channel })
+  }
+
+  /** @param {Attach} attach @param {Frame} frame */
+  #bye(attach, { code, reason, reconnect, after_ms: afterMs }) {
     if (code === 3003) this.#token = undefined
-    if (code === 3501) return this.#unauthorized(attach, new TriwayError('unauthorized', frame.reason ?? ''))
-    if (!frame.reconnect && attach === this.#carrier) return this.#finish('bye', new TriwayError(frame.error?.code ?? 'bye', frame.reason ?? 'bye'))
-    this.#gone(attach, { reason: 'bye:' + frame.reason, afterMs: frame.after_ms, planned: true })
+    if (code === 3501) return this.#ended(attach, new TriwayError('unauthorized', { status: 401, hint: reason }))
+    if (!reconnect && attach === this.#carrier) return this.#finish('bye:' + reason, new TriwayError('bye', { detail: reason }))
+    this.#gone(attach, { why: 'bye:' + reason, afterMs, planned: true })
   }
 
   /** @param {Attach} attach @param {any} error */
   #ended(attach, error) {
-    attach.close_()
-    if (!(error instanceof TriwayError)) return this.#gone(attach, { reason: error ? 'failed' : 'closed' })
-    const { status = 0, code, foreign } = error
-    if (code === 'unauthorized') return this.#unauthorized(attach, error)
-    // The hub's own refusals say that asking again is of no use, but for those of the moment.
-    if (!foreign && status >= 400 && status < 500 && status !== 426 && status !== 429) return this.#finish(code, error)
-    this.#gone(attach, { reason: code, afterMs: error.retryAfterMs })
-  }
-
-  /** @param {Attach} attach @param {{reason: string, afterMs?: number, planned?: boolean}} fact */
-  #gone(attach, fact) {
-    this.#attaches.delete(attach.id_)
-    if (attach === this.#carrier) {
-      this.#carrier = undefined
-      this.#sending.way_(null)
-      this.#toTransport(null, `${attach.transport_}:${fact.reason}`)
+    const { code, status = 0, hint, foreign, afterMs } = error ?? {}
+    const why = code && error instanceof TriwayError ? code : attach.headed ? 'closed' : 'refused'
+    if (hint && status < 500 && status !== 426 && status !== 429) {
+      // The application is asked for a new token once; else the hub's word is final.
+      if (status !== 401 || this.#tokenRefused || typeof this.#options.token !== 'function') return this.#finish(why, error)
+      this.#tokenRefused = true
+      this.#token = undefined
     }
-    this.#see({ type: 'end', id: attach.id_, ...fact })
+    this.#gone(attach, { why, afterMs: status === 401 ? 0 : afterMs || undefined, foreign, planned: status === 401 })
   }
 
-  /** The application is asked for a new token once. @param {Attach} attach @param {TriwayError} error */
-  #unauthorized(attach, error) {
-    if (this.#tokenRefused || typeof this.#options.token !== 'function') return this.#finish('unauthorized', error)
-    this.#tokenRefused = true
-    this.#token = undefined
-    this.#gone(attach, { reason: 'unauthorized', afterMs: 0, planned: true })
+  /** @param {Attach} attach @param {import('./ladder.js').Fact} fact */
+  #gone({ plan, transport }, fact) {
+    this.#drop(plan.id, /** @type {string} */ (fact.why))
+    this.#see('ended', { ...fact, id: plan.id, transport })
   }
 
   #credential() {
@@ -365,17 +405,12 @@ export class Hub extends EventTarget {
   // Channels
 
   #showsPresence() {
-    return [...this.#channels.values()].some((channel) => channel.presence_)
+    return [...this.#channels.values()].some((channel) => channel.presence)
   }
 
   /** Names that should be read now. */
   #wanted() {
-    const names = []
-    for (const channel of this.#channels.values()) {
-      names.push(channel.name)
-      if (channel.presence_) names.push('$presence/' + channel.name)
-    }
-    return names
+    return [...this.#channels.values()].flatMap(({ name, presence }) => (presence ? [name, '$presence/' + name] : name))
   }
 
   /** Soon brings what is read in line with what is wanted. */
@@ -385,96 +420,91 @@ export class Hub extends EventTarget {
     queueMicrotask(() => {
       this.#syncing = false
       const carrier = this.#carrier
+      if (!carrier) return
+      const { covered, plan, joining } = carrier
       const wanted = this.#wanted()
-      const { covered_: covered = new Set() } = carrier ?? {}
       const fresh = wanted.filter((name) => !covered.has(name))
       const stale = [...covered].filter((name) => !wanted.includes(name))
-      if (!carrier || (!fresh.length && !stale.length)) return
-      const inPlace = carrier.socket_ && (!this.#showsPresence() || carrier.plan_.params.presence)
-      if (!inPlace) return this.#see({ type: 'reopen' })
-      for (const name of stale) {
-        covered.delete(name)
-        carrier.command_({ type: 'unsubscribe', channel: name }, () => {})
+      if (!fresh.length && !stale.length) return
+      if (!carrier.socket || (this.#showsPresence() && !plan.params.presence)) return this.#see('reopen')
+      for (const channel of stale) {
+        covered.delete(channel)
+        carrier.command({ type: 'unsubscribe', channel }, () => {})
       }
-      for (const name of fresh) this.#subscribe(carrier, name)
+      for (const channel of fresh) if (!joining.has(channel)) this.#subscribe(carrier, channel)
     })
   }
 
-  /** @param {Attach} carrier @param {string} name */
-  #subscribe(carrier, name) {
-    if (carrier.joining_.has(name)) return
-    carrier.joining_.add(name)
-    const since = this.#places.get(name) ?? this.#channels.get(name)?.since_
-    carrier.command_({ type: 'subscribe', channel: name, since }, ({ ok, error }) => {
-      carrier.joining_.delete(name)
-      if (ok) carrier.covered_.add(name)
+  /** @param {Attach} carrier @param {string} channel */
+  #subscribe(carrier, channel) {
+    const { joining, covered } = carrier
+    joining.add(channel)
+    const since = this.#places.get(channel) ?? this.#channels.get(channel)?.since
+    carrier.command({ type: 'subscribe', channel, since }, ({ ok, error }) => {
+      joining.delete(channel)
+      if (ok) covered.add(channel)
       else {
-        const channel = this.#channels.get(name)
-        channel?.tell_('error', { error: refusal(/** @type {any} */ (error)) })
-        channel?.close()
+        const handle = this.#channels.get(channel)
+        handle?.tell('error', { error: new TriwayError(/** @type {any} */ (error).code, error) })
+        handle?.close()
       }
       this.#sync()
     })
   }
 
-  /** @param {Channel} channel */
-  #closeChannel(channel) {
-    if (this.#channels.get(channel.name) !== channel) return
-    this.#channels.delete(channel.name)
-    this.#places.delete(channel.name)
-    this.#places.delete('$presence/' + channel.name)
-    this.#sync()
-  }
-
   // Requests beside the reading
 
-  /** @param {object} command @param {any} data @param {AbortSignal} [signal] */
-  async #publish(command, data, signal) {
-    if (this.state === 'closed') throw new TriwayError('closed', 'the hub is closed')
-    return this.#sending.push_(command, data, signal)
-  }
-
-  /** @param {string} path @param {RequestInit} [init] */
-  async #fetch(path, init) {
+  /** @param {string} path @param {string} [more] @param {RequestInit} [init] */
+  async #ask(path, more = '', init) {
     const token = await this.#credential()
-    const key = this.#line?.session_?.key
-    const response = await this.#globals.fetch(this.#base + path + (key ? '?session=' + encodeURIComponent(key) : ''), {
-      cache: 'no-store',
-      headers: credentials(token),
-      ...init,
-    })
+    const startedAt = Date.now()
+    const address = `${this.#base}${path}?${query({ session: this.#line?.session?.key })}${more}`
+    const response = await this.#globals.fetch(address, { ...request(token), ...init })
     if (!response.ok) throw await refused(response)
-    return response.json()
+    const answer = await response.json()
+    this.#measured(startedAt)
+    return answer
   }
 
-  /** @param {string} body */
-  #post(body) {
-    const stop = new AbortController()
-    const timer = setTimeout(() => stop.abort(), POST_MOST_MS)
-    return this.#fetch('send', { method: 'POST', body, signal: stop.signal, keepalive: body.length < 30_000 }).finally(() => clearTimeout(timer))
+  /** @param {number} sentAt */
+  #measured(sentAt) {
+    this.rtt = Date.now() - sentAt
+    this.#see('rtt', { ms: this.rtt })
   }
 
-  /** @param {string} channel */
-  async #members(channel) {
-    await this.ready
-    return (await this.#fetch('presence/' + encodeURIComponent(channel))).members
+  /** Something came on the carrier: a time to say that we are here, and who, as often as it is asked. @param {Transport} transport */
+  #alive(transport) {
+    const now = Date.now()
+    if (now > this.#renewedAt + RENEW_MS) this.#renew()
+    // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat.
+    if (transport !== 'sse' || !this.#showsPresence() || now < this.#pingedAt + this.#pingMs) return
+    this.#pingedAt = now
+    this.#ask('send', '', { method: 'POST', body: '[{"type":"ping"}]' }).catch(() => {})
   }
 
   /** A hello renews the session key; a poll that is not held brings one, whatever carries. */
   async #renew() {
     const line = this.#line
-    if (!line?.session_) return
-    clearTimeout(this.#renewal)
-    this.#renewal = setTimeout(() => this.#renew(), RENEW_MS)
-    try {
-      const query = `poll?channels=@&since=now&wait=0&nonce=${line.nonce_}&session=${encodeURIComponent(line.session_.key)}`
-      const response = await this.#globals.fetch(this.#base + query, { cache: 'no-store', headers: credentials(await this.#credential()) })
-      const hello = (await response.json()).frames[0]
-      if (hello.session.id === line.session_.id) line.session_ = hello.session
-      // The hub no longer knows this session (a restart with another secret): begin anew where we are.
-      else this.#see({ type: 'reopen' })
-    } catch {
-      // The next attach, or the next refusal, renews it.
-    }
+    this.#renewedAt = Date.now()
+    const answer = await this.#ask('poll', query({ channels: '@', since: 'now', wait: 0, nonce: line?.nonce })).catch(() => {})
+    const session = answer?.frames?.[0]?.session
+    if (!session || !line) return
+    // Another id: the hub no longer knows this session (a restart with another secret).
+    if (session.id === line.session?.id) line.session = session
+    else this.#see('reopen')
   }
+
+  /** Presence ends at once where no close of a socket tells it. */
+  #leave() {
+    const { session, socket } = this.#carrier ?? {}
+    if (!session || socket || !this.#showsPresence()) return
+    const address = `${this.#base}send?${query({ session: session.key })}`
+    this.#globals.fetch(address, { method: 'POST', body: '[{"type":"leave"}]', keepalive: true }).catch(() => {})
+  }
+}
+
+/** The globals that may be replaced; fetch wants its own `this`. */
+const globalScope = () => {
+  const { fetch, WebSocket, EventSource, ReadableStream } = globalThis
+  return { fetch: fetch?.bind(globalThis), WebSocket, EventSource, ReadableStream }
 }

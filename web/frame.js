@@ -42,7 +42,7 @@
  * @property {string} [detail]
  * @property {string} [hint]
  * @property {number} [status]
- * @property {string | number} [expected]
+ * @property {number} [expected]
  */
 
 /** The word by which an answer shows that a hub made it, and not something between. */
@@ -54,72 +54,55 @@ export const nextRef = () => ++lastRef
 
 /** What rejects: `code` is stable, `hint` says what to do. */
 export class TriwayError extends Error {
-  /**
-   * @param {string} code
-   * @param {string} text
-   * @param {{hint?: string, status?: number, transport?: string | null, retryAfterMs?: number, foreign?: boolean, bye?: Frame}} [more]
-   */
-  constructor(code, text, more = {}) {
-    super(text)
-    this.name = 'TriwayError'
+  /** @type {string | undefined} */
+  hint
+  /** @type {number | undefined} */
+  status
+  /** @type {import('./cuts.js').Transport | null | undefined} */
+  transport
+  /** @internal not before, by the hub's word @type {number | undefined} */
+  afterMs
+  /** @internal what answered was not the hub @type {boolean | undefined} */
+  foreign
+
+  /** @param {string} code @param {object} [more] */
+  constructor(code, more) {
+    const { detail = code } = /** @type {Partial<Problem>} */ (more ?? {})
+    super(detail)
+    Object.assign(this, more)
     this.code = code
-    this.hint = more.hint
-    this.status = more.status
-    this.transport = more.transport ?? null
-    /** @internal */
-    this.retryAfterMs = more.retryAfterMs
-    /** @internal true when what answered was not the hub */
-    this.foreign = more.foreign
   }
 }
-
-/** @param {Problem} problem @param {object} [more] */
-export const refusal = (problem, more) =>
-  new TriwayError(problem.code, problem.detail || problem.title || problem.code, { hint: problem.hint, status: problem.status, ...more })
 
 /**
  * What a refused HTTP answer means. Only our own problem JSON is believed; anything else was said
- * by something between the hub and us (`foreign`).
+ * by something between the hub and us. A gateway that cannot reach the hub is no stranger, though.
  * @param {Response} response
  */
 export async function refused(response) {
-  let problem
-  try {
-    problem = JSON.parse(await response.text())
-  } catch {
-    // Not JSON, or cut off: not the hub's words.
-  }
-  const retryAfterMs = 1000 * Number(response.headers.get('retry-after')) || undefined
-  if (problem?.code && problem.hint) return refusal({ ...problem, status: response.status }, { retryAfterMs })
-  // A gateway that cannot reach the hub is an outage, not a stranger.
-  const foreign = response.status < 502 || response.status > 504
-  return new TriwayError(foreign ? 'foreign' : 'unreachable', 'answered ' + response.status, { status: response.status, retryAfterMs, foreign })
+  const { status } = response
+  const problem = await response.json().catch(() => {})
+  if (!problem?.hint) return new TriwayError('http_' + status, { status, foreign: status < 502 || status > 504 })
+  return new TriwayError(problem.code, { ...problem, status, afterMs: 1000 * Number(response.headers.get('retry-after')) })
 }
+
+/** What answers is not the hub. */
+export const foreign = () => new TriwayError('foreign', { foreign: true })
 
 /**
  * Is `id` at or below `place`, in the same epoch? Offsets are decimal texts of up to 20 digits, more
  * than a number holds exactly, so they are compared as texts.
  * @param {string} id
- * @param {string | undefined} place
+ * @param {string} [place]
  */
-export function atOrBelow(id, place) {
-  if (!place) return false
+export function atOrBelow(id, place = '') {
   const [epoch, offset] = id.split('-')
   const [placeEpoch, placeOffset] = place.split('-')
-  return epoch === placeEpoch && (offset.length - placeOffset.length || (offset > placeOffset ? 1 : -Number(offset < placeOffset))) <= 0
-}
-
-/** @param {string} text base64 @returns {ArrayBuffer} */
-export function fromBase64(text) {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer
+  return epoch === placeEpoch && offset.padStart(20) <= placeOffset.padStart(20)
 }
 
 /** @param {Uint8Array} bytes */
-export function toBase64(bytes) {
-  let text = ''
-  for (const byte of bytes) text += String.fromCharCode(byte)
-  return btoa(text)
-}
+export const toBase64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
 
 /**
  * The bytes in `data`, or nothing when it is to be sent as JSON.
@@ -133,9 +116,16 @@ export function bytesOf(data) {
 
 /** @param {Frame} frame whose bytes, if it has any, came as base64 */
 export function withBytes(frame) {
-  if (frame.data64 != null) frame.data = fromBase64(frame.data64)
+  if (frame.data64 != null) frame.data = Uint8Array.from(atob(frame.data64), (character) => character.charCodeAt(0)).buffer
   return frame
 }
 
-/** @param {string} text one frame as JSON */
-export const parseFrame = (text) => withBytes(JSON.parse(text))
+/**
+ * One frame as JSON; or, in a binary message, its JSON, a line feed and raw bytes: so bytes travel on WS without base64.
+ * @param {string | ArrayBuffer} message
+ */
+export function parseFrame(message) {
+  if (typeof message === 'string') return withBytes(JSON.parse(message))
+  const border = new Uint8Array(message).indexOf(10)
+  return { ...JSON.parse(new TextDecoder().decode(message.slice(0, border))), data: message.slice(border + 1) }
+}

@@ -2,33 +2,26 @@
  * Reads frames by long polling: a chain of requests, each from the cursor that the last one gave.
  * Knows no ladder; the one rule of cursors it knows is that an answer names the next.
  */
-import { refused, TriwayError, withBytes } from './frame.js'
-import { credentials, post } from './sse.js'
+import { foreign, refused, withBytes } from './frame.js'
+import { request } from './sse.js'
 
-/** Bits of randomness in a nonce are 64: enough that no cache ever holds an answer to it. */
-export const newNonce = () => Array.from(crypto.getRandomValues(new Uint32Array(2)), (word) => word.toString(36)).join('')
+/** 64 bits: no cache ever holds an answer to it. */
+export const newNonce = () => crypto.getRandomValues(new Uint32Array(2)).join('')
 
-/**
- * @param {import('./ws.js').Opening} opening
- * @returns {AsyncGenerator<import('./frame.js').Frame>}
- */
+/** @param {import('./ws.js').Opening} opening @returns {AsyncGenerator<import('./frame.js').Frame>} */
 export async function* readPoll({ url, nonce, cursor, signal, token, body, globals }) {
   for (;;) {
-    const response = await globals.fetch(url(cursor, nonce), {
-      signal,
-      cache: 'no-store',
-      headers: credentials(token),
-      ...post(body?.(cursor)),
-    })
+    const response = await globals.fetch(url(cursor, nonce), { ...request(token, body?.(cursor)), signal })
     if (!response.ok) throw await refused(response)
+    const text = await response.text()
     let answer
     try {
-      answer = JSON.parse(await response.text())
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error
+      answer = JSON.parse(text)
+    } catch {
+      // Somebody's page: it is told below.
     }
-    // An answer out of a cache carries the nonce of somebody else's request.
-    if (answer?.nonce !== nonce) throw new TriwayError('foreign', 'not an answer to this poll', { status: response.status, foreign: true })
+    // A refusal after an early head is a lone `bye`; an answer out of a cache has somebody else's nonce.
+    if (answer?.nonce !== nonce) throw foreign()
     yield { type: 'head' }
     for (const frame of answer.frames) yield withBytes(frame)
     cursor = answer.cursor

@@ -3,18 +3,25 @@
  * Every publish has the key `SESSIONID:N`; until it is answered it is sent again, by whatever way
  * there is, under the same key, and the hub acts on each key once. Knows no ladder and no channel.
  */
-import { bytesOf, nextRef, refusal, toBase64, TriwayError } from './frame.js'
+import { bytesOf, nextRef, toBase64, TriwayError } from './frame.js'
 
 /** Publishes waiting for their answers: more than any burst of a page, and a bound for its memory. */
 const QUEUE_COMMANDS = 1000
 /** Characters and bytes waiting: a page that is cut off must not grow without end. */
 const QUEUE_BYTES = 8 * 1024 * 1024
-/** Commands in one POST, and their size: an answer lost on the way costs one batch. */
+/** Commands in one POST, and their characters: an answer lost on the way costs one batch. */
 const BATCH_COMMANDS = 100
 const BATCH_BYTES = 256 * 1024
 /** First and longest pause after a POST that failed, in ms. */
 const RETRY_FIRST_MS = 250
 const RETRY_MOST_MS = 5000
+/** A command without an answer for so long, in ms, hangs. */
+const ANSWER_MOST_MS = 5000
+/** Failures in a row after which POST counts as blocked, and those after which a GET is given up. */
+const POSTS_MOST = 2
+const GETS_MOST = 4
+/** Longest address that the hub takes for a publish, in characters. */
+const ADDRESS_MOST = 4096
 
 /**
  * @typedef {object} Entry
@@ -29,7 +36,6 @@ const RETRY_MOST_MS = 5000
  */
 
 /** @typedef {(message: string | Uint8Array<ArrayBuffer>) => void} Socket */
-/** @typedef {(body: string) => Promise<import('./frame.js').Frame[]>} Post */
 
 export class Sending {
   /** @type {Entry[]} */
@@ -38,19 +44,28 @@ export class Sending {
   #session = ''
   /** N of the newest key given. */
   #number = 0
-  /** @type {Socket | null} */
-  #socket = null
-  /** @type {Post | null} */
-  #post = null
-  #posting = false
+  /** @type {Socket | undefined} */
+  #socket
+  #byHttp = false
+  /** POST is blocked: one at a time by GET. */
+  #byGet = false
+  #asking = false
   #batch = BATCH_COMMANDS
   #failures = 0
   /** @type {any} */
   #pause
+  /** @type {any} */
+  #watch
+  #ask
+  #tell
 
-  /** @param {() => void} onExpired the session key is no longer taken */
-  constructor(onExpired) {
-    this.onExpired_ = onExpired
+  /**
+   * @param {(path: string, query?: string, init?: RequestInit) => Promise<any>} ask the hub, as this session
+   * @param {(what: 'expired' | 'blocked' | 'mute') => void} tell
+   */
+  constructor(ask, tell) {
+    this.#ask = ask
+    this.#tell = tell
   }
 
   /**
@@ -59,44 +74,30 @@ export class Sending {
    * @param {AbortSignal} [signal]
    * @returns {Promise<any>}
    */
-  push_(command, data, signal) {
+  push(command, data, signal) {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
       const bytes = bytesOf(data)
-      const json = bytes ? '' : JSON.stringify(data)
-      if (json === undefined) throw new TriwayError('bad_json', 'data is no JSON value')
+      const json = bytes ? '' : (JSON.stringify(data) ?? 'null')
       const size = bytes ? bytes.length : json.length
-      if (this.#queue.length >= QUEUE_COMMANDS || (this.#queue.length && this.#bytes + size > QUEUE_BYTES)) {
-        throw new TriwayError('queue_full', 'too much waits to be sent', { hint: 'await publish, or send less while the hub is away' })
-      }
+      if (this.#queue.length >= QUEUE_COMMANDS || (this.#bytes && this.#bytes + size > QUEUE_BYTES)) throw new TriwayError('queue_full')
+      /** @type {Entry} */
       const entry = { command, json, bytes, size, resolve, reject }
       this.#queue.push(entry)
       this.#bytes += size
-      signal?.addEventListener('abort', () => this.#abandon(entry, signal.reason))
+      signal?.addEventListener('abort', () => {
+        // What was sent may have acted: it stays, to be answered, so that no key is ever skipped.
+        if (!entry.number) this.#remove(entry)
+        reject(signal.reason)
+      })
       this.#pump()
     })
-  }
-
-  /** @param {Entry} entry @param {any} reason */
-  #abandon(entry, reason) {
-    // What was sent may have acted: it stays, to be answered, so that no key is ever skipped.
-    if (!entry.number) this.#remove(entry)
-    entry.reject(reason)
   }
 
   /** @param {Entry} entry */
   #remove(entry) {
     const at = this.#queue.indexOf(entry)
-    if (at < 0) return
-    this.#queue.splice(at, 1)
-    this.#bytes -= entry.size
-  }
-
-  /** The session whose keys are used. A new one begins its own count. @param {string} id */
-  session_(id) {
-    if (id === this.#session) return
-    this.#session = id
-    this.#renumber(1)
+    if (at >= 0) this.#bytes -= this.#queue.splice(at, 1)[0].size
   }
 
   /** @param {number} first */
@@ -105,49 +106,63 @@ export class Sending {
     this.#number = first - 1
   }
 
-  /** From now on by this way; all that has no answer is sent again. @param {Socket | null} socket @param {Post | null} [post] */
-  way_(socket, post = null) {
+  /**
+   * From now on by this way; all that has no answer is sent again.
+   * @param {string} session whose keys are used; a new one begins its own count
+   * @param {Socket} [socket]
+   * @param {boolean} [byHttp]
+   */
+  by(session, socket, byHttp = false) {
+    if (session !== this.#session) this.#renumber(1)
+    this.#session = session
     this.#socket = socket
-    this.#post = post
-    this.#rewind(0)
+    this.#byHttp = byHttp
+    this.#byGet = false
+    this.#failures = 0
+    this.#again(0)
   }
 
   /** @param {number} pauseMs */
-  #rewind(pauseMs) {
-    for (const entry of this.#queue) entry.ref = undefined
+  #again(pauseMs) {
+    for (const entry of this.#queue) entry.ref = 0
     clearTimeout(this.#pause)
-    this.#pause = pauseMs ? setTimeout(() => this.#rewind(0), pauseMs) : 0
+    this.#pause = pauseMs && setTimeout(() => this.#again(0), pauseMs)
     this.#pump()
   }
 
-  /** The command with its key, as JSON; what is in `json` is spliced in, not encoded again. @param {Entry} entry @param {object} more */
-  #text(entry, more) {
+  /** The command with its key, as JSON; the data is spliced in, not encoded again. @param {Entry} entry @param {number} [ref] */
+  #text(entry, ref) {
     entry.number ??= ++this.#number
-    const text = JSON.stringify({ ...entry.command, ...more, key: `${this.#session}:${entry.number}` })
+    const data64 = ref || !entry.bytes ? undefined : toBase64(entry.bytes)
+    const text = JSON.stringify({ ...entry.command, ref, data64, key: `${this.#session}:${entry.number}` })
     return entry.json ? `${text.slice(0, -1)},"data":${entry.json}}` : text
   }
 
   #pump() {
-    if (this.#pause || !this.#session) return
+    if (this.#pause) return
     if (this.#socket) for (const entry of this.#queue) if (!entry.ref) this.#write(entry, this.#socket)
-    if (this.#post && !this.#posting && this.#queue.length) this.#postBatch(this.#post)
+    if (this.#byHttp && !this.#asking && this.#queue.length) this.#request()
   }
 
   /** @param {Entry} entry @param {Socket} socket */
   #write(entry, socket) {
-    const json = this.#text(entry, { ref: (entry.ref = nextRef()) })
-    if (!entry.bytes) return socket(json)
-    const head = new TextEncoder().encode(json + '\n')
-    const message = new Uint8Array(head.length + entry.bytes.length)
+    const text = this.#text(entry, (entry.ref = nextRef()))
+    this.#watch ??= setTimeout(() => this.#tell('mute'), ANSWER_MOST_MS)
+    if (!entry.bytes) return socket(text)
+    const head = new TextEncoder().encode(text + '\n')
+    const message = new Uint8Array(head.length + entry.size)
     message.set(head)
     message.set(entry.bytes, head.length)
     socket(message)
   }
 
   /** An answer from the WS that is the way now. @param {import('./frame.js').Frame} frame */
-  reply_(frame) {
+  reply(frame) {
+    clearTimeout(this.#watch)
+    this.#watch = undefined
     const entry = this.#queue.find(({ ref }) => ref && ref === frame.ref)
     if (entry) this.#settle(entry, frame)
+    if (this.#socket && this.#queue[0]?.ref) this.#watch = setTimeout(() => this.#tell('mute'), ANSWER_MOST_MS)
   }
 
   /**
@@ -156,68 +171,75 @@ export class Sending {
    * @returns {boolean} whether what follows it was acted on
    */
   #settle(entry, { ok, error, ref, type, ...result }) {
-    if (ok) {
-      this.#failures = 0
-      this.#remove(entry)
-      entry.resolve(result)
-      return true
-    }
-    const problem = error ?? { code: 'failed' }
-    if (problem.code === 'key_out_of_order' && problem.expected) {
-      // The hub counts otherwise (a key was used up by a refusal on the way): go on as it counts.
-      this.#renumber(Number(String(problem.expected).split(':').pop()))
-    } else if (problem.code === 'session_expired') {
-      this.onExpired_()
-    } else if (problem.status !== 429 && problem.status !== 503) {
-      this.#remove(entry)
-      entry.reject(refusal(problem))
-      return true
-    }
-    this.#failed()
-    return false
+    if (!ok && this.#mayRetry(error ?? { code: 'failed' })) return false
+    this.#remove(entry)
+    if (ok) entry.resolve(result)
+    else entry.reject(new TriwayError(error?.code ?? 'failed', error))
+    return true
   }
 
-  /** @param {number} [afterMs] as the hub asked */
-  #failed(afterMs) {
-    this.#rewind(afterMs ?? Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_MOST_MS))
+  /** @param {import('./frame.js').Problem & {afterMs?: number}} problem @returns {boolean} whether all is sent again, later */
+  #mayRetry({ code, status, expected, afterMs }) {
+    // The hub counts otherwise (a key was used up by a refusal on the way): go on as it counts.
+    if (expected) this.#renumber(expected)
+    else if (code === 'session_expired') this.#tell('expired')
+    else if (status !== 429 && status !== 503) return false
+    this.#again(afterMs || Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_MOST_MS))
+    return true
   }
 
-  /** @param {Post} post */
-  async #postBatch(post) {
-    this.#posting = true
+  async #request() {
+    this.#asking = true
     let size = 0
-    const batch = this.#queue.slice(0, this.#batch).filter((entry, index) => (size += entry.size) <= BATCH_BYTES || !index)
+    const [first] = this.#queue
+    const batch = this.#queue.slice(0, this.#byGet ? 1 : this.#batch).filter((entry) => (size += entry.size) <= BATCH_BYTES || entry === first)
+    const stop = new AbortController()
+    const timer = setTimeout(() => stop.abort(), ANSWER_MOST_MS)
     try {
-      const replies = await post(`[${batch.map((entry) => this.#text(entry, { data64: entry.bytes && toBase64(entry.bytes) }))}]`)
-      this.#posting = false
+      const replies = this.#byGet
+        ? [{ ok: true, ...(await this.#ask(`pub/${encodeURIComponent(first.command.channel)}`, this.#query(first), { signal: stop.signal })) }]
+        : await this.#ask('send', '', { method: 'POST', body: `[${batch.map((entry) => this.#text(entry))}]`, signal: stop.signal })
       this.#failures = 0
-      if (batch.every((entry, index) => replies[index] && this.#settle(entry, replies[index]))) this.#batch = BATCH_COMMANDS
-      else if (replies.length < batch.length) this.#failed()
-    } catch (/** @type {any} */ error) {
-      this.#posting = false
-      this.#refused(batch, error)
+      this.#batch = BATCH_COMMANDS
+      batch.every((entry, index) => replies[index] && this.#settle(entry, replies[index]))
+    } catch (error) {
+      this.#refused(batch, /** @type {TriwayError} */ (error))
     }
+    clearTimeout(timer)
+    this.#asking = false
     this.#pump()
+  }
+
+  /** One publish as the query of a GET. @param {Entry} entry */
+  #query(entry) {
+    const { type, channel, data, ...rest } = JSON.parse(this.#text(entry))
+    const query = Object.entries({ ...rest, data: entry.json }).map(([name, value]) => `&${name}=${encodeURIComponent(value)}`)
+    if (entry.bytes || query.join('').length > ADDRESS_MOST) throw new TriwayError('post_blocked', { hint: 'only GET gets through here, and this is too long for an address', status: 413 })
+    return query.join('')
   }
 
   /** @param {Entry[]} batch @param {TriwayError} error */
   #refused(batch, error) {
-    if (error.status === 413) {
-      this.#batch = Math.ceil(batch.length / 2)
-      if (batch.length === 1) {
-        this.#remove(batch[0])
-        batch[0].reject(error)
-      }
-      return
+    const [first] = batch
+    const gaveUp = this.#byGet && this.#failures >= GETS_MOST
+    if (error.status === 413 && batch.length > 1) this.#batch = Math.ceil(batch.length / 2)
+    else if (error.status === 413 || gaveUp || (error.hint && !this.#mayRetry(/** @type {any} */ (error)))) {
+      this.#failures = 0
+      this.#remove(first)
+      first.reject(error)
+    } else if (!error.hint) {
+      this.#mayRetry({ code: '', status: 503 })
+      if (this.#byGet || (!error.foreign && this.#failures < POSTS_MOST)) return
+      this.#byGet = true
+      this.#failures = 0
+      this.#tell('blocked')
     }
-    if (error.code === 'session_expired') this.onExpired_()
-    this.#failed(error.retryAfterMs)
   }
 
   /** Nothing more is sent. @param {TriwayError} error */
-  close_(error) {
-    clearTimeout(this.#pause)
-    this.#socket = this.#post = null
+  close(error) {
+    this.by('')
     for (const entry of this.#queue.splice(0)) entry.reject(error)
+    clearTimeout(this.#watch)
   }
 }

@@ -28,9 +28,9 @@ export type Member = {
     since?: number;
 };
 export type Uses = {
-    publish_: (command: object, data: any, signal?: AbortSignal) => Promise<any>;
-    members_: (channel: string) => Promise<Member[]>;
-    close_: (channel: Channel) => void;
+    send: (command: object, data: any, signal?: AbortSignal) => Promise<any>;
+    who: (channel: string) => Promise<Member[]>;
+    end: (channel: Channel) => void;
 };
 /**
  * @typedef {object} Received one event of a channel
@@ -51,17 +51,15 @@ export type Uses = {
  */
 /**
  * @typedef {object} Uses what a handle may ask of its hub
- * @property {(command: object, data: any, signal?: AbortSignal) => Promise<any>} publish_
- * @property {(channel: string) => Promise<Member[]>} members_
- * @property {(channel: Channel) => void} close_
+ * @property {(command: object, data: any, signal?: AbortSignal) => Promise<any>} send
+ * @property {(channel: string) => Promise<Member[]>} who
+ * @property {(channel: Channel) => void} end
  */
 export declare class Channel extends EventTarget {
     #private;
     name: string;
-    /** @internal */
-    since_: string | undefined;
-    /** @internal */
-    presence_: boolean | undefined;
+    since: string | undefined;
+    presence: boolean | undefined;
     /**
      * @param {string} name
      * @param {{since?: string, presence?: boolean}} options

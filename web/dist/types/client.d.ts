@@ -2,7 +2,7 @@ import { Channel } from './channel.js';
 import { TriwayError } from './frame.js';
 export { TriwayError, Channel };
 export type Frame = import('./frame.js').Frame;
-export type Transport = import('./ladder.js').Transport;
+export type Transport = import('./cuts.js').Transport;
 export type Options = {
     /**
      * asked again when refused or expired
@@ -68,6 +68,19 @@ export declare class Hub extends EventTarget {
     }): Channel;
     /** Changes the transport by hand, or back to the ladder's choice. @param {Transport | 'auto'} transport */
     use(transport: Transport | 'auto'): void;
+    /** What was tried, seen and chosen, and why: data, and text by String(report). */
+    report(): Promise<{
+        state: string;
+        transport: string | null;
+        rtt: number | undefined;
+        why: string;
+        tries: any[];
+        events: {
+            at: number;
+            what: string;
+        }[];
+        learned: import("./cuts.js").Learned;
+    }>;
     /** Ends everything; what waits to be sent is rejected. */
     close(): void;
 }

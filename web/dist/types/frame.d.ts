@@ -39,7 +39,7 @@ export type Problem = {
     detail?: string;
     hint?: string;
     status?: number;
-    expected?: string | number;
+    expected?: number;
 };
 /**
  * A frame of the hub, or one of the two marks that a reader adds: `head` (the other side accepted:
@@ -79,7 +79,7 @@ export type Problem = {
  * @property {string} [detail]
  * @property {string} [hint]
  * @property {number} [status]
- * @property {string | number} [expected]
+ * @property {number} [expected]
  */
 /** The word by which an answer shows that a hub made it, and not something between. */
 export declare const MAGIC = "triway/1";
@@ -88,46 +88,32 @@ export declare const nextRef: () => number;
 /** What rejects: `code` is stable, `hint` says what to do. */
 export declare class TriwayError extends Error {
     code: string;
+    /** @type {string | undefined} */
     hint: string | undefined;
+    /** @type {number | undefined} */
     status: number | undefined;
-    transport: string | null;
-    /** @internal */
-    retryAfterMs: number | undefined;
-    /** @internal true when what answered was not the hub */
-    foreign: boolean | undefined;
-    /**
-     * @param {string} code
-     * @param {string} text
-     * @param {{hint?: string, status?: number, transport?: string | null, retryAfterMs?: number, foreign?: boolean, bye?: Frame}} [more]
-     */
-    constructor(code: string, text: string, more?: {
-        hint?: string;
-        status?: number;
-        transport?: string | null;
-        retryAfterMs?: number;
-        foreign?: boolean;
-        bye?: Frame;
-    });
+    /** @type {import('./cuts.js').Transport | null | undefined} */
+    transport: import('./cuts.js').Transport | null | undefined;
+    /** @param {string} code @param {object} [more] */
+    constructor(code: string, more?: object);
 }
-/** @param {Problem} problem @param {object} [more] */
-export declare const refusal: (problem: Problem, more?: object) => TriwayError;
 /**
  * What a refused HTTP answer means. Only our own problem JSON is believed; anything else was said
- * by something between the hub and us (`foreign`).
+ * by something between the hub and us. A gateway that cannot reach the hub is no stranger, though.
  * @param {Response} response
  */
 export declare function refused(response: Response): Promise<TriwayError>;
+/** What answers is not the hub. */
+export declare const foreign: () => TriwayError;
 /**
  * Is `id` at or below `place`, in the same epoch? Offsets are decimal texts of up to 20 digits, more
  * than a number holds exactly, so they are compared as texts.
  * @param {string} id
- * @param {string | undefined} place
+ * @param {string} [place]
  */
-export declare function atOrBelow(id: string, place: string | undefined): boolean;
-/** @param {string} text base64 @returns {ArrayBuffer} */
-export declare function fromBase64(text: string): ArrayBuffer;
+export declare function atOrBelow(id: string, place?: string): boolean;
 /** @param {Uint8Array} bytes */
-export declare function toBase64(bytes: Uint8Array): string;
+export declare const toBase64: (bytes: Uint8Array) => string;
 /**
  * The bytes in `data`, or nothing when it is to be sent as JSON.
  * @param {any} data
@@ -136,5 +122,8 @@ export declare function toBase64(bytes: Uint8Array): string;
 export declare function bytesOf(data: any): Uint8Array | undefined;
 /** @param {Frame} frame whose bytes, if it has any, came as base64 */
 export declare function withBytes(frame: Frame): Frame;
-/** @param {string} text one frame as JSON */
-export declare const parseFrame: (text: string) => Frame;
+/**
+ * One frame as JSON; or, in a binary message, its JSON, a line feed and raw bytes: so bytes travel on WS without base64.
+ * @param {string | ArrayBuffer} message
+ */
+export declare function parseFrame(message: string | ArrayBuffer): any;

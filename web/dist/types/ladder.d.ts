@@ -1,15 +1,23 @@
-/**
- * The ladder: what was seen, and when, decides what to try, and when.
- * Pure: the clock and randomness are arguments; knows no socket, no frame's content, no handle.
- * A *try* is one attach of one transport. The *carrier* is the proven try that carries the session.
- * Facts go in by `see`, steps come out; `wakeAt` says when to ask again if nothing happens.
- */
-export type Transport = 'ws' | 'sse' | 'poll';
+export type Transport = import('./cuts.js').Transport;
+export type Learned = import('./cuts.js').Learned;
 export type Try = {
     id: number;
     transport: Transport;
     why: string;
     openedAt: number;
+    /**
+     * when it was last heard
+     */
+    frameAt: number;
+    /**
+     * longest silence so far, in ms
+     */
+    gap: number;
+    /**
+     * after which it is suspect
+     */
+    silentMs: number;
+    helloAt?: number;
     provenAt?: number;
     /**
      * counted as failed, though a late proof is still welcome
@@ -19,74 +27,225 @@ export type Try = {
      * takes over when proven, whatever the carrier is
      */
     replaces?: boolean;
+    /**
+     * why
+     */
+    suspect?: string;
+    /**
+     * its successor was planned
+     */
+    renewed?: boolean;
+    beatMs: number;
+    /**
+     * the hub's time of its first ping: what is older was replayed
+     */
+    fromTime?: number;
+    /**
+     * least difference of clocks seen, in ms
+     */
+    skew: number;
+    /**
+     * late events in a row
+     */
+    slow: number;
 };
 export type Step = {
     do: 'open';
     id: number;
     transport: Transport;
     why: string;
+    beat?: number;
+    wait?: number;
+    early?: number;
 } | {
     do: 'close';
     id: number;
 } | {
     do: 'carry';
     id: number;
-    transport: Transport;
-    reason: string;
+    why: string;
 } | {
     do: 'state';
     state: string;
-    reason: string;
+    why: string;
+} | {
+    do: 'check';
+} | {
+    do: 'keep';
 };
 export type Fact = {
-    type: 'start' | 'tick' | 'reopen';
-} | {
-    type: 'use';
-    transport: Transport | 'auto';
-} | {
-    type: 'proof';
-    id: number;
-} | {
-    type: 'rtt';
-    ms: number;
-} | {
-    type: 'end';
-    id: number;
-    reason: string;
+    /**
+     * of the try
+     */
+    id?: number;
+    why?: string;
+    ms?: number;
+    transport?: Transport | 'auto';
+    /**
+     * seconds
+     */
+    beat?: number;
+    network?: string;
+    build?: string;
+    ping?: boolean;
+    /**
+     * the hub's
+     */
+    time?: number;
+    /**
+     * not before, by the hub's word
+     */
     afterMs?: number;
+    /**
+     * not the way's fault
+     */
     planned?: boolean;
+    /**
+     * not the hub answered
+     */
+    foreign?: boolean;
+    ok?: boolean;
 };
+export type Ladder = ReturnType<typeof newLadder>;
 /**
- * @typedef {'ws' | 'sse' | 'poll'} Transport
  * @typedef {object} Try
  * @property {number} id
  * @property {Transport} transport
  * @property {string} why
  * @property {number} openedAt
+ * @property {number} frameAt when it was last heard
+ * @property {number} gap longest silence so far, in ms
+ * @property {number} silentMs after which it is suspect
+ * @property {number} [helloAt]
  * @property {number} [provenAt]
  * @property {boolean} [failed] counted as failed, though a late proof is still welcome
  * @property {boolean} [replaces] takes over when proven, whatever the carrier is
- * @typedef {{do: 'open', id: number, transport: Transport, why: string} | {do: 'close', id: number}
- *   | {do: 'carry', id: number, transport: Transport, reason: string}
- *   | {do: 'state', state: string, reason: string}} Step
- * @typedef {{type: 'start' | 'tick' | 'reopen'} | {type: 'use', transport: Transport | 'auto'}
- *   | {type: 'proof', id: number} | {type: 'rtt', ms: number}
- *   | {type: 'end', id: number, reason: string, afterMs?: number, planned?: boolean}} Fact
+ * @property {string} [suspect] why
+ * @property {boolean} [renewed] its successor was planned
+ * @property {number} beatMs
+ * @property {number} [fromTime] the hub's time of its first ping: what is older was replayed
+ * @property {number} skew least difference of clocks seen, in ms
+ * @property {number} slow late events in a row
+ *
+ * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
+ *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
+ *   | {do: 'state', state: string, why: string} | {do: 'check'} | {do: 'keep'}} Step
+ *
+ * @typedef {object} Fact
+ * @property {number} [id] of the try
+ * @property {string} [why]
+ * @property {number} [ms]
+ * @property {Transport | 'auto'} [transport]
+ * @property {number} [beat] seconds
+ * @property {string} [network]
+ * @property {string} [build]
+ * @property {boolean} [ping]
+ * @property {number} [time] the hub's
+ * @property {number} [afterMs] not before, by the hub's word
+ * @property {boolean} [planned] not the way's fault
+ * @property {boolean} [foreign] not the hub answered
+ * @property {boolean} [ok]
+ *
+ * @typedef {ReturnType<typeof newLadder>} Ladder
  */
-export declare class Ladder {
-    #private;
-    transports_: Transport[];
-    random_: () => number;
-    wakeAt_: number;
-    /** @param {{transports: Transport[], random: () => number}} options the order of transports is the preference */
-    constructor({ transports, random }: {
-        transports: Transport[];
-        random: () => number;
-    });
-    /**
-     * @param {Fact} fact
-     * @param {number} now in ms
-     * @returns {Step[]}
-     */
-    see(fact: Fact, now: number): Step[];
-}
+/**
+ * @param {Transport[]} transports the order is the preference
+ * @param {() => number} random
+ * @param {Record<string, any>} [memory] as an earlier ladder left it
+ * @param {string} [link] what the platform says of the network, before the hub names it
+ */
+export declare const newLadder: (transports: Transport[], random: () => number, memory?: Record<string, any>, link?: string) => {
+    transports: import("./cuts.js").Transport[];
+    random: () => number;
+    memory: Record<string, any>;
+    link: string;
+    network: string | undefined;
+    learned: Learned;
+    /** @type {Map<number, Try>} */
+    tries: Map<number, Try>;
+    /** @type {Try | undefined} */
+    carrier: Try | undefined;
+    /** @type {Transport | undefined} */
+    fixed: Transport | undefined;
+    /** The last that carried. @type {Transport | undefined} */
+    last: Transport | undefined;
+    /** @type {Transport[]} */
+    round: Transport[];
+    roundWhy: string;
+    replaces: boolean;
+    nextAt: number;
+    /** Failed since something carried. @type {Set<Transport>} */
+    failed: Set<Transport>;
+    /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
+    lives: Partial<Record<Transport, import('./cuts.js').Life[]>>;
+    /** @type {number[]} */
+    changes: number[];
+    calmUntil: number;
+    retryAt: number;
+    checkAt: number;
+    hasChecked: boolean;
+    upAt: number;
+    ups: number;
+    hiddenAt: number;
+    isOffline: boolean;
+    paused: boolean;
+    /** Rounds in a row in which all tries failed. */
+    failures: number;
+    /** Carriers in a row that were cut soon. */
+    cuts: number;
+    strangers: number;
+    silences: number;
+    rttMs: number;
+    state: string;
+    build: string | undefined;
+    lastId: number;
+    wakeAt: number;
+    /** @type {Step[]} */
+    steps: Step[];
+};
+/**
+ * @param {Ladder} ladder
+ * @param {number} now in ms
+ * @param {keyof typeof facts} type
+ * @param {Fact} [fact]
+ * @returns {Step[]}
+ */
+export declare function see(ladder: Ladder, now: number, type: keyof typeof facts, fact?: Fact): Step[];
+declare const facts: {
+    /** @param {Ladder} ladder @param {number} now */
+    start: (ladder: Ladder, now: number) => void;
+    tick(): void;
+    /** @param {Ladder} ladder @param {number} now @param {Fact} fact */
+    rtt: (ladder: Ladder, now: number, { ms }: Fact) => number;
+    /** By hand. @param {Ladder} ladder @param {number} now @param {Fact} fact */
+    use(ladder: Ladder, now: number, { transport }: Fact): void;
+    /** Another list of channels: the same transport, attached anew beside the old one. @param {Ladder} ladder @param {number} now */
+    reopen(ladder: Ladder, now: number): void;
+    /** @param {Ladder} ladder @param {number} now @param {Fact} fact @param {Try} one */
+    hello(ladder: Ladder, now: number, { beat, network, build }: Fact, one: Try): void;
+    /** Anything came. @param {Ladder} ladder @param {number} now @param {Fact} fact @param {Try} one */
+    frame(ladder: Ladder, now: number, { ping, time }: Fact, one: Try): void;
+    /** The hub answered what only it can, to us. @param {Ladder} ladder @param {number} now @param {Fact} fact @param {Try} one */
+    proof(ladder: Ladder, now: number, fact: Fact, one: Try): void;
+    /** A command went unanswered. @param {Ladder} ladder @param {number} now */
+    mute: (ladder: Ladder, now: number) => void | undefined;
+    ended: typeof ended;
+    checked: typeof checked;
+    /** @param {Ladder} ladder */
+    offline: (ladder: Ladder) => boolean;
+    /** @param {Ladder} ladder @param {number} now */
+    online(ladder: Ladder, now: number): void;
+    /** @param {Ladder} ladder @param {number} now */
+    hidden: (ladder: Ladder, now: number) => number;
+    /** @param {Ladder} ladder @param {number} now */
+    visible(ladder: Ladder, now: number): void;
+    /** The page goes into the cache of pages, or for good. @param {Ladder} ladder @param {number} now */
+    pause(ladder: Ladder, now: number): void;
+    /** Publishes find no way: on WS they would. @param {Ladder} ladder @param {number} now */
+    blocked: (ladder: Ladder, now: number) => number;
+};
+/** @param {Ladder} ladder @param {number} now @param {Fact} fact @param {Try} one */
+declare function ended(ladder: Ladder, now: number, { why, afterMs, planned, foreign }: Fact, one: Try): void;
+/** What the look for the hub found. @param {Ladder} ladder @param {number} now @param {Fact} fact */
+declare function checked(ladder: Ladder, now: number, { ok, foreign }: Fact): void;
+export {};

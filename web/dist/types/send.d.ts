@@ -24,7 +24,6 @@ export type Entry = {
     reject: (error: any) => void;
 };
 export type Socket = (message: string | Uint8Array<ArrayBuffer>) => void;
-export type Post = (body: string) => Promise<import('./frame.js').Frame[]>;
 /**
  * @typedef {object} Entry
  * @property {Record<string, any>} command
@@ -37,25 +36,29 @@ export type Post = (body: string) => Promise<import('./frame.js').Frame[]>;
  * @property {(error: any) => void} reject
  */
 /** @typedef {(message: string | Uint8Array<ArrayBuffer>) => void} Socket */
-/** @typedef {(body: string) => Promise<import('./frame.js').Frame[]>} Post */
 export declare class Sending {
     #private;
-    onExpired_: () => void;
-    /** @param {() => void} onExpired the session key is no longer taken */
-    constructor(onExpired: () => void);
+    /**
+     * @param {(path: string, query?: string, init?: RequestInit) => Promise<any>} ask the hub, as this session
+     * @param {(what: 'expired' | 'blocked' | 'mute') => void} tell
+     */
+    constructor(ask: (path: string, query?: string, init?: RequestInit) => Promise<any>, tell: (what: 'expired' | 'blocked' | 'mute') => void);
     /**
      * @param {Record<string, any>} command without key
      * @param {any} data
      * @param {AbortSignal} [signal]
      * @returns {Promise<any>}
      */
-    push_(command: Record<string, any>, data: any, signal?: AbortSignal): Promise<any>;
-    /** The session whose keys are used. A new one begins its own count. @param {string} id */
-    session_(id: string): void;
-    /** From now on by this way; all that has no answer is sent again. @param {Socket | null} socket @param {Post | null} [post] */
-    way_(socket: Socket | null, post?: Post | null): void;
+    push(command: Record<string, any>, data: any, signal?: AbortSignal): Promise<any>;
+    /**
+     * From now on by this way; all that has no answer is sent again.
+     * @param {string} session whose keys are used; a new one begins its own count
+     * @param {Socket} [socket]
+     * @param {boolean} [byHttp]
+     */
+    by(session: string, socket?: Socket, byHttp?: boolean): void;
     /** An answer from the WS that is the way now. @param {import('./frame.js').Frame} frame */
-    reply_(frame: import('./frame.js').Frame): void;
+    reply(frame: import('./frame.js').Frame): void;
     /** Nothing more is sent. @param {TriwayError} error */
-    close_(error: TriwayError): void;
+    close(error: TriwayError): void;
 }

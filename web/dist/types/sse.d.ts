@@ -1,14 +1,8 @@
-export type Frame = import('./frame.js').Frame;
-/** @typedef {import('./frame.js').Frame} Frame */
-/** @param {string} [token] @returns {Record<string, string>} */
-export declare const credentials: (token?: string) => Record<string, string>;
-/** @param {string} [body] */
-export declare const post: (body?: string) => {
-    method: string;
-    body: string;
-} | {};
 /**
- * @param {import('./ws.js').Opening} opening
- * @returns {AsyncGenerator<Frame>}
+ * @param {string} [token]
+ * @param {string} [body]
+ * @returns {RequestInit}
  */
-export declare function readSse(opening: import('./ws.js').Opening): AsyncGenerator<Frame>;
+export declare const request: (token?: string, body?: string) => RequestInit;
+/** @param {import('./ws.js').Opening} opening @returns {AsyncGenerator<import('./frame.js').Frame>} */
+export declare function readSse({ url, nonce, cursor, signal, token, body, globals }: import('./ws.js').Opening): AsyncGenerator<import('./frame.js').Frame>;

@@ -1,7 +1,7 @@
 export type Globals = {
     fetch: typeof globalThis.fetch;
     WebSocket?: any;
-    EventSource?: typeof globalThis.EventSource;
+    EventSource?: any;
     ReadableStream?: any;
 };
 export type Opening = {
@@ -17,8 +17,5 @@ export type Opening = {
     globals: Globals;
     sendable?: (send: (message: string | Uint8Array<ArrayBuffer>) => void) => void;
 };
-/**
- * @param {Opening} opening
- * @returns {AsyncGenerator<import('./frame.js').Frame>}
- */
-export declare function readWs({ url, nonce, cursor, signal, token, globals, sendable }: Opening): AsyncGenerator<import('./frame.js').Frame>;
+/** @param {Opening} opening */
+export declare function readWs({ url, nonce, cursor, signal, token, globals, sendable }: Opening): AsyncGenerator<import("./frame.js").Frame, any, any>;

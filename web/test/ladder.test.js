@@ -1,0 +1,368 @@
+/** The ladder as a table: what the network does → what is tried, when. Under a fake clock. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { deaf, held, mute, Network, poll, refused, sse, stranger, ws } from './network.js'
+
+const clear = { ws: ws(), sse: sse(), poll: poll(), check: () => ({ ok: true }) }
+const ways = (network) => network.carried.map(({ transport }) => transport).join(' ')
+
+/** First connect: [name, paths, carriers in order, the first within ms, the last within ms]. */
+const first = [
+  ['clear', {}, 'ws', 100],
+  ['Upgrade refused', { ws: refused }, 'sse', 500],
+  ['Upgrade swallowed', { ws: mute }, 'sse', 1500],
+  ['101, then silence', { ws: deaf }, 'sse', 1500],
+  ['Upgrade answered late', { ws: () => ws()({}).map(([at, ...rest]) => [at + 3000, ...rest]) }, 'sse ws', 1500, 3200],
+  ['streams held whole', { ws: refused, sse: mute }, 'poll', 3000],
+  ['the probe held back', { ws: refused, sse: held }, 'poll', 3000],
+  ['WS swallowed and streams held', { ws: mute, sse: mute }, 'poll', 3000],
+  ['WS and streams refused', { ws: refused, sse: refused }, 'poll', 200],
+]
+for (const [name, paths, expected, firstMs, lastMs = firstMs] of first) {
+  test(`first connect: ${name}`, () => {
+    const network = new Network({ ...clear, ...paths })
+    network.tell('start')
+    network.run(10_000)
+    assert.equal(ways(network), expected)
+    assert.ok(network.carried[0].at <= firstMs, `usable after ${network.carried[0].at} ms`)
+    assert.ok(network.carried.at(-1).at <= lastMs, `best after ${network.carried.at(-1).at} ms`)
+  })
+}
+
+test('clear path: nothing but WS is ever opened, for an hour', () => {
+  const network = new Network(clear)
+  network.tell('start')
+  network.run(3_600_000)
+  assert.deepEqual(network.steps('open').map(({ transport }) => transport), ['ws'])
+})
+
+test('a round trip of 600 ms is no reason for a false fallback', () => {
+  const slow = (behaviour) => (step) => behaviour(step).map(([at, ...rest]) => [at < 1000 ? at * 30 : at + 1800, ...rest])
+  const network = new Network({ ...clear, ws: slow(ws()), sse: () => [[1200, 'hello', {}], [1350, 'frame', { ping: true }]], poll: () => [[1200, 'hello', {}], [1200, 'proof']] })
+  network.tell('start')
+  network.run(60_000)
+  assert.equal(ways(network), 'ws')
+})
+
+test('WS left on first connect is tried again at 30 s, 2 min, 10 min, 30 min, beside the carrier', () => {
+  const network = new Network({ ...clear, ws: refused })
+  network.tell('start')
+  network.run(3_600_000)
+  const tries = network.steps('open').filter(({ transport }) => transport === 'ws')
+  assert.deepEqual(tries.map(({ at }) => Math.round(at / 1000)), [0, 30, 150, 750, 2550])
+  assert.equal(ways(network), 'sse')
+})
+
+test('block lifted: back on WS within 35 s, and SSE is closed only then', () => {
+  const network = new Network({ ...clear, ws: (step, now) => (now < 20_000 ? refused() : ws()(step)) })
+  network.tell('start')
+  network.run(40_000)
+  assert.equal(ways(network), 'sse ws')
+  assert.ok(network.carried[1].at <= 35_000)
+  const closed = network.steps('close').find(({ id }) => id === network.steps('open')[1].id)
+  assert.equal(closed.at, network.carried[1].at)
+})
+
+for (const dies of [70, 200, 500]) {
+  test(`WS killed ${dies} ms after it was opened: left after two tries, and no flapping after`, () => {
+    const network = new Network({ ...clear, ws: ws({ dies }) })
+    network.tell('start')
+    network.run(3_000)
+    assert.equal(network.carrier, 'sse')
+    const flaps = network.carried.length
+    assert.ok(network.steps('open').filter(({ transport }) => transport === 'ws').length <= 3)
+    network.run(3_600_000)
+    assert.equal(network.carried.length, flaps, JSON.stringify(network.carried))
+  })
+}
+
+test('WS cut when idle for 5 s: after two cuts, a heartbeat keeps it', () => {
+  const network = new Network({ ...clear, ws: ws({ idle: 5000 }) })
+  network.tell('start')
+  network.run(600_000)
+  assert.equal(ways(network), 'ws ws ws')
+  assert.equal(network.steps('open').at(-1).beat, 2)
+})
+
+test('WS cut each 5 s by age, whatever is sent: left', () => {
+  const network = new Network({ ...clear, ws: ws({ dies: 5000, beatS: 1 }) })
+  network.tell('start')
+  network.run(60_000)
+  assert.equal(network.carrier, 'sse')
+  assert.ok(network.steps('open').filter(({ transport, at }) => transport === 'ws' && at < 20_000).length <= 3)
+})
+
+test('WS cut at 60 s by age: the next one is attached at 48 s, before the cut', () => {
+  const network = new Network({ ...clear, ws: ws({ dies: 60_000, beatS: 7 }) })
+  network.tell('start')
+  network.run(400_000)
+  assert.equal(new Set(network.carried.map(({ transport }) => transport)).size, 1)
+  const planned = network.carried.filter(({ why }) => why === 'age')
+  assert.ok(planned.length >= 4)
+  assert.equal(network.steps('state').filter(({ state }) => state === 'reconnecting').length, 2)
+})
+
+test('SSE cut each 5 s by age: polls, held 0.7 of it', () => {
+  const network = new Network({ ...clear, ws: refused, sse: sse({ dies: 5000, beatS: 1 }) })
+  network.tell('start')
+  network.run(29_000)
+  assert.equal(network.carrier, 'poll')
+  assert.equal(network.steps('open').findLast(({ transport }) => transport === 'poll').wait, 3)
+})
+
+test('polls cut at 5 s: early heads after two cuts', () => {
+  const network = new Network({ ...clear, poll: poll({ cut: 5000 }) }, { transports: ['poll'] })
+  network.tell('start')
+  network.run(60_000)
+  assert.equal(network.steps('open').length, 3)
+  assert.equal(network.steps('open').at(-1).early, 1)
+})
+
+test('an SSE that begins to hold late is left within two heartbeats', () => {
+  const network = new Network({ ...clear, ws: refused, sse: sse({ silentFrom: 100_000 }) })
+  network.tell('start')
+  network.run(100_000 + 30_000)
+  assert.equal(ways(network), 'sse poll')
+})
+
+test('a WS gone silent: the same anew once, then it is left', () => {
+  const network = new Network({ ...clear, ws: ws({ silentFrom: 20_000 }) })
+  network.tell('start')
+  network.run(60_000)
+  assert.equal(ways(network), 'ws ws')
+  network.run(60_000)
+  assert.equal(network.carrier, 'sse')
+})
+
+test('a stream whose events come late three times in a row is left', () => {
+  const network = new Network({ ...clear, ws: refused })
+  network.tell('start')
+  network.run(300)
+  const { id } = network.ladder.carrier
+  network.tell('frame', { id, ping: true, time: network.now })
+  for (let i = 0; i < 3; i++) {
+    network.run(100)
+    network.tell('frame', { id, time: network.now - 50 })
+  }
+  assert.equal(network.carrier, 'sse')
+  for (let i = 0; i < 3; i++) {
+    network.run(100)
+    network.tell('frame', { id, time: network.now - 1800 })
+  }
+  network.run(500)
+  assert.equal(network.carrier, 'sse', 'what was replayed from before the stream does not count')
+  network.run(5000)
+  for (let i = 0; i < 3; i++) network.tell('frame', { id, time: network.now - 1500 })
+  network.run(500)
+  assert.equal(network.carrier, 'poll')
+})
+
+test('captive at the start: at most a request a second, and back within 2 s of online', () => {
+  let free = false
+  const path = (behaviour, refusal) => (step, now) => (free ? behaviour(step) : refusal(step))
+  const network = new Network({ ws: path(ws(), refused), sse: path(sse(), stranger), poll: path(poll(), stranger), check: () => (free ? { ok: true } : { foreign: true }) })
+  network.tell('start')
+  network.run(60_000)
+  assert.equal(network.ladder.state, 'captive')
+  const requests = network.log.filter((step) => step.do === 'open' || step.do === 'check').map(({ at }) => at)
+  for (let second = 1; second < 60; second++) assert.ok(requests.filter((at) => at >= second * 1000 && at < second * 1000 + 1000).length <= 1)
+  assert.ok(requests.length < 12, `${requests.length} requests in a minute`)
+  free = true
+  const at = network.now
+  network.tell('online')
+  network.run(2000)
+  assert.equal(network.ladder.state, 'connected')
+  assert.ok(network.carried[0].at - at < 2000)
+})
+
+test('captive in mid-session: no round of tries, a look each few seconds, and back on WS', () => {
+  let free = true
+  const path = (behaviour, refusal) => (step) => (free ? behaviour(step) : refusal(step))
+  const network = new Network({ ws: path(ws(), refused), sse: path(sse(), stranger), poll: path(poll(), stranger), check: () => (free ? { ok: true } : { foreign: true }) })
+  network.tell('start')
+  network.run(9_000)
+  free = false
+  network.tell('ended', { id: network.ladder.carrier.id, why: 'closed' })
+  network.run(60_000)
+  assert.equal(network.ladder.state, 'captive')
+  assert.ok(network.log.filter((step) => (step.do === 'open' || step.do === 'check') && step.at > 9_000).length < 15)
+  free = true
+  network.run(30_500)
+  assert.equal(network.carrier, 'ws')
+})
+
+test('a gateway that spoils streams is no captive portal: polls get through', () => {
+  const network = new Network({ ...clear, ws: refused, sse: stranger })
+  network.tell('start')
+  network.run(3000)
+  assert.equal(ways(network), 'poll')
+})
+
+test('server restarted: the same transport as before, and never more than it and a look at once', () => {
+  for (const last of ['ws', 'sse', 'poll']) {
+    let down = false
+    const path = (behaviour) => (step) => (down ? [[1, 'ended', { why: 'refused' }]] : behaviour(step))
+    const network = new Network({ ...clear, ws: path(ws()), sse: path(sse()), poll: path(poll()), check: () => (down ? {} : { ok: true }) })
+    network.tell('start')
+    network.tell('use', { transport: last })
+    network.run(20_000)
+    network.tell('use', { transport: 'auto' })
+    network.run(500)
+    const before = network.carrier
+    down = true
+    const at = network.now
+    network.tell('ended', { id: network.ladder.carrier.id, why: 'closed' })
+    network.run(7_000)
+    assert.equal(network.carrier, undefined)
+    assert.ok(network.steps('open').every((step) => step.at < at || step.transport === before))
+    down = false
+    network.run(21_000)
+    assert.equal(network.carrier, before)
+  }
+})
+
+test('bye with advice: the same transport, when it says', () => {
+  const network = new Network(clear)
+  network.tell('start')
+  network.run(10_000)
+  network.tell('ended', { id: network.ladder.carrier.id, why: 'bye:drain', planned: true, afterMs: 730 })
+  network.run(729)
+  assert.equal(network.steps('open').length, 1)
+  network.run(200)
+  assert.equal(ways(network), 'ws ws')
+})
+
+test('all refused: full jitter between 0.5 and 20 s', () => {
+  for (const random of [0, 0.999]) {
+    const network = new Network({ ws: refused, sse: refused, poll: refused }, { random: () => random })
+    network.tell('start')
+    network.run(200_000)
+    const at = network.steps('open').filter(({ transport }) => transport === 'ws').map(({ at }) => at)
+    const pauses = at.slice(1).map((time, index) => time - at[index])
+    assert.ok(Math.min(...pauses) >= 500 && Math.max(...pauses) <= 20_100, pauses.join(' '))
+    if (random) assert.ok(pauses.at(-1) > 19_000)
+  }
+})
+
+test('memory: a second page begins with what got through, and tries WS again later', () => {
+  const network = new Network({ ...clear, ws: refused })
+  network.tell('start')
+  network.run(1000)
+  const memory = JSON.parse(JSON.stringify(network.ladder.memory))
+  const next = new Network({ ...clear, ws: refused }, { memory })
+  next.tell('start')
+  next.run(40_000)
+  assert.equal(next.steps('open')[0].transport, 'sse')
+  assert.ok(next.carried[0].at <= 200)
+  assert.equal(next.steps('open')[1].transport, 'ws')
+})
+
+test('memory is of one network: with another tag WS is tried at once', () => {
+  const network = new Network({ ...clear, ws: refused })
+  network.tell('start')
+  network.run(1000)
+  const moved = (behaviour) => (step) => behaviour(step).map(([at, type, fact]) => [at, type, fact?.network ? { ...fact, network: 'n2' } : fact])
+  const next = new Network({ ws: moved(ws()), sse: moved(sse()), poll: moved(poll()) }, { memory: JSON.parse(JSON.stringify(network.ladder.memory)) })
+  next.tell('start')
+  next.run(1000)
+  assert.equal(ways(next), 'sse ws')
+})
+
+test('sleep: what was held is attached anew at once, and nothing is held against the transport', () => {
+  const network = new Network(clear)
+  network.tell('start')
+  network.run(60_000)
+  network.sleep(3_600_000)
+  network.run(1000)
+  assert.equal(ways(network), 'ws ws')
+  assert.deepEqual(network.ladder.learned.down, {})
+})
+
+test('hidden: WS is not tried again until the page is seen; after 5 min at once', () => {
+  const network = new Network({ ...clear, ws: refused })
+  network.tell('start')
+  network.run(1000)
+  network.tell('hidden')
+  network.run(900_000)
+  assert.equal(network.steps('open').length, 2)
+  network.tell('visible')
+  network.run(10)
+  assert.equal(network.steps('open').length, 3)
+})
+
+test('offline: no tries but a rare one; online: at once', () => {
+  let down = false
+  const path = (behaviour) => (step) => (down ? refused() : behaviour(step))
+  const network = new Network({ ws: path(ws()), sse: path(sse()), poll: path(poll()) })
+  network.tell('start')
+  network.run(10_000)
+  down = true
+  network.tell('offline')
+  network.tell('ended', { id: network.ladder.carrier.id, why: 'closed' })
+  network.run(60_000)
+  assert.equal(network.ladder.state, 'offline')
+  assert.ok(network.steps('open').length <= 6)
+  down = false
+  network.tell('online')
+  network.run(200)
+  assert.equal(network.carrier, 'ws')
+})
+
+test('pagehide closes all and tries nothing; pageshow resumes', () => {
+  const network = new Network(clear)
+  network.tell('start')
+  network.run(10_000)
+  network.tell('pause')
+  network.run(600_000)
+  assert.equal(network.steps('open').length, 1)
+  network.tell('start')
+  network.run(200)
+  assert.equal(network.carrier, 'ws')
+})
+
+test('six changes in five minutes: then polls, and calm for ten', () => {
+  let broken
+  const path = (behaviour) => (step) => (step.transport === broken ? refused() : behaviour(step))
+  const network = new Network({ ...clear, ws: path(ws()), sse: path(sse()), poll: path(poll()) })
+  network.tell('start')
+  network.run(500)
+  for (let i = 0; i < 7; i++) {
+    broken = network.carrier
+    network.tell('ended', { id: network.ladder.carrier.id, why: 'closed' })
+    network.run(6000)
+  }
+  broken = undefined
+  network.tell('ended', { id: network.ladder.carrier.id, why: 'closed', planned: true })
+  network.run(6000)
+  const changes = network.carried.length
+  network.run(590_000)
+  assert.ok(network.carried.length <= changes + 1)
+  network.run(60_000)
+  assert.equal(network.carrier, 'ws')
+})
+
+test('by hand: another transport though a better one is there, and back', () => {
+  const network = new Network(clear)
+  network.tell('start')
+  network.run(1000)
+  for (const transport of ['poll', 'sse', 'ws', 'poll']) {
+    network.tell('use', { transport })
+    network.run(1000)
+    assert.equal(network.carrier, transport)
+  }
+  network.run(100_000)
+  assert.equal(network.carrier, 'poll', 'what was asked for stays')
+  network.tell('use', { transport: 'auto' })
+  network.run(1000)
+  assert.equal(network.carrier, 'ws')
+})
+
+test('a carrier closes only after another one is proven, in every change that is not a cut', () => {
+  const network = new Network({ ...clear, ws: ws({ silentFrom: 20_000 }) })
+  network.tell('start')
+  network.run(200_000)
+  for (const { id, at } of network.steps('close')) {
+    const carry = network.steps('carry').find((step) => step.id === id)
+    if (carry) assert.ok(network.steps('carry').some((step) => step.at === at && step.id !== id))
+  }
+})

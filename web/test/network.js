@@ -1,0 +1,108 @@
+/**
+ * A network for the ladder under a fake clock: each transport is a behaviour, which tells when what
+ * is seen after a try was opened. No socket and no time: hours pass at once.
+ */
+import { newLadder, see } from '../ladder.js'
+
+const R = 20
+
+/** Sends its first frames, then a ping each heartbeat, until `dies` ms after it was opened. */
+const alive = (first) => ({ dies, idle, beatS = 15, silentFrom = Infinity } = {}) => (step) => {
+  const beat = step.beat ?? beatS
+  const start = first(beat)
+  const from = start.at(-1)[0]
+  let end = dies ?? Infinity
+  if (idle && beat * 1000 > idle) end = Math.min(end, from + idle)
+  const pings = []
+  for (let at = from + beat * 1000; at < Math.min(end, silentFrom, 4 * 3_600_000); at += beat * 1000) pings.push([at, 'frame', { ping: true }])
+  return [...start.filter(([at]) => at < end), ...pings, ...(end < Infinity ? [[end, 'ended', { why: 'closed' }]] : [])]
+}
+
+const hello = (at, beat) => [at, 'hello', { beat, network: 'n1', build: 'b1' }]
+export const ws = alive((beat) => [hello(2 * R, beat), [3 * R, 'proof']])
+export const sse = alive((beat) => [hello(2 * R, beat), [2 * R + 150, 'frame', { ping: true }]])
+export const poll = ({ cut } = {}) => (step) => {
+  const waitMs = (step.wait ?? 25) * 1000
+  const answers = []
+  for (let at = 2 * R; at < 3_600_000; at += waitMs) answers.push([at, 'frame'])
+  const start = [hello(2 * R), [2 * R, 'proof']]
+  return cut && !step.early && waitMs > cut ? [...start, [2 * R + cut, 'ended', { why: 'closed' }]] : [...start, ...answers]
+}
+export const refused = () => [[R, 'ended', { why: 'refused' }]]
+export const mute = () => []
+export const stranger = () => [[R, 'ended', { why: 'foreign', foreign: true }]]
+/** Hello, but the probe only with what comes after its silence. */
+export const held = (step) => [hello(2 * R, 15), [2 * R + 1350, 'frame', { ping: true }]]
+/** Hello comes, its reply never does. */
+export const deaf = () => [hello(2 * R, 15)]
+
+export class Network {
+  now = 0
+  log = []
+  /** @type {[number, number, string, any][]} */
+  #coming = []
+
+  /** @param {Record<string, any>} paths behaviours by transport, and `check` */
+  constructor(paths, { transports = ['ws', 'sse', 'poll'], random = () => 0.5, memory } = {}) {
+    this.paths = paths
+    this.ladder = newLadder(transports, random, memory)
+  }
+
+  tell(type, fact) {
+    this.#steps(see(this.ladder, this.now, type, fact))
+  }
+
+  #steps(steps) {
+    for (const step of steps) {
+      this.log.push({ at: this.now, ...step })
+      if (step.do === 'close') this.#coming = this.#coming.filter(([, id]) => id !== step.id)
+      if (step.do === 'check') this.#coming.push([this.now + R, -1, 'checked', this.paths.check?.(this.now) ?? {}])
+      if (step.do === 'open') {
+        const seen = this.paths[step.transport](step, this.now)
+        for (const [after, type, fact] of seen) this.#coming.push([this.now + after, step.id, type, fact])
+      }
+    }
+  }
+
+  /** @param {number} ms */
+  run(ms) {
+    const end = this.now + ms
+    for (;;) {
+      this.#coming.sort(([one], [other]) => one - other)
+      const at = Math.min(this.#coming[0]?.[0] ?? Infinity, this.ladder.wakeAt)
+      if (at > end) break
+      this.now = Math.max(at, this.now)
+      const coming = this.#coming[0]?.[0] <= at ? this.#coming.shift() : undefined
+      if (!coming) this.tell('tick')
+      else {
+        const [, id, type, fact] = coming
+        if (type === 'ended') this.#coming = this.#coming.filter(([, other]) => other !== id)
+        this.tell(type, { ...fact, id })
+      }
+      if (this.log.length > 20_000) throw new Error('the ladder spins')
+    }
+    this.now = end
+    return this
+  }
+
+  /** The page sleeps: nothing runs, and nothing is heard. */
+  sleep(ms) {
+    this.now += ms
+    this.#coming = this.#coming.filter(([at]) => at > this.now)
+    return this
+  }
+
+  steps(kind) {
+    return this.log.filter((step) => step.do === kind)
+  }
+
+  /** What carried, in order, as `at:transport`. */
+  get carried() {
+    const transports = new Map(this.steps('open').map(({ id, transport }) => [id, transport]))
+    return this.steps('carry').map(({ id, at, why }) => ({ at, transport: transports.get(id), why }))
+  }
+
+  get carrier() {
+    return this.ladder.carrier?.transport
+  }
+}
