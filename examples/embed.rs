@@ -17,7 +17,9 @@ struct App {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:3000".into());
     let hub = Hub::builder().build();
     tokio::spawn(tick(hub.clone()));
 
@@ -31,7 +33,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Our own accept loop and drain; `axum::serve` works too, with fewer limits.
     let shutdown = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
     let on_drain = move || hub.drain();
-    triway::server::serve(listener, app, triway::server::Options::default(), shutdown, on_drain).await?;
+    triway::server::serve(
+        listener,
+        app,
+        triway::server::Options::default(),
+        shutdown,
+        on_drain,
+    )
+    .await?;
     Ok(())
 }
 
@@ -47,7 +56,11 @@ async fn tick(hub: Hub) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     for count in 0_u64.. {
         ticks.tick().await;
-        if hub.publish("clock", Data::text(&format!("tick {count}"))).await.is_err() {
+        if hub
+            .publish("clock", Data::text(&format!("tick {count}")))
+            .await
+            .is_err()
+        {
             return;
         }
     }

@@ -25,15 +25,20 @@ const USER_BYTES_MAX: usize = 127;
 const KEY_BYTES_MAX: usize = 4_096;
 
 /// Channels that a credential reaches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reach {
     /// All but the hub's own and other people's inboxes.
+    #[default]
     All,
     /// Those of these names; a `*` at the end stands for any rest.
     Some(Vec<String>),
 }
 
 impl Reach {
+    fn is_all(&self) -> bool {
+        *self == Self::All
+    }
+
     fn covers(&self, name: &str) -> bool {
         match self {
             Self::All => true,
@@ -58,13 +63,27 @@ impl Reach {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
+    // Short names, and nothing for what is usual: keys travel in addresses, and some boxes allow 500 bytes of those.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     user: Option<Arc<str>>,
+    #[serde(rename = "r", default, skip_serializing_if = "Reach::is_all")]
     read: Reach,
+    #[serde(rename = "p", default, skip_serializing_if = "Reach::is_all")]
     publish: Reach,
     /// Whether publishes carry no `from`: an application's own back end.
+    #[serde(rename = "s", default, skip_serializing_if = "is_false")]
     server: bool,
     /// Seconds since 1970 at which they end.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     expires: Option<u64>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Grants {
@@ -189,10 +208,13 @@ impl Grants {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// The public id.
+    #[serde(rename = "i")]
     pub id: Arc<str>,
     /// What its credential allowed when the key was signed.
+    #[serde(flatten)]
     pub grants: Grants,
     /// Seconds since 1970 at which the key ends.
+    #[serde(rename = "x")]
     pub expires: u64,
 }
 

@@ -77,7 +77,6 @@ impl Hub {
     }
 
     /// The addresses of the contract, to be nested under any prefix of an app with any state.
-    #[must_use]
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         let app = App {
             sessions: self.app.sessions.clone(),

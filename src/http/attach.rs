@@ -36,7 +36,11 @@ pub(super) async fn read(app: Shared, transport: Transport, mut request: Request
     let handshake = match transport {
         Transport::Ws => match Handshake::of(&mut request) {
             Ok(handshake) => Some(handshake),
-            Err(refused) => return refused,
+            Err(refusal) => {
+                // Told with every refusal of the handshake, as RFC 6455, 4.4 asks for a wrong version.
+                let version = [(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
+                return (version, Refused(refusal)).into_response();
+            }
         },
         Transport::Sse | Transport::Poll => None,
     };
@@ -55,7 +59,7 @@ pub(super) async fn read(app: Shared, transport: Transport, mut request: Request
     let format = asked_format(&parts);
     let attach = open(&app, transport, &parts, body).await;
     match (attach, handshake) {
-        (Ok(attach), Some(handshake)) => handshake.accept(&app, attach, facts, guard),
+        (Ok(attach), Some(handshake)) => handshake.accept(attach, facts, guard),
         (Err(refusal), Some(handshake)) => handshake.refuse(&app, refusal, format, guard),
         (Err(refusal), None) => Refused(refusal).into_response(),
         (Ok(_), None) if is_head => streaming(transport, Body::empty()),
@@ -189,46 +193,31 @@ struct Handshake {
 }
 
 impl Handshake {
-    fn of(request: &mut Request) -> Result<Self, Response> {
+    fn of(request: &mut Request) -> Result<Self, Refusal> {
         let extended = request.extensions().get::<hyper::ext::Protocol>();
-        let over_http2 = request.method() == Method::CONNECT
-            && extended.is_some_and(|name| name.as_str() == "websocket");
+        let is_websocket = extended.is_some_and(|protocol| protocol.as_str() == "websocket");
+        let over_http2 = request.method() == Method::CONNECT && is_websocket;
         let headers = request.headers();
         let asks =
             has_word(headers, &CONNECTION, "upgrade") && has_word(headers, &UPGRADE, "websocket");
-        if !over_http2 && !(asks && request.method() == Method::GET) {
-            return Err(Refused::from(Refusal::new(
-                Code::UpgradeMissing,
-                "a GET without `Upgrade: websocket`",
-            ))
-            .into_response());
+        let missing = |detail| Err(Refusal::new(Code::UpgradeMissing, detail));
+        if !(over_http2 || asks && request.method() == Method::GET) {
+            return missing("a GET without `Upgrade: websocket`");
         }
         if headers
             .get(SEC_WEBSOCKET_VERSION)
             .is_none_or(|version| version != "13")
         {
-            let refused = Refused::from(Refusal::new(
-                Code::UpgradeMissing,
-                "only version 13 of the WebSocket protocol is spoken",
-            ));
-            return Err(([(SEC_WEBSOCKET_VERSION, "13")], refused).into_response());
+            return missing("only version 13 of the WebSocket protocol is spoken");
         }
-        let accept = headers
-            .get(SEC_WEBSOCKET_KEY)
-            .map(|key| derive_accept_key(key.as_bytes()));
+        let key = headers.get(SEC_WEBSOCKET_KEY);
+        let accept = key.map(|key| derive_accept_key(key.as_bytes()));
         if accept.is_none() && !over_http2 {
-            return Err(
-                Refused::from(Refusal::bad_parameter("Sec-WebSocket-Key is missing"))
-                    .into_response(),
-            );
+            return Err(Refusal::bad_parameter("Sec-WebSocket-Key is missing"));
         }
         let protocol = has_word(headers, &SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
         let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
-            return Err(Refused::from(Refusal::new(
-                Code::UpgradeMissing,
-                "this connection cannot be upgraded",
-            ))
-            .into_response());
+            return missing("this connection cannot be upgraded");
         };
         Ok(Self {
             upgrade,
@@ -237,14 +226,7 @@ impl Handshake {
         })
     }
 
-    fn accept(
-        self,
-        app: &Shared,
-        attach: Attach,
-        facts: Facts,
-        guard: Option<ConnectionGuard>,
-    ) -> Response {
-        let _ = app;
+    fn accept(self, attach: Attach, facts: Facts, guard: Option<ConnectionGuard>) -> Response {
         self.go_on(guard, |io| async move {
             ws::Socket::new(io, attach).run(facts).await
         })

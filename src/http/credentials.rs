@@ -74,11 +74,11 @@ impl App {
     fn token_of(&self, parts: &Parts) -> Option<String> {
         bearer(&parts.headers)
             .or_else(|| from_subprotocol(&parts.headers))
-            .or_else(|| self.from_cookie(&parts.headers))
-            .or_else(|| self.from_query(parts))
+            .or_else(|| self.cookie_token(&parts.headers))
+            .or_else(|| self.query_token(parts))
     }
 
-    fn from_cookie(&self, headers: &HeaderMap) -> Option<String> {
+    fn cookie_token(&self, headers: &HeaderMap) -> Option<String> {
         let name = self.options.cookie.as_deref()?;
         let cookies = headers
             .get_all(COOKIE)
@@ -92,7 +92,7 @@ impl App {
             .map(|(_, value)| value.to_owned())
     }
 
-    fn from_query(&self, parts: &Parts) -> Option<String> {
+    fn query_token(&self, parts: &Parts) -> Option<String> {
         let query = parts.uri.query().filter(|_| self.options.token_in_query)?;
         decode_query(query)
             .ok()?

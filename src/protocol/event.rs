@@ -217,9 +217,9 @@ impl Event {
     }
 
     /// The event in a wire form: encoded by `encode` on first use, shared ever after.
-    pub fn wire(&self, form: WireForm, encode: impl FnOnce(&Self) -> Vec<u8>) -> Bytes {
+    pub fn wire<B: Into<Bytes>>(&self, form: WireForm, encode: impl FnOnce(&Self) -> B) -> Bytes {
         let made = self.wire[form as usize].get_or_init(|| {
-            let bytes = Bytes::from(encode(self));
+            let bytes = encode(self).into();
             self.ledger.0.fetch_add(bytes.len(), Ordering::Relaxed);
             self.held_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
             bytes

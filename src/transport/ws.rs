@@ -30,6 +30,8 @@ use output::{Output, Reading};
 const COMMAND_BYTES: usize = 8 * 1024;
 /// The write budget where none is set.
 const NEVER: Duration = Duration::from_secs(86_400);
+/// Bytes of the longest header of a frame that a server writes.
+const HEADER_BYTES_MAX: usize = 10;
 /// Close code of a normal end.
 const NORMAL: u16 = 1_000;
 /// Close code of a page that goes away.
@@ -321,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         ending
             .iter()
             .for_each(|piece| last.extend_from_slice(piece));
-        let _ = close::close(&mut self.io, &last).await;
+        hang_up(&mut self.io, &last).await;
     }
 }
 
@@ -332,7 +334,13 @@ pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin + Send>(
     format: Format,
 ) {
     let last = farewell(&Bye::refused(refusal), format).concat();
-    let _ = close::close(&mut io, &last).await;
+    hang_up(&mut io, &last).await;
+}
+
+async fn hang_up<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, last: &[u8]) {
+    if let close::Ending::Broken(error) = close::close(io, last).await {
+        tracing::debug!(%error, "the peer was gone before the close");
+    }
 }
 
 /// The bye frame, and the close with the same code.
@@ -349,31 +357,27 @@ fn farewell(bye: &Bye, format: Format) -> Ending {
     }
 }
 
-fn encode_full(event: &Event) -> Vec<u8> {
+fn encode_full(event: &Event) -> Bytes {
     match &event.data {
-        Data::Json(_) => with_header(&event.encode_json(true), frame::text_header),
-        Data::Bytes(bytes) => {
-            let mut payload = event.encode_json(false);
-            payload.push(b'\n');
-            payload.extend_from_slice(bytes);
-            with_header(&payload, frame::binary_header)
-        }
+        Data::Json(_) => text_frame(&event.encode_json(true)),
+        Data::Bytes(bytes) => frame::binary_frame(&[&event.encode_json(false), b"\n", bytes]),
     }
 }
 
-fn encode_data(event: &Event) -> Vec<u8> {
+fn encode_data(event: &Event) -> Bytes {
     match &event.data {
-        Data::Bytes(bytes) => with_header(bytes, frame::binary_header),
+        Data::Bytes(bytes) => frame::binary_frame(&[bytes]),
         Data::Json(json) => match serde_json::from_slice::<String>(json) {
-            Ok(text) => with_header(text.as_bytes(), frame::text_header),
-            Err(_) => with_header(json, frame::text_header),
+            Ok(text) => frame::text_frame(&text),
+            Err(_) => text_frame(json),
         },
     }
 }
 
-fn with_header(payload: &[u8], header: fn(usize, &mut Vec<u8>)) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len() + 10);
-    header(payload.len(), &mut out);
-    out.extend_from_slice(payload);
-    out
+/// A text message of what is known to be UTF-8.
+fn text_frame(text: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(text.len() + HEADER_BYTES_MAX);
+    frame::text_header(text.len(), &mut out);
+    out.extend_from_slice(text);
+    out.into()
 }

@@ -12,7 +12,7 @@ mod source;
 /// level, and in its own level those listed before it. A file below a listed
 /// module belongs to it, unless it is listed itself.
 const LEVELS: &[(&str, &[&str])] = &[
-    ("0 words", &["cursor", "protocol", "log", "metrics"]),
+    ("0 words", &["cursor", "peer", "protocol", "log", "metrics"]),
     ("1 memory", &["bell", "wheel", "hub", "feed"]),
     ("2 rules", &["auth", "broker", "presence", "session"]),
     (
@@ -25,7 +25,7 @@ const LEVELS: &[(&str, &[&str])] = &[
             "transport/poll",
         ],
     ),
-    ("4 surface", &["http", "config", "server"]),
+    ("4 surface", &["http", "embed", "server", "config"]),
     ("5 command line", &["cli", "main"]),
 ];
 

@@ -25,6 +25,7 @@ pub(crate) fn text_header(payload_bytes: usize, out: &mut Vec<u8>) {
 
 /// Appends the header of a binary message of `payload_bytes` to `out`; the
 /// payload is to follow it.
+#[cfg(test)]
 pub(crate) fn binary_header(payload_bytes: usize, out: &mut Vec<u8>) {
     header(OpCode::Data(Data::Binary), payload_bytes, out);
 }
