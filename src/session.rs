@@ -3,35 +3,34 @@
 //! A bounded table of this node; a signed key makes a session known on any other. Knows no wire.
 
 mod attach;
+mod client;
 mod commands;
 mod drain;
+mod publisher;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::auth::{Claims, Grants, Signer, is_session_id, session_id};
-use crate::bell::Bell;
-use crate::broker::{Broker, Bucket, Key, Published, Scope, Sequence};
+use crate::auth::{Claims, Grants, Signer, session_id};
+use crate::broker::{Broker, Bucket};
 use crate::cursor::Start;
 use crate::hub::{Hub, now_ms};
 use crate::presence::Presence;
-use crate::protocol::{Bye, ByeReason, ChannelName, Code, Draft, Opening, Owner, Publish, Refusal};
+use crate::protocol::{Bye, ChannelName, Code, Opening, Owner, Refusal};
 
 pub use attach::{Attach, Replied, Turn};
+pub use client::Session;
 pub use drain::Drain;
+pub use publisher::Publisher;
 
-/// Attaches of one session at once: a change of transport needs two, a page that reloads a third.
-const ATTACHES_MAX: usize = 4;
 /// Sessions remembered without an attach; beyond it those that were silent longest go, and with them the state
 /// of their numbered keys.
 const IDLE_SESSIONS_MAX: usize = 50_000;
-/// Publishers without a session whose rate is remembered.
-const ADDRESSES_MAX: usize = 10_000;
 /// How often sessions that are over are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -71,40 +70,6 @@ pub struct Sessions {
     table: Mutex<HashMap<Arc<str>, Arc<Session>>>,
     /// The rates of publishers without a session, by address.
     addresses: Mutex<HashMap<Option<IpAddr>, Arc<Mutex<Bucket>>>>,
-}
-
-/// One client.
-#[derive(Debug)]
-pub struct Session {
-    id: Arc<str>,
-    bucket: Mutex<Bucket>,
-    sequence: tokio::sync::Mutex<Sequence>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Its living attaches, oldest first.
-    lines: Vec<Arc<Line>>,
-    /// When it last said over HTTP that it lives; none before it ever did.
-    heard: Option<Instant>,
-    /// When its last attach ended, or its last request came.
-    idle_since: Option<Instant>,
-}
-
-/// The way to an attach from outside of it.
-#[derive(Debug)]
-struct Line {
-    bell: Arc<Bell>,
-    end: OnceLock<ByeReason>,
-}
-
-/// Who publishes or commands.
-#[derive(Clone, Debug)]
-pub struct Publisher {
-    session: Option<Arc<Session>>,
-    address: Option<IpAddr>,
-    grants: Arc<Grants>,
 }
 
 /// What the edge found out about a request: a credential of its own, or what everybody gets.
@@ -293,109 +258,6 @@ impl Sessions {
         session.clone()
     }
 
-    /// Who publishes by a request with this session key and this credential, from this address.
-    ///
-    /// # Errors
-    /// `session_expired` for a key that is unknown or over; `unauthorized` and `forbidden`.
-    pub fn publisher(
-        &self,
-        key: Option<&str>,
-        credential: &Credential,
-        address: Option<IpAddr>,
-    ) -> Result<Publisher, Refusal> {
-        let Some(key) = key else {
-            let (Credential::Given(grants) | Credential::Absent(Some(grants))) = credential else {
-                return Err(Refusal::new(Code::Unauthorized, "no valid token was sent"));
-            };
-            // On an open listener everybody is the application's back end: there is nobody to name.
-            let grants = match credential {
-                Credential::Given(_) => grants.clone(),
-                Credential::Absent(_) => Arc::new(Grants::clone(grants).as_server()),
-            };
-            return Ok(Publisher {
-                session: None,
-                address,
-                grants,
-            });
-        };
-        let claims = self.signer.check(key, now_ms() / 1_000);
-        let claims = claims.ok_or_else(|| {
-            Refusal::new(
-                Code::SessionExpired,
-                "the session key is unknown or expired",
-            )
-        })?;
-        let id = claims.id.clone();
-        let grants = Self::grants_of(claims, credential)?;
-        Ok(Publisher {
-            session: Some(self.session(&id)),
-            address,
-            grants,
-        })
-    }
-
-    /// Publishes.
-    ///
-    /// # Errors
-    /// `forbidden`, and the refusals of [`Broker::publish`].
-    pub async fn publish(
-        &self,
-        publisher: &Publisher,
-        publish: Publish,
-    ) -> Result<Published, Refusal> {
-        if self.drain.is_over() {
-            return Err(Refusal::new(Code::Draining, "this node goes down"));
-        }
-        publisher.grants.may_publish(&publish.channel)?;
-        let session = publisher.session.as_deref();
-        let draft = Draft {
-            channel: publish.channel,
-            name: publish.name,
-            data: publish.data,
-            from: match session {
-                Some(session) => publisher.grants.from(&session.id),
-                None => publisher.grants.user().map(Arc::from),
-            },
-            session: session.map(|session| session.id.clone()),
-            sent_bytes: publish.sent_bytes,
-        };
-        let key = publisher.key(publish.key)?;
-        match session {
-            Some(session) => self.broker.publish(draft, key, Some(&session.bucket)).await,
-            None => {
-                let bucket = self.address_bucket(publisher.address);
-                self.broker.publish(draft, key, Some(&bucket)).await
-            }
-        }
-    }
-
-    fn address_bucket(&self, address: Option<IpAddr>) -> Arc<Mutex<Bucket>> {
-        let mut addresses = self.addresses.lock();
-        if addresses.len() >= ADDRESSES_MAX && !addresses.contains_key(&address) {
-            let now = Instant::now();
-            addresses.retain(|_, bucket| !bucket.lock().is_full(now));
-            if addresses.len() >= ADDRESSES_MAX {
-                // All of them publish right now: forget them rather than refuse one more.
-                addresses.clear();
-            }
-        }
-        addresses.entry(address).or_default().clone()
-    }
-
-    /// A session said over HTTP that it lives.
-    pub fn heard(&self, publisher: &Publisher) {
-        if let Some(session) = &publisher.session {
-            session.state.lock().heard = Some(Instant::now());
-        }
-    }
-
-    /// Ends the presence of a session at once, unless it has other attaches.
-    pub fn leave(&self, publisher: &Publisher) {
-        if let Some(session) = &publisher.session {
-            self.presence.leave(&session.id);
-        }
-    }
-
     /// Forgets a session that has nothing to remember, and those that were silent for as long as a key is good.
     fn sweep(&self, now: Instant) {
         const KEY_LIFETIME: Duration = Duration::from_secs(3_600);
@@ -417,95 +279,6 @@ impl Sessions {
         self.addresses
             .lock()
             .retain(|_, bucket| !bucket.lock().is_full(now));
-    }
-}
-
-impl Session {
-    /// Adds an attach; a fifth ends the oldest.
-    fn attach(&self, bell: &Arc<Bell>) -> Arc<Line> {
-        let line = Arc::new(Line {
-            bell: bell.clone(),
-            end: OnceLock::new(),
-        });
-        let mut state = self.state.lock();
-        state.lines.push(line.clone());
-        let living = state
-            .lines
-            .iter()
-            .filter(|line| line.end.get().is_none())
-            .count();
-        if living > ATTACHES_MAX
-            && let Some(oldest) = state.lines.iter().find(|line| line.end.get().is_none())
-        {
-            let _ = oldest.end.set(ByeReason::Newer);
-            oldest.bell.nudge();
-        }
-        line
-    }
-
-    fn detach(&self, line: &Arc<Line>) {
-        let mut state = self.state.lock();
-        state.lines.retain(|other| !Arc::ptr_eq(other, line));
-        state.idle_since = Some(Instant::now());
-    }
-
-    /// Since when it has no attach.
-    fn idle_since(&self) -> Option<Instant> {
-        let state = self.state.lock();
-        state.idle_since.filter(|_| state.lines.is_empty())
-    }
-
-    fn is_over(&self, now: Instant, lifetime: Duration) -> bool {
-        let Some(since) = self.idle_since() else {
-            return false;
-        };
-        // A sequence that is locked is in use.
-        let unused = self
-            .sequence
-            .try_lock()
-            .is_ok_and(|sequence| !sequence.is_used());
-        let idle = now.saturating_duration_since(since);
-        idle > lifetime || (unused && idle >= SWEEP_EVERY && self.bucket.lock().is_full(now))
-    }
-}
-
-impl Publisher {
-    /// The session's id, where one publishes.
-    #[must_use]
-    pub fn session_id(&self) -> Option<&str> {
-        self.session.as_deref().map(|session| &*session.id)
-    }
-
-    /// Its grants.
-    #[must_use]
-    pub fn grants(&self) -> &Grants {
-        &self.grants
-    }
-
-    /// What kind of key this is: `SESSIONID:N` is a number in the session's own sequence.
-    fn key(&self, key: Option<String>) -> Result<Key<'_>, Refusal> {
-        let Some(key) = key else { return Ok(Key::None) };
-        let numbered = key.split_once(':').filter(|(id, _)| is_session_id(id));
-        let Some((id, number)) = numbered else {
-            let scope = match (&self.session, self.grants.user()) {
-                (_, Some(user)) => Scope::User(Arc::from(user)),
-                (Some(session), None) => Scope::Session(session.id.clone()),
-                (None, None) => Scope::Anyone,
-            };
-            return Ok(Key::Scoped(scope, key));
-        };
-        match (&self.session, number.parse()) {
-            (_, Err(_)) => Err(Refusal::bad_parameter(
-                "a numbered key ends in a whole number",
-            )),
-            (Some(session), Ok(number)) if &*session.id == id => {
-                Ok(Key::Sequenced(&session.sequence, number))
-            }
-            _ => Err(Refusal::new(
-                Code::Unauthorized,
-                "a numbered key needs the key of that session",
-            )),
-        }
     }
 }
 

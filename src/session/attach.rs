@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Line, Publisher, Session, Sessions, real_names};
+use super::client::Line;
+use super::{Publisher, Session, Sessions, real_names};
 use crate::auth::Grants;
 use crate::cursor::{Cursor, Start};
 use crate::feed::{Batch, Feed, Item, Replay};

@@ -1,0 +1,92 @@
+//! One client: its rate, its numbered keys, and its living attaches.
+//!
+//! Knows when it has nothing left to remember; the table forgets it then.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::SWEEP_EVERY;
+use crate::bell::Bell;
+use crate::broker::{Bucket, Sequence};
+use crate::protocol::ByeReason;
+
+/// Attaches of one session at once: a change of transport needs two, a page that reloads a third.
+const ATTACHES_MAX: usize = 4;
+
+/// One client.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) id: Arc<str>,
+    pub(super) bucket: Mutex<Bucket>,
+    pub(super) sequence: tokio::sync::Mutex<Sequence>,
+    pub(super) state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Its living attaches, oldest first.
+    pub(super) lines: Vec<Arc<Line>>,
+    /// When it last said over HTTP that it lives; none before it ever did.
+    pub(super) heard: Option<Instant>,
+    /// When its last attach ended, or its last request came.
+    pub(super) idle_since: Option<Instant>,
+}
+
+/// The way to an attach from outside of it.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) bell: Arc<Bell>,
+    pub(super) end: OnceLock<ByeReason>,
+}
+
+impl Session {
+    /// Adds an attach; a fifth ends the oldest.
+    pub(super) fn attach(&self, bell: &Arc<Bell>) -> Arc<Line> {
+        let line = Arc::new(Line {
+            bell: bell.clone(),
+            end: OnceLock::new(),
+        });
+        let mut state = self.state.lock();
+        state.lines.push(line.clone());
+        let living = state
+            .lines
+            .iter()
+            .filter(|line| line.end.get().is_none())
+            .count();
+        if living > ATTACHES_MAX
+            && let Some(oldest) = state.lines.iter().find(|line| line.end.get().is_none())
+        {
+            let _ = oldest.end.set(ByeReason::Newer);
+            oldest.bell.nudge();
+        }
+        line
+    }
+
+    pub(super) fn detach(&self, line: &Arc<Line>) {
+        let mut state = self.state.lock();
+        state.lines.retain(|other| !Arc::ptr_eq(other, line));
+        state.idle_since = Some(Instant::now());
+    }
+
+    /// Since when it has no attach.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let state = self.state.lock();
+        state.idle_since.filter(|_| state.lines.is_empty())
+    }
+
+    pub(super) fn is_over(&self, now: Instant, lifetime: Duration) -> bool {
+        let Some(since) = self.idle_since() else {
+            return false;
+        };
+        // A sequence that is locked is in use.
+        let unused = self
+            .sequence
+            .try_lock()
+            .is_ok_and(|sequence| !sequence.is_used());
+        let idle = now.saturating_duration_since(since);
+        idle > lifetime || (unused && idle >= SWEEP_EVERY && self.bucket.lock().is_full(now))
+    }
+}

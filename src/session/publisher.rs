@@ -1,0 +1,171 @@
+//! Who publishes or commands: by a session, or by an address, and under which grants.
+//!
+//! Knows how a key is meant; whether it acts is the broker's business.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::{Credential, Session, Sessions};
+use crate::auth::{Grants, is_session_id};
+use crate::broker::{Bucket, Key, Published, Scope};
+use crate::hub::now_ms;
+use crate::protocol::{Code, Draft, Publish, Refusal};
+
+/// Publishers without a session whose rate is remembered.
+const ADDRESSES_MAX: usize = 10_000;
+
+/// Who publishes or commands.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    pub(super) session: Option<Arc<Session>>,
+    pub(super) address: Option<IpAddr>,
+    pub(super) grants: Arc<Grants>,
+}
+
+impl Sessions {
+    /// Who publishes by a request with this session key and this credential, from this address.
+    ///
+    /// # Errors
+    /// `session_expired` for a key that is unknown or over; `unauthorized` and `forbidden`.
+    pub fn publisher(
+        &self,
+        key: Option<&str>,
+        credential: &Credential,
+        address: Option<IpAddr>,
+    ) -> Result<Publisher, Refusal> {
+        let Some(key) = key else {
+            let (Credential::Given(grants) | Credential::Absent(Some(grants))) = credential else {
+                return Err(Refusal::new(Code::Unauthorized, "no valid token was sent"));
+            };
+            // On an open listener everybody is the application's back end: there is nobody to name.
+            let grants = match credential {
+                Credential::Given(_) => grants.clone(),
+                Credential::Absent(_) => Arc::new(Grants::clone(grants).as_server()),
+            };
+            return Ok(Publisher {
+                session: None,
+                address,
+                grants,
+            });
+        };
+        let claims = self.signer.check(key, now_ms() / 1_000);
+        let claims = claims.ok_or_else(|| {
+            Refusal::new(
+                Code::SessionExpired,
+                "the session key is unknown or expired",
+            )
+        })?;
+        let id = claims.id.clone();
+        let grants = Self::grants_of(claims, credential)?;
+        Ok(Publisher {
+            session: Some(self.session(&id)),
+            address,
+            grants,
+        })
+    }
+
+    /// Publishes.
+    ///
+    /// # Errors
+    /// `forbidden`, and the refusals of [`Broker::publish`].
+    pub async fn publish(
+        &self,
+        publisher: &Publisher,
+        publish: Publish,
+    ) -> Result<Published, Refusal> {
+        if self.drain.is_over() {
+            return Err(Refusal::new(Code::Draining, "this node goes down"));
+        }
+        publisher.grants.may_publish(&publish.channel)?;
+        let session = publisher.session.as_deref();
+        let draft = Draft {
+            channel: publish.channel,
+            name: publish.name,
+            data: publish.data,
+            from: match session {
+                Some(session) => publisher.grants.from(&session.id),
+                None => publisher.grants.user().map(Arc::from),
+            },
+            session: session.map(|session| session.id.clone()),
+            sent_bytes: publish.sent_bytes,
+        };
+        let key = publisher.key(publish.key)?;
+        match session {
+            Some(session) => self.broker.publish(draft, key, Some(&session.bucket)).await,
+            None => {
+                let bucket = self.address_bucket(publisher.address);
+                self.broker.publish(draft, key, Some(&bucket)).await
+            }
+        }
+    }
+
+    fn address_bucket(&self, address: Option<IpAddr>) -> Arc<Mutex<Bucket>> {
+        let mut addresses = self.addresses.lock();
+        if addresses.len() >= ADDRESSES_MAX && !addresses.contains_key(&address) {
+            let now = Instant::now();
+            addresses.retain(|_, bucket| !bucket.lock().is_full(now));
+            if addresses.len() >= ADDRESSES_MAX {
+                // All of them publish right now: forget them rather than refuse one more.
+                addresses.clear();
+            }
+        }
+        addresses.entry(address).or_default().clone()
+    }
+
+    /// A session said over HTTP that it lives.
+    pub fn heard(&self, publisher: &Publisher) {
+        if let Some(session) = &publisher.session {
+            session.state.lock().heard = Some(Instant::now());
+        }
+    }
+
+    /// Ends the presence of a session at once, unless it has other attaches.
+    pub fn leave(&self, publisher: &Publisher) {
+        if let Some(session) = &publisher.session {
+            self.presence.leave(&session.id);
+        }
+    }
+}
+
+impl Publisher {
+    /// The session's id, where one publishes.
+    #[must_use]
+    pub fn session_id(&self) -> Option<&str> {
+        self.session.as_deref().map(|session| &*session.id)
+    }
+
+    /// Its grants.
+    #[must_use]
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// What kind of key this is: `SESSIONID:N` is a number in the session's own sequence.
+    fn key(&self, key: Option<String>) -> Result<Key<'_>, Refusal> {
+        let Some(key) = key else { return Ok(Key::None) };
+        let numbered = key.split_once(':').filter(|(id, _)| is_session_id(id));
+        let Some((id, number)) = numbered else {
+            let scope = match (&self.session, self.grants.user()) {
+                (_, Some(user)) => Scope::User(Arc::from(user)),
+                (Some(session), None) => Scope::Session(session.id.clone()),
+                (None, None) => Scope::Anyone,
+            };
+            return Ok(Key::Scoped(scope, key));
+        };
+        match (&self.session, number.parse()) {
+            (_, Err(_)) => Err(Refusal::bad_parameter(
+                "a numbered key ends in a whole number",
+            )),
+            (Some(session), Ok(number)) if &*session.id == id => {
+                Ok(Key::Sequenced(&session.sequence, number))
+            }
+            _ => Err(Refusal::new(
+                Code::Unauthorized,
+                "a numbered key needs the key of that session",
+            )),
+        }
+    }
+}
