@@ -47,6 +47,8 @@ pub enum BadConfig {
         /// The address.
         listen: SocketAddr,
     },
+    /// A secret is given, and a file that holds one.
+    TwoSecrets,
     /// The file of the secret cannot be used.
     SecretFile {
         /// Its path.
@@ -68,6 +70,7 @@ impl fmt::Display for BadConfig {
                  --open                   say aloud that everybody may",
                 port = listen.port(),
             ),
+            Self::TwoSecrets => f.write_str("--secret and --secret-file: give one of them"),
             Self::SecretFile { path, cause } => write!(f, "{}: {cause}", path.display()),
         }
     }
@@ -171,6 +174,9 @@ fn secret(flags: &Flags) -> Result<Option<String>, BadConfig> {
     let Some(path) = &flags.secret_file else {
         return Ok(flags.secret.clone());
     };
+    if flags.secret.is_some() {
+        return Err(BadConfig::TwoSecrets);
+    }
     let bad = |cause| BadConfig::SecretFile {
         path: path.clone(),
         cause,

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use triway::cursor::{BadCursor, Cursor};
 use triway::protocol::MAGIC;
 
-use super::remote::Trouble;
+use super::remote::{Problem, Trouble};
 
 /// The pace of pings until the hub has told it.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -57,6 +57,7 @@ enum Frame {
         reconnect: bool,
         after_ms: Option<u64>,
         id: Option<Id>,
+        error: Option<Problem>,
     },
     #[serde(other)]
     Other,
@@ -180,12 +181,15 @@ impl Reader {
                 reconnect,
                 after_ms,
                 id,
+                error,
             } => {
                 if let Some(id) = id {
                     self.move_to(id.0);
                 }
                 if !reconnect {
-                    return Err(Trouble::Final(format!("ended by the hub: {code} {reason}")));
+                    let told = error.map(|problem| problem.to_string());
+                    let ended = || format!("ended by the hub: {code} {reason}");
+                    return Err(Trouble::Final(told.unwrap_or_else(ended)));
                 }
                 return Ok(Flow::Again(Duration::from_millis(after_ms.unwrap_or(0))));
             }

@@ -165,8 +165,10 @@ impl From<reqwest::Error> for Trouble {
     }
 }
 
+/// A refusal as the hub tells it, in an answer or in a bye.
 #[derive(Deserialize)]
-struct Problem {
+pub(super) struct Problem {
+    status: u16,
     code: String,
     #[serde(default)]
     title: String,
@@ -176,19 +178,25 @@ struct Problem {
     hint: String,
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = if self.detail.is_empty() {
+            &self.title
+        } else {
+            &self.detail
+        };
+        write!(
+            f,
+            "refused ({} {}): {said}\n  {}",
+            self.status, self.code, self.hint
+        )
+    }
+}
+
 /// What an answer other than success says.
 pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Trouble {
-    let what = match serde_json::from_slice::<Problem>(body) {
-        Ok(Problem {
-            code,
-            title,
-            detail,
-            hint,
-        }) => {
-            let said = if detail.is_empty() { title } else { detail };
-            format!("refused ({status} {code}): {said}\n  {hint}")
-        }
-        Err(_) => {
+    let what = serde_json::from_slice(body).map_or_else(
+        |_| {
             let text: String = String::from_utf8_lossy(body)
                 .chars()
                 .take(SHOWN_CHARACTERS)
@@ -197,8 +205,9 @@ pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Tr
                 "status {status}, and no answer of a triway hub: {}",
                 text.trim()
             )
-        }
-    };
+        },
+        |problem: Problem| problem.to_string(),
+    );
     let after = retry_after
         .and_then(|after| after.parse().ok())
         .map(Duration::from_secs);
@@ -263,7 +272,7 @@ mod tests {
         let refused = refusal(
             403,
             None,
-            br#"{"code":"forbidden","detail":"not this channel","hint":"Ask."}"#,
+            br#"{"status":403,"code":"forbidden","detail":"not this channel","hint":"Ask."}"#,
         );
         let Trouble::Final(what) = refused else {
             panic!("{refused:?}")

@@ -64,7 +64,7 @@ pub struct Flags {
     pub trusted_proxy: Vec<Network>,
     /// Secret that signs session keys, at least 16 bytes; several nodes share one (default: a new one at each start)
     #[arg(long, env = "TRIWAY_SECRET", value_name = "TEXT", hide_env_values = true, value_parser = parse_secret)]
-    #[arg(help_heading = "Who may ask", conflicts_with = "secret_file")]
+    #[arg(help_heading = "Who may ask")]
     pub secret: Option<String>,
     /// File that holds the secret, so that no list of processes shows it
     #[arg(

@@ -1,4 +1,5 @@
 //! Stories over the wire: one binary, real sockets, ports of their own.
 
 mod accept;
+mod cli;
 mod layers;

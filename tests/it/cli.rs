@@ -1,0 +1,487 @@
+//! The program as people run it: real processes, signals, files, pipes.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// No step of these stories takes longer, unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn triway() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_triway"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIWAY_")) {
+        command.env_remove(name);
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    triway().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.0.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    fn ends(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("still running after {PATIENCE:?}");
+    }
+
+    fn errors(&mut self) -> String {
+        let mut errors = String::new();
+        self.0
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut errors)
+            .unwrap();
+        errors
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A hub, and the address that its first line names.
+struct Hub {
+    process: Running,
+    url: String,
+    out: BufReader<std::process::ChildStdout>,
+}
+
+impl Hub {
+    fn start(arguments: &[&str]) -> Self {
+        Self::of(triway().arg("serve").args(arguments))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut process = Running::start(command);
+        let mut out = BufReader::new(process.0.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let Some(url) = line.trim().strip_prefix("triway listening on ") else {
+            panic!("{line:?}, {}", process.errors());
+        };
+        Self {
+            url: url.to_owned(),
+            process,
+            out,
+        }
+    }
+
+    fn authority(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
+    }
+
+    /// `triway sub` with these arguments; its lines come by the reader.
+    fn subscribe(&self, arguments: &[&str]) -> (Running, BufReader<std::process::ChildStdout>) {
+        let mut process = Running::start(
+            triway()
+                .arg("sub")
+                .args(arguments)
+                .args(["--url", &self.url]),
+        );
+        let lines = BufReader::new(process.0.stdout.take().unwrap());
+        (process, lines)
+    }
+
+    fn publish(&self, arguments: &[&str]) -> Output {
+        triway()
+            .arg("pub")
+            .args(arguments)
+            .args(["--url", &self.url])
+            .output()
+            .unwrap()
+    }
+}
+
+fn line_of(reader: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+fn file(name: &str, content: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+#[test]
+fn the_first_line_says_where_and_the_next_ones_what_to_try() {
+    for arguments in [
+        &["--listen", "127.0.0.1:0"][..],
+        &["serve", "--listen", "localhost:0"],
+    ] {
+        let mut hub = Hub::of(triway().args(arguments));
+        assert!(hub.url.starts_with("http://127.0.0.1:") && !hub.url.ends_with(":0"));
+        let rest: Vec<_> = (0..4).map(|_| line_of(&mut hub.out)).collect();
+        assert!(
+            rest[1].ends_with(&format!("curl -N {}/sse/lobby", hub.url)),
+            "{rest:?}"
+        );
+        assert!(
+            rest[2].ends_with(&format!("curl -d hello {}/pub/lobby", hub.url)),
+            "{rest:?}"
+        );
+        assert!(rest[3].ends_with(&format!("{}/", hub.url)), "{rest:?}");
+    }
+}
+
+#[test]
+fn an_address_that_others_reach_is_refused_until_it_is_said_aloud() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        let refused = run(&["--listen", address]);
+        assert!(!refused.status.success());
+        let errors = text(&refused.stderr);
+        assert!(
+            errors.contains("--open") && errors.contains("--listen 127.0.0.1"),
+            "{errors}"
+        );
+    }
+    let hub = Hub::start(&["--listen", "0.0.0.0:0", "--open"]);
+    assert!(hub.url.starts_with("http://0.0.0.0:"));
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    let refused = run(&["--listen", hub.authority()]);
+    assert_eq!(refused.status.code(), Some(1));
+    let errors = text(&refused.stderr);
+    assert!(
+        errors.contains(hub.authority()) && errors.contains("in use"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn help_is_grouped_and_shows_examples() {
+    let help = text(&run(&["--help"]).stdout);
+    for part in ["serve", "pub", "sub", "Examples:", "curl -N"] {
+        assert!(help.contains(part), "{part} in {help}");
+    }
+    let help = text(&run(&["serve", "--help"]).stdout);
+    for part in [
+        "Listening:",
+        "Who may ask:",
+        "History:",
+        "Limits:",
+        "Times:",
+        "TRIWAY_HISTORY_EVENTS",
+    ] {
+        assert!(help.contains(part), "{part} in {help}");
+    }
+    assert_eq!(
+        text(&run(&["--version"]).stdout),
+        format!("triway {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    let mistyped = run(&["serve", "--histori-events", "5"]);
+    assert_eq!(mistyped.status.code(), Some(2));
+    assert!(text(&mistyped.stderr).contains("--history-events"));
+}
+
+#[test]
+fn command_line_before_environment_before_file_before_default() {
+    let path = file(
+        "layers.toml",
+        "# ours\nlisten = \"127.0.0.2:0\"\nopen = true\nhistory-events = 7\norigin = [\"https://a.example\"]\n",
+    );
+    let path = path.to_str().unwrap();
+    let by_file = Hub::start(&["--config", path]);
+    assert!(
+        by_file.url.starts_with("http://127.0.0.2:"),
+        "{}",
+        by_file.url
+    );
+    let by_environment = Hub::of(
+        triway()
+            .args(["--config", path])
+            .env("TRIWAY_LISTEN", "127.0.0.3:0"),
+    );
+    assert!(
+        by_environment.url.starts_with("http://127.0.0.3:"),
+        "{}",
+        by_environment.url
+    );
+    let mut all = triway();
+    all.env("TRIWAY_LISTEN", "127.0.0.3:0")
+        .env("TRIWAY_CONFIG", path);
+    let by_flag = Hub::of(all.args(["--listen", "127.0.0.4:0"]));
+    assert!(
+        by_flag.url.starts_with("http://127.0.0.4:"),
+        "{}",
+        by_flag.url
+    );
+    let opened = file("open.toml", "open = true\nlisten = \"0.0.0.0:0\"");
+    assert!(
+        Hub::start(&["--config", opened.to_str().unwrap()])
+            .url
+            .starts_with("http://0.0.0.0:")
+    );
+}
+
+#[test]
+fn a_file_that_is_wrong_is_told_with_its_line() {
+    let cases = [
+        (
+            "# one\n\nhistori-events = 5\n",
+            ":3: ",
+            "`histori-events`; did you mean `history-events`?",
+        ),
+        ("max_data = 5\n", ":1: ", "did you mean `max-data`?"),
+        ("open = true\nzzzz = 5\n", ":2: ", "unknown key `zzzz`"),
+        (
+            "history-bytes = \"lots\"\n",
+            ":1: ",
+            "`history-bytes`: expected a size such as 65536, 64KiB",
+        ),
+        (
+            "\ndrain = 20\n",
+            ":2: ",
+            "`drain`: expected a time with its unit",
+        ),
+        (
+            "history-events = [1, 2]\n",
+            ":1: ",
+            "expected a whole number such as 1000",
+        ),
+        (
+            "open = \"yes\"\n",
+            ":1: ",
+            "`open`: expected true or false, found string",
+        ),
+        (
+            "origin = [\n  \"https://a.example\",\n  \"nonsense\"]\n",
+            ":1: ",
+            "expected an origin",
+        ),
+        ("secret = \"hunter2\"\n", ":1: ", "at least 16 bytes"),
+        ("heartbeat = \n", ":1: ", "is not TOML"),
+        ("[server]\n", ":1: ", "unknown key `server`"),
+    ];
+    for (n, (content, line, complaint)) in cases.into_iter().enumerate() {
+        let path = file(&format!("wrong-{n}.toml"), content);
+        let refused = run(&[
+            "--config",
+            path.to_str().unwrap(),
+            "--listen",
+            "127.0.0.1:0",
+        ]);
+        let errors = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{content}: {errors}");
+        assert!(
+            errors.contains(&format!("wrong-{n}.toml{line}")) && errors.contains(complaint),
+            "{content}: {errors}"
+        );
+        assert!(!errors.contains("hunter2"), "a secret is not repeated");
+    }
+    let missing = run(&["--config", "no/such/file.toml"]);
+    assert!(text(&missing.stderr).contains("no/such/file.toml: cannot be read"));
+}
+
+#[test]
+fn a_signal_drains_and_a_second_one_ends_at_once() {
+    let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    let mut reader = std::net::TcpStream::connect(hub.authority()).unwrap();
+    write!(reader, "GET /sse/lobby HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut reader = BufReader::new(reader);
+    while !line_of(&mut reader).starts_with("id:") {}
+    hub.process.signal("TERM");
+    assert!(hub.process.ends().success());
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    assert!(
+        rest.contains("event: $bye") && rest.ends_with("0\r\n\r\n"),
+        "a bye, and the end of the answer: {rest:?}"
+    );
+
+    let mut hub = Hub::start(&["--listen", "127.0.0.1:0", "--drain", "1h"]);
+    // A request that never ends keeps the drain waiting: its body is still to come.
+    let mut stubborn = std::net::TcpStream::connect(hub.authority()).unwrap();
+    write!(
+        stubborn,
+        "POST /pub/lobby HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1"
+    )
+    .unwrap();
+    let mut asked = std::net::TcpStream::connect(hub.authority()).unwrap();
+    write!(asked, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    asked.read_exact(&mut [0; 12]).unwrap();
+    hub.process.signal("INT");
+    while std::net::TcpStream::connect(hub.authority()).is_ok() {}
+    assert_eq!(hub.process.0.try_wait().unwrap(), None, "it drains");
+    hub.process.signal("INT");
+    let began = Instant::now();
+    hub.process.ends();
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[test]
+fn running_out_of_descriptors_is_survived() {
+    let program = env!("CARGO_BIN_EXE_triway");
+    let script = format!("ulimit -n 32; exec '{program}' serve --listen 127.0.0.1:0");
+    let mut hub = Hub::of(
+        Command::new("sh")
+            .args(["-c", &script])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    );
+    let mut errors = BufReader::new(hub.process.0.stderr.take().unwrap());
+    let mut held: Vec<_> = (0..60)
+        .map(|_| std::net::TcpStream::connect(hub.authority()).unwrap())
+        .collect();
+    while !line_of(&mut errors).contains("Too many open files") {}
+    held.drain(..50);
+    let mut late = held.pop().unwrap();
+    late.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        late,
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn what_is_published_is_read_over_each_transport() {
+    let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    let mut publishing = triway();
+    publishing
+        .args(["pub", "lobby", "-", "--url", &hub.url])
+        .stdin(Stdio::piped());
+    let mut publishing = Running::start(&mut publishing);
+    publishing
+        .0
+        .stdin
+        .take()
+        .unwrap()
+        .write_all("one\ntwo words\nü\n".as_bytes())
+        .unwrap();
+    assert!(publishing.ends().success(), "{}", publishing.errors());
+    let published = hub.publish(&["lobby", r#"{"n":1.0}"#, "--json", "--name", "chat"]);
+    assert!(published.status.success(), "{}", text(&published.stderr));
+    for via in ["ws", "sse", "poll"] {
+        let wanted = [
+            "lobby", "--via", via, "--since", "all", "--count", "4", "--format",
+        ];
+        let (mut process, mut lines) = hub.subscribe(&[&wanted[..], &["data"]].concat());
+        let read: Vec<_> = (0..4).map(|_| line_of(&mut lines)).collect();
+        assert_eq!(read, ["one", "two words", "ü", r#"{"n":1.0}"#], "{via}");
+        assert!(process.ends().success(), "{via}");
+        let (_process, mut lines) = hub.subscribe(&[&wanted[..], &["full"]].concat());
+        let full: Vec<_> = (0..4).map(|_| line_of(&mut lines)).collect();
+        assert!(
+            full[3].contains(r#""name":"chat""#)
+                && full[3].contains(text(&published.stdout).trim()),
+            "{via}: {full:?}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_goes_on_over_a_restart_and_tells_the_gap() {
+    for via in ["ws", "sse", "poll"] {
+        let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+        let address = hub.authority().to_owned();
+        hub.publish(&["lobby", "before"]);
+        let (mut reader, mut lines) =
+            hub.subscribe(&["lobby", "--via", via, "--since", "all", "--format", "data"]);
+        assert_eq!(line_of(&mut lines), "before", "{via}");
+        hub.process.signal("KILL");
+        hub.process.ends();
+        let again = Hub::start(&["--listen", &address]);
+        assert!(again.publish(&["lobby", "after"]).status.success());
+        assert_eq!(line_of(&mut lines), "after", "{via}");
+        reader.signal("KILL");
+        reader.ends();
+        let errors = reader.errors();
+        assert!(errors.contains("trying again"), "{via}: {errors}");
+        assert!(
+            errors.contains("gap in lobby") && errors.contains("restart"),
+            "{via}: {errors}"
+        );
+    }
+}
+
+#[test]
+fn a_drained_hub_is_come_back_to() {
+    let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    let address = hub.authority().to_owned();
+    hub.publish(&["lobby", "before"]);
+    let (_reader, mut lines) = hub.subscribe(&["lobby", "--since", "all", "--format", "data"]);
+    assert_eq!(line_of(&mut lines), "before");
+    hub.process.signal("TERM");
+    assert!(hub.process.ends().success());
+    let again = Hub::start(&["--listen", &address]);
+    assert!(again.publish(&["lobby", "after"]).status.success());
+    assert_eq!(line_of(&mut lines), "after");
+}
+
+#[test]
+fn refusals_are_told_and_end_it() {
+    let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    for via in ["ws", "sse", "poll"] {
+        let (mut refused, _) = hub.subscribe(&["lobby", "--via", via, "--since", "yesterday"]);
+        assert_eq!(refused.ends().code(), Some(1), "{via}");
+        let errors = refused.errors();
+        assert!(
+            errors.contains("400 bad_cursor") && errors.contains("last:20"),
+            "{via}: {errors}"
+        );
+    }
+    let refused = hub.publish(&["lobby", "hi", "--name", "open"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        text(&refused.stderr).contains("400 bad_name"),
+        "{}",
+        text(&refused.stderr)
+    );
+    let refused = hub.publish(&["lobby", "{", "--json"]);
+    assert!(text(&refused.stderr).contains("not JSON"));
+    let same_key = |data| hub.publish(&["lobby", data, "--key", "k1"]);
+    assert_eq!(
+        same_key("once").stdout,
+        same_key("once").stdout,
+        "a key publishes once"
+    );
+    assert!(text(&same_key("other").stderr).contains("409 key_reused"));
+}
