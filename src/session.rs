@@ -6,6 +6,7 @@ mod attach;
 mod client;
 mod commands;
 mod drain;
+mod pace;
 mod publisher;
 
 use std::collections::{HashMap, HashSet};

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::client::Line;
+use super::pace::{Pace, random};
 use super::{Publisher, Session, Sessions, real_names};
 use crate::auth::Grants;
 use crate::cursor::{Cursor, Start};
@@ -18,14 +19,10 @@ use crate::hub::now_ms;
 use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
-    Bye, ByeReason, ChannelName, Code, Command, Format, Hello, HelloSession, Opening, Order, Owner,
+    Bye, ByeReason, ChannelName, Code, Command, Hello, HelloSession, Opening, Order, Owner,
     Refusal, Transport, reply_error, reply_ok,
 };
 
-/// The lone ping of the buffering test comes this long after hello.
-const PROBE_AFTER: Duration = Duration::from_millis(150);
-/// Nothing but events follows the probe for this long: a box that lags one chunk behind shows itself.
-const PROBE_QUIET: Duration = Duration::from_millis(1_200);
 /// Heartbeats without a sign of life after which a peer is taken for gone.
 const SILENT_HEARTBEATS: u32 = 2;
 /// How often an early poll sends a space.
@@ -79,17 +76,6 @@ struct Late {
     replay: Option<(Replay, Option<Box<RawValue>>, ChannelName)>,
     /// Further inboxes of a `subscribe` to `@`.
     waiting: Vec<Replay>,
-}
-
-/// The deadlines of an attach.
-#[derive(Debug)]
-struct Pace {
-    alarm: crate::wheel::Alarm,
-    heartbeat: Option<Duration>,
-    opened: Instant,
-    next_ping: Instant,
-    held_until: Option<Instant>,
-    expires: Option<Instant>,
 }
 
 impl Drop for Attach {
@@ -234,6 +220,9 @@ impl Attach {
         if self.late.replay.is_some() {
             return Poll::Ready(self.replay_turn());
         }
+        if self.pace.probe_is_due() {
+            return Poll::Ready(Turn::Ping(self.cursor(), now_ms()));
+        }
         while let Poll::Ready(batch) = self.feed.poll_next(cx) {
             if let Some(batch) = self.heard_by(batch) {
                 self.pace.sent();
@@ -288,9 +277,6 @@ impl Attach {
                 return Some(self.bye(ByeReason::Silent));
             }
             self.pace.sent();
-            if self.opening.probe && self.pace.opened + PROBE_AFTER + PROBE_QUIET > now {
-                self.pace.next_ping = self.pace.next_ping.max(now + PROBE_QUIET);
-            }
             return Some(Turn::Ping(self.cursor(), now_ms()));
         }
         let at = self.pace.nearest();
@@ -438,51 +424,4 @@ impl Attach {
 fn subscribed(reference: Option<&RawValue>, channel: &ChannelName) -> String {
     let name = serde_json::Value::from(channel.as_str());
     reply_ok(reference, &format!("\"channel\":{name}"))
-}
-
-impl Pace {
-    fn new(opening: &Opening, default: Duration, expires_s: Option<u64>) -> Self {
-        let opened = Instant::now();
-        let bare_socket = opening.transport == Transport::Ws && opening.format == Format::Data;
-        let heartbeat = opening.heartbeat_s.map_or(default, Duration::from_secs);
-        // The first at a random phase, so that readers that came together do not stay together.
-        let phase = 0.5 + (random() % 1_000) as f64 / 2_000.0;
-        let first = if opening.probe && !bare_socket {
-            PROBE_AFTER
-        } else {
-            heartbeat.mul_f64(phase)
-        };
-        let expires =
-            expires_s.map(|at| opened + Duration::from_secs(at.saturating_sub(now_ms() / 1_000)));
-        Self {
-            alarm: crate::wheel::Alarm::default(),
-            heartbeat: (!heartbeat.is_zero()).then_some(heartbeat),
-            opened,
-            next_ping: opened + first,
-            held_until: None,
-            expires,
-        }
-    }
-
-    fn sent(&mut self) {
-        if let Some(heartbeat) = self.heartbeat {
-            self.next_ping = Instant::now() + heartbeat;
-        }
-    }
-
-    fn nearest(&self) -> Instant {
-        let ping = self.heartbeat.map(|_| self.next_ping);
-        let far = self.opened + Duration::from_secs(u64::from(u32::MAX));
-        [ping, self.held_until, self.expires]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(far)
-    }
-}
-
-/// A random number for spreading things in time, where nothing depends on its quality.
-fn random() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(now_ms())
 }

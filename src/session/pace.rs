@@ -1,0 +1,100 @@
+//! The deadlines of one attach: pings, probes, the end of a hold, the end of its credentials.
+//!
+//! Keeps times; looks at nothing and sends nothing.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::hub::now_ms;
+use crate::protocol::{Opening, Transport};
+use crate::wheel::Alarm;
+
+/// The lone pings of the buffering test come this long after hello; later ones every eighth heartbeat, since some
+/// boxes begin to hold late.
+const PROBES_AFTER: [Duration; 3] = [
+    Duration::from_millis(150),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+];
+/// Heartbeats between the later probes.
+const PROBE_HEARTBEATS: u32 = 8;
+/// Nothing but events follows the probe for this long: a box that lags one chunk behind shows itself.
+const PROBE_QUIET: Duration = Duration::from_millis(1_200);
+
+/// The deadlines of an attach.
+#[derive(Debug)]
+pub(super) struct Pace {
+    pub(super) alarm: Alarm,
+    pub(super) heartbeat: Option<Duration>,
+    pub(super) opened: Instant,
+    pub(super) next_ping: Instant,
+    /// When the next lone ping is due, whatever else flows, and how many came before it.
+    probe: Option<(Instant, usize)>,
+    pub(super) held_until: Option<Instant>,
+    pub(super) expires: Option<Instant>,
+}
+
+impl Pace {
+    pub(super) fn new(opening: &Opening, default: Duration, expires_s: Option<u64>) -> Self {
+        let opened = Instant::now();
+        let heartbeat = opening.heartbeat_s.map_or(default, Duration::from_secs);
+        // The first at a random phase, so that readers that came together do not stay together.
+        let phase = 0.5 + (random() % 1_000) as f64 / 2_000.0;
+        let first = heartbeat.mul_f64(phase);
+        let expires =
+            expires_s.map(|at| opened + Duration::from_secs(at.saturating_sub(now_ms() / 1_000)));
+        Self {
+            alarm: Alarm::default(),
+            heartbeat: (!heartbeat.is_zero()).then_some(heartbeat),
+            opened,
+            next_ping: opened + first,
+            probe: (opening.probe && opening.transport == Transport::Sse)
+                .then(|| (opened + PROBES_AFTER[0], 0)),
+            held_until: None,
+            expires,
+        }
+    }
+
+    /// Whether a lone ping is due now; the next one is planned then, and nothing but events follows this one soon.
+    pub(super) fn probe_is_due(&mut self) -> bool {
+        let Some((at, count)) = self.probe else {
+            return false;
+        };
+        let now = Instant::now();
+        if now < at {
+            return false;
+        }
+        let later = self.heartbeat.unwrap_or(PROBES_AFTER[2]) * PROBE_HEARTBEATS;
+        let next = PROBES_AFTER
+            .get(count + 1)
+            .map_or(at + later, |after| self.opened + *after);
+        self.probe = Some((next.max(now + PROBE_QUIET), count + 1));
+        self.sent();
+        self.next_ping = self.next_ping.max(now + PROBE_QUIET);
+        true
+    }
+
+    pub(super) fn sent(&mut self) {
+        if let Some(heartbeat) = self.heartbeat {
+            self.next_ping = Instant::now() + heartbeat;
+        }
+    }
+
+    pub(super) fn nearest(&self) -> Instant {
+        let ping = self.heartbeat.map(|_| self.next_ping);
+        let far = self.opened + Duration::from_secs(u64::from(u32::MAX));
+        let probe = self.probe.map(|(at, _)| at);
+        [ping, probe, self.held_until, self.expires]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(far)
+    }
+}
+
+/// A random number for spreading things in time, where nothing depends on its quality.
+pub(super) fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(now_ms())
+}
