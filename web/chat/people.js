@@ -115,11 +115,11 @@ export class People {
 
   /** @param {Person} person @param {boolean} isTwin  another has the same name */
   #itemOf(person, isTwin) {
-    const words = `${person.nick}\n${isTwin}`
+    const isSelf = person.id === this.#self
+    const words = `${person.nick}\n${isTwin}\n${isSelf}`
     const known = this.#items.get(person.id)
     if (known?.dataset.words === words) return known
     const tail = isTwin ? make('span', { class: 'small tail' }, ` ${person.id.slice(-TAIL_LETTERS)}`) : ''
-    const isSelf = person.id === this.#self
     const inside = isSelf
       ? make('span', { class: 'person' }, written(person.nick), tail, make('span', { class: 'small' }, ' (you)'))
       : make('button', { type: 'button', class: 'person' }, written(person.nick), tail)

@@ -85,9 +85,11 @@ export class Side {
     if (place.textContent !== words) place.textContent = words
   }
 
-  #showReport() {
-    if (!this.#report.open || !this.#hub?.report) return
-    const words = String(this.#hub.report())
+  async #showReport() {
+    const hub = this.#hub
+    if (!this.#report.open || !hub?.report) return
+    const words = String(await hub.report())
+    if (hub !== this.#hub) return
     const place = part('report-text', HTMLElement)
     // An unchanged text is left alone, or what was marked in it would be lost.
     if (place.textContent !== words) place.textContent = words
