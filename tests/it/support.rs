@@ -1,0 +1,135 @@
+//! What all stories share: a hub in process or as a program, and clients that speak the wire.
+//!
+//! Knows the contract and nothing of the server's inside, but how a hub is built. Every wait has a deadline.
+
+#![allow(dead_code, unused_imports, reason = "each story uses some of it")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod follower;
+mod program;
+mod reader;
+mod relay;
+mod wire;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use triway::Hub;
+use triway::embed::Builder;
+use triway::server::{self, Drained, Options};
+
+pub(crate) use follower::{Follower, Told};
+pub(crate) use program::Program;
+pub(crate) use reader::{Ask, End, Reader};
+pub(crate) use relay::{Fate, Relay};
+pub(crate) use wire::{Answer, Wire};
+
+/// No step of a story takes longer, unless it is broken. Long, since machines of tests are shared.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The ways to read, as the addresses name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Via {
+    Ws,
+    Sse,
+    Poll,
+}
+
+impl Via {
+    pub(crate) const ALL: [Self; 3] = [Self::Ws, Self::Sse, Self::Poll];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Sse => "sse",
+            Self::Poll => "poll",
+        }
+    }
+
+    /// Another one; after three turns this one again.
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::Ws => Self::Sse,
+            Self::Sse => Self::Poll,
+            Self::Poll => Self::Ws,
+        }
+    }
+}
+
+/// Waits, but not for ever: `what` says what never came.
+pub(crate) async fn in_time<T>(what: impl Debug, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} in vain: {what:?}"),
+    }
+}
+
+/// Looks again and again until it is so.
+pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let looked = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    in_time(what, looked).await;
+}
+
+/// A hub in this process, behind our own accept loop. Its port closes when it is dropped.
+pub(crate) struct Server {
+    pub(crate) wire: Wire,
+    pub(crate) hub: Hub,
+    shutdown: oneshot::Sender<()>,
+    serving: JoinHandle<std::io::Result<Drained>>,
+}
+
+impl Server {
+    /// With all defaults, but no publish rate.
+    pub(crate) fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With some options changed. Without a publish rate, unless `change` sets one.
+    pub(crate) fn with(change: impl FnOnce(&mut Builder)) -> Self {
+        Self::with_options(change, Options::default())
+    }
+
+    /// With options of the accept loop too.
+    pub(crate) fn with_options(change: impl FnOnce(&mut Builder), options: Options) -> Self {
+        let listener = server::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let wire = Wire::at(listener.local_addr().unwrap());
+        let hub = Hub::builder()
+            .metrics(options.metrics.clone())
+            .with(|builder| {
+                builder.broker.rate = None;
+                change(builder);
+            })
+            .build();
+        let (shutdown, shut) = oneshot::channel::<()>();
+        let told = async {
+            shut.await.ok();
+        };
+        let draining = hub.clone();
+        let on_drain = move || draining.drain();
+        let serving = tokio::spawn(server::serve(
+            listener,
+            hub.router(),
+            options,
+            told,
+            on_drain,
+        ));
+        Self {
+            wire,
+            hub,
+            shutdown,
+            serving,
+        }
+    }
+
+    /// Begins the drain, and gives what is waited for.
+    pub(crate) fn drain(self) -> JoinHandle<std::io::Result<Drained>> {
+        self.shutdown.send(()).unwrap();
+        self.serving
+    }
+}

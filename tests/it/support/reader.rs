@@ -1,0 +1,434 @@
+//! One attach over any of the three transports, read as frames.
+//!
+//! Knows how each wire looks; knows no rule of what a client does with ids.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::wire::encode;
+use super::{Via, Wire, in_time};
+
+/// What a reader asks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ask {
+    channels: Vec<String>,
+    query: Vec<(String, String)>,
+    last_event_id: Option<String>,
+}
+
+impl Ask {
+    pub(crate) fn of<'a>(channels: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            channels: channels.into_iter().map(str::to_owned).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Sets a parameter, in the place of an earlier one of that name.
+    pub(crate) fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.query.retain(|(other, _)| other != name);
+        self.query.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    pub(crate) fn since(self, start: impl fmt::Display) -> Self {
+        self.with("since", start)
+    }
+
+    pub(crate) fn since_of(self, channel: &str, start: impl fmt::Display) -> Self {
+        self.with(&format!("since.{channel}"), start)
+    }
+
+    pub(crate) fn session(self, key: impl fmt::Display) -> Self {
+        self.with("session", key)
+    }
+
+    pub(crate) fn last_event_id(mut self, id: &str) -> Self {
+        self.last_event_id = Some(id.to_owned());
+        self
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Reads these channels.
+    pub(crate) fn channels(mut self, channels: &[String]) -> Self {
+        self.channels = channels.to_vec();
+        self
+    }
+
+    /// Without any start: all begin where the caller says next.
+    fn without_starts(mut self) -> Self {
+        self.query
+            .retain(|(name, _)| name != "since" && !name.starts_with("since."));
+        self.last_event_id = None;
+        self
+    }
+
+    fn path(&self, via: Via) -> String {
+        let channels: Vec<String> = self.channels.iter().map(|name| encode(name)).collect();
+        let query: Vec<String> = self
+            .query
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+            .collect();
+        let query = query.join("&");
+        format!("/{}/{}?{query}", via.name(), channels.join(","))
+    }
+}
+
+/// Why a reader gives no more frames.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    /// Cleanly; over WebSocket with this code and reason.
+    Closed(u16, String),
+    /// The connection broke.
+    Broken(String),
+    /// It was refused with this status and problem.
+    Refused(u16, Value),
+}
+
+/// One attach. Every method that waits is cancel-safe.
+pub(crate) struct Reader {
+    pub(crate) via: Via,
+    line: Line,
+    /// Read, not yet given out.
+    ready: VecDeque<Value>,
+    cursor: Option<String>,
+    /// The key of the session, once a hello told it.
+    pub(crate) session_key: Option<String>,
+    pub(crate) session_id: Option<String>,
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+enum Line {
+    Ws(Box<Socket>),
+    Sse {
+        response: reqwest::Response,
+        blocks: Blocks,
+        is_full: bool,
+    },
+    Poll {
+        wire: Wire,
+        ask: Ask,
+        nonce: u64,
+        /// The cursor of the answer whose frames are being given out.
+        answered: Option<String>,
+    },
+}
+
+impl Reader {
+    pub(super) async fn open(wire: &Wire, via: Via, ask: &Ask) -> Result<Self, End> {
+        let line = match via {
+            Via::Ws => open_ws(wire, ask).await?,
+            Via::Sse => open_sse(wire, ask).await?,
+            Via::Poll => Line::Poll {
+                wire: wire.clone(),
+                ask: ask.clone(),
+                nonce: 0,
+                answered: None,
+            },
+        };
+        Ok(Self {
+            via,
+            line,
+            ready: VecDeque::new(),
+            cursor: None,
+            session_key: ask.find("session").map(str::to_owned),
+            session_id: None,
+        })
+    }
+
+    /// Everything up to here was given out. Replies do not move it.
+    pub(crate) fn cursor(&self) -> &str {
+        self.cursor.as_deref().unwrap_or_default()
+    }
+
+    /// The next frame, of whatever type.
+    pub(crate) async fn frame(&mut self) -> Result<Value, End> {
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                self.note(&frame);
+                return Ok(frame);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// The next frame within the patience of a test; it must come.
+    #[track_caller]
+    pub(crate) fn expect(&mut self) -> impl Future<Output = Value> {
+        let via = self.via;
+        async move { in_time(("a frame", via), self.frame()).await.unwrap() }
+    }
+
+    /// The next frame of this type; others before it are dropped.
+    pub(crate) async fn expect_type(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.expect().await;
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
+    /// The next event or gap; pings and hellos are dropped, anything else is an error.
+    pub(crate) async fn expect_told(&mut self) -> Value {
+        loop {
+            let frame = self.expect().await;
+            match frame["type"].as_str().unwrap() {
+                "event" | "gap" => return frame,
+                "hello" | "ping" => {}
+                _ => panic!("{frame}"),
+            }
+        }
+    }
+
+    /// Reads to the end, which must come in time; frames before it are given too.
+    pub(crate) async fn expect_end(&mut self) -> (Vec<Value>, End) {
+        let mut frames = Vec::new();
+        loop {
+            match in_time(("an end", self.via), self.frame()).await {
+                Ok(frame) => frames.push(frame),
+                Err(end) => return (frames, end),
+            }
+        }
+    }
+
+    /// Sends a command; only a WebSocket can.
+    pub(crate) async fn send(&mut self, command: &Value) {
+        self.send_raw(Message::text(command.to_string()))
+            .await
+            .unwrap();
+    }
+
+    /// Sends one message as it is.
+    pub(crate) async fn send_raw(&mut self, message: Message) -> Result<(), Error> {
+        match &mut self.line {
+            Line::Ws(socket) => in_time("a send", socket.send(message)).await,
+            Line::Sse { .. } | Line::Poll { .. } => panic!("only a WebSocket takes commands"),
+        }
+    }
+
+    fn note(&mut self, frame: &Value) {
+        match frame["type"].as_str().unwrap_or_default() {
+            "hello" => {
+                self.session_key = frame["session"]["key"].as_str().map(str::to_owned);
+                self.session_id = frame["session"]["id"].as_str().map(str::to_owned);
+            }
+            "event" | "gap" | "ping" => {}
+            "block" if frame["id"].is_string() => {}
+            _ => return self.note_answer(),
+        }
+        self.cursor = frame["id"].as_str().map(str::to_owned);
+        self.note_answer();
+    }
+
+    /// After the last frame of a poll its own cursor counts.
+    fn note_answer(&mut self) {
+        if let Line::Poll { answered, .. } = &mut self.line
+            && self.ready.is_empty()
+            && let Some(answered) = answered.take()
+        {
+            self.cursor = Some(answered);
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), End> {
+        match &mut self.line {
+            Line::Ws(socket) => match socket.next().await {
+                None => return Err(End::Closed(1006, String::new())),
+                Some(Err(error)) => return Err(End::Broken(error.to_string())),
+                Some(Ok(message)) => self.ready.extend(frame_of(message)?),
+            },
+            Line::Sse {
+                response,
+                blocks,
+                is_full,
+            } => match response.chunk().await {
+                Ok(Some(chunk)) => self.ready.extend(blocks.take(&chunk, *is_full)),
+                Ok(None) => return Err(End::Closed(0, String::new())),
+                Err(error) => return Err(End::Broken(error.to_string())),
+            },
+            Line::Poll { .. } => self.poll().await?,
+        }
+        Ok(())
+    }
+
+    async fn poll(&mut self) -> Result<(), End> {
+        let Line::Poll {
+            wire,
+            ask,
+            nonce,
+            answered,
+        } = &mut self.line
+        else {
+            return Ok(());
+        };
+        *nonce += 1;
+        let mut ask = ask.clone().with("nonce", *nonce);
+        if let Some(cursor) = &self.cursor {
+            ask = ask.without_starts().since(cursor);
+        }
+        if let Some(key) = &self.session_key {
+            ask = ask.session(key);
+        }
+        let request = start_id(wire.request("GET", &ask.path(Via::Poll)), &ask);
+        let response = request.send().await.map_err(broken)?;
+        let status = response.status().as_u16();
+        let body = response.bytes().await.map_err(broken)?;
+        let answer: Value = serde_json::from_slice(&body)
+            .map_err(|error| End::Broken(format!("{error} in {body:?}")))?;
+        if status != 200 {
+            return Err(End::Refused(status, answer));
+        }
+        assert_eq!(answer["nonce"], nonce.to_string(), "an answer of our own");
+        self.ready
+            .extend(answer["frames"].as_array().unwrap().iter().cloned());
+        let cursor = answer["cursor"].as_str().unwrap().to_owned();
+        if self.ready.is_empty() {
+            self.cursor = Some(cursor);
+        } else {
+            *answered = Some(cursor);
+        }
+        Ok(())
+    }
+}
+
+fn start_id(request: reqwest::RequestBuilder, ask: &Ask) -> reqwest::RequestBuilder {
+    match &ask.last_event_id {
+        Some(id) => request.header("last-event-id", id),
+        None => request,
+    }
+}
+
+fn broken(error: impl fmt::Display) -> End {
+    End::Broken(error.to_string())
+}
+
+async fn open_ws(wire: &Wire, ask: &Ask) -> Result<Line, End> {
+    let url = format!("ws://{}{}", wire.address, ask.path(Via::Ws));
+    match tokio_tungstenite::connect_async(url).await {
+        Ok((socket, _)) => Ok(Line::Ws(Box::new(socket))),
+        Err(Error::Http(response)) => {
+            let body = response.body().as_deref().unwrap_or_default();
+            let problem = serde_json::from_slice(body).unwrap_or_default();
+            Err(End::Refused(response.status().as_u16(), problem))
+        }
+        Err(error) => Err(broken(error)),
+    }
+}
+
+async fn open_sse(wire: &Wire, ask: &Ask) -> Result<Line, End> {
+    let ask = match ask.find("format") {
+        Some(_) => ask.clone(),
+        None => ask.clone().with("format", "full"),
+    };
+    let request = start_id(wire.request("GET", &ask.path(Via::Sse)), &ask);
+    let response = request.send().await.map_err(broken)?;
+    let status = response.status().as_u16();
+    if status != 200 {
+        let body = response.bytes().await.map_err(broken)?;
+        let problem = serde_json::from_slice(&body).unwrap_or_default();
+        return Err(End::Refused(status, problem));
+    }
+    Ok(Line::Sse {
+        response,
+        blocks: Blocks::default(),
+        is_full: ask.find("format") == Some("full"),
+    })
+}
+
+/// The frame in a WebSocket message; bytes come behind the JSON of a binary one. Bare messages become
+/// `{"type":"text"}` and `{"type":"binary"}`.
+fn frame_of(message: Message) -> Result<Option<Value>, End> {
+    match message {
+        Message::Text(text) => match serde_json::from_str::<Value>(&text) {
+            Ok(frame) if frame["type"].is_string() => Ok(Some(frame)),
+            _ => Ok(Some(json!({"type": "text", "data": text.as_str()}))),
+        },
+        Message::Binary(bytes) => {
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            let header = end.and_then(|end| serde_json::from_slice::<Value>(&bytes[..end]).ok());
+            if let (Some(end), Some(mut frame)) = (end, header) {
+                frame["data64"] = STANDARD.encode(&bytes[end + 1..]).into();
+                return Ok(Some(frame));
+            }
+            let data = STANDARD.encode(&bytes);
+            Ok(Some(json!({"type": "binary", "data64": data})))
+        }
+        Message::Close(Some(close)) => {
+            Err(End::Closed(close.code.into(), close.reason.as_str().into()))
+        }
+        Message::Close(None) => Err(End::Closed(1005, String::new())),
+        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(None),
+    }
+}
+
+/// Event-stream blocks out of chunks that end anywhere, as the WHATWG describes for LF line ends.
+#[derive(Default)]
+pub(crate) struct Blocks {
+    rest: Vec<u8>,
+}
+
+impl Blocks {
+    /// In format full the frames; else `{"type":"block","id","event","data"}`, blocks of an id alone too.
+    fn take(&mut self, chunk: &[u8], is_full: bool) -> Vec<Value> {
+        self.rest.extend_from_slice(chunk);
+        let mut blocks = Vec::new();
+        let mut from = 0;
+        while let Some(length) = self.rest[from..]
+            .windows(2)
+            .position(|pair| pair == b"\n\n")
+        {
+            let block = String::from_utf8(self.rest[from..from + length].to_vec()).unwrap();
+            blocks.extend(parse_block(&block, is_full));
+            from += length + 2;
+        }
+        self.rest.drain(..from);
+        blocks
+    }
+}
+
+fn parse_block(block: &str, is_full: bool) -> Option<Value> {
+    let (mut id, mut event, mut data) = (None, None, None::<String>);
+    for line in block.split('\n') {
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "id" => id = Some(value),
+            "event" => event = Some(value),
+            "data" => match &mut data {
+                Some(data) => *data += &format!("\n{value}"),
+                None => data = Some(value.to_owned()),
+            },
+            "" | "retry" => {}
+            _ => panic!("an unknown field in {block:?}"),
+        }
+    }
+    if !is_full {
+        let is_something = id.is_some() || data.is_some();
+        return is_something
+            .then(|| json!({"type": "block", "id": id, "event": event, "data": data}));
+    }
+    let frame: Value = serde_json::from_str(&data?).unwrap();
+    if frame["type"] != "reply" {
+        assert_eq!(
+            frame["id"].as_str(),
+            id,
+            "the block of a frame carries its id"
+        );
+    }
+    Some(frame)
+}
