@@ -76,14 +76,14 @@ impl Drop for Running {
 }
 
 /// A hub, and the address that its first line names.
-struct Hub {
+pub(crate) struct Hub {
     process: Running,
     url: String,
     out: BufReader<std::process::ChildStdout>,
 }
 
 impl Hub {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::of(triway().arg("serve").args(arguments))
     }
 
@@ -102,7 +102,7 @@ impl Hub {
         }
     }
 
-    fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
     }
 

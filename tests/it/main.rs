@@ -2,4 +2,5 @@
 
 mod accept;
 mod cli;
+mod flags;
 mod layers;
