@@ -3,6 +3,7 @@
  * Every publish has the key `SESSIONID:N`; until it is answered it is sent again, by whatever way
  * there is, under the same key, and the hub acts on each key once. Knows no ladder and no channel.
  */
+import { query } from './attach.js'
 import { bytesOf, nextRef, toBase64, TriwayError } from './frame.js'
 
 /** Publishes waiting for their answers: more than any burst of a page, and a bound for its memory. */
@@ -19,7 +20,7 @@ const RETRY_MOST_MS = 5000
 const ANSWER_MOST_MS = 5000
 /** Failures in a row after which POST counts as blocked, and those after which a GET is given up. */
 const POSTS_MOST = 2
-const GETS_MOST = 4
+const GETS_MOST = 2
 /** Longest address that the hub takes for a publish, in characters. */
 const ADDRESS_MOST = 4096
 
@@ -192,47 +193,48 @@ export class Sending {
     this.#asking = true
     let size = 0
     const [first] = this.#queue
+    const byGet = this.#byGet && this.#query(first)
     const batch = this.#queue.slice(0, this.#byGet ? 1 : this.#batch).filter((entry) => (size += entry.size) <= BATCH_BYTES || entry === first)
     const stop = new AbortController()
     const timer = setTimeout(() => stop.abort(), ANSWER_MOST_MS)
+    const { signal } = stop
     try {
-      const replies = this.#byGet
-        ? [{ ok: true, ...(await this.#ask(`pub/${encodeURIComponent(first.command.channel)}`, this.#query(first), { signal: stop.signal })) }]
-        : await this.#ask('send', '', { method: 'POST', body: `[${batch.map((entry) => this.#text(entry))}]`, signal: stop.signal })
+      const replies = byGet
+        ? [{ ok: true, ...(await this.#ask(`pub/${encodeURIComponent(first.command.channel)}`, byGet, { signal })) }]
+        : await this.#ask('send', '', { method: 'POST', body: `[${batch.map((entry) => this.#text(entry))}]`, signal })
       this.#failures = 0
       this.#batch = BATCH_COMMANDS
       batch.every((entry, index) => replies[index] && this.#settle(entry, replies[index]))
     } catch (error) {
-      this.#refused(batch, /** @type {TriwayError} */ (error))
+      this.#refused(batch, /** @type {TriwayError} */ (error), signal.aborted)
     }
     clearTimeout(timer)
     this.#asking = false
     this.#pump()
   }
 
-  /** One publish as the query of a GET. @param {Entry} entry */
+  /** One publish as the query of a GET, if it fits. @param {Entry} entry */
   #query(entry) {
     const { type, channel, data, ...rest } = JSON.parse(this.#text(entry))
-    const query = Object.entries({ ...rest, data: entry.json }).map(([name, value]) => `&${name}=${encodeURIComponent(value)}`)
-    if (entry.bytes || query.join('').length > ADDRESS_MOST) throw new TriwayError('post_blocked', { hint: 'only GET gets through here, and this is too long for an address', status: 413 })
-    return query.join('')
+    const text = query({ ...rest, data: entry.json })
+    return entry.bytes || text.length > ADDRESS_MOST ? '' : text
   }
 
-  /** @param {Entry[]} batch @param {TriwayError} error */
-  #refused(batch, error) {
+  /** @param {Entry[]} batch @param {TriwayError} error @param {boolean} hung */
+  #refused(batch, error, hung) {
     const [first] = batch
-    const gaveUp = this.#byGet && this.#failures >= GETS_MOST
-    if (error.status === 413 && batch.length > 1) this.#batch = Math.ceil(batch.length / 2)
-    else if (error.status === 413 || gaveUp || (error.hint && !this.#mayRetry(/** @type {any} */ (error)))) {
-      this.#failures = 0
-      this.#remove(first)
-      first.reject(error)
-    } else if (!error.hint) {
+    const { status, hint, foreign } = error
+    if (status === 413 && batch.length > 1) this.#batch = Math.ceil(batch.length / 2)
+    else if (hint ? !this.#mayRetry(/** @type {any} */ (error)) : status === 413) this.#settle(first, { type: '', error: /** @type {any} */ (error) })
+    else if (!hint) {
       this.#mayRetry({ code: '', status: 503 })
-      if (this.#byGet || (!error.foreign && this.#failures < POSTS_MOST)) return
-      this.#byGet = true
-      this.#failures = 0
-      this.#tell('blocked')
+      if (this.#byGet) {
+        if (this.#failures > GETS_MOST) this.#settle(first, { type: '', error: { code: 'post_blocked', hint: 'only GET gets through here, and this does not fit an address' } })
+      } else if (hung || foreign || this.#failures >= POSTS_MOST) {
+        this.#byGet = true
+        this.#failures = 0
+        this.#tell('blocked')
+      }
     }
   }
 

@@ -17,6 +17,7 @@ export class TestHub {
   answers = new Map()
   expected = new Map()
   readers = new Set()
+  connections = new Set()
   /** May take over a request: `(request, response) => true`. */
   spoil = () => false
   /** May take over an Upgrade: `(request, socket) => true`. */
@@ -31,6 +32,7 @@ export class TestHub {
       this.requests.push(request.url)
       if (!this.spoilUpgrade(request, socket)) this.sockets.handleUpgrade(request, socket, head, (ws) => this.#ws(request, ws))
     })
+    this.server.on('connection', (socket) => this.connections.add(socket))
     await new Promise((resolve) => this.server.listen(port, '127.0.0.1', resolve))
     this.port = this.server.address().port
     this.address = `http://127.0.0.1:${this.port}/`
@@ -40,7 +42,7 @@ export class TestHub {
   async close() {
     for (const reader of this.readers) reader.end()
     for (const ws of this.sockets.clients) ws.terminate()
-    this.server.closeAllConnections()
+    for (const socket of this.connections) socket.destroy()
     await new Promise((resolve) => this.server.close(resolve))
   }
 

@@ -1,0 +1,200 @@
+/** What boxes between do to answers, and that the client still delivers everything once and in order. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import WebSocket from 'ws'
+import { connect } from '../client.js'
+import { TestHub, until } from './hub.js'
+
+async function story(options, body) {
+  const server = await new TestHub().listen()
+  const hub = connect(server.address, { WebSocket, ...options })
+  try {
+    await body(server, hub)
+  } finally {
+    hub.close()
+    await server.close()
+  }
+}
+
+const numbers = (count) => [...Array(count).keys()]
+const posted = (request) => request.method === 'POST' && request.url.startsWith('/send')
+
+/** Publishes some, each before the last one is answered, and reads them back. */
+async function everythingOnce(server, hub, count = 30) {
+  const lobby = hub.channel('lobby')
+  const seen = []
+  lobby.addEventListener('message', (event) => seen.push(event.data))
+  await hub.ready
+  const answers = await Promise.all(numbers(count).map((number) => lobby.publish(number)))
+  assert.equal(new Set(answers.map(({ id }) => id)).size, count)
+  assert.deepEqual(server.events.map(({ data }) => data), numbers(count))
+  await until(() => seen.length === count)
+  assert.deepEqual(seen, numbers(count))
+}
+
+const posts = {
+  'POST refused (405 of a proxy)': (request, response) => posted(request) && !!response.writeHead(405).end('<html>no</html>'),
+  'POST hangs': (request) => posted(request),
+  'POST reset': (request, response) => posted(request) && !!response.destroy(),
+}
+for (const [name, spoil] of Object.entries(posts)) {
+  test(`${name}: published by GET, once and in order`, () =>
+    story({ transports: ['sse'] }, async (server, hub) => {
+      server.spoil = spoil
+      await everythingOnce(server, hub, 8)
+      assert.ok(server.requests.some((line) => line.startsWith('GET /pub/')))
+    }))
+}
+
+test('an answer lost after handling, 1 in 2, and POSTs delivered twice: once and in order', () =>
+  story({ transports: ['poll'] }, async (server, hub) => {
+    let count = 0
+    server.spoil = (request, response) => {
+      if (!posted(request) || ++count % 2) return false
+      // Handled, but nobody hears of it.
+      const { end } = response
+      response.end = () => response.destroy() && end
+      return false
+    }
+    const lobby = hub.channel('lobby')
+    await hub.ready
+    const answers = []
+    for (const number of numbers(6)) {
+      answers.push(lobby.publish(number))
+      await until(() => server.events.length > number)
+    }
+    await Promise.all(answers)
+    assert.deepEqual(server.events.map(({ data }) => data), numbers(6))
+  }))
+
+test('what is too long for an address rejects where POST is blocked, and what follows goes through', () =>
+  story({ transports: ['sse'] }, async (server, hub) => {
+    server.spoil = posts['POST refused (405 of a proxy)']
+    const lobby = hub.channel('lobby')
+    await hub.ready
+    await lobby.publish('short')
+    const long = lobby.publish('x'.repeat(10_000))
+    const after = lobby.publish('after')
+    await assert.rejects(long, { code: 'post_blocked' })
+    assert.ok((await after).id)
+    assert.deepEqual(server.events.map(({ data }) => data), ['short', 'after'])
+  }))
+
+test('101, then silence from the hub: usable within 1.5 s', () =>
+  story({}, async (server, hub) => {
+    server.spoilUpgrade = (request, socket) => {
+      const key = request.headers['sec-websocket-key']
+      import('node:crypto').then(({ createHash }) => {
+        const accept = createHash('sha1').update(key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64')
+        socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
+      })
+      return true
+    }
+    const began = Date.now()
+    await everythingOnce(server, hub, 5)
+    assert.equal(hub.transport, 'sse')
+    assert.ok(Date.now() - began < 1500, `${Date.now() - began} ms`)
+  }))
+
+test('streams held whole and WS refused: polls within 3 s', () =>
+  story({}, async (server, hub) => {
+    server.spoilUpgrade = (request, socket) => !!socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n')
+    server.spoil = (request) => request.url.startsWith('/sse')
+    const began = Date.now()
+    await hub.ready
+    assert.equal(hub.transport, 'poll')
+    assert.ok(Date.now() - began < 3000)
+    await everythingOnce(server, hub, 5)
+  }))
+
+test('a probe that comes only with what follows it: not trusted', () =>
+  story({ transports: ['sse', 'poll'] }, async (server, hub) => {
+    server.pingAfterMs = 1400
+    await hub.ready
+    assert.equal(hub.transport, 'poll')
+  }))
+
+test('WS killed 100 ms after it opened: off it within 3 s, nothing lost', () =>
+  story({}, async (server, hub) => {
+    server.sockets.on('connection', () => {})
+    const handle = server.sockets.handleUpgrade.bind(server.sockets)
+    server.sockets.handleUpgrade = (request, socket, head, done) => {
+      setTimeout(() => socket.destroy(), 100)
+      handle(request, socket, head, done)
+    }
+    const lobby = hub.channel('lobby')
+    const seen = []
+    lobby.addEventListener('message', (event) => seen.push(event.data))
+    await hub.ready
+    const began = Date.now()
+    let sent = 0
+    const flow = setInterval(() => server.publish('lobby', sent++), 5)
+    await until(() => hub.transport === 'sse')
+    clearInterval(flow)
+    assert.ok(Date.now() - began < 3000)
+    await until(() => seen.length === sent)
+    assert.deepEqual(seen, numbers(sent))
+  }))
+
+test('a captive portal at the start: state captive, few requests, and through when it lets go', () =>
+  story({}, async (server, hub) => {
+    let free = false
+    server.spoilUpgrade = (request, socket) => !free && !!socket.end('HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n')
+    server.spoil = (request, response) => !free && !!response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Welcome</h1>')
+    await until(() => hub.state === 'captive')
+    await until(() => server.requests.some((line) => line.includes('/healthz')))
+    assert.ok(server.requests.length <= 3)
+    free = true
+    await hub.ready
+    assert.equal(hub.state, 'connected')
+  }))
+
+test('polls: an answer lost, one out of a cache, one from another hub: each event once', () =>
+  story({ transports: ['poll'] }, async (server, hub) => {
+    let count = 0
+    let cached
+    server.spoil = (request, response) => {
+      if (!request.url.startsWith('/poll')) return false
+      count++
+      if (count % 5 === 3) return !!response.destroy()
+      if (count % 5 === 4 && cached) return !!response.writeHead(200, { 'content-type': 'application/json' }).end(cached)
+      const { end } = response
+      response.end = (text) => end.call(response, (cached = text))
+      return false
+    }
+    const lobby = hub.channel('lobby')
+    const seen = []
+    lobby.addEventListener('message', (event) => seen.push(event.data))
+    await hub.ready
+    for (const number of numbers(12)) {
+      server.publish('lobby', number)
+      await until(() => seen.length === number + 1, `${number}`, 20_000)
+    }
+    assert.deepEqual(seen, numbers(12))
+  }))
+
+test('a token that is refused is asked for once more; refused again, it is final', () =>
+  story({ transports: ['sse'], token: () => 't' + ++asked }, async (server, hub) => {
+    server.spoil = (request, response) => {
+      if (request.headers.authorization !== 'Bearer t2') return !!response.writeHead(401).end(JSON.stringify({ code: 'unauthorized', hint: 'another token' }))
+      return false
+    }
+    await hub.ready
+    assert.equal(asked, 2)
+    const other = connect(server.address, { transports: ['sse'], token: 'never' })
+    await assert.rejects(other.ready, { code: 'unauthorized', hint: 'another token', status: 401 })
+    assert.equal(other.state, 'closed')
+  }))
+let asked = 0
+
+test('hub.report() says what was tried and why', () =>
+  story({}, async (server, hub) => {
+    server.spoilUpgrade = (request, socket) => !!socket.end('HTTP/1.1 403 Forbidden\r\n\r\n')
+    await hub.ready
+    const report = await hub.report()
+    assert.equal(report.transport, 'sse')
+    assert.deepEqual(report.tries.map(({ transport }) => transport), ['ws', 'sse'])
+    assert.equal(report.tries[0].ended, 'refused')
+    assert.equal(report.why, 'ws:refused')
+    assert.match(String(report), /connected over sse, because of ws:refused/)
+  }))
