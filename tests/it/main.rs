@@ -4,3 +4,4 @@ mod accept;
 mod cli;
 mod flags;
 mod layers;
+mod support;
