@@ -17,6 +17,8 @@ import { TRANSPORTS, countText, gapText, refusalText } from './words.js'
 
 /** After entering, what comes at once is history: shown, not read aloud line by line. In milliseconds. */
 const HISTORY_MS = 1500
+/** Gaps of one reason within this time are one for the reader, in milliseconds. */
+const ONE_GAP_MS = 2000
 /** Waiting lines (sent, not yet answered) on the page; the client's queue is bounded too. */
 const WAITING_LINES = 200
 
@@ -38,6 +40,9 @@ let talk = null
 /** The talk that the present room was entered with. @type {Talk | null} */
 let enteredBy = null
 let nickname = ''
+/** Whether the room's people were learnt since it was entered. */
+let knowsPeople = false
+let lastGap = { reason: '', at: 0 }
 let room = ''
 let unseen = 0
 /** What was sent and has not come back, by its mark. @type {Map<string, Pending>} */
@@ -67,9 +72,10 @@ const page = {
     if (document.hidden && !said.mine) showTitle(unseen + 1)
   },
   joined(person, time, count) {
-    const isNew = !people.has(person.id) && person.id !== talk?.self
+    const isNew = !people.has(person.id)
     people.join(person, count)
-    if (isNew) lines.add(noticeLine('enter', time, written(person.nick), ' entered'))
+    // Before it is known who was here, nobody is new; one's own coming is told there.
+    if (isNew && knowsPeople && person.id !== talk?.self) lines.add(noticeLine('enter', time, written(person.nick), ' entered'))
   },
   left(person, time, count) {
     const wasHere = people.has(person.id)
@@ -80,9 +86,16 @@ const page = {
   counted: (count) => people.counted(count),
   people(all, self) {
     people.replace(all, self)
+    if (!knowsPeople) lines.add(noticeLine('enter', Math.max(Date.now(), lines.newest), 'You entered ', written(`#${room}`)))
+    knowsPeople = true
     log.setAttribute('aria-busy', 'false')
   },
-  gap: (reason) => lines.add(noticeLine('gap', lines.newest || Date.now(), gapText(reason))),
+  gap(reason) {
+    // The room and the inbox tell the same restart each; one line says it.
+    const isTold = lastGap.reason === reason && Date.now() - lastGap.at < ONE_GAP_MS
+    lastGap = { reason, at: Date.now() }
+    if (!isTold) lines.add(noticeLine('gap', lines.newest || Date.now(), gapText(reason)))
+  },
   state() {
     if (talk) side.show(talk.hub)
   },
@@ -165,6 +178,7 @@ function enterRoom() {
   lines.clearRoom()
   waiting.clear()
   people.replace([], talk.self)
+  knowsPeople = false
   log.setAttribute('aria-busy', 'true')
   setTimeout(() => log.setAttribute('aria-busy', 'false'), HISTORY_MS)
   talk.enter(room)

@@ -32,7 +32,7 @@ export function saidLine(said, onName) {
     make('p', { class: 'head' }, nameOf(said, onName), whisperOf(said), whenOf(said.time), viaOf(said)),
     ...body.nodes,
   )
-  element.style.setProperty('--hue', String(hueOf(said.from)))
+  element.style.setProperty('--hue', String(hueOf(said.from || said.nick)))
   return {
     element,
     time: said.time,

@@ -62,6 +62,7 @@ export class Visitor {
   static async enter(browser, address, name, how = {}) {
     const visitor = await Visitor.open(browser, address, how)
     await visitor.giveName(name)
+    await visitor.isConnected()
     if (how.use) await visitor.use(how.use)
     await visitor.isConnected(how.use)
     return visitor
