@@ -99,14 +99,18 @@ const page = {
   state() {
     if (talk) side.show(talk.hub)
   },
-  refused: (error) => composer.trouble(refusalText(error, 0, USUAL_LIMIT_BYTES)),
+  refused(error) {
+    const wayOut = talk?.hub.state === 'closed' ? ' Load the page again to try once more.' : ''
+    composer.trouble(refusalText(error, 0, USUAL_LIMIT_BYTES) + wayOut)
+  },
   transport(to, reason) {
     // A cut goes from one to none to another; what a person wants to know is the two.
     const before = lastWay
     if (to === null) return
     lastWay = to
     if (before === null || before === to) return
-    const why = reason ? ` (${reason})` : ''
+    // What the person chose needs no reason.
+    const why = reason && reason !== 'asked' ? ` (${reason})` : ''
     lines.add(noticeLine('note', lines.newest || Date.now(), `The way changed from ${TRANSPORTS[before].long} to ${TRANSPORTS[to].long}${why}`))
   },
 }

@@ -67,7 +67,7 @@ export function sizeText(bytes) {
 /** Refusals that a person can do something about; others keep the hub's own words. */
 const REFUSALS = /** @type {Record<string, string>} */ ({
   rate_limited: 'That was too fast for this hub. Wait a moment, then send again.',
-  forbidden: 'This hub does not let you write here.',
+  forbidden: 'This hub does not allow that here.',
   unauthorized: 'This hub asks for a sign-in that this page does not have.',
   draining: 'The hub is about to restart. Send again in a moment.',
   queue_full: 'Too much is waiting to be sent. Send again once the connection is back.',

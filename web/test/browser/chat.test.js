@@ -109,6 +109,10 @@ for (const kind of BROWSERS) {
       await ann.say('to everyone')
       await eve.seesLine('to everyone')
       assert.deepEqual(await eve.texts(), ['to everyone'])
+      await bob.click('#whisper-end')
+      await bob.say('me too, by the same way')
+      assert.equal((await eve.seesLine('me too, by the same way')).nick, 'Bob')
+      await bob.isConnected('poll')
       await goHome(eve, bob, ann)
     })
 
@@ -225,6 +229,15 @@ for (const kind of BROWSERS) {
         assert.deepEqual((await visitor.texts()).filter((text) => text.startsWith('mine ')), sent)
       }
       await goHome(bob, ann)
+    })
+
+    test('the page explains which way it took, and why', async () => {
+      const ann = await Visitor.enter(browser, `${hub.address}/#why`, 'Ann', { use: 'poll' })
+      await ann.click('#report summary')
+      await ann.sees('the report', () => /poll/.test(document.querySelector('#report-text')?.textContent ?? ''))
+      assert.match(await ann.textOf('#state'), /Connected by long polling/)
+      await ann.shot('report')
+      await goHome(ann)
     })
 
     test('who comes late reads what was said before', async () => {
