@@ -1,0 +1,202 @@
+/**
+ * A box between client and hub: a TCP relay that understands just enough HTTP to do what boxes in
+ * real networks were seen to do. What it does is plain data, one rule per kind of request, and can
+ * be changed while it runs. It also counts what is asked, which is what the client is judged by.
+ *
+ * It does not know the hub's protocol beyond the addresses that tell the kinds apart.
+ */
+import { createServer } from 'node:net'
+import { exchange } from './middlebox/exchange.js'
+import { framingOf, headerOf, Messages } from './middlebox/http.js'
+import { Wire } from './middlebox/wire.js'
+
+/**
+ * What is done to one kind of request. Everything is off unless it is said.
+ * @typedef {object} Rule
+ * @property {200 | 302 | 511} [captive] answered by somebody else: a page, a redirect to one, or "log in"
+ * @property {number | 'reset'} [refuse] answered with this status, or cut, without asking the hub
+ * @property {boolean} [swallow] taken, never answered, never handed on
+ * @property {string[]} [strip] header names in lower case that are lost; `unknown` is all but the plainest
+ * @property {boolean} [duplicate] handed on twice at once; the first answer counts
+ * @property {'url' | number} [cache] an answer is kept: for the same address, or for one in so many whatever the address
+ * @property {number} [lateMs] the answer is held back for so long
+ * @property {number} [lose] of so many answers one is lost, after the hub acted
+ * @property {import('./middlebox/holding.js').Hold} [hold] of the answer's body
+ * @property {number} [holdAfterMs] holding begins so long after the answer
+ * @property {'up' | 'down' | 'both'} [mute] after a 101 nothing goes on in this direction
+ * @property {number} [muteAfterMs] muteness begins so long after the 101
+ * @property {number} [ageMs] cut after so long, whatever goes through
+ * @property {number} [idleMs] cut when nothing went through for so long
+ * @property {number} [tearMs] the first piece after so long is cut in its middle
+ * @property {'end' | 'reset' | number} [cutAs] how a cut looks; a status where no head went out yet
+ */
+
+/**
+ * @typedef {'ws' | 'sse' | 'poll' | 'post' | 'publish' | 'other'} Kind `publish` is by GET
+ * @typedef {{at: number, kind: Kind, method: string, url: string, what: string}} Asked `what` the box did instead of handing it on
+ */
+
+/** Bodies are kept whole before they are handed on; more than any batch of the client. */
+const BODY_MOST = 32 * 1024 * 1024
+
+export class Middlebox {
+  /** @type {Asked[]} */
+  asked = []
+  /** Answers kept, by address. @type {Map<string, Buffer>} */
+  kept = new Map()
+  /** Second askings under way. @type {Set<Wire>} */
+  copies = new Set()
+  /** How often a rule's "one in so many" was counted, by kind. @type {Record<string, number>} */
+  counts = {}
+  /** @type {Partial<Record<Kind | 'all', Rule>>} */
+  #rules = {}
+  /** @type {Set<Connection>} */
+  #connections = new Set()
+  #server
+  #delayMs = 0
+
+  /** @param {{port: number, host?: string}} target */
+  constructor(target) {
+    this.target = target
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#connections.add(new Connection(this, socket, this.#delayMs)))
+  }
+
+  /** @param {{port: number, host?: string}} target @param {Partial<Record<Kind | 'all', Rule>> & {delayMs?: number}} [rules] */
+  static async start(target, rules = {}) {
+    const box = new Middlebox(target)
+    box.set(rules)
+    await new Promise((resolve) => box.#server.listen(0, '127.0.0.1', () => resolve(0)))
+    return box
+  }
+
+  get port() {
+    return /** @type {import('node:net').AddressInfo} */ (this.#server.address()).port
+  }
+
+  get address() {
+    return `http://127.0.0.1:${this.port}/`
+  }
+
+  /**
+   * From now on these rules, and no others. Muteness and holding reach what is already under way; the
+   * delay (in ms, each way) is that of new connections.
+   * @param {Partial<Record<Kind | 'all', Rule>> & {delayMs?: number}} rules
+   */
+  set({ delayMs = 0, ...rules }) {
+    this.#rules = rules
+    this.#delayMs = delayMs
+    this.counts = {}
+  }
+
+  /** @param {Kind} kind @param {string} method @returns {Rule} */
+  rule(kind, method) {
+    return { ...this.#rules.all, ...(method === 'POST' && this.#rules.post), ...this.#rules[kind] }
+  }
+
+  /** Is it the one in `most` that it happens to? @param {string} what @param {number | undefined} most */
+  isNth(what, most) {
+    if (!most) return false
+    this.counts[what] = (this.counts[what] ?? 0) + 1
+    return this.counts[what] % most === 0
+  }
+
+  /** Cuts what is under way. @param {Kind} [kind] all kinds where none is named */
+  cut(kind) {
+    for (const connection of this.#connections) if (!kind || connection.kind === kind) connection.client.destroy()
+  }
+
+  /** How many connections of this kind are open. @param {Kind} kind */
+  open(kind) {
+    return [...this.#connections].filter((connection) => connection.kind === kind).length
+  }
+
+  /** @param {Connection} connection */
+  forget(connection) {
+    this.#connections.delete(connection)
+  }
+
+  async stop() {
+    this.cut()
+    for (const copy of this.copies) copy.destroy()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+}
+
+/** @typedef {{head: import('./middlebox/http.js').Head, body: Buffer, method: string, url: string, kind: Kind}} Request */
+
+/** One connection of a client: its requests, one after the other. */
+class Connection {
+  /** Of the request that is under way. @type {Kind | undefined} */
+  kind
+  /** What the one under way wants to hear of its client. @type {{onData?: (bytes: Buffer) => void, onEnd: () => void} | undefined} */
+  #exchange
+  /** @type {Request[]} */
+  #waiting = []
+
+  /** @param {Middlebox} box @param {import('node:net').Socket} socket @param {number} delayMs */
+  constructor(box, socket, delayMs) {
+    this.box = box
+    this.client = new Wire(socket, delayMs, true)
+    /** @type {import('./middlebox/http.js').Head} */
+    let head
+    /** @type {Buffer[]} */
+    let body = []
+    const messages = new Messages(
+      (found) => {
+        head = found
+        body = []
+        if (!isUpgrade(head)) return framingOf(head, 'none')
+        // What is upgraded has no end: its head alone is the request.
+        this.#next(requestOf(head, Buffer.alloc(0)))
+        return 'raw'
+      },
+      (bytes) => {
+        if (isUpgrade(head)) return this.#exchange?.onData?.(bytes)
+        body.push(bytes)
+        if (body.reduce((sum, piece) => sum + piece.length, 0) > BODY_MOST) this.client.reset()
+      },
+      () => this.#next(requestOf(head, Buffer.concat(body))),
+    )
+    this.client.onData = (bytes) => {
+      try {
+        messages.push(bytes)
+      } catch {
+        this.client.reset()
+      }
+    }
+    this.client.onEnd = () => {
+      box.forget(this)
+      this.#exchange?.onEnd()
+      this.client.destroy()
+    }
+  }
+
+  /** @param {Request} request */
+  #next(request) {
+    if (this.#exchange) return void this.#waiting.push(request)
+    this.kind = request.kind
+    this.#exchange = exchange(this.box, this.client, request, () => {
+      this.#exchange = undefined
+      const waiting = this.#waiting.shift()
+      if (waiting) this.#next(waiting)
+    })
+  }
+}
+
+/** @param {import('./middlebox/http.js').Head} head */
+const isUpgrade = (head) => /websocket/i.test(headerOf(head, 'upgrade') ?? '')
+
+/** @param {import('./middlebox/http.js').Head} head @param {Buffer} body @returns {Request} */
+function requestOf(head, body) {
+  const [method, url] = head.start.split(' ')
+  return { head, body, method, url, kind: kindOf(head, method, url) }
+}
+
+/** @param {import('./middlebox/http.js').Head} head @param {string} method @param {string} url @returns {Kind} */
+function kindOf(head, method, url) {
+  if (isUpgrade(head)) return 'ws'
+  const [, word] = /\/(sse|poll|send|pub)(?=[/?]|$)/.exec(url.split('?')[0] + '?') ?? []
+  if (word === 'sse' || word === 'poll') return word
+  if (word) return method === 'GET' ? 'publish' : 'post'
+  return 'other'
+}

@@ -1,0 +1,84 @@
+/**
+ * One request and its answer on their way through the box, and what the box's rule makes of them.
+ * Knows the client's wire and the hub's address; nothing of what is said.
+ */
+import { connect } from 'node:net'
+import { answer } from './answer.js'
+import { answerBytes, headBytes, headerOf, without } from './http.js'
+import { Wire } from './wire.js'
+
+/** @typedef {import('../middlebox.js').Middlebox} Middlebox @typedef {import('../middlebox.js').Request} Request */
+
+/** A captive portal's page; none of it looks like the hub. */
+const PORTAL = '<!doctype html><title>Welcome</title><h1>Please log in to this network</h1>'
+
+/** Headers that even a box knows which drops all that it does not. */
+const PLAIN = ['host', 'connection', 'upgrade', 'content-length', 'content-type', 'transfer-encoding', 'accept', 'accept-encoding', 'user-agent', 'origin', 'cookie', 'cache-control']
+/** Without these there is no handshake at all, which is another fault than a lost header. */
+const HANDSHAKE = /^sec-websocket-/
+
+/**
+ * @param {Middlebox} box
+ * @param {Wire} client
+ * @param {Request} request
+ * @param {() => void} done the client's next request may begin
+ * @returns {{onData?: (bytes: Buffer) => void, onEnd: () => void}}
+ */
+export function exchange(box, client, request, done) {
+  const { kind, method, url } = request
+  const rule = box.rule(kind, method)
+  const what = instead(box, client, request, rule)
+  box.asked.push({ at: Date.now(), kind, method, url, what })
+  if (what) return { onEnd() {} }
+
+  const forward = handOn(box, request, rule)
+  const hub = answer(box, client, request, forward, done)
+  if (rule.duplicate) {
+    // Its answer is thrown away, once it is there: a box that closes at once would undo the copy.
+    const copy = handOn(box, request, rule)
+    box.copies.add(copy)
+    copy.onEnd = () => box.copies.delete(copy)
+  }
+  return hub
+}
+
+/**
+ * What the box does instead of asking the hub, if anything.
+ * @param {Middlebox} box @param {Wire} client @param {Request} request @param {import('../middlebox.js').Rule} rule
+ */
+function instead(box, client, { kind, url }, { captive, refuse, swallow, cache }) {
+  if (captive) {
+    client.write(answerBytes(captive, captive === 302 ? '' : PORTAL, captive === 302 ? [['Location', 'http://127.0.0.1:9/login']] : []))
+    client.end()
+    return `captive ${captive}`
+  }
+  if (refuse) {
+    if (refuse === 'reset') client.reset()
+    else {
+      client.write(answerBytes(refuse, '<h1>Refused by the gateway</h1>'))
+      client.end()
+    }
+    return `refused ${refuse}`
+  }
+  if (swallow) return 'swallowed'
+  const kept = cache && box.kept.get(cache === 'url' ? url : kind)
+  if (!kept || (cache !== 'url' && !box.isNth('cache ' + kind, cache))) return ''
+  client.write(kept)
+  client.end()
+  return 'cached'
+}
+
+/** @param {Middlebox} box @param {Request} request @param {import('../middlebox.js').Rule} rule */
+function handOn({ target }, { head, body, kind }, { strip = [] }) {
+  const hub = new Wire(connect({ port: target.port, host: target.host ?? '127.0.0.1', allowHalfOpen: true }))
+  let handed = without(head, 'transfer-encoding', 'content-length', ...strip)
+  if (strip.includes('unknown')) handed.headers = handed.headers.filter(([name]) => PLAIN.includes(name.toLowerCase()) || HANDSHAKE.test(name.toLowerCase()))
+  if (kind !== 'ws') {
+    // One connection for each request, so that an answer's end is its connection's end.
+    handed = without(handed, 'connection')
+    handed.headers.push(['Connection', 'close'])
+  }
+  if (body.length || headerOf(head, 'content-length')) handed.headers.push(['Content-Length', String(body.length)])
+  hub.write(Buffer.concat([headBytes(handed), body]))
+  return hub
+}

@@ -1,0 +1,74 @@
+/**
+ * What boxes do to the body of an answer on its way: nothing, or hold it back in one of the ways that
+ * were met. Knows no socket and no HTTP: pieces go in, pieces come out.
+ */
+import { createGzip } from 'node:zlib'
+
+/**
+ * @typedef {'whole' | 'body' | 'lag' | 'gzip' | number} Hold
+ *   `whole`: nothing, not even the head, before the end. `body`: the head, and nothing more before
+ *   the end. `lag`: each piece only when the next one comes. `gzip`: compressed and never flushed.
+ *   A number: blocks of so many bytes.
+ */
+
+/**
+ * @callback Pour
+ * @param {Buffer} piece
+ * @returns {void}
+ */
+
+/** Holds what is poured in; what comes out goes to `out`. @param {Hold | undefined} hold @param {Pour} out */
+export function holding(hold, out) {
+  if (hold === 'gzip') return compressing(out)
+  if (hold === 'lag') return lagging(out)
+  if (typeof hold === 'number') return blocks(hold, out)
+  if (hold) return blocks(Infinity, out)
+  return { pour: out, end: (/** @type {() => void} */ done) => done() }
+}
+
+/** @param {number} size in bytes @param {Pour} out */
+function blocks(size, out) {
+  let held = Buffer.alloc(0)
+  return {
+    pour(/** @type {Buffer} */ piece) {
+      held = Buffer.concat([held, piece])
+      while (held.length >= size) {
+        out(held.subarray(0, size))
+        held = held.subarray(size)
+      }
+    },
+    end(/** @type {() => void} */ done) {
+      if (held.length) out(held)
+      done()
+    },
+  }
+}
+
+/** @param {Pour} out */
+function lagging(out) {
+  /** @type {Buffer | undefined} */
+  let held
+  return {
+    pour(/** @type {Buffer} */ piece) {
+      if (held) out(held)
+      held = piece
+    },
+    end(/** @type {() => void} */ done) {
+      if (held) out(held)
+      done()
+    },
+  }
+}
+
+/** @param {Pour} out */
+function compressing(out) {
+  const gzip = createGzip()
+  gzip.on('data', out)
+  return {
+    pour: (/** @type {Buffer} */ piece) => void gzip.write(piece),
+    end(/** @type {() => void} */ done) {
+      gzip.on('end', done)
+      gzip.end()
+    },
+  }
+}
