@@ -1,7 +1,7 @@
 /**
  * Makes web/dist: the client as an ES module and as a classic script, the parts that are loaded only
  * when used, and the chat page where its source is. Names that are in use only between the client's
- * modules are whole words in the source; they are shortened here, alike in all parts.
+ * modules end in an underscore, or are listed here; they are shortened, alike in all parts.
  */
 import { build } from 'esbuild'
 import { existsSync, readFileSync, writeFileSync, mkdirSync } from 'node:fs'
@@ -19,7 +19,7 @@ const internal = `
 `.trim().split(/\s+/)
 
 const shared = { bundle: true, minify: true, target: 'es2022', legalComments: 'none', logLevel: 'warning' }
-const client = { ...shared, mangleProps: new RegExp(`^(${internal.join('|')})$`), mangleCache: {}, banner: { js: `/*! triway ${version} */` } }
+const client = { ...shared, mangleProps: new RegExp(`[^_]_$|^(${internal.join('|')})$`), mangleCache: {}, banner: { js: `/*! triway ${version} */` } }
 
 /** The parts stay files of their own, beside the client. */
 const parts = {
@@ -31,6 +31,7 @@ for (const [entry, outfile, more] of [
   ['client.js', 'client.mjs', { format: 'esm', plugins: [parts] }],
   ['client.js', 'client.js', { format: 'iife', globalName: 'triway', plugins: [parts] }],
   ['report.js', 'client-report.mjs', { format: 'esm' }],
+  ['share.js', 'client-share.mjs', { format: 'esm' }],
 ]) {
   const { mangleCache } = await build({ ...client, ...more, entryPoints: [here(entry)], outfile: here('dist/' + outfile) })
   Object.assign(client.mangleCache, mangleCache)

@@ -6,39 +6,37 @@
 /** @param {(type: 'online' | 'offline' | 'hidden' | 'visible' | 'pause' | 'start') => void} tell */
 export function watchPage(tell) {
   const stop = new AbortController()
-  const on = (/** @type {any} */ target, /** @type {string} */ type, /** @type {() => void} */ listener) =>
-    target?.addEventListener?.(type, listener, stop)
-  on(globalThis, 'online', () => tell('online'))
-  on(globalThis, 'offline', () => tell('offline'))
-  on(globalThis, 'pagehide', () => tell('pause'))
+  const on = (/** @type {any} */ target, /** @type {string} */ type, /** @type {any} */ fact) =>
+    target?.addEventListener?.(type, () => tell(fact), stop)
+  const page = globalThis.document
+  on(globalThis, 'online', 'online')
+  on(globalThis, 'offline', 'offline')
+  on(globalThis, 'pagehide', 'pause')
   // A page that comes back from the cache of pages has lost its connections: nobody's fault.
-  on(globalThis, 'pageshow', () => tell('start'))
-  on(globalThis.document, 'visibilitychange', () => tell(document.hidden ? 'hidden' : 'visible'))
+  on(globalThis, 'pageshow', 'start')
+  page?.addEventListener('visibilitychange', () => tell(page.hidden ? 'hidden' : 'visible'), stop)
   return () => stop.abort()
 }
 
 /** What the platform says of the network. */
 export const link = () => String(/** @type {any} */ (globalThis.navigator)?.connection?.type)
 
-/** @param {string} base address of the hub */
-export const memoryOf = (base) => {
-  const name = 'triway ' + base
-  return {
-    /** @returns {Record<string, any> | undefined} */
-    load() {
-      try {
-        return JSON.parse(localStorage[name])
-      } catch {
-        // None yet, or none allowed.
-      }
-    },
-    /** @param {object} memory */
-    keep(memory) {
-      try {
-        localStorage[name] = JSON.stringify(memory)
-      } catch {
-        // Not allowed, or full: the next page learns anew.
-      }
-    },
+const nameOf = (/** @type {string} */ base) => 'triway ' + base
+
+/** @param {string} base address of the hub @returns {Record<string, any> | undefined} */
+export function load(base) {
+  try {
+    return JSON.parse(localStorage[nameOf(base)])
+  } catch {
+    // None yet, or none allowed.
+  }
+}
+
+/** @param {string} base @param {object} memory */
+export function keep(base, memory) {
+  try {
+    localStorage[nameOf(base)] = JSON.stringify(memory)
+  } catch {
+    // Not allowed, or full: the next page learns anew.
   }
 }

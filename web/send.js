@@ -109,11 +109,11 @@ export class Sending {
 
   /**
    * From now on by this way; all that has no answer is sent again.
-   * @param {string} session whose keys are used; a new one begins its own count
+   * @param {string} [session] whose keys are used; a new one begins its own count
    * @param {Socket} [socket]
    * @param {boolean} [byHttp]
    */
-  by(session, socket, byHttp = false) {
+  by(session = '', socket, byHttp = false) {
     if (session !== this.#session) this.#renumber(1)
     this.#session = session
     this.#socket = socket
@@ -135,7 +135,7 @@ export class Sending {
   #text(entry, ref) {
     entry.number ??= ++this.#number
     const data64 = ref || !entry.bytes ? undefined : toBase64(entry.bytes)
-    const text = JSON.stringify({ ...entry.command, ref, data64, key: `${this.#session}:${entry.number}` })
+    const text = JSON.stringify({ key: `${this.#session}:${entry.number}`, ...entry.command, ref, data64 })
     return entry.json ? `${text.slice(0, -1)},"data":${entry.json}}` : text
   }
 
@@ -195,9 +195,7 @@ export class Sending {
     const [first] = this.#queue
     const byGet = this.#byGet && this.#query(first)
     const batch = this.#queue.slice(0, this.#byGet ? 1 : this.#batch).filter((entry) => (size += entry.size) <= BATCH_BYTES || entry === first)
-    const stop = new AbortController()
-    const timer = setTimeout(() => stop.abort(), ANSWER_MOST_MS)
-    const { signal } = stop
+    const signal = AbortSignal.timeout(ANSWER_MOST_MS)
     try {
       const replies = byGet
         ? [{ ok: true, ...(await this.#ask(`pub/${encodeURIComponent(first.command.channel)}`, byGet, { signal })) }]
@@ -208,7 +206,6 @@ export class Sending {
     } catch (error) {
       this.#refused(batch, /** @type {TriwayError} */ (error), signal.aborted)
     }
-    clearTimeout(timer)
     this.#asking = false
     this.#pump()
   }
@@ -240,7 +237,7 @@ export class Sending {
 
   /** Nothing more is sent. @param {TriwayError} error */
   close(error) {
-    this.by('')
+    this.by()
     for (const entry of this.#queue.splice(0)) entry.reject(error)
     clearTimeout(this.#watch)
   }

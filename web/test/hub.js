@@ -120,11 +120,17 @@ export class TestHub {
 
   #act(command, session, bytes) {
     if (command.type !== 'publish') return { ok: true, channel: command.channel, time: Date.now() }
+    if (this.answers.has(command.key)) return this.answers.get(command.key)
+    if (!command.key.startsWith(session + ':')) return this.#append(command, session, bytes)
     const number = Number(command.key.split(':')[1])
     const expected = this.expected.get(session) ?? number
     if (number > expected) return { ok: false, error: { code: 'key_out_of_order', status: 409, hint: 'send it first', expected } }
     if (number < expected) return this.answers.get(command.key)
     this.expected.set(session, number + 1)
+    return this.#append(command, session, bytes)
+  }
+
+  #append(command, session, bytes) {
     if (command.data64) bytes = Buffer.from(command.data64, 'base64')
     const id = this.publish(command.channel, command.data, { name: command.name ?? 'message', from: session, bytes })
     const answer = { ok: true, id, reached: { ws: 1, sse: 0, poll: 0 } }
@@ -149,6 +155,12 @@ export class TestHub {
       const command = { type: 'publish', channel: decodeURIComponent(url.pathname.slice(5)), key: query.get('key'), data: JSON.parse(query.get('data')) }
       const { ok, error, ...result } = this.#act(command, query.get('session').slice(4))
       return ok ? json(result, 201) : json(error, error.status)
+    }
+    if (url.pathname.startsWith('/history/')) {
+      const channel = decodeURIComponent(url.pathname.slice(9))
+      const from = this.#start(channel, url.searchParams.get('since'))
+      const frames = this.events.filter((event) => event.channel === channel && offsetOf(event.id) > from)
+      return json({ channel, frames, cursor: `${this.epoch}-${this.head}`, more: false })
     }
     if (url.pathname.startsWith('/presence/')) return json({ count: 1, members: [{ id: 's1', since: 1 }] })
     if (url.pathname === '/sse') return this.#sse(url, response)

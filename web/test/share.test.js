@@ -1,0 +1,79 @@
+/** Ten tabs, one reader; the reader goes, and nothing is lost. Web Locks are played by the test. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import WebSocket from 'ws'
+import { connect } from '../client.js'
+import { TestHub, until } from './hub.js'
+
+/** As navigator.locks: one holder at a time; a signal that fires gives up the lock or the wait. */
+function locks() {
+  const queue = []
+  const next = () => {
+    const [first] = queue
+    if (!first || first.held) return
+    first.held = true
+    first.body().finally(() => {
+      queue.splice(queue.indexOf(first), 1)
+      next()
+    })
+  }
+  return {
+    request(name, { signal }, body) {
+      const wait = { body, held: false }
+      queue.push(wait)
+      signal.addEventListener('abort', () => wait.held || queue.splice(queue.indexOf(wait), 1))
+      queueMicrotask(next)
+      return new Promise(() => {})
+    },
+  }
+}
+
+test('tabs share one reader; its death loses nothing', async () => {
+  const server = await new TestHub().listen()
+  Object.defineProperty(globalThis, 'navigator', { value: { locks: locks() }, configurable: true })
+  const tabs = []
+  try {
+    for (let i = 0; i < 5; i++) server.publish('lobby', 'old ' + i)
+    for (let i = 0; i < 4; i++) {
+      const hub = connect(server.address, { WebSocket, share: true, transports: ['sse'] })
+      const seen = []
+      const lobby = hub.channel('lobby', { since: 'last:2' })
+      lobby.addEventListener('message', (event) => seen.push(event.data))
+      tabs.push({ hub, lobby, seen })
+      await hub.ready
+      await until(() => seen.length === 2, `tab ${i} has its history: ${seen}`)
+    }
+    assert.deepEqual(tabs.map(({ seen }) => seen), Array(4).fill(['old 3', 'old 4']))
+    assert.equal(server.readers.size, 1)
+    assert.equal(new Set(tabs.map(({ hub }) => hub.session.id)).size, 1)
+
+    const { id } = await tabs[2].lobby.publish('from a follower')
+    assert.ok(id)
+    await until(() => tabs.every(({ seen }) => seen.length === 3))
+
+    tabs[3].hub.channel('other').addEventListener('message', (event) => tabs[3].seen.push(event.data))
+    await until(() => server.requests.some((line) => line.includes('/sse') && line.includes('other')))
+    await until(() => server.readers.size === 1)
+    server.publish('other', 'only tab 3')
+    await until(() => tabs[3].seen.length === 4)
+
+    let sent = 0
+    const flow = setInterval(() => server.publish('lobby', sent++), 2)
+    const answers = []
+    const began = Date.now()
+    tabs[0].hub.close()
+    for (let i = 0; i < 5; i++) answers.push(tabs[1].lobby.publish('p' + i), tabs[2].lobby.publish('q' + i))
+    await until(() => server.readers.size === 1 && tabs[1].hub.transport === 'sse' && Date.now() - began > 400)
+    clearInterval(flow)
+    await Promise.all(answers)
+    const expected = server.events.filter(({ channel }) => channel === 'lobby').map(({ data }) => data).slice(3)
+    for (const { seen } of tabs.slice(1)) {
+      await until(() => seen.filter((data) => data !== 'only tab 3').length === expected.length, `${seen.length} of ${expected.length}`)
+      assert.deepEqual(seen.filter((data) => data !== 'only tab 3'), expected)
+    }
+    assert.equal(expected.filter((data) => /^[pq]/.test(data)).length, 10)
+  } finally {
+    for (const { hub } of tabs) hub.close()
+    await server.close()
+  }
+})
