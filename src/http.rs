@@ -18,7 +18,10 @@ use axum::extract::Request;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION,
+    CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use hyper::{Method, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -83,17 +86,23 @@ pub(crate) fn router(app: App) -> Router {
     let [ws, sse, poll] = Transport::ALL.map(read);
     let routes = Router::new()
         .route("/ws", ws.clone())
+        .route("/ws/", ws.clone())
         .route("/ws/{*channels}", ws)
         .route("/sse", sse.clone())
+        .route("/sse/", sse.clone())
         .route("/sse/{*channels}", sse)
         .route("/poll", poll.clone())
+        .route("/poll/", poll.clone())
         .route("/poll/{*channels}", poll)
         .route("/pub", publishing())
+        .route("/pub/", publishing())
         .route("/pub/{*channel}", publishing())
         .route("/send", only(post(publish::send)))
         .route("/history", only(get(channels::history)))
+        .route("/history/", only(get(channels::history)))
         .route("/history/{*channel}", only(get(channels::history)))
         .route("/presence", only(get(channels::presence)))
+        .route("/presence/", only(get(channels::presence)))
         .route("/presence/{*channel}", only(get(channels::presence)))
         .route("/healthz", only(get(health::live)))
         .route("/readyz", only(get(health::ready)))
@@ -149,6 +158,11 @@ async fn common_headers(mut response: Response) -> Response {
         hyper::header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    if is_asset && headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        // One answer for all origins, since caches keep it without `Vary`; these files hold no secret.
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
+    }
     if !is_asset {
         let vary = HeaderValue::from_static("Origin, Authorization, Cookie");
         headers.insert(hyper::header::VARY, vary);

@@ -8,6 +8,8 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::header::{
     CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
@@ -210,11 +212,14 @@ impl Handshake {
         {
             return missing("only version 13 of the WebSocket protocol is spoken");
         }
-        let key = headers.get(SEC_WEBSOCKET_KEY);
-        let accept = key.map(|key| derive_accept_key(key.as_bytes()));
-        if accept.is_none() && !over_http2 {
-            return Err(Refusal::bad_parameter("Sec-WebSocket-Key is missing"));
+        let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
+        let key = key.filter(|key| is_handshake_key(key));
+        if key.is_none() && !over_http2 {
+            return Err(Refusal::bad_parameter(
+                "Sec-WebSocket-Key is not 16 bytes in base64",
+            ));
         }
+        let accept = key.map(derive_accept_key);
         let protocol = has_word(headers, &SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
         let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
             return missing("this connection cannot be upgraded");
@@ -277,6 +282,12 @@ impl Handshake {
         }
         response
     }
+}
+
+/// Whether a handshake's key is what RFC 6455 section 4.2.1 asks for.
+fn is_handshake_key(key: &[u8]) -> bool {
+    const KEY_BYTES: usize = 16;
+    STANDARD.decode(key).is_ok_and(|key| key.len() == KEY_BYTES)
 }
 
 /// Whether a comma-separated header holds a word, in any case.

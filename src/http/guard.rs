@@ -29,6 +29,10 @@ pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Nex
 }
 
 fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
+    // RFC 9112 section 3.2; a proxy before us may have believed the other one.
+    if parts.headers.get_all(HOST).iter().nth(1).is_some() {
+        return Err(Refusal::bad_parameter("the request has more than one Host"));
+    }
     let host =
         host_of(parts).ok_or_else(|| Refusal::new(Code::HostRefused, "the request has no Host"))?;
     if !host_is_served(app, parts, &host) {
