@@ -4,4 +4,5 @@ mod accept;
 mod cli;
 mod flags;
 mod layers;
+mod raw;
 mod support;

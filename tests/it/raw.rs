@@ -1,0 +1,11 @@
+//! Stories in raw bytes: exact requests and exact answers, right ones, wrong ones and hostile ones.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(dead_code, reason = "each story uses some of it")]
+
+mod frames;
+mod guard;
+mod over_h2;
+mod refusals;
+mod socket;
+mod wire;

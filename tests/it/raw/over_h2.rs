@@ -1,0 +1,162 @@
+//! WebSockets over HTTP/2 (RFC 8441), by a client that speaks the frames of both.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use h2::ext::Protocol;
+use hyper::{Method, Request, StatusCode};
+
+use super::frames::{FIN, TEXT, close, frame, text};
+use super::wire::{Server, in_time};
+
+async fn client(server: &Server) -> SendRequest<Bytes> {
+    let stream = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    let (client, connection) = in_time(h2::client::handshake(stream)).await.unwrap();
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    let mut client = in_time(client.ready()).await.unwrap();
+    // The setting that allows it comes with the server's first frame.
+    let began = tokio::time::Instant::now();
+    while !client.is_extended_connect_protocol_enabled() {
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "RFC 8441 is offered"
+        );
+        client = in_time(client.ready()).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    client
+}
+
+/// A WebSocket over one stream: its status, and the two directions.
+struct Stream {
+    status: StatusCode,
+    protocol: Option<String>,
+    send: h2::SendStream<Bytes>,
+    receive: h2::RecvStream,
+    buffer: Vec<u8>,
+}
+
+impl Stream {
+    async fn open(client: &mut SendRequest<Bytes>, target: &str, version: &str) -> Self {
+        let request = Request::builder()
+            .method(Method::CONNECT)
+            .uri(format!("http://localhost{target}"))
+            .extension(Protocol::from_static("websocket"))
+            .header("sec-websocket-version", version)
+            .header("sec-websocket-protocol", "triway.v1")
+            .body(())
+            .unwrap();
+        let (answer, send) = client.send_request(request, false).unwrap();
+        let answer = in_time(answer).await.unwrap();
+        let status = answer.status();
+        let protocol = answer
+            .headers()
+            .get("sec-websocket-protocol")
+            .map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(
+            answer.headers().get("sec-websocket-accept"),
+            None,
+            "HTTP/2 needs none"
+        );
+        Self {
+            status,
+            protocol,
+            send,
+            receive: answer.into_body(),
+            buffer: Vec::new(),
+        }
+    }
+
+    fn say(&mut self, bytes: Vec<u8>) {
+        self.send.send_data(bytes.into(), false).unwrap();
+    }
+
+    async fn more(&mut self) -> bool {
+        let Some(data) = in_time(self.receive.data()).await else {
+            return false;
+        };
+        let Ok(data) = data else { return false };
+        self.receive
+            .flow_control()
+            .release_capacity(data.len())
+            .unwrap();
+        self.buffer.extend_from_slice(&data);
+        true
+    }
+
+    /// The next frame, shorter than 64 KiB.
+    async fn frame(&mut self) -> (u8, Vec<u8>) {
+        loop {
+            let (head, length) = match self.buffer.as_slice() {
+                [_, 126, high, low, ..] => (4, usize::from(*high) << 8 | usize::from(*low)),
+                [_, length @ 0..126, ..] => (2, usize::from(*length)),
+                _ => (usize::MAX, 0),
+            };
+            if head != usize::MAX && self.buffer.len() >= head + length {
+                let frame: Vec<u8> = self.buffer.drain(..head + length).collect();
+                return (frame[0], frame[head..].to_vec());
+            }
+            assert!(self.more().await, "ended within a frame");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_over_http_2_reads_and_writes() {
+    let server = Server::start();
+    let mut client = client(&server).await;
+    let mut full = Stream::open(&mut client, "/ws/a", "13").await;
+    assert_eq!(
+        (full.status, full.protocol.as_deref()),
+        (StatusCode::OK, Some("triway.v1"))
+    );
+    let hello: serde_json::Value = serde_json::from_slice(&full.frame().await.1).unwrap();
+    assert_eq!(hello["type"], "hello");
+    // A second one on the same connection, which publishes to the first.
+    let mut bare = Stream::open(&mut client, "/ws/a?format=data", "13").await;
+    bare.say(text("over one connection"));
+    assert_eq!(
+        bare.frame().await,
+        (FIN | TEXT, b"over one connection".to_vec())
+    );
+    let event: serde_json::Value = serde_json::from_slice(&full.frame().await.1).unwrap();
+    assert_eq!(event["data"], "over one connection");
+    bare.say(frame(FIN | TEXT, b"\xff"));
+    let (first, payload) = bare.frame().await;
+    assert_eq!(
+        (first, &payload[..2]),
+        (FIN | 8, &1007u16.to_be_bytes()[..])
+    );
+    full.say(close(1000, "done"));
+    let (first, payload) = full.frame().await;
+    assert_eq!(
+        (first, &payload[..2]),
+        (FIN | 8, &1000u16.to_be_bytes()[..])
+    );
+    while full.more().await {}
+    assert!(full.buffer.is_empty(), "the stream ends after the Close");
+}
+
+#[tokio::test]
+async fn refusals_over_http_2_are_told_too() {
+    let server = Server::start();
+    let mut client = client(&server).await;
+    assert_eq!(
+        Stream::open(&mut client, "/ws/a", "8").await.status,
+        StatusCode::UPGRADE_REQUIRED
+    );
+    let mut refused = Stream::open(&mut client, "/ws/@bob", "13").await;
+    let bye: serde_json::Value = serde_json::from_slice(&refused.frame().await.1).unwrap();
+    assert_eq!(
+        (bye["code"].as_u64(), bye["error"]["code"].as_str()),
+        (Some(3502), Some("forbidden"))
+    );
+    assert_eq!(refused.frame().await.1[..2], 3502u16.to_be_bytes());
+    let elsewhere = Stream::open(&mut client, "/sse/a", "13").await;
+    assert_eq!(elsewhere.status, StatusCode::METHOD_NOT_ALLOWED);
+}

@@ -1,0 +1,386 @@
+//! A hub in this process and clients that write exact bytes to it and read exact bytes back.
+//!
+//! Knows HTTP/1.1 and WebSocket frames only as far as a test must take them apart; hides nothing that the
+//! server sent.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use triway::embed::Builder;
+use triway::server::{self, Drained, Options};
+
+/// No step of these stories takes longer, unless it is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("in time")
+}
+
+/// Asks again until it is so.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+    let began = tokio::time::Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A hub with the binary's defaults on a port of its own.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) hub: triway::Hub,
+    shutdown: Option<oneshot::Sender<()>>,
+    running: JoinHandle<std::io::Result<Drained>>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with(|_, _| {})
+    }
+
+    /// Changes the options of the hub and of the accept loop.
+    pub(crate) fn with(change: impl FnOnce(&mut Builder, &mut Options)) -> Self {
+        Self::built(|mut builder, options| {
+            change(&mut builder, options);
+            builder
+        })
+    }
+
+    pub(crate) fn built(change: impl FnOnce(Builder, &mut Options) -> Builder) -> Self {
+        let metrics = triway::metrics::Metrics::default();
+        let mut options = Options {
+            metrics: metrics.clone(),
+            ..Options::default()
+        };
+        let builder = triway::Hub::builder().metrics(metrics);
+        let builder = builder.with(|builder| builder.http = triway::http::Options::default());
+        let hub = change(builder, &mut options).build();
+        let listener = server::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (shutdown, told) = oneshot::channel::<()>();
+        let told = async move {
+            // A test that ends without a word drops the sender: the server ends with its runtime.
+            if told.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let draining = hub.clone();
+        let serving = server::serve(listener, hub.router(), options, told, move || {
+            draining.drain()
+        });
+        Self {
+            address,
+            hub,
+            shutdown: Some(shutdown),
+            running: tokio::spawn(serving),
+        }
+    }
+
+    pub(crate) async fn connect(&self) -> Wire {
+        Wire::to(self.address).await
+    }
+
+    /// Sends these bytes on a connection of their own.
+    pub(crate) async fn send(&self, bytes: impl AsRef<[u8]>) -> Wire {
+        let mut wire = self.connect().await;
+        wire.send(bytes).await;
+        wire
+    }
+
+    /// The answer to a whole request.
+    pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+        self.send(request).await.answer().await
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        self.ask(get(target)).await
+    }
+
+    pub(crate) async fn post(
+        &self,
+        target: &str,
+        content_type: &str,
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
+        self.ask(post(
+            target,
+            &[("Content-Type", content_type)],
+            body.as_ref(),
+        ))
+        .await
+    }
+
+    /// Publishes a text; it must be taken.
+    pub(crate) async fn publish(&self, channel: &str, text: &str) -> String {
+        let answer = self
+            .post(&format!("/pub/{channel}"), "text/plain", text)
+            .await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A new session: its id and its key.
+    pub(crate) async fn session(&self) -> (String, String) {
+        session_of(&self.get("/poll/somewhere").await.json()["frames"][0])
+    }
+
+    /// What Prometheus would read of this sample.
+    pub(crate) async fn metric(&self, sample: &str) -> f64 {
+        let text = self.get("/metrics").await.text();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    pub(crate) fn begin_shutdown(&mut self) {
+        self.shutdown.take().unwrap().send(()).unwrap();
+    }
+
+    pub(crate) async fn drained(self) -> Drained {
+        in_time(self.running).await.unwrap().unwrap()
+    }
+}
+
+/// The id and the key of a hello.
+pub(crate) fn session_of(hello: &Value) -> (String, String) {
+    let part = |name: &str| {
+        hello["session"][name]
+            .as_str()
+            .unwrap_or_else(|| panic!("{hello}"))
+            .to_owned()
+    };
+    (part("id"), part("key"))
+}
+
+pub(crate) fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}
+
+pub(crate) fn post(target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut request = format!(
+        "POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += "\r\n";
+    [request.as_bytes(), body].concat()
+}
+
+/// One answer, as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    fn parse_head(head: &str) -> Self {
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap();
+        let status = status
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        let headers = lines.filter_map(|line| line.split_once(':'));
+        let headers =
+            headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+        Self {
+            status: status.unwrap_or_else(|| panic!("no status in {head:?}")),
+            headers: headers.collect(),
+            body: Vec::new(),
+        }
+    }
+
+    /// The one header of this name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(known, _)| known == name);
+        let first = found.next();
+        assert!(found.next().is_none(), "{name} twice in {self:?}");
+        first.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// One connection.
+pub(crate) struct Wire {
+    pub(crate) stream: TcpStream,
+    /// Read, not yet looked at.
+    buffer: Vec<u8>,
+}
+
+impl Wire {
+    pub(crate) async fn to(address: SocketAddr) -> Self {
+        let stream = in_time(TcpStream::connect(address)).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
+    }
+
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        in_time(self.stream.write_all(bytes.as_ref()))
+            .await
+            .unwrap();
+    }
+
+    /// Sends what the server may refuse to take to its end.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        in_time(self.stream.write_all(bytes.as_ref())).await.is_ok()
+    }
+
+    /// Reads once; no bytes are the end. A reset counts as an end.
+    async fn read_more(&mut self) -> usize {
+        in_time(self.stream.read_buf(&mut self.buffer))
+            .await
+            .unwrap_or(0)
+    }
+
+    /// Whether so many bytes come before the end.
+    pub(crate) async fn has(&mut self, count: usize) -> bool {
+        while self.buffer.len() < count {
+            if self.read_more().await == 0 {
+                return false;
+            }
+        }
+        true
+    }
+
+    pub(crate) async fn take(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            assert_ne!(
+                self.read_more().await,
+                0,
+                "ended within {count} bytes: {:?}",
+                self.seen()
+            );
+        }
+        self.buffer.drain(..count).collect()
+    }
+
+    fn seen(&self) -> String {
+        String::from_utf8_lossy(&self.buffer).into_owned()
+    }
+
+    /// Everything up to and with this text.
+    pub(crate) async fn until(&mut self, text: &str) -> String {
+        let end = loop {
+            let found = self
+                .buffer
+                .windows(text.len())
+                .position(|window| window == text.as_bytes());
+            if let Some(at) = found {
+                break at + text.len();
+            }
+            assert_ne!(
+                self.read_more().await,
+                0,
+                "ended before {text:?}: {:?}",
+                self.seen()
+            );
+        };
+        String::from_utf8_lossy(&self.take(end).await).into_owned()
+    }
+
+    /// Everything up to the end of the connection.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        while self.read_more().await != 0 {}
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// The head of an answer, its body still to come.
+    pub(crate) async fn head(&mut self) -> Answer {
+        let head = self.until("\r\n\r\n").await;
+        Answer::parse_head(head.trim_end_matches("\r\n"))
+    }
+
+    /// One whole answer.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        let mut answer = self.head().await;
+        let chunked = answer
+            .header("transfer-encoding")
+            .is_some_and(|coding| coding == "chunked");
+        if chunked {
+            while let Some(chunk) = self.chunk().await {
+                answer.body.extend_from_slice(&chunk);
+            }
+        } else if let Some(length) = answer.header("content-length") {
+            let length = length.parse().unwrap();
+            answer.body = self.take(length).await;
+        } else if answer.status != 101 && answer.status != 204 && answer.status != 304 {
+            answer.body = self.rest().await;
+        }
+        answer
+    }
+
+    /// One chunk of a chunked body; none after the last.
+    pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
+        let line = self.until("\r\n").await;
+        let length =
+            usize::from_str_radix(line.trim(), 16).unwrap_or_else(|_| panic!("no chunk: {line:?}"));
+        let chunk = self.take(length).await;
+        assert_eq!(self.take(2).await, b"\r\n", "a chunk ends");
+        (length > 0).then_some(chunk)
+    }
+
+    /// One event-stream block of a chunked stream, comments left out: its fields in order.
+    pub(crate) async fn block(&mut self) -> Vec<(String, String)> {
+        loop {
+            let text = self.until("\n\n").await;
+            // Chunk sizes stand between blocks: lines that are no fields.
+            let fields = text.lines().filter_map(|line| line.split_once(": "));
+            let fields =
+                fields.filter(|(name, _)| matches!(*name, "id" | "event" | "data" | "retry"));
+            let fields: Vec<_> = fields
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            if !fields.is_empty() {
+                return fields;
+            }
+        }
+    }
+
+    /// The JSON of the next block with data.
+    pub(crate) async fn block_json(&mut self) -> Value {
+        loop {
+            let block = self.block().await;
+            if let Some((_, data)) = block.iter().find(|(name, _)| name == "data") {
+                return serde_json::from_str(data)
+                    .unwrap_or_else(|error| panic!("{error} in {data:?}"));
+            }
+        }
+    }
+
+    /// Ends the writing side.
+    pub(crate) async fn finish(&mut self) {
+        in_time(self.stream.shutdown()).await.unwrap();
+    }
+
+    /// Gone with a reset instead of an end.
+    pub(crate) fn reset(self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}
