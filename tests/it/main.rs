@@ -5,4 +5,5 @@ mod cli;
 mod flags;
 mod layers;
 mod raw;
+mod story;
 mod support;

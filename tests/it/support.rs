@@ -20,11 +20,11 @@ use triway::Hub;
 use triway::embed::Builder;
 use triway::server::{self, Drained, Options};
 
-pub(crate) use follower::{Follower, Told};
+pub(crate) use follower::{Follower, Told, parts};
 pub(crate) use program::Program;
 pub(crate) use reader::{Ask, End, Reader};
 pub(crate) use relay::{Fate, Relay};
-pub(crate) use wire::{Answer, Wire};
+pub(crate) use wire::{Answer, Wire, encode};
 
 /// No step of a story takes longer, unless it is broken. Long, since machines of tests are shared.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

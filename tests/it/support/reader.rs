@@ -8,6 +8,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt, StreamExt};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -56,6 +57,10 @@ impl Ask {
         self
     }
 
+    pub(crate) fn has_header(&self) -> bool {
+        self.last_event_id.is_some()
+    }
+
     pub(crate) fn find(&self, name: &str) -> Option<&str> {
         let found = self.query.iter().find(|(other, _)| other == name);
         found.map(|(_, value)| value.as_str())
@@ -82,8 +87,11 @@ impl Ask {
             .iter()
             .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
             .collect();
-        let query = query.join("&");
-        format!("/{}/{}?{query}", via.name(), channels.join(","))
+        let (query, name) = (query.join("&"), via.name());
+        match channels.join(",") {
+            channels if channels.is_empty() => format!("/{name}?{query}"),
+            channels => format!("/{name}/{channels}?{query}"),
+        }
     }
 }
 
@@ -102,9 +110,10 @@ pub(crate) enum End {
 pub(crate) struct Reader {
     pub(crate) via: Via,
     line: Line,
-    /// Read, not yet given out.
-    ready: VecDeque<Value>,
+    /// Read, not yet given out: each frame, and its text as it came.
+    ready: VecDeque<(Value, String)>,
     cursor: Option<String>,
+    raw: String,
     /// The key of the session, once a hello told it.
     pub(crate) session_key: Option<String>,
     pub(crate) session_id: Option<String>,
@@ -145,6 +154,7 @@ impl Reader {
             line,
             ready: VecDeque::new(),
             cursor: None,
+            raw: String::new(),
             session_key: ask.find("session").map(str::to_owned),
             session_id: None,
         })
@@ -155,10 +165,16 @@ impl Reader {
         self.cursor.as_deref().unwrap_or_default()
     }
 
+    /// The text of the last frame given out, as it came.
+    pub(crate) fn raw(&self) -> &str {
+        &self.raw
+    }
+
     /// The next frame, of whatever type.
     pub(crate) async fn frame(&mut self) -> Result<Value, End> {
         loop {
-            if let Some(frame) = self.ready.pop_front() {
+            if let Some((frame, raw)) = self.ready.pop_front() {
+                self.raw = raw;
                 self.note(&frame);
                 return Ok(frame);
             }
@@ -288,15 +304,17 @@ impl Reader {
         let response = request.send().await.map_err(broken)?;
         let status = response.status().as_u16();
         let body = response.bytes().await.map_err(broken)?;
-        let answer: Value = serde_json::from_slice(&body)
-            .map_err(|error| End::Broken(format!("{error} in {body:?}")))?;
         if status != 200 {
-            return Err(End::Refused(status, answer));
+            let problem = serde_json::from_slice(&body).map_err(broken)?;
+            return Err(End::Refused(status, problem));
         }
-        assert_eq!(answer["nonce"], nonce.to_string(), "an answer of our own");
-        self.ready
-            .extend(answer["frames"].as_array().unwrap().iter().cloned());
-        let cursor = answer["cursor"].as_str().unwrap().to_owned();
+        let answer: PollAnswer<'_> = serde_json::from_slice(&body).map_err(broken)?;
+        assert_eq!(answer.nonce, nonce.to_string(), "an answer of our own");
+        let cursor = answer.cursor.to_owned();
+        for frame in answer.frames {
+            let value = serde_json::from_str(frame.get()).map_err(broken)?;
+            self.ready.push_back((value, frame.get().to_owned()));
+        }
         if self.ready.is_empty() {
             self.cursor = Some(cursor);
         } else {
@@ -304,6 +322,15 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// The answer to one poll, its frames as they came.
+#[derive(serde::Deserialize)]
+struct PollAnswer<'a> {
+    cursor: &'a str,
+    nonce: &'a str,
+    #[serde(borrow)]
+    frames: Vec<&'a RawValue>,
 }
 
 fn start_id(request: reqwest::RequestBuilder, ask: &Ask) -> reqwest::RequestBuilder {
@@ -352,21 +379,26 @@ async fn open_sse(wire: &Wire, ask: &Ask) -> Result<Line, End> {
 
 /// The frame in a WebSocket message; bytes come behind the JSON of a binary one. Bare messages become
 /// `{"type":"text"}` and `{"type":"binary"}`.
-fn frame_of(message: Message) -> Result<Option<Value>, End> {
+fn frame_of(message: Message) -> Result<Option<(Value, String)>, End> {
     match message {
         Message::Text(text) => match serde_json::from_str::<Value>(&text) {
-            Ok(frame) if frame["type"].is_string() => Ok(Some(frame)),
-            _ => Ok(Some(json!({"type": "text", "data": text.as_str()}))),
+            Ok(frame) if frame["type"].is_string() => Ok(Some((frame, text.to_string()))),
+            _ => {
+                let bare = json!({"type": "text", "data": text.as_str()});
+                Ok(Some((bare, text.to_string())))
+            }
         },
         Message::Binary(bytes) => {
             let end = bytes.iter().position(|byte| *byte == b'\n');
             let header = end.and_then(|end| serde_json::from_slice::<Value>(&bytes[..end]).ok());
             if let (Some(end), Some(mut frame)) = (end, header) {
                 frame["data64"] = STANDARD.encode(&bytes[end + 1..]).into();
-                return Ok(Some(frame));
+                let raw = String::from_utf8_lossy(&bytes[..end]).into_owned();
+                return Ok(Some((frame, raw)));
             }
             let data = STANDARD.encode(&bytes);
-            Ok(Some(json!({"type": "binary", "data64": data})))
+            let bare = json!({"type": "binary", "data64": data});
+            Ok(Some((bare, String::new())))
         }
         Message::Close(Some(close)) => {
             Err(End::Closed(close.code.into(), close.reason.as_str().into()))
@@ -384,7 +416,7 @@ pub(crate) struct Blocks {
 
 impl Blocks {
     /// In format full the frames; else `{"type":"block","id","event","data"}`, blocks of an id alone too.
-    fn take(&mut self, chunk: &[u8], is_full: bool) -> Vec<Value> {
+    fn take(&mut self, chunk: &[u8], is_full: bool) -> Vec<(Value, String)> {
         self.rest.extend_from_slice(chunk);
         let mut blocks = Vec::new();
         let mut from = 0;
@@ -401,7 +433,7 @@ impl Blocks {
     }
 }
 
-fn parse_block(block: &str, is_full: bool) -> Option<Value> {
+fn parse_block(block: &str, is_full: bool) -> Option<(Value, String)> {
     let (mut id, mut event, mut data) = (None, None, None::<String>);
     for line in block.split('\n') {
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
@@ -419,10 +451,11 @@ fn parse_block(block: &str, is_full: bool) -> Option<Value> {
     }
     if !is_full {
         let is_something = id.is_some() || data.is_some();
-        return is_something
-            .then(|| json!({"type": "block", "id": id, "event": event, "data": data}));
+        let bare = json!({"type": "block", "id": id, "event": event, "data": data});
+        return is_something.then(|| (bare, block.to_owned()));
     }
-    let frame: Value = serde_json::from_str(&data?).unwrap();
+    let data = data?;
+    let frame: Value = serde_json::from_str(&data).unwrap();
     if frame["type"] != "reply" {
         assert_eq!(
             frame["id"].as_str(),
@@ -430,5 +463,5 @@ fn parse_block(block: &str, is_full: bool) -> Option<Value> {
             "the block of a frame carries its id"
         );
     }
-    Some(frame)
+    Some((frame, data))
 }
