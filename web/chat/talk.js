@@ -5,9 +5,16 @@
  * This file knows the client (`hub`) and no element. A room of the page is a
  * channel of the hub; a private word is an event in somebody's inbox.
  */
-import { connect } from '/client.mjs'
 import { FILE_EVENT, packFile, unpackFile } from './files.js'
 import { cleanNickname } from './names.js'
+
+/**
+ * The hub stands one step above this page's scripts, whatever prefix it was
+ * mounted under; so its client is found from here and not from the root.
+ */
+const HUB = new URL('../', import.meta.url)
+/** @type {typeof import('../client.js')} */
+const { connect } = await import(new URL('client.mjs', HUB).href)
 
 /** What a newcomer is shown of the room's past. */
 const SINCE_ON_ENTERING = 'last:50'
@@ -74,7 +81,7 @@ export class Talk {
   constructor(nickname, use, page) {
     this.#page = page
     this.#nickname = nickname
-    this.hub = connect(new URL('../', import.meta.url).href, { info: { name: nickname }, signal: this.#closing.signal })
+    this.hub = connect(HUB, { info: { name: nickname }, signal: this.#closing.signal })
     if (use !== 'auto') this.use(use)
     const { signal } = this.#closing
     this.hub.addEventListener('state', (/** @type {any} */ event) => {
