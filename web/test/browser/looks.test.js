@@ -4,132 +4,132 @@
  * kept for people to look at.
  */
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
 import { Visitor } from './visitor.js'
-import { Browser, BROWSERS, Hub } from './world.js'
+import { tell } from './stage.js'
+import { Browser } from './world.js'
+
+/** @typedef {import('./stage.js').Stage} Stage */
 
 /** WCAG AA for text of usual size. */
 const AA_CONTRAST = 4.5
 
-for (const kind of BROWSERS) {
-  describe(`the looks and reach of the chat page in ${kind}`, () => {
-    /** @type {Hub} */
-    let hub
-    /** @type {Browser} */
-    let browser
-    before(async () => {
-      hub = await Hub.start(['--publish-rate', '0'])
-      browser = await Browser.start(kind)
-    })
-    after(async () => {
-      await browser?.stop()
-      await hub?.stop()
-    })
+tell('the looks and reach of the chat page', {
+  async 'the keyboard alone is enough: name, message, private message, switch'({ hub, browser }) {
+    const bob = await Visitor.enter(browser, `${hub.address}/#keys`, 'Bob')
+    const ann = await Visitor.open(browser, `${hub.address}/#keys`)
+    const { keyboard } = ann.page
+    const focused = () => ann.page.evaluate(() => document.activeElement?.id || document.activeElement?.className || '')
+    await ann.sees('the question for a name', () => document.activeElement?.id === 'nickname')
+    await keyboard.type('Ann')
+    await keyboard.press('Enter')
+    await ann.sees('the focus in the message box', () => document.activeElement?.id === 'text')
+    await ann.isConnected()
+    await keyboard.type('by keys')
+    await keyboard.down('Shift')
+    await keyboard.press('Enter')
+    await keyboard.up('Shift')
+    await keyboard.type('in two lines')
+    await keyboard.press('Enter')
+    await bob.seesLine('by keys\nin two lines')
+    assert.equal(await focused(), 'text', 'the focus stays where one writes')
 
-    test('the keyboard alone is enough: name, message, private message, switch', async () => {
-      const bob = await Visitor.enter(browser, `${hub.address}/#keys`, 'Bob')
-      const ann = await Visitor.open(browser, `${hub.address}/#keys`)
-      const { keyboard } = ann.page
-      const focused = () => ann.page.evaluate(() => document.activeElement?.id || document.activeElement?.className || '')
-      await ann.sees('the question for a name', () => document.activeElement?.id === 'nickname')
-      await keyboard.type('Ann')
-      await keyboard.press('Enter')
-      await ann.sees('the focus in the message box', () => document.activeElement?.id === 'text')
-      await ann.isConnected()
-      await keyboard.type('by keys')
-      await keyboard.down('Shift')
-      await keyboard.press('Enter')
-      await keyboard.up('Shift')
-      await keyboard.type('in two lines')
-      await keyboard.press('Enter')
-      await bob.seesLine('by keys\nin two lines')
-      assert.equal(await focused(), 'text', 'the focus stays where one writes')
+    await ann.seesPerson('Bob')
+    for (let steps = 0; steps < 12 && (await focused()) !== 'person'; steps++) await keyboard.press('Tab')
+    assert.equal(await focused(), 'person')
+    const outline = await ann.page.evaluate(() => getComputedStyle(/** @type {Element} */ (document.activeElement)).outlineStyle)
+    assert.notEqual(outline, 'none', 'the focus is visible')
+    await keyboard.press('Enter')
+    await ann.sees('the focus in the message box', () => document.activeElement?.id === 'text')
+    await keyboard.type('a quiet word')
+    await keyboard.press('Enter')
+    assert.ok((await bob.seesLine('a quiet word')).private)
+    await keyboard.press('Escape')
+    await ann.sees('the private mode to end', () => /** @type {HTMLElement} */ (document.querySelector('#whisper')).hidden)
 
-      await ann.seesPerson('Bob')
-      for (let steps = 0; steps < 12 && (await focused()) !== 'person'; steps++) await keyboard.press('Tab')
-      assert.equal(await focused(), 'person')
-      const outline = await ann.page.evaluate(() => getComputedStyle(/** @type {Element} */ (document.activeElement)).outlineStyle)
-      assert.notEqual(outline, 'none', 'the focus is visible')
-      await keyboard.press('Enter')
-      await ann.sees('the focus in the message box', () => document.activeElement?.id === 'text')
-      await keyboard.type('a quiet word')
-      await keyboard.press('Enter')
-      assert.ok((await bob.seesLine('a quiet word')).private)
-      await keyboard.press('Escape')
-      await ann.sees('the private mode to end', () => /** @type {HTMLElement} */ (document.querySelector('#whisper')).hidden)
-
-      for (let steps = 0; steps < 20; steps++) {
-        await keyboard.press('Tab')
-        if (await ann.page.evaluate(() => document.activeElement instanceof HTMLInputElement && document.activeElement.name === 'use')) break
-      }
-      for (let steps = 0; steps < 3; steps++) await keyboard.press('ArrowRight')
-      await ann.isConnected('poll')
-      for (const visitor of [ann, bob]) {
-        visitor.isClean()
-        await visitor.leave()
-      }
-    })
-
-    test('every control has a name, every landmark is there, the log is live', async () => {
-      const ann = await Visitor.enter(browser, `${hub.address}/#names`, 'Ann')
-      const found = await ann.page.evaluate(() => {
-        const nameless = [...document.querySelectorAll('button, input, textarea, a, summary')].filter((each) => {
-          const labels = each instanceof HTMLInputElement || each instanceof HTMLTextAreaElement ? [...(each.labels ?? [])] : []
-          const name = each.getAttribute('aria-label') || labels.map((label) => label.textContent).join('') || each.textContent
-          return !name?.trim() && !(each instanceof HTMLElement && each.hidden)
-        })
-        const log = document.querySelector('[role=log]')
-        return {
-          nameless: nameless.map((each) => each.outerHTML),
-          landmarks: ['header', 'main', 'aside', 'nav'].filter((each) => !document.querySelector(each)),
-          live: log?.getAttribute('aria-live'),
-          label: log?.getAttribute('aria-label'),
-          lang: document.documentElement.lang,
-          headings: document.querySelectorAll('h1').length,
-          inline: document.querySelectorAll('[style]:not(#text):not(.line):not(#people li), script:not([src]), style').length,
-        }
-      })
-      assert.deepEqual(found, { nameless: [], landmarks: [], live: 'polite', label: 'Messages in names', lang: 'en', headings: 1, inline: 0 })
-      await ann.leave()
-    })
-
-    for (const scheme of /** @type {const} */ (['light', 'dark'])) {
-      test(`legible in ${scheme}, on a desk and on a phone of 320 px, with any script`, async () => {
-        const room = `looks-${scheme}`
-        await fillRoom(hub, room)
-        const painter = kind === 'firefox' ? await Browser.start(kind, scheme) : browser
-        for (const [place, width, height] of /** @type {const} */ ([['desk', 1100, 760], ['phone', 320, 640]])) {
-          const ann = await Visitor.open(painter, `${hub.address}/#${room}`, { width, height })
-          assert.ok(await wears(ann, scheme))
-          await ann.shot(`welcome-${place}-${scheme}`)
-          await ann.giveName('Ann')
-          await ann.seesLine('the last word')
-          await ann.isConnected()
-          await ann.shot(`${place}-${scheme}`)
-          const wide = await ann.page.evaluate(() => ({
-            page: document.documentElement.scrollWidth - innerWidth,
-            log: /** @type {HTMLElement} */ (document.querySelector('#log')).scrollWidth - /** @type {HTMLElement} */ (document.querySelector('#log')).clientWidth,
-          }))
-          assert.ok(wide.page <= 0 && wide.log <= 0, `nothing is wider than the ${place}: ${JSON.stringify(wide)}`)
-          assert.deepEqual(await faint(ann), [], `contrast on the ${place} in ${scheme}`)
-          if (place === 'phone') {
-            await ann.click('#side-button')
-            await ann.sees('the drawer', () => document.activeElement?.id === 'side-close')
-            await ann.shot(`drawer-${scheme}`)
-            assert.deepEqual(await faint(ann), [])
-            await ann.page.keyboard.press('Escape')
-            await ann.sees('the focus back on its button', () => document.activeElement?.id === 'side-button')
-          }
-          ann.isClean()
-          await ann.leave()
-        }
-        if (painter !== browser) await painter.stop()
-      })
+    for (let steps = 0; steps < 20; steps++) {
+      await keyboard.press('Tab')
+      if (await ann.page.evaluate(() => document.activeElement instanceof HTMLInputElement && document.activeElement.name === 'use')) break
     }
+    for (let steps = 0; steps < 3; steps++) await keyboard.press('ArrowRight')
+    await ann.isConnected('poll')
+    for (const visitor of [ann, bob]) {
+      visitor.isClean()
+      await visitor.leave()
+    }
+  },
+
+  async 'every control has a name, every landmark is there, the log is live'({ hub, browser }) {
+    const ann = await Visitor.enter(browser, `${hub.address}/#names`, 'Ann')
+    const found = await ann.page.evaluate(() => {
+      const nameless = [...document.querySelectorAll('button, input, textarea, a, summary')].filter((each) => {
+        const labels = each instanceof HTMLInputElement || each instanceof HTMLTextAreaElement ? [...(each.labels ?? [])] : []
+        const name = each.getAttribute('aria-label') || labels.map((label) => label.textContent).join('') || each.textContent
+        return !name?.trim() && !(each instanceof HTMLElement && each.hidden)
+      })
+      const log = document.querySelector('[role=log]')
+      return {
+        nameless: nameless.map((each) => each.outerHTML),
+        landmarks: ['header', 'main', 'aside', 'nav'].filter((each) => !document.querySelector(each)),
+        live: log?.getAttribute('aria-live'),
+        label: log?.getAttribute('aria-label'),
+        lang: document.documentElement.lang,
+        headings: document.querySelectorAll('h1').length,
+        inline: document.querySelectorAll('[style]:not(#text):not(.line):not(#people li), script:not([src]), style').length,
+      }
+    })
+    assert.deepEqual(found, { nameless: [], landmarks: [], live: 'polite', label: 'Messages in names', lang: 'en', headings: 1, inline: 0 })
+    await ann.leave()
+  },
+
+  'legible in light, on a desk and on a phone of 320 px, with any script': (stage) => legible(stage, 'light'),
+
+  'legible in dark, on a desk and on a phone of 320 px, with any script': (stage) => legible(stage, 'dark'),
+})
+
+/**
+ * Legible on a desk and on a phone of 320 px, with any script.
+ * @param {Stage} stage @param {'light' | 'dark'} scheme
+ */
+async function legible({ hub, browser, kind }, scheme) {
+  const room = `looks-${scheme}`
+  await fillRoom(hub, room)
+  const painter = kind === 'firefox' ? await Browser.start(kind, scheme) : browser
+  for (const [place, width, height] of /** @type {const} */ ([['desk', 1100, 760], ['phone', 320, 640]])) {
+    const ann = await Visitor.open(painter, `${hub.address}/#${room}`, { width, height })
+    assert.ok(await wears(ann, scheme))
+    await ann.shot(`welcome-${place}-${scheme}`)
+    await ann.giveName('Ann')
+    await ann.seesLine('the last word')
+    await ann.isConnected()
+    await ann.shot(`${place}-${scheme}`)
+    assert.deepEqual(await overhang(ann), [], `nothing is wider than the ${place}`)
+    assert.deepEqual(await faint(ann), [], `contrast on the ${place} in ${scheme}`)
+    if (place === 'phone') await opensDrawer(ann, scheme)
+    ann.isClean()
+    await ann.leave()
+  }
+  if (painter !== browser) await painter.stop()
+}
+
+/** @param {Visitor} ann @param {string} scheme */
+async function opensDrawer(ann, scheme) {
+  await ann.click('#side-button')
+  await ann.sees('the drawer', () => document.activeElement?.id === 'side-close')
+  await ann.shot(`drawer-${scheme}`)
+  assert.deepEqual(await faint(ann), [])
+  await ann.page.keyboard.press('Escape')
+  await ann.sees('the focus back on its button', () => document.activeElement?.id === 'side-button')
+}
+
+/** What reaches beyond the window or the log, sideways. @param {Visitor} visitor */
+function overhang(visitor) {
+  return visitor.page.evaluate(() => {
+    const boxes = [document.documentElement, /** @type {Element} */ (document.querySelector('#log'))]
+    return boxes.filter((each) => each.scrollWidth > each.clientWidth).map((each) => `${each.tagName} ${each.scrollWidth} > ${each.clientWidth}`)
   })
 }
 
-/** @param {Hub} hub @param {string} room */
+/** @param {import('./world.js').Hub} hub @param {string} room */
 async function fillRoom(hub, room) {
   const say = (/** @type {string} */ nick, /** @type {string} */ text) => hub.publish(room, JSON.stringify({ nick, text }), 'application/json')
   await say('美咲', 'おはようございます。とても長い日本語の文章でも、きちんと折り返されるはずです。')
