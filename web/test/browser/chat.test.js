@@ -17,7 +17,7 @@ const SPOKEN_MOST = 900
 
 /**
  * Two people in a room, Ann by WebSocket and Bob by long polling.
- * @param {Stage} stage @param {string} room
+ * @param {Pick<Stage, 'hub' | 'browser'>} stage @param {string} room
  */
 async function annAndBob({ hub, browser }, room) {
   const ann = await Visitor.enter(browser, `${hub.address}/#${room}`, 'Ann', { use: 'ws' })

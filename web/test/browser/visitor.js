@@ -203,7 +203,7 @@ export class Visitor {
    * @param {string} what @param {(...values: A) => unknown} condition @param {A} values
    */
   sees(what, condition, ...values) {
-    return until(what, () => this.page.evaluate(condition, ...values))
+    return until(what, () => this.page.evaluate(/** @type {any} */ (condition), ...values))
   }
 
   /** @param {string} selector @param {string} text */

@@ -84,7 +84,7 @@ export class Hub {
 
   /**
    * Publishes as a shell would.
-   * @param {string} room @param {string | Uint8Array} data @param {string} [type]
+   * @param {string} room @param {string | Uint8Array<ArrayBuffer>} data @param {string} [type]
    */
   async publish(room, data, type = 'text/plain') {
     const answer = await fetch(`${this.address}/pub/${encodeURIComponent(room)}`, { method: 'POST', headers: { 'content-type': type }, body: data })
