@@ -101,6 +101,17 @@ impl Broker {
         }
     }
 
+    /// Refuses before anything was tried. A final refusal is the answer to a numbered key, and uses it up.
+    pub async fn refuse(&self, key: Key<'_>, refusal: Refusal) -> Refusal {
+        let Key::Sequenced(sequence, number) = key else {
+            return refusal;
+        };
+        let fingerprint = self.keys.fingerprint_of_refusal(&refusal);
+        let mut sequence = sequence.lock().await;
+        let answer = sequence.once(number, fingerprint, || async { Err(refusal.clone()) });
+        answer.await.err().unwrap_or(refusal)
+    }
+
     fn take_rate(&self, bucket: Option<&parking_lot::Mutex<Bucket>>) -> Result<(), Refusal> {
         let (Some(rate), Some(bucket)) = (&self.options.rate, bucket) else {
             return Ok(());

@@ -106,6 +106,11 @@ impl Keys {
             .hash_one((&draft.channel, &draft.name, is_json, data))
     }
 
+    /// What a key stands for whose publish could not be read.
+    pub(super) fn fingerprint_of_refusal(&self, refusal: &Refusal) -> u64 {
+        self.hasher.hash_one((refusal.code, &refusal.detail))
+    }
+
     /// Acts, or gives the answer of the first act under this key; waits for that one where it is still at work.
     pub(super) async fn once<F: Future<Output = Answer>>(
         &self,
@@ -158,21 +163,14 @@ impl Sequence {
         fingerprint: u64,
         act: impl FnOnce() -> F,
     ) -> Answer {
-        let next = self.last.map_or(number, |last| last.saturating_add(1));
-        if number > next {
-            return Err(self.out_of_order(format!("number {number} came before {next}"), next));
-        }
-        if number < next {
-            let back = (next - 1 - number) as usize;
-            let index = self.answers.len().checked_sub(back + 1);
-            return match index.map(|index| &self.answers[index]) {
-                Some((known, answer)) if *known == fingerprint => answer.clone(),
-                Some(_) => Err(reused()),
-                None => Err(self.out_of_order(
-                    format!("the answer to number {number} is no longer known"),
-                    next,
-                )),
-            };
+        if let Some(last) = self.last {
+            let next = last.saturating_add(1);
+            if number <= last {
+                return self.repeated((last - number) as usize, fingerprint, next);
+            }
+            if number > next {
+                return Err(self.out_of_order(format!("number {number} came before {next}"), next));
+            }
         }
         let answer = act().await;
         if !answer
@@ -186,6 +184,18 @@ impl Sequence {
             self.answers.push_back((fingerprint, answer.clone()));
         }
         answer
+    }
+
+    /// The answer to the number so far back from the last one.
+    fn repeated(&self, back: usize, fingerprint: u64, next: u64) -> Answer {
+        match self.answers.iter().nth_back(back) {
+            Some((known, answer)) if *known == fingerprint => answer.clone(),
+            Some(_) => Err(reused()),
+            None => Err(self.out_of_order(
+                "the answer to this number is no longer known".to_owned(),
+                next,
+            )),
+        }
     }
 
     fn out_of_order(&self, detail: String, expected: u64) -> Refusal {

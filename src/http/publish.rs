@@ -81,31 +81,29 @@ pub(super) async fn publish(
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let parameters = Parameters::of(&parts)?;
-    let channel = parameters.channel(&parts)?;
     let publisher = app.publisher(&parts, &parameters).await?;
-    // One byte more, so that the broker's refusal can tell how large is too large.
-    let body = read_data(&app, body).await?;
-    let sent_bytes = body.len();
-    let data = data_of(&parts, body)?;
     let key = parts.headers.get("idempotency-key").map(|key| {
         key.to_str()
             .map_err(|_| Refusal::bad_parameter("the Idempotency-Key is not text"))
             .and_then(crate::protocol::check_key)
     });
-    let name = EventName::new(parameters.find("name").unwrap_or_default())?;
-    let publish = Publish {
-        channel,
-        name,
-        data,
-        sent_bytes,
-        key: key.transpose()?,
-    };
-    answer(&app, &publisher, publish).await
-}
-
-async fn read_data(app: &App, body: Body) -> Result<Bytes, Refusal> {
+    let key = key.transpose()?;
     let limit = app.sessions.broker().options().max_data;
-    read_body(body, limit).await
+    let body = match read_body(body, limit).await {
+        // A body that was cut on its way says nothing of what was meant, and comes again under the same key.
+        Err(refusal) if refusal.code != Code::TooLarge => return Err(refusal.into()),
+        body => body,
+    };
+    let publish = body.and_then(|body| {
+        Ok(Publish {
+            channel: parameters.channel(&parts)?,
+            name: EventName::new(parameters.find("name").unwrap_or_default())?,
+            sent_bytes: body.len(),
+            data: data_of(&parts, body)?,
+            key: key.clone(),
+        })
+    });
+    answer(&app, &publisher, key, publish).await
 }
 
 fn data_of(parts: &Parts, body: Bytes) -> Result<Data, Refusal> {
@@ -135,7 +133,16 @@ fn text(body: &[u8]) -> Result<Data, Refusal> {
     })
 }
 
-async fn answer(app: &App, publisher: &Publisher, publish: Publish) -> Result<Response, Refused> {
+async fn answer(
+    app: &App,
+    publisher: &Publisher,
+    key: Option<String>,
+    publish: Result<Publish, Refusal>,
+) -> Result<Response, Refused> {
+    let publish = match publish {
+        Ok(publish) => publish,
+        Err(refusal) => return Err(app.sessions.refuse(publisher, key, refusal).await.into()),
+    };
     let channel = serde_json::Value::from(publish.channel.as_str());
     let Published { id, reached } = app.sessions.publish(publisher, publish).await?;
     let reached = serde_json::to_string(&reached).unwrap_or_default();
@@ -190,16 +197,21 @@ pub(super) async fn publish_by_get(
         )
         .into());
     };
+    let key = Some(crate::protocol::check_key(key)?);
+    let publish = by_get(&parts, &parameters, key.clone());
+    answer(&app, &publisher, key, publish).await
+}
+
+fn by_get(parts: &Parts, parameters: &Parameters, key: Option<String>) -> Result<Publish, Refusal> {
     let text = parameters.find("data").unwrap_or_default();
-    let publish = Publish {
-        channel: parameters.channel(&parts)?,
+    Ok(Publish {
+        channel: parameters.channel(parts)?,
         name: EventName::new(parameters.find("name").unwrap_or_default())?,
         sent_bytes: text.len(),
         // JSON where it is JSON: a client that means text sends it with quotes.
         data: Data::json(text.as_bytes()).unwrap_or_else(|_| Data::text(text)),
-        key: Some(crate::protocol::check_key(key)?),
-    };
-    answer(&app, &publisher, publish).await
+        key,
+    })
 }
 
 /// `POST /send`: the commands of a session, and their replies in the same order.

@@ -67,6 +67,8 @@ pub struct Order {
     pub reference: Option<Box<RawValue>>,
     /// The command.
     pub command: Result<Command, Refusal>,
+    /// The key of a publish that is refused, since a final refusal uses up a numbered one.
+    pub refused_key: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +105,7 @@ pub fn parse_command(json: &[u8], bytes: Option<Bytes>) -> Order {
         Err(error) => Order {
             reference: None,
             command: Err(not_a_command(&error)),
+            refused_key: None,
         },
     }
 }
@@ -143,12 +146,22 @@ fn order(shape: &Shape<'_>, bytes: Option<Bytes>) -> Order {
         return Order {
             reference: None,
             command: Err(refusal),
+            refused_key: refused_key(shape),
         };
     }
+    let command = command(shape, bytes);
+    let refused_key = command.as_ref().err().and_then(|_| refused_key(shape));
     Order {
         reference,
-        command: command(shape, bytes),
+        command,
+        refused_key,
     }
+}
+
+fn refused_key(shape: &Shape<'_>) -> Option<String> {
+    let is_publish = shape.kind.as_deref() == Some("publish");
+    let key = shape.key.as_deref().filter(|_| is_publish)?;
+    check_key(key).ok()
 }
 
 fn command(shape: &Shape<'_>, bytes: Option<Bytes>) -> Result<Command, Refusal> {

@@ -339,8 +339,12 @@ impl Attach {
 
     /// Acts on a command.
     pub async fn command(&mut self, order: Order) -> Replied {
-        let reference = order.reference;
-        let command = match order.command {
+        let Order {
+            reference,
+            command,
+            refused_key,
+        } = order;
+        let command = match command {
             Ok(Command::Subscribe { channel, start }) => {
                 return match self.subscribe(&channel, start) {
                     Ok(Some(replay)) => {
@@ -364,7 +368,14 @@ impl Attach {
         let publisher = self.publisher();
         Replied::Now(
             self.sessions
-                .execute(&publisher, Order { reference, command })
+                .execute(
+                    &publisher,
+                    Order {
+                        reference,
+                        command,
+                        refused_key,
+                    },
+                )
                 .await,
         )
     }

@@ -5,13 +5,16 @@ use crate::cursor::Start;
 use crate::hub::now_ms;
 use crate::protocol::{ChannelName, Code, Command, Order, Refusal, reply_error, reply_ok};
 
+/// Bytes of the replies to one request beyond which questions are no longer answered: some of the largest pages.
+const REPLIES_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 impl Sessions {
     /// Acts on a command and gives its reply frame.
     pub async fn execute(&self, publisher: &Publisher, order: Order) -> String {
         let reference = order.reference.as_deref();
         let fields = match order.command {
             Ok(command) => self.fields(publisher, command).await,
-            Err(refusal) => Err(refusal),
+            Err(refusal) => Err(self.refuse(publisher, order.refused_key, refusal).await),
         };
         match fields {
             Ok(fields) => reply_ok(reference, &fields),
@@ -23,21 +26,35 @@ impl Sessions {
     }
 
     /// Acts on the commands of one `POST /send`, in their order. A refusal that passes stops the rest: they are
-    /// refused alike, so that the client sends them again in order.
+    /// refused alike, so that the client sends them again in order. Questions whose answers no longer fit are
+    /// refused alone: each of a thousand could be answered by a megabyte.
     pub async fn execute_all(&self, publisher: &Publisher, orders: Vec<Order>) -> Vec<String> {
         let mut replies = Vec::with_capacity(orders.len());
+        let mut bytes = 0;
         let mut stopped: Option<Refusal> = None;
         for order in orders {
             let reference = order.reference.as_deref();
             let result = match (&stopped, order.command) {
                 (Some(refusal), _) => Err(refusal.clone()),
+                (None, Ok(Command::History { .. } | Command::Presence { .. }))
+                    if bytes > REPLIES_BYTES_MAX =>
+                {
+                    Err(Refusal::new(
+                        Code::TooLarge,
+                        "the answers before this one fill the request; ask again",
+                    ))
+                }
                 (None, Ok(command)) => self.fields(publisher, command).await,
-                (None, Err(refusal)) => Err(refusal),
+                (None, Err(refusal)) => {
+                    Err(self.refuse(publisher, order.refused_key, refusal).await)
+                }
             };
-            replies.push(match &result {
+            let reply = match &result {
                 Ok(fields) => reply_ok(reference, fields),
                 Err(refusal) => reply_error(reference, refusal),
-            });
+            };
+            bytes += reply.len();
+            replies.push(reply);
             if let Err(refusal) = result {
                 self.hub.metrics().refusal(&refusal);
                 if refusal.code.is_passing() || refusal.code == Code::KeyOutOfOrder {

@@ -79,7 +79,9 @@ impl Sessions {
         if self.drain.is_over() {
             return Err(Refusal::new(Code::Draining, "this node goes down"));
         }
-        publisher.grants.may_publish(&publish.channel)?;
+        if let Err(refusal) = publisher.grants.may_publish(&publish.channel) {
+            return Err(self.refuse(publisher, publish.key, refusal).await);
+        }
         let session = publisher.session.as_deref();
         let draft = Draft {
             channel: publish.channel,
@@ -99,6 +101,19 @@ impl Sessions {
                 let bucket = self.address_bucket(publisher.address);
                 self.broker.publish(draft, key, Some(&bucket)).await
             }
+        }
+    }
+
+    /// Refuses a publish that never came to the broker: a final refusal is the answer to its numbered key.
+    pub async fn refuse(
+        &self,
+        publisher: &Publisher,
+        key: Option<String>,
+        refusal: Refusal,
+    ) -> Refusal {
+        match publisher.key(key) {
+            Ok(key) => self.broker.refuse(key, refusal).await,
+            Err(_) => refusal,
         }
     }
 
