@@ -5,6 +5,7 @@
 
 mod frames;
 mod guard;
+mod keys;
 mod over_h2;
 mod refusals;
 mod socket;
