@@ -109,6 +109,11 @@ pub(super) async fn drive<T>(
     let mut clock = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
     let mut watch = Watch::default();
 
+    std::future::poll_fn(|cx| {
+        pulse.set_driver(cx.waker());
+        Poll::Ready(())
+    })
+    .await;
     let ended = std::future::poll_fn(|cx| {
         loop {
             if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
@@ -144,6 +149,7 @@ enum Step {
 #[derive(Debug)]
 enum Why {
     Limit(#[expect(dead_code, reason = "read by Debug, for the log")] Reached),
+    Farewell,
     DrainOver,
 }
 
@@ -169,16 +175,24 @@ impl Watch {
             }
             Stage::Serving | Stage::Draining { .. } => {}
         }
+        if self.told && pulse.is_idle() {
+            // HTTP/1 has closed by now; an HTTP/2 peer was asked to, and may be dead.
+            let until = *self.farewell_until.get_or_insert(now + FAREWELL);
+            return if now < until {
+                Step::WaitUntil(until)
+            } else {
+                Step::Cut(Why::Farewell)
+            };
+        }
+        self.farewell_until = None;
         let Some((at, reached)) = pulse.nearest(limits) else {
             return Step::Wait;
         };
-        let until = self.farewell_until.unwrap_or(at);
-        if now < until {
-            return Step::WaitUntil(until);
+        if now < at {
+            return Step::WaitUntil(at);
         }
-        if reached == Reached::Idle && self.farewell_until.is_none() {
+        if reached == Reached::Idle {
             self.told = true;
-            self.farewell_until = Some(now + FAREWELL);
             return Step::Farewell;
         }
         Step::Cut(Why::Limit(reached))
@@ -222,6 +236,10 @@ async fn answer(
                 return Ok(refuse::response(full).map(|body| BusyBody::new(body, (busy, guard))));
             }
         }
+    }
+    if head.method == Method::CONNECT {
+        // hyper lets go of a stream that was upgraded (RFC 8441), but its connection must not pass for idle.
+        guard = ConnectionGuard::new(Arc::new((guard, Busy::new(entry.pulse.clone()))));
     }
     head.extensions.insert(peer);
     head.extensions.insert(ConnectInfo(peer.address));

@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -55,6 +55,7 @@ struct State {
     start_seen: Option<usize>,
     http2: bool,
     requested: bool,
+    driver: Option<Waker>,
 }
 
 impl Pulse {
@@ -68,6 +69,7 @@ impl Pulse {
                 start_seen: Some(0),
                 http2: false,
                 requested: false,
+                driver: None,
             }),
         }
     }
@@ -85,11 +87,29 @@ impl Pulse {
         let mut state = self.state.lock();
         state.busy = state.busy.saturating_sub(1);
         state.idle_since = Instant::now();
+        // On HTTP/1 it is the driver itself that ends the last request.
+        if state.busy == 0
+            && state.http2
+            && let Some(driver) = &state.driver
+        {
+            driver.wake_by_ref();
+        }
+    }
+
+    /// Whom to wake when HTTP/2, whose answers end in tasks of their own, comes to rest.
+    pub(super) fn set_driver(&self, driver: &Waker) {
+        self.state.lock().driver = Some(driver.clone());
     }
 
     /// No request came yet, though one may be on its way.
     pub(super) fn is_fresh(&self) -> bool {
         !self.state.lock().requested
+    }
+
+    /// Nothing is asked, and nothing of an answer is left to be taken.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.state.lock();
+        state.busy == 0 && state.head_since.is_none() && state.stalled_since.is_none()
     }
 
     /// The nearest limit, if the connection is at anything that has one.

@@ -175,6 +175,44 @@ async fn http_2_offers_websockets_over_connect() {
     );
 }
 
+/// One frame of HTTP/2 on stream 1.
+fn h2_frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let [_, length @ ..] = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[..], &[kind, flags, 0, 0, 0, 1], payload].concat()
+}
+
+/// Header fields as HPACK literals, which need no table.
+fn h2_fields(fields: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let field = |(name, value): &(&str, &str)| [vec![0], text(name), text(value)].concat();
+    fields.iter().flat_map(field).collect()
+}
+
+#[tokio::test]
+async fn a_connection_with_an_upgraded_stream_is_not_idle() {
+    let running = Running::start(Options {
+        idle_timeout: Some(SHORT),
+        ..Options::default()
+    });
+    let mut stream = running
+        .ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await;
+    let connect = h2_fields(&[
+        (":method", "CONNECT"),
+        (":protocol", "echo"),
+        (":scheme", "http"),
+        (":path", "/upgrade"),
+        (":authority", "t"),
+    ]);
+    stream.write_all(&h2_frame(1, 4, &connect)).await.unwrap();
+    stream.write_all(&h2_frame(0, 0, b"word")).await.unwrap();
+    read_until(&mut stream, "word").await;
+    // Longer than the idle limit and the farewell after it.
+    tokio::time::sleep(SHORT + Duration::from_millis(1_500)).await;
+    running.shutdown.send(()).unwrap();
+    read_until(&mut stream, "bye").await;
+}
+
 #[tokio::test]
 async fn an_oversized_head_is_refused() {
     let running = Running::start(Options::default());

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request};
-use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::http::{Method, StatusCode};
+use axum::routing::{any, get, post};
 use axum::{Extension, Router};
 use futures_util::StreamExt;
 use http_body_util::BodyExt;
@@ -110,7 +110,7 @@ fn app(ends: watch::Receiver<bool>) -> Router {
         )
         .route(
             "/upgrade",
-            get(move |request| upgrade(request, upgrading.clone())),
+            any(move |request| upgrade(request, upgrading.clone())),
         )
 }
 
@@ -161,12 +161,16 @@ async fn upgrade(
         io.shutdown().await.ok();
         drop(guard);
     });
-    axum::response::Response::builder()
-        .status(StatusCode::SWITCHING_PROTOCOLS)
-        .header("connection", "upgrade")
-        .header("upgrade", "echo")
-        .body(Body::empty())
-        .unwrap()
+    let answer = axum::response::Response::builder();
+    let answer = if request.method() == Method::CONNECT {
+        answer
+    } else {
+        answer
+            .status(StatusCode::SWITCHING_PROTOCOLS)
+            .header("connection", "upgrade")
+            .header("upgrade", "echo")
+    };
+    answer.body(Body::empty()).unwrap()
 }
 
 pub(super) async fn in_time<T>(future: impl Future<Output = T>) -> T {
@@ -195,7 +199,7 @@ pub(super) async fn read_until(stream: &mut TcpStream, expected: &str) -> String
         }
     })
     .await;
-    String::from_utf8(all).unwrap()
+    String::from_utf8_lossy(&all).into_owned()
 }
 
 pub(super) const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: t\r\n\r\n";

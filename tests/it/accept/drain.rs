@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use triway::server::{self, Drained, Options};
 
@@ -65,6 +65,17 @@ async fn a_drain_cuts_who_does_not_end() {
         began.elapsed()
     );
     assert_eq!(read_to_end(&mut stubborn).await, "");
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_an_idle_peer_that_hears_nothing() {
+    let running = Running::start(Options::default());
+    // HTTP/2 asks for a sign of life before it closes, and this peer gives none.
+    let mut mute = running
+        .ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await;
+    in_time(mute.read_exact(&mut [0; 9])).await.unwrap();
+    assert_eq!(running.shut_down().await, Drained { cut: 0 });
 }
 
 #[tokio::test]
