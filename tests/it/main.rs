@@ -5,5 +5,7 @@ mod cli;
 mod flags;
 mod layers;
 mod raw;
+mod handover;
+mod restart;
 mod story;
 mod support;

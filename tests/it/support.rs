@@ -5,10 +5,12 @@
 #![allow(dead_code, unused_imports, reason = "each story uses some of it")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod dice;
 mod follower;
 mod program;
 mod reader;
 mod relay;
+mod tally;
 mod wire;
 
 use std::fmt::Debug;
@@ -20,10 +22,12 @@ use triway::Hub;
 use triway::embed::Builder;
 use triway::server::{self, Drained, Options};
 
+pub(crate) use dice::Dice;
 pub(crate) use follower::{Follower, Told, parts};
 pub(crate) use program::Program;
 pub(crate) use reader::{Ask, End, Reader};
 pub(crate) use relay::{Fate, Relay};
+pub(crate) use tally::Tally;
 pub(crate) use wire::{Answer, Wire, encode};
 
 /// No step of a story takes longer, unless it is broken. Long, since machines of tests are shared.

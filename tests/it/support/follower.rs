@@ -15,6 +15,26 @@ pub(crate) enum Told {
     Gap(Value),
 }
 
+impl Told {
+    /// The event; a gap is an error.
+    #[track_caller]
+    pub(crate) fn event(&self) -> &Value {
+        match self {
+            Self::Event(event) => event,
+            Self::Gap(gap) => panic!("a gap instead of an event: {gap}"),
+        }
+    }
+
+    /// The gap; an event is an error.
+    #[track_caller]
+    pub(crate) fn gap(&self) -> &Value {
+        match self {
+            Self::Gap(gap) => gap,
+            Self::Event(event) => panic!("an event instead of a gap: {event}"),
+        }
+    }
+}
+
 /// A reader that reopens with its cursor, and drops what it has seen.
 pub(crate) struct Follower {
     wire: Wire,
@@ -23,6 +43,7 @@ pub(crate) struct Follower {
     channels: Vec<String>,
     reader: Option<Reader>,
     session_key: Option<String>,
+    session_id: Option<String>,
     /// The cursor of the attach that lived last.
     cursor: Option<String>,
     /// The last id seen, or the place set by a gap, of each channel.
@@ -42,6 +63,7 @@ impl Follower {
             channels: channels.iter().map(|name| (*name).to_owned()).collect(),
             reader: None,
             session_key: None,
+            session_id: None,
             cursor: None,
             places: HashMap::new(),
             joining: HashMap::new(),
@@ -60,6 +82,10 @@ impl Follower {
 
     pub(crate) fn session_key(&self) -> Option<&str> {
         self.session_key.as_deref()
+    }
+
+    pub(crate) fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
     }
 
     /// The attach that lives.
@@ -108,6 +134,11 @@ impl Follower {
         self.reader().send(&command).await;
     }
 
+    /// Takes a frame that was read from [`Follower::reader`] itself.
+    pub(crate) fn adopt(&mut self, frame: Value) -> Option<Told> {
+        self.take(frame).unwrap()
+    }
+
     /// The next event or gap that the rules let through.
     pub(crate) async fn next(&mut self) -> Result<Told, End> {
         loop {
@@ -131,6 +162,7 @@ impl Follower {
             "gap" => Ok(self.take_gap(frame)),
             "hello" => {
                 self.session_key = frame["session"]["key"].as_str().map(str::to_owned);
+                self.session_id = frame["session"]["id"].as_str().map(str::to_owned);
                 self.joining.clear();
                 self.move_cursor();
                 // A channel that begins later than the attach is at its own place already.

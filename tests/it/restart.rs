@@ -1,0 +1,117 @@
+//! A hub that is killed without a word while readers wait, and comes back at the same address: what its first life
+//! held is gone, which each reader is told once, and then the second life from its beginning.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use serde_json::json;
+
+use crate::support::{Ask, End, Follower, Program, Via, in_time, parts};
+
+/// A reader over this transport that has read the first life to its end.
+async fn waiting(program: &Program, via: Via) -> Follower {
+    let mut follower = Follower::new(&program.wire, &["lobby", "quiet"], |ask| ask.since("all"));
+    follower.attach(via).await.unwrap();
+    for number in 0..2 {
+        let told = in_time("the first life", follower.next()).await.unwrap();
+        assert_eq!(told.event()["data"], number);
+    }
+    follower
+}
+
+/// Waits until the connection breaks; a poll that is held breaks too.
+async fn broken(follower: &mut Follower) {
+    match in_time("the break", follower.next()).await {
+        Err(End::Broken(_) | End::Closed(0 | 1006, _)) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Comes back to the second life: one gap for each channel, whether or not it ever had events, since nobody
+/// remembers; then the log from its beginning.
+async fn comes_back(follower: &mut Follower, via: Via) {
+    let old = follower.cursor().unwrap().to_owned();
+    follower.attach(via).await.unwrap();
+    let mut channels = Vec::new();
+    for _ in 0..2 {
+        let told = in_time("a gap", follower.next()).await.unwrap();
+        let gap = told.gap();
+        assert_eq!(
+            (&gap["reason"], &gap["after"]),
+            (&json!("restart"), &json!(old))
+        );
+        let (epoch, offset) = parts(gap["id"].as_str().unwrap());
+        assert!(epoch != parts(&old).0 && offset == 0, "{gap}");
+        channels.push(gap["channel"].as_str().unwrap().to_owned());
+    }
+    channels.sort();
+    assert_eq!(channels, ["lobby", "quiet"]);
+    let told = in_time("the new life", follower.next()).await.unwrap();
+    assert_eq!(told.event()["data"], 2);
+}
+
+/// Kills the hub while a reader waits over each transport. Gives the session of each before and after.
+async fn story(arguments: &[&str]) -> Vec<(Option<String>, Option<String>)> {
+    let program = Program::start(arguments).await;
+    for number in 0..2 {
+        program.wire.publish_json("lobby", &json!(number)).await;
+    }
+    let mut followers = Vec::new();
+    for via in Via::ALL {
+        followers.push((via, waiting(&program, via).await));
+    }
+    let address = program.wire.address;
+    program.kill_9().await;
+    for (_, follower) in &mut followers {
+        broken(follower).await;
+    }
+    let program = Program::start_at(address, arguments).await;
+    program.wire.publish_json("lobby", &json!(2)).await;
+    let mut sessions = Vec::new();
+    for (via, follower) in &mut followers {
+        let before = follower.session_id().map(str::to_owned);
+        comes_back(follower, *via).await;
+        sessions.push((before, follower.session_id().map(str::to_owned)));
+    }
+    // Told once: whoever comes back again goes on without a word, over another transport too.
+    program.wire.publish_json("quiet", &json!(3)).await;
+    for (via, follower) in &mut followers {
+        follower.attach(via.next()).await.unwrap();
+        let told = in_time("the next event", follower.next()).await.unwrap();
+        assert_eq!(told.event()["data"], 3);
+    }
+    sessions
+}
+
+#[tokio::test]
+async fn readers_are_told_of_a_restart_and_then_of_the_new_life() {
+    for (before, after) in story(&[]).await {
+        assert_ne!(before, after, "nobody remembers the session");
+    }
+}
+
+#[tokio::test]
+async fn a_session_outlives_a_restart_where_the_secret_does() {
+    let secret = ["--secret", "sixteen bytes are enough"];
+    for (before, after) in story(&secret).await {
+        assert_eq!(before, after, "its key is still good");
+    }
+}
+
+/// Whoever was away all the time, and comes with nothing but a header, is told the same.
+#[tokio::test]
+async fn event_streams_are_told_of_a_restart_by_their_header() {
+    let program = Program::start(&[]).await;
+    let old = program.wire.publish("lobby", "old").await;
+    let address = program.wire.address;
+    program.kill_9().await;
+    let program = Program::start_at(address, &[]).await;
+    let ask = Ask::of(["lobby"]).last_event_id(&old);
+    let mut reader = program.wire.open(Via::Sse, &ask).await;
+    let gap = reader.expect_told().await;
+    assert_eq!(
+        (&gap["reason"], &gap["after"]),
+        (&json!("restart"), &json!(old))
+    );
+    program.wire.publish("lobby", "new").await;
+    assert_eq!(reader.expect_told().await["data"], "new");
+}

@@ -1,0 +1,38 @@
+//! Chance that can be repeated: the seed is printed, and `TRIWAY_SEED` brings a run back.
+
+/// A small generator (SplitMix64); its quality is more than enough to choose faults by.
+#[derive(Clone, Debug)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    /// From the environment, else from the clock; printed, so that a failure can be repeated.
+    pub(crate) fn new() -> Self {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+        let seed = std::env::var("TRIWAY_SEED").map_or(now, |seed| seed.parse().unwrap());
+        println!("TRIWAY_SEED={seed}");
+        Self(seed)
+    }
+
+    /// Another generator, whose throws do not change these.
+    pub(crate) fn split(&mut self) -> Self {
+        Self(self.throw())
+    }
+
+    fn throw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below this one.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        (self.throw() % end as u64) as usize
+    }
+
+    /// One of these.
+    pub(crate) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+}
