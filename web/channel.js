@@ -44,6 +44,10 @@ export class TriwayEvent extends Event {
  */
 
 export class Channel extends EventTarget {
+  /** @internal @type {string | undefined} */
+  since
+  /** @internal @type {boolean | undefined} */
+  presence
   #uses
   /** @type {Set<Inflow<Received>>} */
   #loops = new Set()

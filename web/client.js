@@ -75,6 +75,18 @@ export class Hub extends EventTarget {
   tokenRefused_ = false
   /** @internal @type {import('./share.js').Share | undefined} */
   share_
+  /** @internal @type {Options} */
+  options_
+  /** @internal */
+  base_ = ''
+  /** @internal A browser's fetch wants its own `this`. @type {import('./ws.js').Globals} */
+  globals_
+  /** @internal @type {import('./ladder.js').Ladder} */
+  ladder_
+  /** @internal @type {Sending} */
+  sending_
+  /** @internal */
+  unwatch_ = () => {}
   /** @internal @type {(value?: any) => void} */
   isReady_ = () => {}
   /** @internal @type {(error: any) => void} */
@@ -84,20 +96,15 @@ export class Hub extends EventTarget {
   constructor(address, options) {
     super()
     const { fetch, WebSocket, EventSource, ReadableStream } = globalThis
-    /** @internal */
     this.options_ = options
-    /** @internal */
     this.base_ = new URL(address, globalThis.location?.href).href.replace(/\/?$/, '/')
-    /** @internal A browser's fetch wants its own `this`. */
     this.globals_ = { fetch: fetch?.bind(globalThis), WebSocket, EventSource, ReadableStream, ...options }
-    /** @internal */
     this.ladder_ = newLadder(
       (options.transports ?? ['ws', 'sse', 'poll']).filter((transport) => transport !== 'ws' || this.globals_.WebSocket),
       Math.random,
       load(this.base_),
       link(),
     )
-    /** @internal */
     this.sending_ = new Sending(
       (path, more, init) => ask(this, path, more, init),
       (what) => (what === 'expired' ? renew(this) : this.see_(what)),
@@ -110,7 +117,6 @@ export class Hub extends EventTarget {
     /** Private events for this session and user. */
     this.inbox = this.channel('@')
     options.signal?.addEventListener('abort', () => this.close())
-    /** @internal */
     this.unwatch_ = watchPage((type) => {
       if (type === 'pause') leave(this)
       if (type !== 'start' || !this.carrier_) this.see_(type)

@@ -8,7 +8,9 @@ import { TriwayError } from './frame.js'
 
 /** Names that should be read now. @param {Hub} hub @param {boolean} [own] without what other tabs want */
 export function wanted(hub, own) {
-  const names = [...hub.channels_.values()].flatMap(({ name, presence }) => (presence ? [name, '$presence/' + name] : name))
+  // Somebody else's inbox can be written only.
+  const read = [...hub.channels_.values()].filter(({ name }) => !/^@./.test(name))
+  const names = read.flatMap(({ name, presence }) => (presence ? [name, '$presence/' + name] : name))
   return [...new Set([...names, ...((!own && hub.share_?.wanted()) || [])])]
 }
 
@@ -41,11 +43,16 @@ function subscribe(hub, carrier, channel) {
   carrier.command({ type: 'subscribe', channel, since: start(hub, channel) }, ({ ok, error }) => {
     carrier.joining.delete(channel)
     if (ok) carrier.covered.add(channel)
-    else {
-      const handle = hub.channels_.get(channel)
-      handle?.tell('error', { error: new TriwayError(/** @type {any} */ (error).code, error) })
-      handle?.close()
-    }
+    else refuse(hub, [channel], new TriwayError(/** @type {any} */ (error).code, error))
     sync(hub)
   })
+}
+
+/** These channels are not to be had; the others go on. @param {Hub} hub @param {string[]} channels @param {TriwayError} error */
+export function refuse(hub, channels, error) {
+  for (const channel of channels) {
+    const handle = hub.channels_.get(channel.replace('$presence/', ''))
+    handle?.tell('error', { error })
+    handle?.close()
+  }
 }

@@ -52,8 +52,8 @@ const WAIT_MS = 25_000
  * @property {number} frameAt when it was last heard
  * @property {number} gap longest silence so far, in ms
  * @property {number} silentMs after which it is suspect
- * @property {number} [helloAt]
- * @property {number} [provenAt]
+ * @property {number} helloAt
+ * @property {number} provenAt
  * @property {boolean} [failed] counted as failed, though a late proof is still welcome
  * @property {boolean} [replaces] takes over when proven, whatever the carrier is
  * @property {string} [suspect] why
@@ -66,6 +66,7 @@ const WAIT_MS = 25_000
  * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
  *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
  *   | {do: 'state', state: string, why: string} | {do: 'check'} | {do: 'keep'}} Step
+ * @typedef {(ladder: Ladder, fact: Fact, one: Try) => any} See what follows from a fact
  *
  * @typedef {object} Fact
  * @property {number} [id] of the try
@@ -98,16 +99,14 @@ export const newLadder = (transports, random, memory = {}, link = '') => ({
   link,
   network: /** @type {string | undefined} */ (memory['?' + link]),
   learned: /** @type {Learned} */ (memory[memory['?' + link]] ?? nothingLearned()),
+  now: 0,
   /** @type {Map<number, Try>} */
   tries: new Map(),
-  /** @type {Try | undefined} */
-  carrier: undefined,
-  /** @type {Transport | undefined} */
-  fixed: undefined,
-  /** The last that carried. @type {Transport | undefined} */
-  last: undefined,
-  /** @type {Transport[]} */
-  round: [],
+  carrier: /** @type {Try | undefined} */ (undefined),
+  fixed: /** @type {Transport | undefined} */ (undefined),
+  /** The last that carried. */
+  last: /** @type {Transport | undefined} */ (undefined),
+  round: /** @type {Transport[]} */ ([]),
   roundWhy: '',
   replaces: false,
   nextAt: 0,
@@ -115,8 +114,7 @@ export const newLadder = (transports, random, memory = {}, link = '') => ({
   failed: new Set(),
   /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
   lives: {},
-  /** @type {number[]} */
-  changes: [],
+  changes: /** @type {number[]} */ ([]),
   calmUntil: 0,
   retryAt: Infinity,
   checkAt: Infinity,
@@ -137,8 +135,7 @@ export const newLadder = (transports, random, memory = {}, link = '') => ({
   build: /** @type {string | undefined} */ (undefined),
   lastId: 0,
   wakeAt: Infinity,
-  /** @type {Step[]} */
-  steps: [],
+  steps: /** @type {Step[]} */ ([]),
 })
 
 /**
@@ -149,233 +146,232 @@ export const newLadder = (transports, random, memory = {}, link = '') => ({
  * @returns {Step[]}
  */
 export function see(ladder, now, type, fact = {}) {
-  ladder.steps = []
   const { carrier } = ladder
+  ladder.steps = []
+  ladder.now = now
   // Timers do not run in a sleeping page, and what is heard after it may be an echo.
-  if (carrier && now > ladder.wakeAt + SLEEP_MS && silent(carrier, now)) suspect(ladder, now, carrier, 'sleep')
-  facts[type](ladder, now, fact, /** @type {Try} */ (ladder.tries.get(fact.id ?? 0)))
+  if (carrier && now > ladder.wakeAt + SLEEP_MS && silent(ladder, carrier)) suspect(ladder, carrier, 'sleep')
+  const one = ladder.tries.get(fact.id ?? 0)
+  // What an attach that was given up tells is no fact any more.
+  if (one || !fact.id) facts[type](ladder, fact, /** @type {Try} */ (one))
   // What is due may make more due, or bring the next moment nearer: until nothing is.
-  while (settle(ladder, now));
+  while (settle(ladder));
   return ladder.steps
 }
 
 const facts = {
-  /** @param {Ladder} ladder @param {number} now */
-  start: (ladder, now) => begin(ladder, now, order(ladder, now), 'start'),
+  /** @type {See} */
+  start: (ladder) => begin(ladder, order(ladder), 'start'),
   tick() {},
-  /** @param {Ladder} ladder @param {number} now @param {Fact} fact */
-  rtt: (ladder, now, { ms = 0 }) => (ladder.rttMs = ms),
-  /** By hand. @param {Ladder} ladder @param {number} now @param {Fact} fact */
-  use(ladder, now, { transport }) {
+  /** @type {See} */
+  rtt: (ladder, { ms = 0 }) => (ladder.rttMs = ms),
+  /** By hand. @type {See} */
+  use(ladder, { transport }) {
     ladder.fixed = transport === 'auto' ? undefined : transport
     const wanted = ladder.fixed ? [ladder.fixed] : ladder.transports
-    begin(ladder, now, ladder.carrier?.transport === wanted[0] ? [] : wanted, 'asked', true)
+    begin(ladder, ladder.carrier?.transport === wanted[0] ? [] : wanted, 'asked', true)
   },
-  /** Another list of channels: the same transport, attached anew beside the old one. @param {Ladder} ladder @param {number} now */
-  reopen(ladder, now) {
-    if (ladder.carrier) begin(ladder, now, [ladder.carrier.transport], 'channels', true)
-  },
-  /** @param {Ladder} ladder @param {number} now @param {Fact} fact @param {Try} one */
-  hello(ladder, now, { beat, network, build }, one) {
-    if (!one) return
-    one.helloAt = one.frameAt = now
+  /** Another list of channels: the same transport, attached anew beside the old one. @type {See} */
+  reopen: (ladder) => ladder.carrier && begin(ladder, [ladder.carrier.transport], 'channels', true),
+  /** @type {See} */
+  hello(ladder, { beat, network, build }, one) {
+    one.helloAt = one.frameAt = ladder.now
     if (beat) one.beatMs = beat * 1000
     if (one.transport !== 'poll') one.silentMs = SILENT_BEATS * one.beatMs
-    if (network && network !== ladder.network) {
-      const known = ladder.memory[network]
-      // The first name of a network is that of what was learned so far.
-      if (known || ladder.network) ladder.learned = known ?? nothingLearned()
-      if (ladder.network) ladder.upAt = now
-      ladder.memory['?' + ladder.link] = ladder.network = network
-      ladder.memory[network] = ladder.learned
-    }
-    if (ladder.build && build !== ladder.build) ladder.upAt = now
+    if (ladder.build && build !== ladder.build) ladder.upAt = ladder.now
     ladder.build = build
+    if (!network || network === ladder.network) return
+    const known = ladder.memory[network]
+    // The first name of a network is that of what was learned so far.
+    if (known || ladder.network) ladder.learned = known ?? nothingLearned()
+    if (ladder.network) ladder.upAt = ladder.now
+    ladder.memory['?' + ladder.link] = ladder.network = network
+    ladder.memory[network] = ladder.learned
   },
-  /** Anything came. @param {Ladder} ladder @param {number} now @param {Fact} fact @param {Try} one */
-  frame(ladder, now, { ping, time }, one) {
-    if (!one) return
+  /** Anything came. @type {See} */
+  frame(ladder, { ping, time }, one) {
+    const { now } = ladder
     one.gap = Math.max(one.gap, now - one.frameAt)
     one.frameAt = now
     if (one.suspect === 'silent') {
-      one.suspect = undefined
-      begin(ladder, now, [])
+      one.suspect = ''
+      begin(ladder, [])
     }
-    if (ping && one.transport === 'sse' && !one.provenAt && now - (one.helloAt ?? 0) < PROBE_MOST_MS) one.provenAt = now
-    if (ping) one.fromTime ??= time
+    if (ping && one.transport === 'sse' && now < one.helloAt + PROBE_MOST_MS) one.provenAt ||= now
+    if (ping) one.fromTime ||= time
     if (!time || !one.fromTime || time < one.fromTime) return
     one.skew = Math.min(one.skew, now - time)
     const lateMs = now - time - one.skew
     one.slow = lateMs > Math.max(1000, 4 * ladder.rttMs) ? one.slow + 1 : 0
-    if (one.slow >= SLOW_MOST || (ping && lateMs > one.beatMs / 2)) suspect(ladder, now, one, 'slow')
+    if (one.slow >= SLOW_MOST || (ping && lateMs > one.beatMs / 2)) suspect(ladder, one, 'slow')
   },
-  /** The hub answered what only it can, to us. @param {Ladder} ladder @param {number} now @param {Fact} fact @param {Try} one */
-  proof(ladder, now, fact, one) {
-    if (one) one.provenAt ??= one.frameAt = now
-  },
-  /** A command went unanswered. @param {Ladder} ladder @param {number} now */
-  mute: (ladder, now) => ladder.carrier && suspect(ladder, now, ladder.carrier, 'mute'),
+  /** The hub answered what only it can, to us. @type {See} */
+  proof: (ladder, fact, one) => (one.provenAt ||= one.frameAt = ladder.now),
+  /** A command went unanswered. @type {See} */
+  mute: (ladder) => ladder.carrier && suspect(ladder, ladder.carrier, 'mute'),
   ended,
   checked,
-  /** @param {Ladder} ladder */
+  /** @type {See} */
   offline: (ladder) => (ladder.isOffline = true),
-  /** @param {Ladder} ladder @param {number} now */
-  online(ladder, now) {
+  /** @type {See} */
+  online(ladder) {
     ladder.isOffline = false
-    ladder.upAt = Math.min(ladder.upAt, now)
+    ladder.upAt = Math.min(ladder.upAt, ladder.now)
     // Its socket may belong to the network that was left.
-    if (ladder.carrier) suspect(ladder, now, ladder.carrier, 'sleep')
-    else if (ladder.checkAt < Infinity) ladder.checkAt = now
-    else begin(ladder, now, order(ladder, now), 'online')
+    if (ladder.carrier) suspect(ladder, ladder.carrier, 'sleep')
+    else if (ladder.checkAt < Infinity) ladder.checkAt = ladder.now
+    else begin(ladder, order(ladder), 'online')
   },
-  /** @param {Ladder} ladder @param {number} now */
-  hidden: (ladder, now) => (ladder.hiddenAt = now),
-  /** @param {Ladder} ladder @param {number} now */
-  visible(ladder, now) {
-    if (ladder.hiddenAt && now > ladder.hiddenAt + HIDDEN_LONG_MS && ladder.upAt < Infinity) ladder.upAt = now
+  /** @type {See} */
+  hidden: (ladder) => (ladder.hiddenAt = ladder.now),
+  /** @type {See} */
+  visible(ladder) {
+    if (ladder.now > ladder.hiddenAt + HIDDEN_LONG_MS) ladder.upAt = Math.min(ladder.upAt, ladder.now)
     ladder.hiddenAt = 0
   },
-  /** The page goes into the cache of pages, or for good. @param {Ladder} ladder @param {number} now */
-  pause(ladder, now) {
-    begin(ladder, now, [])
-    if (ladder.carrier) close(ladder, ladder.carrier)
-    ladder.carrier = undefined
+  /** The page goes into the cache of pages, or for good. @type {See} */
+  pause(ladder) {
+    begin(ladder, [])
     ladder.paused = true
-    to(ladder, 'reconnecting', 'pagehide')
+    lose(ladder, 'pagehide')
   },
-  /** Publishes find no way: on WS they would. @param {Ladder} ladder @param {number} now */
-  blocked: (ladder, now) => (ladder.upAt = Math.min(ladder.upAt, now)),
+  /** Publishes find no way: on WS they would. @type {See} */
+  blocked: (ladder) => (ladder.upAt = Math.min(ladder.upAt, ladder.now)),
 }
 
-/** @param {Ladder} ladder @param {number} now */
-function order(ladder, now) {
-  if (ladder.fixed) return [ladder.fixed]
-  const transports = ranked(ladder.transports, ladder.learned, now)
-  return now < ladder.calmUntil ? transports.sort((one, other) => ladder.transports.indexOf(other) - ladder.transports.indexOf(one)) : transports
+/** @param {Ladder} ladder @returns {Transport[]} what to try, in order */
+function order({ fixed, transports, learned, now, calmUntil }) {
+  if (fixed) return [fixed]
+  return now < calmUntil ? [...transports].reverse() : ranked(transports, learned, now)
 }
 
-/** @param {Ladder} ladder @param {Try} one @param {Try} other */
-const better = ({ transports }, one, other) => transports.indexOf(one.transport) < transports.indexOf(other.transport)
+/** The given one first. @param {Transport} first @param {Transport[]} transports */
+const firstOf = (first, transports) => [first, ...transports.filter((other) => other !== first)]
 
-/** @param {Try} one @param {number} now */
-const silent = (one, now) => now >= one.frameAt + one.silentMs
+/** @param {Ladder} ladder @param {Transport} transport */
+const rank = ({ transports }, transport) => transports.indexOf(transport)
+
+/** @param {Ladder} ladder @param {Try} one */
+const silent = ({ now }, one) => now >= one.frameAt + one.silentMs
 
 /** @param {Ladder} ladder @param {string} state @param {string} why */
 function to(ladder, state, why) {
-  if (state === ladder.state) return
-  ladder.state = state
-  ladder.steps.push({ do: 'state', state, why })
+  if (state !== ladder.state) ladder.steps.push({ do: 'state', state: (ladder.state = state), why })
 }
 
 /** @param {Ladder} ladder @param {Try} one */
-function close(ladder, one) {
-  ladder.tries.delete(one.id)
-  ladder.steps.push({ do: 'close', id: one.id })
+function close(ladder, { id }) {
+  ladder.tries.delete(id)
+  ladder.steps.push({ do: 'close', id })
 }
 
-/** A new round instead of what was under way. @param {Ladder} ladder @param {number} now @param {Transport[]} transports @param {string} [why] */
-function begin(ladder, now, transports, why = '', replaces = false) {
+/** There is no carrier any more. @param {Ladder} ladder @param {string} why */
+function lose(ladder, why) {
+  if (ladder.carrier && ladder.tries.has(ladder.carrier.id)) close(ladder, ladder.carrier)
+  ladder.carrier = undefined
+  to(ladder, ladder.isOffline ? 'offline' : 'reconnecting', why)
+}
+
+/** A new round instead of what was under way. @param {Ladder} ladder @param {Transport[]} transports @param {string} [why] */
+function begin(ladder, transports, why = ladder.roundWhy, replaces = false) {
   for (const one of ladder.tries.values()) if (one !== ladder.carrier) close(ladder, one)
   ladder.round = [...transports]
   ladder.roundWhy = why
   ladder.replaces = replaces
-  ladder.nextAt = now
+  ladder.nextAt = ladder.now
   ladder.retryAt = ladder.checkAt = Infinity
   ladder.paused = false
 }
 
-/** @param {Ladder} ladder @param {number} now */
-function open(ladder, now) {
-  const transport = /** @type {Transport} */ (ladder.round.shift())
-  const { learned, rttMs, replaces, roundWhy: why } = ladder
+/** @param {Ladder} ladder */
+function open(ladder) {
+  const { learned, rttMs, replaces, roundWhy: why, now, round } = ladder
+  const transport = /** @type {Transport} */ (round.shift())
   const id = ++ladder.lastId
   const beat = learned.beat[transport]
-  const wait = transport === 'poll' ? learned.wait : undefined
-  const early = transport === 'poll' ? learned.early : undefined
+  const { wait, early } = transport === 'poll' ? learned : /** @type {Partial<Learned>} */ ({})
   const beatMs = beat ? beat * 1000 : BEAT_MS
   const silentMs = transport === 'poll' ? (wait ? wait * 1000 : WAIT_MS) + Math.max(5000, 4 * rttMs) : SILENT_BEATS * beatMs
-  ladder.tries.set(id, { id, transport, why, replaces, openedAt: now, frameAt: now, gap: 0, silentMs, beatMs, skew: Infinity, slow: 0 })
+  ladder.tries.set(id, { id, transport, why, replaces, openedAt: now, helloAt: 0, provenAt: 0, frameAt: now, gap: 0, silentMs, beatMs, skew: Infinity, slow: 0 })
   ladder.steps.push({ do: 'open', id, transport, why, beat, wait, early })
   ladder.nextAt = now + (transport === 'ws' ? Math.min(250 + 2 * rttMs, 700) : Math.min(800 + 2 * rttMs, 2000))
 }
 
 /** How long a try has until it counts as failed. @param {Ladder} ladder @param {Try} one */
-function unprovenAt({ rttMs }, one) {
-  if (one.failed || one.transport === 'poll') return one.openedAt + LATE_MS
-  if (one.transport === 'ws') return one.openedAt + Math.max(1500, 4 * rttMs)
-  return one.helloAt ? one.helloAt + PROBE_MOST_MS : one.openedAt + LATE_MS
+function unprovenAt({ rttMs }, { transport, failed, openedAt, helloAt }) {
+  if (transport === 'ws' && !failed) return openedAt + Math.max(1500, 4 * rttMs)
+  return transport === 'sse' && !failed && helloAt ? helloAt + PROBE_MOST_MS : openedAt + LATE_MS
 }
 
-/** @param {Ladder} ladder @param {number} now @param {Try} one */
-function carry(ladder, now, one) {
-  const { carrier: before, learned, transports } = ladder
+/** @param {Ladder} ladder @param {Try} one */
+function carry(ladder, one) {
+  const { carrier: before, learned, now } = ladder
+  const { id, transport, why } = one
+  const place = rank(ladder, transport)
   ladder.carrier = one
-  ladder.steps.push({ do: 'carry', id: one.id, why: one.why })
-  if (before?.suspect && before.suspect !== 'sleep' && before.transport !== one.transport) lower(learned, before.transport, now, now - before.openedAt)
+  ladder.steps.push({ do: 'carry', id, why })
+  if (before?.suspect && before.suspect !== 'sleep' && before.transport !== transport) lower(learned, before.transport, now, now - before.openedAt)
   // What failed while this one got through is down; what failed with all the others is not.
-  for (const transport of ladder.failed) if (transports.indexOf(transport) < transports.indexOf(one.transport)) lower(learned, transport, now)
+  for (const other of ladder.failed) if (rank(ladder, other) < place) lower(learned, other, now)
   ladder.failed.clear()
-  if (ladder.last && ladder.last !== one.transport && one.why !== 'asked') {
+  if (ladder.last && ladder.last !== transport && why !== 'asked') {
     ladder.changes = [now, ...ladder.changes].filter((at) => at > now - CHANGES_MS)
     if (ladder.changes.length >= CHANGES_MOST) ladder.calmUntil = now + CALM_MS
   }
-  if (one.transport === transports[0] || ladder.fixed) {
+  if (!place || ladder.fixed) {
     ladder.ups = 0
     ladder.upAt = Infinity
   } else if (ladder.upAt === Infinity) ladder.upAt = now + UP_MS[0]
-  const down = learned.down[one.transport]
-  if (down) down.until = 0
-  learned.best = ladder.last = one.transport
+  learned.best = ladder.last = transport
   learned.bestAt = now
   ladder.failures = ladder.strangers = 0
   ladder.hasChecked = false
   ladder.retryAt = ladder.checkAt = Infinity
   ladder.round = []
   // What could still do better may go on until it is late; all else has lost.
-  for (const other of ladder.tries.values()) if (other !== one && (other === before || !better(ladder, other, one))) close(ladder, other)
-  to(ladder, 'connected', one.why)
+  for (const other of ladder.tries.values()) if (other !== one && (other === before || rank(ladder, other.transport) >= place)) close(ladder, other)
+  to(ladder, 'connected', why)
   ladder.steps.push({ do: 'keep' })
 }
 
-/** @param {Ladder} ladder @param {number} now @param {Fact} fact @param {Try} one */
-function ended(ladder, now, { why = '', afterMs, planned, foreign }, one) {
-  if (!one) return
-  const { transport } = one
+/** @type {See} */
+function ended(ladder, { why = '', afterMs, planned, foreign }, one) {
+  const { transport, openedAt } = one
+  const because = `${transport}:${why}`
   ladder.tries.delete(one.id)
-  let left = false
-  if (one.provenAt && !planned && !ladder.isOffline && one.suspect !== 'sleep') left = outlived(ladder, now, one)
-  if (one !== ladder.carrier) return fail(ladder, now, one, why, afterMs, foreign)
-  ladder.carrier = undefined
-  if (planned || now - one.openedAt >= STEADY_MS) ladder.cuts = 0
-  to(ladder, ladder.isOffline ? 'offline' : 'reconnecting', `${transport}:${why}`)
-  if (foreign) return stranger(ladder, now)
+  const left = one.provenAt && !planned && !ladder.isOffline && one.suspect !== 'sleep' && outlived(ladder, one)
+  if (one !== ladder.carrier) return fail(ladder, one, why, afterMs, foreign)
+  if (planned || ladder.now >= openedAt + STEADY_MS) ladder.cuts = 0
+  lose(ladder, because)
+  if (foreign) return stranger(ladder)
   if (ladder.round.length || [...ladder.tries.values()].some((other) => !other.failed)) return
-  const rest = order(ladder, now)
-  begin(ladder, now, left || ladder.fixed ? rest : [transport, ...rest.filter((other) => other !== transport)], `${transport}:${why}`)
-  ladder.nextAt = now + (afterMs ?? (left || ladder.cuts++ < CUTS_FREE ? 0 : backoff(ladder, ladder.cuts - CUTS_FREE)))
+  begin(ladder, left || ladder.fixed ? order(ladder) : firstOf(transport, order(ladder)), because)
+  ladder.nextAt += afterMs ?? (left || ladder.cuts++ < CUTS_FREE ? 0 : backoff(ladder, ladder.cuts - CUTS_FREE))
 }
 
-/** Takes down how long it lived. @param {Ladder} ladder @param {number} now @param {Try} one @returns {boolean} whether it is to be left */
-function outlived({ lives, learned }, now, { transport, openedAt, frameAt, gap, provenAt = now }) {
+/** Takes down how long it lived. @param {Ladder} ladder @param {Try} one @returns {boolean} whether it is to be left */
+function outlived({ lives, learned, now }, { transport, openedAt, frameAt, gap, provenAt }) {
   const life = { age: now - openedAt, idle: now - frameAt, gap, proven: now - provenAt }
   const left = learn(learned, transport, (lives[transport] = [life, ...(lives[transport] ?? [])].slice(0, 3)))
   if (left) lower(learned, transport, now, life.age)
   return left
 }
 
-/** A try that did not get to carry. @param {Ladder} ladder @param {number} now @param {Try} one @param {string} why @param {number} [afterMs] @param {boolean} [foreign] */
-function fail(ladder, now, one, why, afterMs, foreign) {
+/** A try that did not get to carry. @param {Ladder} ladder @param {Try} one @param {string} why @param {number} [afterMs] @param {boolean} [foreign] */
+function fail(ladder, one, why, afterMs, foreign) {
+  const { now } = ladder
+  const { transport } = one
   if (one.failed) return
   one.failed = true
-  ladder.failed.add(one.transport)
+  ladder.failed.add(transport)
   ladder.nextAt = Math.min(ladder.nextAt, now)
   if (ladder.carrier) return
-  ladder.roundWhy = `${one.transport}:${why}`
-  if (afterMs) {
-    begin(ladder, now, [], ladder.roundWhy)
+  ladder.roundWhy = `${transport}:${why}`
+  if (foreign) stranger(ladder)
+  else if (afterMs) {
+    begin(ladder, [])
     ladder.retryAt = now + afterMs * (1 + ladder.random() / 4)
-  } else if (foreign) stranger(ladder, now)
-  else if (one.transport === ladder.last && !ladder.hasChecked && why !== 'unproven') {
+  } else if (transport === ladder.last && !ladder.hasChecked && why !== 'unproven') {
     // A hub that is away for a moment refuses all transports: no reason to change the transport.
     ladder.hasChecked = true
     ladder.steps.push({ do: 'check' })
@@ -383,101 +379,108 @@ function fail(ladder, now, one, why, afterMs, foreign) {
   }
 }
 
-/** Not the hub answers here. @param {Ladder} ladder @param {number} now */
-function stranger(ladder, now) {
-  begin(ladder, now, [], ladder.roundWhy)
+/** Not the hub answers here. @param {Ladder} ladder */
+function stranger(ladder) {
+  begin(ladder, [])
   to(ladder, 'captive', ladder.roundWhy)
-  const pauseMs = Math.min(CAPTIVE_MOST_MS, CAPTIVE_FIRST_MS * 2 ** ladder.strangers++)
-  ladder.checkAt = now + pauseMs * (0.5 + ladder.random() / 2)
+  ladder.checkAt = ladder.now + Math.min(CAPTIVE_MOST_MS, CAPTIVE_FIRST_MS * 2 ** ladder.strangers++) * (0.5 + ladder.random() / 2)
 }
 
-/** What the look for the hub found. @param {Ladder} ladder @param {number} now @param {Fact} fact */
-function checked(ladder, now, { ok, foreign }) {
+/** What the look for the hub found. @type {See} */
+function checked(ladder, { ok, foreign }) {
+  const { last, failed, state } = ladder
   if (ladder.carrier) return
-  if (ok) {
-    const { last, failed } = ladder
-    // Only a first look that finds the hub says that the stranger sits on that one transport.
-    if (ladder.strangers > 1) failed.clear()
-    const rest = order(ladder, now).sort((one, other) => Number(failed.has(one)) - Number(failed.has(other)))
-    const again = ladder.state !== 'captive' && last && rest.includes(last)
-    ladder.hasChecked = true
-    return begin(ladder, now, again ? [last, ...rest.filter((other) => other !== last)] : rest, ladder.roundWhy)
+  if (!ok) {
+    if (foreign || state === 'captive') return stranger(ladder)
+    begin(ladder, [])
+    ladder.hasChecked = false
+    ladder.retryAt = ladder.now + backoff(ladder, ladder.failures++)
+    return
   }
-  if (foreign || ladder.state === 'captive') return stranger(ladder, now)
-  begin(ladder, now, [], ladder.roundWhy)
-  ladder.hasChecked = false
-  ladder.retryAt = now + backoff(ladder, ladder.failures++)
+  // Only a first look that finds the hub says that the stranger sits on that one transport.
+  if (ladder.strangers > 1) failed.clear()
+  ladder.hasChecked = true
+  const rest = order(ladder).sort((one, other) => Number(failed.has(one)) - Number(failed.has(other)))
+  begin(ladder, last && state !== 'captive' ? firstOf(last, rest) : rest)
 }
 
-/** The carrier may be dead or held: others are tried beside it. @param {Ladder} ladder @param {number} now @param {Try} one @param {string} why */
-function suspect(ladder, now, one, why) {
+/** The carrier may be dead or held: others are tried beside it. @param {Ladder} ladder @param {Try} one @param {string} why */
+function suspect(ladder, one, why) {
+  const { transport } = one
   if (one !== ladder.carrier || one.suspect) return
   one.suspect = why
-  const { transport } = one
-  const others = order(ladder, now).filter((other) => other !== transport)
+  if (why === 'silent') outlived(ladder, one)
+  const [, ...others] = firstOf(transport, order(ladder))
   // Gateways forget idle sockets in silence: once, the same transport anew is worth a try.
   const same = !others.length || why === 'sleep' || (why === 'silent' && transport === 'ws' && !ladder.silences++)
-  if (why === 'silent') outlived(ladder, now, one)
-  begin(ladder, now, same ? [transport, ...others] : others, `${transport}:${why}`, true)
-}
-
-/** Nothing else got through: a suspect that speaks is kept, a silent one is dead. @param {Ladder} ladder @param {number} now @param {Try} one */
-function forgive(ladder, now, one) {
-  one.suspect = undefined
-  one.slow = 0
-  if (!silent(one, now)) return
-  close(ladder, one)
-  ladder.carrier = undefined
-  to(ladder, ladder.isOffline ? 'offline' : 'reconnecting', `${one.transport}:silent`)
+  begin(ladder, same ? [transport, ...others] : others, `${transport}:${why}`, true)
 }
 
 /** Full jitter, in ms. @param {Ladder} ladder @param {number} failures in a row */
-function backoff(ladder, failures) {
-  if (ladder.isOffline) return CAPTIVE_MOST_MS
+function backoff({ isOffline, random }, failures) {
   const mostMs = Math.min(BACKOFF_MOST_MS, 2 * BACKOFF_FIRST_MS * 2 ** failures)
-  return BACKOFF_FIRST_MS + ladder.random() * (mostMs - BACKOFF_FIRST_MS)
+  return isOffline ? CAPTIVE_MOST_MS : BACKOFF_FIRST_MS + random() * (mostMs - BACKOFF_FIRST_MS)
 }
 
-/** Does one thing that is due, or finds when the next one is. @param {Ladder} ladder @param {number} now @returns {boolean} whether something was done */
-function settle(ladder, now) {
-  const { carrier, tries, learned, transports } = ladder
+/** Does one thing that is due, or finds when the next one is. @param {Ladder} ladder @returns {boolean | void} whether something was done */
+function settle(ladder) {
+  const { carrier, tries, now } = ladder
   ladder.wakeAt = Infinity
   const due = (/** @type {number} */ at) => now >= at || ((ladder.wakeAt = Math.min(ladder.wakeAt, at)), false)
-  for (const one of tries.values()) {
-    if (one === carrier) continue
-    if (one.provenAt) {
-      const kept = carrier && !carrier.suspect && !one.replaces
-      if (kept && !better(ladder, one, carrier)) return close(ladder, one), true
-      if (kept && silent(one, now)) return close(ladder, one), fail(ladder, now, one, 'silent'), true
-      if (!kept || due(one.provenAt + (learned.trial[one.transport] ?? 0))) return carry(ladder, now, one), true
-    } else if (due(unprovenAt(ladder, one))) {
-      if (one.failed || one.transport === 'poll' || now >= one.openedAt + LATE_MS) close(ladder, one)
-      return fail(ladder, now, one, 'unproven'), true
-    }
-  }
-  if (ladder.round.length) {
-    if (due(ladder.nextAt)) return open(ladder, now), true
-  } else if (carrier) {
-    const alone = tries.size === 1
-    if (carrier.suspect && alone) return forgive(ladder, now, carrier), true
-    if (!carrier.suspect && due(carrier.frameAt + carrier.silentMs)) return suspect(ladder, now, carrier, 'silent'), true
-    const age = learned.age[carrier.transport]
-    if (alone && age && !carrier.renewed && due(carrier.openedAt + 0.8 * age)) {
-      carrier.renewed = true
-      return begin(ladder, now, [carrier.transport], 'age', true), true
-    }
-    if (alone && !ladder.fixed && !ladder.hiddenAt && due(Math.max(ladder.upAt, ladder.calmUntil))) {
-      ladder.upAt = now + UP_MS[Math.min(++ladder.ups, UP_MS.length - 1)]
-      return begin(ladder, now, transports.slice(0, transports.indexOf(carrier.transport)), 'up'), true
-    }
-  } else if (ladder.checkAt < Infinity) {
-    if (due(ladder.checkAt)) return (ladder.checkAt = now + CHECK_MOST_MS), ladder.steps.push({ do: 'check' }), true
+  for (const one of tries.values()) if (one !== carrier && settleTry(ladder, one, due)) return true
+  if (ladder.round.length) return due(ladder.nextAt) && (open(ladder), true)
+  if (carrier) return settleCarrier(ladder, carrier, due)
+  if (ladder.checkAt < Infinity) {
+    if (!due(ladder.checkAt)) return
+    ladder.checkAt += CHECK_MOST_MS
+    ladder.steps.push({ do: 'check' })
   } else if (ladder.retryAt < Infinity) {
-    if (due(ladder.retryAt)) return begin(ladder, now, order(ladder, now), ladder.roundWhy), true
-  } else if (!ladder.paused && ![...tries.values()].some((one) => !one.failed)) {
+    if (!due(ladder.retryAt)) return
+    begin(ladder, order(ladder))
+  } else {
+    if (ladder.paused || [...tries.values()].some((one) => !one.failed)) return
     ladder.retryAt = now + backoff(ladder, ladder.failures++)
     to(ladder, ladder.isOffline ? 'offline' : ladder.last ? 'reconnecting' : 'connecting', ladder.roundWhy)
-    return true
   }
-  return false
+  return true
+}
+
+/** @param {Ladder} ladder @param {Try} one @param {(at: number) => boolean} due */
+function settleTry(ladder, one, due) {
+  const { carrier, learned, now } = ladder
+  const kept = carrier && !carrier.suspect && !one.replaces
+  if (!one.provenAt) {
+    if (!due(unprovenAt(ladder, one))) return
+    if (now >= one.openedAt + LATE_MS) close(ladder, one)
+    fail(ladder, one, 'unproven')
+  } else if (kept && rank(ladder, one.transport) >= rank(ladder, carrier.transport)) close(ladder, one)
+  else if (kept && silent(ladder, one)) {
+    close(ladder, one)
+    fail(ladder, one, 'silent')
+  } else if (!kept || due(one.provenAt + (learned.trial[one.transport] ?? 0))) carry(ladder, one)
+  else return
+  return true
+}
+
+/** @param {Ladder} ladder @param {Try} carrier @param {(at: number) => boolean} due */
+function settleCarrier(ladder, carrier, due) {
+  const { learned, transports, tries, now } = ladder
+  const { transport, frameAt, silentMs, openedAt } = carrier
+  const alone = tries.size < 2
+  if (carrier.suspect) {
+    if (!alone) return
+    // Nothing else got through: a suspect that speaks is kept, a silent one is dead.
+    carrier.suspect = ''
+    carrier.slow = 0
+    if (silent(ladder, carrier)) lose(ladder, transport + ':silent')
+  } else if (due(frameAt + silentMs)) suspect(ladder, carrier, 'silent')
+  else if (!alone) return
+  else if (!carrier.renewed && due(openedAt + 0.8 * (learned.age[transport] ?? Infinity))) {
+    carrier.renewed = true
+    begin(ladder, [transport], 'age', true)
+  } else if (!ladder.fixed && !ladder.hiddenAt && due(Math.max(ladder.upAt, ladder.calmUntil))) {
+    ladder.upAt = now + UP_MS[Math.min(++ladder.ups, UP_MS.length - 1)]
+    begin(ladder, transports.slice(0, rank(ladder, transport)), 'up')
+  } else return
+  return true
 }

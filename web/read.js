@@ -4,6 +4,7 @@
  */
 import { alive, measured } from './ask.js'
 import { wireName } from './attach.js'
+import { refuse } from './join.js'
 import { atOrBelow, foreign, MAGIC, TriwayError } from './frame.js'
 
 /** @typedef {import('./client.js').Hub} Hub @typedef {import('./attach.js').Attach} Attach @typedef {import('./frame.js').Frame} Frame */
@@ -96,10 +97,14 @@ export function onEnd(hub, attach, error) {
   const why = error instanceof TriwayError ? code : attach.headed ? 'closed' : 'refused'
   const planned = status === 401
   if (hint && status < 500 && status !== 426 && status !== 429) {
-    // The application is asked for a new token once; else the hub's word is final.
-    if (!planned || hub.tokenRefused_ || typeof hub.options_.token !== 'function') return hub.finish_(why, error)
-    hub.tokenRefused_ = true
-    hub.token_ = undefined
+    // The hub's word is final: for what was to be joined, or for all; the application is asked for a new token once.
+    const joined = hub.carrier_ ? [...attach.covered].filter((name) => !hub.carrier_?.covered.has(name)) : []
+    if (joined.length) refuse(hub, joined, error)
+    else if (!planned || hub.tokenRefused_ || typeof hub.options_.token !== 'function') return hub.finish_(why, error)
+    else {
+      hub.tokenRefused_ = true
+      hub.token_ = undefined
+    }
   }
   gone(hub, attach, { why, afterMs, foreign, planned })
 }

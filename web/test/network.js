@@ -77,7 +77,7 @@ export class Network {
       else {
         const [, id, type, fact] = coming
         if (type === 'ended') this.#coming = this.#coming.filter(([, other]) => other !== id)
-        this.tell(type, { ...fact, id })
+        this.tell(type, { ...fact, ...(id > 0 && { id }) })
       }
       if (this.log.length > 20_000) throw new Error('the ladder spins')
     }

@@ -62,7 +62,7 @@ for (const transport of ['ws', 'sse', 'poll']) {
     const joined = []
     channel.addEventListener('join', (event) => joined.push(event))
     channel.addEventListener('leave', (event) => joined.push(event))
-    const other = open({ transports: ['ws'], info: { name: 'Bob' } })
+    const other = open({ transports: [transport], info: { name: 'Bob' } })
     other.channel(name, { presence: true })
     await other.ready
     await until(() => joined.length === 1, 'Bob joins')
@@ -74,7 +74,7 @@ for (const transport of ['ws', 'sse', 'poll']) {
     await other.channel('@' + hub.session.id).publish('psst').catch((error) => assert.fail(error))
     await until(() => whispers.length === 1)
     other.close()
-    await until(() => joined.length === 2, 'Bob leaves')
+    await until(() => joined.length === 2, 'Bob leaves', 5000)
     assert.equal(joined[1].type, 'leave')
 
     const late = hub.channel(name + '/late', { since: 'all' })
@@ -157,6 +157,19 @@ test('a refusal that is final closes the hub, with its code and hint', { skip },
   const error = await hub.ready.then(() => assert.fail('it was refused'), (error) => error)
   assert.ok(error.hint)
   assert.equal(hub.state, 'closed')
+})
+
+test('a channel that is refused when it is joined late ends alone, with an error event', { skip }, async () => {
+  for (const transport of ['ws', 'sse', 'poll']) {
+    const hub = open({ transports: [transport] })
+    const lobby = hub.channel(room())
+    await hub.ready
+    const refused = hub.channel('$nonsense')
+    const error = await new Promise((resolve) => refused.addEventListener('error', (event) => resolve(event.error)))
+    assert.ok(error.hint)
+    assert.ok((await lobby.publish('still here')).id)
+    assert.equal(hub.state, 'connected')
+  }
 })
 
 test('too much in one event: the publish rejects with its code, and the next one goes through', { skip }, async () => {

@@ -58,8 +58,6 @@ export type Uses = {
 export declare class Channel extends EventTarget {
     #private;
     name: string;
-    since: string | undefined;
-    presence: boolean | undefined;
     /**
      * @param {string} name
      * @param {{since?: string, presence?: boolean}} options

@@ -1,8 +1,8 @@
 import { Channel } from './channel.js';
 import { TriwayError } from './frame.js';
 export { TriwayError, Channel };
-export type Frame = import('./frame.js').Frame;
 export type Transport = import('./cuts.js').Transport;
+export type Fact = import('./ladder.js').Fact;
 export type Options = {
     /**
      * asked again when refused or expired
@@ -25,6 +25,10 @@ export type Options = {
      */
     heartbeat?: number;
     /**
+     * one tab of this origin reads for all
+     */
+    share?: boolean;
+    /**
      * where the platform has none, or another is wanted
      */
     fetch?: typeof globalThis.fetch;
@@ -40,9 +44,6 @@ export type Options = {
 /** @param {string | URL} [address] of the hub @param {Options} [options] */
 export declare const connect: (address?: string | URL, options?: Options) => Hub;
 export declare class Hub extends EventTarget {
-    #private;
-    /** Resolves with the first proven transport. @type {Promise<void>} */
-    ready: Promise<void>;
     /** Private events for this session and user. */
     inbox: Channel;
     /** @type {'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed'} */
@@ -55,6 +56,8 @@ export declare class Hub extends EventTarget {
     } | null;
     /** Round-trip time in ms. @type {number | undefined} */
     rtt: number | undefined;
+    /** Resolves with the first proven transport. @type {Promise<void>} */
+    ready: Promise<void>;
     /** @param {string | URL} address @param {Options} options */
     constructor(address: string | URL, options: Options);
     /**
@@ -70,8 +73,8 @@ export declare class Hub extends EventTarget {
     use(transport: Transport | 'auto'): void;
     /** What was tried, seen and chosen, and why: data, and text by String(report). */
     report(): Promise<{
-        state: string;
-        transport: string | null;
+        state: "captive" | "closed" | "connected" | "connecting" | "offline" | "reconnecting";
+        transport: import("./cuts.js").Transport | null;
         rtt: number | undefined;
         why: string;
         tries: any[];

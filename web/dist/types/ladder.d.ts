@@ -17,8 +17,8 @@ export type Try = {
      * after which it is suspect
      */
     silentMs: number;
-    helloAt?: number;
-    provenAt?: number;
+    helloAt: number;
+    provenAt: number;
     /**
      * counted as failed, though a late proof is still welcome
      */
@@ -73,6 +73,7 @@ export type Step = {
 } | {
     do: 'keep';
 };
+export type See = (ladder: Ladder, fact: Fact, one: Try) => any;
 export type Fact = {
     /**
      * of the try
@@ -116,8 +117,8 @@ export type Ladder = ReturnType<typeof newLadder>;
  * @property {number} frameAt when it was last heard
  * @property {number} gap longest silence so far, in ms
  * @property {number} silentMs after which it is suspect
- * @property {number} [helloAt]
- * @property {number} [provenAt]
+ * @property {number} helloAt
+ * @property {number} provenAt
  * @property {boolean} [failed] counted as failed, though a late proof is still welcome
  * @property {boolean} [replaces] takes over when proven, whatever the carrier is
  * @property {string} [suspect] why
@@ -130,6 +131,7 @@ export type Ladder = ReturnType<typeof newLadder>;
  * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
  *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
  *   | {do: 'state', state: string, why: string} | {do: 'check'} | {do: 'keep'}} Step
+ * @typedef {(ladder: Ladder, fact: Fact, one: Try) => any} See what follows from a fact
  *
  * @typedef {object} Fact
  * @property {number} [id] of the try
@@ -161,15 +163,13 @@ export declare const newLadder: (transports: Transport[], random: () => number, 
     link: string;
     network: string | undefined;
     learned: Learned;
+    now: number;
     /** @type {Map<number, Try>} */
     tries: Map<number, Try>;
-    /** @type {Try | undefined} */
     carrier: Try | undefined;
-    /** @type {Transport | undefined} */
     fixed: Transport | undefined;
-    /** The last that carried. @type {Transport | undefined} */
+    /** The last that carried. */
     last: Transport | undefined;
-    /** @type {Transport[]} */
     round: Transport[];
     roundWhy: string;
     replaces: boolean;
@@ -178,7 +178,6 @@ export declare const newLadder: (transports: Transport[], random: () => number, 
     failed: Set<Transport>;
     /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
     lives: Partial<Record<Transport, import('./cuts.js').Life[]>>;
-    /** @type {number[]} */
     changes: number[];
     calmUntil: number;
     retryAt: number;
@@ -200,7 +199,6 @@ export declare const newLadder: (transports: Transport[], random: () => number, 
     build: string | undefined;
     lastId: number;
     wakeAt: number;
-    /** @type {Step[]} */
     steps: Step[];
 };
 /**
@@ -212,40 +210,122 @@ export declare const newLadder: (transports: Transport[], random: () => number, 
  */
 export declare function see(ladder: Ladder, now: number, type: keyof typeof facts, fact?: Fact): Step[];
 declare const facts: {
-    /** @param {Ladder} ladder @param {number} now */
-    start: (ladder: Ladder, now: number) => void;
+    /** @type {See} */
+    start: See;
     tick(): void;
-    /** @param {Ladder} ladder @param {number} now @param {Fact} fact */
-    rtt: (ladder: Ladder, now: number, { ms }: Fact) => number;
-    /** By hand. @param {Ladder} ladder @param {number} now @param {Fact} fact */
-    use(ladder: Ladder, now: number, { transport }: Fact): void;
-    /** Another list of channels: the same transport, attached anew beside the old one. @param {Ladder} ladder @param {number} now */
-    reopen(ladder: Ladder, now: number): void;
-    /** @param {Ladder} ladder @param {number} now @param {Fact} fact @param {Try} one */
-    hello(ladder: Ladder, now: number, { beat, network, build }: Fact, one: Try): void;
-    /** Anything came. @param {Ladder} ladder @param {number} now @param {Fact} fact @param {Try} one */
-    frame(ladder: Ladder, now: number, { ping, time }: Fact, one: Try): void;
-    /** The hub answered what only it can, to us. @param {Ladder} ladder @param {number} now @param {Fact} fact @param {Try} one */
-    proof(ladder: Ladder, now: number, fact: Fact, one: Try): void;
-    /** A command went unanswered. @param {Ladder} ladder @param {number} now */
-    mute: (ladder: Ladder, now: number) => void | undefined;
+    /** @type {See} */
+    rtt: See;
+    use(ladder: Ladder, fact: Fact, one: Try): any;
+    /** Another list of channels: the same transport, attached anew beside the old one. @type {See} */
+    reopen: See;
+    hello(ladder: Ladder, fact: Fact, one: Try): any;
+    frame(ladder: Ladder, fact: Fact, one: Try): any;
+    /** The hub answered what only it can, to us. @type {See} */
+    proof: See;
+    /** A command went unanswered. @type {See} */
+    mute: See;
     ended: typeof ended;
     checked: typeof checked;
-    /** @param {Ladder} ladder */
-    offline: (ladder: Ladder) => boolean;
-    /** @param {Ladder} ladder @param {number} now */
-    online(ladder: Ladder, now: number): void;
-    /** @param {Ladder} ladder @param {number} now */
-    hidden: (ladder: Ladder, now: number) => number;
-    /** @param {Ladder} ladder @param {number} now */
-    visible(ladder: Ladder, now: number): void;
-    /** The page goes into the cache of pages, or for good. @param {Ladder} ladder @param {number} now */
-    pause(ladder: Ladder, now: number): void;
-    /** Publishes find no way: on WS they would. @param {Ladder} ladder @param {number} now */
-    blocked: (ladder: Ladder, now: number) => number;
+    /** @type {See} */
+    offline: See;
+    online(ladder: Ladder, fact: Fact, one: Try): any;
+    /** @type {See} */
+    hidden: See;
+    visible(ladder: Ladder, fact: Fact, one: Try): any;
+    pause(ladder: Ladder, fact: Fact, one: Try): any;
+    /** Publishes find no way: on WS they would. @type {See} */
+    blocked: See;
 };
-/** @param {Ladder} ladder @param {number} now @param {Fact} fact @param {Try} one */
-declare function ended(ladder: Ladder, now: number, { why, afterMs, planned, foreign }: Fact, one: Try): void;
-/** What the look for the hub found. @param {Ladder} ladder @param {number} now @param {Fact} fact */
-declare function checked(ladder: Ladder, now: number, { ok, foreign }: Fact): void;
+/** @type {See} */
+declare function ended(ladder: {
+    transports: import("./cuts.js").Transport[];
+    random: () => number;
+    memory: Record<string, any>;
+    link: string;
+    network: string | undefined;
+    learned: Learned;
+    now: number;
+    /** @type {Map<number, Try>} */
+    tries: Map<number, Try>;
+    carrier: Try | undefined;
+    fixed: Transport | undefined;
+    /** The last that carried. */
+    last: Transport | undefined;
+    round: Transport[];
+    roundWhy: string;
+    replaces: boolean;
+    nextAt: number;
+    /** Failed since something carried. @type {Set<Transport>} */
+    failed: Set<Transport>;
+    /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
+    lives: Partial<Record<Transport, import('./cuts.js').Life[]>>;
+    changes: number[];
+    calmUntil: number;
+    retryAt: number;
+    checkAt: number;
+    hasChecked: boolean;
+    upAt: number;
+    ups: number;
+    hiddenAt: number;
+    isOffline: boolean;
+    paused: boolean;
+    /** Rounds in a row in which all tries failed. */
+    failures: number;
+    /** Carriers in a row that were cut soon. */
+    cuts: number;
+    strangers: number;
+    silences: number;
+    rttMs: number;
+    state: string;
+    build: string | undefined;
+    lastId: number;
+    wakeAt: number;
+    steps: Step[];
+}, { why, afterMs, planned, foreign }: Fact, one: Try): any;
+/** What the look for the hub found. @type {See} */
+declare function checked(ladder: {
+    transports: import("./cuts.js").Transport[];
+    random: () => number;
+    memory: Record<string, any>;
+    link: string;
+    network: string | undefined;
+    learned: Learned;
+    now: number;
+    /** @type {Map<number, Try>} */
+    tries: Map<number, Try>;
+    carrier: Try | undefined;
+    fixed: Transport | undefined;
+    /** The last that carried. */
+    last: Transport | undefined;
+    round: Transport[];
+    roundWhy: string;
+    replaces: boolean;
+    nextAt: number;
+    /** Failed since something carried. @type {Set<Transport>} */
+    failed: Set<Transport>;
+    /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
+    lives: Partial<Record<Transport, import('./cuts.js').Life[]>>;
+    changes: number[];
+    calmUntil: number;
+    retryAt: number;
+    checkAt: number;
+    hasChecked: boolean;
+    upAt: number;
+    ups: number;
+    hiddenAt: number;
+    isOffline: boolean;
+    paused: boolean;
+    /** Rounds in a row in which all tries failed. */
+    failures: number;
+    /** Carriers in a row that were cut soon. */
+    cuts: number;
+    strangers: number;
+    silences: number;
+    rttMs: number;
+    state: string;
+    build: string | undefined;
+    lastId: number;
+    wakeAt: number;
+    steps: Step[];
+}, { ok, foreign }: Fact): any;
 export {};

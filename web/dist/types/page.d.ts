@@ -6,10 +6,7 @@
 export declare function watchPage(tell: (type: 'online' | 'offline' | 'hidden' | 'visible' | 'pause' | 'start') => void): () => void;
 /** What the platform says of the network. */
 export declare const link: () => string;
-/** @param {string} base address of the hub */
-export declare const memoryOf: (base: string) => {
-    /** @returns {Record<string, any> | undefined} */
-    load(): Record<string, any> | undefined;
-    /** @param {object} memory */
-    keep(memory: object): void;
-};
+/** @param {string} base address of the hub @returns {Record<string, any> | undefined} */
+export declare function load(base: string): Record<string, any> | undefined;
+/** @param {string} base @param {object} memory */
+export declare function keep(base: string, memory: object): void;

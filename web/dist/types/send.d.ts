@@ -1,8 +1,3 @@
-/**
- * The queue of what is to be published: bounded, in order, each once.
- * Every publish has the key `SESSIONID:N`; until it is answered it is sent again, by whatever way
- * there is, under the same key, and the hub acts on each key once. Knows no ladder and no channel.
- */
 import { TriwayError } from './frame.js';
 export type Entry = {
     command: Record<string, any>;
@@ -52,11 +47,11 @@ export declare class Sending {
     push(command: Record<string, any>, data: any, signal?: AbortSignal): Promise<any>;
     /**
      * From now on by this way; all that has no answer is sent again.
-     * @param {string} session whose keys are used; a new one begins its own count
+     * @param {string} [session] whose keys are used; a new one begins its own count
      * @param {Socket} [socket]
      * @param {boolean} [byHttp]
      */
-    by(session: string, socket?: Socket, byHttp?: boolean): void;
+    by(session?: string, socket?: Socket, byHttp?: boolean): void;
     /** An answer from the WS that is the way now. @param {import('./frame.js').Frame} frame */
     reply(frame: import('./frame.js').Frame): void;
     /** Nothing more is sent. @param {TriwayError} error */
