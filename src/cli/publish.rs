@@ -2,6 +2,7 @@
 //!
 //! Every event has an idempotency key, so that one whose answer was lost is sent again and still happens once.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -106,10 +107,12 @@ impl Publisher {
         };
         let began = Instant::now();
         let mut backoff = Backoff::default();
+        let mut told = false;
         loop {
             let (what, after) = match self.attempt(data.clone(), key, content_type).await {
                 Ok(published) => {
-                    println!("{}", published.id);
+                    // That nobody reads the ids is no reason to publish no further.
+                    let _ = writeln!(std::io::stdout(), "{}", published.id);
                     return Ok(());
                 }
                 Err(Trouble::Final(what)) => bail!(what),
@@ -119,7 +122,10 @@ impl Publisher {
             if began.elapsed() + wait > PATIENCE {
                 bail!("{}: {what}", self.remote.name());
             }
-            eprintln!("triway: {}: {what}; trying again", self.remote.name());
+            // Once per outage; and whoever is only too fast for the rate need not hear of it.
+            if after.is_none() && !std::mem::replace(&mut told, true) {
+                eprintln!("triway: {}: {what}; trying again", self.remote.name());
+            }
             tokio::time::sleep(wait).await;
         }
     }
@@ -130,10 +136,18 @@ impl Publisher {
         key: &str,
         content_type: &str,
     ) -> Result<Published, Trouble> {
-        let query = remote::query(self.options.name.as_deref().map(|name| ("name", name)));
+        let Options { channel, name, .. } = &self.options;
+        // The segments of such a name would not survive the way in a path.
+        let is_normalised = channel
+            .split('/')
+            .any(|part| matches!(part, "" | "." | ".."));
+        let in_query = is_normalised.then_some(("channels", channel.as_str()));
+        let in_path = if is_normalised { "" } else { channel };
+        let named = name.as_deref().map(|name| ("name", name));
+        let query = remote::query(in_query.into_iter().chain(named));
         let request = self
             .remote
-            .post(self.remote.address("pub", &self.options.channel, &query))
+            .post(self.remote.address("pub", in_path, &query))
             .header("content-type", content_type)
             .header("idempotency-key", key)
             .timeout(ANSWER_LIMIT)

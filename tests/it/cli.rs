@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// No step of these stories takes longer, unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn triway() -> Command {
+pub(crate) fn triway() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_triway"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIWAY_")) {
         command.env_remove(name);
@@ -26,26 +26,26 @@ fn run(arguments: &[&str]) -> Output {
     triway().args(arguments).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// A process that ends with the test.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         Self(command.spawn().unwrap())
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([&format!("-{name}"), &self.0.id().to_string()])
             .status();
         assert!(sent.unwrap().success());
     }
 
-    fn ends(&mut self) -> ExitStatus {
+    pub(crate) fn ends(&mut self) -> ExitStatus {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
             if let Some(status) = self.0.try_wait().unwrap() {
@@ -56,7 +56,7 @@ impl Running {
         panic!("still running after {PATIENCE:?}");
     }
 
-    fn errors(&mut self) -> String {
+    pub(crate) fn errors(&mut self) -> String {
         let mut errors = String::new();
         self.0
             .stderr
@@ -77,8 +77,8 @@ impl Drop for Running {
 
 /// A hub, and the address that its first line names.
 pub(crate) struct Hub {
-    process: Running,
-    url: String,
+    pub(crate) process: Running,
+    pub(crate) url: String,
     out: BufReader<std::process::ChildStdout>,
 }
 
@@ -107,7 +107,10 @@ impl Hub {
     }
 
     /// `triway sub` with these arguments; its lines come by the reader.
-    fn subscribe(&self, arguments: &[&str]) -> (Running, BufReader<std::process::ChildStdout>) {
+    pub(crate) fn subscribe(
+        &self,
+        arguments: &[&str],
+    ) -> (Running, BufReader<std::process::ChildStdout>) {
         let mut process = Running::start(
             triway()
                 .arg("sub")
@@ -118,7 +121,7 @@ impl Hub {
         (process, lines)
     }
 
-    fn publish(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn publish(&self, arguments: &[&str]) -> Output {
         triway()
             .arg("pub")
             .args(arguments)
@@ -128,7 +131,7 @@ impl Hub {
     }
 }
 
-fn line_of(reader: &mut impl BufRead) -> String {
+pub(crate) fn line_of(reader: &mut impl BufRead) -> String {
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
     line.trim_end().to_owned()
@@ -379,109 +382,4 @@ fn running_out_of_descriptors_is_survived() {
     let mut answer = String::new();
     late.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-}
-
-#[test]
-fn what_is_published_is_read_over_each_transport() {
-    let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
-    let mut publishing = triway();
-    publishing
-        .args(["pub", "lobby", "-", "--url", &hub.url])
-        .stdin(Stdio::piped());
-    let mut publishing = Running::start(&mut publishing);
-    publishing
-        .0
-        .stdin
-        .take()
-        .unwrap()
-        .write_all("one\ntwo words\nü\n".as_bytes())
-        .unwrap();
-    assert!(publishing.ends().success(), "{}", publishing.errors());
-    let published = hub.publish(&["lobby", r#"{"n":1.0}"#, "--json", "--name", "chat"]);
-    assert!(published.status.success(), "{}", text(&published.stderr));
-    for via in ["ws", "sse", "poll"] {
-        let wanted = [
-            "lobby", "--via", via, "--since", "all", "--count", "4", "--format",
-        ];
-        let (mut process, mut lines) = hub.subscribe(&[&wanted[..], &["data"]].concat());
-        let read: Vec<_> = (0..4).map(|_| line_of(&mut lines)).collect();
-        assert_eq!(read, ["one", "two words", "ü", r#"{"n":1.0}"#], "{via}");
-        assert!(process.ends().success(), "{via}");
-        let (_process, mut lines) = hub.subscribe(&[&wanted[..], &["full"]].concat());
-        let full: Vec<_> = (0..4).map(|_| line_of(&mut lines)).collect();
-        assert!(
-            full[3].contains(r#""name":"chat""#)
-                && full[3].contains(text(&published.stdout).trim()),
-            "{via}: {full:?}"
-        );
-    }
-}
-
-#[test]
-fn a_reader_goes_on_over_a_restart_and_tells_the_gap() {
-    for via in ["ws", "sse", "poll"] {
-        let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
-        let address = hub.authority().to_owned();
-        hub.publish(&["lobby", "before"]);
-        let (mut reader, mut lines) =
-            hub.subscribe(&["lobby", "--via", via, "--since", "all", "--format", "data"]);
-        assert_eq!(line_of(&mut lines), "before", "{via}");
-        hub.process.signal("KILL");
-        hub.process.ends();
-        let again = Hub::start(&["--listen", &address]);
-        assert!(again.publish(&["lobby", "after"]).status.success());
-        assert_eq!(line_of(&mut lines), "after", "{via}");
-        reader.signal("KILL");
-        reader.ends();
-        let errors = reader.errors();
-        assert!(errors.contains("trying again"), "{via}: {errors}");
-        assert!(
-            errors.contains("gap in lobby") && errors.contains("restart"),
-            "{via}: {errors}"
-        );
-    }
-}
-
-#[test]
-fn a_drained_hub_is_come_back_to() {
-    let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
-    let address = hub.authority().to_owned();
-    hub.publish(&["lobby", "before"]);
-    let (_reader, mut lines) = hub.subscribe(&["lobby", "--since", "all", "--format", "data"]);
-    assert_eq!(line_of(&mut lines), "before");
-    hub.process.signal("TERM");
-    assert!(hub.process.ends().success());
-    let again = Hub::start(&["--listen", &address]);
-    assert!(again.publish(&["lobby", "after"]).status.success());
-    assert_eq!(line_of(&mut lines), "after");
-}
-
-#[test]
-fn refusals_are_told_and_end_it() {
-    let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
-    for via in ["ws", "sse", "poll"] {
-        let (mut refused, _) = hub.subscribe(&["lobby", "--via", via, "--since", "yesterday"]);
-        assert_eq!(refused.ends().code(), Some(1), "{via}");
-        let errors = refused.errors();
-        assert!(
-            errors.contains("400 bad_cursor") && errors.contains("last:20"),
-            "{via}: {errors}"
-        );
-    }
-    let refused = hub.publish(&["lobby", "hi", "--name", "open"]);
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(
-        text(&refused.stderr).contains("400 bad_name"),
-        "{}",
-        text(&refused.stderr)
-    );
-    let refused = hub.publish(&["lobby", "{", "--json"]);
-    assert!(text(&refused.stderr).contains("not JSON"));
-    let same_key = |data| hub.publish(&["lobby", data, "--key", "k1"]);
-    assert_eq!(
-        same_key("once").stdout,
-        same_key("once").stdout,
-        "a key publishes once"
-    );
-    assert!(text(&same_key("other").stderr).contains("409 key_reused"));
 }

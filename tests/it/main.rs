@@ -4,6 +4,7 @@ mod accept;
 mod cli;
 mod flags;
 mod layers;
+mod pubsub;
 mod raw;
 mod handover;
 mod restart;

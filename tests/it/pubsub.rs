@@ -1,0 +1,153 @@
+//! `triway pub` and `triway sub`: what is published is read, over every transport, cut and restart.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::cli::{Hub, Running, line_of, text, triway};
+
+#[test]
+fn what_is_published_is_read_over_each_transport() {
+    let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    let mut publishing = triway();
+    publishing
+        .args(["pub", "lobby", "-", "--url", &hub.url])
+        .stdin(Stdio::piped());
+    let mut publishing = Running::start(&mut publishing);
+    publishing
+        .0
+        .stdin
+        .take()
+        .unwrap()
+        .write_all("one\ntwo words\nü\n".as_bytes())
+        .unwrap();
+    assert!(publishing.ends().success(), "{}", publishing.errors());
+    let published = hub.publish(&["lobby", r#"{"n":1.0}"#, "--json", "--name", "chat"]);
+    assert!(published.status.success(), "{}", text(&published.stderr));
+    for via in ["ws", "sse", "poll"] {
+        let wanted = [
+            "lobby", "--via", via, "--since", "all", "--count", "4", "--format",
+        ];
+        let (mut process, mut lines) = hub.subscribe(&[&wanted[..], &["data"]].concat());
+        let read: Vec<_> = (0..4).map(|_| line_of(&mut lines)).collect();
+        assert_eq!(read, ["one", "two words", "ü", r#"{"n":1.0}"#], "{via}");
+        assert!(process.ends().success(), "{via}");
+        let (_process, mut lines) = hub.subscribe(&[&wanted[..], &["full"]].concat());
+        let full: Vec<_> = (0..4).map(|_| line_of(&mut lines)).collect();
+        assert!(
+            full[3].contains(r#""name":"chat""#)
+                && full[3].contains(text(&published.stdout).trim()),
+            "{via}: {full:?}"
+        );
+    }
+}
+
+#[test]
+fn any_name_and_any_bytes_pass() {
+    let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    for name in ["a b/ü", "..", "a//b", "100%&x=y"] {
+        let mut publishing = triway();
+        publishing
+            .args(["pub", name, "--url", &hub.url])
+            .stdin(Stdio::piped());
+        let mut publishing = Running::start(&mut publishing);
+        let mut input = publishing.0.stdin.take().unwrap();
+        input.write_all(b"a\xff\0b\r\n\n").unwrap();
+        drop(input);
+        assert!(publishing.ends().success(), "{}", publishing.errors());
+        for via in ["ws", "sse", "poll"] {
+            let wanted = ["--via", via, "--since", "all", "--count", "2", "--format"];
+            let (_process, mut lines) = hub.subscribe(&[&[name], &wanted[..], &["data"]].concat());
+            let read = [line_of(&mut lines), line_of(&mut lines)];
+            assert_eq!(read, ["Yf8AYg==", ""], "{name} over {via}");
+        }
+    }
+}
+
+#[test]
+fn a_pipe_that_is_closed_ends_a_reader_and_not_a_publisher() {
+    let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    let mut publishing = triway();
+    publishing
+        .args(["pub", "lobby", "--url", &hub.url])
+        .stdin(Stdio::piped());
+    let mut publishing = Running::start(&mut publishing);
+    drop(publishing.0.stdout.take());
+    let mut input = publishing.0.stdin.take().unwrap();
+    input.write_all(b"1\n2\n3\n").unwrap();
+    drop(input);
+    assert!(publishing.ends().success(), "{}", publishing.errors());
+    let (mut reader, lines) = hub.subscribe(&["lobby", "--since", "last:1"]);
+    drop(lines);
+    assert!(reader.ends().success(), "{}", reader.errors());
+}
+
+#[test]
+fn a_reader_goes_on_over_a_restart_and_tells_the_gap() {
+    for via in ["ws", "sse", "poll"] {
+        let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+        let address = hub.authority().to_owned();
+        hub.publish(&["lobby", "before"]);
+        let (mut reader, mut lines) =
+            hub.subscribe(&["lobby", "--via", via, "--since", "all", "--format", "data"]);
+        assert_eq!(line_of(&mut lines), "before", "{via}");
+        hub.process.signal("KILL");
+        hub.process.ends();
+        let again = Hub::start(&["--listen", &address]);
+        assert!(again.publish(&["lobby", "after"]).status.success());
+        assert_eq!(line_of(&mut lines), "after", "{via}");
+        reader.signal("KILL");
+        reader.ends();
+        let errors = reader.errors();
+        assert!(errors.contains("trying again"), "{via}: {errors}");
+        assert!(
+            errors.contains("gap in lobby") && errors.contains("restart"),
+            "{via}: {errors}"
+        );
+    }
+}
+
+#[test]
+fn a_drained_hub_is_come_back_to() {
+    let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    let address = hub.authority().to_owned();
+    hub.publish(&["lobby", "before"]);
+    let (_reader, mut lines) = hub.subscribe(&["lobby", "--since", "all", "--format", "data"]);
+    assert_eq!(line_of(&mut lines), "before");
+    hub.process.signal("TERM");
+    assert!(hub.process.ends().success());
+    let again = Hub::start(&["--listen", &address]);
+    assert!(again.publish(&["lobby", "after"]).status.success());
+    assert_eq!(line_of(&mut lines), "after");
+}
+
+#[test]
+fn refusals_are_told_and_end_it() {
+    let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    for via in ["ws", "sse", "poll"] {
+        let (mut refused, _) = hub.subscribe(&["lobby", "--via", via, "--since", "yesterday"]);
+        assert_eq!(refused.ends().code(), Some(1), "{via}");
+        let errors = refused.errors();
+        assert!(
+            errors.contains("400 bad_cursor") && errors.contains("last:20"),
+            "{via}: {errors}"
+        );
+    }
+    let refused = hub.publish(&["lobby", "hi", "--name", "open"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        text(&refused.stderr).contains("400 bad_name"),
+        "{}",
+        text(&refused.stderr)
+    );
+    let refused = hub.publish(&["lobby", "{", "--json"]);
+    assert!(text(&refused.stderr).contains("not JSON"));
+    let same_key = |data| hub.publish(&["lobby", data, "--key", "k1"]);
+    assert_eq!(
+        same_key("once").stdout,
+        same_key("once").stdout,
+        "a key publishes once"
+    );
+    assert!(text(&same_key("other").stderr).contains("409 key_reused"));
+}
