@@ -1,6 +1,5 @@
 //! Publishing over HTTP: a body to a channel, commands of a session, and the GET for networks that refuse POST.
 
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
