@@ -137,17 +137,21 @@ impl Starts {
         let default = self.all.unwrap_or_default();
         let named: std::collections::HashMap<ChannelName, Start> = self.named.into_iter().collect();
         let mut seen = std::collections::HashSet::with_capacity(channels.len());
-        if let Some(stranger) = named.keys().find(|name| !channels.contains(name)) {
+        let unique: Vec<ChannelName> = channels
+            .into_iter()
+            .filter(|name| seen.insert(name.clone()))
+            .collect();
+        // Looked up in a set: both lists are the client's, and their product would be a minute's work.
+        if let Some(stranger) = named.keys().find(|name| !seen.contains(*name)) {
             return Err(Refusal::bad_parameter(format!(
                 "`since.{stranger}` names a channel that is not read"
             )));
         }
-        let unique = channels
-            .into_iter()
-            .filter(|name| seen.insert(name.clone()));
-        Ok(unique
-            .map(|name| (name.clone(), named.get(&name).copied().unwrap_or(default)))
-            .collect())
+        let start = |name: ChannelName| {
+            let start = named.get(&name).copied().unwrap_or(default);
+            (name, start)
+        };
+        Ok(unique.into_iter().map(start).collect())
     }
 }
 
@@ -200,6 +204,9 @@ impl Opening {
                 ));
             }
         };
+        if opening.channels.is_empty() {
+            return Err(Refusal::bad_channel("the list of channels is empty"));
+        }
         if opening.format == Format::Data
             && transport == Transport::Ws
             && opening.channels.len() > 1

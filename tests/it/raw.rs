@@ -6,7 +6,9 @@
 mod frames;
 mod guard;
 mod keys;
+mod names;
 mod over_h2;
 mod refusals;
+mod sessions;
 mod socket;
 mod wire;

@@ -153,6 +153,17 @@ impl Ws {
         }
     }
 
+    /// What a ping is answered with: the payload of the Pong.
+    pub(crate) async fn pong(&mut self, payload: &[u8]) -> Vec<u8> {
+        self.send(frame(FIN | PING, payload)).await;
+        loop {
+            let frame = self.frame().await;
+            if frame.opcode() == PONG {
+                return frame.payload;
+            }
+        }
+    }
+
     /// Reads to the Close, which must come and be followed by the end: its code and reason, and the frames of
     /// data before it.
     pub(crate) async fn until_close(&mut self) -> (Option<u16>, String, Vec<Frame>) {

@@ -1,0 +1,266 @@
+//! Sessions over the wire: keys that are forged, over or somebody else's, and the fifth attach.
+
+use serde_json::{Value, json};
+use triway::auth::{Grants, Signer, session_id};
+
+use super::frames::Ws;
+use super::refusals::assert_refused;
+use super::wire::{Server, Wire, get, post, session_of};
+
+const SECRET: &[u8] = b"a secret of these stories";
+
+fn now_s() -> u64 {
+    triway::hub::now_ms() / 1_000
+}
+
+/// A hub whose secret is known, and which knows the tokens `ann` and `bob` as these users.
+fn server() -> Server {
+    Server::built(|builder, _| {
+        builder
+            .secret(SECRET)
+            .authorize(|asked| async move {
+                match asked.token {
+                    Some(user) => Grants::everything().with_user(&user).map(Some),
+                    None => Ok(None),
+                }
+            })
+            .anonymous(Some(Grants::everything()))
+    })
+}
+
+async fn hello(server: &Server, target: &str, token: &str) -> Value {
+    let request = get(target).replace("Host:", &format!("Authorization: Bearer {token}\r\nHost:"));
+    server.ask(request).await.json()["frames"][0].clone()
+}
+
+#[tokio::test]
+async fn a_session_goes_on_with_its_key_and_each_hello_renews_it() {
+    let server = Server::start();
+    let first = server.get("/poll/a?nonce=n1").await.json();
+    let hello = &first["frames"][0];
+    assert_eq!(
+        (&hello["type"], &hello["nonce"], &hello["magic"]),
+        (&json!("hello"), &json!("n1"), &json!("triway/1"))
+    );
+    let (id, key) = session_of(hello);
+    assert!(id.len() == 26 && id.starts_with('s'), "{id}");
+    let expires = hello["session"]["expires"].as_u64().unwrap();
+    assert!(
+        (now_s() + 3_500..=now_s() + 3_600).contains(&expires),
+        "an hour: {expires}"
+    );
+    let mut ws = Ws::open(&server, &format!("/ws/a?session={key}")).await;
+    let (again, renewed) = session_of(&ws.json().await);
+    assert_eq!(again, id);
+    let mut sse = server
+        .send(get(&format!("/sse/a?format=full&session={renewed}")))
+        .await;
+    sse.head().await;
+    assert_eq!(session_of(&sse.block_json().await).0, id);
+}
+
+#[tokio::test]
+async fn a_key_that_is_forged_or_over_begins_a_new_session_on_reading() {
+    let server = server();
+    let (id, key) = session_of(&server.get("/poll/a").await.json()["frames"][0]);
+    let over = Signer::new(SECRET)
+        .sign(&session_id([7; 16]), &Grants::everything(), now_s() - 3_600)
+        .0;
+    let foreign = Signer::new(b"another secret")
+        .sign(&session_id([7; 16]), &Grants::everything(), now_s())
+        .0;
+    let mut flipped = key.clone().into_bytes();
+    flipped[10] ^= 1;
+    let flipped = String::from_utf8(flipped).unwrap();
+    let cut = &key[..key.len() - 1];
+    let long = format!("{key}{}", "x".repeat(8_000));
+    for bad in [
+        "nonsense", ".", "a.b", &over, &foreign, &flipped, cut, &long,
+    ] {
+        let (new, _) =
+            session_of(&server.get(&format!("/poll/a?session={bad}")).await.json()["frames"][0]);
+        assert_ne!(new, id, "{bad}");
+        for answer in [
+            server
+                .post(&format!("/pub/a?session={bad}"), "text/plain", "x")
+                .await,
+            server
+                .post(&format!("/send?session={bad}"), "text/plain", "[]")
+                .await,
+            server.get(&format!("/history/a?session={bad}")).await,
+        ] {
+            assert_refused(&answer, 401, "session_expired");
+        }
+        // A cursor does not make a stranger's poll wait: it gets its hello at once.
+        let answer = server
+            .get(&format!("/poll/a?session={bad}&since=k-1&wait=60"))
+            .await
+            .json();
+        assert_eq!(answer["frames"][0]["type"], "hello", "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_signed_elsewhere_with_the_same_secret_is_known_here() {
+    let server = server();
+    let id = session_id([9; 16]);
+    let grants = Grants::everything().with_user("ann").unwrap();
+    let (key, _) = Signer::new(SECRET).sign(&id, &grants, now_s());
+    let answer = server
+        .post(&format!("/pub/a?session={key}"), "text/plain", "x")
+        .await;
+    assert_eq!(answer.status, 201);
+    let event = &server.get("/history/a").await.json()["frames"][0];
+    assert_eq!(event["from"], "ann", "the user before the session");
+    let hello = &server.get(&format!("/poll/a,@?session={key}")).await.json()["frames"][0];
+    assert_eq!(session_of(hello).0, *id);
+    assert_eq!(hello["channels"], json!(["a", format!("@{id}"), "@ann"]));
+}
+
+#[tokio::test]
+async fn a_credential_decides_and_must_be_of_the_same_user() {
+    let server = server();
+    let (_, key) = session_of(&hello(&server, "/poll/a", "ann").await);
+    let target = format!("/poll/a?session={key}");
+    assert_eq!(hello(&server, &target, "ann").await["type"], "hello");
+    for request in [
+        get(&target)
+            .replace("Host:", "Authorization: Bearer bob\r\nHost:")
+            .into_bytes(),
+        post(
+            &format!("/pub/a?session={key}"),
+            &[("Authorization", "Bearer bob")],
+            b"x",
+        ),
+        post(
+            &format!("/send?session={key}"),
+            &[("Authorization", "Bearer bob")],
+            b"[]",
+        ),
+    ] {
+        assert_refused(&server.ask(request).await, 403, "forbidden");
+    }
+    let (_, anonymous) = session_of(&server.get("/poll/a").await.json()["frames"][0]);
+    let taken = get(&format!("/poll/a?session={anonymous}"))
+        .replace("Host:", "Authorization: Bearer bob\r\nHost:");
+    assert_refused(&server.ask(taken).await, 403, "forbidden");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_end_in_time_on_every_transport() {
+    let server = Server::built(|builder, _| {
+        builder.authorize(|_| async { Ok(Some(Grants::everything().until(now_s() + 2))) })
+    });
+    // A channel that never rests must not keep it open.
+    let busy = server.hub.clone();
+    let publishing = tokio::spawn(async move {
+        loop {
+            let _ = busy.publish("a", triway::protocol::Data::text("x")).await;
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut ws = Ws::open(&server, "/ws/a").await;
+    let key = session_of(&ws.json().await).1;
+    let mut sse = server.send(get("/sse/a?format=full")).await;
+    sse.head().await;
+    let (code, reason, _) = ws.until_close().await;
+    assert_eq!((code, reason.as_str()), (Some(3003), "expired"));
+    sse.until("\"type\":\"bye\",\"code\":3003").await;
+    publishing.abort();
+    let over = server.get(&format!("/poll/a?session={key}")).await;
+    assert_eq!(over.status, 200, "the hook grants anew");
+    assert_refused(
+        &server
+            .post(&format!("/pub/a?session={key}"), "text/plain", "x")
+            .await,
+        401,
+        "session_expired",
+    );
+}
+
+#[tokio::test]
+async fn a_fifth_attach_ends_the_oldest() {
+    let server = Server::start();
+    let mut first = Ws::open(&server, "/ws/a").await;
+    let (id, key) = session_of(&first.json().await);
+    let mut second = Ws::open(&server, &format!("/ws/b?session={key}")).await;
+    second.json().await;
+    let mut streams: Vec<Wire> = Vec::new();
+    for _ in 0..2 {
+        let mut sse = server
+            .send(get(&format!("/sse/a?format=full&session={key}")))
+            .await;
+        sse.head().await;
+        assert_eq!(session_of(&sse.block_json().await).0, id);
+        streams.push(sse);
+    }
+    let mut fifth = Ws::open(&server, &format!("/ws/a?session={key}")).await;
+    fifth.json().await;
+    let (code, reason, before) = first.until_close().await;
+    assert_eq!((code, reason.as_str()), (Some(3504), "newer"));
+    let bye = before.last().unwrap().json();
+    assert_eq!(
+        (&bye["type"], &bye["reconnect"]),
+        (&json!("bye"), &json!(false))
+    );
+    assert_eq!(
+        second.command(json!({"type": "ping"})).await["ok"],
+        true,
+        "only the oldest"
+    );
+    let mut sixth = Ws::open(&server, &format!("/ws/a?session={key}&format=data")).await;
+    assert_eq!(second.until_close().await.0, Some(3504));
+    let _seventh = Ws::open(&server, &format!("/ws/a?session={key}")).await;
+    let bye = streams[0].block_json().await;
+    assert_eq!(
+        (&bye["type"], &bye["code"]),
+        (&json!("bye"), &json!(3504)),
+        "a stream is told too"
+    );
+    server.publish("a", "x").await;
+    assert_eq!(sixth.frame().await.payload, b"x");
+    // An attach that ended makes room.
+    drop(fifth);
+    super::wire::eventually("three attaches", async || {
+        server.metric("triway_readers{transport=\"ws\"}").await <= 2.0
+    })
+    .await;
+    let _eighth = Ws::open(&server, &format!("/ws/a?session={key}")).await;
+    assert_eq!(sixth.pong(b"alive").await, b"alive");
+}
+
+#[tokio::test]
+async fn an_inbox_is_read_by_its_owner_only() {
+    let server = server();
+    let ann = hello(&server, "/poll/@", "ann").await;
+    let (id, key) = session_of(&ann);
+    assert_eq!(ann["channels"], json!([format!("@{id}"), "@ann"]));
+    for target in [
+        format!("/poll/@{id}"),
+        "/poll/@ann".into(),
+        format!("/history/@{id}"),
+        "/presence/@ann".into(),
+        "/poll/$presence/@ann".into(),
+    ] {
+        assert_refused(&server.get(&target).await, 403, "forbidden");
+        let own = format!("{target}?session={key}");
+        assert_eq!(server.get(&own).await.status, 200, "{own}");
+    }
+    server.publish(&format!("@{id}"), "to the session").await;
+    server.publish("@ann", "to the user").await;
+    let answer = server
+        .get(&format!("/poll/@?since=all&session={key}"))
+        .await
+        .json();
+    let told: Vec<_> = answer["frames"].as_array().unwrap()[1..]
+        .iter()
+        .map(|event| (event["channel"].clone(), event["data"].clone()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (json!(format!("@{id}")), json!("to the session")),
+            (json!("@ann"), json!("to the user"))
+        ]
+    );
+}
