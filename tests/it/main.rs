@@ -3,6 +3,7 @@
 mod accept;
 mod cli;
 mod flags;
+mod ids;
 mod layers;
 mod pubsub;
 mod raw;
