@@ -12,7 +12,7 @@ use crate::bell::{Bell, Rung};
 use crate::cursor::{Cursor, Start};
 use crate::hub::{Channel, Hub, Page, Place};
 use crate::protocol::{
-    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ChannelName, Event, Gap, Refusal, Transport,
+    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ChannelName, Event, Gap, GapReason, Refusal, Transport,
 };
 
 /// One thing that a reader is told.
@@ -139,21 +139,24 @@ impl Feed {
         self.joined.iter().map(|(_, joined)| &joined.channel.name)
     }
 
-    /// The places of the channels that are further than the cursor.
+    /// What a reader comes back with that is cut before it read anything: a cursor, and the places of the channels
+    /// that begin elsewhere. Where the hole after another life is still to be told, this is the cursor of that
+    /// life: with one of ours the hole would never be told.
     #[must_use]
-    pub fn places(&self) -> Vec<(ChannelName, Cursor)> {
-        let ahead = self
-            .joined
-            .iter()
-            .filter(|(_, joined)| joined.place.offset > self.read_up_to);
-        ahead
-            .map(|(_, joined)| {
-                (
-                    joined.channel.name.clone(),
-                    self.hub.cursor(joined.place.offset),
-                )
-            })
-            .collect()
+    pub fn starts(&self) -> (Cursor, Vec<(ChannelName, Cursor)>) {
+        let other_life = |joined: &Joined| match joined.place.hole {
+            Some((cursor, GapReason::Restart)) => cursor,
+            _ => None,
+        };
+        let begins = |joined: &Joined| {
+            other_life(joined).unwrap_or_else(|| self.hub.cursor(joined.place.offset))
+        };
+        let joined = || self.joined.iter().map(|(_, joined)| joined);
+        let cursor = joined().find_map(other_life).unwrap_or(self.cursor());
+        let elsewhere = joined()
+            .map(|joined| (joined.channel.name.clone(), begins(joined)))
+            .filter(|(_, begins)| *begins != cursor);
+        (cursor, elsewhere.collect())
     }
 
     /// The bell that wakes this feed.
@@ -279,10 +282,9 @@ impl Feed {
             return Page::default();
         };
         let head = self.read_up_to;
-        let mut page = self
+        let page = self
             .hub
             .read(&joined.channel, &mut joined.place, head, BATCH_EVENTS_MAX);
-        page.more &= page.events.len() == BATCH_EVENTS_MAX;
         if !page.more {
             // What lies beyond the feed's cursor may have rung already, or before this channel was registered.
             self.again.add(replay.slot);
@@ -327,11 +329,12 @@ struct Step {
 
 impl Step {
     fn take(&mut self, page: Page) {
-        if page.more && page.events.len() == BATCH_EVENTS_MAX {
-            let last = page.events[BATCH_EVENTS_MAX - 1].id.offset;
+        if page.more
+            && let Some(last) = page.events.last().map(|event| event.id.offset)
+        {
             self.cut = Some(self.cut.map_or(last, |cut| cut.min(last)));
         }
-        self.unread |= page.more;
+        self.unread |= page.beyond;
         self.pages += usize::from(page.gap.is_some() || !page.events.is_empty());
         self.items.extend(page.gap.map(Item::Gap));
         self.items.extend(page.events.into_iter().map(Item::Event));
@@ -393,3 +396,6 @@ impl tokio_stream::Stream for FeedStream {
         Poll::Ready(self.ready.pop_front())
     }
 }
+
+#[cfg(test)]
+mod tests;

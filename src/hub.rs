@@ -17,7 +17,9 @@ use crate::bell::Bell;
 use crate::cursor::{Cursor, Epoch, Start};
 use crate::log::{Bounds, Log};
 use crate::metrics::Metrics;
-use crate::protocol::{ChannelName, Draft, Event, Gap, GapReason, Ledger, Refusal, Transport};
+use crate::protocol::{
+    BATCH_BYTES_MAX, ChannelName, Draft, Event, Gap, GapReason, Ledger, Refusal, Transport,
+};
 use crate::wheel::Wheel;
 use table::Table;
 
@@ -91,6 +93,8 @@ pub struct Hub {
     shrinking: Mutex<()>,
     metrics: Metrics,
     wheel: Arc<Wheel>,
+    /// Milliseconds since 1970: [`now_ms`], but for tests that move the time themselves.
+    clock: fn() -> u64,
 }
 
 #[derive(Debug, Default)]
@@ -135,14 +139,26 @@ pub struct Page {
     pub gap: Option<Gap>,
     /// Events, oldest first.
     pub events: Vec<Arc<Event>>,
-    /// Whether the channel holds more beyond the limit, or beyond the head that was read up to.
+    /// Whether the channel holds more, up to the head, than the limits let through.
     pub more: bool,
+    /// Whether the channel holds, or has already forgotten, something beyond the head.
+    pub beyond: bool,
 }
 
 impl Hub {
     /// An empty hub with an epoch of its own.
     #[must_use]
     pub fn new(options: Options, epoch: Epoch, metrics: Metrics) -> Arc<Self> {
+        Self::with_clock(options, epoch, metrics, now_ms)
+    }
+
+    /// An empty hub that asks `clock` for the time.
+    pub(crate) fn with_clock(
+        options: Options,
+        epoch: Epoch,
+        metrics: Metrics,
+        clock: fn() -> u64,
+    ) -> Arc<Self> {
         Arc::new(Self {
             bounds: options.bounds(),
             options,
@@ -154,6 +170,7 @@ impl Hub {
             shrinking: Mutex::new(()),
             metrics,
             wheel: Arc::default(),
+            clock,
         })
     }
 
@@ -166,7 +183,7 @@ impl Hub {
             loop {
                 ticks.tick().await;
                 let Some(hub) = hub.upgrade() else { return };
-                hub.sweep(now_ms());
+                hub.sweep((hub.clock)());
             }
         });
     }
@@ -206,7 +223,7 @@ impl Hub {
         let mut counter = self.counter.lock();
         // Looked up under the append lock: a sweep in between would leave the event in a dead log.
         let channel = self.channel(&draft.channel)?;
-        let time_ms = now_ms().max(counter.time_ms);
+        let time_ms = (self.clock)().max(counter.time_ms);
         let event = Event::new(draft, self.epoch, counter.offset + 1, time_ms, &self.ledger);
         let id = event.id;
         channel
@@ -237,7 +254,9 @@ impl Hub {
             Start::Now => head,
             Start::All => log.forgotten(),
             Start::Last(count) => log.before_newest(count as usize),
-            Start::Within(age) => log.before_time(now_ms().saturating_sub(age.as_millis() as u64)),
+            Start::Within(age) => {
+                log.before_time((self.clock)().saturating_sub(age.as_millis() as u64))
+            }
             Start::At(cursor) if cursor.epoch != self.epoch => {
                 return lost(Some(cursor), GapReason::Restart);
             }
@@ -250,10 +269,11 @@ impl Hub {
         Place { offset, hole: None }
     }
 
-    /// Reads a channel after a place, up to `head`, at most `limit` events. Moves the place to what was read.
+    /// Reads a channel after a place, up to `head`, at most `limit` events and [`BATCH_BYTES_MAX`], but at least
+    /// one event. Moves the place to what was read.
     pub fn read(&self, channel: &Channel, place: &mut Place, head: u64, limit: usize) -> Page {
         let mut log = channel.log.lock();
-        log.forget(&self.bounds, now_ms());
+        log.forget(&self.bounds, (self.clock)());
         self.read_log(&channel.name, &log, place, head, limit)
     }
 
@@ -269,7 +289,7 @@ impl Hub {
         if forgotten > head {
             // Events beyond this head are already forgotten: the reader comes back with a newer head.
             return Page {
-                more: true,
+                beyond: true,
                 ..Page::default()
             };
         }
@@ -287,18 +307,25 @@ impl Hub {
             });
             place.offset = forgotten;
         }
-        for event in log.after(place.offset, limit + 1) {
-            if page.events.len() == limit || event.id.offset > head {
+        let mut bytes = 0;
+        for event in log.after(place.offset, limit.saturating_add(1)) {
+            if event.id.offset > head {
+                page.beyond = true;
+                break;
+            }
+            bytes += event.data.len();
+            let is_large = bytes > BATCH_BYTES_MAX && !page.events.is_empty();
+            if page.events.len() == limit || is_large {
                 page.more = true;
                 break;
             }
             page.events.push(event.clone());
         }
-        place.offset = match page.events.last() {
-            Some(event) if page.more => event.id.offset,
-            None if page.more => place.offset,
-            _ => place.offset.max(head),
-        };
+        if !page.more {
+            place.offset = place.offset.max(head);
+        } else if let Some(last) = page.events.last() {
+            place.offset = last.id.offset;
+        }
         page
     }
 
@@ -313,7 +340,7 @@ impl Hub {
         let log = match channels.find(name) {
             Some(channel) => {
                 held = channel.log.lock();
-                held.forget(&self.bounds, now_ms());
+                held.forget(&self.bounds, (self.clock)());
                 &*held
             }
             None => {
@@ -345,7 +372,7 @@ impl Hub {
         // The head after the registration: what comes later rings.
         let place = {
             let mut log = channel.log.lock();
-            log.forget(&self.bounds, now_ms());
+            log.forget(&self.bounds, (self.clock)());
             self.place(&log, start, self.head())
         };
         Ok((channel, key, place))

@@ -29,12 +29,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// A log of a channel whose earlier life was forgotten up to this offset; 0 where there was none.
+    /// A log of a channel whose earlier life was forgotten up to this offset, and why; 0 where there was none.
     #[must_use]
-    pub fn after_forgotten(offset: u64) -> Self {
+    pub fn after_forgotten(offset: u64, reason: GapReason) -> Self {
         Self {
             forgotten: offset,
-            reason: Some(GapReason::Expired),
+            reason: Some(reason),
             ..Self::default()
         }
     }
@@ -268,7 +268,10 @@ mod tests {
             [0, 2, 3, 9, 10].map(|time| log.before_time(time)),
             [0, 0, 2, 5, 9]
         );
-        assert_eq!(Log::after_forgotten(7).before_newest(3), 7);
+        assert_eq!(
+            Log::after_forgotten(7, GapReason::Expired).before_newest(3),
+            7
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::{Channel, Hub, Reader};
-use crate::protocol::{ChannelName, Code, Refusal};
+use crate::protocol::{ChannelName, Code, GapReason, Refusal};
 
 /// How far below its bound the memory of all logs is brought, as a fraction of it: so that it is not full
 /// again at the next event.
@@ -79,8 +79,14 @@ impl Hub {
             let _counter = self.counter.lock();
             let mut channels = self.channels.write();
             if self.is_idle(&channel, now_ms) {
-                let last = channel.log.lock().last();
-                channels.bury(&channel.name, last);
+                let log = channel.log.lock();
+                // An empty log has given everything already; what is left of any other is too old.
+                let reason = if log.is_empty() {
+                    log.reason()
+                } else {
+                    GapReason::Expired
+                };
+                channels.bury(&channel.name, log.last(), reason);
             }
         }
     }

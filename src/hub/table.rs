@@ -9,17 +9,17 @@ use slab::Slab;
 
 use super::Channel;
 use crate::log::Log;
-use crate::protocol::ChannelName;
+use crate::protocol::{ChannelName, GapReason};
 
-/// Tombstones kept: 16 bytes each, for as many channels as the hub may hold by default.
+/// Tombstones kept: some 40 bytes each, for as many channels as the hub may hold by default.
 const TOMBSTONES_MAX: usize = 100_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
     map: HashMap<ChannelName, Arc<Channel>>,
     hasher: RandomState,
-    /// Name hash to the offset up to which that channel's events are gone.
-    tombstones: HashMap<u64, u64>,
+    /// Name hash to the offset up to which that channel's events are gone, and why.
+    tombstones: HashMap<u64, (u64, GapReason)>,
     /// The hashes in the order in which they came.
     order: VecDeque<u64>,
     /// Of channels without a tombstone everything up to here may be gone.
@@ -41,12 +41,12 @@ impl Table {
 
     /// The log with which a channel of this name begins: it remembers what an earlier life forgot.
     pub(super) fn new_log(&self, name: &ChannelName) -> Log {
-        let forgotten = self
+        let (forgotten, reason) = self
             .tombstones
             .get(&self.hasher.hash_one(name))
             .copied()
-            .unwrap_or(self.floor);
-        Log::after_forgotten(forgotten)
+            .unwrap_or((self.floor, GapReason::Expired));
+        Log::after_forgotten(forgotten, reason)
     }
 
     pub(super) fn make(&mut self, name: &ChannelName) -> &Arc<Channel> {
@@ -61,18 +61,18 @@ impl Table {
     }
 
     /// Forgets a channel but for the offset up to which its events are gone.
-    pub(super) fn bury(&mut self, name: &ChannelName, last: u64) {
+    pub(super) fn bury(&mut self, name: &ChannelName, last: u64, reason: GapReason) {
         self.map.remove(name);
         if last <= self.floor {
             return;
         }
         let hash = self.hasher.hash_one(name);
-        if self.tombstones.insert(hash, last).is_none() {
+        if self.tombstones.insert(hash, (last, reason)).is_none() {
             self.order.push_back(hash);
         }
         if self.order.len() > TOMBSTONES_MAX
             && let Some(oldest) = self.order.pop_front()
-            && let Some(offset) = self.tombstones.remove(&oldest)
+            && let Some((offset, _)) = self.tombstones.remove(&oldest)
         {
             self.floor = self.floor.max(offset);
         }

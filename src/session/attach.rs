@@ -135,6 +135,12 @@ impl Attach {
         self.feed.cursor()
     }
 
+    /// The cursor before the first turn.
+    #[must_use]
+    pub fn start(&self) -> Cursor {
+        self.feed.starts().0
+    }
+
     /// Whether the request went on from where another attach of the same session was.
     #[must_use]
     pub fn goes_on(&self) -> bool {
@@ -163,7 +169,8 @@ impl Attach {
             .pace
             .heartbeat
             .unwrap_or(self.sessions.options.heartbeat);
-        Hello::new(self.cursor(), session, &channels, &self.feed.places())
+        let (id, places) = self.feed.starts();
+        Hello::new(id, session, &channels, &places)
             .with(self.opening.nonce.clone(), heartbeat.as_secs(), network)
             .json()
     }

@@ -40,7 +40,7 @@ impl Stream {
     }
 
     fn opening(&self, network: String) -> Bytes {
-        let cursor = self.attach.cursor();
+        let cursor = self.attach.start();
         let head = format!("retry: {RETRY_MS}\n\n: triway/1\n\n");
         let hello = match self.attach.opening().format {
             Format::Full => block_of_frame(Some(cursor), &self.attach.hello(network)),

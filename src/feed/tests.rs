@@ -1,0 +1,6 @@
+//! A feed before a model that forgets nothing, and feeds that race with publishers.
+
+mod model;
+mod property;
+mod races;
+mod reader;
