@@ -96,7 +96,8 @@ fn append() -> impl Strategy<Value = Step> {
     };
     prop_oneof![
         12 => (channels(), 1..6_usize, 0..200_usize).prop_map(make),
-        2 => (channels(), batch - 2..2 * batch, 0..3_usize).prop_map(make),
+        2 => (channels(), batch - 2..2 * batch, 0..2_usize).prop_map(make),
+        1 => (0..CHANNELS, batch - 2..2 * batch).prop_map(move |(channel, count)| make((vec![channel], count, 0))),
         2 => (channels(), 1..9_usize, 200_000..1_048_576_usize).prop_map(make),
     ]
 }
@@ -123,14 +124,14 @@ fn step() -> impl Strategy<Value = Step> {
 fn options() -> impl Strategy<Value = Options> {
     let batch = BATCH_EVENTS_MAX;
     let events = prop_oneof![
-        Just(None),
-        (1..9_usize).prop_map(Some),
-        (batch..2 * batch).prop_map(Some)
+        2 => Just(None),
+        1 => (1..9_usize).prop_map(Some),
+        1 => (batch..2 * batch).prop_map(Some),
     ];
     let bytes = prop_oneof![
-        Just(None),
-        (50..900_usize).prop_map(Some),
-        (1_000_000..4_000_000_usize).prop_map(Some)
+        1 => Just(None),
+        2 => (50..900_usize).prop_map(Some),
+        1 => (1_000_000..4_000_000_usize).prop_map(Some),
     ];
     let age = prop_oneof![Just(None), (20..400_u64).prop_map(Some)];
     let total = prop_oneof![3 => Just(None), 1 => (1_000..60_000_usize).prop_map(Some), 1 => (500_000..3_000_000_usize).prop_map(Some)];
