@@ -30,7 +30,7 @@ const SLEEPERS: usize = 150;
 /// A feed that does not come to the end within this has lost a wake-up; a loaded machine needs a fraction of it.
 const LOST_AFTER: Duration = Duration::from_secs(20);
 /// Events that race with a sweep.
-const SWEPT_EVENTS: usize = 5_000;
+const SWEPT_EVENTS: usize = 40_000;
 
 fn name(channel: usize) -> ChannelName {
     ChannelName::new(&format!("c{channel}")).unwrap()
