@@ -20,14 +20,22 @@ export async function credential(hub) {
   return (hub.token_ ??= await (typeof token === 'function' ? token() : token))
 }
 
-/** @param {Hub} hub @param {string} path @param {string} [more] of the query @param {RequestInit} [init] */
+/** @param {Hub} hub @param {string} path @param {string} [more] of the query @param {RequestInit} [init] @returns {Promise<any>} */
 export async function ask(hub, path, more = '', init) {
   const token = await credential(hub)
   const sentAt = Date.now()
   const address = `${hub.base_}${path}?${query({ session: hub.line_?.session?.key })}${more}`
   const response = await hub.globals_.fetch(address, { ...request(token), ...init })
-  if (!response.ok) throw await refused(response)
+  if (!response.ok) {
+    const error = await refused(response)
+    // A token that has expired is asked for anew, once for each that was given.
+    if (error.code !== 'unauthorized' || !token || typeof hub.options_.token !== 'function' || hub.tokenRefused_) throw error
+    hub.tokenRefused_ = true
+    hub.token_ = undefined
+    return ask(hub, path, more, init)
+  }
   const answer = await response.json()
+  hub.tokenRefused_ = false
   measured(hub, sentAt)
   return answer
 }

@@ -117,9 +117,10 @@ export class Hub extends EventTarget {
     /** Private events for this session and user. */
     this.inbox = this.channel('@')
     options.signal?.addEventListener('abort', () => this.close())
+    if (options.signal?.aborted) queueMicrotask(() => this.close())
     this.unwatch_ = watchPage((type) => {
       if (type === 'pause') leave(this)
-      if (type !== 'start' || !this.carrier_) this.see_(type)
+      if (type !== 'start' || this.ladder_.paused) this.see_(type)
     })
     // Loaded only when it is used. Else one tick later, so that the channels opened beside it are in the first attach.
     if (options.share) import('./share.js').then(({ share }) => (this.share_ = share(this, { ask_: ask, read_: read, sync_: sync, wanted_: wanted, TriwayError })))
@@ -266,6 +267,9 @@ export class Hub extends EventTarget {
   carry_(id, why) {
     const attach = /** @type {Attach} */ (this.attaches_.get(id))
     const session = attach.session?.id ?? ''
+    // What was joined while this one was opened goes on from where the old line has read it to.
+    const { covered, cursor } = this.line_ ?? attach
+    for (const name of covered) if (cursor && !attach.covered.has(name)) this.places_.set(name, cursor)
     this.carrier_ = this.line_ = attach
     this.session = { id: session }
     this.sending_.by(session, attach.socket, !attach.socket)

@@ -41,6 +41,8 @@ const SILENT_BEATS = 1.5
 /** So many late events in a row make a stream suspect. */
 const SLOW_MOST = 3
 const BEAT_MS = 15_000
+/** Networks remembered, with their links: a browser comes to few, and its storage is small. */
+const NETWORKS_MOST = 40
 const WAIT_MS = 25_000
 
 /**
@@ -98,7 +100,7 @@ export const newLadder = (transports, random, memory = {}, link = '') => ({
   memory,
   link,
   network: /** @type {string | undefined} */ (memory['?' + link]),
-  learned: /** @type {Learned} */ (memory[memory['?' + link]] ?? nothingLearned()),
+  learned: /** @type {Learned} */ ({ ...nothingLearned(), ...memory[memory['?' + link]] }),
   now: 0,
   /** @type {Map<number, Try>} */
   tries: new Map(),
@@ -181,12 +183,12 @@ const facts = {
     if (ladder.build && build !== ladder.build) ladder.upAt = ladder.now
     ladder.build = build
     if (!network || network === ladder.network) return
-    const known = ladder.memory[network]
     // The first name of a network is that of what was learned so far.
-    if (known || ladder.network) ladder.learned = known ?? nothingLearned()
+    const known = ladder.memory[network]
+    if (known || ladder.network) ladder.learned = { ...nothingLearned(), ...known }
     if (ladder.network) ladder.upAt = ladder.now
+    if (Object.keys(ladder.memory).length > NETWORKS_MOST) ladder.memory = {}
     ladder.memory['?' + ladder.link] = ladder.network = network
-    ladder.memory[network] = ladder.learned
   },
   /** Anything came. @type {See} */
   frame(ladder, { ping, time }, one) {
@@ -324,6 +326,7 @@ function carry(ladder, one) {
   } else if (ladder.upAt === Infinity) ladder.upAt = now + UP_MS[0]
   learned.best = ladder.last = transport
   learned.bestAt = now
+  if (ladder.network) ladder.memory[ladder.network] = learned
   ladder.failures = ladder.strangers = 0
   ladder.hasChecked = false
   ladder.retryAt = ladder.checkAt = Infinity

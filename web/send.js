@@ -120,6 +120,8 @@ export class Sending {
     this.#byHttp = byHttp
     this.#byGet = false
     this.#failures = 0
+    clearTimeout(this.#watch)
+    this.#watch = undefined
     this.#again(0)
   }
 
@@ -239,6 +241,5 @@ export class Sending {
   close(error) {
     this.by()
     for (const entry of this.#queue.splice(0)) entry.reject(error)
-    clearTimeout(this.#watch)
   }
 }

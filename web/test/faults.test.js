@@ -187,6 +187,43 @@ test('a token that is refused is asked for once more; refused again, it is final
   }))
 let asked = 0
 
+test('a token that expires between two POSTs is asked for anew, and the publish goes through', () => {
+  let tokens = 0
+  return story({ transports: ['sse'], token: () => 't' + ++tokens }, async (server, hub) => {
+    const lobby = hub.channel('lobby')
+    await hub.ready
+    server.spoil = (request, response) =>
+      request.headers.authorization === 'Bearer t1' && !!response.writeHead(401).end(JSON.stringify({ code: 'unauthorized', hint: 'another token' }))
+    assert.ok((await lobby.publish('once')).id)
+    assert.equal(tokens, 2)
+  })
+})
+
+test('signals: an aborted publish rejects; one that was sent stays in its place; the hub closes', () => {
+  const closing = new AbortController()
+  return story({ transports: ['ws'], signal: closing.signal }, async (server, hub) => {
+    const lobby = hub.channel('lobby')
+    const waiting = new AbortController()
+    const early = lobby.publish('never', { signal: waiting.signal })
+    waiting.abort(new Error('changed my mind'))
+    await assert.rejects(early, /changed my mind/)
+    await hub.ready
+    await lobby.publish('one')
+    assert.deepEqual(server.events.map(({ data }) => data), ['one'])
+    closing.abort()
+    assert.equal(hub.state, 'closed')
+  })
+})
+
+test('the queue is bounded: what is too much rejects at once, with a code', () =>
+  story({ transports: ['ws'] }, async (server, hub) => {
+    const lobby = hub.channel('lobby')
+    const waiting = numbers(1000).map((number) => lobby.publish(number))
+    await assert.rejects(lobby.publish('one too many'), { code: 'queue_full' })
+    await Promise.all(waiting)
+    assert.deepEqual(server.events.map(({ data }) => data), numbers(1000))
+  }))
+
 test('hub.report() says what was tried and why', () =>
   story({}, async (server, hub) => {
     server.spoilUpgrade = (request, socket) => !!socket.end('HTTP/1.1 403 Forbidden\r\n\r\n')

@@ -98,6 +98,7 @@ export class TestHub {
           else say(event)
         }
       },
+      reads: (name) => starts.has(name),
       cut: () => ws.terminate(),
       end: () => ws.close(1001),
     }
@@ -174,6 +175,7 @@ export class TestHub {
     const say = ({ bytes, ...frame }) => response.write(`id: ${frame.id}\ndata: ${JSON.stringify(bytes ? { ...frame, data64: bytes.toString('base64') } : frame)}\n\n`)
     const reader = {
       wake: () => this.#after(starts, session).forEach(say),
+      reads: (name) => starts.has(name),
       cut: () => response.destroy(),
       end: () => response.end(),
     }

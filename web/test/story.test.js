@@ -172,3 +172,23 @@ test('closing rejects what waits, with a code', () =>
     await assert.rejects(hub.channel('lobby').publish(1), { code: 'closed' })
     assert.equal(hub.state, 'closed')
   }))
+
+test('a channel joined while another transport is being attached misses nothing', () =>
+  withHub(async (server, open) => {
+    const hub = open()
+    hub.channel('lobby')
+    await hub.ready
+    hub.use('sse')
+    const late = hub.channel('late')
+    const seen = []
+    late.addEventListener('message', (event) => seen.push(event.data))
+    await until(() => [...server.readers].some((reader) => reader.reads('late')))
+    server.publish('lobby', 'moves the cursor')
+    const flow = setInterval(() => server.publish('late', seen.length), 1)
+    const first = server.head
+    await until(() => hub.transport === 'sse')
+    await until(() => seen.length > 100)
+    clearInterval(flow)
+    const sent = server.events.slice(first).filter(({ channel }) => channel === 'late')
+    await until(() => seen.length === sent.length, `${seen.length} of ${sent.length}`)
+  }))

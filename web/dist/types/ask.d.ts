@@ -1,7 +1,7 @@
 export type Hub = import('./client.js').Hub;
 /** Asked once, and again when it was refused or has expired. @param {Hub} hub @returns {Promise<string | undefined>} */
 export declare function credential(hub: Hub): Promise<string | undefined>;
-/** @param {Hub} hub @param {string} path @param {string} [more] of the query @param {RequestInit} [init] */
+/** @param {Hub} hub @param {string} path @param {string} [more] of the query @param {RequestInit} [init] @returns {Promise<any>} */
 export declare function ask(hub: Hub, path: string, more?: string, init?: RequestInit): Promise<any>;
 /** @param {Hub} hub @param {number} sentAt */
 export declare function measured(hub: Hub, sentAt: number): void;
