@@ -21,7 +21,9 @@ const SINCE_ON_ENTERING = 'last:50'
 /** The event name of spoken words. */
 const TEXT_EVENT = 'chat'
 /** Waiting before who is here is asked for again after it could not be learnt, in milliseconds. */
-const ASK_AGAIN_MS = 3000
+const ASK_AGAIN_MS = 2000
+/** The hub lists so many members at most; beyond it one's own absence says nothing. */
+const MEMBERS_MOST = 1000
 /** What a person without a name is called, such as one who speaks by curl. */
 const NAMELESS = 'someone'
 
@@ -185,10 +187,19 @@ export class Talk {
       const members = await channel.members()
       if (signal.aborted) return
       this.#noteSelf()
-      this.#page.people(members.map(personOf), this.self)
+      const people = members.map(personOf)
+      this.#page.people(people, this.self)
+      // A list without oneself was made before one was in: those who came beside are missing too.
+      if (people.length < MEMBERS_MOST && !people.some(({ id }) => id === this.self)) this.#askAgain(channel, signal)
     } catch {
-      if (!signal.aborted && this.hub.state === 'connected') setTimeout(() => signal.aborted || this.#learnPeople(channel, signal), ASK_AGAIN_MS)
+      this.#askAgain(channel, signal)
     }
+  }
+
+  /** @param {any} channel @param {AbortSignal} signal */
+  #askAgain(channel, signal) {
+    const timer = setTimeout(() => this.hub.state === 'connected' && this.#learnPeople(channel, signal), ASK_AGAIN_MS)
+    signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
   }
 }
 
