@@ -107,6 +107,9 @@ struct Shared {
 /// [`Peer`], a [`ConnectionGuard`](crate::peer::ConnectionGuard) and axum's `ConnectInfo<SocketAddr>`
 /// in its extensions.
 ///
+/// On a runtime of your own set `event_interval(512)`: with the default of 61 a worker interrupts a fan-out to look
+/// for sockets, and readers find less to write at once.
+///
 /// The drain: no connection is accepted any more, `on_drain` runs (end the long answers there), each
 /// connection finishes what it is at, and after `options.drain` whoever is left is cut.
 ///
@@ -189,7 +192,7 @@ impl Door {
     }
 
     fn admit(&self, stream: TcpStream, address: SocketAddr) {
-        self.set_up(&stream);
+        accept::set_up(&stream, self.peer_timeout);
         let shared = &self.shared;
         let proxied = proxy::is_trusted(&shared.trusted_proxies, address.ip());
         let places = shared.connections.seat().and_then(|seat| {
@@ -223,19 +226,6 @@ impl Door {
                 shared.metrics.refusal(&refuse::refusal(full));
                 self.refusals.refuse(stream, full);
             }
-        }
-    }
-
-    fn set_up(&self, stream: &TcpStream) {
-        let _ = stream
-            .set_nodelay(true)
-            .inspect_err(|error| debug!(%error, "TCP_NODELAY"));
-        #[cfg(target_os = "linux")]
-        if self.peer_timeout.is_some() {
-            let socket = socket2::SockRef::from(stream);
-            let _ = socket
-                .set_tcp_user_timeout(self.peer_timeout)
-                .inspect_err(|error| debug!(%error, "TCP_USER_TIMEOUT"));
         }
     }
 

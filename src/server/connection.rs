@@ -162,12 +162,11 @@ struct Watch {
 
 impl Watch {
     fn step(&mut self, stage: Stage, pulse: &Pulse, limits: &Limits) -> Step {
-        let now = Instant::now();
         match stage {
             Stage::Over => return Step::Cut(Why::DrainOver),
             Stage::Draining { since } if !self.told => {
                 let grace_until = since + FIRST_REQUEST_GRACE;
-                if pulse.is_fresh() && now < grace_until {
+                if pulse.is_fresh() && Instant::now() < grace_until {
                     return Step::WaitUntil(grace_until);
                 }
                 self.told = true;
@@ -177,6 +176,7 @@ impl Watch {
         }
         if self.told && pulse.is_idle() {
             // HTTP/1 has closed by now; an HTTP/2 peer was asked to, and may be dead.
+            let now = Instant::now();
             let until = *self.farewell_until.get_or_insert(now + FAREWELL);
             return if now < until {
                 Step::WaitUntil(until)
@@ -188,7 +188,7 @@ impl Watch {
         let Some((at, reached)) = pulse.nearest(limits) else {
             return Step::Wait;
         };
-        if now < at {
+        if Instant::now() < at {
             return Step::WaitUntil(at);
         }
         if reached == Reached::Idle {
