@@ -22,6 +22,8 @@ const SINCE_ON_ENTERING = 'last:50'
 const TEXT_EVENT = 'chat'
 /** Waiting before who is here is asked for again after it could not be learnt, in milliseconds. */
 const ASK_AGAIN_MS = 2000
+/** How often that is done for one entering; a hub that never says will not say. */
+const ASKS_MOST = 10
 /** The hub lists so many members at most; beyond it one's own absence says nothing. */
 const MEMBERS_MOST = 1000
 /** What a person without a name is called, such as one who speaks by curl. */
@@ -181,8 +183,8 @@ export class Talk {
     return { id: event.id, time: timeOf(event), from, nick: nick || NAMELESS, mine, whisper, via, ref, body }
   }
 
-  /** @param {any} channel @param {AbortSignal} signal */
-  async #learnPeople(channel, signal) {
+  /** @param {any} channel @param {AbortSignal} signal @param {number} [asksLeft] */
+  async #learnPeople(channel, signal, asksLeft = ASKS_MOST) {
     try {
       const members = await channel.members()
       if (signal.aborted) return
@@ -190,15 +192,16 @@ export class Talk {
       const people = members.map(personOf)
       this.#page.people(people, this.self)
       // A list without oneself was made before one was in: those who came beside are missing too.
-      if (people.length < MEMBERS_MOST && !people.some(({ id }) => id === this.self)) this.#askAgain(channel, signal)
+      if (people.length < MEMBERS_MOST && !people.some((/** @type {Person} */ { id }) => id === this.self)) this.#askAgain(channel, signal, asksLeft)
     } catch {
-      this.#askAgain(channel, signal)
+      this.#askAgain(channel, signal, asksLeft)
     }
   }
 
-  /** @param {any} channel @param {AbortSignal} signal */
-  #askAgain(channel, signal) {
-    const timer = setTimeout(() => this.hub.state === 'connected' && this.#learnPeople(channel, signal), ASK_AGAIN_MS)
+  /** @param {any} channel @param {AbortSignal} signal @param {number} asksLeft */
+  #askAgain(channel, signal, asksLeft) {
+    if (signal.aborted || asksLeft === 0) return
+    const timer = setTimeout(() => this.hub.state === 'connected' && this.#learnPeople(channel, signal, asksLeft - 1), ASK_AGAIN_MS)
     signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
   }
 }
