@@ -6,6 +6,7 @@ mod flags;
 mod ids;
 mod layers;
 mod pubsub;
+mod long;
 mod raw;
 mod handover;
 mod restart;

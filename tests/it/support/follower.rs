@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::{Ask, End, Reader, Via, Wire};
 
@@ -131,7 +132,9 @@ impl Follower {
         self.joining.insert(channel.to_owned(), start.to_owned());
         let command =
             json!({"type": "subscribe", "channel": channel, "since": start, "ref": channel});
-        self.reader().send(&command).await;
+        // Where it breaks here, what is read next tells so, and the next attach asks for the channel.
+        let message = Message::text(command.to_string());
+        let _ = self.reader().send_raw(message).await;
     }
 
     /// Takes a frame that was read from [`Follower::reader`] itself.

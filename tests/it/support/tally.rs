@@ -45,7 +45,9 @@ impl Tally {
     #[track_caller]
     fn take_event(&mut self, event: &Value) {
         let channel = event["channel"].as_str().unwrap();
-        let number = event["data"].as_u64().unwrap();
+        // A number alone, or before something that makes the event larger.
+        let data = &event["data"];
+        let number = data.as_u64().or_else(|| data[0].as_u64()).unwrap();
         let next = self.next.entry(channel.to_owned()).or_default();
         assert!(
             number >= *next,
