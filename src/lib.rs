@@ -11,7 +11,7 @@
 //! | level | modules |
 //! | --- | --- |
 //! | 4 surface | [`http`], [`embed`], [`server`] |
-//! | 3 wires | [`transport`] |
+//! | 3 wires | [`transport`], [`socket`] |
 //! | 2 rules | [`auth`], [`broker`], [`presence`], [`session`] |
 //! | 1 memory | [`bell`], [`wheel`], [`hub`], [`feed`] |
 //! | 0 words | [`cursor`], [`protocol`], [`peer`], [`log`], [`metrics`] |
@@ -34,6 +34,7 @@ pub mod presence;
 pub mod protocol;
 pub mod server;
 pub mod session;
+pub mod socket;
 pub mod transport;
 pub mod wheel;
 

@@ -18,8 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::TokioExecutor;
-use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tracing::{debug, info};
@@ -29,9 +27,10 @@ pub use proxy::{BadNetwork, Network};
 
 use crate::metrics::Metrics;
 use crate::peer::Peer;
+use crate::socket::Owned;
 use accept::Acceptor;
 use admit::Connections;
-use connection::Places;
+use connection::{Builders, Places, Served};
 use drain::Drain;
 use pulse::Limits;
 use refuse::Refusals;
@@ -92,7 +91,7 @@ pub struct Drained {
 
 /// What all connections of one server share.
 struct Shared {
-    builder: auto::Builder<TokioExecutor>,
+    builders: Builders,
     limits: Limits,
     body_limit: Option<Duration>,
     trusted_proxies: Vec<Network>,
@@ -142,7 +141,7 @@ pub async fn serve(
         peer_timeout: options.peer_timeout,
         refusals: Refusals::new(),
         shared: Arc::new(Shared {
-            builder: connection::builder(),
+            builders: Builders::new(),
             limits: Limits {
                 head: options.head_timeout,
                 idle: options.idle_timeout,
@@ -213,13 +212,17 @@ impl Door {
                     proxied,
                     ..Peer::direct(address, self.local)
                 };
-                tokio::spawn(connection::drive(
-                    stream,
+                let owned = Owned {
+                    io: Box::new(stream),
+                    unread: axum::body::Bytes::new(),
+                };
+                let served = Served {
                     peer,
-                    Arc::new(places),
-                    shared.clone(),
-                    self.app.clone(),
-                ));
+                    places: Arc::new(places),
+                    shared: shared.clone(),
+                    app: self.app.clone(),
+                };
+                tokio::spawn(connection::drive(owned, served));
             }
             Err(full) => {
                 debug!(peer = %address, ?full, "connection refused");

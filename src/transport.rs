@@ -3,6 +3,7 @@
 //!
 //! A transport makes bytes out of turns; it does not know how they are written.
 
+pub(crate) mod output;
 pub mod poll;
 pub mod sse;
 pub mod ws;

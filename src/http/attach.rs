@@ -12,8 +12,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::header::{
-    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
 };
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, StatusCode};
@@ -24,7 +25,8 @@ use super::{App, Refused, Shared};
 use crate::peer::{ConnectionGuard, Peer};
 use crate::protocol::{Code, Format, Opening, OpeningBody, Refusal, Transport};
 use crate::session::Attach;
-use crate::transport::{Facts, FrameBody, poll, sse, streaming_headers, ws};
+use crate::socket::{self, Offer};
+use crate::transport::{Facts, poll, sse, streaming_headers, ws};
 
 /// The largest body of a reader's request: 10,000 channels with their starts.
 const OPENING_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -57,47 +59,47 @@ pub(super) async fn read(app: Shared, transport: Transport, mut request: Request
     let facts = Facts {
         network: network_tag(&app, &parts),
     };
-    let guard = parts.extensions.get::<ConnectionGuard>().cloned();
+    let beside = Beside {
+        offer: parts.extensions.get::<Offer>().cloned(),
+        guard: parts.extensions.get::<ConnectionGuard>().cloned(),
+    };
     let format = asked_format(&parts);
     let attach = open(&app, transport, &parts, body).await;
     match (attach, handshake) {
-        (Ok(attach), Some(handshake)) => handshake.accept(attach, facts, guard),
-        (Err(refusal), Some(handshake)) => handshake.refuse(&app, refusal, format, guard),
+        (Ok(attach), Some(handshake)) => handshake.accept(attach, facts, beside),
+        (Err(refusal), Some(handshake)) => handshake.refuse(&app, refusal, format, beside),
         (Err(refusal), None) => Refused(refusal).into_response(),
-        (Ok(_), None) if is_head => streaming(transport, Body::empty()),
-        (Ok(attach), None) if transport == Transport::Sse => streaming(
-            transport,
-            Body::new(FrameBody(sse::Stream::new(attach, facts))),
-        ),
-        (Ok(attach), None) => {
-            let answer = poll::Answer::new(attach, facts);
-            if answer.is_early() {
-                return streaming(transport, Body::new(FrameBody(answer)));
-            }
-            let bytes = answer.whole().await;
-            let no_store = (
-                hyper::header::CACHE_CONTROL,
-                HeaderValue::from_static("no-store, no-transform"),
-            );
-            (
-                [
-                    (CONTENT_TYPE, HeaderValue::from_static(poll::CONTENT_TYPE)),
-                    no_store,
-                ],
-                bytes,
-            )
-                .into_response()
+        (Ok(_), None) if is_head => {
+            (streaming_headers(content_type(transport)), Body::empty()).into_response()
         }
+        (Ok(attach), None) => answer(attach, facts, parts.extensions.get::<Offer>()).await,
     }
 }
 
-fn streaming(transport: Transport, body: Body) -> Response {
-    let content_type = if transport == Transport::Sse {
-        sse::CONTENT_TYPE
-    } else {
-        poll::CONTENT_TYPE
-    };
-    (streaming_headers(content_type), body).into_response()
+async fn answer(attach: Attach, facts: Facts, offer: Option<&Offer>) -> Response {
+    let transport = attach.opening().transport;
+    let budget = attach.sessions().options().write_timeout;
+    let mut headers = streaming_headers(content_type(transport));
+    if transport == Transport::Sse {
+        return socket::trickle(offer, headers, sse::Stream::new(attach, facts), budget);
+    }
+    let answer = poll::Answer::new(attach, facts);
+    if answer.is_early() {
+        return socket::trickle(offer, headers, answer, budget);
+    }
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("no-store, no-transform"),
+    );
+    headers.remove(CONTENT_ENCODING);
+    socket::whole(offer, headers, answer, budget).await
+}
+
+fn content_type(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Sse => sse::CONTENT_TYPE,
+        Transport::Poll | Transport::Ws => poll::CONTENT_TYPE,
+    }
 }
 
 async fn open(
@@ -231,50 +233,56 @@ impl Handshake {
         })
     }
 
-    fn accept(self, attach: Attach, facts: Facts, guard: Option<ConnectionGuard>) -> Response {
-        self.go_on(guard, |io| async move {
-            ws::Socket::new(io, attach).run(facts).await
+    fn accept(self, attach: Attach, facts: Facts, beside: Beside) -> Response {
+        self.go_on(beside, |io, unread| async move {
+            ws::Socket::new(io, attach, &unread).run(facts).await;
         })
     }
 
     /// Opens the socket only to say why it is closed, since a browser shows its page no status.
-    fn refuse(
-        self,
-        app: &Shared,
-        refusal: Refusal,
-        format: Format,
-        guard: Option<ConnectionGuard>,
-    ) -> Response {
+    fn refuse(self, app: &Shared, refusal: Refusal, format: Format, beside: Beside) -> Response {
         app.sessions.hub().metrics().refusal(&refusal);
-        self.go_on(guard, move |io| ws::refuse(io, refusal, format))
+        self.go_on(beside, move |io, _| ws::refuse(io, refusal, format))
     }
 
     fn go_on<F>(
         self,
-        guard: Option<ConnectionGuard>,
-        go_on: impl FnOnce(TokioIo<hyper::upgrade::Upgraded>) -> F + Send + 'static,
+        beside: Beside,
+        go_on: impl FnOnce(Box<dyn socket::Io>, Bytes) -> F + Send + 'static,
     ) -> Response
     where
         F: Future<Output = ()> + Send,
     {
-        let Self {
-            upgrade,
-            accept,
-            protocol,
-        } = self;
+        let response = self.answer();
+        if beside.offer.is_some() {
+            return socket::take_over(response, |head, owned| async {
+                let owned = socket::handshake(head, owned).await?;
+                go_on(owned.io, owned.unread).await;
+                None
+            });
+        }
+        let upgrade = self.upgrade;
         tokio::spawn(async move {
             // The count of connections holds as long as this task does.
-            let _guard = guard;
+            let _guard = beside.guard;
             if let Ok(upgraded) = upgrade.await {
-                go_on(TokioIo::new(upgraded)).await;
+                go_on(Box::new(TokioIo::new(upgraded)), Bytes::new()).await;
             }
         });
+        response
+    }
+
+    fn answer(&self) -> Response {
         let mut response = Response::new(Body::empty());
         let headers = response.headers_mut();
-        if protocol {
+        if self.protocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
         }
-        if let Some(accept) = accept.and_then(|accept| HeaderValue::try_from(accept).ok()) {
+        if let Some(accept) = self
+            .accept
+            .as_deref()
+            .and_then(|accept| HeaderValue::from_str(accept).ok())
+        {
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
             headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -288,6 +296,12 @@ impl Handshake {
 fn is_handshake_key(key: &[u8]) -> bool {
     const KEY_BYTES: usize = 16;
     STANDARD.decode(key).is_ok_and(|key| key.len() == KEY_BYTES)
+}
+
+/// What a handshake needs beside its request.
+struct Beside {
+    offer: Option<Offer>,
+    guard: Option<ConnectionGuard>,
 }
 
 /// Whether a comma-separated header holds a word, in any case.

@@ -15,10 +15,9 @@ use axum::http::header::{self, HeaderValue};
 use axum::http::{Method, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 use tower::Service;
 use tracing::debug;
@@ -26,11 +25,12 @@ use tracing::debug;
 use super::Shared;
 use super::admit::{AddressSeat, Seat};
 use super::body::{Busy, BusyBody, TimedBody};
-use super::drain::Stage;
+use super::drain::{Stage, Stages};
 use super::proxy;
 use super::pulse::{Limits, Pulse, Reached, Wire};
 use super::refuse;
 use crate::peer::{ConnectionGuard, Peer};
+use crate::socket::{Offer, Owned, Taken};
 
 /// Bytes of one request head, and of what is read ahead of it. Browsers send at most some 16 KiB of cookies;
 /// beyond this the answer is 431.
@@ -54,6 +54,7 @@ struct Entry {
     peer: Peer,
     pulse: Arc<Pulse>,
     guard: ConnectionGuard,
+    offer: Offer,
 }
 
 /// What keeps a connection counted: its places.
@@ -64,76 +65,194 @@ pub(super) struct Places {
 }
 
 /// How hyper is set up, once for all connections.
-pub(super) fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    // The auto builder has no limit for the bytes by which it tells the versions apart, and hyper's own
-    // limit of heads runs between requests too: so no limit is set here, and ours is the only clock.
-    builder
-        .http1()
-        .max_buf_size(HEAD_BYTES_MAX)
-        .header_read_timeout(None);
-    builder
-        .http2()
-        .enable_connect_protocol()
-        .max_concurrent_streams(STREAMS_MAX)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_send_buf_size(STREAM_SEND_BYTES)
-        .max_header_list_size(HEAD_BYTES_MAX as u32);
-    builder
+pub(super) struct Builders {
+    one: http1::Builder,
+    two: http2::Builder<TokioExecutor>,
 }
 
-/// Serves one connection until it ends, a limit is reached, or the drain is over.
-pub(super) async fn drive<T>(
-    stream: T,
-    peer: Peer,
-    places: Arc<Places>,
-    shared: Arc<Shared>,
-    app: Router,
-) where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let pulse = Arc::new(Pulse::new());
-    let wire = TokioIo::new(Wire::new(stream, pulse.clone()));
-    let entry = Arc::new(Entry {
-        app,
-        shared: shared.clone(),
-        peer,
-        pulse: pulse.clone(),
-        guard: ConnectionGuard::new(places),
-    });
-    let service = service_fn(move |request| answer(entry.clone(), request));
-    let mut connection =
-        std::pin::pin!(shared.builder.serve_connection_with_upgrades(wire, service));
-    let mut stages = std::pin::pin!(shared.drain.stages());
-    let mut clock = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
-    let mut watch = Watch::default();
+impl Builders {
+    pub(super) fn new() -> Self {
+        let mut one = http1::Builder::new();
+        // hyper's own limit of heads runs between requests too: so none is set here, and ours is the only clock.
+        one.max_buf_size(HEAD_BYTES_MAX).header_read_timeout(None);
+        let mut two = http2::Builder::new(TokioExecutor::new());
+        two.enable_connect_protocol()
+            .max_concurrent_streams(STREAMS_MAX)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_send_buf_size(STREAM_SEND_BYTES)
+            .max_header_list_size(HEAD_BYTES_MAX as u32);
+        Self { one, two }
+    }
+}
 
-    std::future::poll_fn(|cx| {
-        pulse.set_driver(cx.waker());
-        Poll::Ready(())
-    })
-    .await;
-    let ended = std::future::poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
-                return Poll::Ready(outcome);
+/// What a connection is served with, however often its socket changes hands.
+#[derive(Clone)]
+pub(super) struct Served {
+    pub(super) peer: Peer,
+    pub(super) places: Arc<Places>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) app: Router,
+}
+
+/// Serves one connection until it ends, a limit is reached, or the drain is over. An answer that wants the socket
+/// goes on with it in a task of its own, so that hyper's memory is freed.
+pub(super) async fn drive(owned: Owned, served: Served) {
+    let pulse = Arc::new(Pulse::new());
+    let mut wire = Wire::new(owned.io, owned.unread, pulse.clone());
+    let mut clocked = Clocked::new(&served, &pulse);
+    let start = clocked.run(|call| match call {
+        Call::Poll(cx) => wire.poll_start(cx).map(Result::ok),
+        Call::Farewell => Poll::Ready(None),
+    });
+    let Some(Some(is_http2)) = start.await else {
+        return;
+    };
+    let entry = Arc::new(Entry {
+        app: served.app.clone(),
+        shared: served.shared.clone(),
+        peer: served.peer,
+        pulse: pulse.clone(),
+        guard: ConnectionGuard::new(served.places.clone()),
+        offer: Offer::default(),
+    });
+    let offer = entry.offer.clone();
+    let service = service_fn(move |request| answer(entry.clone(), request));
+    if is_http2 {
+        let mut connection = std::pin::pin!(
+            served
+                .shared
+                .builders
+                .two
+                .serve_connection(TokioIo::new(wire), service)
+        );
+        let ended = clocked.run(|call| match call {
+            Call::Poll(cx) => connection.as_mut().poll(cx),
+            Call::Farewell => {
+                connection.as_mut().graceful_shutdown();
+                Poll::Pending
             }
-            let stage = stages.as_mut().poll_stage(cx);
-            match watch.step(stage, &pulse, &shared.limits) {
-                Step::Wait => return Poll::Pending,
-                Step::WaitUntil(at) => ready!(poll_clock(clock.as_mut(), at, cx)),
-                Step::Farewell => connection.as_mut().graceful_shutdown(),
-                Step::Cut(why) => {
-                    debug!(peer = %peer.address, ?why, "connection cut");
-                    return Poll::Ready(Ok(()));
-                }
-            }
+        });
+        log_end(&served.peer, ended.await);
+        return;
+    }
+    let mut connection = served
+        .shared
+        .builders
+        .one
+        .serve_connection(TokioIo::new(wire), service)
+        .with_upgrades();
+    let ended = clocked.run(|call| match call {
+        Call::Poll(cx) => match Pin::new(&mut connection).poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(Err(outcome)),
+            // Not while an earlier answer is still on its way out of hyper.
+            Poll::Pending if pulse.is_stalled() => Poll::Pending,
+            Poll::Pending => offer
+                .taken()
+                .map_or(Poll::Pending, |taken| Poll::Ready(Ok(taken))),
+        },
+        Call::Farewell => {
+            Pin::new(&mut connection).graceful_shutdown();
+            Poll::Pending
+        }
+    });
+    match ended.await {
+        Some(Ok(taken)) => {
+            let Some(parts) = connection.into_parts() else {
+                return;
+            };
+            tokio::spawn(hand_over(
+                taken,
+                parts.io.into_inner().into_owned(&parts.read_buf),
+                served.clone(),
+            ));
+        }
+        Some(Err(outcome)) => log_end(&served.peer, Some(outcome)),
+        None => {}
+    }
+}
+
+/// Makes the answer on the socket, and serves what is asked next on it. Boxed, since it comes back to [`drive`].
+fn hand_over(
+    taken: Taken,
+    owned: Owned,
+    served: Served,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        if let Some(owned) = taken.make(owned).await {
+            // A task of its own: this one is as small as an idle reader.
+            tokio::spawn(drive(owned, served));
         }
     })
-    .await;
-    if let Err(error) = ended {
+}
+
+fn log_end(peer: &Peer, outcome: Option<hyper::Result<()>>) {
+    if let Some(Err(error)) = outcome {
         debug!(peer = %peer.address, %error, "connection ended");
+    }
+}
+
+/// What the clock asks of whatever it runs.
+enum Call<'a, 'b> {
+    Poll(&'a mut Context<'b>),
+    /// Tell the peer that no further request is taken.
+    Farewell,
+}
+
+/// The limits of one connection, and the stages of the server, beside whatever it is at.
+struct Clocked<'a> {
+    served: &'a Served,
+    pulse: &'a Pulse,
+    stages: Pin<Box<Stages<'a>>>,
+    clock: Pin<Box<Sleep>>,
+    watch: Watch,
+}
+
+impl<'a> Clocked<'a> {
+    fn new(served: &'a Served, pulse: &'a Pulse) -> Self {
+        let stages = Box::pin(served.shared.drain.stages());
+        let clock = Box::pin(tokio::time::sleep(Duration::ZERO));
+        Self {
+            served,
+            pulse,
+            stages,
+            clock,
+            watch: Watch::default(),
+        }
+    }
+
+    /// Runs something until it is ready; `None` where a limit cut it.
+    async fn run<T>(&mut self, mut what: impl FnMut(Call<'_, '_>) -> Poll<T>) -> Option<T> {
+        std::future::poll_fn(|cx| {
+            self.pulse.set_driver(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
+        std::future::poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(outcome) = what(Call::Poll(cx)) {
+                    return Poll::Ready(Some(outcome));
+                }
+                let stage = self.stages.as_mut().poll_stage(cx);
+                match self
+                    .watch
+                    .step(stage, self.pulse, &self.served.shared.limits)
+                {
+                    Step::Wait => return Poll::Pending,
+                    Step::WaitUntil(at) => ready!(poll_clock(self.clock.as_mut(), at, cx)),
+                    Step::Farewell => {
+                        if let Poll::Ready(outcome) = what(Call::Farewell) {
+                            return Poll::Ready(Some(outcome));
+                        }
+                    }
+                    Step::Cut(why) => {
+                        debug!(peer = %self.served.peer.address, ?why, "connection cut");
+                        return Poll::Ready(None);
+                    }
+                }
+            }
+        })
+        .await
     }
 }
 
@@ -244,6 +363,10 @@ async fn answer(
     head.extensions.insert(peer);
     head.extensions.insert(ConnectInfo(peer.address));
     head.extensions.insert(guard.clone());
+    let may_be_taken = head.version == Version::HTTP_11 && head.method != Method::HEAD;
+    if may_be_taken {
+        head.extensions.insert(entry.offer.clone());
+    }
     let body = timed(incoming, &head.method, entry.shared.body_limit);
     let keeps_alive = head.version != Version::HTTP_2;
     let mut app = entry.app.clone();
@@ -251,6 +374,13 @@ async fn answer(
         Ok(response) => response,
         Err(never) => match never {},
     };
+    if may_be_taken {
+        response = match entry.offer.accept(response, guard.clone()) {
+            // The driver takes the socket from here.
+            Ok(()) => std::future::pending().await,
+            Err(response) => response,
+        };
+    }
     if keeps_alive && entry.shared.drain.stage() != Stage::Serving {
         response
             .headers_mut()

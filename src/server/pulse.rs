@@ -5,15 +5,20 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use crate::socket::{Io, Owned};
+
 /// What no HTTP/1 request begins with (RFC 9113 section 3.4 reserves the method `PRI`).
 const HTTP2_START: &[u8] = b"PRI";
+/// Bytes of the read that tells HTTP/2 from HTTP/1: a usual head, so that hyper finds it whole.
+const START_BYTES: usize = 2_048;
 
 /// How long a connection may stay as it is; `None` is for ever.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +117,11 @@ impl Pulse {
         state.busy == 0 && state.head_since.is_none() && state.stalled_since.is_none()
     }
 
+    /// Whether the peer takes nothing of what is written to it.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.state.lock().stalled_since.is_some()
+    }
+
     /// The nearest limit, if the connection is at anything that has one.
     pub(super) fn nearest(&self, limits: &Limits) -> Option<(Instant, Reached)> {
         let state = self.state.lock();
@@ -170,20 +180,54 @@ impl State {
 }
 
 /// A socket that notes in its pulse when bytes come, and when the peer takes none.
-#[derive(Debug)]
-pub(super) struct Wire<T> {
-    inner: T,
+pub(super) struct Wire {
+    inner: Box<dyn Io>,
+    /// Read before, by ourselves: comes before what is in the socket.
+    unread: Bytes,
     pulse: Arc<Pulse>,
     /// Mirrors the pulse, so that a write which goes through needs no lock.
     stalled: bool,
 }
 
-impl<T> Wire<T> {
-    pub(super) fn new(inner: T, pulse: Arc<Pulse>) -> Self {
+impl Wire {
+    pub(super) fn new(inner: Box<dyn Io>, unread: Bytes, pulse: Arc<Pulse>) -> Self {
+        if !unread.is_empty() {
+            pulse.read(&unread);
+        }
         Self {
             inner,
+            unread,
             pulse,
             stalled: false,
+        }
+    }
+
+    /// The socket, and what was read from it: by hyper first, then what is left of ours.
+    pub(super) fn into_owned(self, read: &Bytes) -> Owned {
+        Owned {
+            io: self.inner,
+            unread: [&read[..], &self.unread[..]].concat().into(),
+        }
+    }
+
+    /// Whether HTTP/2 is spoken, as soon as the first bytes tell.
+    pub(super) fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<bool>> {
+        loop {
+            let compared = self.unread.len().min(HTTP2_START.len());
+            if compared > 0 && self.unread[..compared] != HTTP2_START[..compared] {
+                return Poll::Ready(Ok(false));
+            }
+            if compared == HTTP2_START.len() {
+                return Poll::Ready(Ok(true));
+            }
+            let mut bytes = [0; START_BYTES];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Err(std::io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.pulse.read(buffer.filled());
+            self.unread = [&self.unread[..], buffer.filled()].concat().into();
         }
     }
 
@@ -199,12 +243,17 @@ impl<T> Wire<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
+impl AsyncRead for Wire {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
+        if !self.unread.is_empty() {
+            let taken = self.unread.len().min(into.remaining());
+            into.put_slice(&self.unread.split_to(taken));
+            return Poll::Ready(Ok(()));
+        }
         let before = into.filled().len();
         let outcome = Pin::new(&mut self.inner).poll_read(cx, into);
         if into.filled().len() > before {
@@ -214,7 +263,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
+impl AsyncWrite for Wire {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

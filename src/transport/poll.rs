@@ -49,13 +49,6 @@ impl Answer {
         self.attach.opening().early && self.hello.is_none()
     }
 
-    /// Waits for the whole answer.
-    pub(crate) async fn whole(mut self) -> Bytes {
-        std::future::poll_fn(|cx| self.poll_bytes(cx))
-            .await
-            .unwrap_or_default()
-    }
-
     fn text(&mut self, frames: &[Bytes], cursor: Cursor, more: bool) -> Bytes {
         let opening = self.attach.opening();
         let mut out = format!("{{\"cursor\":\"{cursor}\"").into_bytes();

@@ -5,7 +5,7 @@
 pub(crate) mod close;
 pub(crate) mod codec;
 pub(crate) mod frame;
-mod output;
+mod input;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 
 use super::Facts;
+use super::output::Output;
 use crate::feed::{Batch, Item};
 use crate::protocol::{
     Bye, ByeReason, Data, Event, EventName, Format, Order, Publish, Refusal, WireForm,
@@ -24,7 +25,7 @@ use crate::protocol::{
 use crate::protocol::{parse_command, ping};
 use crate::session::{Attach, Replied, Turn};
 use codec::{Broken, Codec, Incoming};
-use output::{Output, Reading};
+use input::Reading;
 
 /// What a command may need beyond its data, in bytes: channel, name, key and the words of the JSON around them.
 const COMMAND_BYTES: usize = 8 * 1024;
@@ -66,21 +67,30 @@ enum Step {
 type Ending = Vec<Bytes>;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
-    /// A socket just after its handshake.
-    pub(crate) fn new(io: S, attach: Attach) -> Self {
+    /// A socket just after its handshake, and what was read behind it.
+    pub(crate) fn new(io: S, attach: Attach, unread: &[u8]) -> Self {
         let data_bytes = attach.sessions().broker().options().max_data;
         let message_bytes = match attach.opening().format {
             // Base64 is a third longer, JSON escapes can double.
             Format::Full => data_bytes * 2 + COMMAND_BYTES,
             Format::Data => data_bytes,
         };
+        let (mut codec, mut output, mut pending) = (
+            Codec::new(message_bytes),
+            Output::default(),
+            VecDeque::new(),
+        );
+        let broken = match input::take(unread, &mut codec, &mut pending, &mut output) {
+            Reading::Broken(broken) => Some(broken),
+            Reading::Some | Reading::Ended => None,
+        };
         Self {
             io,
             attach,
-            codec: Codec::new(message_bytes),
-            output: Output::default(),
-            pending: VecDeque::new(),
-            broken: None,
+            codec,
+            output,
+            pending,
+            broken,
             heard: Instant::now(),
             rests_until: None,
             timer: None,
@@ -140,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             pending,
             ..
         } = self;
-        match output::poll_read(Pin::new(io), cx, codec, pending, output) {
+        match input::poll_read(Pin::new(io), cx, codec, pending, output) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Reading::Ended) => Poll::Ready(Step::Gone),
             Poll::Ready(Reading::Some) => {

@@ -3,12 +3,12 @@
 mod accept;
 mod cli;
 mod flags;
+mod handover;
 mod ids;
 mod layers;
 mod pubsub;
 mod long;
 mod raw;
-mod handover;
 mod restart;
 mod story;
 mod support;
