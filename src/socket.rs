@@ -16,7 +16,7 @@ use axum::body::Body;
 use axum::http::response::Parts;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use hyper::header::HeaderMap;
+use hyper::header::{CONNECTION, HeaderMap};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
@@ -73,26 +73,21 @@ impl std::fmt::Debug for Offer {
 }
 
 impl Offer {
-    /// Takes the answer out of a response that wants the socket, to be made once hyper is out of the way. `held`
-    /// lives until it ends.
-    ///
-    /// # Errors
-    /// The response, where it wants no socket.
-    pub fn accept(&self, response: Response, held: impl Any + Send) -> Result<(), Response> {
+    /// Takes the answer out of a response that wants the socket, to be made once hyper is out of the way; `held`
+    /// lives until it ends. Gives the response back where it wants no socket.
+    #[must_use]
+    pub fn accept(&self, response: Response, held: impl Any + Send) -> Option<Response> {
         let (mut head, body) = response.into_parts();
-        let wish = head
-            .extensions
-            .remove::<TakeOver>()
-            .and_then(|wish| wish.0.lock().take());
-        let Some(go_on) = wish else {
-            return Err(Response::from_parts(head, body));
+        let wish = head.extensions.remove::<TakeOver>();
+        let Some(go_on) = wish.and_then(|wish| wish.0.lock().take()) else {
+            return Some(Response::from_parts(head, body));
         };
         *self.slot.lock() = Some(Taken {
             head,
             go_on,
             held: Box::new(held),
         });
-        Ok(())
+        None
     }
 
     /// The answer that waits for its socket.
@@ -139,7 +134,7 @@ pub(crate) fn trickle<F: Frames + 'static>(
     }
     take_over(
         (headers, Body::empty()).into_response(),
-        move |head, owned| Conversation::new(owned, budget).trickle(head, frames),
+        move |head, owned| Conversation::new(&head, owned, budget).trickle(head, frames),
     )
 }
 
@@ -158,7 +153,7 @@ pub(crate) async fn whole<F: Frames + 'static>(
     }
     take_over(
         (headers, Body::empty()).into_response(),
-        move |head, owned| Conversation::new(owned, budget).whole(head, frames),
+        move |head, owned| Conversation::new(&head, owned, budget).whole(head, frames),
     )
 }
 
@@ -179,6 +174,8 @@ struct Conversation {
     ahead: BytesMut,
     output: Output,
     budget: Option<Duration>,
+    /// Whether this answer is the last one.
+    closes: bool,
     /// Exists only while the peer takes nothing.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -191,13 +188,17 @@ enum Step {
 }
 
 impl Conversation {
-    fn new(owned: Owned, budget: Option<Duration>) -> Self {
+    fn new(head: &Parts, owned: Owned, budget: Option<Duration>) -> Self {
         let ahead = BytesMut::from(&owned.unread[..]);
         Self {
             io: owned.io,
             ahead,
             output: Output::default(),
             budget,
+            closes: head
+                .headers
+                .get(CONNECTION)
+                .is_some_and(|word| word == "close"),
             timer: None,
         }
     }
@@ -246,6 +247,10 @@ impl Conversation {
                 Step::Gone => return None,
                 Step::Written | Step::Bytes(_) => {}
             }
+        }
+        if self.closes {
+            let _ = std::future::poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+            return None;
         }
         Some(Owned {
             io: self.io,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::header::{self, HeaderValue};
+use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Method, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -116,28 +116,42 @@ pub(super) async fn drive(owned: Owned, served: Served) {
         guard: ConnectionGuard::new(served.places.clone()),
         offer: Offer::default(),
     });
-    let offer = entry.offer.clone();
-    let service = service_fn(move |request| answer(entry.clone(), request));
     if is_http2 {
-        let mut connection = std::pin::pin!(
-            served
-                .shared
-                .builders
-                .two
-                .serve_connection(TokioIo::new(wire), service)
-        );
-        let ended = clocked.run(|call| match call {
-            Call::Poll(cx) => connection.as_mut().poll(cx),
-            Call::Farewell => {
-                connection.as_mut().graceful_shutdown();
-                Poll::Pending
-            }
-        });
-        log_end(&served.peer, ended.await);
-        return;
+        drive_two(&mut clocked, wire, entry).await;
+    } else if let Some((taken, owned)) = drive_one(&mut clocked, wire, entry).await {
+        tokio::spawn(hand_over(taken, owned, served.clone()));
     }
-    let mut connection = served
-        .shared
+}
+
+async fn drive_two(clocked: &mut Clocked<'_>, wire: Wire, entry: Arc<Entry>) {
+    let (peer, shared) = (entry.peer, entry.shared.clone());
+    let service = service_fn(move |request| answer(entry.clone(), request));
+    let mut connection = std::pin::pin!(
+        shared
+            .builders
+            .two
+            .serve_connection(TokioIo::new(wire), service)
+    );
+    let ended = clocked.run(|call| match call {
+        Call::Poll(cx) => connection.as_mut().poll(cx),
+        Call::Farewell => {
+            connection.as_mut().graceful_shutdown();
+            Poll::Pending
+        }
+    });
+    log_end(&peer, ended.await);
+}
+
+/// Gives the socket where an answer wants it.
+async fn drive_one(
+    clocked: &mut Clocked<'_>,
+    wire: Wire,
+    entry: Arc<Entry>,
+) -> Option<(Taken, Owned)> {
+    let (peer, shared, offer) = (entry.peer, entry.shared.clone(), entry.offer.clone());
+    let pulse = entry.pulse.clone();
+    let service = service_fn(move |request| answer(entry.clone(), request));
+    let mut connection = shared
         .builders
         .one
         .serve_connection(TokioIo::new(wire), service)
@@ -156,19 +170,15 @@ pub(super) async fn drive(owned: Owned, served: Served) {
             Poll::Pending
         }
     });
-    match ended.await {
-        Some(Ok(taken)) => {
-            let Some(parts) = connection.into_parts() else {
-                return;
-            };
-            tokio::spawn(hand_over(
-                taken,
-                parts.io.into_inner().into_owned(&parts.read_buf),
-                served.clone(),
-            ));
+    match ended.await? {
+        Ok(taken) => {
+            let parts = connection.into_parts()?;
+            Some((taken, parts.io.into_inner().into_owned(&parts.read_buf)))
         }
-        Some(Err(outcome)) => log_end(&served.peer, Some(outcome)),
-        None => {}
+        Err(outcome) => {
+            log_end(&peer, Some(outcome));
+            None
+        }
     }
 }
 
@@ -368,26 +378,40 @@ async fn answer(
         head.extensions.insert(entry.offer.clone());
     }
     let body = timed(incoming, &head.method, entry.shared.body_limit);
-    let keeps_alive = head.version != Version::HTTP_2;
+    let is_http1 = head.version != Version::HTTP_2;
+    let asks_close = has_close(&head.headers);
     let mut app = entry.app.clone();
     let mut response = match app.call(Request::from_parts(head, body)).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
-    if may_be_taken {
-        response = match entry.offer.accept(response, guard.clone()) {
-            // The driver takes the socket from here.
-            Ok(()) => std::future::pending().await,
-            Err(response) => response,
-        };
-    }
-    if keeps_alive && entry.shared.drain.stage() != Stage::Serving {
+    let ends = asks_close || entry.shared.drain.stage() != Stage::Serving;
+    if is_http1 && ends {
+        let close = HeaderValue::from_static("close");
         response
             .headers_mut()
             .entry(header::CONNECTION)
-            .or_insert(HeaderValue::from_static("close"));
+            .or_insert(close);
+    }
+    if may_be_taken {
+        response = match entry.offer.accept(response, guard.clone()) {
+            Some(response) => response,
+            // The driver takes the socket from here.
+            None => std::future::pending().await,
+        };
     }
     Ok(response.map(|body| BusyBody::new(body, (busy, guard))))
+}
+
+/// Whether a request is the last one of its connection.
+fn has_close(headers: &HeaderMap) -> bool {
+    let values = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|word| word.trim().eq_ignore_ascii_case("close"))
 }
 
 fn timed(incoming: Incoming, method: &Method, limit: Option<Duration>) -> Body {
