@@ -2,19 +2,21 @@
 //!
 //! Opt-in; a guard stands for one attach, and a grace covers the way from one attach to the next. Knows no wire.
 
+mod member;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::broker::Broker;
-use crate::hub::now_ms;
 use crate::protocol::{ChannelName, Data, Draft, EventName};
+use member::{Listed, Member, Told};
+
+pub use member::Members;
 
 /// Members of one channel beyond which only their count is told: each join would go to each of them.
 const TOLD_MEMBERS_MAX: usize = 200;
@@ -62,19 +64,6 @@ struct Rooms {
     memberships: u64,
 }
 
-#[derive(Debug)]
-struct Member {
-    membership: u64,
-    user: Option<Arc<str>>,
-    info: Option<Bytes>,
-    since_ms: u64,
-    attaches: usize,
-    /// When the grace ends; none while an attach lives.
-    grace_ends: Option<Instant>,
-    /// Whether it said that it leaves.
-    left: bool,
-}
-
 /// Stands for one attach of one member; dropping it begins the grace.
 #[derive(Debug)]
 pub struct Here {
@@ -82,6 +71,8 @@ pub struct Here {
     channel: ChannelName,
     id: Arc<str>,
     membership: u64,
+    /// Whether it stands for one poll of a chain.
+    polled: bool,
     /// Whether it ends without a grace.
     clean: bool,
 }
@@ -93,30 +84,17 @@ impl Here {
         &self.channel
     }
 
+    /// As one poll of a chain: the time until the next one is no leave, even when another attach closes meanwhile.
+    #[must_use]
+    pub fn polled(mut self, polled: bool) -> Self {
+        self.polled = polled;
+        self
+    }
+
     /// Ends this guard without a grace: unless another attach lives, the member is gone at once.
     pub fn leave(mut self) {
         self.clean = true;
     }
-}
-
-/// Those who are in a channel, as `GET /presence` answers.
-#[derive(Debug, Serialize)]
-pub struct Members {
-    /// The channel.
-    pub channel: String,
-    /// How many they are.
-    pub count: usize,
-    /// The first thousand of them.
-    pub members: Vec<Listed>,
-}
-
-/// A member as it is listed.
-#[derive(Debug, Serialize)]
-pub struct Listed {
-    id: String,
-    user: Option<String>,
-    info: Option<Box<RawValue>>,
-    since: u64,
 }
 
 impl Presence {
@@ -190,6 +168,7 @@ impl Presence {
             channel: channel.clone(),
             id: id.clone(),
             membership,
+            polled: false,
             clean: false,
         }
     }
@@ -242,16 +221,27 @@ impl Presence {
         let Some(member) = member.filter(|member| member.membership == here.membership) else {
             return;
         };
+        let now = Instant::now();
+        let grace_ends = now + self.options.grace;
+        if here.polled && !here.clean {
+            member.polls_until = Some(grace_ends);
+        }
         member.attaches -= 1;
         if member.attaches > 0 {
             return;
         }
-        if here.clean || member.left || self.options.grace.is_zero() {
-            self.remove(rooms, channel, id);
+        let polls_on = member.polls_until.filter(|until| *until > now);
+        let ends = if here.clean {
+            polls_on
         } else {
-            let ends = Instant::now() + self.options.grace;
-            member.grace_ends = Some(ends);
-            rooms.leaving.push_back((ends, channel.clone(), id.clone()));
+            Some(grace_ends)
+        };
+        match ends.filter(|_| !member.left && !self.options.grace.is_zero()) {
+            Some(ends) => {
+                member.grace_ends = Some(ends);
+                rooms.leaving.push_back((ends, channel.clone(), id.clone()));
+            }
+            None => self.remove(rooms, channel, id),
         }
     }
 
@@ -315,55 +305,6 @@ impl Presence {
             session: None,
             sent_bytes: 0,
         });
-    }
-}
-
-/// A member as a join or leave tells of it.
-#[derive(Debug, Serialize)]
-struct Told {
-    id: String,
-    user: Option<String>,
-    info: Option<Box<RawValue>>,
-    count: usize,
-}
-
-impl Member {
-    fn new(membership: u64, user: Option<&str>, info: Option<&Bytes>) -> Self {
-        let (user, info) = (user.map(Arc::from), info.cloned());
-        Self {
-            membership,
-            user,
-            info,
-            since_ms: now_ms(),
-            attaches: 1,
-            grace_ends: None,
-            left: false,
-        }
-    }
-
-    fn told(&self, id: &str) -> Told {
-        Told {
-            id: id.to_owned(),
-            user: self.user.as_deref().map(str::to_owned),
-            info: self.shown_info(),
-            count: 0,
-        }
-    }
-
-    fn listed(&self, id: &str) -> Listed {
-        let user = self.user.as_deref().map(str::to_owned);
-        Listed {
-            id: id.to_owned(),
-            user,
-            info: self.shown_info(),
-            since: self.since_ms,
-        }
-    }
-
-    /// The info, which was checked to be JSON when it came.
-    fn shown_info(&self) -> Option<Box<RawValue>> {
-        let text = String::from_utf8(self.info.as_ref()?.to_vec()).ok()?;
-        RawValue::from_string(text).ok()
     }
 }
 
@@ -468,6 +409,20 @@ mod tests {
         room.presence.leave("s1");
         assert_eq!(room.told().len(), 4);
         assert_eq!(room.presence.members(&room.channel).count, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_close_between_two_polls_is_no_leave() {
+        let room = room();
+        let socket = room.join("s1");
+        drop(room.join("s1").polled(true));
+        socket.leave();
+        assert_eq!(room.told(), ["join s1 1"], "the chain of polls lives");
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        drop(room.join("s1").polled(true));
+        assert_eq!(room.told(), ["join s1 1"]);
+        tokio::time::sleep(Duration::from_millis(10_200)).await;
+        assert_eq!(room.told(), ["join s1 1", "leave s1 0"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,7 +14,8 @@ use crate::protocol::{Code, Refusal};
 
 /// What the page may do: run and style itself, talk to this hub, show pictures that it was sent.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-    img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+    require-trusted-types-for 'script'; trusted-types 'none'";
 
 #[derive(RustEmbed)]
 #[folder = "web/dist/"]

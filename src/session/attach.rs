@@ -429,12 +429,10 @@ impl Attach {
         let shown = self.late.here.iter().any(|here| here.channel() == name);
         if self.opening.presence && name.owner() == Owner::Anyone && !shown {
             let (id, user) = (&self.session.id, self.grants.user());
-            self.late.here.push(self.sessions.presence.join(
-                name,
-                id,
-                user,
-                self.opening.info.as_ref(),
-            ));
+            let info = self.opening.info.as_ref();
+            let here = self.sessions.presence.join(name, id, user, info);
+            let polled = self.opening.transport == Transport::Poll;
+            self.late.here.push(here.polled(polled));
         }
     }
 }
