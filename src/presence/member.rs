@@ -40,10 +40,10 @@ pub struct Members {
 /// A member as it is listed.
 #[derive(Debug, Serialize)]
 pub struct Listed {
-    id: String,
-    user: Option<String>,
-    info: Option<Box<RawValue>>,
-    since: u64,
+    pub(super) id: String,
+    pub(super) user: Option<String>,
+    pub(super) info: Option<Box<RawValue>>,
+    pub(super) since: u64,
 }
 
 /// A member as a join or leave tells of it.
