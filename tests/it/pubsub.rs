@@ -110,16 +110,19 @@ fn a_reader_goes_on_over_a_restart_and_tells_the_gap() {
 
 #[test]
 fn a_drained_hub_is_come_back_to() {
-    let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
-    let address = hub.authority().to_owned();
-    hub.publish(&["lobby", "before"]);
-    let (_reader, mut lines) = hub.subscribe(&["lobby", "--since", "all", "--format", "data"]);
-    assert_eq!(line_of(&mut lines), "before");
-    hub.process.signal("TERM");
-    assert!(hub.process.ends().success());
-    let again = Hub::start(&["--listen", &address]);
-    assert!(again.publish(&["lobby", "after"]).status.success());
-    assert_eq!(line_of(&mut lines), "after");
+    for via in ["ws", "sse", "poll"] {
+        let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+        let address = hub.authority().to_owned();
+        hub.publish(&["lobby", "before"]);
+        let wanted = ["lobby", "--via", via, "--since", "all", "--format", "data"];
+        let (_reader, mut lines) = hub.subscribe(&wanted);
+        assert_eq!(line_of(&mut lines), "before", "{via}");
+        hub.process.signal("TERM");
+        assert!(hub.process.ends().success(), "{via}");
+        let again = Hub::start(&["--listen", &address]);
+        assert!(again.publish(&["lobby", "after"]).status.success());
+        assert_eq!(line_of(&mut lines), "after", "{via}");
+    }
 }
 
 #[test]
