@@ -44,6 +44,8 @@ export class Middlebox {
   asked = []
   /** Answers kept, by address. @type {Map<string, Buffer>} */
   kept = new Map()
+  /** How often something was cut by its age or idleness. */
+  cuts = 0
   /** Second askings under way. @type {Set<Wire>} */
   copies = new Set()
   /** How often a rule's "one in so many" was counted, by kind. @type {Record<string, number>} */

@@ -19,7 +19,7 @@ export function answer(box, client, request, hub, done) {
   const { kind, method } = request
   const rule = () => box.rule(kind, method)
   const isLost = box.isNth('lose ' + kind, rule().lose)
-  const cutter = new Cutter(rule(), client, hub)
+  const cutter = new Cutter(rule(), client, hub, () => box.cuts++)
   const way = new Way(box, client, request, cutter)
   let isOver = false
   const messages = new Messages(

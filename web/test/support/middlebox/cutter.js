@@ -10,6 +10,7 @@ export class Cutter {
   #rule
   #client
   #hub
+  #onCut
   #hasSent = false
   #isCut = false
   #beganAt = Date.now()
@@ -18,8 +19,9 @@ export class Cutter {
   /** @type {any} */
   #idle
 
-  /** @param {import('../middlebox.js').Rule} rule @param {import('./wire.js').Wire} client @param {import('./wire.js').Wire} hub */
-  constructor(rule, client, hub) {
+  /** @param {import('../middlebox.js').Rule} rule @param {import('./wire.js').Wire} client @param {import('./wire.js').Wire} hub @param {() => void} onCut */
+  constructor(rule, client, hub, onCut) {
+    this.#onCut = onCut
     this.#rule = rule
     this.#client = client
     this.#hub = hub
@@ -61,6 +63,7 @@ export class Cutter {
   #cut() {
     const { cutAs = 'end' } = this.#rule
     this.stop()
+    this.#onCut()
     this.#isCut = true
     if (typeof cutAs === 'number' && !this.#hasSent) this.#client.write(answerBytes(cutAs, '<h1>The gateway gave up</h1>'))
     if (cutAs === 'reset') this.#client.reset()

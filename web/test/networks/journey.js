@@ -1,0 +1,248 @@
+/**
+ * One run: the real hub, a box before it, a seat in an engine, numbers flowing both ways; then what
+ * came of it. Knows no particular path and no bound: the path brings rules and a story.
+ */
+import { Middlebox } from '../support/middlebox.js'
+import { startServer } from '../server.js'
+
+/** Between two looks at a condition, in ms. */
+const LOOK_EVERY_MS = 20
+/** How long all that is under way may take to arrive at the end, in ms. */
+const ARRIVE_MOST_MS = 20_000
+/** How long a first connect may take before it is given up, in ms: far over every bound. */
+const USABLE_MOST_MS = 45_000
+
+/** @param {number} ms a part of the story, never a way of waiting for something */
+export const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** @param {() => any} look @param {number} mostMs @returns {Promise<boolean>} whether it came */
+export async function until(look, mostMs) {
+  const end = Date.now() + mostMs
+  while (!(await look())) {
+    if (Date.now() > end) return false
+    await pass(LOOK_EVERY_MS)
+  }
+  return true
+}
+
+/** Publishes numbers to the hub itself, past every box. */
+class Publisher {
+  count = 0
+  #address
+  #everyMs = 0
+  #turn = Promise.resolve()
+
+  /** @param {string} address */
+  constructor(address) {
+    this.#address = address
+  }
+
+  /** @param {number} everyMs 0 stops, and waits for the last one */
+  async every(everyMs) {
+    const wasStill = !this.#everyMs
+    this.#everyMs = everyMs
+    if (everyMs && wasStill) this.#turn = this.#flow()
+    if (!everyMs) await this.#turn
+  }
+
+  async #flow() {
+    while (this.#everyMs) {
+      const next = Date.now() + this.#everyMs
+      await this.one()
+      // Looks often, so that a stop does not wait for the pace.
+      while (this.#everyMs && Date.now() < next) await pass(Math.min(LOOK_EVERY_MS, next - Date.now()))
+    }
+  }
+
+  async one() {
+    const n = this.count + 1
+    const answer = await fetch(`${this.#address}pub/numbers`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ n, at: Date.now() }) })
+    if (answer.status !== 201) throw new Error(`publish: ${answer.status} ${await answer.text()}`)
+    this.count = n
+  }
+
+  /** @param {string} address of another hub from now on */
+  to(address) {
+    this.#address = address
+  }
+}
+
+/**
+ * @typedef {object} Front what stands between client and hub where it is not our own box
+ * @property {string} address for the client
+ * @property {string} [proxy] that the client is told of, where it is a forward one
+ * @property {() => Promise<void>} stop
+ */
+
+/** What a path's story has in its hands. */
+export class World {
+  /** From when on deliveries are judged. */
+  judgedFrom = 0
+  /** Moments that a path's own bounds count from. @type {Record<string, number>} */
+  marks = {}
+  /** Ways other than WS, of many connects. @type {string[] | undefined} */
+  others
+  /** Cuts after the path was to be known. */
+  cutsAfter = 0
+  /** Words that an earlier hub had before it was ended. @type {number[]} */
+  words = []
+
+  /**
+   * @param {import('./paths.js').Path} path
+   * @param {import('./engines.js').Engine} engine
+   * @param {Awaited<ReturnType<typeof startServer>>} server
+   * @param {Middlebox} box
+   * @param {Front} front the box itself, or a real proxy instead of it
+   */
+  constructor(path, engine, server, box, front) {
+    this.front = front
+    this.path = path
+    this.engine = engine
+    this.server = server
+    this.box = box
+    this.publisher = new Publisher(server.address)
+  }
+
+  /** @param {string} [memory] */
+  async enter(memory) {
+    this.seat = await this.engine.visit(this.front.address, { ...this.path.options, proxy: this.front.proxy }, memory)
+  }
+
+  /** @param {string} name @param {...any} args */
+  call(name, ...args) {
+    return /** @type {import('./engines.js').Taken} */ (this.seat).call(name, ...args)
+  }
+
+  /** @param {string} name */
+  mark(name) {
+    this.marks[name] = Date.now()
+  }
+
+  /** What this hub's log has of the words. */
+  async keepWords() {
+    let since = 'all'
+    for (;;) {
+      const page = await (await fetch(`${this.server.address}history/words?since=${since}&limit=1000`)).json()
+      for (const { type, data } of page.frames) if (type === 'event') this.words.push(data.n)
+      if (!page.more) return
+      since = page.cursor
+    }
+  }
+
+  /** Everything said was answered, and everything published came. */
+  async isQuiet() {
+    return hasAll(await this.call('seen'), this.publisher.count)
+  }
+
+  /** @param {number} mostMs */
+  async isConnected(mostMs) {
+    return until(async () => (await this.call('seen')).state === 'connected', mostMs)
+  }
+
+  /** @param {string} transport @param {number} mostMs */
+  async carriedBy(transport, mostMs) {
+    return until(async () => (await this.call('seen')).transport === transport, mostMs)
+  }
+}
+
+/** Long enough to lose something: a second of replay, hand-overs, words. */
+const STAY_MS = 2500
+
+/** @param {import('./paths.js').Path} path @param {import('./engines.js').Engine} engine */
+export async function travel(path, engine) {
+  const server = await startServer(['--history-events', '100000', '--publish-rate', '0', ...(path.flags ?? [])])
+  const box = await Middlebox.start({ port: server.port })
+  /** @type {Front | undefined} */
+  let front
+  /** @type {World | undefined} */
+  let world
+  try {
+    front = path.front ? await path.front(server.port) : /** @type {Front} */ (box)
+    world = new World(path, engine, server, box, front)
+    await world.enter()
+    box.set(path.rules ?? {})
+    box.asked.length = 0
+    await world.publisher.every(path.everyMs ?? 50)
+    await world.call('go')
+    if (path.fromStart) await path.fromStart(world)
+    const isUsable = await until(async () => (await world.call('seen')).usableAt, USABLE_MOST_MS)
+    world.judgedFrom ||= Date.now()
+    if (isUsable) {
+      await world.call('speak', path.sayEveryMs ?? 100)
+      await (path.story ? path.story(world) : pass(STAY_MS))
+    }
+    await world.publisher.every(0)
+    await world.call('speak', 0)
+    await until(async () => hasAll(await world.call('seen'), world.publisher.count), path.arriveMostMs ?? ARRIVE_MOST_MS)
+    await world.keepWords()
+    const seen = await world.call('seen')
+    return measured(world, seen, await world.call('report'))
+  } finally {
+    await world?.seat?.leave()
+    await box.stop()
+    if (front !== box) await front?.stop()
+    await (world ?? { server }).server.stop()
+  }
+}
+
+/** @param {any} seen @param {number} count */
+const hasAll = ({ heard, said, acknowledged, rejected }, count) => (heard.at(-1)?.[0] ?? 0) >= count && acknowledged + rejected.length === said
+
+/**
+ * Lost, twice and out of order, among numbers that should be 1 to `count`.
+ * @param {number[]} numbers @param {number} count
+ */
+export function faults(numbers, count) {
+  const seen = new Set(numbers)
+  let disorder = 0
+  let most = 0
+  for (const n of numbers) {
+    if (n < most) disorder++
+    most = Math.max(most, n)
+  }
+  return { lost: count - [...seen].filter((n) => n <= count).length, twice: numbers.length - seen.size, disorder }
+}
+
+/** Most requests in any second. @param {[number, string][]} asked */
+export function busiest(asked) {
+  let most = 0
+  for (const [index, [at]] of asked.entries()) most = Math.max(most, asked.slice(index).filter(([other]) => other < at + 1000).length)
+  return most
+}
+
+/** @param {World} world @param {any} seen @param {string} report */
+function measured(world, seen, report) {
+  const { beganAt, usableAt, heard, changes, asked, said, rejected } = seen
+  const judged = heard.filter(([, at]) => at >= world.judgedFrom)
+  const down = faults(heard.map(([n]) => n), world.publisher.count)
+  const up = faults(world.words, said)
+  return {
+    beganAt,
+    others: world.others,
+    cutsAfter: world.cutsAfter,
+    states: changes.filter(({ what }) => what === 'state').map(({ to }) => to),
+    usableMs: usableAt && usableAt - beganAt,
+    first: seen.first,
+    transport: seen.transport,
+    state: seen.state,
+    ways: changes.filter(({ what, to }) => what === 'transport' && to),
+    changes: changes.map((change) => ({ ...change, atMs: change.at - beganAt })),
+    requests: asked.length,
+    asked: asked.map(([at, what]) => [at - beganAt, what]),
+    marks: Object.fromEntries(Object.entries(world.marks).map(([name, at]) => [name, at - beganAt])),
+    lost: down.lost + up.lost,
+    twice: down.twice + up.twice,
+    disorder: down.disorder + up.disorder,
+    down,
+    up,
+    heard: heard.length,
+    times: heard.map(([n, at, came, via]) => `${n}:${at - beganAt}+${came - at}${via}`).join(" "),
+    said,
+    rejected,
+    gaps: seen.gaps.length,
+    /** The longest that an event took which was published after judging began, and when. */
+    worstMs: Math.max(0, ...judged.map(([, at, came]) => came - at)),
+    worst: judged.reduce((worst, one) => (!worst || one[2] - one[1] > worst[2] - worst[1] ? one : worst), undefined)?.map((part, index) => (index === 1 || index === 2 ? part - beganAt : part)),
+    report,
+  }
+}

@@ -1,0 +1,32 @@
+/** What was measured against what is allowed. Pure: knows no box, no engine and no clock. */
+import { busiest } from './journey.js'
+
+/**
+ * @typedef {object} Bounds
+ * @property {number} [usableMs] to the first proven transport
+ * @property {string} [transport] at the end; several joined by `|`
+ * @property {RegExp} [reason] of the last change of transport
+ * @property {number} [worstMs] the longest that an event took once deliveries are judged
+ * @property {number} [perSecond] requests in any second
+ * @property {(measured: any) => (string | false | undefined)[]} [more]
+ */
+
+/** @param {any} measured @param {Bounds} bounds @returns {string[]} what is wrong */
+export function judge(measured, { usableMs, transport, reason, worstMs, perSecond, more }) {
+  const { lost, twice, disorder, rejected, down, up } = measured
+  const wrong = [
+    !measured.usableMs && 'never usable',
+    usableMs && measured.usableMs > usableMs && `usable after ${measured.usableMs} ms, allowed are ${usableMs}`,
+    transport && !transport.split('|').includes(measured.transport) && `on ${measured.transport}, not on ${transport}`,
+    reason && !reason.test(measured.ways.at(-1)?.reason ?? '') && `the reason told is ${measured.ways.at(-1)?.reason}, not ${reason}`,
+    worstMs && measured.worstMs > worstMs && `an event took ${measured.worstMs} ms, allowed are ${worstMs}: ${JSON.stringify(measured.worst)}`,
+    perSecond && busiest(measured.asked) > perSecond && `${busiest(measured.asked)} requests in a second, allowed are ${perSecond}`,
+    (lost || twice || disorder) && `${lost} lost, ${twice} twice, ${disorder} out of order: heard ${JSON.stringify(down)}, said ${JSON.stringify(up)}`,
+    rejected.length && `rejected: ${rejected.slice(0, 5)}`,
+    ...(more?.(measured) ?? []),
+  ]
+  return wrong.filter((each) => typeof each === 'string')
+}
+
+/** How often this was asked for between two moments of the run. @param {any} measured @param {string} what @param {number} [fromMs] @param {number} [toMs] */
+export const askedFor = ({ asked }, what, fromMs = 0, toMs = Infinity) => asked.filter(([at, kind]) => kind.includes(what) && at >= fromMs && at < toMs).length

@@ -1,0 +1,34 @@
+/**
+ * Every path of the table: what the box does, what happens meanwhile, and what is allowed. Knows the
+ * box's rules and the story's means (World); measures nothing itself.
+ */
+import { cutPaths } from './paths/cuts.js'
+import { refusedPaths, mutePaths } from './paths/upgrade.js'
+import { heldPaths } from './paths/held.js'
+import { sendingPaths, pollPaths } from './paths/answers.js'
+import { changePaths } from './paths/changes.js'
+import { captivePaths } from './paths/captive.js'
+import { clearPaths } from './paths/clear.js'
+
+/**
+ * @typedef {object} Path
+ * @property {string} name as in the table; names are unique
+ * @property {string} [bound] in words, as in the table
+ * @property {Parameters<import('../support/middlebox.js').Middlebox['set']>[0]} [rules]
+ * @property {string[]} [flags] of the hub
+ * @property {{transports?: string[], heartbeat?: number}} [options] of the client
+ * @property {number} [everyMs] between the numbers that are published; 50
+ * @property {number} [sayEveryMs] between the client's own; 100, and 0 is never
+ * @property {number} [arriveMostMs] how long the last ones may take
+ * @property {(world: import('./journey.js').World) => Promise<any>} [fromStart] what happens before it is usable
+ * @property {(world: import('./journey.js').World) => Promise<any>} [story] what happens after
+ * @property {import('./judge.js').Bounds} bounds
+ * @property {string[]} [engines] all where none is named
+ * @property {(hubPort: number) => Promise<import('./journey.js').Front>} [front] a real proxy instead of the box
+ * @property {boolean} [fast] in the normal tier too
+ */
+
+/** @type {Path[]} */
+export const paths = [
+  ...clearPaths, ...refusedPaths, ...mutePaths, ...heldPaths, ...cutPaths, ...sendingPaths, ...pollPaths, ...captivePaths, ...changePaths,
+]

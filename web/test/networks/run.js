@@ -1,0 +1,52 @@
+/**
+ * The network table from the command line: travels paths in engines, judges them, and writes or checks
+ * the table in docs/networks.md.
+ *
+ *   node test/networks/run.js [--all] [--proxies] [--engine node,chromium,firefox,webkit]
+ *     [--path WORDS] [--at-once N] [--write | --check] [--report]
+ */
+import { parseArgs } from 'node:util'
+import { startEngine } from './engines.js'
+import { paths } from './paths.js'
+import { surveyAll } from './survey.js'
+import { compare, write } from './table.js'
+
+const { values } = parseArgs({
+  options: {
+    all: { type: 'boolean' },
+    proxies: { type: 'boolean' },
+    engine: { type: 'string', default: 'node' },
+    path: { type: 'string' },
+    'at-once': { type: 'string', default: '3' },
+    write: { type: 'boolean' },
+    check: { type: 'boolean' },
+    report: { type: 'boolean' },
+  },
+})
+
+/** @param {import('./survey.js').Row} row @param {boolean} isAgain */
+function tell({ engine, path, measured, wrong }, isAgain) {
+  const ways = measured.ways?.map(({ to, at, reason }) => `${to} at ${at - measured.beganAt} ms (${reason})`).join(', ')
+  console.log(`${wrong.length ? 'WRONG' : 'right'}${isAgain ? ' again' : ''} ${engine} | ${path.name} | ${ways} | ${measured.requests} requests | worst ${measured.worstMs} ms`)
+  for (const each of wrong) console.log(`      ${each}`)
+  if (values.report || wrong.length) console.log(String(measured.report ?? '').replace(/^/gm, '        '))
+}
+
+const name = values.proxies ? 'proxies' : 'paths'
+const known = values.proxies ? (await import('./proxies.js')).proxyPaths : paths
+const wanted = known.filter((path) => (values.path ? path.name.includes(values.path) : values.all || path.fast))
+const rows = []
+for (const kind of values.engine.split(',')) {
+  const engine = await startEngine(kind)
+  try {
+    rows.push(...(await surveyAll(wanted.filter(({ engines }) => !engines || engines.includes(kind)), engine, Number(values['at-once']), tell)))
+  } finally {
+    await engine.stop()
+  }
+}
+if (values.write) write(name, rows, known.map((path) => path.name))
+const wrong = rows.filter((row) => row.wrong.length)
+const differences = values.check ? compare(name, rows) : []
+for (const each of differences) console.log(each)
+console.log(`${rows.length - wrong.length} passed, ${wrong.length} failed`)
+process.exit(wrong.length || differences.length ? 1 : 0)

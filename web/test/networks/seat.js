@@ -1,0 +1,131 @@
+/**
+ * What sits in the engine during a run, be it Node or a browser's page: it connects as an application
+ * would, speaks, and writes down what it sees. It judges nothing, and is one self-contained class,
+ * since it travels into pages as text.
+ */
+export class Seat {
+  /** Event numbers as they came: number, when it was published, when it came, by which transport. @type {[number, number, number, string][]} */
+  heard = []
+  /** @type {{at: number, what: string, from: any, to: any, reason: string}[]} */
+  changes = []
+  /** @type {{at: number, reason: string}[]} */
+  gaps = []
+  /** Every request and every WebSocket, by its time and kind. @type {[number, string][]} */
+  asked = []
+  /** @type {number | undefined} */
+  usableAt
+  /** @type {string | undefined} the first transport */
+  first
+  said = 0
+  acknowledged = 0
+  /** @type {string[]} */
+  rejected = []
+  /** @type {any} */
+  #speaking
+
+  /**
+   * @param {(address: string, options: any) => any} connect
+   * @param {string} address
+   * @param {{fetch: any, WebSocket: any, transports?: string[], heartbeat?: number}} options
+   */
+  constructor(connect, address, options) {
+    this.connect = connect
+    this.address = address
+    this.options = { ...options, ...this.#counting(options) }
+    this.beganAt = Date.now()
+    this.hub = connect(address, this.options)
+    const note = (/** @type {any} */ { type, from, to, reason }) => {
+      this.changes.push({ at: Date.now(), what: type, from, to, reason })
+      if (type === 'transport' && to) this.first ??= to
+    }
+    this.hub.addEventListener('transport', note)
+    this.hub.addEventListener('state', note)
+    this.hub.ready.then(() => (this.usableAt = Date.now()), () => {})
+    const numbers = this.hub.channel('numbers', { since: 'all' })
+    numbers.addEventListener('message', (/** @type {any} */ { data, via }) => this.heard.push([data.n, data.at, Date.now(), via]))
+    numbers.addEventListener('gap', (/** @type {any} */ { reason }) => this.gaps.push({ at: Date.now(), reason }))
+    this.words = this.hub.channel('words')
+  }
+
+  /** @param {{fetch: any, WebSocket: any}} globals */
+  #counting({ fetch, WebSocket }) {
+    const { asked } = this
+    return {
+      fetch(/** @type {any} */ address, /** @type {any} */ init) {
+        asked.push([Date.now(), (init?.method ?? 'GET') + ' ' + (/\/(sse|poll|send|pub|healthz)\b/.exec(String(address))?.[1] ?? '?')])
+        return fetch(address, init)
+      },
+      WebSocket: class extends WebSocket {
+        /** @param {string} address @param {string[]} protocols */
+        constructor(address, protocols) {
+          asked.push([Date.now(), 'WS'])
+          super(address, protocols)
+        }
+      },
+    }
+  }
+
+  /** Says a number each time; what the hub has of them is compared at the end. @param {number} everyMs */
+  speak(everyMs) {
+    clearInterval(this.#speaking)
+    if (!everyMs) return
+    this.#speaking = setInterval(() => {
+      const n = ++this.said
+      this.words.publish({ n }).then(
+        () => this.acknowledged++,
+        (/** @type {any} */ error) => this.rejected.push(`${n}: ${error?.code ?? error}`),
+      )
+    }, everyMs)
+  }
+
+  /** Connects so often, so many at once; what each was carried by, in order. @param {number} count @param {number} atOnce @param {number} settleMs */
+  async connects(count, atOnce, settleMs) {
+    /** @type {string[]} */
+    const carried = []
+    let left = count
+    const line = async () => {
+      while (left-- > 0) {
+        const hub = this.connect(this.address, this.options)
+        hub.channel('numbers')
+        const ways = [/** @type {string} */ ('')].slice(1)
+        hub.addEventListener('transport', (/** @type {any} */ { to }) => to && ways.push(to))
+        await hub.ready
+        await new Promise((resolve) => setTimeout(resolve, settleMs))
+        carried.push(ways.join('>'))
+        hub.close()
+      }
+    }
+    await Promise.all(Array.from({ length: atOnce }, line))
+    return carried
+  }
+
+  /** @param {string} type */
+  tell(type) {
+    globalThis.dispatchEvent(new Event(type))
+  }
+
+  /** @param {string} transport */
+  use(transport) {
+    this.hub.use(transport)
+  }
+
+  async seen() {
+    const { beganAt, usableAt, first, heard, changes, gaps, asked, said, acknowledged, rejected, hub } = this
+    const { state, transport } = hub
+    return { beganAt, usableAt, first, heard, changes, gaps, asked, said, acknowledged, rejected, state, transport, now: Date.now() }
+  }
+
+  async report() {
+    return String(await this.hub.report())
+  }
+
+  /** @returns {Promise<string>} what is kept for the next page */
+  async memory() {
+    return JSON.stringify({ ...globalThis.localStorage })
+  }
+
+  end() {
+    this.speak(0)
+    this.hub.close()
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The table in docs/networks.md: written from rows, and compared with rows. What takes time, and how
+ * many requests that makes, differs from run to run; all else must not. Pure but for the file.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+
+const FILE = new URL('../../../docs/networks.md', import.meta.url)
+
+/** @param {string} name of the table */
+const marks = (name) => [`<!-- table: ${name} -->\n`, `<!-- end: ${name} -->`]
+
+const HEAD = ['path', 'engine', 'bound', 'transport', 'usable after', 'requests', 'lost / twice / out of order', 'reason told']
+/** Columns that are compared. */
+const FIRM = [0, 1, 2, 3, 6, 7]
+
+/** @param {import('./survey.js').Row} row @returns {string[]} */
+export function cells({ path, engine, measured }) {
+  const { usableMs, transport, requests, lost, twice, disorder, ways = [] } = measured
+  const reason = ways.at(-1)?.reason ?? measured.state
+  return [path.name, engine, path.bound ?? '', String(transport), `${usableMs} ms`, String(requests), `${lost} / ${twice} / ${disorder}`, `\`${reason}\``]
+}
+
+/** @param {string[]} line */
+const markdown = (line) => `| ${line.join(' | ')} |`
+
+/** @param {string} name @returns {string[][]} lines of the file's table */
+function lines(name) {
+  const [begin, end] = marks(name)
+  const text = readFileSync(FILE, 'utf8')
+  return text.slice(text.indexOf(begin) + begin.length, text.indexOf(end)).split('\n').slice(2).filter(Boolean).map((line) => line.slice(2, -2).split(' | '))
+}
+
+/** @param {string[]} line */
+const key = ([path, engine]) => `${path} in ${engine}`
+
+/**
+ * What differs, in words. Rows that were not travelled are left alone unless the run was whole.
+ * @param {string} name @param {import('./survey.js').Row[]} rows @param {boolean} [isWhole]
+ */
+export function compare(name, rows, isWhole = false) {
+  const known = new Map(lines(name).map((line) => [key(line), line]))
+  const differences = []
+  for (const line of rows.map(cells)) {
+    const old = known.get(key(line))
+    known.delete(key(line))
+    if (!old) differences.push(`${key(line)}: not in docs/networks.md`)
+    else for (const column of FIRM) if (old[column] !== line[column]) differences.push(`${key(line)}: ${HEAD[column]} is ${line[column]}, in docs/networks.md ${old[column]}`)
+  }
+  if (isWhole) for (const gone of known.keys()) differences.push(`${gone}: in docs/networks.md, but no path`)
+  return differences
+}
+
+/** Puts these rows in; those of other engines and paths stay. @param {string} name @param {import('./survey.js').Row[]} rows @param {string[]} order names of paths */
+export function write(name, rows, order) {
+  const known = new Map(lines(name).map((line) => [key(line), line]))
+  for (const line of rows.map(cells)) known.set(key(line), line)
+  const all = [...known.values()].filter(([path]) => order.includes(path)).sort((one, other) => order.indexOf(one[0]) - order.indexOf(other[0]) || one[1].localeCompare(other[1]))
+  const [begin, end] = marks(name)
+  const text = readFileSync(FILE, 'utf8')
+  const table = [markdown(HEAD), markdown(HEAD.map(() => '---')), ...all.map(markdown)].join('\n') + '\n'
+  writeFileSync(FILE, text.slice(0, text.indexOf(begin) + begin.length) + table + text.slice(text.indexOf(end)))
+}

@@ -1,0 +1,2 @@
+/** WebKit, driven by Debian's WebKitWebDriver. */
+export async function startWebKit() { throw new Error('not yet') }
