@@ -26,6 +26,9 @@ fn main() -> ExitCode {
         eprintln!("triway: --log: {error}");
         return ExitCode::from(USAGE);
     }
+    // A login's soft limit of 1,024 descriptors is for programs that still use `select`. Where it cannot be raised
+    // the accept loop says so when it is reached.
+    let _ = rlimit::increase_nofile_limit(rlimit::INFINITY);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL_TASKS)
