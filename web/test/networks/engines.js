@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
-import { Browser } from '../browser/world.js'
+import { startBrowser } from './browsers.js'
 import { startWebKit } from './webkit.js'
 
 /** @typedef {{call: (name: string, ...args: any[]) => Promise<any>, leave: () => Promise<void>}} Taken a seat in a page that is loaded; the call `go` connects */
@@ -14,8 +14,7 @@ import { startWebKit } from './webkit.js'
 export async function startEngine(name) {
   if (name === 'node') return { name, visit: visitInNode, async stop() {} }
   if (name === 'webkit') return startWebKit()
-  const browser = await Browser.start(name)
-  return { name, visit: (address, options, memory) => visitInBrowser(browser, address, options, memory), stop: () => browser.stop() }
+  return startBrowser(name)
 }
 
 /** The client as it is shipped; TRIWAY_CLIENT names another, such as its source. */
@@ -69,18 +68,3 @@ export const takeSeat = (address, options = {}, memory = '{}') => `(async () => 
 
 /** @param {string} name @param {any[]} args */
 export const callSeat = (name, args) => (name === 'go' ? 'go()' : `seat.${name}(...${JSON.stringify(args)})`)
-
-/** @param {Browser} browser @param {string} address @param {any} options @param {string} [memory] @returns {Promise<Taken>} */
-async function visitInBrowser(browser, address, options, memory) {
-  const context = await browser.newContext()
-  const page = await context.newPage()
-  await page.goto(pageOf(address))
-  await page.evaluate(takeSeat(address, options, memory))
-  return {
-    call: (name, ...args) => page.evaluate(callSeat(name, args)),
-    async leave() {
-      await page.close()
-      await context.close()
-    },
-  }
-}

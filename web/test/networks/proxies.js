@@ -4,9 +4,10 @@
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from './free-port.js'
 import { pass, until } from './journey.js'
 
 const FILES = new URL('../../../tests/proxies/', import.meta.url)
@@ -28,15 +29,6 @@ const programs = {
 
 /** Daemons live where an ordinary PATH does not look. */
 const PATH = `${process.env.PATH}:/usr/sbin:/usr/local/sbin`
-
-/** A port that was free a moment ago: none of these programs can be asked for one. @returns {Promise<number>} */
-async function freePort() {
-  const server = createServer()
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(0)))
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 /** @param {number} port @returns {Promise<boolean>} */
 const isOpen = (port) =>
@@ -156,6 +148,6 @@ export const proxyPaths = Object.entries(expected).map(([file, { isForward, boun
   engines: isForward ? ['node', 'chromium'] : undefined,
   async front(hub) {
     const proxy = await startProxy(file, hub)
-    return isForward ? { address: `http://127.0.0.1:${hub}/`, proxy: proxy.address, stop: proxy.stop } : proxy
+    return isForward ? { address: `http://127.0.0.1:${hub}/`, proxy: proxy.address.slice(0, -1), stop: proxy.stop } : proxy
   },
 }))
