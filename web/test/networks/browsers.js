@@ -1,0 +1,56 @@
+/**
+ * Chromium and Firefox for the network table: headless, each visit in a context of its own, with the
+ * proxy it is told of, and without a look at test certificates. Knows no path.
+ */
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import puppeteer from 'puppeteer-core'
+import { callSeat, pageOf, takeSeat } from './engines.js'
+
+/** A cold start on busy cores, in ms; the longest call is a hundred connects far away. */
+const START_MS = 90_000
+const CALL_MS = 300_000
+
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--disable-background-timer-throttling']
+/** Nothing is asked of the outside. */
+const PREFERENCES = { 'network.captive-portal-service.enabled': false, 'network.connectivity-service.enabled': false }
+
+/** @param {string} variable @param {string[]} names */
+function found(variable, names) {
+  const named = process.env[variable]
+  if (named) return named
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) for (const name of names) if (existsSync(join(folder, name))) return join(folder, name)
+  throw new Error(`no ${names[0]} on the PATH: install it, or name it in ${variable}`)
+}
+
+/** @param {string} name chromium or firefox @returns {Promise<import('./engines.js').Engine>} */
+export async function startBrowser(name) {
+  const isFirefox = name === 'firefox'
+  const browser = await puppeteer.launch({
+    browser: isFirefox ? 'firefox' : 'chrome',
+    executablePath: isFirefox ? found('FIREFOX', ['firefox-esr', 'firefox']) : found('CHROMIUM', ['chromium', 'chromium-browser', 'google-chrome']),
+    headless: true,
+    timeout: START_MS,
+    protocolTimeout: CALL_MS,
+    acceptInsecureCerts: true,
+    args: isFirefox ? [] : FLAGS,
+    extraPrefsFirefox: PREFERENCES,
+  })
+  return { name, visit: (address, options, memory) => visit(browser, address, options, memory), stop: () => browser.close() }
+}
+
+/** @param {import('puppeteer-core').Browser} browser @param {string} address @param {any} [options] @param {string} [memory] */
+async function visit(browser, address, { proxy, ...options } = {}, memory) {
+  // Loopback goes past a proxy unless this is said.
+  const context = await browser.createBrowserContext(proxy ? { proxyServer: proxy, proxyBypassList: ['<-loopback>'] } : {})
+  const page = await context.newPage()
+  await page.goto(pageOf(address))
+  await page.evaluate(takeSeat(address, options, memory))
+  return {
+    call: (/** @type {string} */ name, /** @type {any[]} */ ...args) => page.evaluate(callSeat(name, args)),
+    async leave() {
+      await page.close()
+      await context.close()
+    },
+  }
+}
