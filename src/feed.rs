@@ -10,10 +10,24 @@ use slab::Slab;
 
 use crate::bell::{Bell, Rung};
 use crate::cursor::{Cursor, Start};
-use crate::hub::{Channel, Hub, Page, Place};
+use crate::hub::{Channel, Hub, Page, Place, Portion};
 use crate::protocol::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ChannelName, Event, Gap, GapReason, Refusal, Transport,
 };
+
+/// The most bytes of data in one batch of a stream, beyond its first event. What a peer does not take is all that
+/// its reader costs beside its cursor, so it is no more than a socket takes at once anyway.
+const STREAM_BATCH_BYTES_MAX: usize = 64 * 1024;
+
+fn portion_of(transport: Option<Transport>) -> Portion {
+    Portion {
+        events: BATCH_EVENTS_MAX,
+        bytes: match transport {
+            Some(Transport::Ws | Transport::Sse) => STREAM_BATCH_BYTES_MAX,
+            Some(Transport::Poll) | None => BATCH_BYTES_MAX,
+        },
+    }
+}
 
 /// One thing that a reader is told.
 #[derive(Clone, Debug)]
@@ -64,6 +78,8 @@ pub struct Feed {
     /// Everything up to here is read in every channel, but for those that are replayed.
     read_up_to: u64,
     transport: Option<Transport>,
+    /// What one batch may hold.
+    portion: Portion,
 }
 
 #[derive(Debug)]
@@ -105,6 +121,7 @@ impl Feed {
             again: Rung::All,
             read_up_to: 0,
             transport,
+            portion: portion_of(transport),
         };
         for (name, start) in channels {
             feed.register(name, *start)?;
@@ -214,7 +231,7 @@ impl Feed {
                     .for_each(|slot| self.read_slot(slot, head, &mut step));
             }
         }
-        let cut = step.merge();
+        let cut = step.merge(self.portion);
         let more = cut.is_some();
         if more || step.unread {
             self.again = rung.clone();
@@ -245,7 +262,7 @@ impl Feed {
         step.before.push((slot, joined.place));
         let page = self
             .hub
-            .read(&joined.channel, &mut joined.place, head, BATCH_EVENTS_MAX);
+            .read(&joined.channel, &mut joined.place, head, self.portion);
         step.take(page);
     }
 
@@ -284,7 +301,7 @@ impl Feed {
         let head = self.read_up_to;
         let page = self
             .hub
-            .read(&joined.channel, &mut joined.place, head, BATCH_EVENTS_MAX);
+            .read(&joined.channel, &mut joined.place, head, self.portion);
         if !page.more {
             // What lies beyond the feed's cursor may have rung already, or before this channel was registered.
             self.again.add(replay.slot);
@@ -342,7 +359,7 @@ impl Step {
 
     /// Brings the items in order and within the limits of a batch. Returns the offset at which it had to cut,
     /// and what lay behind.
-    fn merge(&mut self) -> Option<(u64, Vec<Item>)> {
+    fn merge(&mut self, portion: Portion) -> Option<(u64, Vec<Item>)> {
         if self.pages > 1 {
             // A gap comes before an event of the same id, which is another channel's.
             self.items
@@ -351,7 +368,7 @@ impl Step {
         let (mut kept, mut bytes) = (0, 0);
         for item in &self.items {
             bytes += item.data_bytes();
-            let fits = kept == 0 || (kept < BATCH_EVENTS_MAX && bytes <= BATCH_BYTES_MAX);
+            let fits = kept == 0 || (kept < portion.events && bytes <= portion.bytes);
             if !fits || self.cut.is_some_and(|cut| item.id().offset > cut) {
                 break;
             }

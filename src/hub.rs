@@ -132,6 +132,15 @@ pub struct Place {
     pub hole: Option<(Option<Cursor>, GapReason)>,
 }
 
+/// How much is read in one step; one event is always taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Portion {
+    /// Most events.
+    pub events: usize,
+    /// Most bytes of data.
+    pub bytes: usize,
+}
+
 /// A step of reading one channel.
 #[derive(Debug, Default)]
 pub struct Page {
@@ -139,7 +148,7 @@ pub struct Page {
     pub gap: Option<Gap>,
     /// Events, oldest first.
     pub events: Vec<Arc<Event>>,
-    /// Whether the channel holds more, up to the head, than the limits let through.
+    /// Whether the channel holds more, up to the head, than the portion let through.
     pub more: bool,
     /// Whether the channel holds, or has already forgotten, something beyond the head.
     pub beyond: bool,
@@ -269,12 +278,11 @@ impl Hub {
         Place { offset, hole: None }
     }
 
-    /// Reads a channel after a place, up to `head`, at most `limit` events and [`BATCH_BYTES_MAX`], but at least
-    /// one event. Moves the place to what was read.
-    pub fn read(&self, channel: &Channel, place: &mut Place, head: u64, limit: usize) -> Page {
+    /// Reads a portion of a channel after a place, up to `head`. Moves the place to what was read.
+    pub fn read(&self, channel: &Channel, place: &mut Place, head: u64, portion: Portion) -> Page {
         let mut log = channel.log.lock();
         log.forget(&self.bounds, (self.clock)());
-        self.read_log(&channel.name, &log, place, head, limit)
+        self.read_log(&channel.name, &log, place, head, portion)
     }
 
     fn read_log(
@@ -283,7 +291,7 @@ impl Hub {
         log: &Log,
         place: &mut Place,
         head: u64,
-        limit: usize,
+        portion: Portion,
     ) -> Page {
         let forgotten = log.forgotten();
         if forgotten > head {
@@ -308,14 +316,14 @@ impl Hub {
             place.offset = forgotten;
         }
         let mut bytes = 0;
-        for event in log.after(place.offset, limit.saturating_add(1)) {
+        for event in log.after(place.offset, portion.events.saturating_add(1)) {
             if event.id.offset > head {
                 page.beyond = true;
                 break;
             }
             bytes += event.data.len();
-            let is_large = bytes > BATCH_BYTES_MAX && !page.events.is_empty();
-            if page.events.len() == limit || is_large {
+            let is_large = bytes > portion.bytes && !page.events.is_empty();
+            if page.events.len() == portion.events || is_large {
                 page.more = true;
                 break;
             }
@@ -333,6 +341,10 @@ impl Hub {
     /// cursor to go on from.
     #[must_use]
     pub fn history(&self, name: &ChannelName, start: Start, limit: usize) -> (Page, Cursor) {
+        let portion = Portion {
+            events: limit,
+            bytes: BATCH_BYTES_MAX,
+        };
         let channels = self.channels.read();
         let head = self.head();
         let absent;
@@ -349,7 +361,7 @@ impl Hub {
             }
         };
         let mut place = self.place(log, start, head);
-        let page = self.read_log(name, log, &mut place, head, limit);
+        let page = self.read_log(name, log, &mut place, head, portion);
         (page, self.cursor(place.offset))
     }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::broker::Broker;
 use crate::protocol::{ChannelName, Data, Draft, EventName};
-use member::{Listed, Member, Told};
+use member::{Member, Told};
 
 pub use member::Members;
 
@@ -22,6 +22,9 @@ pub use member::Members;
 const TOLD_MEMBERS_MAX: usize = 200;
 /// Members listed by `GET /presence`.
 const LISTED_MEMBERS_MAX: usize = 1_000;
+/// Graces that run at one time, some 40 MiB; beyond it the oldest end early. Each poll that shows its session and
+/// does not come again leaves one for each of its channels.
+const LEAVING_MAX: usize = 100_000;
 /// How often graces are looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// How often a large channel's count is told.
@@ -194,19 +197,19 @@ impl Presence {
     #[must_use]
     pub fn members(&self, channel: &ChannelName) -> Members {
         let rooms = self.rooms.lock();
-        let room = rooms.members.get(channel);
-        let mut listed: Vec<Listed> = room
-            .into_iter()
-            .flatten()
-            .map(|(id, member)| member.listed(id))
-            .collect();
-        let count = listed.len();
-        listed.sort_by(|a, b| (a.since, &a.id).cmp(&(b.since, &b.id)));
-        listed.truncate(LISTED_MEMBERS_MAX);
+        let mut room: Vec<_> = rooms.members.get(channel).into_iter().flatten().collect();
+        let count = room.len();
+        let age = |(id, member): &(&Arc<str>, &Member)| (member.since_ms, Arc::clone(id));
+        if count > LISTED_MEMBERS_MAX {
+            room.select_nth_unstable_by_key(LISTED_MEMBERS_MAX, age);
+            room.truncate(LISTED_MEMBERS_MAX);
+        }
+        room.sort_by_cached_key(age);
+        let members = room.into_iter().map(|(id, member)| member.listed(id));
         Members {
             channel: channel.to_string(),
             count,
-            members: listed,
+            members: members.collect(),
         }
     }
 
@@ -240,6 +243,9 @@ impl Presence {
             Some(ends) => {
                 member.grace_ends = Some(ends);
                 rooms.leaving.push_back((ends, channel.clone(), id.clone()));
+                if rooms.leaving.len() > LEAVING_MAX {
+                    self.end_first_grace(rooms);
+                }
             }
             None => self.remove(rooms, channel, id),
         }
@@ -248,14 +254,18 @@ impl Presence {
     fn end_graces(&self, now: Instant) {
         let mut rooms = self.rooms.lock();
         while rooms.leaving.front().is_some_and(|(ends, ..)| *ends <= now) {
-            let Some((ends, channel, id)) = rooms.leaving.pop_front() else {
-                return;
-            };
-            let member = rooms.members.get(&channel).and_then(|room| room.get(&id));
-            // It may have come back, and left again, since.
-            if member.is_some_and(|member| member.grace_ends == Some(ends)) {
-                self.remove(&mut rooms, &channel, &id);
-            }
+            self.end_first_grace(&mut rooms);
+        }
+    }
+
+    fn end_first_grace(&self, rooms: &mut Rooms) {
+        let Some((ends, channel, id)) = rooms.leaving.pop_front() else {
+            return;
+        };
+        let member = rooms.members.get(&channel).and_then(|room| room.get(&id));
+        // It may have come back, and left again, since.
+        if member.is_some_and(|member| member.grace_ends == Some(ends)) {
+            self.remove(rooms, &channel, &id);
         }
     }
 

@@ -27,6 +27,9 @@ pub const BATCH_EVENTS_MAX: usize = 1_000;
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// The largest data of one event that can be configured, in bytes: one WS frame and one SSE block still fit in memory many times.
 pub const DATA_BYTES_CEILING: usize = 16 * 1024 * 1024;
+/// How deep the JSON of an event may be nested: common parsers stop at 128, and the frame and a poll's answer around
+/// it take a few levels. One event that no reader can parse would else stop all of them.
+pub const DATA_DEPTH_MAX: usize = 120;
 /// The longest channel name, in bytes.
 pub const CHANNEL_BYTES_MAX: usize = 128;
 /// The longest event name, in bytes: it is a word that programs switch on, not content.

@@ -10,7 +10,8 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue,
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
@@ -30,6 +31,8 @@ use crate::transport::{Facts, poll, sse, streaming_headers, ws};
 
 /// The largest body of a reader's request: 10,000 channels with their starts.
 const OPENING_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes that are read of a body which is too large: a little over the largest that any hub may be set to take.
+const DISCARDED_BYTES_MAX: u64 = 17 * 1024 * 1024;
 /// The subprotocol of the contract.
 const PROTOCOL: &str = "triway.v1";
 /// The header of an event stream that comes back.
@@ -133,28 +136,41 @@ pub(super) fn rest_of_path(parts: &Parts) -> Option<&str> {
 }
 
 /// Reads a body whole, within its limit and its time.
-pub(super) async fn read_body(body: Body, limit: usize) -> Result<Bytes, Refusal> {
+///
+/// What is too large is read all the same, and thrown away: a connection that is closed with unread bytes is reset,
+/// and a browser that was still sending would see no 413 but a network that failed.
+pub(super) async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
     use http_body_util::BodyExt as _;
-    match http_body_util::Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error)
-            if error
-                .downcast_ref::<http_body_util::LengthLimitError>()
-                .is_some() =>
-        {
-            Err(Refusal::new(
-                Code::TooLarge,
-                format!("the body is larger than {limit} bytes"),
-            ))
+    let (mut whole, mut seen) = (BytesMut::new(), 0);
+    let announced = body.size_hint().lower();
+    while announced <= DISCARDED_BYTES_MAX && seen <= DISCARDED_BYTES_MAX {
+        let Some(frame) = body.frame().await else {
+            break;
+        };
+        let frame = frame.map_err(|error| unread(&error))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        seen += data.len() as u64;
+        if seen <= limit as u64 {
+            whole.extend_from_slice(&data);
+        } else {
+            whole = BytesMut::new();
         }
-        Err(error) if is_timeout(&*error) => Err(Refusal::new(
-            Code::BodyTimeout,
-            "the body did not end in time",
-        )),
-        Err(_) => Err(Refusal::bad_parameter(
-            "the body could not be read to its end",
-        )),
     }
+    if seen.max(announced) > limit as u64 {
+        let detail = format!("the body is larger than {limit} bytes");
+        return Err(Refusal::new(Code::TooLarge, detail));
+    }
+    Ok(whole.freeze())
+}
+
+/// Why a body could not be read to its end.
+fn unread(error: &axum::Error) -> Refusal {
+    if is_timeout(error) {
+        return Refusal::new(Code::BodyTimeout, "the body did not end in time");
+    }
+    Refusal::bad_parameter("the body could not be read to its end")
 }
 
 fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {

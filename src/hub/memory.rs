@@ -135,7 +135,9 @@ impl Hub {
             }
         }
         for channel in &channels {
-            if self.ledger.bytes() <= most {
+            // To the target too: with one large event in each of many channels, all of them would be looked at
+            // again at the next one.
+            if self.ledger.bytes() <= target {
                 return;
             }
             channel.log.lock().forget_all();

@@ -233,7 +233,7 @@ pub(crate) fn history_limit(limit: Option<usize>) -> Result<usize, Refusal> {
 
 fn data(shape: &Shape<'_>, bytes: Option<Bytes>) -> Result<Data, Refusal> {
     match (shape.data, &shape.data64, bytes) {
-        (Some(json), None, None) => Ok(Data::raw(json)),
+        (Some(json), None, None) => Data::raw(json),
         (None, Some(text), None) => STANDARD
             .decode(text.as_bytes())
             .map(|bytes| Data::Bytes(bytes.into()))

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::{ChannelName, NAME_BYTES_MAX, Refusal};
+use super::{ChannelName, Code, DATA_DEPTH_MAX, NAME_BYTES_MAX, Refusal};
 use crate::cursor::{Cursor, Epoch};
 
 /// What one event costs beside its data: the structure, its reference in the log, allocator slack. Measured, rounded up.
@@ -33,23 +33,31 @@ impl Data {
     pub fn json(text: &[u8]) -> Result<Self, Refusal> {
         let value: &RawValue =
             serde_json::from_slice(text).map_err(|error| Refusal::bad_json(&error))?;
-        Ok(Self::raw(value))
+        Self::raw(value)
     }
 
-    /// A JSON value that is already checked.
-    #[must_use]
-    pub fn raw(value: &RawValue) -> Self {
+    /// A JSON value whose syntax is already checked.
+    ///
+    /// # Errors
+    /// `bad_json` when it is nested deeper than any reader can be expected to follow.
+    pub fn raw(value: &RawValue) -> Result<Self, Refusal> {
         let text = value.get();
+        if is_too_deep(text.as_bytes()) {
+            return Err(Refusal::new(
+                Code::BadJson,
+                "arrays and objects are nested more than 120 levels deep",
+            ));
+        }
         // Raw line ends can only stand between tokens (inside strings they must be escaped), and one of them
         // would end an SSE block.
         if text.bytes().any(|byte| byte == b'\n' || byte == b'\r') {
-            return Self::Json(
+            return Ok(Self::Json(
                 text.bytes()
                     .filter(|byte| *byte != b'\n' && *byte != b'\r')
                     .collect(),
-            );
+            ));
         }
-        Self::Json(Bytes::copy_from_slice(text.as_bytes()))
+        Ok(Self::Json(Bytes::copy_from_slice(text.as_bytes())))
     }
 
     /// A text, as a JSON string.
@@ -71,6 +79,25 @@ impl Data {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Whether a valid JSON text is nested deeper than [`DATA_DEPTH_MAX`].
+fn is_too_deep(json: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth -= 1,
+            _ => {}
+        }
+        if depth > DATA_DEPTH_MAX {
+            return true;
+        }
+    }
+    false
 }
 
 /// The name of an event; `message` where none was given.
@@ -329,6 +356,16 @@ mod tests {
         for bad in ["", "{", "1 2", "\"a\nb\"", "nul"] {
             assert!(Data::json(bad.as_bytes()).is_err(), "{bad}");
         }
+        let nested = |depth| {
+            format!(
+                "{}\"]\\\"{}\"{}",
+                "[".repeat(depth),
+                "[".repeat(500),
+                "]".repeat(depth)
+            )
+        };
+        assert!(Data::json(nested(DATA_DEPTH_MAX).as_bytes()).is_ok());
+        assert!(Data::json(nested(DATA_DEPTH_MAX + 1).as_bytes()).is_err());
         assert!(Data::json(b"\"\xff\"").is_err(), "not UTF-8");
     }
 

@@ -29,6 +29,9 @@ use input::Reading;
 
 /// What a command may need beyond its data, in bytes: channel, name, key and the words of the JSON around them.
 const COMMAND_BYTES: usize = 8 * 1024;
+/// Messages acted on before readers get their turn, this one too: one read can hold thousands, and a thousand events
+/// at once are a gap for everybody who reads.
+const ACTS_AT_ONCE: usize = 64;
 /// The write budget where none is set.
 const NEVER: Duration = Duration::from_secs(86_400);
 /// Bytes of the longest header of a frame that a server writes.
@@ -48,6 +51,8 @@ pub(crate) struct Socket<S> {
     pending: VecDeque<Incoming>,
     broken: Option<Broken>,
     heard: Instant,
+    /// When it was last pinged. Who was not asked owes no sign of life, and nobody is while events flow.
+    pinged: Option<Instant>,
     /// Set while the publish rate is used up: the socket is read no further until then.
     rests_until: Option<Instant>,
     /// Exists only while the peer takes nothing, or rests.
@@ -92,6 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             pending,
             broken,
             heard: Instant::now(),
+            pinged: None,
             rests_until: None,
             timer: None,
         }
@@ -198,8 +204,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         if self.rests_until.is_some() {
             return None;
         }
+        let mut acted = 0;
         while !self.attach.is_replaying()
             && !self.output.is_large()
+            && acted < ACTS_AT_ONCE
             && let Some(incoming) = self.pending.pop_front()
         {
             if matches!(incoming, Incoming::Text(_) | Incoming::Binary(_))
@@ -209,6 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
                 self.rests_until = Some(Instant::now() + rest);
                 return None;
             }
+            acted += 1;
             let ending = match incoming {
                 Incoming::Text(text) => self.take_text(text.as_str()).await,
                 Incoming::Binary(bytes) => self.take_bytes(bytes).await,
@@ -226,6 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             }
         }
         if !self.pending.is_empty() {
+            tokio::task::yield_now().await;
             return None;
         }
         let broken = self.broken.take()?;
@@ -289,15 +299,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         Some(farewell(&Bye::refused(refusal), Format::Data))
     }
 
+    /// Whether the peer left a ping unanswered and was heard of no more for two heartbeats. Looked at when the next
+    /// ping is due, so that the answer to the last one, a round trip later, must not pass for a heartbeat more.
+    fn is_silent(&self) -> bool {
+        let is_asked = self.pinged.is_some_and(|pinged| pinged > self.heard);
+        is_asked && self.heard.elapsed() > self.attach.silence_allowed().mul_f64(0.9)
+    }
+
     fn write_turn(&mut self, turn: Turn) -> Option<Ending> {
         let format = self.attach.opening().format;
         match turn {
             Turn::Batch(batch) => return self.write_batch(&batch, format),
             Turn::Reply(reply) => self.output.push(frame::text_frame(&reply)),
             Turn::Ping(id, time_ms) => {
-                if self.heard.elapsed() > self.attach.silence_allowed() {
+                if self.is_silent() {
                     return self.write_turn(self.attach.bye(ByeReason::Silent));
                 }
+                self.pinged = Some(Instant::now());
                 if format == Format::Full {
                     self.output.push(frame::text_frame(&ping(id, time_ms)));
                 }

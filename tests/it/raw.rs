@@ -6,6 +6,7 @@
 mod frames;
 mod guard;
 mod keys;
+mod limits;
 mod names;
 mod over_h2;
 mod refusals;

@@ -1,0 +1,455 @@
+//! Each bound of the contract, reached: what it refuses or forgets, and that it is exact.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use triway::broker::Rate;
+use triway::protocol::Data;
+
+use super::frames::{BINARY, FIN, Ws, frame, text};
+use super::refusals::assert_refused;
+use super::wire::{Server, eventually, get, post};
+
+async fn poll(server: &Server, target: &str) -> Vec<Value> {
+    let answer = server.get(target).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["frames"].as_array().unwrap()[1..].to_vec()
+}
+
+fn data(frames: &[Value]) -> Vec<&str> {
+    frames
+        .iter()
+        .map(|frame| frame["data"].as_str().unwrap_or_default())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_channel_keeps_so_many_events_and_names_the_rest_as_a_gap() {
+    let server = Server::with(|builder, _| builder.hub.history_events = Some(3));
+    let mut ids = Vec::new();
+    for number in 0..7 {
+        ids.push(server.publish("a", &number.to_string()).await);
+    }
+    assert_eq!(
+        data(&poll(&server, "/poll/a?since=all").await),
+        ["4", "5", "6"]
+    );
+    let answer = server
+        .get(&format!("/poll/a?since={}", ids[0]))
+        .await
+        .json();
+    let gap = &answer["frames"][0];
+    assert_eq!(
+        *gap,
+        json!({"type": "gap", "channel": "a", "after": ids[0], "reason": "evicted", "id": ids[3]})
+    );
+    assert_eq!(answer["frames"][1]["data"], "4");
+    let exact = server
+        .get(&format!("/poll/a?since={}", ids[3]))
+        .await
+        .json();
+    assert_eq!(
+        exact["frames"][0]["data"], "4",
+        "the log still held all of it: {exact}"
+    );
+}
+
+#[tokio::test]
+async fn a_channel_keeps_so_many_bytes_and_its_newest_event_always() {
+    let server = Server::with(|builder, _| builder.hub.history_bytes = Some(100));
+    for text in ["a", "b", "c"] {
+        server.publish("a", &text.repeat(38)).await;
+    }
+    assert_eq!(
+        poll(&server, "/poll/a?since=all").await.len(),
+        2,
+        "40 bytes each, quotes counted"
+    );
+    server.publish("a", &"x".repeat(500)).await;
+    assert_eq!(
+        data(&poll(&server, "/poll/a?since=all").await),
+        ["x".repeat(500)]
+    );
+}
+
+#[tokio::test]
+async fn a_channel_forgets_by_age_but_for_its_newest_event() {
+    let server =
+        Server::with(|builder, _| builder.hub.history_age = Some(Duration::from_millis(100)));
+    let first = server.publish("a", "1").await;
+    server.publish("a", "2").await;
+    server.publish("a", "3").await;
+    eventually("expired", async || {
+        poll(&server, "/poll/a?since=all").await.len() == 1
+    })
+    .await;
+    let answer = server.get(&format!("/poll/a?since={first}")).await.json();
+    assert_eq!(
+        (&answer["frames"][0]["reason"], &answer["frames"][1]["data"]),
+        (&json!("expired"), &json!("3"))
+    );
+}
+
+#[tokio::test]
+async fn all_channels_together_stay_within_their_bound_and_the_largest_gives_first() {
+    const TOTAL: usize = 1024 * 1024;
+    let server = Server::with(|builder, _| builder.hub.history_total = Some(TOTAL));
+    server.publish("small", "kept").await;
+    let text = "x".repeat(10_000);
+    for number in 0..300 {
+        server
+            .hub
+            .publish(["large", "larger"][number % 2], Data::text(&text))
+            .await
+            .unwrap();
+        // Encoded forms count too.
+        if number % 10 == 0 {
+            poll(&server, "/poll/large,larger?since=all").await;
+        }
+    }
+    let held = server.metric("triway_history_bytes").await as usize;
+    assert!((TOTAL / 4..=TOTAL).contains(&held), "{held}");
+    assert_eq!(
+        data(&poll(&server, "/poll/small?since=all").await),
+        ["kept"]
+    );
+    // Many channels with one large event each: the newest give too, since nothing else is left.
+    for number in 0..400 {
+        server
+            .hub
+            .publish(&format!("c{number}"), Data::text(&text))
+            .await
+            .unwrap();
+    }
+    let held = server.metric("triway_history_bytes").await as usize;
+    assert!(held <= TOTAL, "{held}");
+}
+
+#[tokio::test]
+async fn a_page_of_history_is_bounded_in_bytes_and_goes_on() {
+    let server = Server::with(|builder, _| {
+        builder.hub.history_bytes = None;
+        builder.broker.max_data = 1024 * 1024;
+    });
+    for number in 0..9 {
+        let text = format!("{number}{}", "x".repeat(400_000));
+        server.hub.publish("a", Data::text(&text)).await.unwrap();
+    }
+    let (mut seen, mut target) = (String::new(), "/history/a?limit=1000".to_owned());
+    for _ in 0..9 {
+        let answer = server.get(&target).await;
+        assert!(answer.body.len() < 1_300_000, "{} bytes", answer.body.len());
+        let page = answer.json();
+        seen.extend(
+            page["frames"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|event| event["data"].as_str().unwrap().chars().next().unwrap()),
+        );
+        if page["more"] == false {
+            break;
+        }
+        target = format!(
+            "/history/a?limit=1000&since={}",
+            page["cursor"].as_str().unwrap()
+        );
+    }
+    assert_eq!(seen, "012345678", "each once, in order");
+}
+
+#[tokio::test]
+async fn the_limit_of_data_is_exact_for_text_json_and_bytes() {
+    let server = Server::with(|builder, _| builder.broker.max_data = 1_000);
+    let quotes = "\"".repeat(1_000);
+    let json = format!("[{}]", "1".repeat(998));
+    let bytes = vec![0xff; 1_000];
+    for (kind, most) in [
+        ("text/plain", quotes.as_bytes()),
+        ("application/json", json.as_bytes()),
+        ("image/png", &bytes),
+    ] {
+        assert_eq!(
+            server.post("/pub/a", kind, most).await.status,
+            201,
+            "{kind}"
+        );
+        let more = [most, b" "].concat();
+        assert_refused(&server.post("/pub/a", kind, &more).await, 413, "too_large");
+        let chunked = |body: &[u8]| {
+            let head = format!(
+                "POST /pub/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n",
+                body.len()
+            );
+            [head.as_bytes(), body, b"\r\n0\r\n\r\n"].concat()
+        };
+        assert_eq!(
+            server.ask(chunked(most)).await.status,
+            201,
+            "{kind} in chunks"
+        );
+        assert_refused(&server.ask(chunked(&more)).await, 413, "too_large");
+    }
+    let mut ws = Ws::open(&server, "/ws/b").await;
+    ws.json().await;
+    let publish = |data: &str| json!({"type": "publish", "channel": "a", "data": data});
+    assert_eq!(ws.command(publish(&"x".repeat(998))).await["ok"], true);
+    assert_eq!(
+        ws.command(publish(&"x".repeat(999))).await["error"]["code"],
+        "too_large"
+    );
+    let behind = |count: usize| {
+        [
+            &b"{\"type\":\"publish\",\"channel\":\"a\"}\n"[..],
+            &bytes[..1_000.min(count)],
+            &bytes[..count.saturating_sub(1_000)],
+        ]
+        .concat()
+    };
+    ws.send(frame(FIN | BINARY, &behind(1_000))).await;
+    assert_eq!(ws.json().await["ok"], true);
+    ws.send(frame(FIN | BINARY, &behind(1_001))).await;
+    assert_eq!(ws.json().await["error"]["code"], "too_large");
+    let announced =
+        "POST /pub/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n";
+    assert_refused(&server.ask(announced).await, 413, "too_large");
+}
+
+#[tokio::test]
+async fn who_still_sends_what_is_too_large_reads_the_refusal() {
+    let server = Server::start();
+    let body = vec![b'x'; 8 * 1024 * 1024];
+    for target in ["/pub/a", "/send", "/poll"] {
+        let mut wire = server.connect().await;
+        wire.send(post(target, &[], &body)).await;
+        assert_refused(&wire.answer().await, 413, "too_large");
+        wire.send(get("/healthz")).await;
+        assert_eq!(wire.answer().await.status, 200, "the connection is kept");
+    }
+}
+
+#[tokio::test]
+async fn json_is_taken_up_to_a_depth_that_readers_can_follow() {
+    let server = Server::with(|builder, _| builder.broker.max_data = 1024 * 1024);
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(
+        server
+            .post("/pub/a", "application/json", nested(120))
+            .await
+            .status,
+        201
+    );
+    for depth in [121, 1_000, 100_000] {
+        assert_refused(
+            &server
+                .post("/pub/a", "application/json", nested(depth))
+                .await,
+            400,
+            "bad_json",
+        );
+        let command = format!(
+            r#"[{{"type":"publish","channel":"a","data":{}}}]"#,
+            nested(depth)
+        );
+        let answer = server.post("/send", "text/plain", command).await;
+        assert_eq!(answer.json()[0]["error"]["code"], "bad_json");
+    }
+    assert_refused(
+        &server
+            .post(
+                "/poll",
+                "text/plain",
+                format!(r#"{{"channels":["a"],"x":{}}}"#, nested(100_000)),
+            )
+            .await,
+        400,
+        "bad_json",
+    );
+    // serde_json stops at 128 levels: it can still read every answer.
+    assert_eq!(poll(&server, "/poll/a?since=all").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_session_reads_so_many_channels_on_every_way() {
+    let server = Server::with(|builder, _| builder.session.session_channels = Some(3));
+    for address in ["sse", "poll"] {
+        assert_refused(
+            &server.get(&format!("/{address}/a,b,c,d")).await,
+            403,
+            "too_many_channels",
+        );
+        let body = json!({"channels": ["a", "b", "c", "d"]}).to_string();
+        assert_refused(
+            &server
+                .post(&format!("/{address}"), "text/plain", body)
+                .await,
+            403,
+            "too_many_channels",
+        );
+    }
+    assert_eq!(server.get("/poll/a,b,c").await.status, 200);
+    let mut ws = Ws::open(&server, "/ws/a,b").await;
+    ws.json().await;
+    let subscribe = |channel: &str| json!({"type": "subscribe", "channel": channel});
+    assert_eq!(ws.command(subscribe("c")).await["ok"], true);
+    assert_eq!(
+        ws.command(subscribe("d")).await["error"]["code"],
+        "too_many_channels"
+    );
+    assert_eq!(
+        ws.command(json!({"type": "unsubscribe", "channel": "a"}))
+            .await["ok"],
+        true
+    );
+    assert_eq!(
+        ws.command(subscribe("d")).await["ok"],
+        true,
+        "there is room again"
+    );
+}
+
+#[tokio::test]
+async fn the_hub_holds_so_many_channels_and_sweeps_those_without_use() {
+    let server = Server::with(|builder, _| builder.hub.hub_channels = Some(3));
+    server.publish("kept", "x").await;
+    let mut reading = server.send(get("/sse/b,c")).await;
+    reading.head().await;
+    assert_refused(&server.get("/sse/d").await, 403, "too_many_channels");
+    assert_refused(
+        &server.post("/pub/d", "text/plain", "x").await,
+        403,
+        "too_many_channels",
+    );
+    assert_eq!(
+        server.get("/history/d").await.status,
+        200,
+        "asking creates nothing"
+    );
+    server
+        .publish("b", "a channel that is there is written")
+        .await;
+    drop(reading);
+    eventually("c is swept", async || {
+        server.get("/poll/d").await.status == 200
+    })
+    .await;
+    assert_eq!(data(&poll(&server, "/poll/kept?since=all").await), ["x"]);
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_refused_and_the_place_comes_back() {
+    let server = Server::with(|_, options| options.connections = Some(3));
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push(Ws::open(&server, "/ws/a").await);
+    }
+    let mut third = server.send(get("/sse/a")).await;
+    third.head().await;
+    let refused = server.get("/healthz").await;
+    let problem = assert_refused(&refused, 503, "too_many_connections");
+    assert!(problem["hint"].as_str().unwrap().contains("--connections"));
+    assert!(
+        refused
+            .header("retry-after")
+            .unwrap()
+            .parse::<u32>()
+            .unwrap()
+            > 0
+    );
+    assert_eq!(refused.header("connection"), Some("close"));
+    drop(held.pop());
+    eventually("a place", async || {
+        server.get("/healthz").await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn over_its_rate_http_gets_429_and_when_to_come_again() {
+    let server = Server::with(|builder, _| {
+        builder.broker.rate = Some(Rate {
+            per_second: 0.2,
+            burst: 2.0,
+        });
+    });
+    let (_, key) = server.session().await;
+    for target in ["/pub/a".to_owned(), format!("/pub/a?session={key}")] {
+        for _ in 0..2 {
+            assert_eq!(server.post(&target, "text/plain", "x").await.status, 201);
+        }
+        let refused = server.post(&target, "text/plain", "x").await;
+        assert_refused(&refused, 429, "rate_limited");
+        let after: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=6).contains(&after), "{after}");
+        let kept = post(&target, &[("Idempotency-Key", "k1")], b"x");
+        assert_refused(&server.ask(kept).await, 429, "rate_limited");
+    }
+    assert_eq!(
+        server.get("/history/a").await.json()["frames"]
+            .as_array()
+            .unwrap()
+            .len(),
+        4
+    );
+    let (_, other) = server.session().await;
+    assert_eq!(
+        server
+            .post(&format!("/pub/a?session={other}"), "text/plain", "x")
+            .await
+            .status,
+        201,
+        "each session has its own"
+    );
+}
+
+#[tokio::test]
+async fn over_its_rate_a_websocket_is_read_no_further_and_loses_nothing() {
+    let server = Server::with(|builder, _| {
+        builder.broker.rate = Some(Rate {
+            per_second: 50.0,
+            burst: 5.0,
+        });
+    });
+    let mut reader = Ws::open(&server, "/ws/a?format=data").await;
+    let mut ws = Ws::open(&server, "/ws/b?format=data").await;
+    drop(ws.pong(b"").await);
+    let mut writer = Ws::open(&server, "/ws/other").await;
+    writer.json().await;
+    let began = Instant::now();
+    for number in 0..30 {
+        writer.send(text(&json!({"type": "publish", "channel": "a", "data": number.to_string(), "ref": number}).to_string())).await;
+    }
+    for number in 0..30 {
+        let reply = writer.json().await;
+        assert_eq!(
+            (&reply["ok"], &reply["ref"]),
+            (&json!(true), &json!(number)),
+            "{reply}"
+        );
+        assert_eq!(reader.frame().await.payload, number.to_string().as_bytes());
+    }
+    assert!(
+        began.elapsed() >= Duration::from_millis(450),
+        "25 beyond the burst at 50 a second: {:?}",
+        began.elapsed()
+    );
+    assert_eq!(
+        server
+            .metric("triway_refusals_total{code=\"rate_limited\"}")
+            .await,
+        0.0
+    );
+}
+
+#[tokio::test]
+async fn no_rate_means_none() {
+    let server = Server::with(|builder, _| builder.broker.rate = None);
+    let mut ws = Ws::open(&server, "/ws/a?format=data").await;
+    let all: Vec<u8> = (0..2_000)
+        .flat_map(|number: u32| text(&number.to_string()))
+        .collect();
+    ws.send(all).await;
+    for number in 0..2_000 {
+        assert_eq!(ws.frame().await.payload, number.to_string().as_bytes());
+    }
+}
