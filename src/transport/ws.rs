@@ -7,7 +7,6 @@ pub(crate) mod codec;
 pub(crate) mod frame;
 mod input;
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -24,8 +23,8 @@ use crate::protocol::{
 };
 use crate::protocol::{parse_command, ping};
 use crate::session::{Attach, Replied, Turn};
-use codec::{Broken, Codec, Incoming};
-use input::Reading;
+use codec::{Broken, Incoming};
+use input::{Input, Reading};
 
 /// What a command may need beyond its data, in bytes: channel, name, key and the words of the JSON around them.
 const COMMAND_BYTES: usize = 8 * 1024;
@@ -45,10 +44,8 @@ const GOING_AWAY: u16 = 1_001;
 pub(crate) struct Socket<S> {
     io: S,
     attach: Attach,
-    codec: Codec,
+    input: Input,
     output: Output,
-    /// Read, not yet acted on: what one read brought, at most.
-    pending: VecDeque<Incoming>,
     broken: Option<Broken>,
     heard: Instant,
     /// When it was last pinged. Who was not asked owes no sign of life, and nobody is while events flow.
@@ -80,21 +77,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             Format::Full => data_bytes * 2 + COMMAND_BYTES,
             Format::Data => data_bytes,
         };
-        let (mut codec, mut output, mut pending) = (
-            Codec::new(message_bytes),
-            Output::default(),
-            VecDeque::new(),
-        );
-        let broken = match input::take(unread, &mut codec, &mut pending, &mut output) {
+        let (mut input, mut output) = (Input::new(message_bytes), Output::default());
+        let broken = match input.take(unread, &mut output) {
             Reading::Broken(broken) => Some(broken),
             Reading::Some | Reading::Ended => None,
         };
         Self {
             io,
             attach,
-            codec,
+            input,
             output,
-            pending,
             broken,
             heard: Instant::now(),
             pinged: None,
@@ -145,18 +137,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             return self.poll_timer(cx);
         }
         self.timer = None;
-        if !self.pending.is_empty() {
+        if !self.input.pending.is_empty() {
             // What was put off until the answers before it were written.
             return Poll::Ready(Step::Read);
         }
         let Self {
-            io,
-            codec,
-            output,
-            pending,
-            ..
+            io, input, output, ..
         } = self;
-        match input::poll_read(Pin::new(io), cx, codec, pending, output) {
+        match input.poll_read(Pin::new(io), cx, output) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Reading::Ended) => Poll::Ready(Step::Gone),
             Poll::Ready(Reading::Some) => {
@@ -208,12 +196,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         while !self.attach.is_replaying()
             && !self.output.is_large()
             && acted < ACTS_AT_ONCE
-            && let Some(incoming) = self.pending.pop_front()
+            && let Some(incoming) = self.input.pending.pop_front()
         {
             if matches!(incoming, Incoming::Text(_) | Incoming::Binary(_))
                 && let Some(rest) = self.attach.rest()
             {
-                self.pending.push_front(incoming);
+                self.input.pending.push_front(incoming);
                 self.rests_until = Some(Instant::now() + rest);
                 return None;
             }
@@ -226,15 +214,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
                     if matches!(code, None | Some(NORMAL | GOING_AWAY)) {
                         self.attach.leave();
                     }
-                    // The echo was written by the codec.
-                    Some(Vec::new())
+                    self.write_what_is_ready();
+                    Some(vec![std::mem::take(&mut self.input.echo).into()])
                 }
             };
             if ending.is_some() {
                 return ending;
             }
         }
-        if !self.pending.is_empty() {
+        if !self.input.pending.is_empty() {
             tokio::task::yield_now().await;
             return None;
         }

@@ -29,43 +29,62 @@ pub(super) enum Reading {
     Ended,
 }
 
-/// Reads once, into messages; answers of the codec go to the output.
-pub(super) fn poll_read<R: AsyncRead>(
-    io: Pin<&mut R>,
-    cx: &mut Context<'_>,
-    codec: &mut Codec,
-    pending: &mut VecDeque<Incoming>,
-    output: &mut Output,
-) -> Poll<Reading> {
-    SCRATCH.with_borrow_mut(|scratch| {
-        let mut buffer = ReadBuf::new(scratch);
-        let Ok(()) = ready!(io.poll_read(cx, &mut buffer)) else {
-            return Poll::Ready(Reading::Ended);
-        };
-        if buffer.filled().is_empty() {
-            return Poll::Ready(Reading::Ended);
-        }
-        Poll::Ready(take(buffer.filled(), codec, pending, output))
-    })
+/// What was read and not yet acted on.
+pub(super) struct Input {
+    codec: Codec,
+    /// What one read brought, at most.
+    pub(super) pending: VecDeque<Incoming>,
+    /// The answer to the peer's Close, kept back until all before it is acted on: nothing may follow it.
+    pub(super) echo: Vec<u8>,
 }
 
-/// Takes bytes that were read, into messages.
-pub(super) fn take(
-    mut input: &[u8],
-    codec: &mut Codec,
-    pending: &mut VecDeque<Incoming>,
-    output: &mut Output,
-) -> Reading {
-    let mut answers = Vec::new();
-    let reading = loop {
-        match codec.feed(&mut input, &mut answers) {
-            Ok(None) => break Reading::Some,
-            Ok(Some(incoming)) => pending.push_back(incoming),
-            Err(broken) => break Reading::Broken(broken),
+impl Input {
+    pub(super) fn new(message_bytes_max: usize) -> Self {
+        Self {
+            codec: Codec::new(message_bytes_max),
+            pending: VecDeque::new(),
+            echo: Vec::new(),
         }
-    };
-    if !answers.is_empty() {
-        output.push(answers.into());
     }
-    reading
+
+    /// Reads once, into messages; Pongs go to the output.
+    pub(super) fn poll_read<R: AsyncRead>(
+        &mut self,
+        io: Pin<&mut R>,
+        cx: &mut Context<'_>,
+        output: &mut Output,
+    ) -> Poll<Reading> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            let Ok(()) = ready!(io.poll_read(cx, &mut buffer)) else {
+                return Poll::Ready(Reading::Ended);
+            };
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Reading::Ended);
+            }
+            Poll::Ready(self.take(buffer.filled(), output))
+        })
+    }
+
+    /// Takes bytes that were read, into messages.
+    pub(super) fn take(&mut self, mut input: &[u8], output: &mut Output) -> Reading {
+        let mut pongs = Vec::new();
+        let reading = loop {
+            let before = pongs.len();
+            match self.codec.feed(&mut input, &mut pongs) {
+                Ok(None) => break Reading::Some,
+                Ok(Some(incoming)) => {
+                    if matches!(incoming, Incoming::Close { .. }) {
+                        self.echo = pongs.split_off(before);
+                    }
+                    self.pending.push_back(incoming);
+                }
+                Err(broken) => break Reading::Broken(broken),
+            }
+        };
+        if !pongs.is_empty() {
+            output.push(pongs.into());
+        }
+        reading
+    }
 }

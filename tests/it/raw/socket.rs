@@ -64,6 +64,22 @@ async fn a_handshake_is_accepted_with_its_key_and_our_subprotocol() {
 }
 
 #[tokio::test]
+async fn replies_to_what_came_before_a_close_go_out_before_its_echo() {
+    let server = Server::start();
+    let mut ws = Ws::open(&server, "/ws/a").await;
+    let command = text(r#"{"type":"publish","channel":"a","data":1,"ref":7}"#);
+    ws.send([command, close(1000, "done")].concat()).await;
+    let (code, _, before) = ws.until_close().await;
+    let kinds: Vec<_> = before
+        .iter()
+        .map(|frame| frame.json()["type"].clone())
+        .collect();
+    assert_eq!(code, Some(1000));
+    assert_eq!(kinds, ["hello", "reply", "event"]);
+    ws.ends().await;
+}
+
+#[tokio::test]
 async fn a_handshake_that_is_none_is_refused_before_any_socket() {
     let server = Server::start();
     let good = handshake("/ws/a", "");
