@@ -39,3 +39,8 @@ pub mod transport;
 pub mod wheel;
 
 pub use embed::Hub;
+
+/// The Rust of the README, compiled with the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -100,13 +100,20 @@ fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<&'de Raw
 /// One command out of a JSON text. `bytes` is the data that came behind the JSON in a binary message.
 #[must_use]
 pub fn parse_command(json: &[u8], bytes: Option<Bytes>) -> Order {
+    // serde would read an array as an object whose names were left out.
+    let is_array = json.trim_ascii_start().first() == Some(&b'[');
+    let refused = |refusal| Order {
+        reference: None,
+        command: Err(refusal),
+        refused_key: None,
+    };
     match serde_json::from_slice(json) {
-        Ok(shape) => order(&shape, bytes),
-        Err(error) => Order {
-            reference: None,
-            command: Err(not_a_command(&error)),
-            refused_key: None,
-        },
+        Ok(shape) if !is_array => order(&shape, bytes),
+        Err(error) if !(is_array && error.is_data()) => refused(not_a_command(&error)),
+        Ok(_) | Err(_) => refused(Refusal::new(
+            Code::BadCommand,
+            "a command is a JSON object, not an array",
+        )),
     }
 }
 
@@ -280,6 +287,10 @@ mod tests {
             ("", "bad_json"),
             ("{", "bad_json"),
             ("[]", "bad_command"),
+            (
+                r#"["ping",1,null,null,null,null,null,null,null]"#,
+                "bad_command",
+            ),
             ("{}", "bad_command"),
             (r#"{"type":"dance"}"#, "bad_command"),
             (r#"{"type":"publish","channel":"a"}"#, "bad_command"),

@@ -193,7 +193,9 @@ impl Opening {
         }
         if let Some(id) = last_event_id.filter(|id| !id.is_empty()) {
             let cursor = str::from_utf8(id).ok().and_then(|text| text.parse().ok());
+            // A browser's EventSource comes back with its old address: what stood there was meant for the first time.
             starts.all = Some(cursor.map_or(Start::Unknown, Start::At));
+            starts.named.clear();
         }
         opening.channels = match places.len() {
             0 => return Err(Refusal::bad_channel("no channel was named")),
@@ -429,7 +431,7 @@ mod tests {
             Opening::parse(
                 Transport::Sse,
                 Some("a"),
-                "since=k-5",
+                "since=k-5&since.a=last:3",
                 Some(id.as_bytes()),
                 None,
             )

@@ -2,6 +2,8 @@
 
 mod accept;
 mod cli;
+mod contract;
+mod documents;
 mod flags;
 mod handover;
 mod ids;

@@ -1,0 +1,172 @@
+//! Publishing, its keys, and the GET for networks that refuse POST.
+
+use serde_json::json;
+
+use super::{data, poll, session};
+use crate::support::{Server, encode};
+
+#[tokio::test]
+async fn must_publish_1_the_type_says_what_a_body_is() {
+    let server = Server::start();
+    for (media_type, body) in [
+        ("application/json", r#"{"a":1}"#),
+        ("text/plain", r#"{"a":1}"#),
+        ("", "a=1&b=2"),
+        ("application/x-www-form-urlencoded", "a=1&b=2"),
+        ("application/octet-stream", "bytes"),
+    ] {
+        server.wire.publish_as("a", "", media_type, body).await;
+    }
+    let frames = poll(&server, "a?since=all").await;
+    assert_eq!(
+        data(&frames)[..4],
+        [
+            &json!({"a":1}),
+            &json!(r#"{"a":1}"#),
+            &json!("a=1&b=2"),
+            &json!("a=1&b=2")
+        ]
+    );
+    assert_eq!(frames[4]["data64"], "Ynl0ZXM=");
+    let bad = server.wire.post("/pub/a", "application/json", "{").await;
+    assert_eq!(bad.json()["code"], "bad_json");
+}
+
+#[tokio::test]
+async fn must_publish_3_and_4_size_and_rate_have_their_refusals() {
+    let server = Server::with(|builder| {
+        builder.broker.max_data = 10;
+        builder.broker.rate = Some(triway::broker::Rate {
+            per_second: 0.1,
+            burst: 2.0,
+        });
+    });
+    let large = server.wire.post("/pub/a", "", "x".repeat(11)).await;
+    assert_eq!(
+        (large.status, &large.json()["code"]),
+        (413, &json!("too_large"))
+    );
+    for _ in 0..2 {
+        server.wire.publish("a", &"x".repeat(10)).await;
+    }
+    let limited = server.wire.post("/pub/a", "", "x").await;
+    assert_eq!(
+        (limited.status, &limited.json()["code"]),
+        (429, &json!("rate_limited"))
+    );
+    assert!(limited.header("retry-after").parse::<u64>().unwrap() >= 1);
+}
+
+#[tokio::test]
+async fn must_key_1_and_2_a_key_acts_once_and_for_one_thing() {
+    let server = Server::start();
+    let ask = |body: &'static str| {
+        let request = server.wire.request("POST", "/pub/a");
+        server
+            .wire
+            .ask(request.header("idempotency-key", "k").body(body))
+    };
+    let together = tokio::join!(ask("x"), ask("x"), ask("x"), ask("x"));
+    let first = together.0.json();
+    for other in [together.1, together.2, together.3] {
+        assert_eq!(other.json()["id"], first["id"]);
+    }
+    assert_eq!(poll(&server, "a?since=all").await.len(), 1);
+    let reused = ask("y").await;
+    assert_eq!(
+        (reused.status, &reused.json()["code"]),
+        (409, &json!("key_reused"))
+    );
+}
+
+#[tokio::test]
+async fn must_key_3_and_5_numbers_act_in_order_and_belong_to_a_session() {
+    let server = Server::start();
+    let (id, key) = session(&server).await;
+    let publish = |number: u64| json!([{"type":"publish","channel":"a","data":number,"key":format!("{id}:{number}")}]);
+    let first = server.wire.send(&key, &publish(7)).await.remove(0);
+    assert_eq!(first["ok"], true, "any number is the first: {first}");
+    let repeated = server.wire.send(&key, &publish(7)).await.remove(0);
+    assert_eq!(repeated["id"], first["id"]);
+    let early = server.wire.send(&key, &publish(9)).await.remove(0);
+    assert_eq!(
+        (&early["error"]["code"], &early["error"]["expected"]),
+        (&json!("key_out_of_order"), &json!(8))
+    );
+    let request = server.wire.request("POST", "/pub/a");
+    let request = request
+        .header("idempotency-key", format!("{id}:8"))
+        .body("x");
+    let stranger = server.wire.ask(request).await;
+    assert_eq!(
+        (stranger.status, &stranger.json()["code"]),
+        (401, &json!("unauthorized"))
+    );
+}
+
+#[tokio::test]
+async fn must_key_4_a_passing_refusal_stops_the_rest_and_uses_nothing_up() {
+    let server = Server::with(|builder| {
+        builder.broker.rate = Some(triway::broker::Rate {
+            per_second: 0.5,
+            burst: 1.0,
+        });
+    });
+    let (id, key) = session(&server).await;
+    let publish = |number: u64| json!({"type":"publish","channel":"a","data":number,"key":format!("{id}:{number}")});
+    let commands = json!([publish(1), publish(2), {"type":"ping"}]);
+    let replies = server.wire.send(&key, &commands).await;
+    let codes: Vec<_> = replies
+        .iter()
+        .map(|reply| &reply["error"]["code"])
+        .collect();
+    assert_eq!(
+        codes,
+        [&json!(null), &json!("rate_limited"), &json!("rate_limited")]
+    );
+    crate::support::until("the rate", async || {
+        let again = server.wire.send(&key, &json!([publish(2)])).await;
+        again[0]["ok"] == true
+    })
+    .await;
+    assert_eq!(
+        data(&poll(&server, "a?since=all").await),
+        [&json!(1), &json!(2)]
+    );
+}
+
+#[tokio::test]
+async fn must_get_1_and_2_a_get_publishes_only_with_session_and_number() {
+    let server = Server::start();
+    let (id, key) = session(&server).await;
+    let get = |query: String| {
+        let path = format!("/pub/a?{query}");
+        async { server.wire.get(&{ path }).await }
+    };
+    let long = "x".repeat(4_200);
+    for (query, code) in [
+        ("data=1".to_owned(), "method_not_allowed"),
+        (format!("session={key}&data=1"), "bad_parameter"),
+        (format!("session={key}&key=k&data=1"), "bad_parameter"),
+        (format!("session={key}&key={id}:1&data={long}"), "too_large"),
+        (format!("session=x&key={id}:1&data=1"), "session_expired"),
+    ] {
+        assert_eq!(get(query.clone()).await.json()["code"], code, "{query}");
+    }
+    let path = format!("/pub/a?session={key}&key={id}:1&data=1");
+    let cross = server
+        .wire
+        .request("GET", &path)
+        .header("sec-fetch-site", "cross-site");
+    assert_eq!(server.wire.ask(cross).await.json()["code"], "forbidden");
+    for (number, text) in [(1, r#"{"a":1.0}"#), (2, "\"1\""), (3, "plain text")] {
+        let query = format!("session={key}&key={id}:{number}&data={}", encode(text));
+        assert_eq!(get(query).await.status, 201, "{text}");
+    }
+    let frames = poll(&server, "a?since=all").await;
+    assert_eq!(
+        data(&frames),
+        [&json!({"a":1.0}), &json!("1"), &json!("plain text")]
+    );
+    assert_eq!(frames[0]["from"], *id);
+}

@@ -1,0 +1,147 @@
+//! The documents cannot lie: their commands run, their links lead somewhere, their tables equal the source.
+//!
+//! Rust snippets are compiled as doc tests (`src/lib.rs`); everything else that a document claims is checked here.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod claims;
+mod markdown;
+mod shell;
+
+use std::path::Path;
+
+use markdown::Document;
+
+/// All documents.
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/networks.md",
+    "docs/operate.md",
+    "docs/protocol.md",
+    "examples/curl.md",
+];
+
+/// Shell lines that no test runs, and why.
+const NOT_RUN: &[(&str, &str)] = &[
+    ("cargo run --release", "it is how this program was built"),
+    ("./scripts/test", "it is what runs this test"),
+];
+
+/// What stands behind an opening fence. Shell and TOML without `run` must be listed in [`NOT_RUN`].
+const KINDS: &[&str] = &[
+    "sh run",
+    "sh",
+    "text output",
+    "text",
+    "text websocket",
+    "json",
+    "html",
+    "rust,no_run",
+    "toml run",
+    "nginx",
+    "haproxy",
+    "caddy",
+    "ini",
+];
+
+fn document(path: &str) -> Document {
+    Document::read(Path::new(path))
+}
+
+fn run(path: &str, least: usize) {
+    let ran = shell::run(&document(path));
+    assert!(ran >= least, "{path}: only {ran} blocks ran");
+}
+
+#[test]
+fn every_command_of_the_readme_runs() {
+    run("README.md", 2);
+}
+
+#[test]
+fn every_command_of_the_shell_examples_runs() {
+    run("examples/curl.md", 12);
+}
+
+#[test]
+fn every_command_of_the_protocol_runs_and_says_what_stands_there() {
+    run("docs/protocol.md", 4);
+}
+
+#[test]
+fn every_command_and_setting_of_operate_runs() {
+    run("docs/operate.md", 2);
+}
+
+#[test]
+fn nothing_that_looks_like_a_command_is_left_out() {
+    for path in DOCUMENTS {
+        for block in document(path).blocks() {
+            let place = format!("{path}:{}", block.line);
+            assert!(
+                KINDS.contains(&block.info.as_str()),
+                "{place}: `{}`",
+                block.info
+            );
+            let left_out = block.info == "sh";
+            for line in block.text.lines().filter(|_| left_out) {
+                let command = line.split(" #").next().unwrap_or_default().trim();
+                assert!(
+                    NOT_RUN.iter().any(|(known, _)| *known == command),
+                    "{place}: `{command}`"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for path in DOCUMENTS {
+        let from = document(path);
+        for link in from.links() {
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = match file {
+                "" => Path::new(path).to_owned(),
+                _ => Path::new(path).parent().unwrap().join(file),
+            };
+            let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join(&target);
+            assert!(whole.exists(), "{path}: {link}");
+            if !anchor.is_empty() {
+                let anchors = Document::read(&target).anchors();
+                assert!(
+                    anchors.iter().any(|known| known == anchor),
+                    "{path}: {link}: {anchors:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_changelog_speaks_its_four_words() {
+    let changelog = document("CHANGELOG.md");
+    let lines: Vec<&str> = changelog
+        .text
+        .lines()
+        .filter(|line| line.starts_with("- "))
+        .collect();
+    assert!(!lines.is_empty());
+    for line in lines {
+        let word = line.trim_start_matches("- ").split(':').next().unwrap();
+        assert!(
+            ["added", "changed", "fixed", "breaking"].contains(&word),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn documents_are_short() {
+    for (path, lines_max) in [("README.md", 100), ("docs/architecture.md", 200)] {
+        let lines = document(path).text.lines().count();
+        assert!(lines <= lines_max, "{path}: {lines} lines");
+    }
+}

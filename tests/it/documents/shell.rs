@@ -1,0 +1,165 @@
+//! Runs the shell lines of a document against a hub of its own, as a reader would who starts at the top.
+//!
+//! Knows the program and `sh`; what a document must say is for its parent.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::markdown::{Block, Document, after, without_chance};
+use crate::cli::Hub;
+
+/// What our documents say of where the hub is.
+const ADDRESS: &str = "localhost:7333";
+/// No block takes longer, unless something is broken.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A process and all that it started; they end with the test.
+pub(super) struct Group(Child);
+
+impl Group {
+    fn start(command: &mut Command) -> Self {
+        let started = command.process_group(0).stdin(Stdio::null()).spawn();
+        Self(started.unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // By its own number: whatever the block left in the background is of its group.
+        let _ = Command::new("kill")
+            .args(["-KILL", "--", &format!("-{}", self.0.id())])
+            .stderr(Stdio::null())
+            .status();
+        let _ = self.0.wait();
+    }
+}
+
+fn without_settings(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIWAY_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs all blocks that are marked `run`, and compares those that are followed by a block marked `output`.
+pub(super) fn run(document: &Document) -> usize {
+    let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(document.name().replace('/', "-"));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder for the run");
+    let blocks = document.blocks();
+    let mut running = Vec::new();
+    for (index, block) in blocks.iter().enumerate() {
+        let place = format!("{}:{}", document.name(), block.line);
+        match block.info.as_str() {
+            "sh run" => {
+                let expected = blocks
+                    .get(index + 1)
+                    .filter(|next| next.info == "text output");
+                let out = folder.join(format!("{index}.out"));
+                running.push((
+                    run_block(block, &hub, &folder, &out, &place),
+                    out.clone(),
+                    place.clone(),
+                ));
+                if let Some(expected) = expected {
+                    compare(&expected.text, &text_of(&out), &place);
+                }
+            }
+            "toml run" => {
+                let file = folder.join("triway.toml");
+                std::fs::write(&file, &block.text).expect("a file for the run");
+                drop(Hub::start(&["--config", &file.display().to_string()]));
+            }
+            _ => {}
+        }
+    }
+    let ran = running.len();
+    for (group, out, place) in running {
+        drop(group);
+        let said = text_of(&out);
+        assert!(!said.is_empty(), "{place}: nothing came");
+        let is_meant = document.text.contains("key_reused") || document.text.contains("yesterday");
+        assert!(
+            is_meant || !said.contains("\"hint\":"),
+            "{place}: something was refused: {said}"
+        );
+    }
+    ran
+}
+
+fn run_block(block: &Block, hub: &Hub, folder: &Path, out: &Path, place: &str) -> Group {
+    let script: String = block
+        .text
+        .lines()
+        .filter(|line| is_possible(line))
+        .map(|line| line.replace(ADDRESS, &hub.authority()) + "\n")
+        .collect();
+    let bin = Path::new(env!("CARGO_BIN_EXE_triway"))
+        .parent()
+        .expect("it lies in a folder");
+    let path = format!(
+        "{}:{}",
+        bin.display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let mut command = Command::new("sh");
+    without_settings(&mut command)
+        .args(["-ec", &script])
+        .current_dir(folder)
+        .env("PATH", path)
+        .env("TRIWAY_URL", format!("http://{}", hub.authority()))
+        .stdout(File::create(out).expect("a file for the output"))
+        .stderr(File::create(out.with_extension("err")).expect("a file for the errors"));
+    let mut group = Group::start(&mut command);
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = group.0.try_wait().expect("a child of ours") {
+            break status;
+        }
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{place}: still running: {script}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let errors = text_of(&out.with_extension("err"));
+    assert!(
+        status.success(),
+        "{place}: {status}: {script}{}{errors}",
+        text_of(out)
+    );
+    group
+}
+
+/// Whether this machine has what a line needs: `websocat` is nobody's duty to have.
+fn is_possible(line: &str) -> bool {
+    if !line.starts_with("websocat ") {
+        return true;
+    }
+    let found = Command::new("websocat").arg("--version").output().is_ok();
+    if !found {
+        println!("left out, websocat is not installed: {line}");
+    }
+    found
+}
+
+/// Each line of the document comes in the real output, in that order. Not line by line: an answer of the hub has no
+/// line end behind it.
+fn compare(documented: &str, real: &str, place: &str) {
+    let whole = without_chance(real);
+    let mut rest = whole.as_str();
+    for expected in documented.lines().filter(|line| !line.is_empty()) {
+        match after(expected, rest) {
+            Some((_, behind)) => rest = behind,
+            None => panic!("{place}: nothing says\n{expected}\nin\n{real}"),
+        }
+    }
+}
+
+fn text_of(path: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+}
