@@ -7,7 +7,6 @@
 mod frames;
 mod publishing;
 mod reading;
-mod sessions;
 
 use serde_json::Value;
 

@@ -31,6 +31,7 @@ const NOT_RUN: &[(&str, &str)] = &[
 
 /// What stands behind an opening fence. Shell and TOML without `run` must be listed in [`NOT_RUN`].
 const KINDS: &[&str] = &[
+    "",
     "sh run",
     "sh",
     "text output",
@@ -41,6 +42,7 @@ const KINDS: &[&str] = &[
     "rust,no_run",
     "toml run",
     "nginx",
+    "apache",
     "haproxy",
     "caddy",
     "ini",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{data, ids, poll, session, socket};
+use super::{ids, poll, session, socket};
 use crate::support::{Ask, Server, Via, in_time};
 
 #[tokio::test]
@@ -271,36 +271,6 @@ async fn must_ws_2_replies_come_in_the_order_of_the_commands() {
     for number in 0..50 {
         assert_eq!(reader.expect_type("reply").await["ref"], number);
     }
-}
-
-#[tokio::test]
-async fn must_ws_3_and_4_a_channel_comes_with_its_past_and_goes_whole() {
-    let server = Server::start();
-    for number in 0..5 {
-        server.wire.publish("late", &number.to_string()).await;
-    }
-    let mut reader = socket(&server, &Ask::of(["a"])).await;
-    reader
-        .send(&json!({"type":"subscribe","channel":"late","since":"last:3","ref":1}))
-        .await;
-    let mut replayed = Vec::new();
-    loop {
-        let frame = reader.expect().await;
-        if frame["type"] == "reply" {
-            break;
-        }
-        replayed.push(frame);
-    }
-    assert_eq!(data(&replayed), ["2", "3", "4"]);
-    server.wire.publish("late", "5").await;
-    assert_eq!(reader.expect_type("event").await["data"], "5");
-    reader
-        .send(&json!({"type":"unsubscribe","channel":"late","ref":2}))
-        .await;
-    reader.expect_type("reply").await;
-    server.wire.publish("late", "6").await;
-    server.wire.publish("a", "last").await;
-    assert_eq!(reader.expect_told().await["data"], "last");
 }
 
 #[tokio::test]

@@ -7,23 +7,6 @@ use super::{data, ids, poll, session, socket};
 use crate::support::{Ask, Server, Via, in_time};
 
 #[tokio::test]
-async fn must_address_3_a_get_without_upgrade_is_426() {
-    let server = Server::start();
-    let answer = server.wire.get("/ws/lobby").await;
-    assert_eq!(
-        (answer.status, answer.header("upgrade")),
-        (426, "websocket")
-    );
-    let problem = answer.json();
-    assert_eq!(problem["code"], "upgrade_missing");
-    let hint = problem["hint"].as_str().unwrap();
-    assert!(
-        hint.contains("proxy_set_header Upgrade $http_upgrade"),
-        "{hint}"
-    );
-}
-
-#[tokio::test]
 async fn must_address_4_an_unknown_upgrade_is_ignored() {
     let server = Server::start();
     for path in ["/healthz", "/poll/lobby", "/history/lobby"] {
@@ -225,41 +208,4 @@ async fn must_read_6_a_start_belongs_to_a_channel_that_is_read() {
     assert_eq!(answer.json()["code"], "bad_parameter");
     server.wire.publish("a", "1").await;
     assert_eq!(poll(&server, "a,a?since=all").await.len(), 1);
-}
-
-#[tokio::test]
-async fn must_gap_1_a_hole_is_told_once_and_before_what_follows() {
-    let server = Server::with(|builder| builder.hub.history_events = Some(3));
-    let cursor = server.wire.publish("a", "0").await;
-    for number in 1..=9 {
-        server.wire.publish("a", &number.to_string()).await;
-    }
-    for via in Via::ALL {
-        let ask = Ask::of(["a"]).with("format", "full").since(&cursor);
-        let mut reader = server.wire.open(via, &ask).await;
-        let gap = reader.expect_told().await;
-        assert_eq!(
-            (&gap["reason"], &gap["after"]),
-            (&json!("evicted"), &json!(cursor)),
-            "{via:?}"
-        );
-        for expected in ["7", "8", "9"] {
-            assert_eq!(reader.expect_told().await["data"], expected, "{via:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn must_gap_2_only_cursors_lead_to_gaps() {
-    let server = Server::with(|builder| builder.hub.history_events = Some(1));
-    for number in 0..5 {
-        server.wire.publish("a", &number.to_string()).await;
-    }
-    for start in ["now", "all", "last:100", "1h"] {
-        let frames = poll(&server, &format!("a?since={start}")).await;
-        assert!(
-            frames.iter().all(|frame| frame["type"] == "event"),
-            "{start}"
-        );
-    }
 }

@@ -96,7 +96,7 @@ fn run_block(block: &Block, hub: &Hub, folder: &Path, out: &Path, place: &str) -
         .text
         .lines()
         .filter(|line| is_possible(line))
-        .map(|line| line.replace(ADDRESS, &hub.authority()) + "\n")
+        .map(|line| line.replace(ADDRESS, hub.authority()) + "\n")
         .collect();
     let bin = Path::new(env!("CARGO_BIN_EXE_triway"))
         .parent()
