@@ -82,9 +82,10 @@ export async function renew(hub) {
   else hub.see_('reopen')
 }
 
-/** Presence ends at once, where no close of a socket tells it. @param {Hub} hub */
+/** Presence ends at once. @param {Hub} hub */
 export function leave(hub) {
-  if (hub.carrier_ && !hub.carrier_.socket && hub.presence_()) {
-    ask(hub, 'send', '', { method: 'POST', body: '[{"type":"leave"}]', keepalive: true }).catch(() => {})
-  }
+  const { carrier_: carrier } = hub
+  if (!carrier || !hub.presence_()) return
+  if (carrier.socket) carrier.command({ type: 'leave' }, () => {})
+  else ask(hub, 'send', '', { method: 'POST', body: '[{"type":"leave"}]', keepalive: true }).catch(() => {})
 }

@@ -45,8 +45,10 @@ for (const name of ['client', 'report', 'share']) {
 
 if (existsSync(here('chat/index.html'))) {
   mkdirSync(here('dist/chat'), { recursive: true })
-  writeFileSync(here('dist/chat/index.html'), readFileSync(here('chat/index.html')))
-  for (const [name, more] of [['chat.js', { format: 'esm', external: ['/client.mjs'] }], ['chat.css', {}]]) {
+  for (const name of ['index.html', 'icon.svg']) {
+    if (existsSync(here('chat/' + name))) writeFileSync(here('dist/chat/' + name), readFileSync(here('chat/' + name)))
+  }
+  for (const [name, more] of [['chat.js', { format: 'esm', external: ['/client.mjs', '../client.mjs'] }], ['chat.css', {}]]) {
     if (existsSync(here('chat/' + name))) await build({ ...shared, ...more, entryPoints: [here('chat/' + name)], outfile: here('dist/chat/' + name) })
   }
 }

@@ -123,11 +123,11 @@ export class Channel extends EventTarget {
     this.tell('message', event)
   }
 
-  /** @internal @param {string} type join, leave or count @param {any} data */
-  moved(type, { count, ...member }) {
+  /** @internal @param {string} type join, leave or count @param {any} data @param {object} [more] when, and by which transport */
+  moved(type, { count, ...member }, more) {
     if (type === 'join') this.#members.set(member.id, member)
     else this.#members.delete(member.id)
-    this.tell(type, { member, count })
+    this.tell(type, { member, count, ...more })
   }
 
   /** @internal Presence events were missed: the members are loaded again, and the difference told. */

@@ -87,6 +87,8 @@ export class Hub extends EventTarget {
   sending_
   /** @internal */
   unwatch_ = () => {}
+  /** @internal Another tab reads for this one: its ladder rests. */
+  follows_ = false
   /** @internal @type {(value?: any) => void} */
   isReady_ = () => {}
   /** @internal @type {(error: any) => void} */
@@ -97,6 +99,7 @@ export class Hub extends EventTarget {
     super()
     const { fetch, WebSocket, EventSource, ReadableStream } = globalThis
     this.options_ = options
+    this.follows_ = !!options.share
     this.base_ = new URL(address, globalThis.location?.href).href.replace(/\/?$/, '/')
     this.globals_ = { fetch: fetch?.bind(globalThis), WebSocket, EventSource, ReadableStream, ...options }
     this.ladder_ = newLadder(
@@ -123,7 +126,7 @@ export class Hub extends EventTarget {
       if (type !== 'start' || this.ladder_.paused) this.see_(type)
     })
     // Loaded only when it is used. Else one tick later, so that the channels opened beside it are in the first attach.
-    if (options.share) import('./share.js').then(({ share }) => (this.share_ = share(this, { ask_: ask, read_: read, sync_: sync, wanted_: wanted, TriwayError })))
+    if (options.share) import('./share.js').then(({ share }) => this.state === 'closed' || (this.share_ = share(this, { ask_: ask, read_: read, sync_: sync, wanted_: wanted, TriwayError }) ?? undefined))
     else queueMicrotask(() => this.see_('start'))
   }
 
@@ -200,7 +203,7 @@ export class Hub extends EventTarget {
 
   /** @internal Tells the ladder, and takes its steps. @param {Parameters<typeof see>[2]} type @param {Fact} [fact] */
   see_(type, fact) {
-    if (this.state === 'closed') return
+    if (this.state === 'closed' || this.follows_) return
     const now = Date.now()
     const ladder = this.ladder_
     const steps = see(ladder, now, type, fact)
@@ -221,7 +224,7 @@ export class Hub extends EventTarget {
       else if (step.do === 'carry') this.carry_(step.id, step.why)
       else if (step.do === 'state') this.change_('state', step.state, step.why)
       else if (step.do === 'check') check(this)
-      else keep(this.base_, ladder.memory)
+      else if (step.do === 'keep') keep(this.base_, ladder.memory)
     }
   }
 
@@ -238,6 +241,8 @@ export class Hub extends EventTarget {
     } catch {
       return this.see_('ended', { id, why: 'token' })
     }
+    // It may have been given up meanwhile.
+    if (!this.ladder_.tries.has(id)) return
     const { line_: line, options_: options } = this
     const cursor = line?.cursor
     const starts = new Map(wanted(this).map((name) => [name, cursor && line.covered.has(name) ? undefined : (start(this, name) ?? (cursor && 'now'))]))

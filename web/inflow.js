@@ -67,7 +67,8 @@ export async function* pushed(source, signal, opened) {
     yield* inflow
   } finally {
     source.onmessage = null
-    // A close with 1000 says that the reader left; an EventSource takes no notice of the number.
-    source.close(1000)
+    // A close with 1000 would say that this session left, and not only this attach. An EventSource
+    // takes no notice of the number.
+    source.close(4000)
   }
 }

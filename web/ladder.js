@@ -15,6 +15,10 @@ const RTT_ASSUMED_MS = 300
 const LATE_MS = 10_000
 /** The lone ping of `probe=1` must come before this, in ms after hello: it is sent after 150 ms, and 1.2 s of silence follow. */
 const PROBE_MOST_MS = 1100
+/** Sooner than this, in ms after what came before it, it came in one piece with that: something held both, or the page was busy. */
+const LONE_MS = 20
+/** The hub sends a second probe 5 s after hello. So long after hello, in ms, a lone ping proves what the first could not. */
+const PROBE_AGAIN_MS = 3000
 /** First and longest pause between rounds of tries that all failed, in ms. */
 const BACKOFF_FIRST_MS = 500
 const BACKOFF_MOST_MS = 20_000
@@ -67,7 +71,7 @@ const WAIT_MS = 25_000
  *
  * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
  *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
- *   | {do: 'state', state: string, why: string} | {do: 'check'} | {do: 'keep'}} Step
+ *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string} | {do: 'check'} | {do: 'keep'}} Step
  * @typedef {(ladder: Ladder, fact: Fact, one: Try) => any} See what follows from a fact
  *
  * @typedef {object} Fact
@@ -163,7 +167,7 @@ export function see(ladder, now, type, fact = {}) {
 
 const facts = {
   /** @type {See} */
-  start: (ladder) => begin(ladder, order(ladder), 'start'),
+  start: (ladder) => ladder.tries.size || begin(ladder, order(ladder), 'start'),
   tick() {},
   /** @type {See} */
   rtt: (ladder, { ms = 0 }) => (ladder.rttMs = ms),
@@ -172,6 +176,7 @@ const facts = {
     ladder.fixed = transport === 'auto' ? undefined : transport
     const wanted = ladder.fixed ? [ladder.fixed] : ladder.transports
     begin(ladder, ladder.carrier?.transport === wanted[0] ? [] : wanted, 'asked', true)
+    if (ladder.carrier) upward(ladder, ladder.carrier.transport)
   },
   /** Another list of channels: the same transport, attached anew beside the old one. @type {See} */
   reopen: (ladder) => ladder.carrier && begin(ladder, [ladder.carrier.transport], 'channels', true),
@@ -193,13 +198,16 @@ const facts = {
   /** Anything came. @type {See} */
   frame(ladder, { ping, time }, one) {
     const { now } = ladder
-    one.gap = Math.max(one.gap, now - one.frameAt)
+    const { helloAt, transport } = one
+    const gap = now - one.frameAt
+    one.gap = Math.max(one.gap, gap)
     one.frameAt = now
     if (one.suspect === 'silent') {
       one.suspect = ''
       begin(ladder, [])
     }
-    if (ping && one.transport === 'sse' && now < one.helloAt + PROBE_MOST_MS) one.provenAt ||= now
+    const inTime = now < helloAt + PROBE_MOST_MS ? now > helloAt + LONE_MS : now > helloAt + PROBE_AGAIN_MS && gap > LONE_MS
+    if (ping && transport === 'sse' && inTime) one.provenAt ||= now
     if (ping) one.fromTime ||= time
     if (!time || !one.fromTime || time < one.fromTime) return
     one.skew = Math.min(one.skew, now - time)
@@ -296,6 +304,8 @@ function open(ladder) {
   const silentMs = transport === 'poll' ? (wait ? wait * 1000 : WAIT_MS) + Math.max(5000, 4 * rttMs) : SILENT_BEATS * beatMs
   ladder.tries.set(id, { id, transport, why, replaces, openedAt: now, helloAt: 0, provenAt: 0, frameAt: now, gap: 0, silentMs, beatMs, skew: Infinity, slow: 0 })
   ladder.steps.push({ do: 'open', id, transport, why, beat, wait, early })
+  // Whoever is tried beside it is tried because of it.
+  if (!replaces) ladder.roundWhy = transport + ':slow'
   ladder.nextAt = now + (transport === 'ws' ? Math.min(250 + 2 * rttMs, 700) : Math.min(800 + 2 * rttMs, 2000))
 }
 
@@ -320,10 +330,7 @@ function carry(ladder, one) {
     ladder.changes = [now, ...ladder.changes].filter((at) => at > now - CHANGES_MS)
     if (ladder.changes.length >= CHANGES_MOST) ladder.calmUntil = now + CALM_MS
   }
-  if (!place || ladder.fixed) {
-    ladder.ups = 0
-    ladder.upAt = Infinity
-  } else if (ladder.upAt === Infinity) ladder.upAt = now + UP_MS[0]
+  upward(ladder, transport)
   learned.best = ladder.last = transport
   learned.bestAt = now
   if (ladder.network) ladder.memory[ladder.network] = learned
@@ -337,6 +344,14 @@ function carry(ladder, one) {
   ladder.steps.push({ do: 'keep' })
 }
 
+/** Plans the way back up, to what is preferred or was asked for. @param {Ladder} ladder @param {Transport} transport that carries */
+function upward(ladder, transport) {
+  if (transport === (ladder.fixed ?? ladder.transports[0])) {
+    ladder.ups = 0
+    ladder.upAt = Infinity
+  } else if (ladder.upAt === Infinity) ladder.upAt = ladder.now + UP_MS[0]
+}
+
 /** @type {See} */
 function ended(ladder, { why = '', afterMs, planned, foreign }, one) {
   const { transport, openedAt } = one
@@ -344,7 +359,8 @@ function ended(ladder, { why = '', afterMs, planned, foreign }, one) {
   ladder.tries.delete(one.id)
   const left = one.provenAt && !planned && !ladder.isOffline && one.suspect !== 'sleep' && outlived(ladder, one)
   if (one !== ladder.carrier) return fail(ladder, one, why, afterMs, foreign)
-  if (planned || ladder.now >= openedAt + STEADY_MS) ladder.cuts = 0
+  // A chain of polls that was answered more than once is as steady as a poll can be.
+  if (planned || ladder.now >= openedAt + STEADY_MS || (transport === 'poll' && one.frameAt > one.provenAt)) ladder.cuts = 0
   lose(ladder, because)
   if (foreign) return stranger(ladder)
   if (ladder.round.length || [...ladder.tries.values()].some((other) => !other.failed)) return
@@ -368,9 +384,11 @@ function fail(ladder, one, why, afterMs, foreign) {
   one.failed = true
   ladder.failed.add(transport)
   ladder.nextAt = Math.min(ladder.nextAt, now)
+  ladder.steps.push({ do: 'failed', id: one.id, why })
   if (ladder.carrier) return
   ladder.roundWhy = `${transport}:${why}`
-  if (foreign) stranger(ladder)
+  // Some gateway may spoil one transport only; it is a stranger where nothing else is left to try.
+  if (foreign && (ladder.last || !ladder.round.length)) stranger(ladder)
   else if (afterMs) {
     begin(ladder, [])
     ladder.retryAt = now + afterMs * (1 + ladder.random() / 4)
@@ -467,7 +485,7 @@ function settleTry(ladder, one, due) {
 
 /** @param {Ladder} ladder @param {Try} carrier @param {(at: number) => boolean} due */
 function settleCarrier(ladder, carrier, due) {
-  const { learned, transports, tries, now } = ladder
+  const { learned, transports, tries, now, fixed } = ladder
   const { transport, frameAt, silentMs, openedAt } = carrier
   const alone = tries.size < 2
   if (carrier.suspect) {
@@ -481,9 +499,9 @@ function settleCarrier(ladder, carrier, due) {
   else if (!carrier.renewed && due(openedAt + 0.8 * (learned.age[transport] ?? Infinity))) {
     carrier.renewed = true
     begin(ladder, [transport], 'age', true)
-  } else if (!ladder.fixed && !ladder.hiddenAt && due(Math.max(ladder.upAt, ladder.calmUntil))) {
+  } else if (!ladder.hiddenAt && due(Math.max(ladder.upAt, ladder.calmUntil))) {
     ladder.upAt = now + UP_MS[Math.min(++ladder.ups, UP_MS.length - 1)]
-    begin(ladder, transports.slice(0, rank(ladder, transport)), 'up')
+    begin(ladder, fixed ? [fixed] : transports.slice(0, rank(ladder, transport)), 'up', !!fixed)
   } else return
   return true
 }

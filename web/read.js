@@ -71,14 +71,15 @@ export function read(hub, attach, frame) {
   if (!channel || attach.covered.has(wireName(channel))) attach.cursor = id
   if (!channel || atOrBelow(id, hub.places_.get(channel))) return
   hub.share_?.read(frame)
+  const via = attach.transport
   const watched = channel.replace(/^\$presence\//, '')
   const handle = hub.channels_.get(wireName(watched))
   if (!handle) return
   hub.places_.set(channel, id)
   if (watched !== channel) {
-    if (type === 'event') handle.moved(name, data)
+    if (type === 'event') handle.moved(name, data, { time, via })
     else handle.reload().catch(() => {})
-  } else if (type === 'event') handle.heard({ data, name, id, from, time, channel, via: attach.transport })
+  } else if (type === 'event') handle.heard({ data, name, id, from, time, channel, via })
   else handle.tell('gap', { after, reason, id, channel })
 }
 

@@ -15,6 +15,7 @@ export function report({ state, transport, rtt, ladder_, log_: log }) {
     if (type === 'open') tries.set(fact.id, { transport: fact.transport, at, why: fact.why })
     else if (type === 'hello') one.helloMs = at - one.at
     else if (type === 'carry') one.carriedMs = at - one.at
+    else if (type === 'failed') Object.assign(one, { failedMs: at - one.at, failed: fact.why })
     else if (type === 'ended') Object.assign(one, { endedMs: at - one.at, ended: fact.why })
     else if (type === 'close') Object.assign(one, { endedMs: at - one.at, ended: 'closed by us' })
     else if (type === 'state') events.push({ at, what: `${fact.state} (${fact.why})` })
@@ -35,6 +36,7 @@ function text({ state, transport, rtt, why, tries, events, learned }) {
       `${one.transport} tried (${one.why})` +
         (one.helloMs == null ? ': no hello' : `: hello after ${one.helloMs} ms`) +
         (one.carriedMs == null ? '' : `, carried after ${one.carriedMs} ms`) +
+        (one.failedMs == null ? '' : `, given up after ${one.failedMs} ms (${one.failed})`) +
         (one.endedMs == null ? '' : `, ended after ${one.endedMs} ms (${one.ended})`),
     ]),
     ...events.map((/** @type {any} */ event) => [event.at, event.what]),

@@ -3,7 +3,7 @@
  * tells every frame to the others over a BroadcastChannel. They keep their own places, so that the
  * next leader goes on from the last frame that was told. Loaded only with `share: true`.
  */
-/** @typedef {import('./client.js').Hub} Hub @typedef {import('./frame.js').Frame} Frame @typedef {ReturnType<typeof share>} Share */
+/** @typedef {import('./client.js').Hub} Hub @typedef {import('./frame.js').Frame} Frame @typedef {NonNullable<ReturnType<typeof share>>} Share */
 
 /**
  * What it uses of the client is given, not imported: it is a file of its own.
@@ -11,6 +11,12 @@
  * @param {{ask_: typeof import('./ask.js').ask, read_: typeof import('./read.js').read, sync_: typeof import('./join.js').sync, wanted_: typeof import('./join.js').wanted, TriwayError: typeof import('./frame.js').TriwayError}} client
  */
 export function share(hub, { ask_: ask, read_: read, sync_: sync, wanted_: wanted, TriwayError }) {
+  const lead = () => {
+    hub.follows_ = false
+    hub.see_('start')
+  }
+  // Where tabs cannot find each other, each reads for itself.
+  if (!globalThis.BroadcastChannel || !globalThis.navigator?.locks) return lead()
   const name = 'triway ' + hub.base_
   const tab = crypto.randomUUID()
   const wire = new BroadcastChannel(name)
@@ -97,7 +103,7 @@ export function share(hub, { ask_: ask, read_: read, sync_: sync, wanted_: wante
   navigator.locks.request(name, { signal: stop.signal }, () => {
     leads = true
     hub.addEventListener('state', tell)
-    hub.see_('start')
+    lead()
     say({ leader: true })
     for (const [key, { command, data, resolve, reject }] of waiting) hub.sending_.push({ ...command, key }, data).then(resolve, reject)
     return new Promise((resolve) => stop.signal.addEventListener('abort', resolve))

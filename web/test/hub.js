@@ -185,9 +185,11 @@ export class TestHub {
     reader.wake()
     const ping = () => say({ type: 'ping', id: `${this.epoch}-${this.head}`, time: Date.now() })
     const probe = setTimeout(ping, this.pingAfterMs)
+    const again = setTimeout(ping, 5000)
     const beat = setInterval(ping, this.heartbeatMs)
     response.on('close', () => {
       clearTimeout(probe)
+      clearTimeout(again)
       clearInterval(beat)
       this.readers.delete(reader)
     })

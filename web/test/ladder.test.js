@@ -1,7 +1,7 @@
 /** The ladder as a table: what the network does → what is tried, when. Under a fake clock. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { deaf, held, mute, Network, poll, refused, sse, stranger, ws } from './network.js'
+import { deaf, held, mute, Network, poll, refused, sse, stranger, together, ws } from './network.js'
 
 const clear = { ws: ws(), sse: sse(), poll: poll(), check: () => ({ ok: true }) }
 const ways = (network) => network.carried.map(({ transport }) => transport).join(' ')
@@ -17,6 +17,8 @@ const first = [
   ['the probe held back', { ws: refused, sse: held }, 'poll', 3000],
   ['WS swallowed and streams held', { ws: mute, sse: mute }, 'poll', 3000],
   ['WS and streams refused', { ws: refused, sse: refused }, 'poll', 200],
+  ['WS refused, streams refused by a page', { ws: refused, sse: stranger }, 'poll', 200],
+  ['hello and probe in one piece', { ws: refused, sse: together }, 'poll', 3000],
 ]
 for (const [name, paths, expected, firstMs, lastMs = firstMs] of first) {
   test(`first connect: ${name}`, () => {
@@ -191,13 +193,6 @@ test('captive in mid-session: no round of tries, a look each few seconds, and ba
   assert.equal(network.carrier, 'ws')
 })
 
-test('a gateway that spoils streams is no captive portal: polls get through', () => {
-  const network = new Network({ ...clear, ws: refused, sse: stranger })
-  network.tell('start')
-  network.run(3000)
-  assert.equal(ways(network), 'poll')
-})
-
 test('server restarted: the same transport as before, and never more than it and a look at once', () => {
   for (const last of ['ws', 'sse', 'poll']) {
     let down = false
@@ -365,4 +360,42 @@ test('a carrier closes only after another one is proven, in every change that is
     const carry = network.steps('carry').find((step) => step.id === id)
     if (carry) assert.ok(network.steps('carry').some((step) => step.at === at && step.id !== id))
   }
+})
+
+test('asked for by hand and not to be had: tried again as the way up, while the other carries', () => {
+  const network = new Network({ ...clear, sse: (step, now) => (now < 100_000 ? refused() : sse()(step)) })
+  network.tell('start')
+  network.run(1000)
+  network.tell('use', { transport: 'sse' })
+  network.run(90_000)
+  assert.equal(network.carrier, 'ws')
+  network.run(100_000)
+  assert.equal(network.carrier, 'sse')
+})
+
+test('polls of which some answers are lost: the next one at once', () => {
+  const lossy = (step) => [[40, 'hello', { network: 'n1' }], [40, 'proof'], [200, 'frame'], [400, 'frame'], [600, 'ended', { why: 'closed' }]]
+  const network = new Network({ ...clear, poll: lossy }, { transports: ['poll'] })
+  network.tell('start')
+  network.run(60_000)
+  const at = network.carried.map(({ at }) => at)
+  assert.ok(Math.max(...at.slice(1).map((time, index) => time - at[index])) < 700)
+})
+
+test('why it is not WS: each reason is told', () => {
+  for (const [behaviour, why] of [[refused, 'ws:refused'], [mute, 'ws:slow'], [deaf, 'ws:slow']]) {
+    const network = new Network({ ...clear, ws: behaviour })
+    network.tell('start')
+    network.run(5000)
+    assert.equal(network.carried[0].why, why)
+    assert.ok(network.steps('failed').some(({ id }) => id === 1))
+  }
+})
+
+test('a page that was busy when the probe came: the second probe brings SSE back from polls', () => {
+  const busy = (step) => [[300, 'hello', { beat: 15 }], [301, 'frame', { ping: true }], ...sse()(step).slice(2).map(([at, ...rest]) => [at, ...rest]), [5040, 'frame', { ping: true }]]
+  const network = new Network({ ...clear, ws: refused, sse: busy })
+  network.tell('start')
+  network.run(8000)
+  assert.equal(ways(network), 'poll sse')
 })

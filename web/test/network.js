@@ -33,6 +33,8 @@ export const mute = () => []
 export const stranger = () => [[R, 'ended', { why: 'foreign', foreign: true }]]
 /** Hello, but the probe only with what comes after its silence. */
 export const held = (step) => [hello(2 * R, 15), [2 * R + 1350, 'frame', { ping: true }]]
+/** Held in a block, and freed by what filled it. */
+export const together = () => [hello(900, 15), [910, 'frame', { ping: true }]]
 /** Hello comes, its reply never does. */
 export const deaf = () => [hello(2 * R, 15)]
 

@@ -11,5 +11,5 @@ export declare function check(hub: Hub): Promise<void>;
 export declare function alive(hub: Hub, transport: string): void;
 /** A hello renews the session key; a poll that is not held brings one, whatever carries. @param {Hub} hub */
 export declare function renew(hub: Hub): Promise<void>;
-/** Presence ends at once, where no close of a socket tells it. @param {Hub} hub */
+/** Presence ends at once. @param {Hub} hub */
 export declare function leave(hub: Hub): void;

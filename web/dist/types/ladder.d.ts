@@ -65,6 +65,10 @@ export type Step = {
     id: number;
     why: string;
 } | {
+    do: 'failed';
+    id: number;
+    why: string;
+} | {
     do: 'state';
     state: string;
     why: string;
@@ -130,7 +134,7 @@ export type Ladder = ReturnType<typeof newLadder>;
  *
  * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
  *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
- *   | {do: 'state', state: string, why: string} | {do: 'check'} | {do: 'keep'}} Step
+ *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string} | {do: 'check'} | {do: 'keep'}} Step
  * @typedef {(ladder: Ladder, fact: Fact, one: Try) => any} See what follows from a fact
  *
  * @typedef {object} Fact

@@ -3,10 +3,10 @@
  * tells every frame to the others over a BroadcastChannel. They keep their own places, so that the
  * next leader goes on from the last frame that was told. Loaded only with `share: true`.
  */
-/** @typedef {import('./client.js').Hub} Hub @typedef {import('./frame.js').Frame} Frame @typedef {ReturnType<typeof share>} Share */
+/** @typedef {import('./client.js').Hub} Hub @typedef {import('./frame.js').Frame} Frame @typedef {NonNullable<ReturnType<typeof share>>} Share */
 export type Hub = import('./client.js').Hub;
 export type Frame = import('./frame.js').Frame;
-export type Share = ReturnType<typeof share>;
+export type Share = NonNullable<ReturnType<typeof share>>;
 /**
  * What it uses of the client is given, not imported: it is a file of its own.
  * @param {Hub} hub
@@ -18,7 +18,7 @@ export declare function share(hub: Hub, { ask_: ask, read_: read, sync_: sync, w
     sync_: typeof import('./join.js').sync;
     wanted_: typeof import('./join.js').wanted;
     TriwayError: typeof import('./frame.js').TriwayError;
-}): {
+}): void | {
     /** What other tabs want. */
     wanted: () => string[];
     /** The leader's frames go to all. @param {Frame} frame */
