@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each story uses some of it")]
 
+mod ends;
 mod frames;
 mod guard;
 mod keys;
 mod limits;
 mod names;
 mod over_h2;
+mod presence;
 mod refusals;
 mod sessions;
 mod socket;

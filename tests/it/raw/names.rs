@@ -144,6 +144,11 @@ async fn a_post_names_its_channels_in_its_body() {
     let mut stream = server.send(stream).await;
     assert_eq!(stream.head().await.status, 200);
     stream.until("data: three\n\n").await;
+}
+
+#[tokio::test]
+async fn a_body_that_names_none_is_refused() {
+    let server = Server::start();
     for (target, body, code) in [
         (
             "/poll?channels=a",

@@ -1,0 +1,162 @@
+//! How a WebSocket ends and what keeps it: the order of last words, pings, and peers that say nothing.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::frames::{CLOSE, FIN, PING, PONG, TEXT, Ws, close, frame, text};
+use super::wire::Server;
+
+#[tokio::test]
+async fn replies_come_before_the_close_and_nothing_after_it() {
+    let server = Server::start();
+    let mut ws = Ws::open(&server, "/ws/a").await;
+    ws.json().await;
+    let publish = |number: u32| {
+        text(&json!({"type": "publish", "channel": "a", "data": number, "ref": number}).to_string())
+    };
+    let mut all: Vec<u8> = (0..150).flat_map(publish).collect();
+    all.extend(close(1000, "done"));
+    all.extend(publish(999));
+    ws.send(all).await;
+    let (code, reason, before) = ws.until_close().await;
+    assert_eq!((code, reason.as_str()), (Some(1000), "done"));
+    let replies = before
+        .iter()
+        .filter(|frame| frame.json()["type"] == "reply")
+        .count();
+    assert_eq!(
+        replies, 150,
+        "each command before the Close was acted on and answered"
+    );
+    ws.ends().await;
+    let last = server.get("/history/a?since=last:1").await.json();
+    assert_eq!(last["frames"][0]["data"], 149, "and none behind it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_events_flow_nothing_follows_the_close() {
+    let server = Server::with(|builder, _| builder.broker.rate = None);
+    let hub = server.hub.clone();
+    let flowing = tokio::spawn(async move {
+        loop {
+            let _ = hub.publish("a", triway::protocol::Data::text("x")).await;
+            tokio::task::yield_now().await;
+        }
+    });
+    for round in 0..100 {
+        let mut ws = Ws::open(&server, "/ws/a").await;
+        ws.json().await;
+        let mut bytes: Vec<u8> = (0..round % 8)
+            .flat_map(|_| text("{\"type\":\"ping\"}"))
+            .collect();
+        bytes.extend(close(1000, ""));
+        ws.send(bytes).await;
+        assert_eq!(ws.until_close().await.0, Some(1000));
+        ws.ends().await;
+    }
+    flowing.abort();
+}
+
+#[tokio::test]
+async fn a_socket_is_pinged_when_nothing_else_was_sent() {
+    let server = Server::start();
+    let mut ws = Ws::open(&server, "/ws/a?heartbeat=1").await;
+    let hello = ws.json().await;
+    assert_eq!(hello["heartbeat"], 1);
+    for _ in 0..2 {
+        let began = Instant::now();
+        let ping = ws.frame().await.json();
+        assert_eq!((&ping["type"], &ping["id"]), (&json!("ping"), &hello["id"]));
+        assert_eq!(
+            ws.frame().await.opcode(),
+            PING,
+            "one of the protocol goes with it"
+        );
+        assert!(
+            began.elapsed() < Duration::from_millis(1_500),
+            "{:?}",
+            began.elapsed()
+        );
+        ws.send(frame(FIN | PONG, b"")).await;
+    }
+    let id = server.publish("a", "x").await;
+    assert_eq!(ws.frame().await.json()["id"], id);
+    assert_eq!(
+        ws.frame().await.json()["id"],
+        id,
+        "everything up to there was written"
+    );
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_no_ping_is_told_so_after_two_heartbeats() {
+    let server = Server::start();
+    let began = Instant::now();
+    let mut ws = Ws::open(&server, "/ws/a?heartbeat=1").await;
+    let mut bare = Ws::open(&server, "/ws/a?heartbeat=1&format=data").await;
+    let (code, reason, before) = ws.until_close().await;
+    assert_eq!((code, reason.as_str()), (Some(3005), "silent"));
+    let bye = before.last().unwrap().json();
+    assert_eq!(
+        (&bye["type"], &bye["reconnect"]),
+        (&json!("bye"), &json!(true))
+    );
+    assert!(
+        (1_700..3_500).contains(&began.elapsed().as_millis()),
+        "{:?}",
+        began.elapsed()
+    );
+    let (code, _, before) = bare.until_close().await;
+    assert_eq!(code, Some(3005));
+    assert!(
+        before.iter().all(|frame| frame.opcode() == PING),
+        "{before:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_was_not_asked_owes_no_sign_of_life() {
+    let server = Server::start();
+    let mut ws = Ws::open(&server, "/ws/a?heartbeat=1").await;
+    ws.json().await;
+    // Events keep the pings away for four heartbeats, and the peer only listens.
+    for number in 0..10 {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        server.publish("a", &number.to_string()).await;
+    }
+    loop {
+        let next = ws.frame().await;
+        match next.opcode() {
+            TEXT => assert_ne!(next.json()["type"], "bye", "{next:?}"),
+            PING => break,
+            _ => panic!("{next:?}"),
+        }
+    }
+    assert_eq!(ws.command(json!({"type": "ping"})).await["ok"], true);
+}
+
+#[tokio::test]
+async fn a_peer_that_goes_without_a_word_harms_nobody() {
+    let server = Server::start();
+    for round in 0..30 {
+        let mut ws = Ws::open(&server, "/ws/a").await;
+        match round % 3 {
+            0 => ws.wire.reset(),
+            1 => drop(ws),
+            _ => {
+                ws.send(&frame(FIN | TEXT, &[b'x'; 1_000])[..500]).await;
+                ws.wire.finish().await;
+                let rest = ws.wire.rest().await;
+                assert!(
+                    !rest.windows(2).any(|pair| pair == [FIN | CLOSE, 0]),
+                    "{rest:?}"
+                );
+            }
+        }
+    }
+    super::wire::eventually("no readers", async || {
+        server.metric("triway_readers{transport=\"ws\"}").await == 0.0
+    })
+    .await;
+}
