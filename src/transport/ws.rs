@@ -334,12 +334,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         None
     }
 
-    async fn end(mut self, ending: Ending) {
-        let mut last = self.output.rest();
+    async fn end(self, ending: Ending) {
+        let Self {
+            mut io,
+            attach,
+            mut output,
+            ..
+        } = self;
+        // The session ends here: a peer that is gone must not be present while its socket is waited for.
+        drop(attach);
+        let mut last = output.rest();
         ending
             .iter()
             .for_each(|piece| last.extend_from_slice(piece));
-        hang_up(&mut self.io, &last).await;
+        hang_up(&mut io, &last).await;
     }
 }
 
