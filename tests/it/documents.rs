@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod beside;
 mod claims;
 mod markdown;
 mod shell;
@@ -137,6 +138,41 @@ fn the_changelog_speaks_its_four_words() {
             ["added", "changed", "fixed", "breaking"].contains(&word),
             "{line}"
         );
+    }
+}
+
+/// The map names what is there, and nothing else.
+#[test]
+fn the_map_is_of_this_source() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let architecture = document("docs/architecture.md");
+    for (folder, ending) in [("src", "rs"), ("web", "js")] {
+        for entry in std::fs::read_dir(package.join(folder)).unwrap().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|found| found == ending) {
+                let name = entry.file_name().display().to_string();
+                assert!(architecture.text.contains(&name), "{folder}/{name}");
+            }
+        }
+    }
+    let is_path = |word: &&str| word.ends_with(".rs") || word.ends_with(".js");
+    let words = architecture
+        .text
+        .split(|c: char| !c.is_alphanumeric() && !"/._".contains(c));
+    for word in words.filter(is_path) {
+        let places = [
+            "",
+            "src/",
+            "src/protocol/",
+            "src/transport/ws/",
+            "src/transport/",
+            "web/",
+            "src/broker/",
+        ];
+        let exists = places
+            .iter()
+            .any(|place| package.join(place).join(word).exists());
+        assert!(exists, "docs/architecture.md: {word}");
     }
 }
 

@@ -158,6 +158,127 @@ fn the_metrics_table_is_what_is_counted() {
     );
 }
 
+/// The defaults and sizes of the limits table, out of the source.
+#[test]
+fn the_limits_table_is_what_the_source_bounds() {
+    use triway::protocol::{
+        BATCH_BYTES_MAX, BATCH_EVENTS_MAX, CHANNEL_BYTES_MAX, DATA_BYTES_CEILING, DATA_DEPTH_MAX,
+        GET_PUBLISH_BYTES_MAX, INFO_BYTES_MAX, KEY_BYTES_MAX, NAME_BYTES_MAX, NONCE_BYTES_MAX,
+    };
+    let hub = triway::hub::Options::default();
+    let server = triway::server::Options::default();
+    let (broker, session) = (
+        triway::broker::Options::default(),
+        triway::session::Options::default(),
+    );
+    let rate = broker.rate.unwrap();
+    let seconds = |time: Option<std::time::Duration>| format!("{} s", time.unwrap().as_secs());
+    let rows = document("docs/protocol.md").table("what | limit");
+    for (what, limit) in [
+        (
+            "data of one event",
+            format!(
+                "{}, {} at most",
+                size(broker.max_data),
+                size(DATA_BYTES_CEILING)
+            ),
+        ),
+        ("an address that publishes", size(GET_PUBLISH_BYTES_MAX)),
+        (
+            "channels of a session",
+            grouped(session.session_channels.unwrap()),
+        ),
+        ("channels on the hub", grouped(hub.hub_channels.unwrap())),
+        (
+            "history of a channel",
+            format!(
+                "{} events, {}, 1 hour",
+                grouped(hub.history_events.unwrap()),
+                size(hub.history_bytes.unwrap())
+            ),
+        ),
+        (
+            "history of all channels",
+            format!(
+                "{}, encoded forms counted",
+                size(hub.history_total.unwrap())
+            ),
+        ),
+        (
+            "one answer of a poll; one page of history",
+            format!(
+                "{} frames, {} of data",
+                grouped(BATCH_EVENTS_MAX),
+                size(BATCH_BYTES_MAX)
+            ),
+        ),
+        (
+            "arrays and objects in each other, in data",
+            format!("{DATA_DEPTH_MAX} levels"),
+        ),
+        (
+            "publishes of a session",
+            format!("{} a second, {} at once", rate.per_second, rate.burst),
+        ),
+        (
+            "connections; of one address",
+            format!(
+                "{}; {}",
+                grouped(server.connections.unwrap()),
+                grouped(server.address_connections.unwrap())
+            ),
+        ),
+        (
+            "a reader that takes nothing",
+            seconds(session.write_timeout),
+        ),
+        (
+            "a request head; a body",
+            format!(
+                "{}, 64 KiB; {}",
+                seconds(server.head_timeout),
+                seconds(server.body_timeout)
+            ),
+        ),
+        (
+            "a connection without a request",
+            seconds(server.idle_timeout),
+        ),
+        (
+            "info; nonce; why",
+            format!(
+                "{}; {NONCE_BYTES_MAX} bytes; 32 bytes",
+                size(INFO_BYTES_MAX)
+            ),
+        ),
+    ] {
+        let row = rows.iter().find(|row| row[0] == what);
+        assert_eq!(
+            row.unwrap_or_else(|| panic!("no row {what}"))[1],
+            limit,
+            "{what}"
+        );
+    }
+    assert_eq!(hub.history_age.unwrap().as_secs(), 3_600);
+    assert_eq!([CHANNEL_BYTES_MAX, NAME_BYTES_MAX, KEY_BYTES_MAX], [128; 3]);
+}
+
+/// `64 KiB`, `1 MiB`.
+fn size(bytes: usize) -> String {
+    match bytes {
+        bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+        bytes => format!("{} KiB", bytes >> 10),
+    }
+}
+
+/// `100,000`.
+fn grouped(number: usize) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1_000, number % 1_000),
+    }
+}
+
 #[test]
 fn every_must_has_a_test() {
     let protocol = document("docs/protocol.md");

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Group(Child);
 
 impl Group {
-    fn start(command: &mut Command) -> Self {
+    pub(super) fn start(command: &mut Command) -> Self {
         let started = command.process_group(0).stdin(Stdio::null()).spawn();
         Self(started.unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
