@@ -6,6 +6,7 @@
 
 mod beside;
 mod claims;
+mod limits;
 mod markdown;
 mod shell;
 
