@@ -99,11 +99,14 @@ impl Offer {
 
 impl Taken {
     /// Makes the answer. Gives the socket back where the next request may be read from it.
-    pub async fn make(self, owned: Owned) -> Option<Owned> {
+    pub fn make(self, owned: Owned) -> impl Future<Output = Option<Owned>> + Send {
         let Self { head, go_on, held } = self;
-        let owned = go_on(head, owned).await;
-        drop(held);
-        owned
+        let answer = go_on(head, owned);
+        async move {
+            let owned = answer.await;
+            drop(held);
+            owned
+        }
     }
 }
 
@@ -134,7 +137,7 @@ pub(crate) fn trickle<F: Frames + 'static>(
     }
     take_over(
         (headers, Body::empty()).into_response(),
-        move |head, owned| Conversation::new(&head, owned, budget).trickle(head, frames),
+        move |head, owned| Conversation::new(&head, owned, budget).trickle(&head, frames),
     )
 }
 
@@ -153,19 +156,13 @@ pub(crate) async fn whole<F: Frames + 'static>(
     }
     take_over(
         (headers, Body::empty()).into_response(),
-        move |head, owned| Conversation::new(&head, owned, budget).whole(head, frames),
+        move |head, owned| Conversation::new(&head, owned, budget).whole(&head, frames),
     )
 }
 
-/// Writes the head of a handshake and hands the socket on.
-pub(crate) async fn handshake(head: Parts, mut owned: Owned) -> Option<Owned> {
-    use tokio::io::AsyncWriteExt as _;
-    owned
-        .io
-        .write_all(&head::bytes(&head, head::Length::None))
-        .await
-        .ok()?;
-    Some(owned)
+/// The head of a handshake, which goes out with whatever is written first.
+pub(crate) fn handshake(head: &Parts) -> Bytes {
+    head::Head::of(head).bytes(head::Length::None)
 }
 
 /// A socket while an answer is made on it.
@@ -203,10 +200,45 @@ impl Conversation {
         }
     }
 
-    async fn trickle(mut self, head: Parts, mut frames: impl Frames) -> Option<Owned> {
-        self.output.push(head::bytes(&head, head::Length::Chunked));
+    /// Like [`Conversation::whole`] no `async fn`, which would hold its arguments twice; an idle reader holds this
+    /// future whole.
+    fn trickle<F: Frames>(
+        mut self,
+        head: &Parts,
+        mut frames: F,
+    ) -> impl Future<Output = Option<Owned>> + Send + use<F> {
+        let head = head::Head::of(head).bytes(head::Length::Chunked);
+        self.output.push(head);
+        async move {
+            let is_whole = self.chunks(&mut frames).await;
+            drop(frames);
+            if is_whole && self.finish().await {
+                return Some(self.give_back());
+            }
+            None
+        }
+    }
+
+    fn whole<F: Frames>(
+        mut self,
+        head: &Parts,
+        mut frames: F,
+    ) -> impl Future<Output = Option<Owned>> + Send + use<F> {
+        let head = head::Head::of(head);
+        async move {
+            let bytes = self.answer(&mut frames).await?;
+            drop(frames);
+            self.output
+                .push(head.bytes(head::Length::Bytes(bytes.len())));
+            self.output.push(bytes);
+            self.finish().await.then(|| self.give_back())
+        }
+    }
+
+    /// Sends chunks up to the last one. Whether the peer is still there.
+    async fn chunks(&mut self, frames: &mut impl Frames) -> bool {
         loop {
-            match std::future::poll_fn(|cx| self.poll_step(&mut frames, cx)).await {
+            match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
                 Step::Bytes(Some(bytes)) if bytes.is_empty() => {}
                 Step::Bytes(Some(bytes)) => {
                     self.output.push(format!("{:X}\r\n", bytes.len()).into());
@@ -215,47 +247,44 @@ impl Conversation {
                 }
                 Step::Bytes(None) => {
                     self.output.push(Bytes::from_static(b"0\r\n\r\n"));
-                    return self.finish(frames).await;
+                    return true;
                 }
                 Step::Written => {}
-                Step::Gone => return None,
+                Step::Gone => return false,
             }
         }
     }
 
-    async fn whole(mut self, head: Parts, mut frames: impl Frames) -> Option<Owned> {
+    /// Waits for the one answer; none where the peer is gone.
+    async fn answer(&mut self, frames: &mut impl Frames) -> Option<Bytes> {
         loop {
-            match std::future::poll_fn(|cx| self.poll_step(&mut frames, cx)).await {
-                Step::Bytes(bytes) => {
-                    let bytes = bytes.unwrap_or_default();
-                    self.output
-                        .push(head::bytes(&head, head::Length::Bytes(bytes.len())));
-                    self.output.push(bytes);
-                    return self.finish(frames).await;
-                }
+            match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
+                Step::Bytes(bytes) => return Some(bytes.unwrap_or_default()),
                 Step::Written => {}
                 Step::Gone => return None,
             }
         }
     }
 
-    /// Writes what is left, and gives the socket back.
-    async fn finish(mut self, frames: impl Frames) -> Option<Owned> {
-        drop(frames);
+    /// Writes what is left. Whether the next request may be read from the socket.
+    async fn finish(&mut self) -> bool {
         while !self.output.is_empty() {
             match std::future::poll_fn(|cx| self.poll_write(cx)).await {
-                Step::Gone => return None,
+                Step::Gone => return false,
                 Step::Written | Step::Bytes(_) => {}
             }
         }
         if self.closes {
             let _ = std::future::poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
-            return None;
         }
-        Some(Owned {
+        !self.closes
+    }
+
+    fn give_back(self) -> Owned {
+        Owned {
             io: self.io,
             unread: self.ahead.freeze(),
-        })
+        }
     }
 
     /// Writes what waits, then asks for more, and listens for the end of the peer.

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use http_body::Body as _;
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue,
@@ -250,31 +251,33 @@ impl Handshake {
     }
 
     fn accept(self, attach: Attach, facts: Facts, beside: Beside) -> Response {
-        self.go_on(beside, |io, unread| async move {
-            ws::Socket::new(io, attach, &unread).run(facts).await;
+        self.go_on(beside, |io, unread, first| {
+            ws::Socket::new(io, attach, &unread, first).run(facts)
         })
     }
 
     /// Opens the socket only to say why it is closed, since a browser shows its page no status.
     fn refuse(self, app: &Shared, refusal: Refusal, format: Format, beside: Beside) -> Response {
         app.sessions.hub().metrics().refusal(&refusal);
-        self.go_on(beside, move |io, _| ws::refuse(io, refusal, format))
+        self.go_on(beside, move |io, _, first| {
+            ws::refuse(io, refusal, format, first)
+        })
     }
 
     fn go_on<F>(
         self,
         beside: Beside,
-        go_on: impl FnOnce(Box<dyn socket::Io>, Bytes) -> F + Send + 'static,
+        go_on: impl FnOnce(Box<dyn socket::Io>, Bytes, Bytes) -> F + Send + 'static,
     ) -> Response
     where
-        F: Future<Output = ()> + Send,
+        F: Future<Output = ()> + Send + 'static,
     {
         let response = self.answer();
         if beside.offer.is_some() {
-            return socket::take_over(response, |head, owned| async {
-                let owned = socket::handshake(head, owned).await?;
-                go_on(owned.io, owned.unread).await;
-                None
+            return socket::take_over(response, |head, owned| {
+                let answer = socket::handshake(&head);
+                // Not an `async` block: it would hold the socket's future twice.
+                go_on(owned.io, owned.unread, answer).map(|()| None)
             });
         }
         let upgrade = self.upgrade;
@@ -282,7 +285,8 @@ impl Handshake {
             // The count of connections holds as long as this task does.
             let _guard = beside.guard;
             if let Ok(upgraded) = upgrade.await {
-                go_on(Box::new(TokioIo::new(upgraded)), Bytes::new()).await;
+                let io = Box::new(TokioIo::new(upgraded));
+                go_on(io, Bytes::new(), Bytes::new()).await;
             }
         });
         response

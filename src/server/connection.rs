@@ -188,8 +188,9 @@ fn hand_over(
     owned: Owned,
     served: Served,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let answer = taken.make(owned);
     Box::pin(async move {
-        if let Some(owned) = taken.make(owned).await {
+        if let Some(owned) = answer.await {
             // A task of its own: this one is as small as an idle reader.
             tokio::spawn(drive(owned, served));
         }

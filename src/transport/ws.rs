@@ -69,8 +69,8 @@ enum Step {
 type Ending = Vec<Bytes>;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
-    /// A socket just after its handshake, and what was read behind it.
-    pub(crate) fn new(io: S, attach: Attach, unread: &[u8]) -> Self {
+    /// A socket whose handshake was read, and what was read behind it; `first` is the answer to the handshake.
+    pub(crate) fn new(io: S, attach: Attach, unread: &[u8], first: Bytes) -> Self {
         let data_bytes = attach.sessions().broker().options().max_data;
         let message_bytes = match attach.opening().format {
             // Base64 is a third longer, JSON escapes can double.
@@ -78,6 +78,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             Format::Data => data_bytes,
         };
         let (mut input, mut output) = (Input::new(message_bytes), Output::default());
+        if !first.is_empty() {
+            output.push(first);
+        }
         let broken = match input.take(unread, &mut output) {
             Reading::Broken(broken) => Some(broken),
             Reading::Some | Reading::Ended => None,
@@ -95,31 +98,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         }
     }
 
-    /// Serves the socket to its end.
-    pub(crate) async fn run(mut self, facts: Facts) {
+    /// Serves the socket to its end. Whatever is rare or short is boxed: an idle reader holds this future whole.
+    pub(crate) fn run(mut self, facts: Facts) -> impl Future<Output = ()> + Send {
         if self.attach.opening().format == Format::Full {
             self.output
                 .push(frame::text_frame(&self.attach.hello(facts.network)));
         }
+        async move {
+            if let Some(ending) = self.converse().await {
+                Box::pin(self.end(ending)).await;
+            }
+        }
+    }
+
+    /// Gives the last words, where they can still be written.
+    async fn converse(&mut self) -> Option<Ending> {
         loop {
-            if let Some(ending) = self.act_on_pending().await {
-                return self.end(ending).await;
+            if self.has_pending()
+                && let Some(ending) = Box::pin(self.act_on_pending()).await
+            {
+                return Some(ending);
             }
             match std::future::poll_fn(|cx| self.poll_step(cx)).await {
                 Step::Turn(turn) => {
                     if let Some(ending) = self.write_turn(turn) {
-                        return self.end(ending).await;
+                        return Some(ending);
                     }
                 }
                 Step::Read | Step::Rested => {}
                 Step::TakesNothing => {
                     // Its socket is full: no last word would get through.
                     let _ = self.attach.bye(ByeReason::Slow);
-                    return;
+                    return None;
                 }
-                Step::Gone => return,
+                Step::Gone => return None,
             }
         }
+    }
+
+    /// Whether something that was read is not yet acted on.
+    fn has_pending(&self) -> bool {
+        !self.input.pending.is_empty() || self.broken.is_some()
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
@@ -356,8 +375,12 @@ pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin + Send>(
     mut io: S,
     refusal: Refusal,
     format: Format,
+    first: Bytes,
 ) {
-    let last = farewell(&Bye::refused(refusal), format).concat();
+    let last = [first]
+        .into_iter()
+        .chain(farewell(&Bye::refused(refusal), format));
+    let last = last.collect::<Vec<_>>().concat();
     hang_up(&mut io, &last).await;
 }
 
