@@ -9,7 +9,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::story::{command, data, events, offset, over_each_transport};
-use crate::support::{Ask, Follower, Reader, Server, Tally, Via, in_time, parts, until};
+use triway::protocol::Data;
+
+use crate::support::{
+    Ask, Dice, Follower, Reader, Server, Tally, Told, Via, in_time, parts, until,
+};
 
 over_each_transport![
     what_was_evicted_is_a_gap_told_once,
@@ -23,6 +27,7 @@ over_each_transport![
     a_sweep_between_two_visits_is_neither_silent_nor_needless,
     a_reply_that_overtakes_events_moves_nothing,
     gaps_come_in_the_order_of_ids,
+    a_backlog_of_many_batches_is_told_in_one_order,
 ];
 
 /// The next events and gaps, so many of them.
@@ -304,6 +309,50 @@ async fn gaps_come_in_the_order_of_ids(via: Via) {
     assert_gap(&frames[1], "b", "evicted", Some(&ids[0]), &ids[3]);
     let rest: Vec<u64> = frames[2..].iter().map(offset).collect();
     assert_eq!(rest, [5, 6, 7, 8]);
+}
+
+/// More than fits into one batch, of channels of which one has forgotten its beginning: the gap comes where its id
+/// belongs, and all ids rise.
+async fn a_backlog_of_many_batches_is_told_in_one_order(via: Via) {
+    const HELD: u64 = 1_500;
+    let server = Server::with(|builder| builder.hub.history_events = Some(HELD as usize));
+    let first = server.wire.publish_json("other", &json!(0)).await;
+    let mut dice = Dice::new();
+    let (mut left, mut published) = ([HELD, HELD / 3, HELD + 500], [0; 3]);
+    let channels = ["whole", "sparse", "cut"];
+    while left != [0; 3] {
+        let which = dice.below(3);
+        if left[which] > 0 {
+            let data = Data::json(published[which].to_string().as_bytes()).unwrap();
+            server.hub.publish(channels[which], data).await.unwrap();
+            (left[which], published[which]) = (left[which] - 1, published[which] + 1);
+        }
+    }
+    let mut reader = server
+        .wire
+        .open(via, &Ask::of(channels).since(&first))
+        .await;
+    let (mut tally, mut last, mut gaps) = (Tally::default(), 0, 0);
+    let is_whole = |tally: &Tally| {
+        channels
+            .iter()
+            .zip(published)
+            .all(|(name, count)| tally.next(name) == count)
+    };
+    while !is_whole(&tally) {
+        let frame = reader.expect_told().await;
+        assert!(offset(&frame) > last, "after {last}: {frame}");
+        last = offset(&frame);
+        if frame["type"] == "gap" {
+            assert_eq!((&frame["channel"], tally.next("cut")), (&json!("cut"), 0));
+            tally.take(&Told::Gap(frame));
+            gaps += 1;
+        } else {
+            tally.take(&Told::Event(frame));
+        }
+    }
+    assert_eq!(gaps, 1);
+    assert_eq!(tally.events, HELD + HELD / 3 + HELD);
 }
 
 #[tokio::test]

@@ -163,6 +163,38 @@ async fn subscribing_needs_a_web_socket() {
     }
 }
 
+/// A reader that waits on a quiet channel is behind the hub: what came since then belongs to the replay's start too.
+#[tokio::test]
+async fn what_came_before_the_channel_joined_is_told_by_its_start() {
+    for (start, first) in [
+        ("all", 0),
+        ("last:2", 3),
+        ("last:4", 1),
+        ("1h", 0),
+        ("now", 5),
+    ] {
+        let server = Server::start();
+        for number in 0..3 {
+            server.wire.publish_json("old", &json!(number)).await;
+        }
+        let mut reader = open(&server, "quiet").await;
+        for number in 3..5 {
+            server.wire.publish_json("old", &json!(number)).await;
+        }
+        subscribe(&mut reader, "old", Some(start)).await;
+        server.wire.publish_json("old", &json!(5)).await;
+        let mut numbers = Vec::new();
+        while numbers.last() != Some(&json!(5)) {
+            let frame = reader.expect().await;
+            if frame["type"] == "event" {
+                numbers.push(frame["data"].clone());
+            }
+        }
+        let expected: Vec<Value> = (first..=5).map(|number| json!(number)).collect();
+        assert_eq!(numbers, expected, "{start}");
+    }
+}
+
 /// Publishes to the busy channel until it is told to stop; gives how many.
 fn keep_busy(
     server: &Server,
