@@ -12,5 +12,6 @@ mod long;
 mod pubsub;
 mod raw;
 mod restart;
+mod sending;
 mod story;
 mod support;

@@ -7,6 +7,7 @@
 
 mod dice;
 mod follower;
+mod frames;
 mod program;
 mod reader;
 mod relay;

@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
 
 use super::{Ask, End, Reader, Via, Wire};
 
@@ -133,8 +132,7 @@ impl Follower {
         let command =
             json!({"type": "subscribe", "channel": channel, "since": start, "ref": channel});
         // Where it breaks here, what is read next tells so, and the next attach asks for the channel.
-        let message = Message::text(command.to_string());
-        let _ = self.reader().send_raw(message).await;
+        let _ = self.reader().send_text(&command).await;
     }
 
     /// Takes a frame that was read from [`Follower::reader`] itself.

@@ -5,15 +5,13 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt, StreamExt};
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use super::frames::{Blocks, PollAnswer, frame_of};
 use super::wire::encode;
 use super::{Via, Wire, in_time};
 
@@ -224,9 +222,12 @@ impl Reader {
 
     /// Sends a command; only a WebSocket can.
     pub(crate) async fn send(&mut self, command: &Value) {
-        self.send_raw(Message::text(command.to_string()))
-            .await
-            .unwrap();
+        self.send_text(command).await.unwrap();
+    }
+
+    /// The same where it may fail, as over a network that breaks.
+    pub(crate) async fn send_text(&mut self, command: &Value) -> Result<(), Error> {
+        self.send_raw(Message::text(command.to_string())).await
     }
 
     /// Sends one message as it is.
@@ -324,15 +325,6 @@ impl Reader {
     }
 }
 
-/// The answer to one poll, its frames as they came.
-#[derive(serde::Deserialize)]
-struct PollAnswer<'a> {
-    cursor: &'a str,
-    nonce: &'a str,
-    #[serde(borrow)]
-    frames: Vec<&'a RawValue>,
-}
-
 fn start_id(request: reqwest::RequestBuilder, ask: &Ask) -> reqwest::RequestBuilder {
     match &ask.last_event_id {
         Some(id) => request.header("last-event-id", id),
@@ -375,93 +367,4 @@ async fn open_sse(wire: &Wire, ask: &Ask) -> Result<Line, End> {
         blocks: Blocks::default(),
         is_full: ask.find("format") == Some("full"),
     })
-}
-
-/// The frame in a WebSocket message; bytes come behind the JSON of a binary one. Bare messages become
-/// `{"type":"text"}` and `{"type":"binary"}`.
-fn frame_of(message: Message) -> Result<Option<(Value, String)>, End> {
-    match message {
-        Message::Text(text) => match serde_json::from_str::<Value>(&text) {
-            Ok(frame) if frame["type"].is_string() => Ok(Some((frame, text.to_string()))),
-            _ => {
-                let bare = json!({"type": "text", "data": text.as_str()});
-                Ok(Some((bare, text.to_string())))
-            }
-        },
-        Message::Binary(bytes) => {
-            let end = bytes.iter().position(|byte| *byte == b'\n');
-            let header = end.and_then(|end| serde_json::from_slice::<Value>(&bytes[..end]).ok());
-            if let (Some(end), Some(mut frame)) = (end, header) {
-                frame["data64"] = STANDARD.encode(&bytes[end + 1..]).into();
-                let raw = String::from_utf8_lossy(&bytes[..end]).into_owned();
-                return Ok(Some((frame, raw)));
-            }
-            let data = STANDARD.encode(&bytes);
-            let bare = json!({"type": "binary", "data64": data});
-            Ok(Some((bare, String::new())))
-        }
-        Message::Close(Some(close)) => {
-            Err(End::Closed(close.code.into(), close.reason.as_str().into()))
-        }
-        Message::Close(None) => Err(End::Closed(1005, String::new())),
-        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(None),
-    }
-}
-
-/// Event-stream blocks out of chunks that end anywhere, as the WHATWG describes for LF line ends.
-#[derive(Default)]
-pub(crate) struct Blocks {
-    rest: Vec<u8>,
-}
-
-impl Blocks {
-    /// In format full the frames; else `{"type":"block","id","event","data"}`, blocks of an id alone too.
-    fn take(&mut self, chunk: &[u8], is_full: bool) -> Vec<(Value, String)> {
-        self.rest.extend_from_slice(chunk);
-        let mut blocks = Vec::new();
-        let mut from = 0;
-        while let Some(length) = self.rest[from..]
-            .windows(2)
-            .position(|pair| pair == b"\n\n")
-        {
-            let block = String::from_utf8(self.rest[from..from + length].to_vec()).unwrap();
-            blocks.extend(parse_block(&block, is_full));
-            from += length + 2;
-        }
-        self.rest.drain(..from);
-        blocks
-    }
-}
-
-fn parse_block(block: &str, is_full: bool) -> Option<(Value, String)> {
-    let (mut id, mut event, mut data) = (None, None, None::<String>);
-    for line in block.split('\n') {
-        let (field, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match field {
-            "id" => id = Some(value),
-            "event" => event = Some(value),
-            "data" => match &mut data {
-                Some(data) => *data += &format!("\n{value}"),
-                None => data = Some(value.to_owned()),
-            },
-            "" | "retry" => {}
-            _ => panic!("an unknown field in {block:?}"),
-        }
-    }
-    if !is_full {
-        let is_something = id.is_some() || data.is_some();
-        let bare = json!({"type": "block", "id": id, "event": event, "data": data});
-        return is_something.then(|| (bare, block.to_owned()));
-    }
-    let data = data?;
-    let frame: Value = serde_json::from_str(&data).unwrap();
-    if frame["type"] != "reply" {
-        assert_eq!(
-            frame["id"].as_str(),
-            id,
-            "the block of a frame carries its id"
-        );
-    }
-    Some((frame, data))
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::Wire;
 
-/// What becomes of a connection. Bytes are those that the hub sends.
+/// What becomes of a connection. Bytes are those that came through so far, of both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// Nothing happens to it.
@@ -127,9 +127,11 @@ async fn carry(
         tokio::select! {
             read = from_client.read(&mut up) => match read {
                 Ok(count) if count > 0 => {
+                    let count = count.min(left);
                     if to_hub.write_all(&up[..count]).await.is_err() {
                         return;
                     }
+                    left -= count;
                 }
                 _ => return,
             },
