@@ -14,9 +14,9 @@ const { version } = JSON.parse(readFileSync(here('package.json'), 'utf8'))
 const internal = `
   memory link carrier fixed round roundWhy replaces nextAt failed lives changes calmUntil
   retryAt checkAt hasChecked upAt ups hiddenAt isOffline paused failures cuts strangers silences rttMs lastId wakeAt steps
-  openedAt frameAt silentMs helloAt provenAt suspect renewed beatMs fromTime skew slow foreign planned afterMs idle proven
+  openedAt frameAt silentMs helloAt provenAt suspect renewed beatMs fromTime skew slow foreign planned afterMs proven
   items wake ending plan covered joining headed replies command starts sendable globals bytes number
-  by heard moved tell reload who
+  by heard moved tell reload compare who
 `.trim().split(/\s+/)
 
 const shared = { bundle: true, minify: true, target: 'es2022', legalComments: 'none', logLevel: 'warning' }

@@ -51,8 +51,9 @@ export class Channel extends EventTarget {
   #uses
   /** @type {Set<Inflow<Received>>} */
   #loops = new Set()
-  /** Members as told so far, by id: what a reload after a gap is compared with. @type {Map<string, Member>} */
-  #members = new Map()
+  /** Members as told so far, by id: what a reload is compared with. @type {Map<string, Member> | undefined} */
+  #members
+  #compared = false
 
   /**
    * @param {string} name
@@ -125,8 +126,8 @@ export class Channel extends EventTarget {
 
   /** @internal @param {string} type join, leave or count @param {any} data @param {object} [more] when, and by which transport */
   moved(type, { count, ...member }, more) {
-    if (type === 'join') this.#members.set(member.id, member)
-    else this.#members.delete(member.id)
+    if (type === 'join') this.#members?.set(member.id, member)
+    else this.#members?.delete(member.id)
     this.tell(type, { member, count, ...more })
   }
 
@@ -135,8 +136,15 @@ export class Channel extends EventTarget {
     const before = this.#members
     const members = await this.members()
     const count = members.length
+    if (!before) return
     for (const member of members) if (!before.delete(member.id)) this.moved('join', { ...member, count })
     for (const member of before.values()) this.moved('leave', { ...member, count })
+  }
+
+  /** @internal Both the channel and its presence are read: once, what came before that is made up for. */
+  compare() {
+    if (!this.#compared) this.reload().catch(() => {})
+    this.#compared = true
   }
 
   /** @internal @param {string} type @param {object} facts */

@@ -126,8 +126,11 @@ export class Hub extends EventTarget {
       if (type !== 'start' || this.ladder_.paused) this.see_(type)
     })
     // Loaded only when it is used. Else one tick later, so that the channels opened beside it are in the first attach.
-    if (options.share) import('./share.js').then(({ share }) => this.state === 'closed' || (this.share_ = share(this, { ask_: ask, read_: read, sync_: sync, wanted_: wanted, TriwayError }) ?? undefined))
-    else queueMicrotask(() => this.see_('start'))
+    if (options.share) {
+      import('./share.js')
+        .then(({ share }) => this.state === 'closed' || (this.share_ = share(this, { ask_: ask, read_: read, sync_: sync, wanted_: wanted, TriwayError }) ?? undefined))
+        .catch(() => this.lead_())
+    } else queueMicrotask(() => this.lead_())
   }
 
   /**
@@ -167,7 +170,8 @@ export class Hub extends EventTarget {
   /** What was tried, seen and chosen, and why: data, and text by String(report). */
   async report() {
     const { report } = await import('./report.js')
-    return report(this)
+    const { state, transport, rtt, log_: log, ladder_: ladder } = this
+    return report({ state, transport, rtt, log, learned: ladder.learned })
   }
 
   /** Ends everything; what waits to be sent is rejected. */
@@ -194,6 +198,12 @@ export class Hub extends EventTarget {
     if (from === to) return
     this[what] = /** @type {never} */ (to)
     this.dispatchEvent(new TriwayEvent(what, { from, to, reason, error }))
+  }
+
+  /** @internal This tab reads. */
+  lead_() {
+    this.follows_ = false
+    this.see_('start')
   }
 
   /** @internal Is this session shown to others? */

@@ -10,7 +10,7 @@ import { TriwayError } from './frame.js'
 export function wanted(hub, own) {
   // Somebody else's inbox can be written only.
   const read = [...hub.channels_.values()].filter(({ name }) => !/^@./.test(name))
-  const names = read.flatMap(({ name, presence }) => (presence ? [name, '$presence/' + name] : name))
+  const names = read.flatMap(({ name, presence }) => (presence ? ['$presence/' + name, name] : name))
   return [...new Set([...names, ...((!own && hub.share_?.wanted()) || [])])]
 }
 
@@ -24,6 +24,8 @@ export function sync(hub) {
     hub.share_?.sync()
     if (!carrier) return
     const { covered, plan, joining } = carrier
+    // Who came while the channel was being joined was told by nobody.
+    for (const channel of hub.channels_.values()) if (channel.presence && covered.has(channel.name) && covered.has('$presence/' + channel.name)) channel.compare()
     const names = wanted(hub)
     const fresh = names.filter((name) => !covered.has(name) && !joining.has(name))
     const stale = [...covered].filter((name) => !names.includes(name))

@@ -3,9 +3,11 @@
  * data, and as text. Loaded only when it is asked for; knows the ladder's steps and facts by name.
  */
 
-/** @param {import('./client.js').Hub} hub */
-export function report({ state, transport, rtt, ladder_, log_: log }) {
-  const { learned } = ladder_
+/**
+ * What it is given has plain names, so that it fits a client of another build.
+ * @param {{state: string, transport: string | null, rtt?: number, learned: import('./cuts.js').Learned, log: any[][]}} seen
+ */
+export function report({ state, transport, rtt, learned, log }) {
   /** @type {Map<number, any>} */
   const tries = new Map()
   /** @type {{at: number, what: string}[]} */

@@ -11,12 +11,8 @@
  * @param {{ask_: typeof import('./ask.js').ask, read_: typeof import('./read.js').read, sync_: typeof import('./join.js').sync, wanted_: typeof import('./join.js').wanted, TriwayError: typeof import('./frame.js').TriwayError}} client
  */
 export function share(hub, { ask_: ask, read_: read, sync_: sync, wanted_: wanted, TriwayError }) {
-  const lead = () => {
-    hub.follows_ = false
-    hub.see_('start')
-  }
   // Where tabs cannot find each other, each reads for itself.
-  if (!globalThis.BroadcastChannel || !globalThis.navigator?.locks) return lead()
+  if (!globalThis.BroadcastChannel || !globalThis.navigator?.locks) return hub.lead_()
   const name = 'triway ' + hub.base_
   const tab = crypto.randomUUID()
   const wire = new BroadcastChannel(name)
@@ -103,7 +99,7 @@ export function share(hub, { ask_: ask, read_: read, sync_: sync, wanted_: wante
   navigator.locks.request(name, { signal: stop.signal }, () => {
     leads = true
     hub.addEventListener('state', tell)
-    lead()
+    hub.lead_()
     say({ leader: true })
     for (const [key, { command, data, resolve, reject }] of waiting) hub.sending_.push({ ...command, key }, data).then(resolve, reject)
     return new Promise((resolve) => stop.signal.addEventListener('abort', resolve))

@@ -73,8 +73,8 @@ export declare class Hub extends EventTarget {
     use(transport: Transport | 'auto'): void;
     /** What was tried, seen and chosen, and why: data, and text by String(report). */
     report(): Promise<{
-        state: "captive" | "closed" | "connected" | "connecting" | "offline" | "reconnecting";
-        transport: import("./cuts.js").Transport | null;
+        state: string;
+        transport: string | null;
         rtt: number | undefined;
         why: string;
         tries: any[];
