@@ -44,7 +44,7 @@ impl<F: Frames> http_body::Body for FrameBody<F> {
     }
 }
 
-/// The headers of an answer that trickles: `paths.md` says which box needs which.
+/// The headers of an answer that trickles: `docs/networks.md` says which box needs which.
 pub(crate) fn streaming_headers(content_type: &'static str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -2,10 +2,10 @@
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{ALLOW, CONTENT_TYPE};
 
 use super::attach::{read_body, rest_of_path};
 use super::{App, Refused, Shared, json};
@@ -181,11 +181,11 @@ pub(super) async fn publish_by_get(
     }
     let parameters = Parameters::of(&parts)?;
     if parameters.find("session").is_none() {
-        return Err(Refusal::new(
+        let refused = Refused::from(Refusal::new(
             Code::MethodNotAllowed,
             "publish by POST; a GET publishes only with a session key and a numbered key",
-        )
-        .into());
+        ));
+        return Ok(([(ALLOW, "POST")], refused).into_response());
     }
     let publisher = app.publisher(&parts, &parameters).await?;
     let numbered =

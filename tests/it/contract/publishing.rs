@@ -75,6 +75,7 @@ async fn must_get_1_and_2_a_get_publishes_only_with_session_and_number() {
     ] {
         assert_eq!(get(query.clone()).await.json()["code"], code, "{query}");
     }
+    assert_eq!(get("data=1".into()).await.header("allow"), "POST");
     let path = format!("/pub/a?session={key}&key={id}:1&data=1");
     let cross = server
         .wire
