@@ -199,12 +199,13 @@ impl Presence {
         let rooms = self.rooms.lock();
         let mut room: Vec<_> = rooms.members.get(channel).into_iter().flatten().collect();
         let count = room.len();
-        let age = |(id, member): &(&Arc<str>, &Member)| (member.since_ms, Arc::clone(id));
+        // By the order of joining: two may have come in one millisecond.
+        let age = |(_, member): &(&Arc<str>, &Member)| member.membership;
         if count > LISTED_MEMBERS_MAX {
             room.select_nth_unstable_by_key(LISTED_MEMBERS_MAX, age);
             room.truncate(LISTED_MEMBERS_MAX);
         }
-        room.sort_by_cached_key(age);
+        room.sort_unstable_by_key(age);
         let members = room.into_iter().map(|(id, member)| member.listed(id));
         Members {
             channel: channel.to_string(),
