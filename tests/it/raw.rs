@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each story uses some of it")]
 
+mod drain;
 mod ends;
 mod frames;
 mod guard;
@@ -11,7 +12,9 @@ mod limits;
 mod names;
 mod over_h2;
 mod presence;
+mod process;
 mod refusals;
 mod sessions;
+mod slow;
 mod socket;
 mod wire;

@@ -234,6 +234,10 @@ impl Wire {
     pub(crate) async fn to(address: SocketAddr) -> Self {
         let stream = in_time(TcpStream::connect(address)).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream)
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Self {
         Self {
             stream,
             buffer: Vec::new(),
@@ -323,9 +327,7 @@ impl Wire {
             .header("transfer-encoding")
             .is_some_and(|coding| coding == "chunked");
         if chunked {
-            while let Some(chunk) = self.chunk().await {
-                answer.body.extend_from_slice(&chunk);
-            }
+            answer.body = self.chunks().await;
         } else if let Some(length) = answer.header("content-length") {
             let length = length.parse().unwrap();
             answer.body = self.take(length).await;
@@ -343,6 +345,15 @@ impl Wire {
         let chunk = self.take(length).await;
         assert_eq!(self.take(2).await, b"\r\n", "a chunk ends");
         (length > 0).then_some(chunk)
+    }
+
+    /// All chunks to the last.
+    pub(crate) async fn chunks(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(chunk) = self.chunk().await {
+            all.extend_from_slice(&chunk);
+        }
+        all
     }
 
     /// One event-stream block of a chunked stream, comments left out: its fields in order.

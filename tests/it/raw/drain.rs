@@ -1,0 +1,230 @@
+//! Going down: everybody is told, spread in time, nothing begins any more, and it ends.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::frames::{Ws, close, handshake};
+use super::process::Process;
+use super::refusals::assert_refused;
+use super::wire::{Server, get, in_time, post, session_of};
+
+#[tokio::test]
+async fn readers_on_all_three_ways_are_told_to_come_back() {
+    let mut server = Server::start();
+    let mut ws = Ws::open(&server, "/ws/a").await;
+    let hello = ws.json().await;
+    let mut bare = Ws::open(&server, "/ws/a?format=data").await;
+    let mut sse = server.send(get("/sse/a?format=full")).await;
+    sse.head().await;
+    let (_, key) = session_of(&sse.block_json().await);
+    let mut data = server.send(get("/sse/a")).await;
+    data.head().await;
+    let cursor = hello["id"].as_str().unwrap();
+    let mut poll = server
+        .send(get(&format!(
+            "/poll/a?since={cursor}&session={key}&wait=60&nonce=n"
+        )))
+        .await;
+    let mut early = server
+        .send(get(&format!(
+            "/poll/a?since={cursor}&session={key}&wait=60&early=1"
+        )))
+        .await;
+    early.head().await;
+    super::wire::eventually("all read", async || {
+        server.metric("triway_readers{transport=\"poll\"}").await == 2.0
+    })
+    .await;
+    let id = server.publish("b", "so that the head has moved").await;
+    server.begin_shutdown();
+
+    let (code, reason, before) = ws.until_close().await;
+    assert_eq!((code, reason.as_str()), (Some(3001), "drain"));
+    let bye = before.last().unwrap().json();
+    let expected = json!({"type": "bye", "code": 3001, "reason": "drain", "reconnect": true, "after_ms": bye["after_ms"], "id": id});
+    assert_eq!(bye, expected);
+    assert!(
+        (100..2_100).contains(&bye["after_ms"].as_u64().unwrap()),
+        "{bye}"
+    );
+    ws.send(close(3001, "")).await;
+    let (code, _, before) = bare.until_close().await;
+    assert_eq!((code, before.len()), (Some(3001), 0));
+    let bye = sse.block_json().await;
+    assert_eq!(
+        (&bye["type"], &bye["code"], &bye["id"]),
+        (&json!("bye"), &json!(3001), &json!(id))
+    );
+    assert!(data.until("event: $bye\n").await.contains(&id));
+    for polled in [
+        poll.answer().await.json(),
+        serde_json::from_slice(&early.chunks().await).unwrap(),
+    ] {
+        assert_eq!(
+            (
+                &polled["frames"][0]["type"],
+                &polled["frames"][0]["code"],
+                &polled["cursor"]
+            ),
+            (&json!("bye"), &json!(3001), &json!(id))
+        );
+    }
+    drop((ws, bare));
+    for wire in [&mut sse, &mut data, &mut poll, &mut early] {
+        wire.rest().await;
+    }
+    let began = Instant::now();
+    assert_eq!(server.drained().await.cut, 0);
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn clients_come_back_spread_in_time() {
+    let mut server = Server::start();
+    let mut all = Vec::new();
+    for _ in 0..60 {
+        let mut ws = Ws::open(&server, "/ws/a").await;
+        ws.json().await;
+        all.push(ws);
+    }
+    server.begin_shutdown();
+    let mut times = BTreeSet::new();
+    for ws in &mut all {
+        times.insert(ws.json().await["after_ms"].as_u64().unwrap());
+    }
+    assert!(times.len() > 40, "{times:?}");
+    assert!(
+        *times.first().unwrap() < 500 && *times.last().unwrap() > 1_500,
+        "{times:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_published_before_is_told_before_the_bye() {
+    let mut server = Server::start();
+    let mut ws = Ws::open(&server, "/ws/a").await;
+    ws.json().await;
+    let mut sse = server.send(get("/sse/a?format=full")).await;
+    sse.head().await;
+    sse.block_json().await;
+    for number in 0..50 {
+        server
+            .hub
+            .publish("a", triway::protocol::Data::text(&number.to_string()))
+            .await
+            .unwrap();
+    }
+    server.begin_shutdown();
+    for number in 0..50 {
+        assert_eq!(ws.json().await["data"], number.to_string());
+        assert_eq!(sse.block_json().await["data"], number.to_string());
+    }
+    assert_eq!(ws.json().await["type"], "bye");
+    assert_eq!(sse.block_json().await["type"], "bye");
+}
+
+#[tokio::test]
+async fn nothing_new_begins_and_publishing_goes_on() {
+    let mut server = Server::start();
+    // A reader that does not end holds the drain open.
+    let mut stubborn = Ws::open(&server, "/ws/a").await;
+    stubborn.json().await;
+    let mut fresh = Vec::new();
+    for _ in 0..6 {
+        fresh.push(server.connect().await);
+    }
+    let mut kept = server.send(get("/readyz")).await;
+    assert_eq!(kept.answer().await.status, 200);
+    server.begin_shutdown();
+    assert_eq!(stubborn.until_close().await.0, Some(3001));
+    for (wire, target) in fresh
+        .iter_mut()
+        .zip(["/readyz", "/poll/a", "/sse/a", "/healthz"])
+    {
+        wire.send(get(target)).await;
+        let answer = wire.answer().await;
+        if target == "/healthz" {
+            assert_eq!(answer.status, 200, "the process is up");
+        } else {
+            assert_refused(&answer, 503, "draining");
+            assert!(answer.header("retry-after").is_some(), "{answer:?}");
+        }
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+    fresh[4].send(post("/pub/a", &[], b"still taken")).await;
+    assert_eq!(fresh[4].answer().await.status, 201);
+    fresh[5].send(handshake("/ws/a", "")).await;
+    let mut refused = Ws {
+        wire: fresh.remove(5),
+    };
+    assert_eq!(refused.wire.answer().await.status, 101);
+    let (code, reason, before) = refused.until_close().await;
+    assert_eq!((code, reason.as_str()), (Some(3001), "draining"));
+    assert_eq!(before[0].json()["reconnect"], true);
+    assert!(
+        tokio::net::TcpStream::connect(server.address)
+            .await
+            .is_err(),
+        "the port is closed"
+    );
+}
+
+#[tokio::test]
+async fn sigterm_ends_the_program_within_its_time() {
+    let mut process = Process::start(&["--drain", "1s"]).await;
+    let mut ws = process.send(handshake("/ws/a", "")).await;
+    ws.until("hello").await;
+    // Neither of them ever ends by itself.
+    let mut sse = process.send(get("/sse/a")).await;
+    sse.head().await;
+    let began = Instant::now();
+    process.signal("TERM").await;
+    ws.until("\"code\":3001").await;
+    sse.until("event: $bye").await;
+    assert_eq!(process.ended().await, Some(0));
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn without_readers_it_ends_at_once() {
+    for signal in ["TERM", "INT"] {
+        let mut process = Process::start(&["--drain", "60s"]).await;
+        let mut kept = process.send(get("/healthz")).await;
+        kept.answer().await;
+        let began = Instant::now();
+        process.signal(signal).await;
+        assert_eq!(process.ended().await, Some(0), "{}", process.errors());
+        assert!(
+            began.elapsed() < Duration::from_secs(3),
+            "{signal}: {:?}",
+            began.elapsed()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let mut process = Process::start(&["--drain", "60s"]).await;
+    let mut ws = process.send(handshake("/ws/a", "")).await;
+    ws.until("hello").await;
+    process.signal("TERM").await;
+    ws.until("\"code\":3001").await;
+    let began = Instant::now();
+    process.signal("TERM").await;
+    in_time(process.ended()).await;
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+}

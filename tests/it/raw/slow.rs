@@ -1,0 +1,229 @@
+//! Readers that stop reading, more clients than there are descriptors, and storms of them.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::net::TcpSocket;
+
+use super::frames::handshake;
+use super::process::Process;
+use super::wire::{Wire, eventually, get, in_time};
+
+/// What a reader that takes nothing may cost, in KiB: a batch, a copy of it on its way, and its connection.
+const STALLED_KIB: u64 = 160;
+
+/// A client whose kernel takes next to nothing for it.
+async fn stalled(process: &Process, request: &str) -> Wire {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    let stream = in_time(socket.connect(process.address)).await.unwrap();
+    let mut wire = Wire::over(stream);
+    wire.send(request).await;
+    wire
+}
+
+/// Publishes to everybody while one reader keeps up: its slowest event, and the most memory.
+async fn publish_beside(process: &Process, healthy: &mut Wire) -> (Duration, u64) {
+    let text = vec![b'x'; 30_000];
+    let (mut slowest, mut most) = (Duration::ZERO, 0);
+    for number in 0..300 {
+        let began = Instant::now();
+        let answer = process.publish("a", &text).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        loop {
+            let frame = healthy.block_json().await;
+            if frame["type"] == "event" {
+                break;
+            }
+            assert_eq!(frame["type"], "ping", "{number}: no gap for who keeps up");
+        }
+        slowest = slowest.max(began.elapsed());
+        most = most.max(process.resident_kib());
+    }
+    (slowest, most)
+}
+
+#[tokio::test]
+async fn readers_that_stop_reading_cost_a_batch_and_harm_nobody() {
+    const READERS: usize = 150;
+    let process = Process::start(&[
+        "--write-timeout",
+        "2s",
+        "--publish-rate",
+        "0",
+        "--history-events",
+        "50",
+    ])
+    .await;
+    let first = process.publish("a", b"first").await.json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let mut healthy = process.send(get("/sse/a?format=full")).await;
+    healthy.head().await;
+    assert_eq!(healthy.block_json().await["type"], "hello");
+    let before = process.resident_kib();
+    let mut readers = Vec::new();
+    for number in 0..READERS {
+        let request = if number % 2 == 0 {
+            get("/sse/a?format=full")
+        } else {
+            handshake("/ws/a", "")
+        };
+        readers.push(stalled(&process, &request).await);
+    }
+    eventually("all read", async || {
+        process.metric("triway_readers{transport=\"sse\"}").await
+            + process.metric("triway_readers{transport=\"ws\"}").await
+            > READERS as f64
+    })
+    .await;
+    let (slowest, most) = publish_beside(&process, &mut healthy).await;
+    let allowed = before + STALLED_KIB * READERS as u64 + 16 * 1024;
+    assert!(
+        most < allowed,
+        "{before} KiB before, {most} with {READERS} stalled readers, {allowed} allowed"
+    );
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    // They are cut; their cursors still work, and what they missed is named.
+    eventually("cut", async || {
+        process.metric("triway_readers{transport=\"ws\"}").await == 0.0
+    })
+    .await;
+    eventually("cut", async || {
+        process.metric("triway_readers{transport=\"sse\"}").await == 1.0
+    })
+    .await;
+    let rest = readers.swap_remove(0).rest().await;
+    let rest = String::from_utf8_lossy(&rest);
+    let seen = rest
+        .split("\nid: ")
+        .filter_map(|block| block.split_once("\ndata:"))
+        .map(|(id, _)| id)
+        .last();
+    for cursor in [seen.expect("it saw something"), &first] {
+        let answer = process.get(&format!("/poll/a?since={cursor}")).await.json();
+        assert_eq!(
+            (&answer["frames"][0]["type"], &answer["frames"][0]["reason"]),
+            (&"gap".into(), &"evicted".into())
+        );
+        assert_eq!(answer["frames"][0]["after"], cursor);
+    }
+    assert_eq!(process.errors(), "");
+}
+
+#[tokio::test]
+async fn without_descriptors_it_waits_serves_on_and_recovers() {
+    let process = Process::limited(&["--publish-rate", "0"], "ulimit -n 64").await;
+    let mut reader = process.send(get("/sse/a")).await;
+    reader.head().await;
+    let mut writer = process.connect().await;
+    let publish = async |writer: &mut Wire, text: &str| {
+        writer
+            .send(super::wire::post("/pub/a", &[], text.as_bytes()))
+            .await;
+        assert_eq!(writer.answer().await.status, 201);
+    };
+    publish(&mut writer, "before").await;
+    reader.until("data: before\n").await;
+    let mut flood = Vec::new();
+    for _ in 0..200 {
+        flood.push(process.connect().await);
+    }
+    let began = Instant::now();
+    let spent = process.cpu();
+    while began.elapsed() < Duration::from_millis(1_500) {
+        publish(&mut writer, "during").await;
+        reader.until("data: during\n").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let spent = process.cpu() - spent;
+    assert!(
+        spent < began.elapsed() / 3,
+        "it spins: {spent:?} in {:?}",
+        began.elapsed()
+    );
+    // A place for one more is given as soon as there is one.
+    flood.truncate(100);
+    drop(flood);
+    let began = Instant::now();
+    assert_eq!(process.get("/healthz").await.status, 200);
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(process.metric("triway_accept_failures_total").await > 0.0);
+    let told = process.errors();
+    assert!(
+        told.contains("cannot accept connections") && told.lines().count() < 10,
+        "told, and not too often: {told}"
+    );
+}
+
+/// So many clients at once, a third of them by each transport: each gets its hello, then the same event.
+async fn storm(clients: usize) {
+    let process = Process::start(&["--publish-rate", "0"]).await;
+    let cursor = process.publish("a", b"before").await.json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let before = process.resident_kib();
+    let address = process.address;
+    let mut opening = tokio::task::JoinSet::new();
+    for number in 0..clients {
+        let (request, expected) = match number % 3 {
+            0 => (handshake("/ws/a", ""), "\"type\":\"hello\""),
+            1 => (get("/sse/a?format=full"), "\"type\":\"hello\""),
+            _ => (get(&format!("/poll/a?wait=60&since={cursor}")), ""),
+        };
+        opening.spawn(async move {
+            let mut wire = Wire::to(address).await;
+            wire.send(request).await;
+            if !expected.is_empty() {
+                wire.until(expected).await;
+            }
+            wire
+        });
+    }
+    let mut all = in_time(opening.join_all()).await;
+    let readers = async || {
+        let mut sum = 0.0;
+        for transport in ["ws", "sse", "poll"] {
+            sum += process
+                .metric(&format!("triway_readers{{transport=\"{transport}\"}}"))
+                .await;
+        }
+        sum as usize
+    };
+    eventually("all are readers", async || readers().await == clients).await;
+    let reached: Value = process.publish("a", b"to all of you").await.json();
+    let sum: u64 = ["ws", "sse", "poll"]
+        .iter()
+        .map(|transport| reached["reached"][transport].as_u64().unwrap())
+        .sum();
+    assert_eq!(sum, clients as u64);
+    for wire in &mut all {
+        wire.until("to all of you").await;
+    }
+    drop(all);
+    eventually("all are gone", async || readers().await == 0).await;
+    assert_eq!(process.get("/healthz").await.status, 200);
+    let after = process.resident_kib();
+    assert!(
+        after < before + 50 * 1024,
+        "{before} KiB before, {after} after"
+    );
+    assert_eq!(process.errors(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_at_once_are_all_served() {
+    storm(2_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: a storm of 5,000"]
+async fn five_thousand_at_once_are_all_served() {
+    storm(5_000).await;
+}
