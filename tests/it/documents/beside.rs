@@ -161,3 +161,33 @@ fn the_page_of_the_readme_speaks() {
     assert!(ran.status.success(), "{script}\n{said}{errors}");
     assert!(said.contains("chat { text: 'hi' } by"), "{said}{errors}");
 }
+
+/// `cargo run --example embed`: its own route, the hub below its prefix, and the end that it promises.
+#[tokio::test]
+async fn the_embed_example_runs() {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["run", "--quiet", "--example", "embed", "--", "127.0.0.1:0"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdout(Stdio::piped());
+    let (_example, line) = Group::start_and_read(&mut command);
+    let base = line.trim().strip_prefix("listening on ").unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async |path: &str| {
+        let answer = client.get(format!("{base}{path}")).send().await.unwrap();
+        answer.text().await.unwrap()
+    };
+    assert!(get("/").await.starts_with("published as "));
+    assert!(
+        get("/rt/poll/visits?since=all")
+            .await
+            .contains("\"somebody came\"")
+    );
+    let clock = format!("{base}/rt/sse/clock");
+    let mut stream = in_time("a stream", client.get(clock).send()).await.unwrap();
+    let mut seen = String::new();
+    while !seen.contains("data: tick ") {
+        let chunk = in_time("a tick", stream.chunk()).await.unwrap();
+        seen.push_str(&String::from_utf8_lossy(&chunk.expect("it goes on")));
+    }
+}

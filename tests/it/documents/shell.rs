@@ -3,6 +3,7 @@
 //! Knows the program and `sh`; what a document must say is for its parent.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -23,6 +24,17 @@ impl Group {
     pub(super) fn start(command: &mut Command) -> Self {
         let started = command.process_group(0).stdin(Stdio::null()).spawn();
         Self(started.unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    /// The same, with the first line that it says; its standard output must be a pipe.
+    pub(super) fn start_and_read(command: &mut Command) -> (Self, String) {
+        let mut group = Self::start(command);
+        let mut line = String::new();
+        let out = group.0.stdout.as_mut().expect("a pipe");
+        BufReader::new(out)
+            .read_line(&mut line)
+            .expect("a line of text");
+        (group, line)
     }
 }
 
