@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use crate::support::{Ask, End, Follower, Program, Via, in_time, parts};
+use crate::support::{Ask, End, Fate, Follower, Program, Relay, Server, Via, in_time, parts};
 
 /// A reader over this transport that has read the first life to its end.
 async fn waiting(program: &Program, via: Via) -> Follower {
@@ -94,6 +94,46 @@ async fn a_session_outlives_a_restart_where_the_secret_does() {
     let secret = ["--secret", "sixteen bytes are enough"];
     for (before, after) in story(&secret).await {
         assert_eq!(before, after, "its key is still good");
+    }
+}
+
+/// A connection that breaks again before the gap came through: the hello that did come must not stand for it.
+#[tokio::test]
+async fn a_cut_between_hello_and_gap_keeps_nothing_back() {
+    let server = Server::start();
+    for number in 0..3 {
+        server.wire.publish_json("lobby", &json!(number)).await;
+    }
+    let relay = Relay::start(&server.wire).await;
+    for via in Via::ALL {
+        let mut cut_between = 0;
+        for bytes in (600..2_200).step_by(20) {
+            let mut follower = Follower::new(&relay.wire, &["lobby"], |ask| ask.since("k3x9q2-5"));
+            relay.choose(move || Fate::Cut(bytes));
+            let mut told = Vec::new();
+            if follower.attach(via).await.is_ok() {
+                while told.len() < 4
+                    && let Ok(next) = in_time("the cut", follower.next()).await
+                {
+                    told.push(next);
+                }
+            }
+            cut_between += u32::from(told.is_empty() && follower.cursor().is_some());
+            relay.choose(|| Fate::Carry);
+            follower.attach(via.next()).await.unwrap();
+            while told.len() < 4 {
+                told.push(in_time("the rest", follower.next()).await.unwrap());
+            }
+            assert_eq!(told[0].gap()["reason"], "restart", "{via:?} {bytes}");
+            for (number, told) in told[1..].iter().enumerate() {
+                assert_eq!(told.event()["data"], number, "{via:?} {bytes}");
+            }
+        }
+        // An answer to a poll is whole or nothing.
+        assert!(
+            via == Via::Poll || cut_between > 0,
+            "{via:?}: no cut fell between them"
+        );
     }
 }
 
