@@ -51,7 +51,7 @@ export async function check(hub) {
   /** @type {import('./ladder.js').Fact} */
   let fact = {}
   try {
-    const response = await hub.globals_.fetch(`${hub.base_}healthz?${newNonce()}`, { cache: 'no-store', signal: AbortSignal.timeout(CHECK_MS) })
+    const response = await hub.globals_.fetch(`${hub.base_}healthz?${newNonce()}`, { ...request(), signal: AbortSignal.timeout(CHECK_MS) })
     const { status } = response
     fact = { foreign: status < 502 || status > 504, ok: (await response.json().catch(() => {}))?.magic === MAGIC }
   } catch {

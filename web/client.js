@@ -217,7 +217,7 @@ export class Hub extends EventTarget {
     const now = Date.now()
     const ladder = this.ladder_
     const steps = see(ladder, now, type, fact)
-    if (type !== 'frame' && type !== 'tick') this.note_(now, type, fact)
+    if (!/frame|tick|rtt|proof/.test(type)) this.note_(now, type, fact)
     // A timer that fires early does no harm, so it is only ever moved nearer.
     if (ladder.wakeAt < this.timerAt_) {
       clearTimeout(this.timer_)
@@ -281,15 +281,19 @@ export class Hub extends EventTarget {
   /** @internal @param {number} id @param {string} why */
   carry_(id, why) {
     const attach = /** @type {Attach} */ (this.attaches_.get(id))
-    const session = attach.session?.id ?? ''
     // What was joined while this one was opened goes on from where the old line has read it to.
     const { covered, cursor } = this.line_ ?? attach
     for (const name of covered) if (cursor && !attach.covered.has(name)) this.places_.set(name, cursor)
     this.carrier_ = this.line_ = attach
-    this.session = { id: session }
-    this.sending_.by(session, attach.socket, !attach.socket)
+    this.adopt_(attach)
     this.change_('transport', attach.transport, why)
     this.isReady_()
     sync(this)
+  }
+
+  /** @internal Publishes go by this attach, as its session. @param {Attach} attach */
+  adopt_({ session, socket }) {
+    this.session = { id: session?.id ?? '' }
+    this.sending_.by(session?.id, socket, !socket)
   }
 }

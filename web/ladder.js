@@ -7,10 +7,12 @@
  */
 import { learn, lower, nothingLearned, ranked } from './cuts.js'
 
-/** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./cuts.js').Learned} Learned */
+export { newLadder } from './rungs.js'
 
-/** The round-trip time to assume until one was measured, in ms: a slow mobile network. */
-const RTT_ASSUMED_MS = 300
+/** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./cuts.js').Learned} Learned */
+/** @typedef {import('./rungs.js').Ladder} Ladder @typedef {import('./rungs.js').Try} Try @typedef {import('./rungs.js').See} See */
+/** @typedef {import('./rungs.js').Fact} Fact @typedef {import('./rungs.js').Step} Step */
+
 /** A try that is not proven by then, in ms, is closed; until then a better transport is still welcome. */
 const LATE_MS = 10_000
 /** The lone ping of `probe=1` must come before this, in ms after hello: it is sent after 150 ms, and 1.2 s of silence follow. */
@@ -48,101 +50,6 @@ const BEAT_MS = 15_000
 /** Networks remembered, with their links: a browser comes to few, and its storage is small. */
 const NETWORKS_MOST = 40
 const WAIT_MS = 25_000
-
-/**
- * @typedef {object} Try
- * @property {number} id
- * @property {Transport} transport
- * @property {string} why
- * @property {number} openedAt
- * @property {number} frameAt when it was last heard
- * @property {number} gap longest silence so far, in ms
- * @property {number} silentMs after which it is suspect
- * @property {number} helloAt
- * @property {number} provenAt
- * @property {boolean} [failed] counted as failed, though a late proof is still welcome
- * @property {boolean} [replaces] takes over when proven, whatever the carrier is
- * @property {string} [suspect] why
- * @property {boolean} [renewed] its successor was planned
- * @property {number} beatMs
- * @property {number} [fromTime] the hub's time of its first ping: what is older was replayed
- * @property {number} skew least difference of clocks seen, in ms
- * @property {number} slow late events in a row
- *
- * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
- *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
- *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string} | {do: 'check'} | {do: 'keep'}} Step
- * @typedef {(ladder: Ladder, fact: Fact, one: Try) => any} See what follows from a fact
- *
- * @typedef {object} Fact
- * @property {number} [id] of the try
- * @property {string} [why]
- * @property {number} [ms]
- * @property {Transport | 'auto'} [transport]
- * @property {number} [beat] seconds
- * @property {string} [network]
- * @property {string} [build]
- * @property {boolean} [ping]
- * @property {number} [time] the hub's
- * @property {number} [afterMs] not before, by the hub's word
- * @property {boolean} [planned] not the way's fault
- * @property {boolean} [foreign] not the hub answered
- * @property {boolean} [ok]
- *
- * @typedef {ReturnType<typeof newLadder>} Ladder
- */
-
-/**
- * @param {Transport[]} transports the order is the preference
- * @param {() => number} random
- * @param {Record<string, any>} [memory] as an earlier ladder left it
- * @param {string} [link] what the platform says of the network, before the hub names it
- */
-export const newLadder = (transports, random, memory = {}, link = '') => ({
-  transports,
-  random,
-  memory,
-  link,
-  network: /** @type {string | undefined} */ (memory['?' + link]),
-  learned: /** @type {Learned} */ ({ ...nothingLearned(), ...memory[memory['?' + link]] }),
-  now: 0,
-  /** @type {Map<number, Try>} */
-  tries: new Map(),
-  carrier: /** @type {Try | undefined} */ (undefined),
-  fixed: /** @type {Transport | undefined} */ (undefined),
-  /** The last that carried. */
-  last: /** @type {Transport | undefined} */ (undefined),
-  round: /** @type {Transport[]} */ ([]),
-  roundWhy: '',
-  replaces: false,
-  nextAt: 0,
-  /** Failed since something carried. @type {Set<Transport>} */
-  failed: new Set(),
-  /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
-  lives: {},
-  changes: /** @type {number[]} */ ([]),
-  calmUntil: 0,
-  retryAt: Infinity,
-  checkAt: Infinity,
-  hasChecked: false,
-  upAt: Infinity,
-  ups: 0,
-  hiddenAt: 0,
-  isOffline: false,
-  paused: false,
-  /** Rounds in a row in which all tries failed. */
-  failures: 0,
-  /** Carriers in a row that were cut soon. */
-  cuts: 0,
-  strangers: 0,
-  silences: 0,
-  rttMs: RTT_ASSUMED_MS,
-  state: 'connecting',
-  build: /** @type {string | undefined} */ (undefined),
-  lastId: 0,
-  wakeAt: Infinity,
-  steps: /** @type {Step[]} */ ([]),
-})
 
 /**
  * @param {Ladder} ladder
@@ -311,7 +218,7 @@ function open(ladder) {
 
 /** How long a try has until it counts as failed. @param {Ladder} ladder @param {Try} one */
 function unprovenAt({ rttMs }, { transport, failed, openedAt, helloAt }) {
-  if (transport === 'ws' && !failed) return openedAt + Math.max(1500, 4 * rttMs)
+  if (transport === 'ws' && !failed) return Math.max(openedAt + Math.max(1500, 4 * rttMs), 2 * helloAt - openedAt)
   return transport === 'sse' && !failed && helloAt ? helloAt + PROBE_MOST_MS : openedAt + LATE_MS
 }
 
@@ -453,8 +360,11 @@ function settle(ladder) {
   if (carrier) return settleCarrier(ladder, carrier, due)
   if (ladder.checkAt < Infinity) {
     if (!due(ladder.checkAt)) return
-    ladder.checkAt += CHECK_MOST_MS
-    ladder.steps.push({ do: 'check' })
+    // A gateway may let through all but the address that is looked at: now and then a try tells.
+    if (ladder.strangers % 4) {
+      ladder.checkAt += CHECK_MOST_MS
+      ladder.steps.push({ do: 'check' })
+    } else begin(ladder, ladder.transports.slice(-1))
   } else if (ladder.retryAt < Infinity) {
     if (!due(ladder.retryAt)) return
     begin(ladder, order(ladder))
@@ -478,9 +388,15 @@ function settleTry(ladder, one, due) {
   else if (kept && silent(ladder, one)) {
     close(ladder, one)
     fail(ladder, one, 'silent')
-  } else if (!kept || due(one.provenAt + (learned.trial[one.transport] ?? 0))) carry(ladder, one)
+  } else if (kept ? due(one.provenAt + (learned.trial[one.transport] ?? 0)) : due(rivalUntil(ladder, one))) carry(ladder, one)
   else return
   return true
+}
+
+/** A better one that said hello is under way: its proof may take as long again. @param {Ladder} ladder @param {Try} one */
+function rivalUntil(ladder, { transport, replaces }) {
+  const rivals = [...ladder.tries.values()].filter((other) => other.helloAt && !other.provenAt && rank(ladder, other.transport) < rank(ladder, transport))
+  return replaces || ladder.carrier ? 0 : Math.max(0, ...rivals.map(({ helloAt, openedAt }) => 2 * helloAt - openedAt))
 }
 
 /** @param {Ladder} ladder @param {Try} carrier @param {(at: number) => boolean} due */

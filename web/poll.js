@@ -2,7 +2,7 @@
  * Reads frames by long polling: a chain of requests, each from the cursor that the last one gave.
  * Knows no ladder; the one rule of cursors it knows is that an answer names the next.
  */
-import { foreign, refused, withBytes } from './frame.js'
+import { foreign, refused, TriwayError, withBytes } from './frame.js'
 import { request } from './sse.js'
 
 /** 64 bits: no cache ever holds an answer to it. */
@@ -20,8 +20,8 @@ export async function* readPoll({ url, nonce, cursor, signal, token, body, globa
     } catch {
       // Somebody's page: it is told below.
     }
-    // A refusal after an early head is a lone `bye`; an answer out of a cache has somebody else's nonce.
-    if (answer?.nonce !== nonce) throw foreign()
+    // An answer out of a cache has the nonce of another request.
+    if (answer?.nonce !== nonce) throw answer?.frames ? new TriwayError('cached') : foreign()
     yield { type: 'head' }
     for (const frame of answer.frames) yield withBytes(frame)
     cursor = answer.cursor

@@ -28,11 +28,14 @@ export function onFrame(hub, attach, frame) {
 /** @param {Hub} hub @param {Attach} attach @param {Frame} frame */
 function hello(hub, attach, { magic, nonce, id, session, heartbeat: beat = 0, network, build }) {
   const { plan, transport } = attach
-  if (magic !== MAGIC || nonce !== attach.nonce) return onEnd(hub, attach, foreign())
+  // A poll's nonce is judged with its answer.
+  if (magic !== MAGIC || (transport !== 'poll' && nonce !== attach.nonce)) return onEnd(hub, attach, foreign())
   hub.tokenRefused_ = false
   attach.cursor = id
   attach.session = session
   if (hub.line_ && session?.id === hub.line_.session?.id) hub.line_.session = session
+  // A poll may find in mid-chain that the hub no longer knows its session.
+  if (attach === hub.carrier_) hub.adopt_(attach)
   hub.renewedAt_ = Date.now()
   // Before the next heartbeat, whose frame is what reminds us.
   hub.pingMs_ = 900 * beat

@@ -21,7 +21,7 @@ export function report({ state, transport, rtt, learned, log }) {
     else if (type === 'ended') Object.assign(one, { endedMs: at - one.at, ended: fact.why })
     else if (type === 'close') Object.assign(one, { endedMs: at - one.at, ended: 'closed by us' })
     else if (type === 'state') events.push({ at, what: `${fact.state} (${fact.why})` })
-    else if (!['keep', 'proof', 'rtt'].includes(type)) events.push({ at, what: type })
+    else if (type !== 'keep') events.push({ at, what: type })
   }
   const data = { state, transport, rtt, why: '', tries: [...tries.values()], events, learned }
   for (const one of data.tries) if (one.carriedMs != null) data.why = one.why

@@ -12,6 +12,8 @@ import { pushed } from './inflow.js'
  */
 export const request = (token, body) => ({
   cache: 'no-store',
+  // The hub redirects nobody: a portal does, to a page that leads nowhere.
+  redirect: 'manual',
   headers: token ? { Authorization: 'Bearer ' + token } : {},
   ...(body && { method: 'POST', body }),
 })

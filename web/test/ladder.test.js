@@ -399,3 +399,22 @@ test('a page that was busy when the probe came: the second probe brings SSE back
   network.run(8000)
   assert.equal(ways(network), 'poll sse')
 })
+
+test('WS said hello before SSE was proven: it has as long again for its own proof', () => {
+  const network = new Network({ ...clear, ws: () => [[1200, 'hello', { beat: 15 }], [2000, 'proof']], sse: () => [[600, 'hello', { beat: 15 }], [750, 'frame', { ping: true }]], poll: mute })
+  network.tell('start')
+  network.run(5000)
+  assert.equal(ways(network), 'ws')
+})
+
+test('the address that is looked at is blocked for good: it is noticed all the same that the hub is back', () => {
+  let free = false
+  const path = (behaviour, refusal) => (step) => (free ? behaviour(step) : refusal(step))
+  const network = new Network({ ws: path(ws(), refused), sse: path(sse(), stranger), poll: path(poll(), stranger), check: () => ({ foreign: true }) })
+  network.tell('start')
+  network.run(5000)
+  assert.equal(network.ladder.state, 'captive')
+  free = true
+  network.run(240_000)
+  assert.equal(network.carrier, 'ws')
+})

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import WebSocket from 'ws'
-import { connect } from '../client.js'
+import { connect } from '../dist/client.mjs'
 import { TestHub, until } from './hub.js'
 
 const data = (events) => events.map((event) => event.data)

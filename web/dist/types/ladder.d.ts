@@ -1,210 +1,11 @@
+export { newLadder } from './rungs.js';
 export type Transport = import('./cuts.js').Transport;
 export type Learned = import('./cuts.js').Learned;
-export type Try = {
-    id: number;
-    transport: Transport;
-    why: string;
-    openedAt: number;
-    /**
-     * when it was last heard
-     */
-    frameAt: number;
-    /**
-     * longest silence so far, in ms
-     */
-    gap: number;
-    /**
-     * after which it is suspect
-     */
-    silentMs: number;
-    helloAt: number;
-    provenAt: number;
-    /**
-     * counted as failed, though a late proof is still welcome
-     */
-    failed?: boolean;
-    /**
-     * takes over when proven, whatever the carrier is
-     */
-    replaces?: boolean;
-    /**
-     * why
-     */
-    suspect?: string;
-    /**
-     * its successor was planned
-     */
-    renewed?: boolean;
-    beatMs: number;
-    /**
-     * the hub's time of its first ping: what is older was replayed
-     */
-    fromTime?: number;
-    /**
-     * least difference of clocks seen, in ms
-     */
-    skew: number;
-    /**
-     * late events in a row
-     */
-    slow: number;
-};
-export type Step = {
-    do: 'open';
-    id: number;
-    transport: Transport;
-    why: string;
-    beat?: number;
-    wait?: number;
-    early?: number;
-} | {
-    do: 'close';
-    id: number;
-} | {
-    do: 'carry';
-    id: number;
-    why: string;
-} | {
-    do: 'failed';
-    id: number;
-    why: string;
-} | {
-    do: 'state';
-    state: string;
-    why: string;
-} | {
-    do: 'check';
-} | {
-    do: 'keep';
-};
-export type See = (ladder: Ladder, fact: Fact, one: Try) => any;
-export type Fact = {
-    /**
-     * of the try
-     */
-    id?: number;
-    why?: string;
-    ms?: number;
-    transport?: Transport | 'auto';
-    /**
-     * seconds
-     */
-    beat?: number;
-    network?: string;
-    build?: string;
-    ping?: boolean;
-    /**
-     * the hub's
-     */
-    time?: number;
-    /**
-     * not before, by the hub's word
-     */
-    afterMs?: number;
-    /**
-     * not the way's fault
-     */
-    planned?: boolean;
-    /**
-     * not the hub answered
-     */
-    foreign?: boolean;
-    ok?: boolean;
-};
-export type Ladder = ReturnType<typeof newLadder>;
-/**
- * @typedef {object} Try
- * @property {number} id
- * @property {Transport} transport
- * @property {string} why
- * @property {number} openedAt
- * @property {number} frameAt when it was last heard
- * @property {number} gap longest silence so far, in ms
- * @property {number} silentMs after which it is suspect
- * @property {number} helloAt
- * @property {number} provenAt
- * @property {boolean} [failed] counted as failed, though a late proof is still welcome
- * @property {boolean} [replaces] takes over when proven, whatever the carrier is
- * @property {string} [suspect] why
- * @property {boolean} [renewed] its successor was planned
- * @property {number} beatMs
- * @property {number} [fromTime] the hub's time of its first ping: what is older was replayed
- * @property {number} skew least difference of clocks seen, in ms
- * @property {number} slow late events in a row
- *
- * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
- *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
- *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string} | {do: 'check'} | {do: 'keep'}} Step
- * @typedef {(ladder: Ladder, fact: Fact, one: Try) => any} See what follows from a fact
- *
- * @typedef {object} Fact
- * @property {number} [id] of the try
- * @property {string} [why]
- * @property {number} [ms]
- * @property {Transport | 'auto'} [transport]
- * @property {number} [beat] seconds
- * @property {string} [network]
- * @property {string} [build]
- * @property {boolean} [ping]
- * @property {number} [time] the hub's
- * @property {number} [afterMs] not before, by the hub's word
- * @property {boolean} [planned] not the way's fault
- * @property {boolean} [foreign] not the hub answered
- * @property {boolean} [ok]
- *
- * @typedef {ReturnType<typeof newLadder>} Ladder
- */
-/**
- * @param {Transport[]} transports the order is the preference
- * @param {() => number} random
- * @param {Record<string, any>} [memory] as an earlier ladder left it
- * @param {string} [link] what the platform says of the network, before the hub names it
- */
-export declare const newLadder: (transports: Transport[], random: () => number, memory?: Record<string, any>, link?: string) => {
-    transports: import("./cuts.js").Transport[];
-    random: () => number;
-    memory: Record<string, any>;
-    link: string;
-    network: string | undefined;
-    learned: Learned;
-    now: number;
-    /** @type {Map<number, Try>} */
-    tries: Map<number, Try>;
-    carrier: Try | undefined;
-    fixed: Transport | undefined;
-    /** The last that carried. */
-    last: Transport | undefined;
-    round: Transport[];
-    roundWhy: string;
-    replaces: boolean;
-    nextAt: number;
-    /** Failed since something carried. @type {Set<Transport>} */
-    failed: Set<Transport>;
-    /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
-    lives: Partial<Record<Transport, import('./cuts.js').Life[]>>;
-    changes: number[];
-    calmUntil: number;
-    retryAt: number;
-    checkAt: number;
-    hasChecked: boolean;
-    upAt: number;
-    ups: number;
-    hiddenAt: number;
-    isOffline: boolean;
-    paused: boolean;
-    /** Rounds in a row in which all tries failed. */
-    failures: number;
-    /** Carriers in a row that were cut soon. */
-    cuts: number;
-    strangers: number;
-    silences: number;
-    rttMs: number;
-    state: string;
-    build: string | undefined;
-    lastId: number;
-    wakeAt: number;
-    steps: Step[];
-};
+export type Ladder = import('./rungs.js').Ladder;
+export type Try = import('./rungs.js').Try;
+export type See = import('./rungs.js').See;
+export type Fact = import('./rungs.js').Fact;
+export type Step = import('./rungs.js').Step;
 /**
  * @param {Ladder} ladder
  * @param {number} now in ms
@@ -219,11 +20,11 @@ declare const facts: {
     tick(): void;
     /** @type {See} */
     rtt: See;
-    use(ladder: Ladder, fact: Fact, one: Try): any;
+    use(ladder: import("./rungs.js").Ladder, fact: import("./rungs.js").Fact, one: import("./rungs.js").Try): any;
     /** Another list of channels: the same transport, attached anew beside the old one. @type {See} */
     reopen: See;
-    hello(ladder: Ladder, fact: Fact, one: Try): any;
-    frame(ladder: Ladder, fact: Fact, one: Try): any;
+    hello(ladder: import("./rungs.js").Ladder, fact: import("./rungs.js").Fact, one: import("./rungs.js").Try): any;
+    frame(ladder: import("./rungs.js").Ladder, fact: import("./rungs.js").Fact, one: import("./rungs.js").Try): any;
     /** The hub answered what only it can, to us. @type {See} */
     proof: See;
     /** A command went unanswered. @type {See} */
@@ -232,11 +33,11 @@ declare const facts: {
     checked: typeof checked;
     /** @type {See} */
     offline: See;
-    online(ladder: Ladder, fact: Fact, one: Try): any;
+    online(ladder: import("./rungs.js").Ladder, fact: import("./rungs.js").Fact, one: import("./rungs.js").Try): any;
     /** @type {See} */
     hidden: See;
-    visible(ladder: Ladder, fact: Fact, one: Try): any;
-    pause(ladder: Ladder, fact: Fact, one: Try): any;
+    visible(ladder: import("./rungs.js").Ladder, fact: import("./rungs.js").Fact, one: import("./rungs.js").Try): any;
+    pause(ladder: import("./rungs.js").Ladder, fact: import("./rungs.js").Fact, one: import("./rungs.js").Try): any;
     /** Publishes find no way: on WS they would. @type {See} */
     blocked: See;
 };
@@ -247,22 +48,18 @@ declare function ended(ladder: {
     memory: Record<string, any>;
     link: string;
     network: string | undefined;
-    learned: Learned;
+    learned: import("./rungs.js").Learned;
     now: number;
-    /** @type {Map<number, Try>} */
-    tries: Map<number, Try>;
-    carrier: Try | undefined;
-    fixed: Transport | undefined;
-    /** The last that carried. */
-    last: Transport | undefined;
-    round: Transport[];
+    tries: Map<number, import("./rungs.js").Try>;
+    carrier: import("./rungs.js").Try | undefined;
+    fixed: import("./rungs.js").Transport | undefined;
+    last: import("./rungs.js").Transport | undefined;
+    round: import("./rungs.js").Transport[];
     roundWhy: string;
     replaces: boolean;
     nextAt: number;
-    /** Failed since something carried. @type {Set<Transport>} */
-    failed: Set<Transport>;
-    /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
-    lives: Partial<Record<Transport, import('./cuts.js').Life[]>>;
+    failed: Set<import("./rungs.js").Transport>;
+    lives: Partial<Record<import("./rungs.js").Transport, import('./cuts.js').Life[]>>;
     changes: number[];
     calmUntil: number;
     retryAt: number;
@@ -273,9 +70,7 @@ declare function ended(ladder: {
     hiddenAt: number;
     isOffline: boolean;
     paused: boolean;
-    /** Rounds in a row in which all tries failed. */
     failures: number;
-    /** Carriers in a row that were cut soon. */
     cuts: number;
     strangers: number;
     silences: number;
@@ -284,8 +79,8 @@ declare function ended(ladder: {
     build: string | undefined;
     lastId: number;
     wakeAt: number;
-    steps: Step[];
-}, { why, afterMs, planned, foreign }: Fact, one: Try): any;
+    steps: import("./rungs.js").Step[];
+}, { why, afterMs, planned, foreign }: import("./rungs.js").Fact, one: import("./rungs.js").Try): any;
 /** What the look for the hub found. @type {See} */
 declare function checked(ladder: {
     transports: import("./cuts.js").Transport[];
@@ -293,22 +88,18 @@ declare function checked(ladder: {
     memory: Record<string, any>;
     link: string;
     network: string | undefined;
-    learned: Learned;
+    learned: import("./rungs.js").Learned;
     now: number;
-    /** @type {Map<number, Try>} */
-    tries: Map<number, Try>;
-    carrier: Try | undefined;
-    fixed: Transport | undefined;
-    /** The last that carried. */
-    last: Transport | undefined;
-    round: Transport[];
+    tries: Map<number, import("./rungs.js").Try>;
+    carrier: import("./rungs.js").Try | undefined;
+    fixed: import("./rungs.js").Transport | undefined;
+    last: import("./rungs.js").Transport | undefined;
+    round: import("./rungs.js").Transport[];
     roundWhy: string;
     replaces: boolean;
     nextAt: number;
-    /** Failed since something carried. @type {Set<Transport>} */
-    failed: Set<Transport>;
-    /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
-    lives: Partial<Record<Transport, import('./cuts.js').Life[]>>;
+    failed: Set<import("./rungs.js").Transport>;
+    lives: Partial<Record<import("./rungs.js").Transport, import('./cuts.js').Life[]>>;
     changes: number[];
     calmUntil: number;
     retryAt: number;
@@ -319,9 +110,7 @@ declare function checked(ladder: {
     hiddenAt: number;
     isOffline: boolean;
     paused: boolean;
-    /** Rounds in a row in which all tries failed. */
     failures: number;
-    /** Carriers in a row that were cut soon. */
     cuts: number;
     strangers: number;
     silences: number;
@@ -330,6 +119,5 @@ declare function checked(ladder: {
     build: string | undefined;
     lastId: number;
     wakeAt: number;
-    steps: Step[];
-}, { ok, foreign }: Fact): any;
-export {};
+    steps: import("./rungs.js").Step[];
+}, { ok, foreign }: import("./rungs.js").Fact): any;
