@@ -1,0 +1,282 @@
+//! Micro-benches of log, hub, feed and encoding: `cargo bench --bench micro`. Figures in `docs/benchmarks.md`.
+//!
+//! Ends at the feed: what a wire costs on top is the cross-transport bench's to say.
+
+#![allow(clippy::unwrap_used, reason = "a bench may panic")]
+#![allow(missing_docs, reason = "criterion makes public functions")]
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use tokio::runtime::Runtime;
+use tokio::task::LocalSet;
+use triway::cursor::{Epoch, Start};
+use triway::feed::Feed;
+use triway::hub::{Hub, Options};
+use triway::log::{Bounds, Log};
+use triway::metrics::Metrics;
+use triway::protocol::{ChannelName, Data, Draft, Event, EventName, Ledger};
+
+/// Data of one event, in bytes: what the transports are compared with.
+const DATA_BYTES: usize = 32;
+/// The default bounds of a log.
+const BOUNDS: Bounds = Bounds {
+    events: Some(1_000),
+    bytes: Some(1024 * 1024),
+    age_ms: Some(3_600_000),
+};
+
+fn name(channel: usize) -> ChannelName {
+    ChannelName::new(&format!("channel-{channel}")).unwrap()
+}
+
+fn draft(channel: &ChannelName, data: &Data) -> Draft {
+    Draft {
+        channel: channel.clone(),
+        name: EventName::default(),
+        data: data.clone(),
+        from: None,
+        session: None,
+        sent_bytes: data.len(),
+    }
+}
+
+fn data(bytes: usize) -> Data {
+    Data::text(&"x".repeat(bytes))
+}
+
+fn event(offset: u64, bytes: usize) -> Arc<Event> {
+    let draft = draft(&name(0), &data(bytes));
+    Arc::new(Event::new(
+        draft,
+        Epoch::from_random(7),
+        offset,
+        1_000_000,
+        &Ledger::default(),
+    ))
+}
+
+fn hub() -> Arc<Hub> {
+    Hub::new(
+        Options::default(),
+        Epoch::from_random(7),
+        Metrics::default(),
+    )
+}
+
+fn full_log() -> Log {
+    let mut log = Log::default();
+    (1..=1_000).for_each(|offset| log.push(event(offset, DATA_BYTES), &BOUNDS, 1_000_000));
+    log
+}
+
+fn log(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("log");
+    group.bench_function("push and evict one", |bencher| {
+        let mut log = full_log();
+        let mut offset = 1_000;
+        bencher.iter_batched(
+            || {
+                offset += 1;
+                event(offset, DATA_BYTES)
+            },
+            |event| log.push(event, &BOUNDS, 1_000_000),
+            BatchSize::SmallInput,
+        );
+    });
+    let log = full_log();
+    for newest in [1, 100] {
+        group.bench_function(BenchmarkId::new("read the newest", newest), |bencher| {
+            bencher.iter(|| {
+                log.after(1_000 - newest, 1_000)
+                    .cloned()
+                    .collect::<Vec<_>>()
+            });
+        });
+    }
+    group.bench_function("evict 500", |bencher| {
+        bencher.iter_batched(full_log, |mut log| log.forget_half(), BatchSize::SmallInput);
+    });
+    group.finish();
+}
+
+fn append(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("hub");
+    for readers in [0, 1, 1_000] {
+        group.bench_function(
+            BenchmarkId::new("append, readers asleep", readers),
+            |bencher| {
+                let (hub, name, data) = (hub(), name(0), data(DATA_BYTES));
+                let starts = [(name.clone(), Start::Now)];
+                let mut feeds: Vec<_> = (0..readers)
+                    .map(|_| Feed::open(&hub, &starts, None).unwrap())
+                    .collect();
+                let mut cx = Context::from_waker(Waker::noop());
+                bencher.iter_custom(|rounds| {
+                    let mut spent = Duration::ZERO;
+                    for _ in 0..rounds {
+                        // Until each waits, so that each is woken.
+                        for feed in &mut feeds {
+                            while feed.poll_next(&mut cx).is_ready() {}
+                        }
+                        let began = Instant::now();
+                        hub.append(draft(&name, &data)).unwrap();
+                        spent += began.elapsed();
+                    }
+                    spent
+                });
+            },
+        );
+    }
+    group.finish();
+}
+
+/// Feeds that each run as a task on one worker, and count what they are told.
+struct Crowd {
+    runtime: Runtime,
+    tasks: LocalSet,
+    hub: Arc<Hub>,
+    names: Vec<ChannelName>,
+    told: Rc<Cell<u64>>,
+    appended: usize,
+}
+
+impl Crowd {
+    /// One list of channels for each feed.
+    fn new(channels: usize, feeds: impl Iterator<Item = Vec<usize>>) -> Self {
+        let (hub, tasks, told) = (hub(), LocalSet::new(), Rc::new(Cell::new(0)));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        for list in feeds {
+            let starts: Vec<_> = list
+                .iter()
+                .map(|channel| (name(*channel), Start::Now))
+                .collect();
+            let mut feed = Feed::open(&hub, &starts, None).unwrap();
+            let told = told.clone();
+            tasks.spawn_local(async move {
+                loop {
+                    let batch = feed.next().await;
+                    told.set(told.get() + batch.items.len() as u64);
+                }
+            });
+        }
+        let names = (0..channels).map(name).collect();
+        Self {
+            runtime,
+            tasks,
+            hub,
+            names,
+            told,
+            appended: 0,
+        }
+    }
+
+    /// Appends one event to the next channel and lets all be told: so many deliveries. Gives the time of them.
+    fn deliver(&mut self, deliveries: u64, data: &Data) -> Duration {
+        let name = &self.names[self.appended % self.names.len()];
+        self.appended += 1;
+        let before = self.told.get();
+        let began = Instant::now();
+        self.hub.append(draft(name, data)).unwrap();
+        self.tasks.block_on(&self.runtime, async {
+            while self.told.get() < before + deliveries {
+                tokio::task::yield_now().await;
+            }
+        });
+        began.elapsed()
+    }
+}
+
+fn feed(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("feed, per delivery");
+    let mut bench = |label: &str, mut crowd: Crowd, deliveries: u64| {
+        let data = data(DATA_BYTES);
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(label, |bencher| {
+            bencher.iter_custom(|rounds| {
+                let appends = rounds.div_ceil(deliveries);
+                let spent: Duration = (0..appends).map(|_| crowd.deliver(deliveries, &data)).sum();
+                spent.mul_f64(rounds as f64 / (appends * deliveries) as f64)
+            });
+        });
+    };
+    bench(
+        "1 channel, 5,000 feeds",
+        Crowd::new(1, (0..5_000).map(|_| vec![0])),
+        5_000,
+    );
+    bench(
+        "1,000 channels, 5 feeds each",
+        Crowd::new(1_000, (0..5_000).map(|feed| vec![feed % 1_000])),
+        5,
+    );
+    bench(
+        "50 feeds of 100 channels",
+        Crowd::new(100, (0..50).map(|_| (0..100).collect())),
+        50,
+    );
+    group.finish();
+}
+
+/// A reader that comes to many full logs: each batch must not cost all of them.
+fn backlog(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("backlog of 50,000, per event");
+    group.sample_size(10);
+    for channels in [50, 500] {
+        let (hub, data) = (hub(), data(DATA_BYTES));
+        let starts: Vec<_> = (0..channels)
+            .map(|channel| (name(channel), Start::All))
+            .collect();
+        for count in 0..50_000 {
+            hub.append(draft(&starts[count % channels].0, &data))
+                .unwrap();
+        }
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(format!("over {channels} channels"), |bencher| {
+            bencher.iter_custom(|rounds| {
+                let (mut told, mut spent) = (0, Duration::ZERO);
+                while told < rounds {
+                    let mut feed = Feed::open(&hub, &starts, None).unwrap();
+                    let mut cx = Context::from_waker(Waker::noop());
+                    let began = Instant::now();
+                    while let Poll::Ready(batch) = feed.poll_next(&mut cx) {
+                        told += black_box(batch.items).len() as u64;
+                    }
+                    spent += began.elapsed();
+                }
+                spent.mul_f64(rounds as f64 / told as f64)
+            });
+        });
+    }
+    group.finish();
+}
+
+fn encode(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("encode an event");
+    for bytes in [DATA_BYTES, 16 * 1024] {
+        let event = event(42, bytes);
+        group.throughput(Throughput::Bytes(bytes as u64));
+        group.bench_function(format!("{bytes} bytes"), |bencher| {
+            bencher.iter(|| event.encode_json(true))
+        });
+    }
+    group.bench_function("the second time", |bencher| {
+        let event = event(42, DATA_BYTES);
+        bencher.iter(|| event.json());
+    });
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3)).sample_size(30);
+    targets = log, append, feed, backlog, encode
+}
+criterion_main!(benches);
