@@ -46,7 +46,7 @@ struct ByFallback {
 pub struct Metrics {
     /// Events published.
     pub published: Counter,
-    /// Writes that carried frames to readers, by which "all pending in one write" can be checked.
+    /// Writes to the sockets of readers, by which "all that is pending in one write" can be checked.
     pub writes: Counter,
     /// Accepts that failed for want of descriptors.
     pub accept_failures: Counter,
@@ -88,7 +88,7 @@ impl Metrics {
         registry.register("published", "Events published", self.published.clone());
         registry.register(
             "writes",
-            "Writes that carried frames to readers",
+            "Writes to the sockets of readers",
             self.writes.clone(),
         );
         registry.register(

@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use hyper::header::{CONNECTION, HeaderMap};
 use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -125,19 +126,27 @@ where
     response
 }
 
+/// What an answer on a socket is held to.
+pub(crate) struct Terms {
+    /// A peer that takes nothing for this long is left.
+    pub(crate) budget: Option<Duration>,
+    /// Counts the writes.
+    pub(crate) writes: Counter,
+}
+
 /// A trickling answer: on the socket where one is offered, else as a body.
 pub(crate) fn trickle<F: Frames + 'static>(
     offer: Option<&Offer>,
     headers: HeaderMap,
     frames: F,
-    budget: Option<Duration>,
+    terms: Terms,
 ) -> Response {
     if offer.is_none() {
         return (headers, Body::new(FrameBody(frames))).into_response();
     }
     take_over(
         (headers, Body::empty()).into_response(),
-        move |head, owned| Conversation::new(&head, owned, budget).trickle(&head, frames),
+        move |head, owned| Conversation::new(&head, owned, &terms).trickle(&head, frames),
     )
 }
 
@@ -146,7 +155,7 @@ pub(crate) async fn whole<F: Frames + 'static>(
     offer: Option<&Offer>,
     headers: HeaderMap,
     mut frames: F,
-    budget: Option<Duration>,
+    terms: Terms,
 ) -> Response {
     if offer.is_none() {
         let bytes = std::future::poll_fn(|cx| frames.poll_bytes(cx))
@@ -156,7 +165,7 @@ pub(crate) async fn whole<F: Frames + 'static>(
     }
     take_over(
         (headers, Body::empty()).into_response(),
-        move |head, owned| Conversation::new(&head, owned, budget).whole(&head, frames),
+        move |head, owned| Conversation::new(&head, owned, &terms).whole(&head, frames),
     )
 }
 
@@ -185,13 +194,13 @@ enum Step {
 }
 
 impl Conversation {
-    fn new(head: &Parts, owned: Owned, budget: Option<Duration>) -> Self {
+    fn new(head: &Parts, owned: Owned, terms: &Terms) -> Self {
         let ahead = BytesMut::from(&owned.unread[..]);
         Self {
             io: owned.io,
             ahead,
-            output: Output::default(),
-            budget,
+            output: Output::new(&terms.writes),
+            budget: terms.budget,
             closes: head
                 .headers
                 .get(CONNECTION)
@@ -287,16 +296,16 @@ impl Conversation {
         }
     }
 
-    /// Writes what waits, then asks for more, and listens for the end of the peer.
+    /// Asks for all that is pending, then writes it at once, and listens for the end of the peer.
     fn poll_step(&mut self, frames: &mut impl Frames, cx: &mut Context<'_>) -> Poll<Step> {
-        if !self.output.is_empty() {
-            match self.poll_write(cx) {
-                Poll::Ready(Step::Written) => {}
-                other => return other,
-            }
-        }
-        if let Poll::Ready(bytes) = frames.poll_bytes(cx) {
+        if !self.output.is_due()
+            && let Poll::Ready(bytes) = frames.poll_bytes(cx)
+        {
+            self.output.gather();
             return Poll::Ready(Step::Bytes(bytes));
+        }
+        if !self.output.is_empty() {
+            return self.poll_write(cx);
         }
         if self.is_gone(cx) {
             Poll::Ready(Step::Gone)

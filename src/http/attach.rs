@@ -82,21 +82,24 @@ pub(super) async fn read(app: Shared, transport: Transport, mut request: Request
 
 async fn answer(attach: Attach, facts: Facts, offer: Option<&Offer>) -> Response {
     let transport = attach.opening().transport;
-    let budget = attach.sessions().options().write_timeout;
+    let terms = socket::Terms {
+        budget: attach.sessions().options().write_timeout,
+        writes: attach.sessions().hub().metrics().writes.clone(),
+    };
     let mut headers = streaming_headers(content_type(transport));
     if transport == Transport::Sse {
-        return socket::trickle(offer, headers, sse::Stream::new(attach, facts), budget);
+        return socket::trickle(offer, headers, sse::Stream::new(attach, facts), terms);
     }
     let answer = poll::Answer::new(attach, facts);
     if answer.is_early() {
-        return socket::trickle(offer, headers, answer, budget);
+        return socket::trickle(offer, headers, answer, terms);
     }
     headers.insert(
         CACHE_CONTROL,
         HeaderValue::from_static("no-store, no-transform"),
     );
     headers.remove(CONTENT_ENCODING);
-    socket::whole(offer, headers, answer, budget).await
+    socket::whole(offer, headers, answer, terms).await
 }
 
 fn content_type(transport: Transport) -> &'static str {

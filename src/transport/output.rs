@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
+use prometheus_client::metrics::counter::Counter;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
@@ -20,17 +21,35 @@ const JOIN_BYTES_MAX: usize = 2_048;
 const JOINED_BYTES_MAX: usize = 64 * 1024;
 /// With so many bytes waiting, no further command is acted on: one read can hold thousands of them.
 const LARGE_BYTES: usize = 256 * 1024;
+/// With so many bytes waiting they are written before more is asked for: a socket takes hardly more at once.
+const GATHERED_BYTES_MAX: usize = 64 * 1024;
+/// Turns gathered for one write. Hello and the first events go out together, but where events come as fast as they
+/// are read, the first of them must not wait for the last.
+const GATHERED_TURNS_MAX: u8 = 8;
 
 /// What waits to be written.
-#[derive(Default)]
 pub(crate) struct Output {
     pieces: VecDeque<Bytes>,
     /// The small pieces since the last large one, while there is more than one.
     joined: BytesMut,
     blocked_since: Option<Instant>,
+    /// Turns since the last write.
+    gathered: u8,
+    writes: Counter,
 }
 
 impl Output {
+    /// Nothing waits yet; `writes` counts what the socket is handed.
+    pub(crate) fn new(writes: &Counter) -> Self {
+        Self {
+            pieces: VecDeque::new(),
+            joined: BytesMut::new(),
+            blocked_since: None,
+            gathered: 0,
+            writes: writes.clone(),
+        }
+    }
+
     /// Adds a piece behind all others.
     pub(crate) fn push(&mut self, piece: Bytes) {
         let is_first = self.pieces.is_empty() && self.joined.is_empty();
@@ -63,6 +82,19 @@ impl Output {
         self.joined.len() + pieces > LARGE_BYTES
     }
 
+    /// One more turn was asked for, whose pieces come next.
+    pub(crate) fn gather(&mut self) {
+        self.gathered += 1;
+    }
+
+    /// Whether it is time to write before more is asked for.
+    pub(crate) fn is_due(&self) -> bool {
+        let pieces = || self.pieces.iter().map(Bytes::len).sum::<usize>();
+        self.blocked_since.is_some()
+            || self.gathered >= GATHERED_TURNS_MAX
+            || self.joined.len() + pieces() > GATHERED_BYTES_MAX
+    }
+
     /// Since when the peer has taken nothing.
     pub(crate) fn blocked_since(&self) -> Option<Instant> {
         self.blocked_since
@@ -75,6 +107,7 @@ impl Output {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         self.settle();
+        self.gathered = 0;
         if self.pieces.is_empty() {
             return Poll::Ready(Ok(()));
         }
@@ -107,6 +140,7 @@ impl Output {
         if bytes == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        self.writes.inc();
         self.blocked_since = None;
         while bytes > 0 {
             let Some(first) = self.pieces.front_mut() else {

@@ -59,6 +59,7 @@ pub(crate) struct Socket<S> {
 /// What happened next.
 enum Step {
     Turn(Turn),
+    Written,
     Read,
     Rested,
     TakesNothing,
@@ -77,7 +78,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             Format::Full => data_bytes * 2 + COMMAND_BYTES,
             Format::Data => data_bytes,
         };
-        let (mut input, mut output) = (Input::new(message_bytes), Output::default());
+        let mut input = Input::new(message_bytes);
+        let mut output = Output::new(&attach.sessions().hub().metrics().writes);
         if !first.is_empty() {
             output.push(first);
         }
@@ -125,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
                         return Some(ending);
                     }
                 }
-                Step::Read | Step::Rested => {}
+                Step::Written | Step::Read | Step::Rested => {}
                 Step::TakesNothing => {
                     // Its socket is full: no last word would get through.
                     let _ = self.attach.bye(ByeReason::Slow);
@@ -142,15 +144,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if !self.output.is_due()
+            && let Poll::Ready(turn) = self.attach.poll_turn(cx)
+        {
+            self.output.gather();
+            return Poll::Ready(Step::Turn(turn));
+        }
+        let was_due = self.output.is_due();
         match self.output.poll_write(Pin::new(&mut self.io), cx) {
             Poll::Ready(Err(_)) => return Poll::Ready(Step::Gone),
             // Nothing more is read either: a peer that only sends must not make answers pile up.
             Poll::Pending => return self.poll_timer(cx),
+            Poll::Ready(Ok(())) if was_due => return Poll::Ready(Step::Written),
             Poll::Ready(Ok(())) => {}
-        }
-        if let Poll::Ready(turn) = self.attach.poll_turn(cx) {
-            self.attach.sessions().hub().metrics().writes.inc();
-            return Poll::Ready(Step::Turn(turn));
         }
         if self.rests_until.is_some() {
             return self.poll_timer(cx);

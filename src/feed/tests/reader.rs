@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use super::model::{World, name, number};
 use crate::cursor::{Cursor, Start};
 use crate::feed::{Batch, Feed, Item, Replay};
-use crate::protocol::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Event, Gap, GapReason};
+use crate::hub::Portion;
+use crate::protocol::{BATCH_EVENTS_MAX, Event, Gap, GapReason, Transport};
 
 /// What a reader knows of one channel.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +46,9 @@ impl Reader {
             .iter()
             .map(|(channel, start)| (name(*channel), *start))
             .collect();
-        let feed = Feed::open(&world.hub, &wanted, None).unwrap();
+        // Streams and polls have batches of different sizes.
+        let transport = (starts.len() % 2 == 0).then_some(Transport::Ws);
+        let feed = Feed::open(&world.hub, &wanted, transport).unwrap();
         let places: BTreeMap<_, _> = starts
             .iter()
             .map(|(channel, start)| (*channel, place(world, *channel, *start)))
@@ -158,7 +161,7 @@ impl Reader {
         };
         self.asleep = false;
         assert_eq!(batch.cursor, self.feed.cursor());
-        is_within_limits(&batch);
+        is_within_limits(&batch, self.feed.portion);
         let told = match cut {
             Some(cut) => whole_id(&batch.items, cut),
             None => batch.items.len(),
@@ -392,11 +395,11 @@ fn tell_gap(world: &World, channel: usize, place: &mut Place, gap: &Gap) {
     place.offset = place.offset.max(gap.id.offset);
 }
 
-fn is_within_limits(batch: &Batch) {
+fn is_within_limits(batch: &Batch, portion: Portion) {
     assert!(!batch.items.is_empty(), "a batch is never empty");
-    assert!(batch.items.len() <= BATCH_EVENTS_MAX);
+    assert!(batch.items.len() <= portion.events);
     let bytes: usize = batch.items.iter().map(Item::data_bytes).sum();
-    assert!(bytes <= BATCH_BYTES_MAX || batch.items.len() == 1);
+    assert!(bytes <= portion.bytes || batch.items.len() == 1);
     assert!(
         batch
             .items
