@@ -3,6 +3,7 @@
 mod accept;
 mod cli;
 mod contract;
+mod cost;
 mod documents;
 mod flags;
 mod handover;

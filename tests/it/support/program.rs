@@ -49,6 +49,11 @@ impl Program {
         Self { wire, child }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// Ends it without any warning, as `kill -9` does.
     pub(crate) async fn kill_9(mut self) {
         self.child.start_kill().unwrap();
