@@ -47,7 +47,7 @@ impl Reader {
             .map(|(channel, start)| (name(*channel), *start))
             .collect();
         // Streams and polls have batches of different sizes.
-        let transport = (starts.len() % 2 == 0).then_some(Transport::Ws);
+        let transport = starts.len().is_multiple_of(2).then_some(Transport::Ws);
         let feed = Feed::open(&world.hub, &wanted, transport).unwrap();
         let places: BTreeMap<_, _> = starts
             .iter()
