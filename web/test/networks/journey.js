@@ -161,6 +161,8 @@ export async function travel(path, engine) {
     world = new World(path, engine, server, box, front)
     await world.enter()
     box.set(path.rules ?? {})
+    // The connection that brought the page knows nothing of these rules.
+    box.cut()
     box.asked.length = 0
     await world.publisher.every(path.everyMs ?? 50)
     await world.call('go')
