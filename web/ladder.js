@@ -92,6 +92,8 @@ const facts = {
     one.helloAt = one.frameAt = ladder.now
     if (beat) one.beatMs = beat * 1000
     if (one.transport !== 'poll') one.silentMs = SILENT_BEATS * one.beatMs
+    // On a network where it carried before, a stream is taken at its word until its probe is due.
+    if (one.transport === 'sse' && one.why === 'start' && ladder.learned.best === 'sse') one.provenAt = ladder.now
     if (ladder.build && build !== ladder.build) ladder.upAt = ladder.now
     ladder.build = build
     if (!network || network === ladder.network) return
@@ -115,7 +117,7 @@ const facts = {
     }
     const inTime = now < helloAt + PROBE_MOST_MS ? now > helloAt + LONE_MS : now > helloAt + PROBE_AGAIN_MS && gap > LONE_MS
     if (ping && transport === 'sse' && inTime) one.provenAt ||= now
-    if (ping) one.fromTime ||= time
+    if (ping) one.fromTime ||= time ?? 1
     if (!time || !one.fromTime || time < one.fromTime) return
     one.skew = Math.min(one.skew, now - time)
     const lateMs = now - time - one.skew
@@ -402,7 +404,7 @@ function rivalUntil(ladder, { transport, replaces }) {
 /** @param {Ladder} ladder @param {Try} carrier @param {(at: number) => boolean} due */
 function settleCarrier(ladder, carrier, due) {
   const { learned, transports, tries, now, fixed } = ladder
-  const { transport, frameAt, silentMs, openedAt } = carrier
+  const { transport, frameAt, silentMs, openedAt, helloAt } = carrier
   const alone = tries.size < 2
   if (carrier.suspect) {
     if (!alone) return
@@ -411,6 +413,7 @@ function settleCarrier(ladder, carrier, due) {
     carrier.slow = 0
     if (silent(ladder, carrier)) lose(ladder, transport + ':silent')
   } else if (due(frameAt + silentMs)) suspect(ladder, carrier, 'silent')
+  else if (transport === 'sse' && !carrier.fromTime && due(helloAt + PROBE_MOST_MS)) suspect(ladder, carrier, 'held')
   else if (!alone) return
   else if (!carrier.renewed && due(openedAt + 0.8 * (learned.age[transport] ?? Infinity))) {
     carrier.renewed = true
