@@ -7,6 +7,7 @@ mod drain;
 mod ends;
 mod frames;
 mod guard;
+mod hostile;
 mod keys;
 mod limits;
 mod names;

@@ -337,6 +337,23 @@ impl Wire {
         answer
     }
 
+    /// One whole answer, if one comes before the end.
+    pub(crate) async fn try_answer(&mut self) -> Option<Answer> {
+        while !self.buffer.windows(4).any(|window| window == b"\r\n\r\n") {
+            let read = self.stream.read_buf(&mut self.buffer).await;
+            if read.unwrap_or(0) == 0 {
+                return None;
+            }
+        }
+        Some(self.answer().await)
+    }
+
+    /// Reads and throws away to the end.
+    pub(crate) async fn drain(&mut self) {
+        let mut bytes = vec![0; 64 * 1024];
+        while self.stream.read(&mut bytes).await.unwrap_or(0) > 0 {}
+    }
+
     /// One chunk of a chunked body; none after the last.
     pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
         let line = self.until("\r\n").await;
