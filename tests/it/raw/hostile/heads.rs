@@ -21,31 +21,33 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
+/// First lines that are no request.
+const LINES: &[&str] = &[
+    "GET",
+    "GET /",
+    "GET / \r\n\r\n",
+    "GET  /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "\0\0\0\0\r\n\r\n",
+    "GET /healthz HTTP/9.9\r\nHost: localhost\r\n\r\n",
+    "GET /healthz HTTP/1.1 x\r\nHost: localhost\r\n\r\n",
+    "GET /healthz FTP/1.1\r\nHost: localhost\r\n\r\n",
+    "GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "GET /a\0b HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "G\u{1}T / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    " GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "GET\t/\tHTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "SSH-2.0-OpenSSH_9.9\r\n",
+    "EHLO mail.example\r\n",
+    "{\"type\":\"ping\"}\n\n",
+    "<html>\r\n\r\n",
+    "*1\r\n$4\r\nPING\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+];
+
 /// Request lines.
 fn lines() -> Vec<Case> {
     let long = "a".repeat(200_000);
-    let texts = [
-        "GET",
-        "GET /",
-        "GET / \r\n\r\n",
-        "GET  /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "\0\0\0\0\r\n\r\n",
-        "GET /healthz HTTP/9.9\r\nHost: localhost\r\n\r\n",
-        "GET /healthz HTTP/1.1 x\r\nHost: localhost\r\n\r\n",
-        "GET /healthz FTP/1.1\r\nHost: localhost\r\n\r\n",
-        "GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "GET /a\0b HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "G\u{1}T / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        " GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "GET\t/\tHTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "SSH-2.0-OpenSSH_9.9\r\n",
-        "EHLO mail.example\r\n",
-        "{\"type\":\"ping\"}\n\n",
-        "<html>\r\n\r\n",
-        "*1\r\n$4\r\nPING\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-    ];
-    let mut all: Vec<Case> = texts
+    let mut all: Vec<Case> = LINES
         .iter()
         .map(|text| case(format!("line {text:?}"), *text, Expect::NoHttp))
         .collect();
