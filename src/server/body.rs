@@ -82,6 +82,11 @@ impl Busy {
         pulse.request_began();
         Self { pulse }
     }
+
+    /// The connection's state.
+    fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
 }
 
 impl Drop for Busy {
@@ -93,12 +98,32 @@ impl Drop for Busy {
 /// The body of an answer, and what must live until it is written.
 pub(super) struct BusyBody<Held> {
     inner: Body,
+    busy: Busy,
+    /// The number of what was handed out last, until it is taken.
+    untaken: Option<u64>,
     _held: Held,
 }
 
 impl<Held> BusyBody<Held> {
-    pub(super) fn new(inner: Body, held: Held) -> Self {
-        Self { inner, _held: held }
+    pub(super) fn new(inner: Body, busy: Busy, held: Held) -> Self {
+        Self {
+            inner,
+            busy,
+            untaken: None,
+            _held: held,
+        }
+    }
+
+    fn note_taken(&mut self) {
+        if let Some(number) = self.untaken.take() {
+            self.busy.pulse().taken(number);
+        }
+    }
+}
+
+impl<Held> Drop for BusyBody<Held> {
+    fn drop(&mut self) {
+        self.note_taken();
     }
 }
 
@@ -110,7 +135,13 @@ impl<Held: Unpin> http_body::Body for BusyBody<Held> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        // Who asks for more has taken what came before: hyper asks once the peer has room.
+        self.note_taken();
+        let frame = Pin::new(&mut self.inner).poll_frame(cx);
+        if matches!(frame, Poll::Ready(Some(Ok(_)))) && !self.inner.is_end_stream() {
+            self.untaken = self.busy.pulse().handed_out();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -347,7 +347,7 @@ fn poll_clock(mut clock: Pin<&mut Sleep>, at: Instant, cx: &mut Context<'_>) -> 
 async fn answer(
     entry: Arc<Entry>,
     request: Request<Incoming>,
-) -> Result<Response<BusyBody<(Busy, ConnectionGuard)>>, Infallible> {
+) -> Result<Response<BusyBody<ConnectionGuard>>, Infallible> {
     let busy = Busy::new(entry.pulse.clone());
     let (mut head, incoming) = request.into_parts();
     let mut peer = entry.peer;
@@ -363,7 +363,7 @@ async fn answer(
             Ok(Some(seat)) => guard = ConnectionGuard::new(Arc::new((guard, seat))),
             Err(full) => {
                 entry.shared.metrics.refusal(&refuse::refusal(full));
-                return Ok(refuse::response(full).map(|body| BusyBody::new(body, (busy, guard))));
+                return Ok(refuse::response(full).map(|body| BusyBody::new(body, busy, guard)));
             }
         }
     }
@@ -401,7 +401,7 @@ async fn answer(
             None => std::future::pending().await,
         };
     }
-    Ok(response.map(|body| BusyBody::new(body, (busy, guard))))
+    Ok(response.map(|body| BusyBody::new(body, busy, guard)))
 }
 
 /// Whether a request is the last one of its connection.

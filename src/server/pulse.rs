@@ -61,6 +61,10 @@ struct State {
     http2: bool,
     requested: bool,
     driver: Option<Waker>,
+    /// HTTP/2 bodies that handed out bytes and were not asked for more, by number and since when: a stream whose
+    /// window is closed never shows at the socket.
+    untaken: Vec<(u64, Instant)>,
+    bodies: u64,
 }
 
 impl Pulse {
@@ -75,6 +79,8 @@ impl Pulse {
                 http2: false,
                 requested: false,
                 driver: None,
+                untaken: Vec::new(),
+                bodies: 0,
             }),
         }
     }
@@ -101,6 +107,26 @@ impl Pulse {
         }
     }
 
+    /// A body of HTTP/2 hands out bytes; gives its number. On HTTP/1 the socket tells when nothing is taken.
+    pub(super) fn handed_out(&self) -> Option<u64> {
+        let mut state = self.state.lock();
+        if !state.http2 {
+            return None;
+        }
+        state.bodies += 1;
+        let number = state.bodies;
+        state.untaken.push((number, Instant::now()));
+        Some(number)
+    }
+
+    /// What a body handed out was taken, or nobody waits for it any more.
+    pub(super) fn taken(&self, number: u64) {
+        self.state
+            .lock()
+            .untaken
+            .retain(|(other, _)| *other != number);
+    }
+
     /// Whom to wake when HTTP/2, whose answers end in tasks of their own, comes to rest.
     pub(super) fn set_driver(&self, driver: &Waker) {
         self.state.lock().driver = Some(driver.clone());
@@ -125,7 +151,9 @@ impl Pulse {
     /// The nearest limit, if the connection is at anything that has one.
     pub(super) fn nearest(&self, limits: &Limits) -> Option<(Instant, Reached)> {
         let state = self.state.lock();
-        if let Some(since) = state.stalled_since {
+        // They stand in the order of their times.
+        let untaken = state.untaken.first().map(|(_, since)| *since);
+        if let Some(since) = [state.stalled_since, untaken].into_iter().flatten().min() {
             return limits.write.map(|limit| (since + limit, Reached::Write));
         }
         if state.busy > 0 {

@@ -6,19 +6,29 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::ext::Protocol;
 use hyper::{Method, Request, StatusCode};
+use tokio::task::JoinHandle;
+use triway::protocol::Data;
 
 use super::frames::{FIN, TEXT, close, frame, text};
 use super::wire::{Server, in_time};
 
-async fn client(server: &Server) -> SendRequest<Bytes> {
+/// A client that takes so many bytes of each stream before it says that it read them, and the task that ends with
+/// the connection.
+async fn connected(server: &Server, window_bytes: u32) -> (SendRequest<Bytes>, JoinHandle<()>) {
     let stream = tokio::net::TcpStream::connect(server.address)
         .await
         .unwrap();
-    let (client, connection) = in_time(h2::client::handshake(stream)).await.unwrap();
-    tokio::spawn(async move {
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(window_bytes);
+    let (client, connection) = in_time(builder.handshake(stream)).await.unwrap();
+    let ends = tokio::spawn(async move {
         let _ = connection.await;
     });
-    let mut client = in_time(client.ready()).await.unwrap();
+    (in_time(client.ready()).await.unwrap(), ends)
+}
+
+async fn client(server: &Server) -> SendRequest<Bytes> {
+    let (mut client, _) = connected(server, 65_535).await;
     // The setting that allows it comes with the server's first frame.
     let began = tokio::time::Instant::now();
     while !client.is_extended_connect_protocol_enabled() {
@@ -159,4 +169,46 @@ async fn refusals_over_http_2_are_told_too() {
     assert_eq!(refused.frame().await.1[..2], 3502u16.to_be_bytes());
     let elsewhere = Stream::open(&mut client, "/sse/a", "13").await;
     assert_eq!(elsewhere.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+/// An event stream over HTTP/2.
+async fn stream(client: &mut SendRequest<Bytes>, target: &str) -> h2::RecvStream {
+    let request = Request::get(format!("http://localhost{target}"));
+    let (answer, _) = client
+        .send_request(request.body(()).unwrap(), true)
+        .unwrap();
+    let answer = in_time(answer).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    answer.into_body()
+}
+
+#[tokio::test]
+async fn streams_over_http_2_that_take_nothing_are_ended() {
+    let server = Server::with(|builder, options| {
+        builder.session.write_timeout = Some(Duration::from_millis(200));
+        options.write_timeout = Some(Duration::from_millis(200));
+    });
+    for _ in 0..20 {
+        let text = "x".repeat(20_000);
+        server.hub.publish("a", Data::text(&text)).await.unwrap();
+    }
+    let (mut taking, alive) = connected(&server, 1_000).await;
+    let mut idle = stream(&mut taking, "/sse/b").await;
+    let (mut stalling, ends) = connected(&server, 1_000).await;
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        streams.push(stream(&mut stalling, "/sse/a?since=all").await);
+    }
+    // Five seconds more than the write budget.
+    in_time(ends).await.unwrap();
+    let readers = async || server.metric("triway_readers{transport=\"sse\"}").await;
+    super::wire::eventually("their readers are gone", async || readers().await == 1.0).await;
+    assert!(!alive.is_finished(), "who takes what there is stays");
+    server.publish("b", "still here").await;
+    let mut told = String::new();
+    while !told.contains("still here") {
+        let data = in_time(idle.data()).await.unwrap().unwrap();
+        idle.flow_control().release_capacity(data.len()).unwrap();
+        told += &String::from_utf8_lossy(&data);
+    }
 }
