@@ -96,7 +96,10 @@ impl Broker {
             Key::None => act().await,
             Key::Scoped(scope, key) => self.keys.once(scope, key, fingerprint, act).await,
             Key::Sequenced(sequence, number) => {
-                sequence.lock().await.once(number, fingerprint, act).await
+                let mut sequence = sequence.lock().await;
+                sequence
+                    .once(number, fingerprint, &self.keys.kept, act)
+                    .await
             }
         }
     }
@@ -108,7 +111,9 @@ impl Broker {
         };
         let fingerprint = self.keys.fingerprint_of_refusal(&refusal);
         let mut sequence = sequence.lock().await;
-        let answer = sequence.once(number, fingerprint, || async { Err(refusal.clone()) });
+        let answer = sequence.once(number, fingerprint, &self.keys.kept, || async {
+            Err(refusal.clone())
+        });
         answer.await.err().unwrap_or(refusal)
     }
 

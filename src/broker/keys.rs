@@ -5,6 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -20,6 +21,10 @@ const KEY_LIFETIME: Duration = Duration::from_secs(300);
 const KEYS_MAX: usize = 100_000;
 /// Answers kept of one session's numbered keys: a whole `POST /send` of 1,000 commands can be repeated.
 const ANSWERS_MAX: usize = 1_024;
+/// Answers kept of all sessions, some 60 MB; beyond it each session keeps only its last few.
+const ANSWERS_TOTAL_MAX: usize = 200_000;
+/// Those few: what was on its way when a connection broke.
+const ANSWERS_FEW: usize = 8;
 
 /// To whom a key belongs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +63,8 @@ type Name = (Scope, String);
 pub(super) struct Keys {
     hasher: RandomState,
     known: Mutex<Known>,
+    /// Answers to numbered keys.
+    pub(super) kept: Kept,
 }
 
 #[derive(Debug, Default)]
@@ -148,6 +155,20 @@ fn reused() -> Refusal {
 pub struct Sequence {
     last: Option<u64>,
     answers: VecDeque<(u64, Answer)>,
+    /// Where its answers are counted, once it has any.
+    kept: Option<Kept>,
+}
+
+/// How many answers all sequences of a broker keep.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept(Arc<AtomicUsize>);
+
+impl Drop for Sequence {
+    fn drop(&mut self) {
+        if let Some(Kept(count)) = &self.kept {
+            count.fetch_sub(self.answers.len(), Ordering::Relaxed);
+        }
+    }
 }
 
 impl Sequence {
@@ -161,6 +182,7 @@ impl Sequence {
         &mut self,
         number: u64,
         fingerprint: u64,
+        kept: &Kept,
         act: impl FnOnce() -> F,
     ) -> Answer {
         if let Some(last) = self.last {
@@ -178,12 +200,23 @@ impl Sequence {
             .is_err_and(|refusal| refusal.code.is_passing())
         {
             self.last = Some(number);
-            if self.answers.len() == ANSWERS_MAX {
-                self.answers.pop_front();
-            }
-            self.answers.push_back((fingerprint, answer.clone()));
+            self.keep((fingerprint, answer.clone()), kept);
         }
         answer
+    }
+
+    fn keep(&mut self, answer: (u64, Answer), kept: &Kept) {
+        let Kept(count) = self.kept.get_or_insert_with(|| kept.clone());
+        let is_full = count.load(Ordering::Relaxed) >= ANSWERS_TOTAL_MAX;
+        let most = if is_full { ANSWERS_FEW } else { ANSWERS_MAX };
+        let over = (self.answers.len() + 1).saturating_sub(most);
+        self.answers.drain(..over);
+        if over > 1 {
+            self.answers.shrink_to(most);
+        }
+        self.answers.push_back(answer);
+        count.fetch_add(1, Ordering::Relaxed);
+        count.fetch_sub(over, Ordering::Relaxed);
     }
 
     /// The answer to the number so far back from the last one.
@@ -210,7 +243,7 @@ impl Sequence {
 mod tests {
     use super::*;
     use crate::cursor::Cursor;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
 
     fn published(offset: u64) -> Published {
         let id = Cursor {
@@ -255,10 +288,10 @@ mod tests {
 
     #[tokio::test]
     async fn numbers_act_in_order_and_repeat_their_answers() {
-        let mut sequence = Sequence::default();
+        let (mut sequence, kept) = (Sequence::default(), Kept::default());
         let mut step = async |number, fingerprint, answer: Answer| {
             sequence
-                .once(number, fingerprint, || async { answer })
+                .once(number, fingerprint, &kept, || async { answer })
                 .await
         };
         assert_eq!(
@@ -300,5 +333,28 @@ mod tests {
             Some(9),
             "older than what is known"
         );
+    }
+
+    #[tokio::test]
+    async fn answers_of_all_sessions_are_bounded_and_the_last_ones_stay() {
+        let kept = Kept::default();
+        let mut all: Vec<Sequence> = Vec::new();
+        for _ in 0..300 {
+            let mut sequence = Sequence::default();
+            for number in 0..1_100 {
+                let act = || async { Ok(published(number)) };
+                sequence.once(number, number, &kept, act).await.unwrap();
+            }
+            let act = || async { Ok(published(0)) };
+            let last = sequence.once(1_099, 1_099, &kept, act).await;
+            assert_eq!(last, Ok(published(1_099)));
+            all.push(sequence);
+        }
+        let count = || kept.0.load(Ordering::Relaxed);
+        let held: usize = all.iter().map(|sequence| sequence.answers.len()).sum();
+        assert_eq!(count(), held);
+        assert!(held <= ANSWERS_TOTAL_MAX + 300 * ANSWERS_FEW, "{held}");
+        drop(all);
+        assert_eq!(count(), 0);
     }
 }
