@@ -70,7 +70,7 @@ impl Sessions {
     /// Publishes.
     ///
     /// # Errors
-    /// `forbidden`, and the refusals of [`Broker::publish`].
+    /// `forbidden`, and the refusals of [`publish`](crate::broker::Broker::publish).
     pub async fn publish(
         &self,
         publisher: &Publisher,
