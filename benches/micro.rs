@@ -5,16 +5,14 @@
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 #![allow(missing_docs, reason = "criterion makes public functions")]
 
-use std::cell::Cell;
 use std::hint::black_box;
-use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
-use tokio::task::LocalSet;
 use triway::cursor::{Epoch, Start};
 use triway::feed::Feed;
 use triway::hub::{Hub, Options};
@@ -139,17 +137,16 @@ fn append(criterion: &mut Criterion) {
 /// Feeds that each run as a task on one worker, and count what they are told.
 struct Crowd {
     runtime: Runtime,
-    tasks: LocalSet,
     hub: Arc<Hub>,
     names: Vec<ChannelName>,
-    told: Rc<Cell<u64>>,
+    told: Arc<AtomicU64>,
     appended: usize,
 }
 
 impl Crowd {
     /// One list of channels for each feed.
     fn new(channels: usize, feeds: impl Iterator<Item = Vec<usize>>) -> Self {
-        let (hub, tasks, told) = (hub(), LocalSet::new(), Rc::new(Cell::new(0)));
+        let (hub, told) = (hub(), Arc::<AtomicU64>::default());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -160,17 +157,16 @@ impl Crowd {
                 .collect();
             let mut feed = Feed::open(&hub, &starts, None).unwrap();
             let told = told.clone();
-            tasks.spawn_local(async move {
+            runtime.spawn(async move {
                 loop {
                     let batch = feed.next().await;
-                    told.set(told.get() + batch.items.len() as u64);
+                    told.fetch_add(batch.items.len() as u64, Ordering::Relaxed);
                 }
             });
         }
         let names = (0..channels).map(name).collect();
         Self {
             runtime,
-            tasks,
             hub,
             names,
             told,
@@ -178,15 +174,17 @@ impl Crowd {
         }
     }
 
-    /// Appends one event to the next channel and lets all be told: so many deliveries. Gives the time of them.
-    fn deliver(&mut self, deliveries: u64, data: &Data) -> Duration {
-        let name = &self.names[self.appended % self.names.len()];
-        self.appended += 1;
-        let before = self.told.get();
+    /// Appends events to so many channels in turn and lets all be told. Gives the time of it.
+    fn deliver(&mut self, events: usize, deliveries: u64, data: &Data) -> Duration {
+        let due = self.told.load(Ordering::Relaxed) + deliveries;
         let began = Instant::now();
-        self.hub.append(draft(name, data)).unwrap();
-        self.tasks.block_on(&self.runtime, async {
-            while self.told.get() < before + deliveries {
+        for _ in 0..events {
+            let name = &self.names[self.appended % self.names.len()];
+            self.appended += 1;
+            self.hub.append(draft(name, data)).unwrap();
+        }
+        self.runtime.block_on(async {
+            while self.told.load(Ordering::Relaxed) < due {
                 tokio::task::yield_now().await;
             }
         });
@@ -196,32 +194,25 @@ impl Crowd {
 
 fn feed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("feed, per delivery");
-    let mut bench = |label: &str, mut crowd: Crowd, deliveries: u64| {
+    let mut bench = |label: &str, mut crowd: Crowd, events: usize, deliveries: u64| {
         let data = data(DATA_BYTES);
         group.throughput(Throughput::Elements(1));
         group.bench_function(label, |bencher| {
             bencher.iter_custom(|rounds| {
-                let appends = rounds.div_ceil(deliveries);
-                let spent: Duration = (0..appends).map(|_| crowd.deliver(deliveries, &data)).sum();
-                spent.mul_f64(rounds as f64 / (appends * deliveries) as f64)
+                let steps = rounds.div_ceil(deliveries);
+                let step = |_| crowd.deliver(events, deliveries, &data);
+                let spent: Duration = (0..steps).map(step).sum();
+                spent.mul_f64(rounds as f64 / (steps * deliveries) as f64)
             });
         });
     };
-    bench(
-        "1 channel, 5,000 feeds",
-        Crowd::new(1, (0..5_000).map(|_| vec![0])),
-        5_000,
-    );
-    bench(
-        "1,000 channels, 5 feeds each",
-        Crowd::new(1_000, (0..5_000).map(|feed| vec![feed % 1_000])),
-        5,
-    );
-    bench(
-        "50 feeds of 100 channels",
-        Crowd::new(100, (0..50).map(|_| (0..100).collect())),
-        50,
-    );
+    let one = Crowd::new(1, (0..5_000).map(|_| vec![0]));
+    bench("1 channel, 5,000 feeds", one, 1, 5_000);
+    let many = Crowd::new(1_000, (0..5_000).map(|feed| vec![feed % 1_000]));
+    bench("1,000 channels, 5 feeds each", many, 1_000, 5_000);
+    let wide = || Crowd::new(100, (0..50).map(|_| (0..100).collect()));
+    bench("50 feeds of 100 channels, one event", wide(), 1, 50);
+    bench("50 feeds of 100 channels, one in each", wide(), 100, 5_000);
     group.finish();
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Knows the hub and its bells. Knows no session, no transport's wire and no encoding.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,6 +19,13 @@ use crate::protocol::{
 /// The most bytes of data in one batch of a stream, beyond its first event. What a peer does not take is all that
 /// its reader costs beside its cursor, so it is no more than a socket takes at once anyway.
 const STREAM_BATCH_BYTES_MAX: usize = 64 * 1024;
+
+/// Where several channels have a backlog, so many times what one batch takes is read of them together: where they
+/// are interleaved evenly twice would do, and all that is read beyond the batch is read again for the next one.
+const SHARES_READ: usize = 4;
+/// Of each channel at least so many events are read, so that a batch of one busy channel among many idle ones is
+/// worth its write.
+const SHARE_EVENTS_MIN: usize = 64;
 
 fn portion_of(transport: Option<Transport>) -> Portion {
     Portion {
@@ -215,20 +223,16 @@ impl Feed {
         let mut step = Step::default();
         match rung {
             Rung::None => {}
-            Rung::One(slot) => self.read_slot(*slot, head, &mut step),
+            Rung::One(slot) => self.read_slot(*slot, head, self.portion, &mut step),
             Rung::Some(slots) => {
                 let mut slots = slots.clone();
                 slots.sort_unstable();
                 slots.dedup();
-                slots
-                    .into_iter()
-                    .for_each(|slot| self.read_slot(slot, head, &mut step));
+                self.read_slots(&slots, head, &mut step);
             }
             Rung::All => {
                 let slots: Vec<usize> = self.joined.iter().map(|(slot, _)| slot).collect();
-                slots
-                    .into_iter()
-                    .for_each(|slot| self.read_slot(slot, head, &mut step));
+                self.read_slots(&slots, head, &mut step);
             }
         }
         let cut = step.merge(self.portion);
@@ -254,7 +258,19 @@ impl Feed {
         })
     }
 
-    fn read_slot(&mut self, slot: usize, head: u64, step: &mut Step) {
+    /// Reads some channels, of each no more than a batch will hardly leave behind.
+    fn read_slots(&mut self, slots: &[usize], head: u64, step: &mut Step) {
+        let share = SHARES_READ * self.portion.events / slots.len().max(1);
+        let portion = Portion {
+            events: share.max(SHARE_EVENTS_MIN).min(self.portion.events),
+            ..self.portion
+        };
+        for slot in slots {
+            self.read_slot(*slot, head, portion, step);
+        }
+    }
+
+    fn read_slot(&mut self, slot: usize, head: u64, portion: Portion, step: &mut Step) {
         // A ring of a channel that was left since.
         let Some(joined) = self.joined.get_mut(slot) else {
             return;
@@ -262,18 +278,21 @@ impl Feed {
         step.before.push((slot, joined.place));
         let page = self
             .hub
-            .read(&joined.channel, &mut joined.place, head, self.portion);
+            .read(&joined.channel, &mut joined.place, head, portion);
         step.take(page);
     }
 
     /// Puts the places of channels that were read beyond the cut back to it; a gap that lies behind it is told
     /// another time.
     fn turn_back(&mut self, before: &[(usize, Place)], cut: u64, behind: &[Item]) {
+        let gap_of = |item: &Item| match item {
+            Item::Gap(gap) => Some(gap.channel.clone()),
+            Item::Event(_) => None,
+        };
+        let untold: HashSet<ChannelName> = behind.iter().filter_map(gap_of).collect();
         for (slot, before) in before {
             let joined = &mut self.joined[*slot];
-            let untold =
-                |item: &Item| matches!(item, Item::Gap(gap) if gap.channel == joined.channel.name);
-            if behind.iter().any(untold) {
+            if untold.contains(&joined.channel.name) {
                 joined.place = *before;
             } else {
                 joined.place.offset = joined.place.offset.min(cut.max(before.offset));

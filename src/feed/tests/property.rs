@@ -18,8 +18,8 @@ const CASES: u32 = 64;
 const CASES_LONG: u32 = 5_000;
 /// Steps of one interleaving.
 const STEPS_MAX: usize = 48;
-/// Channels, few enough that readers meet in them.
-const CHANNELS: usize = 4;
+/// Channels: few enough that readers meet in them, and more than have a whole batch read of each.
+const CHANNELS: usize = 6;
 /// Readers at once.
 const READERS_MAX: usize = 5;
 
