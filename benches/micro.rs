@@ -178,12 +178,13 @@ impl Crowd {
     fn deliver(&mut self, events: usize, deliveries: u64, data: &Data) -> Duration {
         let due = self.told.load(Ordering::Relaxed) + deliveries;
         let began = Instant::now();
-        for _ in 0..events {
-            let name = &self.names[self.appended % self.names.len()];
-            self.appended += 1;
-            self.hub.append(draft(name, data)).unwrap();
-        }
+        // Inside the runtime, as a publisher's request is: from outside each wake-up would take its locked queue.
         self.runtime.block_on(async {
+            for _ in 0..events {
+                let name = &self.names[self.appended % self.names.len()];
+                self.appended += 1;
+                self.hub.append(draft(name, data)).unwrap();
+            }
             while self.told.load(Ordering::Relaxed) < due {
                 tokio::task::yield_now().await;
             }
