@@ -135,7 +135,9 @@ impl Broker {
     /// Appends one of the hub's own events, such as a join.
     pub(crate) fn post(&self, draft: Draft) {
         if let Err(refusal) = memory::append(&self.hub, draft) {
-            tracing::warn!(%refusal, "an event of the hub itself found no room");
+            // Counted, and no warning: whoever fills the hub with channels could fill the log with these.
+            self.hub.metrics().refusal(&refusal);
+            tracing::debug!(%refusal, "an event of the hub itself found no room");
         }
     }
 }
