@@ -311,7 +311,7 @@ impl Presence {
         self.broker.post(Draft {
             channel: channel.presence(),
             name: EventName::of_hub(name),
-            data: Data::Json(data.into()),
+            data: Data::Json(data.into_boxed_str().into_boxed_bytes().into()),
             from: None,
             session: None,
             sent_bytes: 0,

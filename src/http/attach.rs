@@ -145,8 +145,9 @@ pub(super) fn rest_of_path(parts: &Parts) -> Option<&str> {
 /// and a browser that was still sending would see no 413 but a network that failed.
 pub(super) async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
     use http_body_util::BodyExt as _;
-    let (mut whole, mut seen) = (BytesMut::new(), 0);
     let announced = body.size_hint().lower();
+    let (mut whole, mut seen) = (BytesMut::new(), 0);
+    whole.reserve(usize::try_from(announced).map_or(0, |bytes| bytes.min(limit)));
     while announced <= DISCARDED_BYTES_MAX && seen <= DISCARDED_BYTES_MAX {
         let Some(frame) = body.frame().await else {
             break;
@@ -165,6 +166,10 @@ pub(super) async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, Ref
     if seen.max(announced) > limit as u64 {
         let detail = format!("the body is larger than {limit} bytes");
         return Err(Refusal::new(Code::TooLarge, detail));
+    }
+    // An event keeps its data for long: room that a chunked body left unused is not kept with it.
+    if whole.capacity() - whole.len() > whole.len() / 4 {
+        return Ok(Bytes::copy_from_slice(&whole));
     }
     Ok(whole.freeze())
 }

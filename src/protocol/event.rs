@@ -16,6 +16,9 @@ use crate::cursor::{Cursor, Epoch};
 /// What one event costs beside its data: the structure, its reference in the log, allocator slack. Measured, rounded up.
 const EVENT_OVERHEAD_BYTES: usize = 400;
 
+/// The words of an event frame around its data, in bytes: names of members, id and time.
+const JSON_WORDS_BYTES: usize = 144;
+
 /// The data of an event: a JSON text kept as it was sent, or bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
@@ -263,7 +266,15 @@ impl Event {
     /// Writes the event frame as JSON, with its data or, for the binary shape of a WebSocket, without.
     #[must_use]
     pub fn encode_json(&self, with_data: bool) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.data.len() * if with_data { 4 } else { 0 } / 3 + 160);
+        let data_bytes = match &self.data {
+            _ if !with_data => 0,
+            Data::Json(text) => text.len(),
+            Data::Bytes(bytes) => bytes.len().div_ceil(3) * 4,
+        };
+        let words = self.channel.as_str().len() + self.name.as_str().len();
+        let from = self.from.as_ref().map_or(0, |from| from.len());
+        // What is not used of it is held as long as the event, and counted nowhere.
+        let mut out = Vec::with_capacity(data_bytes + words + from + JSON_WORDS_BYTES);
         out.extend_from_slice(b"{\"type\":\"event\",\"id\":\"");
         out.extend_from_slice(self.id.to_string().as_bytes());
         out.extend_from_slice(b"\",\"channel\":");
@@ -301,9 +312,12 @@ impl Drop for Event {
     }
 }
 
-/// A text as a JSON string, quotes included.
+/// A text as a JSON string, quotes included; no larger in memory than it is.
 pub(super) fn json_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let mut out = Vec::with_capacity(text.len() + 2);
+    serde_json::to_writer(&mut out, text).expect("a text always serialises");
+    out.shrink_to_fit();
+    String::from_utf8(out).expect("a text stays one")
 }
 
 #[cfg(test)]

@@ -227,3 +227,35 @@ async fn two_thousand_at_once_are_all_served() {
 async fn five_thousand_at_once_are_all_served() {
     storm(5_000).await;
 }
+
+#[tokio::test]
+async fn what_is_held_is_near_what_is_counted() {
+    const TOTAL_KIB: u64 = 16 * 1024;
+    let total = format!("{TOTAL_KIB}KiB");
+    let process = Process::start(&["--publish-rate", "0", "--history-total", &total]).await;
+    let mut writer = process.send(handshake("/ws/unread", "")).await;
+    writer.until("hello").await;
+    let before = process.resident_kib();
+    let text = "x".repeat(1_100);
+    // Twice what may be held, over many channels, and each of them encoded once.
+    for batch in 0..30 {
+        let mut commands = Vec::new();
+        for number in 0..1_000 {
+            let channel = (batch * 1_000 + number) % 100;
+            let command = format!(
+                "{{\"type\":\"publish\",\"channel\":\"c{channel}\",\"data\":\"{text}\",\"ref\":{number}}}"
+            );
+            commands.extend(super::frames::text(&command));
+        }
+        writer.send(commands).await;
+        writer.until("\"ref\":999,").await;
+        process.get(&format!("/history/c{batch}?limit=1000")).await;
+    }
+    let counted = process.metric("triway_history_bytes").await as u64 / 1024;
+    assert!((TOTAL_KIB / 2..=TOTAL_KIB).contains(&counted), "{counted}");
+    let held = process.resident_kib() - before;
+    assert!(
+        held < counted * 3 / 2 + 8 * 1024,
+        "{held} KiB held, {counted} counted"
+    );
+}
