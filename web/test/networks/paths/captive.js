@@ -42,7 +42,7 @@ const atStart = (status) => ({
     await pass(8000)
     await lift(world, true)
   },
-  bounds: { transport: 'ws', more: sparing(ONLINE_MS) },
+  bounds: { transport: 'ws', reason: /:foreign$|:http_\d+$|^online$/, more: sparing(ONLINE_MS) },
 })
 
 /** @param {200 | 302 | 511} status @param {boolean} isTold @returns {import('../paths.js').Path} */
@@ -60,7 +60,7 @@ const midway = (status, isTold) => ({
     await lift(world, isTold)
     await pass(1500)
   },
-  bounds: { usableMs: 200, transport: 'ws', more: sparing(isTold ? ONLINE_MS : ALONE_MS) },
+  bounds: { usableMs: 200, transport: 'ws', reason: /^ws:(refused|closed)$|^online$/, more: sparing(isTold ? ONLINE_MS : ALONE_MS) },
 })
 
 /** @type {import('../paths.js').Path[]} */

@@ -31,6 +31,7 @@ const restarted = (signal) => async (world) => {
 /** Same transport as before, and soon. @param {string} transport @returns {import('../judge.js').Bounds} */
 const same = (transport) => ({
   transport,
+  reason: new RegExp(`^${transport}:`),
   more: ({ marks, ways }) => [
     ways.some((/** @type {any} */ { to }) => to !== transport) && `carried by ${ways.map((/** @type {any} */ { to }) => to)}`,
     !(marks.back - marks.started < 21_000) && `back ${marks.back - marks.started} ms after the hub`,

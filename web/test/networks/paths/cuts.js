@@ -100,6 +100,6 @@ export const cutPaths = [
     everyMs: NEVER_MS,
     sayEveryMs: 0,
     story: quietly,
-    bounds: { transport: 'poll', worstMs: GAP_MS },
+    bounds: { transport: 'poll', reason: /^poll:/, worstMs: GAP_MS },
   },
 ]
