@@ -42,8 +42,11 @@ impl Pace {
         // The first at a random phase, so that readers that came together do not stay together.
         let phase = 0.5 + (random() % 1_000) as f64 / 2_000.0;
         let first = heartbeat.mul_f64(phase);
-        let expires =
-            expires_s.map(|at| opened + Duration::from_secs(at.saturating_sub(now_ms() / 1_000)));
+        // A credential may end later than any clock can say, which is never.
+        let expires = expires_s.and_then(|at| {
+            let left = Duration::from_secs(at.saturating_sub(now_ms() / 1_000));
+            opened.checked_add(left)
+        });
         Self {
             alarm: Alarm::default(),
             heartbeat: (!heartbeat.is_zero()).then_some(heartbeat),

@@ -264,3 +264,16 @@ async fn an_inbox_is_read_by_its_owner_only() {
         ]
     );
 }
+
+#[tokio::test]
+async fn grants_without_any_end_in_sight_are_good() {
+    for end in [u64::MAX, u64::MAX / 1_000, 1 << 62] {
+        let server = Server::built(|builder, _| {
+            builder.authorize(move |_| async move { Ok(Some(Grants::everything().until(end))) })
+        });
+        let mut ws = Ws::open(&server, "/ws/a").await;
+        assert_eq!(ws.json().await["type"], "hello", "{end}");
+        server.publish("a", "x").await;
+        assert_eq!(ws.json().await["data"], "x");
+    }
+}
