@@ -1,0 +1,130 @@
+//! The same wires inside somebody else's server, which hands out no sockets: axum's own, under a prefix.
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use triway::protocol::Data;
+
+use super::frames::{CLOSE, FIN, PING, PONG, Ws, close, frame, handshake, text};
+use super::refusals::assert_refused;
+use super::wire::{Wire, get, post};
+
+/// An app with a hub under `/rt`, served by axum.
+async fn app() -> (triway::Hub, std::net::SocketAddr) {
+    let hub = triway::Hub::builder().build();
+    let app = axum::Router::new()
+        .route("/own", axum::routing::get(|| async { "the app's own" }))
+        .nest("/rt", hub.router());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    (hub, address)
+}
+
+async fn send(address: std::net::SocketAddr, request: impl AsRef<[u8]>) -> Wire {
+    let mut wire = Wire::to(address).await;
+    wire.send(request).await;
+    wire
+}
+
+#[tokio::test]
+async fn streams_and_polls_trickle_through_an_ordinary_body() {
+    let (hub, address) = app().await;
+    let mut sse = send(address, get("/rt/sse/a?format=full")).await;
+    assert_eq!(
+        sse.head().await.header("transfer-encoding"),
+        Some("chunked")
+    );
+    let hello = sse.block_json().await;
+    let cursor = hello["id"].as_str().unwrap().to_owned();
+    let mut held = send(address, get(&format!("/rt/poll/a?since={cursor}&wait=20"))).await;
+    let mut early = send(
+        address,
+        get(&format!("/rt/poll/a?since={cursor}&wait=20&early=1")),
+    )
+    .await;
+    assert_eq!(early.head().await.status, 200);
+    let id = hub
+        .publish("a", Data::text("x"))
+        .await
+        .unwrap()
+        .id
+        .to_string();
+    assert_eq!(sse.block_json().await["id"], id);
+    assert_eq!(held.answer().await.json()["frames"][0]["id"], id);
+    let polled: serde_json::Value = serde_json::from_slice(&early.chunks().await).unwrap();
+    assert_eq!(polled["cursor"], id);
+    // The connection is kept, and the app is still there.
+    held.send(get("/own")).await;
+    assert_eq!(held.answer().await.text(), "the app's own");
+}
+
+#[tokio::test]
+async fn websockets_are_opened_fed_and_closed() {
+    let (hub, address) = app().await;
+    let mut ws = Ws {
+        wire: send(address, handshake("/rt/ws/a", "")).await,
+    };
+    assert_eq!(ws.wire.answer().await.status, 101);
+    assert_eq!(ws.json().await["type"], "hello");
+    ws.send(frame(FIN | PING, b"there?")).await;
+    let pong = ws.frame().await;
+    assert_eq!(
+        (pong.opcode(), pong.payload.as_slice()),
+        (PONG, &b"there?"[..])
+    );
+    assert_eq!(
+        ws.command(json!({"type": "publish", "channel": "b", "data": 1}))
+            .await["ok"],
+        true
+    );
+    hub.publish("a", Data::text("x")).await.unwrap();
+    assert_eq!(ws.json().await["data"], "x");
+    ws.send(close(1000, "")).await;
+    assert_eq!(ws.until_close().await.0, Some(1000));
+    let mut broken = Ws {
+        wire: send(address, handshake("/rt/ws/a?format=data", "")).await,
+    };
+    assert_eq!(broken.wire.answer().await.status, 101);
+    broken
+        .send([text("kept"), frame(FIN | 3, b"x")].concat())
+        .await;
+    let (code, _, before) = broken.until_close().await;
+    assert_eq!(
+        (code, before[0].payload.as_slice()),
+        (Some(1002), &b"kept"[..])
+    );
+    broken
+        .send(frame(FIN | CLOSE, &1002_u16.to_be_bytes()))
+        .await;
+}
+
+#[tokio::test]
+async fn refusals_bounds_and_ends_are_the_same() {
+    let (hub, address) = app().await;
+    for (request, status, code) in [
+        (get("/rt/ws/a").into_bytes(), 426, "upgrade_missing"),
+        (get("/rt/poll/a?since=x").into_bytes(), 400, "bad_cursor"),
+        (get("/rt/nowhere/x").into_bytes(), 404, "not_found"),
+        (post("/rt/pub/a", &[], &[b'x'; 70_000]), 413, "too_large"),
+    ] {
+        assert_refused(&send(address, request).await.answer().await, status, code);
+    }
+    let mut sse = send(address, get("/rt/sse/a?format=full")).await;
+    sse.head().await;
+    let cursor = sse.block_json().await["id"].as_str().unwrap().to_owned();
+    let mut held = send(address, get(&format!("/rt/poll/a?since={cursor}&wait=20"))).await;
+    let mut ws = Ws {
+        wire: send(address, handshake("/rt/ws/a", "")).await,
+    };
+    ws.wire.answer().await;
+    ws.json().await;
+    hub.drain();
+    assert_eq!(sse.block_json().await["code"], 3001);
+    assert_eq!(ws.until_close().await.0, Some(3001));
+    assert_eq!(held.answer().await.json()["frames"][0]["code"], 3001);
+    assert_refused(
+        &send(address, get("/rt/readyz")).await.answer().await,
+        503,
+        "draining",
+    );
+}
