@@ -264,7 +264,9 @@ impl Hub {
             Start::All => log.forgotten(),
             Start::Last(count) => log.before_newest(count as usize),
             Start::Within(age) => {
-                log.before_time((self.clock)().saturating_sub(age.as_millis() as u64))
+                // Younger than that: an event of the very millisecond is not younger than 0 ms.
+                let oldest_ms = (self.clock)().saturating_sub(age.as_millis() as u64);
+                log.before_time(oldest_ms.saturating_add(1))
             }
             Start::At(cursor) if cursor.epoch != self.epoch => {
                 return lost(Some(cursor), GapReason::Restart);

@@ -222,7 +222,7 @@ impl World {
             Start::Last(count) => kept.before_held(held.len().saturating_sub(count as usize)),
             Start::Within(age) => {
                 let since_ms = now_ms() - age.as_millis() as u64;
-                kept.before_held(held.partition_point(|event| event.time_ms < since_ms))
+                kept.before_held(held.partition_point(|event| event.time_ms <= since_ms))
             }
             Start::At(cursor) if self.is_ours(cursor) => cursor.offset,
             Start::At(_) => kept.forgotten(),
