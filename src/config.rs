@@ -10,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::protocol::DATA_BYTES_CEILING;
 use crate::{broker, http, hub, presence, server, session};
@@ -162,12 +163,21 @@ fn server_options(flags: Flags) -> server::Options {
         body_timeout: bound(flags.body_timeout),
         idle_timeout: bound(flags.idle_timeout),
         write_timeout: bound(flags.write_timeout),
-        // A peer that has confirmed nothing for two heartbeats has missed both.
-        peer_timeout: Some(flags.heartbeat * 2),
+        // A peer that has confirmed nothing for two heartbeats has missed both. Linux counts a closed window too, which
+        // is the write limit's business: so never before that.
+        peer_timeout: peer_timeout(&flags),
         drain: flags.drain,
         trusted_proxies: flags.trusted_proxy,
         ..server::Options::default()
     }
+}
+
+/// How long a write limit is the first to end a peer that takes nothing.
+const PEER_TIMEOUT_MARGIN: Duration = Duration::from_secs(10);
+
+fn peer_timeout(flags: &Flags) -> Option<Duration> {
+    let write_timeout = bound(flags.write_timeout)?;
+    Some((flags.heartbeat * 2).max(write_timeout + PEER_TIMEOUT_MARGIN))
 }
 
 fn secret(flags: &Flags) -> Result<Option<String>, BadConfig> {

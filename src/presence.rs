@@ -4,7 +4,8 @@
 
 mod member;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,8 +58,8 @@ pub struct Presence {
 #[derive(Debug, Default)]
 struct Rooms {
     members: HashMap<ChannelName, HashMap<Arc<str>, Member>>,
-    /// Members whose grace runs, in the order in which it ends.
-    leaving: VecDeque<(Instant, ChannelName, Arc<str>)>,
+    /// Members whose grace runs, or ran, each once, by its end.
+    leaving: BinaryHeap<Reverse<(Instant, ChannelName, Arc<str>)>>,
     /// Large channels whose count is to be told.
     counts: HashSet<ChannelName>,
     /// The channels in which each session is shown.
@@ -243,9 +244,12 @@ impl Presence {
         match ends.filter(|_| !member.left && !self.options.grace.is_zero()) {
             Some(ends) => {
                 member.grace_ends = Some(ends);
-                rooms.leaving.push_back((ends, channel.clone(), id.clone()));
+                if !std::mem::replace(&mut member.is_queued, true) {
+                    let leaving = (ends, channel.clone(), id.clone());
+                    rooms.leaving.push(Reverse(leaving));
+                }
                 if rooms.leaving.len() > LEAVING_MAX {
-                    self.end_first_grace(rooms);
+                    self.end_first_grace(rooms, Instant::now() + self.options.grace);
                 }
             }
             None => self.remove(rooms, channel, id),
@@ -254,19 +258,31 @@ impl Presence {
 
     fn end_graces(&self, now: Instant) {
         let mut rooms = self.rooms.lock();
-        while rooms.leaving.front().is_some_and(|(ends, ..)| *ends <= now) {
-            self.end_first_grace(&mut rooms);
+        let due = |rooms: &Rooms| {
+            rooms
+                .leaving
+                .peek()
+                .is_some_and(|Reverse((ends, ..))| *ends <= now)
+        };
+        while due(&rooms) {
+            self.end_first_grace(&mut rooms, now);
         }
     }
 
-    fn end_first_grace(&self, rooms: &mut Rooms) {
-        let Some((ends, channel, id)) = rooms.leaving.pop_front() else {
+    /// Ends the grace that is queued first, unless it moved beyond `now` meanwhile, or its member came back.
+    fn end_first_grace(&self, rooms: &mut Rooms, now: Instant) {
+        let Some(Reverse((_, channel, id))) = rooms.leaving.pop() else {
             return;
         };
-        let member = rooms.members.get(&channel).and_then(|room| room.get(&id));
-        // It may have come back, and left again, since.
-        if member.is_some_and(|member| member.grace_ends == Some(ends)) {
-            self.remove(rooms, &channel, &id);
+        let member = rooms
+            .members
+            .get_mut(&channel)
+            .and_then(|room| room.get_mut(&id));
+        let Some(member) = member else { return };
+        match member.grace_ends {
+            Some(ends) if ends <= now => self.remove(rooms, &channel, &id),
+            Some(ends) => rooms.leaving.push(Reverse((ends, channel, id))),
+            None => member.is_queued = false,
         }
     }
 

@@ -263,10 +263,13 @@ impl Sessions {
     fn sweep(&self, now: Instant) {
         const KEY_LIFETIME: Duration = Duration::from_secs(3_600);
         let mut table = self.table.lock();
-        table.retain(|_, session| !session.is_over(now, KEY_LIFETIME));
+        // A request that holds its session may be about to use a number of it.
+        let is_held = |session: &Arc<Session>| Arc::strong_count(session) > 1;
+        table.retain(|_, session| is_held(session) || !session.is_over(now, KEY_LIFETIME));
         if table.len() > IDLE_SESSIONS_MAX {
             let mut idle: Vec<(Instant, Arc<str>)> = table
                 .values()
+                .filter(|session| !is_held(session))
                 .filter_map(|session| Some((session.idle_since()?, session.id.clone())))
                 .collect();
             let over = idle.len().saturating_sub(IDLE_SESSIONS_MAX);

@@ -4,20 +4,20 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::{Channel, Hub, Reader};
-use crate::protocol::{ChannelName, Code, GapReason, Refusal};
+use crate::protocol::{ChannelName, Code, GapReason, Owner, Refusal};
 
 /// How far below its bound the memory of all logs is brought, as a fraction of it: so that it is not full
 /// again at the next event.
 const SHRINK_FRACTION: usize = 16;
 
 impl Hub {
-    /// The channel of this name, made where there is none yet and room for it.
+    /// The channel of this name, made where there is none yet and room for it. Under the append lock.
     pub(super) fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, Refusal> {
         if let Some(channel) = self.channels.read().find(name) {
             return Ok(channel.clone());
         }
         let mut channels = self.channels.write();
-        self.room_for(&channels, name)?;
+        self.room_for(&mut channels, name)?;
         Ok(channels.make(name).clone())
     }
 
@@ -33,24 +33,37 @@ impl Hub {
                 return Ok((channel.clone(), channel.readers.lock().insert(reader)));
             }
         }
+        // The append lock too, since making room may sweep.
+        let _counter = self.counter.lock();
         let mut channels = self.channels.write();
-        self.room_for(&channels, name)?;
+        self.room_for(&mut channels, name)?;
         let channel = channels.make(name);
         Ok((channel.clone(), channel.readers.lock().insert(reader)))
     }
 
-    fn room_for(&self, channels: &super::Table, name: &ChannelName) -> Result<(), Refusal> {
-        let full = self
-            .options
-            .hub_channels
-            .is_some_and(|most| channels.len() >= most);
-        if full && channels.find(name).is_none() {
-            return Err(Refusal::new(
-                Code::TooManyChannels,
-                "the hub holds as many channels as it may",
-            ));
+    /// Sees to it that there is room for one more channel. Companions of presence that nobody reads give way first:
+    /// they are made by showing oneself, which needs no right to publish.
+    fn room_for(&self, channels: &mut super::Table, name: &ChannelName) -> Result<(), Refusal> {
+        let Some(most) = self.options.hub_channels else {
+            return Ok(());
+        };
+        if channels.len() < most || channels.find(name).is_some() {
+            return Ok(());
         }
-        Ok(())
+        let unread =
+            |channel: &&Arc<Channel>| is_companion(channel) && channel.readers.lock().is_empty();
+        let gone: Vec<Arc<Channel>> = channels.all().filter(unread).cloned().collect();
+        for channel in gone {
+            let last = channel.log.lock().last();
+            channels.bury(&channel.name, last, GapReason::Evicted);
+        }
+        if channels.len() < most {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Code::TooManyChannels,
+            "the hub holds as many channels as it may",
+        ))
     }
 
     /// How many channels there are.
@@ -97,6 +110,10 @@ impl Hub {
         }
         match (channel.log.lock().newest_ms(), self.options.history_age) {
             (None, _) => true,
+            // What presence told is worth no more than a change of transport takes: who comes later asks who is here.
+            (Some(newest_ms), _) if is_companion(channel) => {
+                newest_ms.saturating_add(self.options.sweep_idle.as_millis() as u64) < now_ms
+            }
             (Some(_), None) => false,
             (Some(newest_ms), Some(age)) => {
                 let keep_ms = age.max(self.options.sweep_idle).as_millis() as u64;
@@ -143,4 +160,8 @@ impl Hub {
             channel.log.lock().forget_all();
         }
     }
+}
+
+fn is_companion(channel: &Channel) -> bool {
+    matches!(channel.name.owner(), Owner::Presence(_))
 }

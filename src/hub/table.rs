@@ -63,10 +63,11 @@ impl Table {
     /// Forgets a channel but for the offset up to which its events are gone.
     pub(super) fn bury(&mut self, name: &ChannelName, last: u64, reason: GapReason) {
         self.map.remove(name);
-        if last <= self.floor {
+        let hash = self.hasher.hash_one(name);
+        // An older tombstone of this name must not outlive the newer end, even where the floor covers that.
+        if last <= self.floor && !self.tombstones.contains_key(&hash) {
             return;
         }
-        let hash = self.hasher.hash_one(name);
         if self.tombstones.insert(hash, (last, reason)).is_none() {
             self.order.push_back(hash);
         }

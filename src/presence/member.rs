@@ -22,6 +22,8 @@ pub(super) struct Member {
     pub(super) grace_ends: Option<Instant>,
     /// Until when a chain of polls counts as an attach, though none may be held at this moment.
     pub(super) polls_until: Option<Instant>,
+    /// Whether the end of its grace is queued; one entry a member, however often it comes and goes.
+    pub(super) is_queued: bool,
     /// Whether it said that it leaves.
     pub(super) left: bool,
 }
@@ -66,6 +68,7 @@ impl Member {
             attaches: 1,
             grace_ends: None,
             polls_until: None,
+            is_queued: false,
             left: false,
         }
     }

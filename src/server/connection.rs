@@ -374,7 +374,11 @@ async fn answer(
     head.extensions.insert(peer);
     head.extensions.insert(ConnectInfo(peer.address));
     head.extensions.insert(guard.clone());
-    let may_be_taken = head.version == Version::HTTP_11 && head.method != Method::HEAD;
+    // Not with a body that nobody reads: its bytes would pass for the next request. Whoever takes over after a POST
+    // has read it to its end.
+    let body_is_read = incoming.is_end_stream() || head.method == Method::POST;
+    let may_be_taken =
+        head.version == Version::HTTP_11 && head.method != Method::HEAD && body_is_read;
     if may_be_taken {
         head.extensions.insert(entry.offer.clone());
     }

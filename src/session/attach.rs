@@ -35,6 +35,8 @@ pub enum Turn {
     Batch(Batch),
     /// Nothing was sent for a heartbeat: everything up to here was written, at this time in milliseconds.
     Ping(Cursor, u64),
+    /// Events flow, so that no ping goes out: whether the peer lives is to be seen by other means.
+    Look,
     /// The reply to a command that took a while.
     Reply(String),
     /// The hold of a poll is over.
@@ -65,6 +67,8 @@ pub struct Attach {
     is_known: bool,
     metrics: ReaderMetrics,
     pace: Pace,
+    /// Whether a last batch was handed out since the node goes down, so that a bye is next.
+    is_parting: bool,
     /// Boxed, since few readers have either.
     late: Box<Late>,
 }
@@ -111,6 +115,7 @@ impl Attach {
             is_known,
             metrics,
             pace,
+            is_parting: false,
             late,
         };
         channels.iter().for_each(|(name, _)| attach.show(name));
@@ -224,6 +229,9 @@ impl Attach {
         if let Some(reason) = self.line.end.get() {
             return Poll::Ready(self.bye(*reason));
         }
+        if let Some(turn) = self.urgent_turn() {
+            return Poll::Ready(turn);
+        }
         if self.late.replay.is_some() {
             return Poll::Ready(self.replay_turn());
         }
@@ -231,6 +239,7 @@ impl Attach {
             return Poll::Ready(Turn::Ping(self.cursor(), now_ms()));
         }
         while let Poll::Ready(batch) = self.feed.poll_next(cx) {
+            self.is_parting = self.sessions.drain.has_begun();
             if let Some(batch) = self.heard_by(batch) {
                 self.pace.sent();
                 return Poll::Ready(Turn::Batch(batch));
@@ -267,15 +276,30 @@ impl Attach {
         self.metrics.delivered(events);
     }
 
-    /// Looks at the deadlines; arms the alarm for the nearest where none has come.
-    fn deadline_turn(&mut self) -> Option<Turn> {
-        if self.sessions.drain.has_begun() {
+    /// What does not wait until nothing flows: a reader that is always behind must hear of it too.
+    fn urgent_turn(&mut self) -> Option<Turn> {
+        if self.is_parting {
             return Some(self.bye(ByeReason::Drain));
         }
         let now = Instant::now();
         if self.pace.expires.is_some_and(|expires| expires <= now) {
             return Some(self.bye(ByeReason::Expired));
         }
+        if self.opening.transport == Transport::Poll || !self.pace.look_is_due(now) {
+            return None;
+        }
+        if self.is_silent(now) {
+            return Some(self.bye(ByeReason::Silent));
+        }
+        (self.opening.transport == Transport::Ws).then_some(Turn::Look)
+    }
+
+    /// Looks at the deadlines; arms the alarm for the nearest where none has come.
+    fn deadline_turn(&mut self) -> Option<Turn> {
+        if self.sessions.drain.has_begun() {
+            return Some(self.bye(ByeReason::Drain));
+        }
+        let now = Instant::now();
         if self.pace.held_until.is_some_and(|until| until <= now) {
             return Some(Turn::Held(self.cursor()));
         }

@@ -29,6 +29,8 @@ pub(super) struct Pace {
     pub(super) heartbeat: Option<Duration>,
     pub(super) opened: Instant,
     pub(super) next_ping: Instant,
+    /// When the peer's signs of life are looked at although events flow, which put pings off.
+    next_look: Instant,
     /// When the next lone ping is due, whatever else flows, and how many came before it.
     probe: Option<(Instant, usize)>,
     pub(super) held_until: Option<Instant>,
@@ -52,6 +54,7 @@ impl Pace {
             heartbeat: (!heartbeat.is_zero()).then_some(heartbeat),
             opened,
             next_ping: opened + first,
+            next_look: opened + heartbeat,
             probe: (opening.probe && opening.transport == Transport::Sse)
                 .then(|| (opened + PROBES_AFTER[0], 0)),
             held_until: None,
@@ -76,6 +79,16 @@ impl Pace {
         self.sent();
         self.next_ping = self.next_ping.max(now + PROBE_QUIET);
         true
+    }
+
+    /// Whether no ping went out for a heartbeat because events did, so that the peer must be looked at now.
+    pub(super) fn look_is_due(&mut self, now: Instant) -> bool {
+        let Some(heartbeat) = self.heartbeat.filter(|_| self.next_look <= now) else {
+            return false;
+        };
+        self.next_look = now + heartbeat;
+        // Where a ping is due, it looks.
+        self.next_ping > now
     }
 
     pub(super) fn sent(&mut self) {

@@ -12,7 +12,7 @@ use super::{Credential, Session, Sessions};
 use crate::auth::{Grants, is_session_id};
 use crate::broker::{Bucket, Key, Published, Scope};
 use crate::hub::now_ms;
-use crate::protocol::{Code, Draft, Publish, Refusal};
+use crate::protocol::{ChannelName, Code, Draft, Owner, Publish, Refusal};
 
 /// Publishers without a session whose rate is remembered.
 const ADDRESSES_MAX: usize = 10_000;
@@ -146,6 +146,15 @@ impl Sessions {
 }
 
 impl Publisher {
+    /// Whether it may ask about one channel.
+    pub(super) fn may_ask(&self, channel: &ChannelName) -> Result<(), Refusal> {
+        if channel.owner() == Owner::OwnInboxes {
+            let detail = "`@` alone can only be read; ask about `@` and an id";
+            return Err(Refusal::bad_channel(detail));
+        }
+        self.grants.may_read(channel, self.session_id())
+    }
+
     /// The session's id, where one publishes.
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {

@@ -83,7 +83,7 @@ impl Frames for Answer {
         };
         let answer = match turn {
             // JSON allows leading space: a byte each second carries the hold through proxies that cut silence.
-            Turn::Ping(..) => return Poll::Ready(Some(Bytes::from_static(b" "))),
+            Turn::Ping(..) | Turn::Look => return Poll::Ready(Some(Bytes::from_static(b" "))),
             Turn::Batch(batch) => {
                 let frames: Vec<Bytes> = batch.items.iter().map(frame).collect();
                 self.text(&frames, batch.cursor, batch.more)

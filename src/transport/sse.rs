@@ -65,6 +65,7 @@ impl Frames for Stream {
             Turn::Batch(batch) => batch_blocks(&batch, format),
             Turn::Ping(id, time_ms) => ping_block(id, time_ms, format).into(),
             Turn::Reply(reply) => block_of_frame(None, &reply).into(),
+            Turn::Look => Bytes::new(),
             Turn::Held(cursor) => id_block(cursor).into(),
             Turn::Bye(bye) => {
                 self.phase = Phase::Over;

@@ -48,7 +48,7 @@ pub(crate) struct Socket<S> {
     output: Output,
     broken: Option<Broken>,
     heard: Instant,
-    /// When it was last pinged. Who was not asked owes no sign of life, and nobody is while events flow.
+    /// When it was last pinged. Who was not asked owes no sign of life.
     pinged: Option<Instant>,
     /// Set while the publish rate is used up: the socket is read no further until then.
     rests_until: Option<Instant>,
@@ -155,9 +155,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             Poll::Ready(Err(_)) => return Poll::Ready(Step::Gone),
             // Nothing more is read either: a peer that only sends must not make answers pile up.
             Poll::Pending => return self.poll_timer(cx),
-            Poll::Ready(Ok(())) if was_due => return Poll::Ready(Step::Written),
             Poll::Ready(Ok(())) => {}
         }
+        // Read once even where more is ready to be written: who is always behind may want to say something.
+        match self.poll_input(cx) {
+            Poll::Pending if was_due => Poll::Ready(Step::Written),
+            step => step,
+        }
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         if self.rests_until.is_some() {
             return self.poll_timer(cx);
         }
@@ -324,14 +331,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         match turn {
             Turn::Batch(batch) => return self.write_batch(&batch, format),
             Turn::Reply(reply) => self.output.push(frame::text_frame(&reply)),
+            Turn::Ping(..) | Turn::Look if self.is_silent() => {
+                return self.write_turn(self.attach.bye(ByeReason::Silent));
+            }
             Turn::Ping(id, time_ms) => {
-                if self.is_silent() {
-                    return self.write_turn(self.attach.bye(ByeReason::Silent));
-                }
                 self.pinged = Some(Instant::now());
                 if format == Format::Full {
                     self.output.push(frame::text_frame(&ping(id, time_ms)));
                 }
+                self.output.push(frame::ping_frame(b""));
+            }
+            Turn::Look => {
+                self.pinged = Some(Instant::now());
                 self.output.push(frame::ping_frame(b""));
             }
             Turn::Held(_) => {}

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each story uses some of it")]
 
+mod bodies;
 mod drain;
 mod embedded;
 mod ends;

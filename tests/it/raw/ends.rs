@@ -116,24 +116,65 @@ async fn a_peer_that_answers_no_ping_is_told_so_after_two_heartbeats() {
 }
 
 #[tokio::test]
-async fn who_was_not_asked_owes_no_sign_of_life() {
+async fn a_peer_is_asked_for_signs_of_life_though_events_flow() {
     let server = Server::start();
-    let mut ws = Ws::open(&server, "/ws/a?heartbeat=1").await;
-    ws.json().await;
-    // Events keep the pings away for four heartbeats, and the peer only listens.
-    for number in 0..10 {
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        server.publish("a", &number.to_string()).await;
+    let mut lives = Ws::open(&server, "/ws/a?heartbeat=1").await;
+    let mut mute = Ws::open(&server, "/ws/a?heartbeat=1").await;
+    let flow = async {
+        for number in 0.. {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            server.publish("a", &number.to_string()).await;
+        }
+    };
+    let talk = async {
+        let mut asked = 0;
+        // Four heartbeats, in which no ping frame of the hub goes out.
+        while asked < 4 {
+            let next = lives.frame().await;
+            match next.opcode() {
+                TEXT => assert_ne!(next.json()["type"], "bye", "{next:?}"),
+                PING => {
+                    asked += 1;
+                    lives.send(frame(FIN | PONG, &next.payload)).await;
+                }
+                _ => panic!("{next:?}"),
+            }
+        }
+        assert_eq!(
+            mute.until_close().await.0,
+            Some(3005),
+            "who never answers is gone"
+        );
+    };
+    tokio::select! {
+        () = flow => unreachable!("it flows until all is told"),
+        () = talk => {}
     }
+}
+
+#[tokio::test]
+async fn what_is_said_is_heard_though_the_reader_is_behind() {
+    let server = Server::with(|builder, _| {
+        builder.hub.history_bytes = None;
+        builder.broker.rate = None;
+    });
+    let data = "x".repeat(60_000);
+    for _ in 0..400 {
+        server.publish("a", &data).await;
+    }
+    // It reads nothing, so that its socket is full while most of the log waits; then it reads slowly.
+    let mut ws = Ws::open(&server, "/ws/a?since=all").await;
+    ws.send(text(r#"{"type":"ping","ref":"now"}"#)).await;
+    let mut events = 0;
     loop {
-        let next = ws.frame().await;
-        match next.opcode() {
-            TEXT => assert_ne!(next.json()["type"], "bye", "{next:?}"),
-            PING => break,
-            _ => panic!("{next:?}"),
+        let value = ws.json().await;
+        match value["type"].as_str() {
+            Some("event") => events += 1,
+            Some("reply") => break,
+            _ => {}
         }
     }
-    assert_eq!(ws.command(json!({"type": "ping"})).await["ok"], true);
+    assert!(events < 400, "answered before all was written: {events}");
 }
 
 #[tokio::test]
