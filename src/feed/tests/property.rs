@@ -13,7 +13,7 @@ use crate::hub::Options;
 use crate::protocol::BATCH_EVENTS_MAX;
 
 /// Interleavings tried each time.
-const CASES: u32 = 64;
+const CASES: u32 = 48;
 /// Interleavings tried by the long run.
 const CASES_LONG: u32 = 5_000;
 /// Steps of one interleaving.
