@@ -19,6 +19,7 @@ const DOCUMENTS: &[&str] = &[
     "README.md",
     "CHANGELOG.md",
     "docs/architecture.md",
+    "docs/benchmarks.md",
     "docs/networks.md",
     "docs/operate.md",
     "docs/protocol.md",
@@ -29,6 +30,10 @@ const DOCUMENTS: &[&str] = &[
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo run --release", "it is how this program was built"),
     ("./scripts/test", "it is what runs this test"),
+    (
+        "cargo bench --bench micro",
+        "minutes; clippy compiles it with all targets",
+    ),
 ];
 
 /// What stands behind an opening fence. Shell and TOML without `run` must be listed in [`NOT_RUN`].
