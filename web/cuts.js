@@ -24,8 +24,6 @@
 
 /** How long a failure is remembered, in ms, by how often there was one: networks change. */
 const FADE_MS = [10 * 60_000, 3_600_000, 6 * 3_600_000, 24 * 3_600_000]
-/** A success is remembered for a day. */
-const BEST_MS = 24 * 3_600_000
 /** Two cuts are alike when they differ by less than this, in ms, or by a tenth. */
 const ALIKE_MS = 400
 /** Idle for less than a second is no idle cut: no heartbeat could be faster. */
@@ -50,18 +48,24 @@ export const nothingLearned = () => ({ down: {}, beat: {}, age: {}, trial: {} })
  * @param {Learned} learned
  * @param {number} now
  */
-export function ranked(transports, { down, best, bestAt = 0 }, now) {
-  const rank = (/** @type {Transport} */ transport) =>
-    transport === best && now < bestAt + BEST_MS ? -1 : Number(now < (down[transport]?.until ?? 0))
+export function ranked(transports, { down }, now) {
+  const rank = (/** @type {Transport} */ transport) => Number(now < (down[transport]?.until ?? 0))
   return [...transports].sort((one, other) => rank(one) - rank(other))
 }
 
 /** It failed where another got through, if it carried at all at this age. @param {Learned} learned @param {Transport} transport @param {number} now @param {number} [ageMs] */
 export function lower(learned, transport, now, ageMs) {
   if (ageMs) learned.trial[transport] = Math.min(TRIAL_MOST_MS, Math.max(TRIAL_LEAST_MS, 2 * ageMs))
-  const times = (learned.down[transport]?.times ?? 0) + 1
-  learned.down[transport] = { times, until: now + FADE_MS[Math.min(times, FADE_MS.length) - 1] }
+  const { times = 0, until = 0 } = learned.down[transport] ?? {}
+  // Tried again while it is known to fail, it is no worse than it was.
+  if (now >= until) learned.down[transport] = { times: times + 1, until: now + FADE_MS[Math.min(times, FADE_MS.length - 1)] }
   if (learned.best === transport) learned.best = undefined
+}
+
+/** It got through. @param {Learned} learned @param {Transport} transport @param {number} now */
+export function risen({ down }, transport, now) {
+  const fall = down[transport]
+  if (fall) fall.until = now
 }
 
 /**

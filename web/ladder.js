@@ -5,7 +5,7 @@
  * A *round* is a list of transports to be tried, each beside the one before it. Facts go in by
  * `see`, steps come out; `wakeAt` says when to ask again if nothing happens.
  */
-import { learn, lower, nothingLearned, ranked } from './cuts.js'
+import { learn, lower, nothingLearned, ranked, risen } from './cuts.js'
 
 export { newLadder } from './rungs.js'
 
@@ -50,6 +50,8 @@ const BEAT_MS = 15_000
 /** Networks remembered, with their links: a browser comes to few, and its storage is small. */
 const NETWORKS_MOST = 40
 const WAIT_MS = 25_000
+/** Longest wait, in ms after its start, for a better transport that has neither failed nor said hello: a page must be usable. */
+const RIVAL_MOST_MS = 2500
 
 /**
  * @param {Ladder} ladder
@@ -89,6 +91,7 @@ const facts = {
   reopen: (ladder) => ladder.carrier && begin(ladder, [ladder.carrier.transport], 'channels', true),
   /** @type {See} */
   hello(ladder, { beat, network, build }, one) {
+    heard(ladder, one)
     one.helloAt = one.frameAt = ladder.now
     if (beat) one.beatMs = beat * 1000
     if (one.transport !== 'poll') one.silentMs = SILENT_BEATS * one.beatMs
@@ -109,6 +112,7 @@ const facts = {
     const { now } = ladder
     const { helloAt, transport } = one
     const gap = now - one.frameAt
+    heard(ladder, one)
     one.gap = Math.max(one.gap, gap)
     one.frameAt = now
     if (one.suspect === 'silent') {
@@ -173,6 +177,11 @@ const rank = ({ transports }, transport) => transports.indexOf(transport)
 /** @param {Ladder} ladder @param {Try} one */
 const silent = ({ now }, one) => now >= one.frameAt + one.silentMs
 
+/** The first sign of a request shows how far the network is; a WS needs several round trips for it. @param {Ladder} ladder @param {Try} one */
+function heard(ladder, { transport, openedAt, frameAt }) {
+  if (transport !== 'ws' && frameAt === openedAt) ladder.rttMs = ladder.now - openedAt
+}
+
 /** @param {Ladder} ladder @param {string} state @param {string} why */
 function to(ladder, state, why) {
   if (state !== ladder.state) ladder.steps.push({ do: 'state', state: (ladder.state = state), why })
@@ -232,7 +241,8 @@ function carry(ladder, one) {
   ladder.carrier = one
   ladder.steps.push({ do: 'carry', id, why })
   if (before?.suspect && before.suspect !== 'sleep' && before.transport !== transport) lower(learned, before.transport, now, now - before.openedAt)
-  // What failed while this one got through is down; what failed with all the others is not.
+  // What failed, or had its time, while this one got through is down, until it comes after all; what failed with all the others is not.
+  for (const other of ladder.tries.values()) if (!other.provenAt) ladder.failed.add(other.transport)
   for (const other of ladder.failed) if (rank(ladder, other) < place) lower(learned, other, now)
   ladder.failed.clear()
   if (ladder.last && ladder.last !== transport && why !== 'asked') {
@@ -240,6 +250,7 @@ function carry(ladder, one) {
     if (ladder.changes.length >= CHANGES_MOST) ladder.calmUntil = now + CALM_MS
   }
   upward(ladder, transport)
+  risen(learned, transport, now)
   learned.best = ladder.last = transport
   learned.bestAt = now
   if (ladder.network) ladder.memory[ladder.network] = learned
@@ -294,7 +305,10 @@ function fail(ladder, one, why, afterMs, foreign) {
   ladder.failed.add(transport)
   ladder.nextAt = Math.min(ladder.nextAt, now)
   ladder.steps.push({ do: 'failed', id: one.id, why })
-  if (ladder.carrier) return
+  if (ladder.carrier) {
+    if (rank(ladder, transport) < rank(ladder, ladder.carrier.transport)) lower(ladder.learned, transport, now)
+    return
+  }
   ladder.roundWhy = `${transport}:${why}`
   // Some gateway may spoil one transport only; it is a stranger where nothing else is left to try.
   if (foreign && (ladder.last || !ladder.round.length)) stranger(ladder)
@@ -395,10 +409,13 @@ function settleTry(ladder, one, due) {
   return true
 }
 
-/** A better one that said hello is under way: its proof may take as long again. @param {Ladder} ladder @param {Try} one */
+/** A better one is under way without a failure: a far network is no reason to leave it. @param {Ladder} ladder @param {Try} one */
 function rivalUntil(ladder, { transport, replaces }) {
-  const rivals = [...ladder.tries.values()].filter((other) => other.helloAt && !other.provenAt && rank(ladder, other.transport) < rank(ladder, transport))
-  return replaces || ladder.carrier ? 0 : Math.max(0, ...rivals.map(({ helloAt, openedAt }) => 2 * helloAt - openedAt))
+  const { carrier, tries, rttMs } = ladder
+  const rivals = [...tries.values()].filter((other) => !other.failed && !other.provenAt && rank(ladder, other.transport) < rank(ladder, transport))
+  // Its proof may take as long again as its hello took.
+  const until = rivals.map(({ helloAt, openedAt }) => (helloAt ? 2 * helloAt - openedAt : openedAt + Math.min(4 * rttMs, RIVAL_MOST_MS)))
+  return replaces || carrier ? 0 : Math.max(0, ...until)
 }
 
 /** @param {Ladder} ladder @param {Try} carrier @param {(at: number) => boolean} due */

@@ -18,7 +18,8 @@ export async function* readPoll({ url, nonce, cursor, signal, token, body, globa
     try {
       answer = JSON.parse(text)
     } catch {
-      // Somebody's page: it is told below.
+      // WebKit gives a body that was cut short as if it were whole. Anything else is somebody's page.
+      if (/^\s*({|$)/.test(text)) return
     }
     // An answer out of a cache has the nonce of another request.
     if (answer?.nonce !== nonce) throw answer?.frames ? new TriwayError('cached') : foreign()

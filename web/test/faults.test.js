@@ -173,6 +173,26 @@ test('polls: an answer lost, one out of a cache, one from another hub: each even
     assert.deepEqual(seen, numbers(12))
   }))
 
+test('polls whose bodies are cut short and given as whole: the same poll again at once', () =>
+  story({ transports: ['poll'] }, async (server, hub) => {
+    let count = 0
+    server.spoil = (request, response) => {
+      if (!request.url.startsWith('/poll') || ++count % 3) return false
+      return !!response.writeHead(200, { 'content-type': 'application/json' }).end(count % 2 ? '    ' : '  {"cursor":"e1-')
+    }
+    const lobby = hub.channel('lobby')
+    const seen = []
+    lobby.addEventListener('message', (event) => seen.push(event.data))
+    await hub.ready
+    for (const number of numbers(12)) {
+      const began = Date.now()
+      server.publish('lobby', number)
+      await until(() => seen.length === number + 1, `${number}`, 20_000)
+      assert.ok(Date.now() - began < 400, `${number} took ${Date.now() - began} ms`)
+    }
+    assert.deepEqual(seen, numbers(12))
+  }))
+
 test('a token that is refused is asked for once more; refused again, it is final', () =>
   story({ transports: ['sse'], token: () => 't' + ++asked }, async (server, hub) => {
     server.spoil = (request, response) => {

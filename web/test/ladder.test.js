@@ -46,6 +46,37 @@ test('a round trip of 600 ms is no reason for a false fallback', () => {
   assert.equal(ways(network), 'ws')
 })
 
+/** A page's HTTP connection is warm, its WS needs TCP (and TLS), Upgrade and ping. [hello, proof] of WS in round trips. */
+for (const [name, hello, proof] of [['cleartext', 2, 3], ['TLS', 3, 4]]) {
+  test(`a browser 600 ms away, ${name}: 100 connects, 0 false fallbacks, and nothing is held against WS`, () => {
+    let memory
+    for (let time = 0; time < 100; time++) {
+      const network = new Network({
+        ws: () => [[hello * 600 + 20, 'hello', { beat: 15, network: 'n1' }], [proof * 600 + 40, 'proof']],
+        sse: () => [[600, 'frame'], [605, 'hello', { beat: 15, network: 'n1' }], [755, 'frame', { ping: true }]],
+        poll: () => [[605, 'hello', { network: 'n1' }], [605, 'proof']],
+      }, { memory })
+      network.tell('start')
+      network.run(4000)
+      assert.equal(ways(network), 'ws')
+      memory = JSON.parse(JSON.stringify(network.ladder.memory))
+      assert.deepEqual(memory.n1.down, {})
+    }
+  })
+}
+
+test('a WS that came late is welcome, and first again on the next page', () => {
+  const late = { ...clear, ws: () => [[1200, 'hello', { beat: 15, network: 'n1' }], [8000, 'proof']] }
+  const network = new Network(late)
+  network.tell('start')
+  network.run(20_000)
+  assert.equal(ways(network), 'sse ws')
+  const next = new Network(late, { memory: JSON.parse(JSON.stringify(network.ladder.memory)) })
+  next.now = network.now
+  next.tell('start')
+  assert.equal(next.steps('open')[0].transport, 'ws')
+})
+
 test('WS left on first connect is tried again at 30 s, 2 min, 10 min, 30 min, beside the carrier', () => {
   const network = new Network({ ...clear, ws: refused })
   network.tell('start')

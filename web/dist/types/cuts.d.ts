@@ -63,9 +63,11 @@ export declare const nothingLearned: () => Learned;
  * @param {Learned} learned
  * @param {number} now
  */
-export declare function ranked(transports: Transport[], { down, best, bestAt }: Learned, now: number): Transport[];
+export declare function ranked(transports: Transport[], { down }: Learned, now: number): Transport[];
 /** It failed where another got through, if it carried at all at this age. @param {Learned} learned @param {Transport} transport @param {number} now @param {number} [ageMs] */
 export declare function lower(learned: Learned, transport: Transport, now: number, ageMs?: number): void;
+/** It got through. @param {Learned} learned @param {Transport} transport @param {number} now */
+export declare function risen({ down }: Learned, transport: Transport, now: number): void;
 /**
  * Two cuts alike name the cut.
  * @param {Learned} learned
