@@ -142,6 +142,7 @@ fn session_options(flags: &Flags) -> session::Options {
         heartbeat: flags.heartbeat,
         poll_wait: flags.poll_wait,
         write_timeout: bound(flags.write_timeout),
+        ..session::Options::default()
     }
 }
 

@@ -52,18 +52,18 @@ pub struct Presence {
     options: Options,
     broker: Arc<Broker>,
     /// Held while a join or leave is told, so that they are told in the order in which they happened.
-    rooms: Mutex<Rooms>,
+    shown: Mutex<Shown>,
 }
 
 #[derive(Debug, Default)]
-struct Rooms {
+struct Shown {
     members: HashMap<ChannelName, HashMap<Arc<str>, Member>>,
     /// Members whose grace runs, or ran, each once, by its end.
     leaving: BinaryHeap<Reverse<(Instant, ChannelName, Arc<str>)>>,
     /// Large channels whose count is to be told.
     counts: HashSet<ChannelName>,
     /// The channels in which each session is shown.
-    shown: HashMap<Arc<str>, Vec<ChannelName>>,
+    places: HashMap<Arc<str>, Vec<ChannelName>>,
     /// Memberships begun, so that a guard of an earlier one is told from those of the present one.
     memberships: u64,
 }
@@ -108,7 +108,7 @@ impl Presence {
         Arc::new(Self {
             options,
             broker,
-            rooms: Mutex::default(),
+            shown: Mutex::default(),
         })
     }
 
@@ -140,31 +140,31 @@ impl Presence {
         user: Option<&str>,
         info: Option<&Bytes>,
     ) -> Here {
-        let mut rooms = self.rooms.lock();
-        let known = rooms
+        let mut shown = self.shown.lock();
+        let known = shown
             .members
             .get_mut(channel)
-            .and_then(|room| room.get_mut(id));
+            .and_then(|members| members.get_mut(id));
         let membership = if let Some(member) = known {
             member.attaches += 1;
             member.grace_ends = None;
             member.left = false;
             member.membership
         } else {
-            rooms.memberships += 1;
-            let member = Member::new(rooms.memberships, user, info);
+            shown.memberships += 1;
+            let member = Member::new(shown.memberships, user, info);
             let (membership, told) = (member.membership, member.told(id));
-            rooms
+            shown
                 .members
                 .entry(channel.clone())
                 .or_default()
                 .insert(id.clone(), member);
-            rooms
-                .shown
+            shown
+                .places
                 .entry(id.clone())
                 .or_default()
                 .push(channel.clone());
-            self.tell(&mut rooms, channel, "join", told);
+            self.tell(&mut shown, channel, "join", told);
             membership
         };
         Here {
@@ -180,16 +180,16 @@ impl Presence {
     /// A session said that it leaves: it is gone at once where no more than its present attach lives, else with
     /// its last one.
     pub fn leave(&self, id: &str) {
-        let mut rooms = self.rooms.lock();
-        for channel in rooms.shown.get(id).cloned().unwrap_or_default() {
-            let member = rooms
+        let mut shown = self.shown.lock();
+        for channel in shown.places.get(id).cloned().unwrap_or_default() {
+            let member = shown
                 .members
                 .get_mut(&channel)
-                .and_then(|room| room.get_mut(id));
+                .and_then(|members| members.get_mut(id));
             let Some(member) = member else { continue };
             member.left = true;
             if member.attaches <= 1 {
-                self.remove(&mut rooms, &channel, id);
+                self.remove(&mut shown, &channel, id);
             }
         }
     }
@@ -197,17 +197,17 @@ impl Presence {
     /// Who is in a channel.
     #[must_use]
     pub fn members(&self, channel: &ChannelName) -> Members {
-        let rooms = self.rooms.lock();
-        let mut room: Vec<_> = rooms.members.get(channel).into_iter().flatten().collect();
-        let count = room.len();
+        let shown = self.shown.lock();
+        let mut members: Vec<_> = shown.members.get(channel).into_iter().flatten().collect();
+        let count = members.len();
         // By the order of joining: two may have come in one millisecond.
         let age = |(_, member): &(&Arc<str>, &Member)| member.membership;
         if count > LISTED_MEMBERS_MAX {
-            room.select_nth_unstable_by_key(LISTED_MEMBERS_MAX, age);
-            room.truncate(LISTED_MEMBERS_MAX);
+            members.select_nth_unstable_by_key(LISTED_MEMBERS_MAX, age);
+            members.truncate(LISTED_MEMBERS_MAX);
         }
-        room.sort_unstable_by_key(age);
-        let members = room.into_iter().map(|(id, member)| member.listed(id));
+        members.sort_unstable_by_key(age);
+        let members = members.into_iter().map(|(id, member)| member.listed(id));
         Members {
             channel: channel.to_string(),
             count,
@@ -216,13 +216,13 @@ impl Presence {
     }
 
     fn detach(&self, here: &Here) {
-        let mut rooms = self.rooms.lock();
-        let rooms = &mut *rooms;
+        let mut shown = self.shown.lock();
+        let shown = &mut *shown;
         let (channel, id) = (&here.channel, &here.id);
-        let member = rooms
+        let member = shown
             .members
             .get_mut(channel)
-            .and_then(|room| room.get_mut(id));
+            .and_then(|members| members.get_mut(id));
         let Some(member) = member.filter(|member| member.membership == here.membership) else {
             return;
         };
@@ -246,76 +246,76 @@ impl Presence {
                 member.grace_ends = Some(ends);
                 if !std::mem::replace(&mut member.is_queued, true) {
                     let leaving = (ends, channel.clone(), id.clone());
-                    rooms.leaving.push(Reverse(leaving));
+                    shown.leaving.push(Reverse(leaving));
                 }
-                if rooms.leaving.len() > LEAVING_MAX {
-                    self.end_first_grace(rooms, Instant::now() + self.options.grace);
+                if shown.leaving.len() > LEAVING_MAX {
+                    self.end_first_grace(shown, Instant::now() + self.options.grace);
                 }
             }
-            None => self.remove(rooms, channel, id),
+            None => self.remove(shown, channel, id),
         }
     }
 
     fn end_graces(&self, now: Instant) {
-        let mut rooms = self.rooms.lock();
-        let due = |rooms: &Rooms| {
-            rooms
+        let mut shown = self.shown.lock();
+        let due = |shown: &Shown| {
+            shown
                 .leaving
                 .peek()
                 .is_some_and(|Reverse((ends, ..))| *ends <= now)
         };
-        while due(&rooms) {
-            self.end_first_grace(&mut rooms, now);
+        while due(&shown) {
+            self.end_first_grace(&mut shown, now);
         }
     }
 
     /// Ends the grace that is queued first, unless it moved beyond `now` meanwhile, or its member came back.
-    fn end_first_grace(&self, rooms: &mut Rooms, now: Instant) {
-        let Some(Reverse((_, channel, id))) = rooms.leaving.pop() else {
+    fn end_first_grace(&self, shown: &mut Shown, now: Instant) {
+        let Some(Reverse((_, channel, id))) = shown.leaving.pop() else {
             return;
         };
-        let member = rooms
+        let member = shown
             .members
             .get_mut(&channel)
-            .and_then(|room| room.get_mut(&id));
+            .and_then(|members| members.get_mut(&id));
         let Some(member) = member else { return };
         match member.grace_ends {
-            Some(ends) if ends <= now => self.remove(rooms, &channel, &id),
-            Some(ends) => rooms.leaving.push(Reverse((ends, channel, id))),
+            Some(ends) if ends <= now => self.remove(shown, &channel, &id),
+            Some(ends) => shown.leaving.push(Reverse((ends, channel, id))),
             None => member.is_queued = false,
         }
     }
 
     fn tell_counts(&self) {
-        let mut rooms = self.rooms.lock();
-        for channel in std::mem::take(&mut rooms.counts) {
-            let count = rooms.members.get(&channel).map_or(0, HashMap::len);
+        let mut shown = self.shown.lock();
+        for channel in std::mem::take(&mut shown.counts) {
+            let count = shown.members.get(&channel).map_or(0, HashMap::len);
             self.post(&channel, "count", format!("{{\"count\":{count}}}"));
         }
     }
 
-    fn remove(&self, rooms: &mut Rooms, channel: &ChannelName, id: &str) {
-        let removed = rooms
+    fn remove(&self, shown: &mut Shown, channel: &ChannelName, id: &str) {
+        let removed = shown
             .members
             .get_mut(channel)
-            .and_then(|room| room.remove_entry(id));
+            .and_then(|members| members.remove_entry(id));
         let Some((id, member)) = removed else { return };
-        if let Some(shown) = rooms.shown.get_mut(&id) {
-            shown.retain(|name| name != channel);
-            if shown.is_empty() {
-                rooms.shown.remove(&id);
+        if let Some(places) = shown.places.get_mut(&id) {
+            places.retain(|name| name != channel);
+            if places.is_empty() {
+                shown.places.remove(&id);
             }
         }
-        self.tell(rooms, channel, "leave", member.told(&id));
-        if rooms.members.get(channel).is_some_and(HashMap::is_empty) {
-            rooms.members.remove(channel);
+        self.tell(shown, channel, "leave", member.told(&id));
+        if shown.members.get(channel).is_some_and(HashMap::is_empty) {
+            shown.members.remove(channel);
         }
     }
 
-    fn tell(&self, rooms: &mut Rooms, channel: &ChannelName, name: &'static str, mut told: Told) {
-        told.count = rooms.members.get(channel).map_or(0, HashMap::len);
+    fn tell(&self, shown: &mut Shown, channel: &ChannelName, name: &'static str, mut told: Told) {
+        told.count = shown.members.get(channel).map_or(0, HashMap::len);
         if told.count > TOLD_MEMBERS_MAX {
-            rooms.counts.insert(channel.clone());
+            shown.counts.insert(channel.clone());
         } else {
             let data = serde_json::to_string(&told)
                 .expect("plain structs of texts and numbers always serialise");
@@ -348,13 +348,13 @@ mod tests {
     use crate::hub::Hub;
     use crate::metrics::Metrics;
 
-    struct Room {
+    struct Lobby {
         hub: Arc<Hub>,
         presence: Arc<Presence>,
         channel: ChannelName,
     }
 
-    fn room() -> Room {
+    fn lobby() -> Lobby {
         let hub = Hub::new(
             crate::hub::Options::default(),
             "e".parse().unwrap(),
@@ -365,14 +365,14 @@ mod tests {
             Broker::new(hub.clone(), crate::broker::Options::default()),
         );
         presence.start();
-        Room {
+        Lobby {
             hub,
             presence,
             channel: ChannelName::new("lobby").unwrap(),
         }
     }
 
-    impl Room {
+    impl Lobby {
         fn join(&self, id: &str) -> Here {
             self.presence.join(
                 &self.channel,
@@ -405,63 +405,63 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_grace_covers_a_change_of_transport() {
-        let room = room();
-        drop(room.join("s1"));
+        let lobby = lobby();
+        drop(lobby.join("s1"));
         tokio::time::sleep(Duration::from_secs(9)).await;
-        let second = room.join("s1");
+        let second = lobby.join("s1");
         tokio::time::sleep(Duration::from_secs(30)).await;
-        assert_eq!(room.told(), ["join s1 1"], "no flap");
+        assert_eq!(lobby.told(), ["join s1 1"], "no flap");
         drop(second);
         tokio::time::sleep(Duration::from_millis(9_800)).await;
-        assert_eq!(room.told(), ["join s1 1"]);
+        assert_eq!(lobby.told(), ["join s1 1"]);
         tokio::time::sleep(Duration::from_millis(400)).await;
-        assert_eq!(room.told(), ["join s1 1", "leave s1 0"]);
+        assert_eq!(lobby.told(), ["join s1 1", "leave s1 0"]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_leave_is_told_at_once_unless_another_attach_lives() {
-        let room = room();
-        let (first, second) = (room.join("s1"), room.join("s1"));
-        room.presence.leave("s1");
-        assert_eq!(room.told(), ["join s1 1"], "another attach lives");
+        let lobby = lobby();
+        let (first, second) = (lobby.join("s1"), lobby.join("s1"));
+        lobby.presence.leave("s1");
+        assert_eq!(lobby.told(), ["join s1 1"], "another attach lives");
         drop(first);
-        assert_eq!(room.told(), ["join s1 1"]);
+        assert_eq!(lobby.told(), ["join s1 1"]);
         drop(second);
         assert_eq!(
-            room.told(),
+            lobby.told(),
             ["join s1 1", "leave s1 0"],
             "no grace for who said so"
         );
-        let _third = room.join("s1");
-        room.presence.leave("s1");
-        assert_eq!(room.told().len(), 4);
-        assert_eq!(room.presence.members(&room.channel).count, 0);
+        let _third = lobby.join("s1");
+        lobby.presence.leave("s1");
+        assert_eq!(lobby.told().len(), 4);
+        assert_eq!(lobby.presence.members(&lobby.channel).count, 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_close_between_two_polls_is_no_leave() {
-        let room = room();
-        let socket = room.join("s1");
-        drop(room.join("s1").polled(true));
+        let lobby = lobby();
+        let socket = lobby.join("s1");
+        drop(lobby.join("s1").polled(true));
         socket.leave();
-        assert_eq!(room.told(), ["join s1 1"], "the chain of polls lives");
+        assert_eq!(lobby.told(), ["join s1 1"], "the chain of polls lives");
         tokio::time::sleep(Duration::from_secs(9)).await;
-        drop(room.join("s1").polled(true));
-        assert_eq!(room.told(), ["join s1 1"]);
+        drop(lobby.join("s1").polled(true));
+        assert_eq!(lobby.told(), ["join s1 1"]);
         tokio::time::sleep(Duration::from_millis(10_200)).await;
-        assert_eq!(room.told(), ["join s1 1", "leave s1 0"]);
+        assert_eq!(lobby.told(), ["join s1 1", "leave s1 0"]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn large_rooms_tell_their_count_once_a_second() {
-        let room = room();
+    async fn large_channels_tell_their_count_once_a_second() {
+        let lobby = lobby();
         let all: Vec<Here> = (0..500)
-            .map(|number| room.join(&format!("s{number}")))
+            .map(|number| lobby.join(&format!("s{number}")))
             .collect();
-        assert_eq!(room.told().len(), 200);
+        assert_eq!(lobby.told().len(), 200);
         tokio::time::sleep(Duration::from_millis(1_200)).await;
-        assert_eq!(room.told()[200..], ["count - 500"]);
-        let members = room.presence.members(&room.channel);
+        assert_eq!(lobby.told()[200..], ["count - 500"]);
+        let members = lobby.presence.members(&lobby.channel);
         assert_eq!((members.count, members.members.len()), (500, 500));
         drop(all);
     }

@@ -11,6 +11,7 @@ mod drain;
 mod proxy;
 mod pulse;
 mod refuse;
+mod taken;
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ use connection::{Builders, Places, Served};
 use drain::Drain;
 use pulse::Limits;
 use refuse::Refusals;
+use taken::TakenTasks;
 
 /// Added to the write limit of a connection: a transport that counts the same time ends its reader with words,
 /// and only one that has none is cut.
@@ -98,6 +100,8 @@ struct Shared {
     connections: Arc<Connections>,
     metrics: Metrics,
     drain: Drain,
+    /// What goes on with sockets that hyper no longer has.
+    taken: Arc<TakenTasks>,
 }
 
 /// Serves `app` on `listener` until `shutdown` is ready, then drains.
@@ -158,6 +162,7 @@ pub async fn serve(
             ),
             metrics: options.metrics,
             drain: Drain::new(),
+            taken: Arc::default(),
         }),
         app,
     };
@@ -254,6 +259,7 @@ impl Door {
             self.shared.connections.count()
         };
         self.shared.drain.finish();
+        self.shared.taken.cut();
         info!(cut, "drained");
         Drained { cut }
     }

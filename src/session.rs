@@ -32,9 +32,6 @@ pub use publisher::Publisher;
 /// Sessions remembered without an attach; beyond it those that were silent longest go, and with them the state
 /// of their numbered keys.
 const IDLE_SESSIONS_MAX: usize = 50_000;
-/// How often sessions that are over are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
-
 /// The bounds and paces of sessions.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -46,6 +43,8 @@ pub struct Options {
     pub poll_wait: Duration,
     /// A reader that takes nothing for this long is ended; `None` is never.
     pub write_timeout: Option<Duration>,
+    /// A session without an attach that has nothing to remember is kept for that long, and looked for so often.
+    pub sweep_idle: Duration,
 }
 
 impl Default for Options {
@@ -55,6 +54,7 @@ impl Default for Options {
             heartbeat: Duration::from_secs(15),
             poll_wait: Duration::from_secs(25),
             write_timeout: Some(Duration::from_secs(30)),
+            sweep_idle: Duration::from_secs(5),
         }
     }
 }
@@ -107,8 +107,8 @@ impl Sessions {
     /// Starts the task that forgets sessions which are over. It ends when the table is dropped.
     pub fn start(self: &Arc<Self>) {
         let sessions = Arc::downgrade(self);
+        let mut ticks = tokio::time::interval(self.options.sweep_idle);
         tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(SWEEP_EVERY);
             loop {
                 let now = ticks.tick().await;
                 let Some(sessions) = sessions.upgrade() else {
@@ -149,7 +149,13 @@ impl Sessions {
         &self.signer
     }
 
-    /// Whether, and since when, this node goes down.
+    /// How many sessions are remembered.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.table.lock().len()
+    }
+
+    /// Whether this node goes down.
     #[must_use]
     pub fn drain(&self) -> &Drain {
         &self.drain
@@ -265,7 +271,9 @@ impl Sessions {
         let mut table = self.table.lock();
         // A request that holds its session may be about to use a number of it.
         let is_held = |session: &Arc<Session>| Arc::strong_count(session) > 1;
-        table.retain(|_, session| is_held(session) || !session.is_over(now, KEY_LIFETIME));
+        table.retain(|_, session| {
+            is_held(session) || !session.is_over(now, self.options.sweep_idle, KEY_LIFETIME)
+        });
         if table.len() > IDLE_SESSIONS_MAX {
             let mut idle: Vec<(Instant, Arc<str>)> = table
                 .values()

@@ -7,16 +7,37 @@ use hyper::StatusCode;
 use super::publish::Parameters;
 use super::{Refused, Shared, json};
 use crate::cursor::Start;
-use crate::protocol::{Code, Refusal, history_limit};
+use crate::protocol::{ChannelName, Code, Refusal, history_limit};
+use crate::session::Publisher;
+
+/// Who asks about which channel.
+struct Question {
+    parameters: Parameters,
+    channel: ChannelName,
+    asker: Publisher,
+}
+
+impl Question {
+    async fn of(app: &Shared, request: Request) -> Result<Self, Refusal> {
+        let (parts, _) = request.into_parts();
+        let parameters = Parameters::of(&parts)?;
+        let channel = parameters.channel(&parts)?;
+        let asker = app.publisher(&parts, &parameters).await?;
+        Ok(Self {
+            parameters,
+            channel,
+            asker,
+        })
+    }
+}
 
 /// `GET /history/{channel}`.
 pub(super) async fn history(
     State(app): State<Shared>,
     request: Request,
 ) -> Result<Response, Refused> {
-    let (parts, _) = request.into_parts();
-    let parameters = Parameters::of(&parts)?;
-    let channel = parameters.channel(&parts)?;
+    let question = Question::of(&app, request).await?;
+    let parameters = &question.parameters;
     let start = match parameters.find("since") {
         None => Start::All,
         Some(text) => text
@@ -26,10 +47,9 @@ pub(super) async fn history(
     let limit = parameters.find("limit").map(str::parse).transpose();
     let limit =
         history_limit(limit.map_err(|_| Refusal::bad_parameter("`limit` is a whole number"))?)?;
-    let publisher = app.publisher(&parts, &parameters).await?;
     let fields = app
         .sessions
-        .history_fields(&publisher, &channel, start, limit)?;
+        .history_fields(&question.asker, &question.channel, start, limit)?;
     Ok(json(StatusCode::OK, format!("{{{fields}}}")))
 }
 
@@ -38,10 +58,9 @@ pub(super) async fn presence(
     State(app): State<Shared>,
     request: Request,
 ) -> Result<Response, Refused> {
-    let (parts, _) = request.into_parts();
-    let parameters = Parameters::of(&parts)?;
-    let channel = parameters.channel(&parts)?;
-    let publisher = app.publisher(&parts, &parameters).await?;
-    let fields = app.sessions.presence_fields(&publisher, &channel)?;
+    let question = Question::of(&app, request).await?;
+    let fields = app
+        .sessions
+        .presence_fields(&question.asker, &question.channel)?;
     Ok(json(StatusCode::OK, format!("{{{fields}}}")))
 }

@@ -32,6 +32,9 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     let channels = prometheus_client::metrics::gauge::Gauge::<i64>::default();
     channels.set(hub.channel_count() as i64);
     registry.register("channels", "Channels held", channels);
+    let sessions = prometheus_client::metrics::gauge::Gauge::<i64>::default();
+    sessions.set(app.sessions.count() as i64);
+    registry.register("sessions", "Sessions remembered", sessions);
     let bytes = prometheus_client::metrics::gauge::Gauge::<i64>::default();
     bytes.set(hub.history_bytes() as i64);
     registry.register(

@@ -119,7 +119,10 @@ pub(super) async fn drive(owned: Owned, served: Served) {
     if is_http2 {
         drive_two(&mut clocked, wire, entry).await;
     } else if let Some((taken, owned)) = drive_one(&mut clocked, wire, entry).await {
-        tokio::spawn(hand_over(taken, owned, served.clone()));
+        served
+            .shared
+            .taken
+            .spawn(hand_over(taken, owned, served.clone()));
     }
 }
 

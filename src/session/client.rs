@@ -8,7 +8,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::SWEEP_EVERY;
 use crate::bell::Bell;
 use crate::broker::{Bucket, Sequence};
 use crate::protocol::ByeReason;
@@ -77,7 +76,8 @@ impl Session {
         state.idle_since.filter(|_| state.lines.is_empty())
     }
 
-    pub(super) fn is_over(&self, now: Instant, lifetime: Duration) -> bool {
+    /// Whether it may be forgotten: it rested for `rest` with nothing to remember, or for a whole `lifetime`.
+    pub(super) fn is_over(&self, now: Instant, rest: Duration, lifetime: Duration) -> bool {
         let Some(since) = self.idle_since() else {
             return false;
         };
@@ -87,6 +87,6 @@ impl Session {
             .try_lock()
             .is_ok_and(|sequence| !sequence.is_used());
         let idle = now.saturating_duration_since(since);
-        idle > lifetime || (unused && idle >= SWEEP_EVERY && self.bucket.lock().is_full(now))
+        idle > lifetime || (unused && idle >= rest && self.bucket.lock().is_full(now))
     }
 }

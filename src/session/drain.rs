@@ -1,6 +1,6 @@
 //! Going down: readers are told to come back elsewhere, spread in time; publishers are served to the end.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Clients come back within this time after a bye, in milliseconds: a restart is over by then, and 10,000 of
 /// them are five a millisecond.
@@ -11,30 +11,19 @@ const SPREAD_BEGINS_MS: u64 = 100;
 /// Whether this node goes down.
 #[derive(Debug, Default)]
 pub struct Drain {
-    phase: AtomicU8,
+    begun: AtomicBool,
 }
 
 impl Drain {
-    /// Begins: no new readers.
+    /// Begins: no new readers. Publishes act until the process ends.
     pub fn begin(&self) {
-        self.phase.fetch_max(1, Ordering::AcqRel);
-    }
-
-    /// Ends: no more publishes either.
-    pub fn end(&self) {
-        self.phase.fetch_max(2, Ordering::AcqRel);
+        self.begun.store(true, Ordering::Release);
     }
 
     /// Whether it has begun.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        self.phase.load(Ordering::Acquire) > 0
-    }
-
-    /// Whether it is over.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.phase.load(Ordering::Acquire) > 1
+        self.begun.load(Ordering::Acquire)
     }
 
     /// Milliseconds after which one client should come back, out of a random number.

@@ -76,9 +76,6 @@ impl Sessions {
         publisher: &Publisher,
         publish: Publish,
     ) -> Result<Published, Refusal> {
-        if self.drain.is_over() {
-            return Err(Refusal::new(Code::Draining, "this node goes down"));
-        }
         if let Err(refusal) = publisher.grants.may_publish(&publish.channel) {
             return Err(self.refuse(publisher, publish.key, refusal).await);
         }

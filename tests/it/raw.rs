@@ -17,6 +17,7 @@ mod over_h2;
 mod presence;
 mod process;
 mod refusals;
+mod rest;
 mod sessions;
 mod slow;
 mod socket;

@@ -128,3 +128,46 @@ async fn refusals_bounds_and_ends_are_the_same() {
         "draining",
     );
 }
+
+#[tokio::test]
+async fn readers_that_stay_are_cut_at_the_end_of_the_drain() {
+    // An app that tells its readers nothing when it goes down.
+    let hub = triway::Hub::builder().build();
+    let listener = triway::server::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let options = triway::server::Options {
+        drain: std::time::Duration::from_millis(200),
+        ..triway::server::Options::default()
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async move { drop(stopped.await) };
+    let app = axum::Router::new().nest("/rt", hub.router());
+    let serving = tokio::spawn(triway::server::serve(
+        listener,
+        app,
+        options,
+        stopped,
+        || {},
+    ));
+    let mut sse = send(address, get("/rt/sse/a?format=full")).await;
+    sse.head().await;
+    let cursor = sse.block_json().await["id"].as_str().unwrap().to_owned();
+    let mut held = send(address, get(&format!("/rt/poll/a?since={cursor}&wait=20"))).await;
+    let mut ws = send(address, handshake("/rt/ws/a", "")).await;
+    ws.until("\"hello\"").await;
+    super::wire::eventually("all are taken over", async || {
+        let metrics = send(address, get("/rt/metrics")).await.answer().await;
+        metrics
+            .text()
+            .contains("triway_readers{transport=\"poll\"} 1")
+    })
+    .await;
+    stop.send(()).unwrap();
+    let drained = super::wire::in_time(serving).await.unwrap().unwrap();
+    assert!(drained.cut >= 3, "{drained:?}");
+    for wire in [&mut sse, &mut held, &mut ws] {
+        wire.rest().await;
+    }
+    let published = hub.publish("a", Data::text("nobody reads")).await.unwrap();
+    assert_eq!(published.reached, triway::hub::Reached::default());
+}

@@ -361,3 +361,42 @@ async fn info_is_bounded_and_stays_data() {
     assert_eq!(ping.json().await["type"], "hello");
     ping.send(frame(FIN | PING, b"")).await;
 }
+
+#[tokio::test]
+async fn companions_of_presence_give_way_to_channels_that_are_read() {
+    let server = Server::with(|builder, _| {
+        builder.hub.hub_channels = Some(300);
+        builder.presence.grace = GRACE;
+    });
+    let names = |who: usize| {
+        let names: Vec<String> = (0..100).map(|number| format!("r{who}.{number}")).collect();
+        names.join(",")
+    };
+    let mut witness = Witness::of(&server, "r0.0").await;
+    // A hundred channels each, and as many companions: twice of what there is room for.
+    let mut all = Vec::new();
+    for who in 0..2 {
+        let target = format!("/ws/{}?presence=1&info={who}", names(who));
+        all.push(Ws::open(&server, &target).await);
+        assert_eq!(all[who].json().await["type"], "hello", "not refused");
+    }
+    assert_eq!(witness.told().await, "join - 1", "who is read is kept");
+    let mut third = Ws::open(&server, "/ws/last?presence=1").await;
+    assert_eq!(third.json().await["type"], "hello");
+    for number in 0..96 {
+        let subscribe = json!({"type": "subscribe", "channel": format!("l{number}")});
+        assert_eq!(third.command(subscribe).await["ok"], true, "{number}");
+    }
+    let channels = async || server.metric("triway_channels").await;
+    assert!(channels().await <= 300.0, "{}", channels().await);
+    // Who is not told of is listed all the same.
+    for channel in ["r0.99", "r1.99", "l95"] {
+        assert_eq!(count(&server, channel).await, 1, "{channel}");
+    }
+    all.truncate(1);
+    eventually("gone after the grace", async || {
+        count(&server, "r1.99").await == 0
+    })
+    .await;
+    assert_eq!(count(&server, "r0.99").await, 1);
+}

@@ -1,0 +1,70 @@
+//! Sessions at rest: what the hub keeps of them, and for how long.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::wire::{Server, eventually, post};
+
+/// Sessions without use are forgotten this soon here.
+const REST: Duration = Duration::from_millis(50);
+
+fn server() -> Server {
+    Server::with(|builder, _| builder.session.sweep_idle = REST)
+}
+
+/// A publish under a numbered key.
+fn numbered(target: &str, key: &str, text: &str) -> Vec<u8> {
+    let headers = [("Content-Type", "text/plain"), ("Idempotency-Key", key)];
+    post(target, &headers, text.as_bytes())
+}
+
+async fn sessions(server: &Server) -> f64 {
+    server.metric("triway_sessions").await
+}
+
+async fn held(server: &Server, channel: &str) -> Vec<Value> {
+    let history = server.get(&format!("/history/{channel}")).await.json();
+    history["frames"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_numbered_key_acts_once_though_its_body_comes_slowly() {
+    let server = server();
+    let (id, key) = server.session().await;
+    let (target, numbers) = (format!("/pub/a?session={key}"), format!("{id}:1"));
+    let whole = numbered(&target, &numbers, "once");
+    let (first, second) = whole.split_at(whole.len() - 2);
+    let mut slow = server.send(first).await;
+    // Others come and are forgotten meanwhile, so that sweeps went by, and this one had time to be among them.
+    for _ in 0..3 {
+        server.session().await;
+        eventually("forgotten", async || sessions(&server).await <= 1.0).await;
+    }
+    let quick = server.ask(&whole).await;
+    assert_eq!(quick.status, 201, "{quick:?}");
+    slow.send(second).await;
+    let answer = slow.answer().await;
+    assert_eq!(
+        (answer.status, answer.text()),
+        (201, quick.text()),
+        "the same answer to the same number"
+    );
+    assert_eq!(held(&server, "a").await.len(), 1);
+}
+
+#[tokio::test]
+async fn sessions_with_nothing_to_remember_are_forgotten_and_numbers_are_not() {
+    let server = server();
+    let (id, key) = server.session().await;
+    let (target, numbers) = (format!("/pub/a?session={key}"), format!("{id}:1"));
+    let first = server.ask(numbered(&target, &numbers, "once")).await;
+    for _ in 0..3 {
+        server.session().await;
+        eventually("forgotten", async || sessions(&server).await <= 1.0).await;
+    }
+    assert_eq!(sessions(&server).await, 1.0);
+    let again = server.ask(numbered(&target, &numbers, "once")).await;
+    assert_eq!((again.status, again.text()), (201, first.text()));
+    assert_eq!(held(&server, "a").await.len(), 1);
+}
