@@ -6,7 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::protocol::{GapReason, Refusal, Transport};
+use crate::protocol::{ByeReason, GapReason, Refusal, Transport};
 
 /// Reasons of fallbacks that are counted by name; any other is `other`, so that no client can make labels.
 const FALLBACK_REASONS: [&str; 16] = [
@@ -158,6 +158,13 @@ impl Metrics {
     /// Counts a bye.
     pub fn bye(&self, reason: &'static str) {
         self.byes.get_or_create(&ByCode { code: reason }).inc();
+    }
+
+    /// The counter of readers that took nothing for the write budget, for whoever sees that where no bye can be said.
+    #[must_use]
+    pub fn slow_byes(&self) -> Counter {
+        let (_, code) = ByeReason::Slow.facts();
+        self.byes.get_or_create_owned(&ByCode { code })
     }
 
     /// Counts a change of transport: `why` is what the client said, such as `ws:refused`.

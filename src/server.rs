@@ -11,6 +11,7 @@ mod drain;
 mod proxy;
 mod pulse;
 mod refuse;
+mod streams;
 mod taken;
 
 use std::io;

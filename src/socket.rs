@@ -132,6 +132,8 @@ pub(crate) struct Terms {
     pub(crate) budget: Option<Duration>,
     /// Counts the writes.
     pub(crate) writes: Counter,
+    /// Counts the peers that were left.
+    pub(crate) slow: Counter,
 }
 
 /// A trickling answer: on the socket where one is offered, else as a body.
@@ -142,7 +144,8 @@ pub(crate) fn trickle<F: Frames + 'static>(
     terms: Terms,
 ) -> Response {
     if offer.is_none() {
-        return (headers, Body::new(FrameBody(frames))).into_response();
+        let body = FrameBody::new(frames, terms.budget, &terms.slow);
+        return (headers, Body::new(body)).into_response();
     }
     take_over(
         (headers, Body::empty()).into_response(),
@@ -180,6 +183,7 @@ struct Conversation {
     ahead: BytesMut,
     output: Output,
     budget: Option<Duration>,
+    slow: Counter,
     /// Whether this answer is the last one.
     closes: bool,
     /// Exists only while the peer takes nothing.
@@ -201,6 +205,7 @@ impl Conversation {
             ahead,
             output: Output::new(&terms.writes),
             budget: terms.budget,
+            slow: terms.slow.clone(),
             closes: head
                 .headers
                 .get(CONNECTION)
@@ -336,7 +341,11 @@ impl Conversation {
         if timer.deadline() != at {
             timer.as_mut().reset(at);
         }
-        timer.as_mut().poll(cx).map(|()| Step::Gone)
+        timer.as_mut().poll(cx).map(|()| {
+            // Its socket is full: no last word would get through.
+            self.slow.inc();
+            Step::Gone
+        })
     }
 
     /// Reads what the client sends ahead, which is mostly its end.

@@ -11,12 +11,15 @@ pub mod ws;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
+use prometheus_client::metrics::counter::Counter;
+use tokio::time::Instant;
 
 /// nginx holds a stream to its end without it (`docs/networks.md`).
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -28,7 +31,37 @@ pub(crate) trait Frames: Send + Unpin {
 }
 
 /// Frames as the body of an HTTP response.
-pub(crate) struct FrameBody<F>(pub(crate) F);
+pub(crate) struct FrameBody<F> {
+    frames: F,
+    budget: Option<Duration>,
+    slow: Counter,
+    /// When it handed out what nobody asked to be followed yet.
+    handed_out: Option<Instant>,
+}
+
+impl<F: Frames> FrameBody<F> {
+    /// Where it ends with a peer that took nothing for the budget, `slow` counts it.
+    pub(crate) fn new(frames: F, budget: Option<Duration>, slow: &Counter) -> Self {
+        Self {
+            frames,
+            budget,
+            slow: slow.clone(),
+            handed_out: None,
+        }
+    }
+}
+
+impl<F> Drop for FrameBody<F> {
+    fn drop(&mut self) {
+        let waited = self.handed_out.map(|since| since.elapsed());
+        if waited
+            .zip(self.budget)
+            .is_some_and(|(waited, budget)| waited >= budget)
+        {
+            self.slow.inc();
+        }
+    }
+}
 
 impl<F: Frames> http_body::Body for FrameBody<F> {
     type Data = Bytes;
@@ -38,9 +71,13 @@ impl<F: Frames> http_body::Body for FrameBody<F> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0
-            .poll_bytes(cx)
-            .map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+        // Who asks for more has taken what came before.
+        self.handed_out = None;
+        let Poll::Ready(bytes) = self.frames.poll_bytes(cx) else {
+            return Poll::Pending;
+        };
+        self.handed_out = bytes.as_ref().map(|_| Instant::now());
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 }
 

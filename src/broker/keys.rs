@@ -135,7 +135,7 @@ impl Keys {
         }
         let answer = entry.answer.get_or_try_init(|| async {
             match act().await {
-                Err(refusal) if refusal.code.is_passing() => Err(refusal),
+                Err(refusal) if refusal.is_passing() => Err(refusal),
                 answer => Ok(answer),
             }
         });
@@ -195,10 +195,7 @@ impl Sequence {
             }
         }
         let answer = act().await;
-        if !answer
-            .as_ref()
-            .is_err_and(|refusal| refusal.code.is_passing())
-        {
+        if !answer.as_ref().is_err_and(|refusal| refusal.is_passing()) {
             self.last = Some(number);
             self.keep((fingerprint, answer.clone()), kept);
         }

@@ -82,9 +82,11 @@ pub(super) async fn read(app: Shared, transport: Transport, mut request: Request
 
 async fn answer(attach: Attach, facts: Facts, offer: Option<&Offer>) -> Response {
     let transport = attach.opening().transport;
+    let metrics = attach.sessions().hub().metrics();
     let terms = socket::Terms {
         budget: attach.sessions().options().write_timeout,
-        writes: attach.sessions().hub().metrics().writes.clone(),
+        writes: metrics.writes.clone(),
+        slow: metrics.slow_byes(),
     };
     let mut headers = streaming_headers(content_type(transport));
     if transport == Transport::Sse {

@@ -23,8 +23,7 @@ impl IntoResponse for Refused {
         let Self(refusal) = self;
         let request_id = request_id();
         tracing::debug!(%refusal, request_id, "refused");
-        let status =
-            StatusCode::from_u16(refusal.code.facts().0).unwrap_or(StatusCode::BAD_REQUEST);
+        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
         let mut response = (status, refusal.to_json(Some(&request_id))).into_response();
         let headers = response.headers_mut();
         headers.insert(

@@ -10,6 +10,9 @@ use crate::protocol::{ChannelName, Code, GapReason, Owner, Refusal};
 /// again at the next event.
 const SHRINK_FRACTION: usize = 16;
 
+/// When a reader or publisher that found no room may come again, in seconds: the next sweep has been then.
+const FULL_RETRY_AFTER_S: u64 = super::SWEEP_EVERY.as_secs();
+
 impl Hub {
     /// The channel of this name, made where there is none yet and room for it. Under the append lock.
     pub(super) fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, Refusal> {
@@ -60,9 +63,10 @@ impl Hub {
         if channels.len() < most {
             return Ok(());
         }
-        Err(Refusal::new(
+        Err(Refusal::passing(
             Code::TooManyChannels,
-            "the hub holds as many channels as it may",
+            "the hub holds as many channels as it may (--hub-channels)",
+            FULL_RETRY_AFTER_S,
         ))
     }
 

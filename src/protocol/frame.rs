@@ -158,6 +158,8 @@ pub enum ByeReason {
     Silent,
     /// A gap on a WebSocket of bare data.
     Gap,
+    /// A limit was reached that passes; come back after a while.
+    Busy,
     /// The request cannot be served.
     BadRequest,
     /// Credentials are missing or wrong.
@@ -180,6 +182,7 @@ impl ByeReason {
             Self::Slow => (3004, "slow"),
             Self::Silent => (3005, "silent"),
             Self::Gap => (3006, "gap"),
+            Self::Busy => (3007, "busy"),
             Self::BadRequest => (3500, "bad_request"),
             Self::Unauthorized => (3501, "unauthorized"),
             Self::Forbidden => (3502, "forbidden"),
@@ -216,10 +219,14 @@ impl Bye {
 
     /// The bye over a refusal.
     #[must_use]
-    pub const fn refused(refusal: Refusal) -> Self {
+    pub fn refused(refusal: Refusal) -> Self {
+        let reason = refusal.bye();
         Self {
-            reason: refusal.code.bye(),
-            after_ms: None,
+            reason,
+            after_ms: refusal
+                .retry_after_s
+                .filter(|_| reason == ByeReason::Busy)
+                .map(|seconds| seconds * 1_000),
             id: None,
             refusal: Some(refusal),
         }

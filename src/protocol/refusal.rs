@@ -291,6 +291,39 @@ impl Refusal {
         }
     }
 
+    /// A refusal that passes, and when to come again, in seconds.
+    #[must_use]
+    pub fn passing(code: Code, detail: impl Into<Cow<'static, str>>, retry_after_s: u64) -> Self {
+        Self {
+            retry_after_s: Some(retry_after_s),
+            ..Self::new(code, detail)
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        self.code.is_passing() || self.retry_after_s.is_some()
+    }
+
+    /// The HTTP status: that of the code, but for a limit that is usually final and passes this time.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match (self.code, self.retry_after_s) {
+            (Code::TooManyChannels, Some(_)) => 503,
+            (code, _) => code.facts().0,
+        }
+    }
+
+    /// The reason with which an attach ends over this refusal.
+    #[must_use]
+    pub const fn bye(&self) -> ByeReason {
+        match (self.code.bye(), self.retry_after_s) {
+            (ByeReason::Limit, Some(_)) => ByeReason::Busy,
+            (reason, _) => reason,
+        }
+    }
+
     /// Not a channel name.
     #[must_use]
     pub fn bad_channel(detail: &'static str) -> Self {
@@ -318,7 +351,8 @@ impl Refusal {
     /// The problem as RFC 9457 JSON, with the request's id where there is one.
     #[must_use]
     pub fn to_json(&self, request_id: Option<&str>) -> String {
-        let (status, code, title, hint) = self.code.facts();
+        let (_, code, title, hint) = self.code.facts();
+        let status = self.status();
         let mut problem = json!({
             "type": format!("https://triway.dev/problems/{code}"),
             "title": title, "status": status, "code": code, "hint": hint, "detail": self.detail,

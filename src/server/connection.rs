@@ -17,7 +17,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep};
 use tower::Service;
 use tracing::debug;
@@ -29,6 +29,7 @@ use super::drain::{Stage, Stages};
 use super::proxy;
 use super::pulse::{Limits, Pulse, Reached, Wire};
 use super::refuse;
+use super::streams::StreamExecutor;
 use crate::peer::{ConnectionGuard, Peer};
 use crate::socket::{Offer, Owned, Taken};
 
@@ -67,7 +68,6 @@ pub(super) struct Places {
 /// How hyper is set up, once for all connections.
 pub(super) struct Builders {
     one: http1::Builder,
-    two: http2::Builder<TokioExecutor>,
 }
 
 impl Builders {
@@ -75,14 +75,19 @@ impl Builders {
         let mut one = http1::Builder::new();
         // hyper's own limit of heads runs between requests too: so none is set here, and ours is the only clock.
         one.max_buf_size(HEAD_BYTES_MAX).header_read_timeout(None);
-        let mut two = http2::Builder::new(TokioExecutor::new());
+        Self { one }
+    }
+
+    /// One for each connection, whose streams it runs.
+    fn two(executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
+        let mut two = http2::Builder::new(executor);
         two.enable_connect_protocol()
             .max_concurrent_streams(STREAMS_MAX)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(STREAM_SEND_BYTES)
             .max_header_list_size(HEAD_BYTES_MAX as u32);
-        Self { one, two }
+        two
     }
 }
 
@@ -127,14 +132,11 @@ pub(super) async fn drive(owned: Owned, served: Served) {
 }
 
 async fn drive_two(clocked: &mut Clocked<'_>, wire: Wire, entry: Arc<Entry>) {
-    let (peer, shared) = (entry.peer, entry.shared.clone());
+    let peer = entry.peer;
+    let executor = StreamExecutor(entry.pulse.streams.clone());
     let service = service_fn(move |request| answer(entry.clone(), request));
-    let mut connection = std::pin::pin!(
-        shared
-            .builders
-            .two
-            .serve_connection(TokioIo::new(wire), service)
-    );
+    let mut connection =
+        std::pin::pin!(Builders::two(executor).serve_connection(TokioIo::new(wire), service));
     let ended = clocked.run(|call| match call {
         Call::Poll(cx) => connection.as_mut().poll(cx),
         Call::Farewell => {
@@ -327,6 +329,10 @@ impl Watch {
         if reached == Reached::Idle {
             self.told = true;
             return Step::Farewell;
+        }
+        if reached == Reached::Stream && limits.write.is_some_and(|limit| pulse.end_untaken(limit))
+        {
+            return self.step(stage, pulse, limits);
         }
         Step::Cut(Why::Limit(reached))
     }

@@ -11,8 +11,10 @@ use std::time::Duration;
 use axum::body::Bytes;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::Id;
 use tokio::time::Instant;
 
+use super::streams::Streams;
 use crate::socket::{Io, Owned};
 
 /// What no HTTP/1 request begins with (RFC 9113 section 3.4 reserves the method `PRI`).
@@ -37,6 +39,8 @@ pub(super) enum Reached {
     Idle,
     /// A peer that takes none of its answer.
     Write,
+    /// A peer that takes nothing of one HTTP/2 stream.
+    Stream,
 }
 
 /// One connection's state, shared by its wire, its requests and its driver.
@@ -44,6 +48,18 @@ pub(super) enum Reached {
 pub(super) struct Pulse {
     /// Held for a few instructions, never over an await. HTTP/2 answers end in tasks of their own.
     state: Mutex<State>,
+    /// The streams of HTTP/2.
+    pub(super) streams: Arc<Streams>,
+}
+
+/// A body of HTTP/2 that handed out bytes and was not asked for more: a stream whose window is closed never shows at
+/// the socket.
+#[derive(Debug)]
+struct Untaken {
+    number: u64,
+    since: Instant,
+    /// The task in which its stream runs.
+    stream: Option<Id>,
 }
 
 #[derive(Debug)]
@@ -61,9 +77,8 @@ struct State {
     http2: bool,
     requested: bool,
     driver: Option<Waker>,
-    /// HTTP/2 bodies that handed out bytes and were not asked for more, by number and since when: a stream whose
-    /// window is closed never shows at the socket.
-    untaken: Vec<(u64, Instant)>,
+    /// In the order of their times.
+    untaken: Vec<Untaken>,
     bodies: u64,
 }
 
@@ -82,6 +97,7 @@ impl Pulse {
                 untaken: Vec::new(),
                 bodies: 0,
             }),
+            streams: Arc::default(),
         }
     }
 
@@ -115,7 +131,11 @@ impl Pulse {
         }
         state.bodies += 1;
         let number = state.bodies;
-        state.untaken.push((number, Instant::now()));
+        state.untaken.push(Untaken {
+            number,
+            since: Instant::now(),
+            stream: tokio::task::try_id(),
+        });
         Some(number)
     }
 
@@ -124,7 +144,20 @@ impl Pulse {
         self.state
             .lock()
             .untaken
-            .retain(|(other, _)| *other != number);
+            .retain(|untaken| untaken.number != number);
+    }
+
+    /// Ends the streams of which nothing was taken for this long. Whether all of them could be ended.
+    pub(super) fn end_untaken(&self, limit: Duration) -> bool {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let late = state
+            .untaken
+            .partition_point(|untaken| untaken.since + limit <= now);
+        let late: Vec<Untaken> = state.untaken.drain(..late).collect();
+        drop(state);
+        let end = |untaken: &Untaken| untaken.stream.is_some_and(|id| self.streams.end(id));
+        late.iter().all(end)
     }
 
     /// Whom to wake when HTTP/2, whose answers end in tasks of their own, comes to rest.
@@ -151,10 +184,12 @@ impl Pulse {
     /// The nearest limit, if the connection is at anything that has one.
     pub(super) fn nearest(&self, limits: &Limits) -> Option<(Instant, Reached)> {
         let state = self.state.lock();
-        // They stand in the order of their times.
-        let untaken = state.untaken.first().map(|(_, since)| *since);
-        if let Some(since) = [state.stalled_since, untaken].into_iter().flatten().min() {
-            return limits.write.map(|limit| (since + limit, Reached::Write));
+        let stalled = state.stalled_since.map(|since| (since, Reached::Write));
+        let untaken = state.untaken.first();
+        let untaken = untaken.map(|untaken| (untaken.since, Reached::Stream));
+        let first = [stalled, untaken].into_iter().flatten();
+        if let Some((since, reached)) = first.min_by_key(|(since, _)| *since) {
+            return limits.write.map(|limit| (since + limit, reached));
         }
         if state.busy > 0 {
             return None;

@@ -61,7 +61,7 @@ impl Sessions {
             replies.push(reply);
             if let Err(refusal) = result {
                 self.hub.metrics().refusal(&refusal);
-                if refusal.code.is_passing() || refusal.code == Code::KeyOutOfOrder {
+                if refusal.is_passing() || refusal.code == Code::KeyOutOfOrder {
                     stopped = Some(refusal);
                 }
             }

@@ -137,7 +137,7 @@ fn channel_caps() {
         .iter()
         .map(|name| publish(&hub, name, "x"))
         .collect();
-    says(answers.last().unwrap(), &["403", "\"too_many_channels\""]);
+    says(answers.last().unwrap(), &["503", "\"too_many_channels\""]);
 }
 
 #[test]

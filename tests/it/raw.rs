@@ -8,6 +8,7 @@ mod drain;
 mod embedded;
 mod ends;
 mod frames;
+mod full;
 mod guard;
 mod hostile;
 mod keys;

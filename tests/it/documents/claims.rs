@@ -79,12 +79,13 @@ fn the_refusal_table_is_every_code_with_its_status_and_bye() {
 
 #[test]
 fn the_bye_table_is_every_reason() {
-    const ALL: [ByeReason; 10] = [
+    const ALL: [ByeReason; 11] = [
         ByeReason::Drain,
         ByeReason::Expired,
         ByeReason::Slow,
         ByeReason::Silent,
         ByeReason::Gap,
+        ByeReason::Busy,
         ByeReason::BadRequest,
         ByeReason::Unauthorized,
         ByeReason::Forbidden,

@@ -314,10 +314,12 @@ async fn the_hub_holds_so_many_channels_and_sweeps_those_without_use() {
     server.publish("kept", "x").await;
     let mut reading = server.send(get("/sse/b,c")).await;
     reading.head().await;
-    assert_refused(&server.get("/sse/d").await, 403, "too_many_channels");
+    let refused = server.get("/sse/d").await;
+    assert_refused(&refused, 503, "too_many_channels");
+    assert_eq!(refused.header("retry-after"), Some("5"));
     assert_refused(
         &server.post("/pub/d", "text/plain", "x").await,
-        403,
+        503,
         "too_many_channels",
     );
     assert_eq!(

@@ -183,7 +183,7 @@ async fn stream(client: &mut SendRequest<Bytes>, target: &str) -> h2::RecvStream
 }
 
 #[tokio::test]
-async fn streams_over_http_2_that_take_nothing_are_ended() {
+async fn a_stream_over_http_2_that_takes_nothing_ends_alone() {
     let server = Server::with(|builder, options| {
         builder.session.write_timeout = Some(Duration::from_millis(200));
         options.write_timeout = Some(Duration::from_millis(200));
@@ -192,23 +192,37 @@ async fn streams_over_http_2_that_take_nothing_are_ended() {
         let text = "x".repeat(20_000);
         server.hub.publish("a", Data::text(&text)).await.unwrap();
     }
-    let (mut taking, alive) = connected(&server, 1_000).await;
-    let mut idle = stream(&mut taking, "/sse/b").await;
-    let (mut stalling, ends) = connected(&server, 1_000).await;
-    let mut streams = Vec::new();
+    let (mut client, connection) = connected(&server, 1_000).await;
+    let mut idle = stream(&mut client, "/sse/b").await;
+    let mut stalled = Vec::new();
     for _ in 0..5 {
-        streams.push(stream(&mut stalling, "/sse/a?since=all").await);
+        stalled.push(stream(&mut client, "/sse/a?since=all").await);
     }
     // Five seconds more than the write budget.
-    in_time(ends).await.unwrap();
+    for mut stream in stalled {
+        let end = loop {
+            match in_time(stream.data()).await {
+                Some(Ok(_)) => {}
+                end => break end,
+            }
+        };
+        let end = end.expect("no quiet end").unwrap_err();
+        assert_eq!(end.reason(), Some(h2::Reason::CANCEL), "{end}");
+    }
     let readers = async || server.metric("triway_readers{transport=\"sse\"}").await;
     super::wire::eventually("their readers are gone", async || readers().await == 1.0).await;
-    assert!(!alive.is_finished(), "who takes what there is stays");
+    let slow = server.metric("triway_byes_total{code=\"slow\"}").await;
+    assert_eq!(slow, 5.0, "and were counted");
+    // Their neighbour on the same connection goes on, and there is room for others.
+    assert!(!connection.is_finished(), "the connection stays");
+    let mut late = stream(&mut client, "/sse/b").await;
     server.publish("b", "still here").await;
-    let mut told = String::new();
-    while !told.contains("still here") {
-        let data = in_time(idle.data()).await.unwrap().unwrap();
-        idle.flow_control().release_capacity(data.len()).unwrap();
-        told += &String::from_utf8_lossy(&data);
+    for stream in [&mut idle, &mut late] {
+        let mut told = String::new();
+        while !told.contains("still here") {
+            let data = in_time(stream.data()).await.unwrap().unwrap();
+            stream.flow_control().release_capacity(data.len()).unwrap();
+            told += &String::from_utf8_lossy(&data);
+        }
     }
 }

@@ -94,6 +94,8 @@ async fn readers_that_stop_reading_cost_a_batch_and_harm_nobody() {
         process.metric("triway_readers{transport=\"sse\"}").await == 1.0
     })
     .await;
+    let slow = process.metric("triway_byes_total{code=\"slow\"}").await;
+    assert_eq!(slow, READERS as f64, "each is counted, by either way");
     let rest = readers.swap_remove(0).rest().await;
     let rest = String::from_utf8_lossy(&rest);
     let seen = rest
