@@ -1,13 +1,15 @@
-//! The command line: `serve` (the default), `pub` and `sub`.
+//! The command line: `serve` (the default), `pub`, `sub` and `bench`.
 //!
 //! Knows how arguments become a command; each command is a file of its own.
 
 mod attach;
 mod backoff;
+mod bench;
 mod frames;
 mod publish;
 mod remote;
 mod serve;
+mod signals;
 mod subscribe;
 
 use std::ffi::OsString;
@@ -43,6 +45,8 @@ enum Command {
     Pub(publish::Options),
     /// Read channels: one line per event, over restarts of the hub too
     Sub(subscribe::Options),
+    /// Compare WebSocket, SSE and long polling on one hub: latency, cost, memory, and that nothing is lost
+    Bench(Box<bench::Options>),
 }
 
 impl Arguments {
@@ -50,8 +54,14 @@ impl Arguments {
     pub(crate) fn log(&self) -> &str {
         match &self.command {
             Command::Serve(flags) => &flags.log,
-            Command::Pub(_) | Command::Sub(_) => "error",
+            Command::Pub(_) | Command::Sub(_) | Command::Bench(_) => "error",
         }
+    }
+
+    /// Whether the work is for all cores. Clients work one after the other, and `bench` measures what one thread of
+    /// its own costs.
+    pub(crate) fn wants_all_cores(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
     }
 }
 
@@ -118,7 +128,7 @@ pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Argumen
 fn command() -> clap::Command {
     let hide = |arg: clap::Arg| arg.hide_env(true);
     let mut command = Arguments::command();
-    for name in ["serve", "pub", "sub"] {
+    for name in ["serve", "pub", "sub", "bench"] {
         command = command.mut_subcommand(name, |command| command.mut_args(hide));
     }
     command
@@ -148,6 +158,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Pub(options) => publish::run(options).await,
         Command::Sub(options) => subscribe::run(options).await,
+        Command::Bench(options) => bench::run(*options).await,
     }
 }
 

@@ -29,7 +29,12 @@ fn main() -> ExitCode {
     // A login's soft limit of 1,024 descriptors is for programs that still use `select`. Where it cannot be raised
     // the accept loop says so when it is reached.
     let _ = rlimit::increase_nofile_limit(rlimit::INFINITY);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let mut builder = if arguments.wants_all_cores() {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = builder
         .enable_all()
         .event_interval(EVENT_INTERVAL_TASKS)
         .build();

@@ -39,7 +39,7 @@ pub(super) struct Options {
     pub(super) token: Option<String>,
 }
 
-fn parse_url(text: &str) -> Result<Url, String> {
+pub(super) fn parse_url(text: &str) -> Result<Url, String> {
     const EXPECTED: &str = "expected the address of a hub, such as http://127.0.0.1:7333";
     let with_scheme = if text.contains("://") {
         text.to_owned()

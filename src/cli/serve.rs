@@ -1,6 +1,6 @@
 //! `triway serve`: says where it listens and what to try, then serves until a signal.
 //!
-//! Knows the signals; how a hub is built is for the library.
+//! How a hub is built is for the library.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -10,6 +10,8 @@ use triway::Hub;
 use triway::config::Config;
 use triway::metrics::Metrics;
 use triway::server;
+
+use super::signals::Signals;
 
 /// Serves until SIGINT or SIGTERM, then drains; a second signal ends at once.
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
@@ -77,45 +79,4 @@ fn start_lines(address: SocketAddr, named: bool) {
     let _ = stdout
         .write_all(lines.as_bytes())
         .and_then(|()| stdout.flush());
-}
-
-/// What ends a server politely: SIGINT and SIGTERM, or Ctrl-C where there are no signals.
-struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    #[cfg(unix)]
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    #[cfg(unix)]
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-
-    #[cfg(not(unix))]
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "the same shape as where there are signals"
-    )]
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {})
-    }
-
-    #[cfg(not(unix))]
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
-    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use super::attach::{self, Wish};
 use super::backoff::Backoff;
@@ -41,14 +42,26 @@ pub(crate) struct Options {
     remote: remote::Options,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Via {
+/// A transport, as arguments and reports name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Via {
     /// WebSocket
     Ws,
     /// Server-Sent Events
     Sse,
     /// Long polling
     Poll,
+}
+
+impl Via {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Sse => "sse",
+            Self::Poll => "poll",
+        }
+    }
 }
 
 /// Reads until enough is read, or the hub refuses for good.

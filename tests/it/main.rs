@@ -1,6 +1,7 @@
 //! Stories over the wire: one binary, real sockets, ports of their own.
 
 mod accept;
+mod bench;
 mod cli;
 mod contract;
 mod cost;

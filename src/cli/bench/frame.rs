@@ -1,0 +1,258 @@
+//! Frames as the load reads them: only what is needed to judge a delivery.
+//!
+//! The load must not be slower than the hub, so a frame that is written as this hub writes them is compared with what
+//! is expected and not parsed; any other goes through serde.
+
+use anyhow::{Context, bail};
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// How an event's frame begins, up to its id.
+const EVENT_HEAD: &[u8] = br#"{"type":"event","id":""#;
+/// How any frame begins.
+const FRAME_HEAD: &[u8] = br#"{"type":""#;
+/// How a poll's answer begins.
+const ANSWER_HEAD: &[u8] = br#"{"cursor":""#;
+/// Digits of an event's number, which are the first of its data: as many as `EVENTS_MAX` needs, and some.
+pub(super) const NUMBER_DIGITS: usize = 8;
+/// Characters of a complaint that are shown.
+const SHOWN_CHARACTERS: usize = 300;
+
+/// What a frame means to the load.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Frame {
+    /// Number and offset of one of our events.
+    Event(u32, u64),
+    /// The reader is connected, with this session key.
+    Hello(String),
+    /// Events are gone.
+    Gap,
+    /// A ping, or a reply that is right.
+    Nothing,
+}
+
+/// A poll's answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) cursor: String,
+    pub(super) frames: Vec<Frame>,
+}
+
+/// Reads the frames of one channel.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    /// What stands between id and number.
+    middle: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct Parsed<'a> {
+    r#type: &'a str,
+    #[serde(default)]
+    id: &'a str,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    session: Option<Session>,
+    ok: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    key: String,
+}
+
+#[derive(Deserialize)]
+struct ParsedAnswer<'a> {
+    cursor: String,
+    nonce: Option<String>,
+    #[serde(borrow)]
+    frames: Vec<&'a RawValue>,
+}
+
+/// The data of an event, as JSON: its number, filled up to `bytes`.
+pub(super) fn data(number: u32, bytes: usize) -> String {
+    let filling = bytes.saturating_sub(NUMBER_DIGITS);
+    format!("\"{number:0NUMBER_DIGITS$}{:.<filling$}\"", "")
+}
+
+/// What the hub said, short enough for a complaint.
+pub(super) fn shown(text: &[u8]) -> String {
+    String::from_utf8_lossy(text)
+        .chars()
+        .take(SHOWN_CHARACTERS)
+        .collect()
+}
+
+impl Expected {
+    pub(super) fn new(channel: &str) -> Self {
+        Self {
+            middle: format!(r#"","channel":"{channel}","name":"message","data":""#).into_bytes(),
+        }
+    }
+
+    /// One frame.
+    pub(super) fn frame(&self, text: &[u8]) -> anyhow::Result<Frame> {
+        match self.event(text) {
+            Some(event) => Ok(event),
+            None => parsed(text),
+        }
+    }
+
+    /// An event that is written as ours are; `text` may go on after it.
+    fn event(&self, text: &[u8]) -> Option<Frame> {
+        let text = text.strip_prefix(EVENT_HEAD)?;
+        let dash = memchr::memchr(b'-', text)?;
+        let (offset, text) = digits(&text[dash + 1..])?;
+        let text = text.strip_prefix(&self.middle[..])?;
+        let (number, _) = digits(text.get(..NUMBER_DIGITS)?)?;
+        Some(Frame::Event(u32::try_from(number).ok()?, offset))
+    }
+
+    /// The answer to a poll that was asked with this nonce.
+    pub(super) fn answer(&self, text: &[u8], nonce: &str) -> anyhow::Result<Answer> {
+        match self.quick_answer(text, nonce) {
+            Some(answer) => Ok(answer),
+            None => parsed_answer(text, nonce),
+        }
+    }
+
+    fn quick_answer(&self, text: &[u8], nonce: &str) -> Option<Answer> {
+        let text = text.strip_prefix(ANSWER_HEAD)?;
+        let (cursor, text) = text.split_at(memchr::memchr(b'"', text)?);
+        let text = text.strip_prefix(br#"","nonce":""#)?;
+        let mut text = text.strip_prefix(nonce.as_bytes())?;
+        let mut frames = Vec::new();
+        while let Some(place) = memmem::find(text, FRAME_HEAD) {
+            text = &text[place..];
+            frames.push(self.event(text)?);
+            text = &text[FRAME_HEAD.len()..];
+        }
+        Some(Answer {
+            cursor: str::from_utf8(cursor).ok()?.to_owned(),
+            frames,
+        })
+    }
+}
+
+/// The digits in front, as a number, and what follows them.
+fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
+    let end = text
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len());
+    let number = str::from_utf8(&text[..end]).ok()?.parse().ok()?;
+    Some((number, &text[end..]))
+}
+
+fn parsed(text: &[u8]) -> anyhow::Result<Frame> {
+    let frame: Parsed<'_> = serde_json::from_slice(text)
+        .with_context(|| format!("not a frame of a triway hub: {}", shown(text)))?;
+    match (frame.r#type, frame.ok) {
+        ("event", _) => {
+            let data = frame.data.map(RawValue::get).unwrap_or_default();
+            let number = data.trim_start_matches('"').as_bytes();
+            let number = number.get(..NUMBER_DIGITS).and_then(digits);
+            let offset = frame.id.split_once('-').map(|(_, offset)| offset);
+            let offset = offset.and_then(|offset| offset.parse().ok());
+            let (Some((number, _)), Some(offset)) = (number, offset) else {
+                bail!("an event that this bench did not publish: {}", shown(text));
+            };
+            Ok(Frame::Event(u32::try_from(number)?, offset))
+        }
+        ("hello", _) => Ok(Frame::Hello(
+            frame.session.map(|session| session.key).unwrap_or_default(),
+        )),
+        ("gap", _) => Ok(Frame::Gap),
+        ("reply", Some(false)) => bail!("a publish was refused: {}", shown(text)),
+        ("bye", _) => bail!("the hub ended a reader: {}", shown(text)),
+        _ => Ok(Frame::Nothing),
+    }
+}
+
+fn parsed_answer(text: &[u8], nonce: &str) -> anyhow::Result<Answer> {
+    let answer: ParsedAnswer<'_> = serde_json::from_slice(text)
+        .with_context(|| format!("not the answer to a poll: {}", shown(text)))?;
+    if answer.nonce.as_deref() != Some(nonce) {
+        bail!("an answer to another poll, out of a cache: {}", shown(text));
+    }
+    let frames = answer
+        .frames
+        .iter()
+        .map(|frame| parsed(frame.get().as_bytes()));
+    Ok(Answer {
+        cursor: answer.cursor,
+        frames: frames.collect::<Result<_, _>>()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(number: u32, offset: u64) -> String {
+        let data = data(number, 32);
+        format!(
+            r#"{{"type":"event","id":"k3x9q2-{offset}","channel":"b","name":"message","data":{data},"from":"s8f3","time":1795169188123}}"#
+        )
+    }
+
+    #[test]
+    fn data_is_as_long_as_asked() {
+        assert_eq!(data(42, 32), format!("\"00000042{}\"", ".".repeat(24)));
+        assert_eq!(data(7, 0), "\"00000007\"");
+    }
+
+    #[test]
+    fn the_quick_way_and_the_parser_agree() {
+        let expected = Expected::new("b");
+        let text = event(42, 1007);
+        let quick = expected.event(text.as_bytes()).unwrap();
+        assert_eq!(quick, Frame::Event(42, 1007));
+        assert_eq!(parsed(text.as_bytes()).unwrap(), quick);
+
+        let answer = format!(
+            r#"{{"cursor":"k3x9q2-1008","nonce":"n1","more":true,"frames":[{},{}]}}"#,
+            event(42, 1007),
+            event(43, 1008)
+        );
+        let quick = expected.quick_answer(answer.as_bytes(), "n1").unwrap();
+        assert_eq!(
+            quick.frames,
+            [Frame::Event(42, 1007), Frame::Event(43, 1008)]
+        );
+        assert_eq!(quick.cursor, "k3x9q2-1008");
+        assert_eq!(parsed_answer(answer.as_bytes(), "n1").unwrap(), quick);
+    }
+
+    #[test]
+    fn what_is_written_in_another_way_is_parsed() {
+        let expected = Expected::new("b");
+        let spaced = event(42, 1007).replace(":", ": ");
+        assert_eq!(expected.event(spaced.as_bytes()), None);
+        let frame = expected.frame(spaced.as_bytes()).unwrap();
+        assert_eq!(frame, Frame::Event(42, 1007));
+        let mixed = format!(
+            r#"{{"cursor":"e-9","nonce":"n","frames":[{{"type":"gap","channel":"b","reason":"evicted","id":"e-8"}},{}]}}"#,
+            event(1, 9)
+        );
+        let answer = expected.answer(mixed.as_bytes(), "n").unwrap();
+        assert_eq!(answer.frames, [Frame::Gap, Frame::Event(1, 9)]);
+    }
+
+    #[test]
+    fn a_cached_answer_a_refusal_and_a_bye_are_complaints() {
+        let expected = Expected::new("b");
+        let cached = expected.answer(br#"{"cursor":"e-9","nonce":"old","frames":[]}"#, "new");
+        assert!(cached.unwrap_err().to_string().contains("cache"));
+        for text in [
+            &br#"{"type":"reply","ok":false,"error":{"code":"forbidden"}}"#[..],
+            br#"{"type":"bye","code":3001,"reason":"drain"}"#,
+            b"hello",
+        ] {
+            assert!(expected.frame(text).is_err());
+        }
+        let reply = expected.frame(br#"{"type":"reply","ok":true,"id":"e-1"}"#);
+        assert_eq!(reply.unwrap(), Frame::Nothing);
+    }
+}

@@ -1,0 +1,91 @@
+//! A fixed rate: events at the times of a schedule, whether or not the last ones have come.
+//!
+//! An event's latency counts from its place in the schedule. So a hub that stalls for a second is charged for every
+//! event of that second, and not for the one that it held up (coordinated omission).
+
+#[cfg(target_os = "linux")]
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+use tokio::io::AsyncReadExt;
+#[cfg(target_os = "linux")]
+use tokio::net::unix::pipe;
+
+use super::reader::Run;
+
+/// Plans events at this rate until the run is over.
+pub(super) async fn plan(run: &Run, rate: f64) -> anyhow::Result<()> {
+    let began_ns = run.meter.now_ns();
+    let mut planned = 0.0_f64;
+    let mut clock = Clock::new()?;
+    loop {
+        let next_ns = began_ns + duration_ns(planned / rate);
+        let now_ns = run.meter.now_ns();
+        if next_ns > now_ns {
+            clock.wait(Duration::from_nanos(next_ns - now_ns)).await?;
+            continue;
+        }
+        run.meter.plan(next_ns)?;
+        planned += 1.0;
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a run of days is far from the end of u64"
+)]
+fn duration_ns(seconds: f64) -> u64 {
+    (seconds * 1e9) as u64
+}
+
+/// A timer that is exact to microseconds: tokio's counts whole milliseconds. The system's timer is a descriptor that
+/// is read like a pipe, and tokio's `AsyncFd` cannot be made without `unsafe`.
+#[cfg(target_os = "linux")]
+struct Clock {
+    /// The same descriptor as `ticks`, to set.
+    timer: OwnedFd,
+    ticks: pipe::Receiver,
+}
+
+#[cfg(target_os = "linux")]
+impl Clock {
+    fn new() -> anyhow::Result<Self> {
+        use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let ticks = pipe::Receiver::from_owned_fd_unchecked(timer.try_clone()?)?;
+        Ok(Self { timer, ticks })
+    }
+
+    async fn wait(&mut self, time: Duration) -> anyhow::Result<()> {
+        use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
+        let alarm = Itimerspec {
+            it_interval: Timespec::default(),
+            it_value: Timespec {
+                tv_sec: i64::try_from(time.as_secs())?,
+                tv_nsec: time.subsec_nanos().into(),
+            },
+        };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &alarm)?;
+        // How often it fired, as a u64 that nobody needs.
+        self.ticks.read_exact(&mut [0; 8]).await?;
+        Ok(())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+struct Clock;
+
+#[cfg(not(target_os = "linux"))]
+impl Clock {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn wait(&mut self, time: Duration) -> anyhow::Result<()> {
+        tokio::time::sleep(time).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,412 @@
+//! One run over one transport: connect, rest, warm up, measure, and look what is missing.
+//!
+//! Every wait ends by itself; a run that does not come to its end says what was missing, and its figures stay.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, bail};
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::frame::Expected;
+use super::machine;
+use super::meter::{EVENTS_MAX, Meter, Publisher, Shape, Tally};
+use super::plan::{Length, Pace, Plan, Publishers};
+use super::reader::{Channel, Reader, Run};
+use super::server::Server;
+use super::{pace, poll, post, sse, ws};
+use crate::cli::subscribe::Via;
+
+/// Events before the measuring, for each publisher: caches, branch predictors and the readers' first polls.
+const WARM_UP_EVENTS: usize = 20;
+/// The same at a fixed rate, which may be a slow one.
+const WARM_UP_TIME: Duration = Duration::from_millis(500);
+/// The least events before the measuring.
+const WARM_UP_EVENTS_MIN: usize = 200;
+/// How long nothing may come until a run is given up.
+const STALL_LIMIT: Duration = Duration::from_secs(10);
+/// How long nothing may connect until a run is given up.
+const CONNECT_STALL_LIMIT: Duration = Duration::from_secs(15);
+/// Between looks at a server that comes to rest.
+const REST_STEP: Duration = Duration::from_millis(50);
+/// CPU time between two looks of a server at rest, in ns: clocks go on, as do pings.
+const REST_CPU_NS: u64 = 1_000_000;
+/// Looks in a row that must agree.
+const REST_LOOKS: u32 = 4;
+/// The longest that a server is waited for to come to rest.
+const REST_LIMIT: Duration = Duration::from_secs(5);
+/// How long an event that comes twice may come after the last one.
+const AFTERMATH: Duration = Duration::from_millis(200);
+/// How often a run looks at its clock.
+const STEP: Duration = Duration::from_millis(100);
+
+/// What one run over one transport showed.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) via: Via,
+    pub(super) round: usize,
+    pub(super) connect: Histogram<u64>,
+    pub(super) connect_cpu_ns: Option<u64>,
+    pub(super) idle_bytes: Option<u64>,
+    pub(super) latency: Histogram<u64>,
+    pub(super) late: Histogram<u64>,
+    pub(super) events: u64,
+    pub(super) tally: Tally,
+    pub(super) took: Duration,
+    pub(super) server_ns: Option<u64>,
+    pub(super) load_ns: Option<u64>,
+    /// CPU time of everybody else, of all cores.
+    pub(super) others_ns: Option<u64>,
+    pub(super) lost: u64,
+    pub(super) twice: u64,
+    pub(super) reordered: u64,
+    pub(super) gaps: u64,
+    /// Why it did not come to its end.
+    pub(super) trouble: Option<String>,
+}
+
+/// CPU times at one moment.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    server_ns: Option<u64>,
+    load_ns: Option<u64>,
+    busy_ns: Option<u64>,
+}
+
+impl Moment {
+    fn now(server: &Server) -> Self {
+        Self {
+            server_ns: server.process.and_then(machine::cpu_ns),
+            load_ns: machine::own_cpu_ns(),
+            busy_ns: machine::busy_ns(),
+        }
+    }
+}
+
+fn since(before: Option<u64>, after: Option<u64>) -> Option<u64> {
+    Some(after?.saturating_sub(before?))
+}
+
+/// Which run, and whether the server has had none before: memory that earlier readers left behind would hide that of
+/// later ones.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Which {
+    pub(super) via: Via,
+    pub(super) round: usize,
+    pub(super) is_fresh: bool,
+}
+
+/// Runs, and tells `watch` about it now and then.
+pub(super) async fn run(
+    plan: &Plan,
+    server: &Server,
+    which: Which,
+    mut watch: impl FnMut(&str, u64),
+) -> anyhow::Result<Measured> {
+    let run = Arc::new(new_run(plan, server, which)?);
+    let mut tasks = JoinSet::new();
+    open_outlets(plan, which.via, &run, &mut tasks).await?;
+
+    let before = rest(server).await;
+    watch("connecting", 0);
+    let cpu_before = server.process.and_then(machine::cpu_ns);
+    connect(plan, which.via, &run, &mut tasks).await?;
+    let after = rest(server).await;
+    let connect_cpu_ns = since(cpu_before, server.process.and_then(machine::cpu_ns));
+    let idle_bytes = since(before, after).filter(|_| which.is_fresh);
+
+    let mut trouble = warm_up(plan, &run).await.err();
+    run.meter.begin();
+    let begin = Moment::now(server);
+    let began_ns = run.meter.now_ns();
+    if trouble.is_none() {
+        trouble = measure(plan, &run, &mut watch).await.err();
+    }
+    let end = Moment::now(server);
+    sleep(AFTERMATH).await;
+    tasks.shutdown().await;
+
+    let server_ns = since(begin.server_ns, end.server_ns);
+    let load_ns = since(begin.load_ns, end.load_ns);
+    let books = run.meter.books();
+    let busy_ns = since(begin.busy_ns, end.busy_ns);
+    let ours_ns = load_ns.unwrap_or_default() + server_ns.unwrap_or_default();
+    Ok(Measured {
+        via: which.via,
+        round: which.round,
+        connect: books.connect.clone(),
+        connect_cpu_ns,
+        idle_bytes,
+        latency: books.latency.clone(),
+        late: books.late.clone(),
+        events: books.measured(),
+        tally: books.tally,
+        took: Duration::from_nanos(books.last_ns.saturating_sub(began_ns).max(1)),
+        server_ns,
+        load_ns,
+        others_ns: busy_ns.map(|busy| busy.saturating_sub(ours_ns)),
+        lost: books.expected() - books.received,
+        twice: books.twice,
+        reordered: books.reordered,
+        gaps: books.gaps,
+        trouble: trouble.map(|error| format!("{error:#}")),
+    })
+}
+
+/// Names of its own for each run: what is left of the last one is not read in this one.
+fn new_run(plan: &Plan, server: &Server, which: Which) -> anyhow::Result<Run> {
+    let Plan {
+        readers, channels, ..
+    } = *plan;
+    let tag = format!("{}-{}{}", plan.tag, which.via.name(), which.round);
+    let name = |channel| format!("bench-{tag}-{channel}");
+    let all = plan.publishers == Publishers::All;
+    let post_outlets = post::CONNECTIONS_MAX.min(readers);
+    let publishers: Vec<_> = match plan.publishers {
+        Publishers::All => (0..readers)
+            .map(|reader| Publisher {
+                outlet: if which.via == Via::Ws {
+                    reader
+                } else {
+                    reader % post_outlets
+                },
+                channel: of_reader(reader, channels),
+                rounds: false,
+            })
+            .collect(),
+        Publishers::Some(count) => (0..count)
+            .map(|member| Publisher {
+                outlet: member,
+                channel: of_reader(member * channels / count, channels),
+                rounds: true,
+            })
+            .collect(),
+    };
+    let shape = Shape {
+        readers_of: (0..channels)
+            .map(|channel| u32::try_from((readers - channel).div_ceil(channels)))
+            .collect::<Result<_, _>>()?,
+        outlets: publishers
+            .iter()
+            .map(|publisher| publisher.outlet + 1)
+            .max()
+            .unwrap_or(0),
+        publishers,
+        window: match plan.pace {
+            Pace::Window(window) => Some(window),
+            Pace::Rate(_) => None,
+        },
+    };
+    Ok(Run {
+        meter: Meter::new(shape)?,
+        target: Arc::clone(&server.target),
+        channels: (0..channels)
+            .map(|channel| Channel {
+                name: name(channel),
+                expected: Expected::new(&name(channel)),
+            })
+            .collect(),
+        keys: Mutex::new(if all {
+            vec![String::new(); readers]
+        } else {
+            Vec::new()
+        }),
+        payload: plan.payload,
+    })
+}
+
+fn of_reader(reader: usize, channels: usize) -> u32 {
+    u32::try_from(reader % channels).expect("channels are as many as u32")
+}
+
+/// Lets a task end the run with its complaint.
+fn spawn(
+    tasks: &mut JoinSet<()>,
+    run: &Arc<Run>,
+    who: String,
+    task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) {
+    let run = Arc::clone(run);
+    tasks.spawn(async move {
+        if let Err(error) = task.await {
+            run.meter.trouble(format!("{who}: {error:#}"));
+        }
+    });
+}
+
+/// Opens what publishes, unless the readers do that themselves.
+async fn open_outlets(
+    plan: &Plan,
+    via: Via,
+    run: &Arc<Run>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    let all = plan.publishers == Publishers::All;
+    if all && via == Via::Ws {
+        return Ok(());
+    }
+    let outlets = run.meter.books().outlets();
+    for outlet in 0..outlets {
+        let who = format!("publisher {outlet}");
+        if all {
+            spawn(tasks, run, who, post::outlet(Arc::clone(run), outlet));
+        } else {
+            let channel = format!("bench-{}-publisher{outlet}", plan.tag);
+            spawn(
+                tasks,
+                run,
+                who,
+                ws::outlet(Arc::clone(run), outlet, channel),
+            );
+        }
+    }
+    reach(run, "publishers", outlets, |run| {
+        run.meter.books().outlets_open
+    })
+    .await
+}
+
+/// Connects the readers, so many at the same time.
+async fn connect(
+    plan: &Plan,
+    via: Via,
+    run: &Arc<Run>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    let leave = Arc::new(Semaphore::new(plan.connecting));
+    let all = plan.publishers == Publishers::All;
+    for index in 0..plan.readers {
+        let permit = timeout(CONNECT_STALL_LIMIT, Arc::clone(&leave).acquire_owned());
+        let Ok(permit) = permit.await else { break };
+        if run.meter.books().trouble.is_some() {
+            break;
+        }
+        let reader = Reader {
+            run: Arc::clone(run),
+            index,
+            channel: of_reader(index, plan.channels),
+            outlet: (all && via == Via::Ws).then_some(index),
+            seen: super::seen::Seen::default(),
+            connecting: Some((run.meter.now_ns(), permit?)),
+        };
+        let who = format!("reader {index}");
+        match via {
+            Via::Ws => spawn(tasks, run, who, ws::read(reader)),
+            Via::Sse => spawn(tasks, run, who, sse::read(reader)),
+            Via::Poll => spawn(tasks, run, who, poll::read(reader)),
+        }
+    }
+    reach(run, "readers", plan.readers, |run| {
+        run.meter.books().connected
+    })
+    .await
+}
+
+/// Waits until so many are there, for as long as more and more come.
+async fn reach(
+    run: &Run,
+    what: &str,
+    goal: usize,
+    count: impl Fn(&Run) -> usize,
+) -> anyhow::Result<()> {
+    while count(run) < goal {
+        let before = count(run);
+        let told = timeout(CONNECT_STALL_LIMIT, run.meter.reached.notified()).await;
+        if let Some(trouble) = run.meter.books().trouble.clone() {
+            bail!(trouble);
+        }
+        if told.is_err() && count(run) == before {
+            bail!(
+                "{before} of {goal} {what} are connected, and no more in {CONNECT_STALL_LIMIT:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the server takes hardly any CPU time and no more memory; its resident bytes then.
+async fn rest(server: &Server) -> Option<u64> {
+    let process = server.process?;
+    let look = || (machine::resident_bytes(process), machine::cpu_ns(process));
+    let began = Instant::now();
+    let (mut last, mut agreed) = (look(), 0);
+    while agreed < REST_LOOKS && began.elapsed() < REST_LIMIT {
+        sleep(REST_STEP).await;
+        let now = look();
+        let at_rest = since(last.1, now.1).is_none_or(|ns| ns < REST_CPU_NS);
+        agreed = if at_rest && now.0 == last.0 {
+            agreed + 1
+        } else {
+            0
+        };
+        last = now;
+    }
+    machine::resident_bytes(process)
+}
+
+async fn warm_up(plan: &Plan, run: &Run) -> anyhow::Result<()> {
+    let publishers = plan.publisher_count();
+    let events = (WARM_UP_EVENTS * publishers).clamp(WARM_UP_EVENTS_MIN, EVENTS_MAX / 10);
+    let length = match plan.pace {
+        Pace::Window(_) => Length::Events(events),
+        Pace::Rate(_) => Length::Seconds(WARM_UP_TIME),
+    };
+    drive(plan, run, length, |_| {}).await
+}
+
+async fn measure(plan: &Plan, run: &Run, watch: &mut impl FnMut(&str, u64)) -> anyhow::Result<()> {
+    drive(plan, run, plan.length, |events| watch("measuring", events)).await
+}
+
+/// Sends, for a time or a number of events, and waits until all is delivered.
+async fn drive(
+    plan: &Plan,
+    run: &Run,
+    length: Length,
+    mut watch: impl FnMut(u64),
+) -> anyhow::Result<()> {
+    let (count, until) = match length {
+        Length::Events(count) => (count, None),
+        Length::Seconds(seconds) => (usize::MAX, Some(Instant::now() + seconds)),
+    };
+    run.meter.send(count);
+    let pacing = async {
+        match plan.pace {
+            Pace::Rate(rate) => pace::plan(run, rate).await,
+            Pace::Window(_) => std::future::pending().await,
+        }
+    };
+    let waiting = async {
+        let mut progress = (Instant::now(), 0);
+        while !run.meter.is_done() {
+            let step = until.map_or(STEP, |until| {
+                until.saturating_duration_since(Instant::now()).min(STEP)
+            });
+            let _ = timeout(step, run.meter.reached.notified()).await;
+            let now = Instant::now();
+            if until.is_some_and(|until| now >= until) {
+                run.meter.stop();
+            }
+            let books = run.meter.books();
+            if let Some(trouble) = &books.trouble {
+                return Err(anyhow!(trouble.clone()));
+            }
+            if books.received > progress.1 {
+                progress = (now, books.received);
+            } else if now.duration_since(progress.0) > STALL_LIMIT {
+                let missing = books.expected() - books.received;
+                bail!("nothing came for {STALL_LIMIT:?}; {missing} deliveries are missing");
+            }
+            watch(books.measured());
+        }
+        Ok(())
+    };
+    tokio::select! {
+        outcome = waiting => outcome,
+        outcome = pacing => outcome.and_then(|()| bail!("the schedule ended")),
+    }
+}

@@ -1,0 +1,88 @@
+//! A reader of the load, whatever it reads over: which channel, what it saw, whom it tells.
+//!
+//! Knows frames and the meter; no wire.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::frame::{Expected, Frame};
+use super::link::Target;
+use super::meter::{Books, Meter};
+use super::seen::Seen;
+
+/// What all tasks of one run share.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) meter: Meter,
+    pub(super) target: Arc<Target>,
+    pub(super) channels: Vec<Channel>,
+    /// The session keys of members that publish by POST, each known after its hello.
+    pub(super) keys: Mutex<Vec<String>>,
+    /// Data of an event, in bytes.
+    pub(super) payload: usize,
+}
+
+/// A channel, and how its frames look.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) name: String,
+    pub(super) expected: Expected,
+}
+
+/// One reader.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) run: Arc<Run>,
+    /// Which reader, from 0.
+    pub(super) index: usize,
+    /// Its place in `Run::channels`.
+    pub(super) channel: u32,
+    /// The outlet that it serves, where it publishes itself.
+    pub(super) outlet: Option<usize>,
+    pub(super) seen: Seen,
+    /// When it began to connect, and the leave to do so, until it has its hello.
+    pub(super) connecting: Option<(u64, OwnedSemaphorePermit)>,
+}
+
+impl Reader {
+    pub(super) fn name(&self) -> &str {
+        &self.run.channels[self.channel as usize].name
+    }
+
+    pub(super) fn expected<'a>(&self, run: &'a Run) -> &'a Expected {
+        &run.channels[self.channel as usize].expected
+    }
+
+    /// Takes a frame that was read at `now_ns`. A hello is given back: whoever reads says when the reader is connected.
+    pub(super) fn take(
+        &mut self,
+        books: &mut Books,
+        frame: Frame,
+        now_ns: u64,
+    ) -> anyhow::Result<Option<String>> {
+        match frame {
+            Frame::Event(number, offset) => {
+                let reader = (self.channel, &mut self.seen);
+                self.run
+                    .meter
+                    .deliver(books, reader, (number, offset), now_ns)?;
+            }
+            Frame::Gap => books.gaps += 1,
+            Frame::Hello(key) => return Ok(Some(key)),
+            Frame::Nothing => {}
+        }
+        Ok(None)
+    }
+
+    /// The reader has its hello.
+    pub(super) fn connected(&mut self, key: String) {
+        if let Some(known) = self.run.keys.lock().get_mut(self.index) {
+            *known = key;
+        }
+        if let Some((since_ns, _permit)) = self.connecting.take() {
+            self.run.meter.connected(since_ns);
+        }
+    }
+}

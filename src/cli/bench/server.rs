@@ -1,0 +1,133 @@
+//! The hub that is measured: a child of ours, or one that runs already.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use reqwest::Url;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::link::Target;
+use super::machine;
+
+/// How long our own server may take until it says where it listens.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// What a benchmark would run into: many members share one address, and one member publishes for all.
+const WITHOUT_LIMITS: &[&str] = &[
+    "--publish-rate=0",
+    "--address-connections=0",
+    "--connections=0",
+    "--hub-channels=0",
+    "--log=warn",
+];
+
+/// A hub that can be asked.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) target: Arc<Target>,
+    /// The process whose CPU time and memory are read.
+    pub(super) process: Option<u32>,
+    /// Ends with us: tokio kills it when this is dropped.
+    _child: Option<Child>,
+}
+
+impl Server {
+    /// A hub that runs already.
+    pub(super) fn at(url: &Url, token: Option<&str>, process: Option<u32>) -> anyhow::Result<Self> {
+        let target = Arc::new(target(url, token)?);
+        Ok(Self {
+            target,
+            process,
+            _child: None,
+        })
+    }
+
+    /// A child that serves on a free port, on `core` if that is given.
+    pub(super) async fn start(cores: Option<Cores>) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("where is this program?")?;
+        let mut command = Command::new(program);
+        // What is set for other hubs is not meant for this one.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TRIWAY_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(["serve", "--listen=127.0.0.1:0"])
+            .args(WITHOUT_LIMITS)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        // A child runs where its parent may, and so do all its threads: nobody needs to move them later.
+        cores.inspect(|cores| _ = machine::pin(&[cores.server]));
+        let child = command.spawn().context("cannot start `triway serve`");
+        cores.inspect(|cores| _ = machine::pin(&[cores.load]));
+        let mut child = child?;
+        let out = child.stdout.take().context("its output is piped")?;
+        let mut line = String::new();
+        let mut out = BufReader::new(out);
+        timeout(START_LIMIT, out.read_line(&mut line))
+            .await
+            .with_context(|| format!("`triway serve` says nothing in {START_LIMIT:?}"))??;
+        let Some(url) = line.trim().strip_prefix("triway listening on ") else {
+            bail!("`triway serve` does not say where it listens: {line:?}");
+        };
+        Ok(Self {
+            target: Arc::new(target(&Url::parse(url)?, None)?),
+            process: child.id(),
+            _child: Some(child),
+        })
+    }
+
+    /// Whether the load would go over a network.
+    pub(super) fn is_foreign(&self) -> bool {
+        !self.target.address.ip().is_loopback()
+    }
+}
+
+fn target(url: &Url, token: Option<&str>) -> anyhow::Result<Target> {
+    let (host, port) = (
+        url.host_str().context("the address has a host")?,
+        url.port_or_known_default().unwrap_or(80),
+    );
+    let address: SocketAddr = (host.trim_matches(['[', ']']), port)
+        .to_socket_addrs()
+        .with_context(|| format!("cannot find {host}"))?
+        // A name such as localhost may have addresses of both kinds, of which a hub listens to one.
+        .min_by_key(SocketAddr::is_ipv6)
+        .with_context(|| format!("{host} has no address"))?;
+    let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
+    Ok(Target {
+        address,
+        prefix: url.path().trim_end_matches('/').to_owned(),
+        headers: format!(
+            "Host: {host}:{port}\r\n{}",
+            authorization.unwrap_or_default()
+        ),
+    })
+}
+
+/// One core for the server, another for the load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cores {
+    pub(super) server: usize,
+    pub(super) load: usize,
+}
+
+impl Cores {
+    /// The first and the last core that we may use, where there are two.
+    pub(super) fn apart() -> Option<Self> {
+        let cores = machine::cores_of(None)?;
+        match &cores[..] {
+            [server, .., load] => Some(Self {
+                server: *server,
+                load: *load,
+            }),
+            _ => None,
+        }
+    }
+}
