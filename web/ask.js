@@ -48,7 +48,7 @@ export function measured(hub, sentAt) {
 
 /** Is it the hub that answers? @param {Hub} hub */
 export async function check(hub) {
-  /** @type {import('./ladder.js').Fact} */
+  /** @type {import('./rungs.js').Fact} */
   let fact = {}
   try {
     const response = await hub.globals_.fetch(`${hub.base_}healthz?${newNonce()}`, { ...request(), signal: AbortSignal.timeout(CHECK_MS) })

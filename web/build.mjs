@@ -12,9 +12,8 @@ const { version } = JSON.parse(readFileSync(here('package.json'), 'utf8'))
 
 /** Properties of the client's own objects: none of them is on the wire, the platform's or the application's. */
 const internal = `
-  memory link carrier fixed round roundWhy replaces nextAt failed lives changes calmUntil
-  retryAt checkAt hasChecked upAt ups hiddenAt isOffline paused failures cuts strangers silences rttMs lastId wakeAt steps
-  openedAt frameAt silentMs helloAt provenAt suspect renewed beatMs fromTime skew slow foreign planned afterMs proven
+  carrier memory replaces failed openedAt frameAt silentMs helloAt provenAt renewAt suspect fromTime skew slow wakeAt
+  foreign planned afterMs proven
   items wake ending plan covered joining headed replies command starts sendable globals bytes number
   by heard moved tell reload compare who
 `.trim().split(/\s+/)

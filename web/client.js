@@ -8,14 +8,14 @@ import { Attach } from './attach.js'
 import { Channel, TriwayEvent } from './channel.js'
 import { TriwayError } from './frame.js'
 import { start, sync, wanted } from './join.js'
-import { newLadder, see } from './ladder.js'
+import { newLadder } from './ladder.js'
 import { link, load, keep, watchPage } from './page.js'
 import { onEnd, onFrame, read } from './read.js'
 import { Sending } from './send.js'
 
 export { TriwayError, Channel }
 
-/** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./ladder.js').Fact} Fact */
+/** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./rungs.js').Fact} Fact */
 
 /**
  * @typedef {object} Options
@@ -81,7 +81,7 @@ export class Hub extends EventTarget {
   base_ = ''
   /** @internal A browser's fetch wants its own `this`. @type {import('./ws.js').Globals} */
   globals_
-  /** @internal @type {import('./ladder.js').Ladder} */
+  /** @internal @type {import('./rungs.js').Ladder} */
   ladder_
   /** @internal @type {Sending} */
   sending_
@@ -123,7 +123,7 @@ export class Hub extends EventTarget {
     if (options.signal?.aborted) queueMicrotask(() => this.close())
     this.unwatch_ = watchPage((type) => {
       if (type === 'pause') leave(this)
-      if (type !== 'start' || this.ladder_.paused) this.see_(type)
+      this.see_(type)
     })
     // Loaded only when it is used. Else one tick later, so that the channels opened beside it are in the first attach.
     if (options.share) {
@@ -211,12 +211,12 @@ export class Hub extends EventTarget {
     return wanted(this).some((name) => name.startsWith('$presence/'))
   }
 
-  /** @internal Tells the ladder, and takes its steps. @param {Parameters<typeof see>[2]} type @param {Fact} [fact] */
+  /** @internal Tells the ladder, and takes its steps. @param {import('./rungs.js').FactType} type @param {Fact} [fact] */
   see_(type, fact) {
     if (this.state === 'closed' || this.follows_) return
     const now = Date.now()
     const ladder = this.ladder_
-    const steps = see(ladder, now, type, fact)
+    const steps = ladder.see(now, type, fact)
     if (!/frame|tick|rtt|proof/.test(type)) this.note_(now, type, fact)
     // A timer that fires early does no harm, so it is only ever moved nearer.
     if (ladder.wakeAt < this.timerAt_) {

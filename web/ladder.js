@@ -4,15 +4,27 @@
  * A *try* is one attach of one transport. The *carrier* is the proven try that carries the session.
  * A *round* is a list of transports to be tried, each beside the one before it. Facts go in by
  * `see`, steps come out; `wakeAt` says when to ask again if nothing happens.
+ * Its state is local to one closure, whose functions are the rules; each is short.
  */
-import { learn, lower, nothingLearned, ranked, risen } from './cuts.js'
+import { known, learn, lower, WAIT_S } from './cuts.js'
 
-export { newLadder } from './rungs.js'
+/** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./rungs.js').Try} Try */
+/** @typedef {import('./rungs.js').Fact} Fact @typedef {import('./rungs.js').FactType} FactType @typedef {import('./rungs.js').Step} Step */
+/** @typedef {import('./rungs.js').Ladder} Ladder @typedef {(fact: Fact, one: Try) => any} See what follows from a fact */
 
-/** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./cuts.js').Learned} Learned */
-/** @typedef {import('./rungs.js').Ladder} Ladder @typedef {import('./rungs.js').Try} Try @typedef {import('./rungs.js').See} See */
-/** @typedef {import('./rungs.js').Fact} Fact @typedef {import('./rungs.js').Step} Step */
-
+/** The round-trip time to assume until one was measured, in ms: a slow mobile network. */
+const RTT_ASSUMED_MS = 300
+/** Longest round trip to conclude from a first sign, in ms: it may have needed several. */
+const RTT_SIGN_MOST_MS = 600
+/** Round trips that a better transport has for its proof: TCP, TLS, the request, its ping. */
+const PROOF_ROUND_TRIPS = 4
+/** The next transport is tried beside one that is not proven by then, in ms, and two round trips; but not later than the other. */
+const BESIDE_WS_MS = 250
+const BESIDE_WS_MOST_MS = 700
+const BESIDE_MS = 800
+const BESIDE_MOST_MS = 2000
+/** A WS that is not proven by then, in ms, counts as failed. */
+const WS_MOST_MS = 1500
 /** A try that is not proven by then, in ms, is closed; until then a better transport is still welcome. */
 const LATE_MS = 10_000
 /** The lone ping of `probe=1` must come before this, in ms after hello: it is sent after 150 ms, and 1.2 s of silence follow. */
@@ -21,423 +33,458 @@ const PROBE_MOST_MS = 1100
 const LONE_MS = 20
 /** The hub sends a second probe 5 s after hello. So long after hello, in ms, a lone ping proves what the first could not. */
 const PROBE_AGAIN_MS = 3000
-/** First and longest pause between rounds of tries that all failed, in ms. */
-const BACKOFF_FIRST_MS = 500
-const BACKOFF_MOST_MS = 20_000
+/** Pauses in which nothing gets through, in ms, with full jitter: never more than a request a second. */
+const PAUSE_LEAST_MS = 1000
+const PAUSE_MOST_MS = 20_000
+/** Each so-many-th pause ends with a try: a gateway may let through all but the address that is looked at. */
+const LOOKS = 4
+/** A look for the hub that is not answered, in ms. */
+const LOOK_MOST_MS = 3000
 /** A cut carrier is replaced at once, but after so many in a row that lived shorter than this, in ms, with a pause. */
 const CUTS_FREE = 3
 const STEADY_MS = 5000
-/** Looks for the hub where something else answered, in ms. */
-const CAPTIVE_FIRST_MS = 2000
-const CAPTIVE_MOST_MS = 30_000
-/** A look that is not answered, in ms. */
-const CHECK_MOST_MS = 3000
 /** Below the best transport it is tried again after so long, in ms; then each half hour. */
 const UP_MS = [30_000, 120_000, 600_000, 1_800_000]
 /** Hidden for so long, in ms, a page may have come to another network. */
 const HIDDEN_LONG_MS = 300_000
-/** So many changes of transport in so long, in ms, are flapping: then the last one stays for the calm, in ms. */
+/** So many changes of transport in so long, in ms, are flapping: then the last transport is best for a while. */
 const CHANGES_MOST = 6
 const CHANGES_MS = 300_000
-const CALM_MS = 600_000
+const CALM_UPS = 2
 /** A timer that is this late, in ms, says that the page slept. */
 const SLEEP_MS = 5000
-/** Silence in heartbeats after which a carrier is suspect. */
+/** Silence in heartbeats after which a carrier is suspect; an event so late, in parts of that silence, is half a heartbeat late. */
 const SILENT_BEATS = 1.5
-/** So many late events in a row make a stream suspect. */
+const LATE_PART = 1 / 3
+/** A heartbeat in seconds, until the hub tells its own. */
+const BEAT_S = 15
+/** A held poll may be late by this, in ms. */
+const POLL_LATE_MS = 5000
+/** So many events in a row that are later than this, in ms, make a stream suspect. */
 const SLOW_MOST = 3
-const BEAT_MS = 15_000
+const SLOW_MS = 1000
+/** A success is remembered for a day. */
+const GOOD_MS = 24 * 3_600_000
 /** Networks remembered, with their links: a browser comes to few, and its storage is small. */
 const NETWORKS_MOST = 40
-const WAIT_MS = 25_000
-/** Longest wait, in ms after its start, for a better transport that has neither failed nor said hello: a page must be usable. */
-const RIVAL_MOST_MS = 2500
 
 /**
- * @param {Ladder} ladder
- * @param {number} now in ms
- * @param {keyof typeof facts} type
- * @param {Fact} [fact]
- * @returns {Step[]}
+ * @param {Transport[]} transports the order is the preference
+ * @param {() => number} random
+ * @param {Record<string, any>} [memory] as an earlier ladder left it
+ * @param {string} [link] what the platform says of the network, before the hub names it
+ * @returns {Ladder}
  */
-export function see(ladder, now, type, fact = {}) {
-  const { carrier } = ladder
-  ladder.steps = []
-  ladder.now = now
-  // Timers do not run in a sleeping page, and what is heard after it may be an echo.
-  if (carrier && now > ladder.wakeAt + SLEEP_MS && silent(ladder, carrier)) suspect(ladder, carrier, 'sleep')
-  const one = ladder.tries.get(fact.id ?? 0)
-  // What an attach that was given up tells is no fact any more.
-  if (one || !fact.id) facts[type](ladder, fact, /** @type {Try} */ (one))
-  // What is due may make more due, or bring the next moment nearer: until nothing is.
-  while (settle(ladder));
-  return ladder.steps
-}
+export function newLadder(transports, random, memory = {}, link = '') {
+  let network = memory['?' + link]
+  /** @type {Map<number, Try>} */
+  const tries = new Map()
+  /** @type {Ladder} */
+  const ladder = { see, wakeAt: Infinity, tries, carrier: undefined, learned: { ...memory[network] }, memory }
+  let now = 0
+  /** @type {Step[]} */
+  let steps
+  let lastId = 0
+  let rttMs = RTT_ASSUMED_MS
+  /** Chosen by hand. @type {Transport | undefined} */
+  let fixed
+  /** The last that carried. @type {Transport | undefined} */
+  let last
+  /** The round: what is left of it, why, whether its tries replace the carrier, and when the next one is due. @type {Transport[]} */
+  let round = []
+  let why = ''
+  let replaces = false
+  let nextAt = 0
+  /** Opened since something carried. @type {Set<Transport>} */
+  const tried = new Set()
+  /** When to look for the hub: nothing is tried before. */
+  let pauseAt = Infinity
+  /** Pauses since something carried, and carriers in a row that were cut soon. */
+  let pauses = 0
+  let cuts = 0
+  /** A look found the hub since something carried; something else answered. */
+  let looked = false
+  let strange = false
+  /** When to try what is better than the carrier; 0 where nothing is. */
+  let upAt = 0
+  let ups = 0
+  /** Changes of transport, newest first. @type {number[]} */
+  let changes = []
+  /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
+  let lives = {}
+  let silences = 0
+  let hiddenAt = 0
+  let isOffline = false
+  let paused = false
+  let state = ''
+  /** @type {string | undefined} */
+  let build
 
-const facts = {
-  /** @type {See} */
-  start: (ladder) => ladder.tries.size || begin(ladder, order(ladder), 'start'),
-  tick() {},
-  /** @type {See} */
-  rtt: (ladder, { ms = 0 }) => (ladder.rttMs = ms),
-  /** By hand. @type {See} */
-  use(ladder, { transport }) {
-    ladder.fixed = transport === 'auto' ? undefined : transport
-    const wanted = ladder.fixed ? [ladder.fixed] : ladder.transports
-    begin(ladder, ladder.carrier?.transport === wanted[0] ? [] : wanted, 'asked', true)
-    if (ladder.carrier) upward(ladder, ladder.carrier.transport)
-  },
-  /** Another list of channels: the same transport, attached anew beside the old one. @type {See} */
-  reopen: (ladder) => ladder.carrier && begin(ladder, [ladder.carrier.transport], 'channels', true),
-  /** @type {See} */
-  hello(ladder, { beat, network, build }, one) {
-    heard(ladder, one)
-    one.helloAt = one.frameAt = ladder.now
-    if (beat) one.beatMs = beat * 1000
-    if (one.transport !== 'poll') one.silentMs = SILENT_BEATS * one.beatMs
-    // On a network where it carried before, a stream is taken at its word until its probe is due.
-    if (one.transport === 'sse' && one.why === 'start' && ladder.learned.best === 'sse') one.provenAt = ladder.now
-    if (ladder.build && build !== ladder.build) ladder.upAt = ladder.now
-    ladder.build = build
-    if (!network || network === ladder.network) return
-    // The first name of a network is that of what was learned so far.
-    const known = ladder.memory[network]
-    if (known || ladder.network) ladder.learned = { ...nothingLearned(), ...known }
-    if (ladder.network) ladder.upAt = ladder.now
-    if (Object.keys(ladder.memory).length > NETWORKS_MOST) ladder.memory = {}
-    ladder.memory['?' + ladder.link] = ladder.network = network
-  },
-  /** Anything came. @type {See} */
-  frame(ladder, { ping, time }, one) {
-    const { now } = ladder
-    const { helloAt, transport } = one
-    const gap = now - one.frameAt
-    heard(ladder, one)
-    one.gap = Math.max(one.gap, gap)
-    one.frameAt = now
-    if (one.suspect === 'silent') {
-      one.suspect = ''
-      begin(ladder, [])
+  /** @param {number} at @param {FactType} type @param {Fact} [fact] */
+  function see(at, type, fact = {}) {
+    steps = []
+    now = at
+    // Timers do not run in a sleeping page, and what is heard after it may be an echo.
+    if (ladder.carrier && now > ladder.wakeAt + SLEEP_MS && silent(ladder.carrier)) suspect('sleep')
+    const one = tries.get(fact.id ?? 0)
+    // What an attach that was given up tells is no fact any more.
+    if (one || !fact.id) facts[type](fact, /** @type {Try} */ (one))
+    // What is due may make more due, or bring the next moment nearer: until nothing is.
+    while (settle());
+    return steps
+  }
+
+  /** @type {Record<FactType, See>} */
+  const facts = {
+    start: () => tries.size || begin(order(), 'start'),
+    tick() {},
+    rtt: ({ ms = 0 }) => (rttMs = ms),
+    /** By hand. */
+    use({ transport }) {
+      fixed = transport === 'auto' ? undefined : transport
+      if (fixed && !transports.includes(fixed)) transports = [...transports, fixed]
+      if (!ladder.carrier) return begin(order(), 'asked')
+      plan(ladder.carrier)
+      climb(ladder.carrier, 'asked')
+    },
+    /** Another list of channels: the same transport, attached anew beside the old one. */
+    reopen: () => ladder.carrier && begin([ladder.carrier.transport], 'channels', true),
+    hello({ beat, network: name, build: made }, one) {
+      heard(one)
+      one.helloAt = one.frameAt = now
+      if (beat && one.transport !== 'poll') one.silentMs = SILENT_BEATS * 1000 * beat
+      // On a network where it carried before, a stream is taken at its word until its probe is due.
+      if (one.transport === 'sse' && now < (known(ladder.learned, 'sse').good ?? 0)) one.provenAt = now
+      if (build && made !== build) upAt = now
+      build = made
+      if (!name || name === network) return
+      if (network) upAt = now
+      // The first name of a network is that of what was learned so far.
+      if (network || memory[name]) ladder.learned = { ...memory[name] }
+      if (Object.keys(memory).length > NETWORKS_MOST) ladder.memory = memory = {}
+      memory['?' + link] = network = name
+    },
+    /** Anything came. */
+    frame({ ping, time }, one) {
+      const { helloAt } = one
+      const gap = now - one.frameAt
+      heard(one)
+      one.gap = Math.max(one.gap, gap)
+      one.frameAt = now
+      if (one.suspect === 'silent') {
+        one.suspect = ''
+        begin([])
+      }
+      if (ping) {
+        const isLone = now < helloAt + PROBE_MOST_MS ? now > helloAt + LONE_MS : now > helloAt + PROBE_AGAIN_MS && gap > LONE_MS
+        if (one.transport === 'sse' && isLone) one.provenAt ||= now
+        one.fromTime = Math.min(one.fromTime, time ?? 0)
+      }
+      if (!time || time < one.fromTime) return
+      one.skew = Math.min(one.skew, now - time)
+      const lateMs = now - time - one.skew
+      one.slow = lateMs > Math.max(SLOW_MS, 4 * rttMs) ? one.slow + 1 : 0
+      if (one === ladder.carrier && (one.slow >= SLOW_MOST || (ping && lateMs > one.silentMs * LATE_PART))) suspect('slow')
+    },
+    /** The hub answered what only it can, to us. */
+    proof: (fact, one) => (one.provenAt ||= one.frameAt = now),
+    /** A command went unanswered. */
+    mute: () => suspect('mute'),
+    ended(fact, one) {
+      const { transport, openedAt, frameAt, provenAt } = one
+      const { planned, afterMs, foreign } = fact
+      tries.delete(one.id)
+      if (one !== ladder.carrier) return fail(one, fact)
+      const isLeft = !planned && !isOffline && one.suspect !== 'sleep' && outlived(one)
+      // A chain of polls that was answered more than once is as steady as a poll can be.
+      if (planned || now >= openedAt + STEADY_MS || (transport === 'poll' && frameAt > provenAt)) cuts = 0
+      lose(`${transport}:${fact.why}`)
+      if (round.length || isTrying()) return
+      begin(order(isLeft ? undefined : transport), `${transport}:${fact.why}`)
+      nextAt += afterMs ?? (isLeft || cuts++ < CUTS_FREE ? 0 : pause(cuts - CUTS_FREE))
+      if (foreign) {
+        strange = true
+        look()
+      }
+    },
+    /** What the look for the hub found. */
+    checked({ ok, foreign = false }) {
+      if (pauseAt === Infinity) return
+      if (!ok) return rest(foreign)
+      strange = false
+      looked = true
+      begin(order(last))
+    },
+    offline: () => (isOffline = true),
+    online() {
+      isOffline = false
+      // Its socket may belong to the network that was left.
+      if (ladder.carrier) suspect('sleep')
+      else begin(order(), 'online')
+    },
+    hidden: () => (hiddenAt = now),
+    visible() {
+      if (now > hiddenAt + HIDDEN_LONG_MS) upAt &&= now
+      hiddenAt = 0
+    },
+    /** The page goes into the cache of pages, or for good. WebKit ends its connections just before: those were no cuts. */
+    pause() {
+      begin([])
+      lose('pagehide')
+      paused = true
+      lives = {}
+    },
+    /** Publishes find no way: on WS they would. */
+    blocked: () => (upAt &&= now),
+  }
+
+  /** 0 is the best. @param {Transport} transport */
+  const rank = (transport) => (fixed ? Number(transport !== fixed) : transports.indexOf(transport))
+
+  /** What to try, in order; memory orders, and never forbids. @param {Transport} [first] */
+  function order(first) {
+    const place = (/** @type {Transport} */ transport) =>
+      transport === first ? -1 : rank(transport) + (fixed || now >= (known(ladder.learned, transport).until ?? 0) ? 0 : transports.length)
+    return [...transports].sort((one, other) => place(one) - place(other))
+  }
+
+  /** @param {number} at @returns {boolean} */
+  const due = (at) => now >= at || ((ladder.wakeAt = Math.min(ladder.wakeAt, at)), false)
+
+  /** @param {Try} one */
+  const silent = ({ frameAt, silentMs }) => now >= frameAt + silentMs
+
+  /** Is anything under way that has not failed? */
+  const isTrying = () => [...tries.values()].some(({ failed }) => !failed)
+
+  /** The first sign of a request shows how far the network is; a WS needs several round trips for it. @param {Try} one */
+  function heard({ transport, openedAt, frameAt }) {
+    if (transport !== 'ws' && frameAt === openedAt) rttMs = Math.min(now - openedAt, RTT_SIGN_MOST_MS)
+  }
+
+  /** @param {Try} one */
+  const close = ({ id }) => tries.delete(id) && steps.push({ do: 'close', id })
+
+  /** @param {string} next @param {string} because */
+  function to(next, because) {
+    if (next !== state) steps.push({ do: 'state', state: (state = next), why: because })
+  }
+
+  /** Nothing carries. @param {string} because */
+  const away = (because) => to(isOffline ? 'offline' : strange ? 'captive' : last ? 'reconnecting' : 'connecting', because)
+
+  /** @param {string} because */
+  function lose(because) {
+    if (ladder.carrier) close(ladder.carrier)
+    ladder.carrier = undefined
+    away(because)
+  }
+
+  /** A new round instead of what was under way. @param {Transport[]} list @param {string} [because] @param {boolean} [isInstead] of the carrier */
+  function begin(list, because = why, isInstead = false) {
+    for (const one of tries.values()) if (one !== ladder.carrier) close(one)
+    round = list
+    why = because
+    replaces = isInstead
+    nextAt = now
+    pauseAt = Infinity
+    paused = false
+  }
+
+  function open() {
+    const transport = /** @type {Transport} */ (round.shift())
+    const { beat, wait, early, age = Infinity } = known(ladder.learned, transport)
+    const id = ++lastId
+    const silentMs = transport === 'poll' ? 1000 * (wait ?? WAIT_S) + Math.max(POLL_LATE_MS, 4 * rttMs) : SILENT_BEATS * 1000 * (beat ?? BEAT_S)
+    tries.set(id, { id, transport, why, replaces, openedAt: now, frameAt: now, helloAt: 0, provenAt: 0, renewAt: now + 0.8 * age, silentMs, gap: 0, fromTime: Infinity, skew: Infinity, slow: 0 })
+    tried.add(transport)
+    steps.push({ do: 'open', id, transport, why, beat, wait, early })
+    // Whoever is tried beside it is tried because of it.
+    if (!replaces) why = transport + ':slow'
+    nextAt = now + (transport === 'ws' ? Math.min(BESIDE_WS_MS + 2 * rttMs, BESIDE_WS_MOST_MS) : Math.min(BESIDE_MS + 2 * rttMs, BESIDE_MOST_MS))
+  }
+
+  /** When it should be proven, by how far the network is, or else as long after its hello as that took. @param {Try} one */
+  const dueBy = ({ openedAt, helloAt }) => (helloAt ? 2 * helloAt - openedAt : openedAt + PROOF_ROUND_TRIPS * rttMs)
+
+  /** How long a try has until it counts as failed, or is closed. @param {Try} one */
+  function unprovenAt(one) {
+    const { transport, failed, openedAt, helloAt } = one
+    if (transport === 'ws' && !failed) return Math.max(openedAt + WS_MOST_MS, dueBy(one))
+    return transport === 'sse' && !failed && helloAt ? helloAt + PROBE_MOST_MS : openedAt + LATE_MS
+  }
+
+  /** When one that is proven may carry. @param {Try} one */
+  function readyAt({ transport, provenAt, replaces }) {
+    if (replaces) return 0
+    if (ladder.carrier) return provenAt + (known(ladder.learned, transport).trial ?? 0)
+    // A better one is under way without a failure: a far network is no reason to leave it.
+    const rivals = [...tries.values()].filter((other) => !other.failed && !other.provenAt && rank(other.transport) < rank(transport))
+    return Math.max(0, ...rivals.map(dueBy))
+  }
+
+  /** @param {Try} one */
+  function carry(one) {
+    const { carrier: before, learned } = ladder
+    const { id, transport } = one
+    const here = known(learned, transport)
+    ladder.carrier = one
+    steps.push({ do: 'carry', id, why: one.why })
+    if (before?.suspect && before.suspect !== 'sleep' && before.transport !== transport) lower(known(learned, before.transport), now, now - before.openedAt)
+    // What failed, or had its time, while this one got through is down until it comes after all; what failed with all the others is not.
+    for (const other of tried) if (rank(other) < rank(transport)) lower(known(learned, other), now)
+    tried.clear()
+    here.until = 0
+    here.good = now + GOOD_MS
+    plan(one)
+    if (last && last !== transport && one.why !== 'asked') flap()
+    last = transport
+    if (network) memory[network] = learned
+    pauses = 0
+    pauseAt = Infinity
+    looked = strange = false
+    round = []
+    // What could still do better may go on until it is late; all else has lost.
+    for (const other of tries.values()) if (other !== one && (other === before || rank(other.transport) >= rank(transport))) close(other)
+    to('connected', one.why)
+    steps.push({ do: 'keep' })
+  }
+
+  /** Where transports change all the time, what disturbs them holds for all but the last. */
+  function flap() {
+    changes = [now, ...changes].filter((at) => at > now - CHANGES_MS)
+    if (changes.length < CHANGES_MOST) return
+    for (const transport of transports.slice(0, -1)) lower(known(ladder.learned, transport), now)
+    ups = CALM_UPS
+    upAt = now + UP_MS[ups]
+  }
+
+  /** Plans the way back up, to what is preferred or was asked for. @param {Try} carrier */
+  function plan({ transport }) {
+    if (rank(transport)) upAt ||= now + UP_MS[0]
+    else upAt = ups = 0
+  }
+
+  /** @param {Try} carrier @param {string} because */
+  const climb = (carrier, because) => begin(order().filter((transport) => rank(transport) < rank(carrier.transport)), because, !!fixed)
+
+  /** Takes down how long it lived. @param {Try} one @returns whether it is to be left */
+  function outlived({ transport, openedAt, frameAt, provenAt, gap }) {
+    const { learned } = ladder
+    const life = { age: now - openedAt, idle: now - frameAt, gap, proven: now - provenAt }
+    const all = (lives[transport] = [life, ...(lives[transport] ?? [])].slice(0, 3))
+    const isLeft = learn(learned, transport, all)
+    if (isLeft) lower(known(learned, transport), now, life.age)
+    return isLeft
+  }
+
+  /** A try that did not get to carry. @param {Try} one @param {Fact} fact */
+  function fail(one, { why: because = '', afterMs, foreign = false }) {
+    const { carrier } = ladder
+    const { id, transport } = one
+    if (one.failed) return
+    one.failed = true
+    nextAt = now
+    steps.push({ do: 'failed', id, why: because })
+    if (carrier) {
+      if (rank(transport) < rank(carrier.transport)) lower(known(ladder.learned, transport), now)
+      return
     }
-    const inTime = now < helloAt + PROBE_MOST_MS ? now > helloAt + LONE_MS : now > helloAt + PROBE_AGAIN_MS && gap > LONE_MS
-    if (ping && transport === 'sse' && inTime) one.provenAt ||= now
-    if (ping) one.fromTime ||= time ?? 1
-    if (!time || !one.fromTime || time < one.fromTime) return
-    one.skew = Math.min(one.skew, now - time)
-    const lateMs = now - time - one.skew
-    one.slow = lateMs > Math.max(1000, 4 * ladder.rttMs) ? one.slow + 1 : 0
-    if (one.slow >= SLOW_MOST || (ping && lateMs > one.beatMs / 2)) suspect(ladder, one, 'slow')
-  },
-  /** The hub answered what only it can, to us. @type {See} */
-  proof: (ladder, fact, one) => (one.provenAt ||= one.frameAt = ladder.now),
-  /** A command went unanswered. @type {See} */
-  mute: (ladder) => ladder.carrier && suspect(ladder, ladder.carrier, 'mute'),
-  ended,
-  checked,
-  /** @type {See} */
-  offline: (ladder) => (ladder.isOffline = true),
-  /** @type {See} */
-  online(ladder) {
-    ladder.isOffline = false
-    ladder.upAt = Math.min(ladder.upAt, ladder.now)
-    // Its socket may belong to the network that was left.
-    if (ladder.carrier) suspect(ladder, ladder.carrier, 'sleep')
-    else if (ladder.checkAt < Infinity) ladder.checkAt = ladder.now
-    else begin(ladder, order(ladder), 'online')
-  },
-  /** @type {See} */
-  hidden: (ladder) => (ladder.hiddenAt = ladder.now),
-  /** @type {See} */
-  visible(ladder) {
-    if (ladder.now > ladder.hiddenAt + HIDDEN_LONG_MS) ladder.upAt = Math.min(ladder.upAt, ladder.now)
-    ladder.hiddenAt = 0
-  },
-  /** The page goes into the cache of pages, or for good. @type {See} */
-  pause(ladder) {
-    begin(ladder, [])
-    ladder.paused = true
-    lose(ladder, 'pagehide')
-  },
-  /** Publishes find no way: on WS they would. @type {See} */
-  blocked: (ladder) => (ladder.upAt = Math.min(ladder.upAt, ladder.now)),
-}
-
-/** @param {Ladder} ladder @returns {Transport[]} what to try, in order */
-function order({ fixed, transports, learned, now, calmUntil }) {
-  if (fixed) return [fixed]
-  return now < calmUntil ? [...transports].reverse() : ranked(transports, learned, now)
-}
-
-/** The given one first. @param {Transport} first @param {Transport[]} transports */
-const firstOf = (first, transports) => [first, ...transports.filter((other) => other !== first)]
-
-/** @param {Ladder} ladder @param {Transport} transport */
-const rank = ({ transports }, transport) => transports.indexOf(transport)
-
-/** @param {Ladder} ladder @param {Try} one */
-const silent = ({ now }, one) => now >= one.frameAt + one.silentMs
-
-/** The first sign of a request shows how far the network is; a WS needs several round trips for it. @param {Ladder} ladder @param {Try} one */
-function heard(ladder, { transport, openedAt, frameAt }) {
-  if (transport !== 'ws' && frameAt === openedAt) ladder.rttMs = ladder.now - openedAt
-}
-
-/** @param {Ladder} ladder @param {string} state @param {string} why */
-function to(ladder, state, why) {
-  if (state !== ladder.state) ladder.steps.push({ do: 'state', state: (ladder.state = state), why })
-}
-
-/** @param {Ladder} ladder @param {Try} one */
-function close(ladder, { id }) {
-  ladder.tries.delete(id)
-  ladder.steps.push({ do: 'close', id })
-}
-
-/** There is no carrier any more. @param {Ladder} ladder @param {string} why */
-function lose(ladder, why) {
-  if (ladder.carrier && ladder.tries.has(ladder.carrier.id)) close(ladder, ladder.carrier)
-  ladder.carrier = undefined
-  to(ladder, ladder.isOffline ? 'offline' : 'reconnecting', why)
-}
-
-/** A new round instead of what was under way. @param {Ladder} ladder @param {Transport[]} transports @param {string} [why] */
-function begin(ladder, transports, why = ladder.roundWhy, replaces = false) {
-  for (const one of ladder.tries.values()) if (one !== ladder.carrier) close(ladder, one)
-  ladder.round = [...transports]
-  ladder.roundWhy = why
-  ladder.replaces = replaces
-  ladder.nextAt = ladder.now
-  ladder.retryAt = ladder.checkAt = Infinity
-  ladder.paused = false
-}
-
-/** @param {Ladder} ladder */
-function open(ladder) {
-  const { learned, rttMs, replaces, roundWhy: why, now, round } = ladder
-  const transport = /** @type {Transport} */ (round.shift())
-  const id = ++ladder.lastId
-  const beat = learned.beat[transport]
-  const { wait, early } = transport === 'poll' ? learned : /** @type {Partial<Learned>} */ ({})
-  const beatMs = beat ? beat * 1000 : BEAT_MS
-  const silentMs = transport === 'poll' ? (wait ? wait * 1000 : WAIT_MS) + Math.max(5000, 4 * rttMs) : SILENT_BEATS * beatMs
-  ladder.tries.set(id, { id, transport, why, replaces, openedAt: now, helloAt: 0, provenAt: 0, frameAt: now, gap: 0, silentMs, beatMs, skew: Infinity, slow: 0 })
-  ladder.steps.push({ do: 'open', id, transport, why, beat, wait, early })
-  // Whoever is tried beside it is tried because of it.
-  if (!replaces) ladder.roundWhy = transport + ':slow'
-  ladder.nextAt = now + (transport === 'ws' ? Math.min(250 + 2 * rttMs, 700) : Math.min(800 + 2 * rttMs, 2000))
-}
-
-/** How long a try has until it counts as failed. @param {Ladder} ladder @param {Try} one */
-function unprovenAt({ rttMs }, { transport, failed, openedAt, helloAt }) {
-  if (transport === 'ws' && !failed) return Math.max(openedAt + Math.max(1500, 4 * rttMs), 2 * helloAt - openedAt)
-  return transport === 'sse' && !failed && helloAt ? helloAt + PROBE_MOST_MS : openedAt + LATE_MS
-}
-
-/** @param {Ladder} ladder @param {Try} one */
-function carry(ladder, one) {
-  const { carrier: before, learned, now } = ladder
-  const { id, transport, why } = one
-  const place = rank(ladder, transport)
-  ladder.carrier = one
-  ladder.steps.push({ do: 'carry', id, why })
-  if (before?.suspect && before.suspect !== 'sleep' && before.transport !== transport) lower(learned, before.transport, now, now - before.openedAt)
-  // What failed, or had its time, while this one got through is down, until it comes after all; what failed with all the others is not.
-  for (const other of ladder.tries.values()) if (!other.provenAt) ladder.failed.add(other.transport)
-  for (const other of ladder.failed) if (rank(ladder, other) < place) lower(learned, other, now)
-  ladder.failed.clear()
-  if (ladder.last && ladder.last !== transport && why !== 'asked') {
-    ladder.changes = [now, ...ladder.changes].filter((at) => at > now - CHANGES_MS)
-    if (ladder.changes.length >= CHANGES_MOST) ladder.calmUntil = now + CALM_MS
-  }
-  upward(ladder, transport)
-  risen(learned, transport, now)
-  learned.best = ladder.last = transport
-  learned.bestAt = now
-  if (ladder.network) ladder.memory[ladder.network] = learned
-  ladder.failures = ladder.strangers = 0
-  ladder.hasChecked = false
-  ladder.retryAt = ladder.checkAt = Infinity
-  ladder.round = []
-  // What could still do better may go on until it is late; all else has lost.
-  for (const other of ladder.tries.values()) if (other !== one && (other === before || rank(ladder, other.transport) >= place)) close(ladder, other)
-  to(ladder, 'connected', why)
-  ladder.steps.push({ do: 'keep' })
-}
-
-/** Plans the way back up, to what is preferred or was asked for. @param {Ladder} ladder @param {Transport} transport that carries */
-function upward(ladder, transport) {
-  if (transport === (ladder.fixed ?? ladder.transports[0])) {
-    ladder.ups = 0
-    ladder.upAt = Infinity
-  } else if (ladder.upAt === Infinity) ladder.upAt = ladder.now + UP_MS[0]
-}
-
-/** @type {See} */
-function ended(ladder, { why = '', afterMs, planned, foreign }, one) {
-  const { transport, openedAt } = one
-  const because = `${transport}:${why}`
-  ladder.tries.delete(one.id)
-  const left = one.provenAt && !planned && !ladder.isOffline && one.suspect !== 'sleep' && outlived(ladder, one)
-  if (one !== ladder.carrier) return fail(ladder, one, why, afterMs, foreign)
-  // A chain of polls that was answered more than once is as steady as a poll can be.
-  if (planned || ladder.now >= openedAt + STEADY_MS || (transport === 'poll' && one.frameAt > one.provenAt)) ladder.cuts = 0
-  lose(ladder, because)
-  if (foreign) return stranger(ladder)
-  if (ladder.round.length || [...ladder.tries.values()].some((other) => !other.failed)) return
-  begin(ladder, left || ladder.fixed ? order(ladder) : firstOf(transport, order(ladder)), because)
-  ladder.nextAt += afterMs ?? (left || ladder.cuts++ < CUTS_FREE ? 0 : backoff(ladder, ladder.cuts - CUTS_FREE))
-}
-
-/** Takes down how long it lived. @param {Ladder} ladder @param {Try} one @returns {boolean} whether it is to be left */
-function outlived({ lives, learned, now }, { transport, openedAt, frameAt, gap, provenAt }) {
-  const life = { age: now - openedAt, idle: now - frameAt, gap, proven: now - provenAt }
-  const left = learn(learned, transport, (lives[transport] = [life, ...(lives[transport] ?? [])].slice(0, 3)))
-  if (left) lower(learned, transport, now, life.age)
-  return left
-}
-
-/** A try that did not get to carry. @param {Ladder} ladder @param {Try} one @param {string} why @param {number} [afterMs] @param {boolean} [foreign] */
-function fail(ladder, one, why, afterMs, foreign) {
-  const { now } = ladder
-  const { transport } = one
-  if (one.failed) return
-  one.failed = true
-  ladder.failed.add(transport)
-  ladder.nextAt = Math.min(ladder.nextAt, now)
-  ladder.steps.push({ do: 'failed', id: one.id, why })
-  if (ladder.carrier) {
-    if (rank(ladder, transport) < rank(ladder, ladder.carrier.transport)) lower(ladder.learned, transport, now)
-    return
-  }
-  ladder.roundWhy = `${transport}:${why}`
-  // Some gateway may spoil one transport only; it is a stranger where nothing else is left to try.
-  if (foreign && (ladder.last || !ladder.round.length)) stranger(ladder)
-  else if (afterMs) {
-    begin(ladder, [])
-    ladder.retryAt = now + afterMs * (1 + ladder.random() / 4)
-  } else if (transport === ladder.last && !ladder.hasChecked && why !== 'unproven') {
+    why = `${transport}:${because}`
+    strange ||= foreign
+    if (afterMs) rest(false, afterMs * (1 + random() / 4))
     // A hub that is away for a moment refuses all transports: no reason to change the transport.
-    ladder.hasChecked = true
-    ladder.steps.push({ do: 'check' })
-    ladder.nextAt = now + CHECK_MOST_MS
+    else if (last && !looked && (foreign || (transport === last && because !== 'unproven'))) look()
   }
-}
 
-/** Not the hub answers here. @param {Ladder} ladder */
-function stranger(ladder) {
-  begin(ladder, [])
-  to(ladder, 'captive', ladder.roundWhy)
-  ladder.checkAt = ladder.now + Math.min(CAPTIVE_MOST_MS, CAPTIVE_FIRST_MS * 2 ** ladder.strangers++) * (0.5 + ladder.random() / 2)
-}
-
-/** What the look for the hub found. @type {See} */
-function checked(ladder, { ok, foreign }) {
-  const { last, failed, state } = ladder
-  if (ladder.carrier) return
-  if (!ok) {
-    if (foreign || state === 'captive') return stranger(ladder)
-    begin(ladder, [])
-    ladder.hasChecked = false
-    ladder.retryAt = ladder.now + backoff(ladder, ladder.failures++)
-    return
+  /** Nothing gets through, or the hub said when to come back. @param {boolean} foreign @param {number} [ms] */
+  function rest(foreign, ms = pause(pauses)) {
+    pauses++
+    strange ||= foreign
+    looked = false
+    round = []
+    pauseAt = now + ms
+    away(why)
   }
-  // Only a first look that finds the hub says that the stranger sits on that one transport.
-  if (ladder.strangers > 1) failed.clear()
-  ladder.hasChecked = true
-  const rest = order(ladder).sort((one, other) => Number(failed.has(one)) - Number(failed.has(other)))
-  begin(ladder, last && state !== 'captive' ? firstOf(last, rest) : rest)
-}
 
-/** The carrier may be dead or held: others are tried beside it. @param {Ladder} ladder @param {Try} one @param {string} why */
-function suspect(ladder, one, why) {
-  const { transport } = one
-  if (one !== ladder.carrier || one.suspect) return
-  one.suspect = why
-  if (why === 'silent') outlived(ladder, one)
-  const [, ...others] = firstOf(transport, order(ladder))
-  // Gateways forget idle sockets in silence: once, the same transport anew is worth a try.
-  const same = !others.length || why === 'sleep' || (why === 'silent' && transport === 'ws' && !ladder.silences++)
-  begin(ladder, same ? [transport, ...others] : others, `${transport}:${why}`, true)
-}
+  /** @param {number} times in a row, in ms */
+  const pause = (times) => PAUSE_LEAST_MS + random() * (Math.min(PAUSE_MOST_MS, 2 * PAUSE_LEAST_MS * 2 ** times) - PAUSE_LEAST_MS)
 
-/** Full jitter, in ms. @param {Ladder} ladder @param {number} failures in a row */
-function backoff({ isOffline, random }, failures) {
-  const mostMs = Math.min(BACKOFF_MOST_MS, 2 * BACKOFF_FIRST_MS * 2 ** failures)
-  return isOffline ? CAPTIVE_MOST_MS : BACKOFF_FIRST_MS + random() * (mostMs - BACKOFF_FIRST_MS)
-}
-
-/** Does one thing that is due, or finds when the next one is. @param {Ladder} ladder @returns {boolean | void} whether something was done */
-function settle(ladder) {
-  const { carrier, tries, now } = ladder
-  ladder.wakeAt = Infinity
-  const due = (/** @type {number} */ at) => now >= at || ((ladder.wakeAt = Math.min(ladder.wakeAt, at)), false)
-  for (const one of tries.values()) if (one !== carrier && settleTry(ladder, one, due)) return true
-  if (ladder.round.length) return due(ladder.nextAt) && (open(ladder), true)
-  if (carrier) return settleCarrier(ladder, carrier, due)
-  if (ladder.checkAt < Infinity) {
-    if (!due(ladder.checkAt)) return
-    // A gateway may let through all but the address that is looked at: now and then a try tells.
-    if (ladder.strangers % 4) {
-      ladder.checkAt += CHECK_MOST_MS
-      ladder.steps.push({ do: 'check' })
-    } else begin(ladder, ladder.transports.slice(-1))
-  } else if (ladder.retryAt < Infinity) {
-    if (!due(ladder.retryAt)) return
-    begin(ladder, order(ladder))
-  } else {
-    if (ladder.paused || [...tries.values()].some((one) => !one.failed)) return
-    ladder.retryAt = now + backoff(ladder, ladder.failures++)
-    to(ladder, ladder.isOffline ? 'offline' : ladder.last ? 'reconnecting' : 'connecting', ladder.roundWhy)
+  /** Is it the hub that answers? Nothing is tried until that is known. */
+  function look() {
+    pauseAt = now + LOOK_MOST_MS
+    steps.push({ do: 'check' })
   }
-  return true
-}
 
-/** @param {Ladder} ladder @param {Try} one @param {(at: number) => boolean} due */
-function settleTry(ladder, one, due) {
-  const { carrier, learned, now } = ladder
-  const kept = carrier && !carrier.suspect && !one.replaces
-  if (!one.provenAt) {
-    if (!due(unprovenAt(ladder, one))) return
-    if (now >= one.openedAt + LATE_MS) close(ladder, one)
-    fail(ladder, one, 'unproven')
-  } else if (kept && rank(ladder, one.transport) >= rank(ladder, carrier.transport)) close(ladder, one)
-  else if (kept && silent(ladder, one)) {
-    close(ladder, one)
-    fail(ladder, one, 'silent')
-  } else if (kept ? due(one.provenAt + (learned.trial[one.transport] ?? 0)) : due(rivalUntil(ladder, one))) carry(ladder, one)
-  else return
-  return true
-}
+  /** The carrier may be dead or held: others are tried beside it. @param {string} reason */
+  function suspect(reason) {
+    const { carrier } = ladder
+    if (!carrier || carrier.suspect) return
+    carrier.suspect = reason
+    if (reason === 'silent') outlived(carrier)
+    const [same, ...others] = order(carrier.transport)
+    // Gateways forget idle sockets in silence: once, the same transport anew is worth a try.
+    const isAgain = !others.length || reason === 'sleep' || (reason === 'silent' && same === 'ws' && !silences++)
+    begin(isAgain ? [same, ...others] : others, `${same}:${reason}`, true)
+  }
 
-/** A better one is under way without a failure: a far network is no reason to leave it. @param {Ladder} ladder @param {Try} one */
-function rivalUntil(ladder, { transport, replaces }) {
-  const { carrier, tries, rttMs } = ladder
-  const rivals = [...tries.values()].filter((other) => !other.failed && !other.provenAt && rank(ladder, other.transport) < rank(ladder, transport))
-  // Its proof may take as long again as its hello took.
-  const until = rivals.map(({ helloAt, openedAt }) => (helloAt ? 2 * helloAt - openedAt : openedAt + Math.min(4 * rttMs, RIVAL_MOST_MS)))
-  return replaces || carrier ? 0 : Math.max(0, ...until)
-}
+  /** Does one thing that is due, or finds when the next one is. @returns {boolean | void} whether something was done */
+  function settle() {
+    const { carrier } = ladder
+    ladder.wakeAt = Infinity
+    for (const one of tries.values()) if (one !== carrier && settleTry(one)) return true
+    if (pauseAt < Infinity) {
+      if (!due(pauseAt)) return
+      if (pauses % LOOKS) look()
+      else {
+        begin([last ?? transports[transports.length - 1]])
+        upAt = now
+      }
+    } else if (round.length) {
+      if (!due(nextAt)) return
+      open()
+    } else if (carrier) return settleCarrier(carrier)
+    else if (paused || isTrying()) return
+    else rest(false)
+    return true
+  }
 
-/** @param {Ladder} ladder @param {Try} carrier @param {(at: number) => boolean} due */
-function settleCarrier(ladder, carrier, due) {
-  const { learned, transports, tries, now, fixed } = ladder
-  const { transport, frameAt, silentMs, openedAt, helloAt } = carrier
-  const alone = tries.size < 2
-  if (carrier.suspect) {
-    if (!alone) return
-    // Nothing else got through: a suspect that speaks is kept, a silent one is dead.
-    carrier.suspect = ''
-    carrier.slow = 0
-    if (silent(ladder, carrier)) lose(ladder, transport + ':silent')
-  } else if (due(frameAt + silentMs)) suspect(ladder, carrier, 'silent')
-  else if (transport === 'sse' && !carrier.fromTime && due(helloAt + PROBE_MOST_MS)) suspect(ladder, carrier, 'held')
-  else if (!alone) return
-  else if (!carrier.renewed && due(openedAt + 0.8 * (learned.age[transport] ?? Infinity))) {
-    carrier.renewed = true
-    begin(ladder, [transport], 'age', true)
-  } else if (!ladder.hiddenAt && due(Math.max(ladder.upAt, ladder.calmUntil))) {
-    ladder.upAt = now + UP_MS[Math.min(++ladder.ups, UP_MS.length - 1)]
-    begin(ladder, fixed ? [fixed] : transports.slice(0, rank(ladder, transport)), 'up', !!fixed)
-  } else return
-  return true
+  /** @param {Try} one */
+  function settleTry(one) {
+    if (!one.provenAt) {
+      if (!due(unprovenAt(one))) return
+      if (now >= one.openedAt + LATE_MS) close(one)
+      fail(one, { why: 'unproven' })
+    } else if (!due(readyAt(one))) return
+    else if (silent(one)) {
+      close(one)
+      fail(one, { why: 'silent' })
+    } else carry(one)
+    return true
+  }
+
+  /** @param {Try} carrier */
+  function settleCarrier(carrier) {
+    const { transport, frameAt, silentMs, helloAt, renewAt } = carrier
+    const isAlone = tries.size < 2
+    if (carrier.suspect) {
+      if (!isAlone) return
+      // Nothing else got through: a suspect that speaks is kept, a silent one is dead.
+      carrier.suspect = ''
+      carrier.slow = 0
+      if (silent(carrier)) lose(transport + ':silent')
+    } else if (due(frameAt + silentMs)) suspect('silent')
+    else if (transport === 'sse' && carrier.fromTime === Infinity && due(helloAt + PROBE_MOST_MS)) suspect('held')
+    else if (!isAlone) return
+    else if (due(renewAt)) {
+      carrier.renewAt = Infinity
+      begin([transport], 'age', true)
+    } else if (upAt && !hiddenAt && due(upAt)) {
+      upAt = now + UP_MS[Math.min(++ups, UP_MS.length - 1)]
+      climb(carrier, 'up')
+    } else return
+    return true
+  }
+
+  return ladder
 }

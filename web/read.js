@@ -113,7 +113,7 @@ export function onEnd(hub, attach, error) {
   gone(hub, attach, { why, afterMs, foreign, planned })
 }
 
-/** @param {Hub} hub @param {Attach} attach @param {import('./ladder.js').Fact} fact */
+/** @param {Hub} hub @param {Attach} attach @param {import('./rungs.js').Fact} fact */
 function gone(hub, { plan: { id } }, fact) {
   hub.drop_(id, /** @type {string} */ (fact.why))
   hub.see_('ended', { ...fact, id })

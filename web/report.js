@@ -44,10 +44,12 @@ function text({ state, transport, rtt, why, tries, events, learned }) {
     ...events.map((/** @type {any} */ event) => [event.at, event.what]),
   ]
   for (const [at, what] of all.sort(([one], [other]) => one - other)) lines.push(`${time(at)} ${what}`)
-  for (const [name, { until }] of Object.entries(/** @type {any} */ (learned.down))) if (until > Date.now()) lines.push(`${name} failed here; tried last until ${time(until)}`)
-  for (const [name, beat] of Object.entries(learned.beat)) lines.push(`${name} is cut when idle; a heartbeat each ${beat} s`)
-  for (const [name, age] of Object.entries(learned.age)) lines.push(`${name} is cut at ${age} ms; replaced before`)
-  if (learned.early) lines.push('silent polls are cut; heads are sent early')
-  if (learned.wait) lines.push(`polls are held ${learned.wait} s`)
+  for (const [name, { until, beat, age, early, wait }] of Object.entries(/** @type {Record<string, import('./cuts.js').Known>} */ (learned))) {
+    if (until && until > Date.now()) lines.push(`${name} failed here; tried last until ${time(until)}`)
+    if (beat) lines.push(`${name} is cut when idle; a heartbeat each ${beat} s`)
+    if (age) lines.push(`${name} is cut at ${age} ms; replaced before`)
+    if (early) lines.push('silent polls are cut; heads are sent early')
+    if (wait) lines.push(`polls are held ${wait} s`)
+  }
   return lines.join('\n')
 }

@@ -60,7 +60,7 @@ for (const [name, hello, proof] of [['cleartext', 2, 3], ['TLS', 3, 4]]) {
       network.run(4000)
       assert.equal(ways(network), 'ws')
       memory = JSON.parse(JSON.stringify(network.ladder.memory))
-      assert.deepEqual(memory.n1.down, {})
+      assert.equal(memory.n1.ws.until, 0)
     }
   })
 }
@@ -196,7 +196,7 @@ test('captive at the start: at most a request a second, and back within 2 s of o
   const network = new Network({ ws: path(ws(), refused), sse: path(sse(), stranger), poll: path(poll(), stranger), check: () => (free ? { ok: true } : { foreign: true }) })
   network.tell('start')
   network.run(60_000)
-  assert.equal(network.ladder.state, 'captive')
+  assert.equal(network.state, 'captive')
   const requests = network.log.filter((step) => step.do === 'open' || step.do === 'check').map(({ at }) => at)
   for (let second = 1; second < 60; second++) assert.ok(requests.filter((at) => at >= second * 1000 && at < second * 1000 + 1000).length <= 1)
   assert.ok(requests.length < 12, `${requests.length} requests in a minute`)
@@ -204,7 +204,7 @@ test('captive at the start: at most a request a second, and back within 2 s of o
   const at = network.now
   network.tell('online')
   network.run(2000)
-  assert.equal(network.ladder.state, 'connected')
+  assert.equal(network.state, 'connected')
   assert.ok(network.carried[0].at - at < 2000)
 })
 
@@ -217,7 +217,7 @@ test('captive in mid-session: no round of tries, a look each few seconds, and ba
   free = false
   network.tell('ended', { id: network.ladder.carrier.id, why: 'closed' })
   network.run(60_000)
-  assert.equal(network.ladder.state, 'captive')
+  assert.equal(network.state, 'captive')
   assert.ok(network.log.filter((step) => (step.do === 'open' || step.do === 'check') && step.at > 9_000).length < 15)
   free = true
   network.run(30_500)
@@ -258,16 +258,44 @@ test('bye with advice: the same transport, when it says', () => {
   assert.equal(ways(network), 'ws ws')
 })
 
-test('all refused: full jitter between 0.5 and 20 s', () => {
+test('all refused: after the first round a request at a time, with full jitter between 1 and 20 s', () => {
   for (const random of [0, 0.999]) {
     const network = new Network({ ws: refused, sse: refused, poll: refused }, { random: () => random })
     network.tell('start')
-    network.run(200_000)
-    const at = network.steps('open').filter(({ transport }) => transport === 'ws').map(({ at }) => at)
-    const pauses = at.slice(1).map((time, index) => time - at[index])
-    assert.ok(Math.min(...pauses) >= 500 && Math.max(...pauses) <= 20_100, pauses.join(' '))
+    network.run(300_000)
+    const at = network.log.filter((step) => step.do === 'open' || step.do === 'check').map(({ at }) => at)
+    assert.ok(at.length > 10)
+    const pauses = at.slice(3).map((time, index) => time - at[index + 2])
+    assert.ok(Math.min(...pauses) >= 1000 && Math.max(...pauses) <= 20_100, pauses.join(' '))
     if (random) assert.ok(pauses.at(-1) > 19_000)
+    assert.ok(network.steps('open').length > 4, 'a look may be blocked where a try is not')
   }
+})
+
+test('the hub comes back while nothing gets through: on WS with the next look', () => {
+  for (const backAt of [500, 2000, 5000, 10_000, 20_000]) {
+    const path = (behaviour) => (step, now) => (now < backAt ? refused() : behaviour(step))
+    const network = new Network({ ws: path(ws()), sse: path(sse()), poll: path(poll()), check: (now) => (now < backAt ? {} : { ok: true }) })
+    network.tell('start')
+    network.run(backAt + 20_500)
+    assert.equal(network.carrier, 'ws')
+    assert.ok(network.carried.at(-1).at - network.carried[0].at < 200)
+  }
+})
+
+test('WebKit ends connections just before it tells that the page is left: nothing is held against them', () => {
+  const network = new Network({ ...clear, ws: refused })
+  network.tell('start')
+  network.run(1000)
+  for (let time = 0; time < 4; time++) {
+    network.tell('ended', { id: network.ladder.carrier.id, why: 'closed' })
+    network.tell('pause')
+    network.run(1000)
+    network.tell('start')
+    network.run(1000)
+    assert.equal(network.carrier, 'sse')
+  }
+  assert.equal(network.ladder.learned.sse.until, 0)
 })
 
 test('memory: a second page begins with what got through, and tries WS again later', () => {
@@ -301,7 +329,7 @@ test('sleep: what was held is attached anew at once, and nothing is held against
   network.sleep(3_600_000)
   network.run(1000)
   assert.equal(ways(network), 'ws ws')
-  assert.deepEqual(network.ladder.learned.down, {})
+  assert.equal(network.ladder.learned.ws.until, 0)
 })
 
 test('hidden: WS is not tried again until the page is seen; after 5 min at once', () => {
@@ -326,7 +354,7 @@ test('offline: no tries but a rare one; online: at once', () => {
   network.tell('offline')
   network.tell('ended', { id: network.ladder.carrier.id, why: 'closed' })
   network.run(60_000)
-  assert.equal(network.ladder.state, 'offline')
+  assert.equal(network.state, 'offline')
   assert.ok(network.steps('open').length <= 6)
   down = false
   network.tell('online')
@@ -444,7 +472,7 @@ test('the address that is looked at is blocked for good: it is noticed all the s
   const network = new Network({ ws: path(ws(), refused), sse: path(sse(), stranger), poll: path(poll(), stranger), check: () => ({ foreign: true }) })
   network.tell('start')
   network.run(5000)
-  assert.equal(network.ladder.state, 'captive')
+  assert.equal(network.state, 'captive')
   free = true
   network.run(240_000)
   assert.equal(network.carrier, 'ws')

@@ -2,7 +2,7 @@
  * A network for the ladder under a fake clock: each transport is a behaviour, which tells when what
  * is seen after a try was opened. No socket and no time: hours pass at once.
  */
-import { newLadder, see } from '../ladder.js'
+import { newLadder } from '../ladder.js'
 
 const R = 20
 
@@ -51,7 +51,7 @@ export class Network {
   }
 
   tell(type, fact) {
-    this.#steps(see(this.ladder, this.now, type, fact))
+    this.#steps(this.ladder.see(this.now, type, fact))
   }
 
   #steps(steps) {
@@ -102,6 +102,10 @@ export class Network {
   get carried() {
     const transports = new Map(this.steps('open').map(({ id, transport }) => [id, transport]))
     return this.steps('carry').map(({ id, at, why }) => ({ at, transport: transports.get(id), why }))
+  }
+
+  get state() {
+    return this.steps('state').at(-1)?.state
   }
 
   get carrier() {

@@ -2,7 +2,7 @@ import { Channel } from './channel.js';
 import { TriwayError } from './frame.js';
 export { TriwayError, Channel };
 export type Transport = import('./cuts.js').Transport;
-export type Fact = import('./ladder.js').Fact;
+export type Fact = import('./rungs.js').Fact;
 export type Options = {
     /**
      * asked again when refused or expired
@@ -82,7 +82,7 @@ export declare class Hub extends EventTarget {
             at: number;
             what: string;
         }[];
-        learned: import("./cuts.js").Learned;
+        learned: Partial<Record<import("./cuts.js").Transport, import("./cuts.js").Known>>;
     }>;
     /** Ends everything; what waits to be sent is rejected. */
     close(): void;

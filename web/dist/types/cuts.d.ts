@@ -1,33 +1,33 @@
 /**
- * What is learned of one network: which transports fail on it, and when it cuts them.
+ * What is learned of one network, by transport: whether it fails there, and when it is cut.
  * Pure, and plain data throughout, so that it can be kept from one page to the next. Knows no ladder.
  */
 export type Transport = 'ws' | 'sse' | 'poll';
-export type Learned = {
+export type Known = {
     /**
-     * the last that carried
+     * it carried here, and is taken at its word until then
      */
-    best?: Transport;
-    bestAt?: number;
+    good?: number;
     /**
-     * failed while another got through
+     * it failed while another got through, and is tried last until then
      */
-    down: Partial<Record<Transport, {
-        times: number;
-        until: number;
-    }>>;
+    until?: number;
     /**
-     * heartbeat in seconds that outruns an idle cut
+     * that it failed so
      */
-    beat: Partial<Record<Transport, number>>;
-    /**
-     * in ms at which it is cut, whatever is sent
-     */
-    age: Partial<Record<Transport, number>>;
+    times?: number;
     /**
      * ms that it must live before it is trusted again
      */
-    trial: Partial<Record<Transport, number>>;
+    trial?: number;
+    /**
+     * heartbeat in seconds that outruns an idle cut
+     */
+    beat?: number;
+    /**
+     * in ms at which it is cut, whatever is sent
+     */
+    age?: number;
     /**
      * 1 where silent polls are cut
      */
@@ -37,6 +37,7 @@ export type Learned = {
      */
     wait?: number;
 };
+export type Learned = Partial<Record<Transport, Known>>;
 export type Life = {
     /**
      * ms since it was opened
@@ -55,24 +56,17 @@ export type Life = {
      */
     proven: number;
 };
-/** @returns {Learned} */
-export declare const nothingLearned: () => Learned;
-/**
- * Orders the tries; never forbids one.
- * @param {Transport[]} transports by preference
- * @param {Learned} learned
- * @param {number} now
- */
-export declare function ranked(transports: Transport[], { down }: Learned, now: number): Transport[];
-/** It failed where another got through, if it carried at all at this age. @param {Learned} learned @param {Transport} transport @param {number} now @param {number} [ageMs] */
-export declare function lower(learned: Learned, transport: Transport, now: number, ageMs?: number): void;
-/** It got through. @param {Learned} learned @param {Transport} transport @param {number} now */
-export declare function risen({ down }: Learned, transport: Transport, now: number): void;
+/** Held by the hub where nothing else was asked, in seconds. */
+export declare const WAIT_S = 25;
+/** @param {Learned} learned @param {Transport} transport @returns {Known} */
+export declare const known: (learned: Learned, transport: Transport) => Known;
+/** It failed where another got through, if it carried at all at this age. @param {Known} known @param {number} now @param {number} [ageMs] */
+export declare function lower(known: Known, now: number, ageMs?: number): void;
 /**
  * Two cuts alike name the cut.
  * @param {Learned} learned
  * @param {Transport} transport
  * @param {Life[]} lives of that transport, newest first
- * @returns {boolean} whether the transport is to be left
+ * @returns {boolean | void} whether the transport is to be left
  */
-export declare function learn(learned: Learned, transport: Transport, [last, before, third]: Life[]): boolean;
+export declare function learn(learned: Learned, transport: Transport, [last, before, third]: Life[]): boolean | void;

@@ -22,5 +22,5 @@ export declare function report({ state, transport, rtt, learned, log }: {
         at: number;
         what: string;
     }[];
-    learned: import("./cuts.js").Learned;
+    learned: Partial<Record<import("./cuts.js").Transport, import("./cuts.js").Known>>;
 };

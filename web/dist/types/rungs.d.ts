@@ -1,45 +1,39 @@
+/**
+ * The ladder's words: what it keeps of a try, the facts that it is told, and the steps that it takes.
+ * What follows from what is in ladder.js.
+ */
 export type Transport = import('./cuts.js').Transport;
-export type Learned = import('./cuts.js').Learned;
 export type Try = {
     id: number;
     transport: Transport;
     why: string;
+    /**
+     * takes over when proven, whatever the carrier is
+     */
+    replaces: boolean;
     openedAt: number;
     /**
      * when it was last heard
      */
     frameAt: number;
+    helloAt: number;
+    provenAt: number;
+    /**
+     * when its successor is due, before it is cut
+     */
+    renewAt: number;
+    /**
+     * after which it is suspect
+     */
+    silentMs: number;
     /**
      * longest silence so far, in ms
      */
     gap: number;
     /**
-     * after which it is suspect
-     */
-    silentMs: number;
-    helloAt: number;
-    provenAt: number;
-    /**
-     * counted as failed, though a late proof is still welcome
-     */
-    failed?: boolean;
-    /**
-     * takes over when proven, whatever the carrier is
-     */
-    replaces?: boolean;
-    /**
-     * why
-     */
-    suspect?: string;
-    /**
-     * its successor was planned
-     */
-    renewed?: boolean;
-    beatMs: number;
-    /**
      * the hub's time of its first ping: what is older was replayed
      */
-    fromTime?: number;
+    fromTime: number;
     /**
      * least difference of clocks seen, in ms
      */
@@ -48,6 +42,14 @@ export type Try = {
      * late events in a row
      */
     slow: number;
+    /**
+     * counted as failed, though a late proof is still welcome
+     */
+    failed?: boolean;
+    /**
+     * why
+     */
+    suspect?: string;
 };
 export type Step = {
     do: 'open';
@@ -77,7 +79,7 @@ export type Step = {
 } | {
     do: 'keep';
 };
-export type See = (ladder: Ladder, fact: Fact, one: Try) => any;
+export type FactType = 'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended' | 'checked' | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked';
 export type Fact = {
     /**
      * of the try
@@ -111,31 +113,49 @@ export type Fact = {
     foreign?: boolean;
     ok?: boolean;
 };
-export type Ladder = ReturnType<typeof newLadder>;
+export type Ladder = {
+    see: (now: number, type: FactType, fact?: Fact) => Step[];
+    /**
+     * when to tell it a `tick` if nothing happens
+     */
+    wakeAt: number;
+    tries: Map<number, Try>;
+    carrier: Try | undefined;
+    /**
+     * of this network
+     */
+    learned: import('./cuts.js').Learned;
+    /**
+     * what a later ladder may begin with
+     */
+    memory: Record<string, any>;
+};
+/** @typedef {import('./cuts.js').Transport} Transport */
 /**
- * @typedef {object} Try
+ * @typedef {object} Try one attach of one transport
  * @property {number} id
  * @property {Transport} transport
  * @property {string} why
+ * @property {boolean} replaces takes over when proven, whatever the carrier is
  * @property {number} openedAt
  * @property {number} frameAt when it was last heard
- * @property {number} gap longest silence so far, in ms
- * @property {number} silentMs after which it is suspect
  * @property {number} helloAt
  * @property {number} provenAt
- * @property {boolean} [failed] counted as failed, though a late proof is still welcome
- * @property {boolean} [replaces] takes over when proven, whatever the carrier is
- * @property {string} [suspect] why
- * @property {boolean} [renewed] its successor was planned
- * @property {number} beatMs
- * @property {number} [fromTime] the hub's time of its first ping: what is older was replayed
+ * @property {number} renewAt when its successor is due, before it is cut
+ * @property {number} silentMs after which it is suspect
+ * @property {number} gap longest silence so far, in ms
+ * @property {number} fromTime the hub's time of its first ping: what is older was replayed
  * @property {number} skew least difference of clocks seen, in ms
  * @property {number} slow late events in a row
+ * @property {boolean} [failed] counted as failed, though a late proof is still welcome
+ * @property {string} [suspect] why
  *
  * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
  *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
  *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string} | {do: 'check'} | {do: 'keep'}} Step
- * @typedef {(ladder: Ladder, fact: Fact, one: Try) => any} See what follows from a fact
+ *
+ * @typedef {'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended' | 'checked'
+ *   | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked'} FactType
  *
  * @typedef {object} Fact
  * @property {number} [id] of the try
@@ -152,56 +172,12 @@ export type Ladder = ReturnType<typeof newLadder>;
  * @property {boolean} [foreign] not the hub answered
  * @property {boolean} [ok]
  *
- * @typedef {ReturnType<typeof newLadder>} Ladder
+ * @typedef {object} Ladder
+ * @property {(now: number, type: FactType, fact?: Fact) => Step[]} see
+ * @property {number} wakeAt when to tell it a `tick` if nothing happens
+ * @property {Map<number, Try>} tries
+ * @property {Try | undefined} carrier
+ * @property {import('./cuts.js').Learned} learned of this network
+ * @property {Record<string, any>} memory what a later ladder may begin with
  */
-/**
- * @param {Transport[]} transports the order is the preference
- * @param {() => number} random
- * @param {Record<string, any>} [memory] as an earlier ladder left it
- * @param {string} [link] what the platform says of the network, before the hub names it
- */
-export declare const newLadder: (transports: Transport[], random: () => number, memory?: Record<string, any>, link?: string) => {
-    transports: import("./cuts.js").Transport[];
-    random: () => number;
-    memory: Record<string, any>;
-    link: string;
-    network: string | undefined;
-    learned: Learned;
-    now: number;
-    /** @type {Map<number, Try>} */
-    tries: Map<number, Try>;
-    carrier: Try | undefined;
-    fixed: Transport | undefined;
-    /** The last that carried. */
-    last: Transport | undefined;
-    round: Transport[];
-    roundWhy: string;
-    replaces: boolean;
-    nextAt: number;
-    /** Failed since something carried. @type {Set<Transport>} */
-    failed: Set<Transport>;
-    /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
-    lives: Partial<Record<Transport, import('./cuts.js').Life[]>>;
-    changes: number[];
-    calmUntil: number;
-    retryAt: number;
-    checkAt: number;
-    hasChecked: boolean;
-    upAt: number;
-    ups: number;
-    hiddenAt: number;
-    isOffline: boolean;
-    paused: boolean;
-    /** Rounds in a row in which all tries failed. */
-    failures: number;
-    /** Carriers in a row that were cut soon. */
-    cuts: number;
-    strangers: number;
-    silences: number;
-    rttMs: number;
-    state: string;
-    build: string | undefined;
-    lastId: number;
-    wakeAt: number;
-    steps: Step[];
-};
+export {};
