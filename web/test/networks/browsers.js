@@ -40,11 +40,11 @@ export async function startBrowser(name) {
 }
 
 /** @param {import('puppeteer-core').Browser} browser @param {string} address @param {any} [options] @param {string} [memory] */
-async function visit(browser, address, { proxy, ...options } = {}, memory) {
+async function visit(browser, address, { proxy, pageAt = address, ...options } = {}, memory) {
   // Loopback goes past a proxy unless this is said.
   const context = await browser.createBrowserContext(proxy ? { proxyServer: proxy, proxyBypassList: ['<-loopback>'] } : {})
   const page = await context.newPage()
-  await page.goto(pageOf(address))
+  await page.goto(pageOf(pageAt))
   await page.evaluate(takeSeat(address, options, memory))
   return {
     call: (/** @type {string} */ name, /** @type {any[]} */ ...args) => page.evaluate(callSeat(name, args)),

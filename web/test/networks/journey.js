@@ -31,6 +31,8 @@ class Publisher {
   #address
   #everyMs = 0
   #turn = Promise.resolve()
+  /** Of each number, to make it large. */
+  padBytes = 0
 
   /** @param {string} address */
   constructor(address) {
@@ -56,7 +58,7 @@ class Publisher {
 
   async one() {
     const n = this.count + 1
-    const answer = await fetch(`${this.#address}pub/numbers`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ n, at: Date.now() }) })
+    const answer = await fetch(`${this.#address}pub/numbers`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ n, at: Date.now(), ...(this.padBytes && { pad: 'x'.repeat(this.padBytes) }) }) })
     if (answer.status !== 201) throw new Error(`publish: ${answer.status} ${await answer.text()}`)
     this.count = n
   }
@@ -101,11 +103,12 @@ export class World {
     this.server = server
     this.box = box
     this.publisher = new Publisher(server.address)
+    this.publisher.padBytes = path.padBytes ?? 0
   }
 
   /** @param {string} [memory] */
   async enter(memory) {
-    this.seat = await this.engine.visit(this.front.address, { ...this.path.options, proxy: this.front.proxy }, memory)
+    this.seat = await this.engine.visit(this.front.address, { ...this.path.options, proxy: this.front.proxy, pageAt: this.path.isElsewhere ? this.server.address : undefined }, memory)
   }
 
   /** @param {string} name @param {...any} args */

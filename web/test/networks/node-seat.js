@@ -9,7 +9,7 @@ import { Seat } from './seat.js'
 
 const page = new EventTarget()
 for (const name of ['addEventListener', 'removeEventListener', 'dispatchEvent']) globalThis[name] ??= page[name].bind(page)
-const { client, address, options: { proxy, ...options } = {}, memory } = workerData
+const { client, address, options: { proxy, pageAt, ...options } = {}, memory } = workerData
 Object.defineProperty(globalThis, 'localStorage', { value: JSON.parse(memory ?? '{}'), configurable: true })
 
 const { connect } = await import(client)

@@ -9,6 +9,10 @@ import { sendingPaths, pollPaths } from './paths/answers.js'
 import { changePaths } from './paths/changes.js'
 import { captivePaths } from './paths/captive.js'
 import { clearPaths } from './paths/clear.js'
+import { partPaths } from './paths/part.js'
+import { alteredPaths, slowPaths } from './paths/altered.js'
+import { silentPaths, outagePaths } from './paths/outages.js'
+import { clockPaths, elsewherePaths } from './paths/page.js'
 
 /**
  * @typedef {object} Path
@@ -16,7 +20,9 @@ import { clearPaths } from './paths/clear.js'
  * @property {string} [bound] in words, as in the table
  * @property {Parameters<import('../support/middlebox.js').Middlebox['set']>[0]} [rules]
  * @property {string[]} [flags] of the hub
- * @property {{transports?: string[], heartbeat?: number}} [options] of the client
+ * @property {{transports?: string[], heartbeat?: number, token?: string, skewMs?: number}} [options] of the client, and the fault of its clock
+ * @property {boolean} [isElsewhere] the page comes from another origin than the hub
+ * @property {number} [padBytes] of each number that is published
  * @property {number} [everyMs] between the numbers that are published; 50
  * @property {number} [sayEveryMs] between the client's own; 100, and 0 is never
  * @property {number} [arriveMostMs] how long the last ones may take
@@ -31,4 +37,5 @@ import { clearPaths } from './paths/clear.js'
 /** @type {Path[]} */
 export const paths = [
   ...clearPaths, ...refusedPaths, ...mutePaths, ...heldPaths, ...cutPaths, ...sendingPaths, ...pollPaths, ...captivePaths, ...changePaths,
+  ...partPaths, ...alteredPaths, ...slowPaths, ...silentPaths, ...outagePaths, ...clockPaths, ...elsewherePaths,
 ]

@@ -22,43 +22,48 @@ export class Seat {
   rejected = []
   /** @type {any} */
   #speaking
+  /** The true time, whatever the clock that the client sees is set to. */
+  #now = Date.now.bind(Date)
 
   /**
    * @param {(address: string, options: any) => any} connect
    * @param {string} address
-   * @param {{fetch: any, WebSocket: any, transports?: string[], heartbeat?: number}} options
+   * @param {{fetch: any, WebSocket: any, transports?: string[], heartbeat?: number, token?: string, skewMs?: number}} options
    */
-  constructor(connect, address, options) {
+  constructor(connect, address, { skewMs = 0, ...options }) {
+    if (skewMs) this.skew(skewMs)
     this.connect = connect
     this.address = address
     this.options = { ...options, ...this.#counting(options) }
-    this.beganAt = Date.now()
+    const now = this.#now
+    this.beganAt = now()
     this.hub = connect(address, this.options)
     const note = (/** @type {any} */ { type, from, to, reason }) => {
-      this.changes.push({ at: Date.now(), what: type, from, to, reason })
+      this.changes.push({ at: now(), what: type, from, to, reason })
       if (type === 'transport' && to) this.first ??= to
     }
     this.hub.addEventListener('transport', note)
     this.hub.addEventListener('state', note)
-    this.hub.ready.then(() => (this.usableAt = Date.now()), () => {})
+    this.hub.ready.then(() => (this.usableAt = now()), () => {})
     const numbers = this.hub.channel('numbers', { since: 'all' })
-    numbers.addEventListener('message', (/** @type {any} */ { data, via }) => this.heard.push([data.n, data.at, Date.now(), via]))
-    numbers.addEventListener('gap', (/** @type {any} */ { reason }) => this.gaps.push({ at: Date.now(), reason }))
+    numbers.addEventListener('message', (/** @type {any} */ { data, via }) => this.heard.push([data.n, data.at, now(), via]))
+    numbers.addEventListener('gap', (/** @type {any} */ { reason }) => this.gaps.push({ at: now(), reason }))
     this.words = this.hub.channel('words')
   }
 
   /** @param {{fetch: any, WebSocket: any}} globals */
   #counting({ fetch, WebSocket }) {
     const { asked } = this
+    const now = this.#now
     return {
       fetch(/** @type {any} */ address, /** @type {any} */ init) {
-        asked.push([Date.now(), (init?.method ?? 'GET') + ' ' + (/\/(sse|poll|send|pub|healthz)\b/.exec(String(address))?.[1] ?? '?')])
+        asked.push([now(), (init?.method ?? 'GET') + ' ' + (/\/(sse|poll|send|pub|healthz)\b/.exec(String(address))?.[1] ?? '?')])
         return fetch(address, init)
       },
       WebSocket: class extends WebSocket {
         /** @param {string} address @param {string[]} protocols */
         constructor(address, protocols) {
-          asked.push([Date.now(), 'WS'])
+          asked.push([now(), 'WS'])
           super(address, protocols)
         }
       },
@@ -99,6 +104,12 @@ export class Seat {
     return carried
   }
 
+  /** The clock of this page is wrong by so much from now on, as when its owner sets it. @param {number} ms */
+  skew(ms) {
+    const now = this.#now
+    Date.now = () => now() + ms
+  }
+
   /** @param {string} type */
   tell(type) {
     globalThis.dispatchEvent(new Event(type))
@@ -112,7 +123,7 @@ export class Seat {
   async seen() {
     const { beganAt, usableAt, first, heard, changes, gaps, asked, said, acknowledged, rejected, hub } = this
     const { state, transport } = hub
-    return { beganAt, usableAt, first, heard, changes, gaps, asked, said, acknowledged, rejected, state, transport, now: Date.now() }
+    return { beganAt, usableAt, first, heard, changes, gaps, asked, said, acknowledged, rejected, state, transport, now: this.#now() }
   }
 
   async report() {

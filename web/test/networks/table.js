@@ -17,11 +17,14 @@ const REASON = 7
 /** Where a path allows several reasons, such as the two ways to notice a hub that is gone, any of them is alike. @param {RegExp | undefined} reason @param {string[]} told */
 const isAlike = (reason, ...told) => !!reason && told.every((each) => reason.test(each.replaceAll('`', '')))
 
+/** A bound that was not kept stands in the table as such. */
+const MISSED = ' **(missed)**'
+
 /** @param {import('./survey.js').Row} row @returns {string[]} */
-export function cells({ path, engine, measured }) {
+export function cells({ path, engine, measured, wrong }) {
   const { usableMs, transport, requests, lost, twice, disorder, ways = [] } = measured
   const reason = ways.at(-1)?.reason ?? measured.state
-  return [path.name, engine, path.bound ?? '', String(transport), `${usableMs} ms`, String(requests), `${lost} / ${twice} / ${disorder}`, `\`${reason}\``]
+  return [path.name, engine, (path.bound ?? '') + (wrong.length ? MISSED : ''), String(transport), `${usableMs} ms`, String(requests), `${lost} / ${twice} / ${disorder}`, `\`${reason}\``]
 }
 
 /** @param {string[]} line */

@@ -99,10 +99,10 @@ class Session {
 }
 
 /** @param {string} display @param {string} address @param {any} [options] @param {string} [memory] */
-async function visit(display, address, options, memory) {
+async function visit(display, address, { pageAt = address, ...options } = {}, memory) {
   const session = await Session.start(display)
   try {
-    await session.ask('POST', '/url', { url: pageOf(address) })
+    await session.ask('POST', '/url', { url: pageOf(pageAt) })
     await session.evaluate(takeSeat(address, options, memory))
   } catch (error) {
     await session.end()

@@ -12,23 +12,36 @@ import { Wire } from './middlebox/wire.js'
 
 /**
  * What is done to one kind of request. Everything is off unless it is said.
- * @typedef {object} Rule
+ * @typedef {object} OwnRule
  * @property {200 | 302 | 511} [captive] answered by somebody else: a page, a redirect to one, or "log in"
  * @property {number | 'reset'} [refuse] answered with this status, or cut, without asking the hub
+ * @property {number} [refuseNth] only one in so many requests is refused
+ * @property {number} [retryAfter] seconds that a refusal asks to wait
+ * @property {301 | 302 | 307 | 308} [redirect] each address once to itself, with a mark
+ * @property {number} [addressMost] a longer address is refused with 414
+ * @property {boolean} [halve] only half of a request's body goes on
  * @property {boolean} [swallow] taken, never answered, never handed on
  * @property {string[]} [strip] header names in lower case that are lost; `unknown` is all but the plainest
  * @property {boolean} [duplicate] handed on twice at once; the first answer counts
- * @property {'url' | number} [cache] an answer is kept: for the same address, or for one in so many whatever the address
+ * @property {'url' | 'path' | number} [cache] an answer is kept: for the same address, for the same one without its query, or for one in so many whatever the address
  * @property {number} [lateMs] the answer is held back for so long
  * @property {number} [lose] of so many answers one is lost, after the hub acted
  * @property {import('./middlebox/holding.js').Hold} [hold] of the answer's body
  * @property {number} [holdAfterMs] holding begins so long after the answer
+ * @property {number} [holdAfterBytes] holding begins when so many have passed
+ * @property {number} [lagMs] each piece of the answer is so much later, the head too
+ * @property {string} [poison] an answer in which this stands is cut there
+ * @property {boolean} [hideEnd] that the hub ended it is never told
+ * @property {number} [bytesMost] cut after so many bytes of the answer
  * @property {'up' | 'down' | 'both'} [mute] after a 101 nothing goes on in this direction
  * @property {number} [muteAfterMs] muteness begins so long after the 101
  * @property {number} [ageMs] cut after so long, whatever goes through
  * @property {number} [idleMs] cut when nothing went through for so long
  * @property {number} [tearMs] the first piece after so long is cut in its middle
  * @property {'end' | 'reset' | number} [cutAs] how a cut looks; a status where no head went out yet
+ *
+ * @typedef {OwnRule & import('./middlebox/altering.js').AlterRule & import('./middlebox/frames.js').FrameRule} Rule
+ * @typedef {Partial<Record<Kind | 'all' | 'options', Rule>> & {delayMs?: number, bytesPerSecond?: number}} Rules
  */
 
 /**
@@ -50,7 +63,9 @@ export class Middlebox {
   copies = new Set()
   /** How often a rule's "one in so many" was counted, by kind. @type {Record<string, number>} */
   counts = {}
-  /** @type {Partial<Record<Kind | 'all', Rule>>} */
+  /** Shared by all answers. */
+  pipe = { bytesPerSecond: 0, freeAt: 0 }
+  /** @type {Rules} */
   #rules = {}
   /** @type {Set<Connection>} */
   #connections = new Set()
@@ -63,7 +78,7 @@ export class Middlebox {
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#connections.add(new Connection(this, socket, this.#delayMs)))
   }
 
-  /** @param {{port: number, host?: string}} target @param {Partial<Record<Kind | 'all', Rule>> & {delayMs?: number}} [rules] */
+  /** @param {{port: number, host?: string}} target @param {Rules} [rules] */
   static async start(target, rules = {}) {
     const box = new Middlebox(target)
     box.set(rules)
@@ -82,17 +97,18 @@ export class Middlebox {
   /**
    * From now on these rules, and no others. Muteness and holding reach what is already under way; the
    * delay (in ms, each way) is that of new connections.
-   * @param {Partial<Record<Kind | 'all', Rule>> & {delayMs?: number}} rules
+   * @param {Rules} rules
    */
-  set({ delayMs = 0, ...rules }) {
+  set({ delayMs = 0, bytesPerSecond = 0, ...rules }) {
     this.#rules = rules
     this.#delayMs = delayMs
+    this.pipe.bytesPerSecond = bytesPerSecond
     this.counts = {}
   }
 
   /** @param {Kind} kind @param {string} method @returns {Rule} */
   rule(kind, method) {
-    return { ...this.#rules.all, ...(method === 'POST' && this.#rules.post), ...this.#rules[kind] }
+    return { ...this.#rules.all, ...(method === 'POST' && this.#rules.post), ...(method === 'OPTIONS' && this.#rules.options), ...this.#rules[kind] }
   }
 
   /** Is it the one in `most` that it happens to? @param {string} what @param {number | undefined} most */
@@ -105,6 +121,16 @@ export class Middlebox {
   /** Cuts what is under way. @param {Kind} [kind] all kinds where none is named */
   cut(kind) {
     for (const connection of this.#connections) if (!kind || connection.kind === kind) connection.client.destroy()
+  }
+
+  /** What is open goes silent, for good, and nobody is told; what comes later is not. */
+  deaden() {
+    for (const { client } of this.#connections) client.deaden()
+  }
+
+  /** What is open is silent for so long, then goes on. @param {number} ms */
+  stall(ms) {
+    for (const { client } of this.#connections) client.stall(ms)
   }
 
   /** How many connections of this kind are open. @param {Kind} kind */
@@ -138,7 +164,7 @@ class Connection {
   /** @param {Middlebox} box @param {import('node:net').Socket} socket @param {number} delayMs */
   constructor(box, socket, delayMs) {
     this.box = box
-    this.client = new Wire(socket, delayMs, true)
+    this.client = new Wire(socket, delayMs, true, box.pipe)
     /** @type {import('./middlebox/http.js').Head} */
     let head
     /** @type {Buffer[]} */

@@ -4,7 +4,10 @@
  */
 import { answerBytes, chunkOf, framingOf, headBytes, headerOf, LAST_CHUNK, Messages, without } from './http.js'
 import { holding } from './holding.js'
+import { Line } from './wire.js'
 import { Cutter } from './cutter.js'
+import { framing } from './frames.js'
+import { alteredHead, bannered, cacheKey, isBare } from './altering.js'
 
 /** @typedef {import('./wire.js').Wire} Wire @typedef {import('./http.js').Head} Head */
 
@@ -21,26 +24,35 @@ export function answer(box, client, request, hub, done) {
   const isLost = box.isNth('lose ' + kind, rule().lose)
   const cutter = new Cutter(rule(), client, hub, () => box.cuts++)
   const way = new Way(box, client, request, cutter)
+  const up = framing(rule(), (bytes) => hub.write(bytes), () => cutter.cut())
   let isOver = false
+  const over = () =>
+    way.end(() => {
+      isOver = true
+      hub.destroy()
+      if (rule().oldHttp || rule().close) client.end()
+      else done()
+    })
   const messages = new Messages(
     (head) => {
       const isSwitched = / 101 /.test(head.start)
       if (isSwitched) cutter.switched()
       if (!isLost) way.head(head, isSwitched)
-      return isSwitched ? 'raw' : method === 'HEAD' || / (204|304) /.test(head.start) ? 'none' : framingOf(head, 'close')
+      // What has no body by the box's word is over, whatever the hub still says.
+      if (way.isBare) queueMicrotask(() => over())
+      return isSwitched ? 'raw' : method === 'HEAD' || isBare(head) ? 'none' : framingOf(head, 'close')
     },
     (bytes) => isLost || way.pour(bytes),
     () => {
       isOver = true
       cutter.stop()
       if (isLost) return client.reset()
-      way.end(() => {
-        hub.destroy()
-        done()
-      })
+      over()
     },
   )
   hub.onData = (bytes) => {
+    const { poison } = rule()
+    if (poison && bytes.includes(poison)) return cutter.cut()
     try {
       messages.push(bytes)
     } catch {
@@ -50,7 +62,7 @@ export function answer(box, client, request, hub, done) {
   hub.onEnd = () => {
     messages.close()
     cutter.stop()
-    if (isOver || isMuted(rule(), 'down', cutter.switchedAt)) return
+    if (isOver || rule().hideEnd || isMuted(rule(), 'down', cutter.switchedAt)) return
     if (!way.hasBegun) client.write(answerBytes(502, '<h1>Nobody behind the gateway</h1>'))
     client.end()
   }
@@ -58,7 +70,7 @@ export function answer(box, client, request, hub, done) {
     onData(/** @type {Buffer} */ bytes) {
       if (isMuted(rule(), 'up', cutter.switchedAt)) return
       cutter.passed()
-      hub.write(bytes)
+      up(bytes)
     },
     onEnd() {
       cutter.stop()
@@ -83,11 +95,21 @@ class Way {
   /** @type {import('./holding.js').Hold | undefined} */
   #holds
   #encodes = false
+  /** @type {ReturnType<typeof bannered> | undefined} */
+  #banner
+  /** @type {((bytes: Buffer) => void) | undefined} of a WS */
+  #frames
+  /** The status that the box gave it has no body. */
+  isBare = false
+  #hasEnded = false
+  /** Bytes of the body so far. */
+  #poured = 0
   /** @type {Head | undefined} the head, while it is held too */
   #head
   #isRaw = false
   #isChunked = false
   #answeredAt = 0
+  #line = new Line()
   /** Nothing leaves before this. */
   #freeAt = Date.now()
   /** @type {Buffer[]} all that was sent, where it is to be kept */
@@ -115,14 +137,20 @@ class Way {
     this.#answeredAt = Date.now()
     this.#isRaw = isSwitched
     if (isSwitched) return this.#send(headBytes(head))
-    const { hold, holdAfterMs } = this.#rule
+    const { hold, holdAfterMs, holdAfterBytes, oldHttp, banner } = this.#rule
+    head = alteredHead(without(head, 'connection'), this.#rule)
+    this.isBare = isBare(head)
+    if (banner) {
+      this.#banner = bannered(banner, (bytes) => this.#on(bytes))
+      head = without(head, 'content-length')
+    }
     const encodes = (this.#encodes = hold === 'gzip' && /gzip/.test(headerOf(this.#request.head, 'accept-encoding') ?? ''))
     // Where the length may change, or was never told, the body goes on in chunks.
-    this.#isChunked = encodes || headerOf(head, 'content-length') == null
-    const changed = without(head, 'connection', 'transfer-encoding', ...(this.#isChunked ? ['content-length'] : []), ...(encodes ? ['content-encoding'] : []))
+    this.#isChunked = !oldHttp && !this.isBare && (encodes || headerOf(head, 'content-length') == null)
+    const changed = without(head, 'transfer-encoding', ...(this.#isChunked ? ['content-length'] : []), ...(encodes ? ['content-encoding'] : []))
     if (this.#isChunked) changed.headers.push(['Transfer-Encoding', 'chunked'])
     if (encodes) changed.headers.push(['Content-Encoding', 'gzip'])
-    if (hold === 'whole' && !holdAfterMs) this.#head = changed
+    if (hold === 'whole' && !holdAfterMs && !holdAfterBytes) this.#head = changed
     else this.#send(headBytes(changed))
   }
 
@@ -131,9 +159,18 @@ class Way {
     const rule = this.#rule
     if (this.#isRaw) {
       if (isMuted(rule, 'down', this.#answeredAt)) return
-      return this.#send(bytes)
+      this.#frames ??= framing(rule, (bytes) => this.#send(bytes), () => this.#cutter.cut())
+      return this.#frames(bytes)
     }
-    this.#startHolding(rule)
+    if (this.isBare) return
+    if (this.#banner) this.#banner.pour(bytes)
+    else this.#on(bytes)
+  }
+
+  /** @param {Buffer} bytes of the body, on through whatever holds it */
+  #on(bytes) {
+    this.#poured += bytes.length
+    this.#startHolding(this.#rule)
     this.#held?.pour(bytes)
   }
 
@@ -141,8 +178,8 @@ class Way {
    * Holding begins at once, late, or when the rule is changed on the way; it never ends again.
    * @param {import('../middlebox.js').Rule} rule
    */
-  #startHolding({ hold, holdAfterMs = 0 }) {
-    const isLate = Date.now() < this.#answeredAt + holdAfterMs
+  #startHolding({ hold, holdAfterMs = 0, holdAfterBytes = 0 }) {
+    const isLate = Date.now() < this.#answeredAt + holdAfterMs || this.#poured <= holdAfterBytes
     const wanted = isLate || (hold === 'gzip' && !this.#encodes) ? undefined : hold
     if (this.#held && (!wanted || wanted === this.#holds)) return
     this.#holds = wanted
@@ -151,12 +188,15 @@ class Way {
 
   /** @param {() => void} done */
   end(done) {
+    this.#banner?.end()
+    if (this.#hasEnded) return
+    this.#hasEnded = true
     const finish = () => {
       if (this.#head) this.#send(headBytes(this.#head))
       this.#head = undefined
       if (this.#isChunked) this.#send(LAST_CHUNK)
       const { cache } = this.#rule
-      if (cache) this.#box.kept.set(cache === 'url' ? this.#request.url : this.#request.kind, Buffer.concat(this.#kept))
+      if (cache) this.#box.kept.set(cacheKey(this.#request, cache), Buffer.concat(this.#kept))
       this.#later(done)
     }
     if (this.#held) this.#held.end(finish)
@@ -176,8 +216,6 @@ class Way {
 
   /** @param {() => void} action */
   #later(action) {
-    const waitMs = this.#freeAt - Date.now()
-    if (waitMs > 0) setTimeout(action, waitMs)
-    else action()
+    this.#line.add(Math.max(this.#freeAt, Date.now() + (this.#rule.lagMs ?? 0)), action)
   }
 }

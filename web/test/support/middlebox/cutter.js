@@ -14,6 +14,7 @@ export class Cutter {
   #hasSent = false
   #isCut = false
   #beganAt = Date.now()
+  #sent = 0
   /** @type {any} */
   #age
   /** @type {any} */
@@ -31,7 +32,7 @@ export class Cutter {
   #start() {
     const { ageMs, idleMs } = this.#rule
     clearTimeout(this.#age)
-    if (ageMs != null) this.#age = setTimeout(() => this.#cut(), ageMs)
+    if (ageMs != null) this.#age = setTimeout(() => this.cut(), ageMs)
     if (idleMs != null) this.passed()
   }
 
@@ -46,7 +47,7 @@ export class Cutter {
     const { idleMs } = this.#rule
     if (idleMs == null || this.#isCut) return
     clearTimeout(this.#idle)
-    this.#idle = setTimeout(() => this.#cut(), idleMs)
+    this.#idle = setTimeout(() => this.cut(), idleMs)
   }
 
   /** @param {Buffer} bytes for the client */
@@ -54,13 +55,16 @@ export class Cutter {
     if (this.#isCut) return
     this.passed()
     this.#hasSent = true
-    const { tearMs } = this.#rule
+    const { tearMs, bytesMost = Infinity } = this.#rule
+    this.#sent += bytes.length
+    if (this.#sent > bytesMost) return this.cut()
     if (tearMs == null || Date.now() < this.#beganAt + tearMs || bytes.length < 2) return this.#client.write(bytes)
     this.#client.write(bytes.subarray(0, bytes.length >> 1))
-    this.#cut()
+    this.cut()
   }
 
-  #cut() {
+  cut() {
+    if (this.#isCut) return
     const { cutAs = 'end' } = this.#rule
     this.stop()
     this.#onCut()

@@ -3,6 +3,7 @@
  * Knows the client's wire and the hub's address; nothing of what is said.
  */
 import { connect } from 'node:net'
+import { cacheKey } from './altering.js'
 import { answer } from './answer.js'
 import { answerBytes, headBytes, headerOf, without } from './http.js'
 import { Wire } from './wire.js'
@@ -46,30 +47,49 @@ export function exchange(box, client, request, done) {
  * What the box does instead of asking the hub, if anything.
  * @param {Middlebox} box @param {Wire} client @param {Request} request @param {import('../middlebox.js').Rule} rule
  */
-function instead(box, client, { kind, url }, { captive, refuse, swallow, cache }) {
-  if (captive) {
-    client.write(answerBytes(captive, captive === 302 ? '' : PORTAL, captive === 302 ? [['Location', 'http://127.0.0.1:9/login']] : []))
+function instead(box, client, request, rule) {
+  const { kind, url } = request
+  const { captive, refuse, refuseNth, retryAfter, swallow, redirect, addressMost = Infinity } = rule
+  const say = (/** @type {number} */ status, /** @type {string} */ body, /** @type {[string, string][]} */ headers = []) => {
+    client.write(answerBytes(status, body, headers))
     client.end()
+  }
+  if (captive) {
+    say(captive, captive === 302 ? '' : PORTAL, captive === 302 ? [['Location', 'http://127.0.0.1:9/login']] : [])
     return `captive ${captive}`
   }
-  if (refuse) {
+  if (refuse && (!refuseNth || box.isNth('refuse', refuseNth))) {
     if (refuse === 'reset') client.reset()
-    else {
-      client.write(answerBytes(refuse, '<h1>Refused by the gateway</h1>'))
-      client.end()
-    }
+    else say(refuse, refuse === 204 ? '' : '<h1>Refused by the gateway</h1>', retryAfter ? [['Retry-After', String(retryAfter)]] : [])
     return `refused ${refuse}`
   }
+  if (url.length > addressMost) {
+    say(414, '<h1>Too long an address</h1>')
+    return 'too long'
+  }
+  if (redirect && !url.includes(SEEN)) {
+    say(redirect, '', [['Location', url + (url.includes('?') ? '&' : '?') + SEEN]])
+    return `redirected ${redirect}`
+  }
   if (swallow) return 'swallowed'
-  const kept = cache && box.kept.get(cache === 'url' ? url : kind)
-  if (!kept || (cache !== 'url' && !box.isNth('cache ' + kind, cache))) return ''
+  return fromCache(box, client, request, rule)
+}
+
+/** A mark in an address that was redirected once. */
+const SEEN = 'seen=1'
+
+/** @param {Middlebox} box @param {Wire} client @param {Request} request @param {import('../middlebox.js').Rule} rule */
+function fromCache(box, client, request, { cache }) {
+  const kept = cache && box.kept.get(cacheKey(request, cache))
+  if (!kept || (typeof cache === 'number' && !box.isNth('cache ' + request.kind, cache))) return ''
   client.write(kept)
   client.end()
   return 'cached'
 }
 
 /** @param {Middlebox} box @param {Request} request @param {import('../middlebox.js').Rule} rule */
-function handOn({ target }, { head, body, kind }, { strip = [] }) {
+function handOn({ target }, { head, body, kind }, { strip = [], halve }) {
+  if (halve) body = body.subarray(0, body.length >> 1)
   const hub = new Wire(connect({ port: target.port, host: target.host ?? '127.0.0.1', allowHalfOpen: true }))
   let handed = without(head, 'transfer-encoding', 'content-length', ...strip)
   if (strip.includes('unknown')) handed.headers = handed.headers.filter(([name]) => PLAIN.includes(name.toLowerCase()) || HANDSHAKE.test(name.toLowerCase()))

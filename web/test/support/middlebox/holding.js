@@ -5,10 +5,10 @@
 import { createGzip } from 'node:zlib'
 
 /**
- * @typedef {'whole' | 'body' | 'lag' | 'gzip' | number} Hold
+ * @typedef {'whole' | 'body' | 'lag' | 'gzip' | 'drip' | number} Hold
  *   `whole`: nothing, not even the head, before the end. `body`: the head, and nothing more before
  *   the end. `lag`: each piece only when the next one comes. `gzip`: compressed and never flushed.
- *   A number: blocks of so many bytes.
+ *   `drip`: nothing is held, but each byte goes on alone. A number: blocks of so many bytes.
  */
 
 /**
@@ -21,6 +21,7 @@ import { createGzip } from 'node:zlib'
 export function holding(hold, out) {
   if (hold === 'gzip') return compressing(out)
   if (hold === 'lag') return lagging(out)
+  if (hold === 'drip') return blocks(1, out)
   if (typeof hold === 'number') return blocks(hold, out)
   if (hold) return blocks(Infinity, out)
   return { pour: out, end: (/** @type {() => void} */ done) => done() }

@@ -1,0 +1,50 @@
+/**
+ * What boxes do to a whole answer beside holding it: another status, another type, an older HTTP, a
+ * banner of their own. Knows heads and bodies, and no socket.
+ */
+import { headerOf, without } from './http.js'
+
+/** @typedef {import('./http.js').Head} Head */
+
+/**
+ * @typedef {object} AlterRule
+ * @property {number} [status] instead of 200; 204 and 304 have no body
+ * @property {string} [type] instead of the content type
+ * @property {boolean} [oldHttp] the answer goes on as HTTP/1.0: no chunks, its end is the connection's
+ * @property {boolean} [close] the connection ends after each answer
+ * @property {'before' | 'after' | 'within'} [banner] something of the box's own in the body
+ */
+
+/** As providers write it into pages that they take for HTML. */
+export const BANNER = Buffer.from('<!-- this page was brought to you by your provider --><script src="//ads.invalid/x.js"></script>\n')
+
+export const isBare = (/** @type {Head} */ { start }) => / (204|304) /.test(start)
+
+/** @param {Head} head @param {AlterRule} rule @returns {Head} */
+export function alteredHead(head, { status, type, oldHttp, close }) {
+  let altered = { start: head.start, headers: [...head.headers] }
+  if (status) altered.start = altered.start.replace(/ 200 .*$/, ` ${status} Altered`)
+  if (isBare(altered)) altered = without(altered, 'content-length', 'transfer-encoding', 'content-type')
+  if (type && headerOf(altered, 'content-type')) altered = { ...without(altered, 'content-type'), headers: [...without(altered, 'content-type').headers, ['Content-Type', type]] }
+  if (oldHttp) altered.start = altered.start.replace('HTTP/1.1', 'HTTP/1.0')
+  if (oldHttp || close) altered.headers.push(['Connection', 'close'])
+  return altered
+}
+
+/** Puts the banner into what flows. @param {AlterRule['banner']} banner @param {(bytes: Buffer) => void} out */
+export function bannered(banner, out) {
+  let hasBegun = false
+  return {
+    pour(/** @type {Buffer} */ bytes) {
+      if (banner === 'within' ? hasBegun : banner === 'before' && !hasBegun) out(BANNER)
+      hasBegun = true
+      out(bytes)
+    },
+    end() {
+      if (banner === 'after') out(BANNER)
+    },
+  }
+}
+
+/** Under what an answer is kept. @param {import('../middlebox.js').Request} request @param {NonNullable<import('../middlebox.js').Rule['cache']>} cache */
+export const cacheKey = ({ kind, url }, cache) => (cache === 'url' ? url : cache === 'path' ? url.split('?')[0] : kind)
