@@ -7,13 +7,17 @@ mod memory;
 mod rate;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::cursor::Cursor;
 use crate::hub::{Hub, Reached};
 use crate::protocol::{Code, Draft, Refusal};
 
 pub use keys::{Key, Scope, Sequence};
-pub use rate::{Bucket, Rate};
+pub use rate::{Bucket, Meters, Rate};
 
 /// The bounds of publishing.
 #[derive(Clone, Debug)]
@@ -22,6 +26,10 @@ pub struct Options {
     pub max_data: usize,
     /// Publishes per second and at once, of one session; `None` is no bound.
     pub rate: Option<Rate>,
+    /// The same of all anonymous sessions of one address together, loopback excepted: a new session is only a request
+    /// away. Ten times that of a session, since behind one address may be an office of a hundred, who seldom publish
+    /// all at once.
+    pub address_rate: Option<Rate>,
 }
 
 impl Default for Options {
@@ -31,6 +39,10 @@ impl Default for Options {
             rate: Some(Rate {
                 per_second: 100.0,
                 burst: 200.0,
+            }),
+            address_rate: Some(Rate {
+                per_second: 1_000.0,
+                burst: 2_000.0,
             }),
         }
     }
@@ -78,7 +90,7 @@ impl Broker {
         &self,
         draft: Draft,
         key: Key<'_>,
-        bucket: Option<&parking_lot::Mutex<Bucket>>,
+        meters: Meters<'_>,
     ) -> Result<Published, Refusal> {
         let fingerprint = self.keys.fingerprint(&draft);
         let act = || async {
@@ -89,7 +101,7 @@ impl Broker {
                 );
                 return Err(Refusal::new(Code::TooLarge, detail));
             }
-            self.take_rate(bucket)?;
+            self.take_rate(meters)?;
             memory::append(&self.hub, draft)
         };
         match key {
@@ -117,19 +129,44 @@ impl Broker {
         answer.await.err().unwrap_or(refusal)
     }
 
-    fn take_rate(&self, bucket: Option<&parking_lot::Mutex<Bucket>>) -> Result<(), Refusal> {
-        let (Some(rate), Some(bucket)) = (&self.options.rate, bucket) else {
-            return Ok(());
-        };
-        bucket
-            .lock()
-            .take(rate, tokio::time::Instant::now())
-            .map_err(|wait| {
-                let mut refusal =
-                    Refusal::new(Code::RateLimited, "more publishes than the rate allows");
-                refusal.retry_after_s = Some(wait.as_secs() + 1);
-                refusal
-            })
+    fn take_rate(&self, meters: Meters<'_>) -> Result<(), Refusal> {
+        let now = Instant::now();
+        let (own, address) = (&self.options.rate, &self.options.address_rate);
+        // Looked at before anything is taken: who is refused by the one must not be charged by the other.
+        if let Some(wait) = wait(address, meters.address, now) {
+            return Err(too_fast("all publishers of this address", wait));
+        }
+        if let (Some(rate), Some(bucket)) = (own, meters.own) {
+            let taken = bucket.lock().take(rate, now);
+            taken.map_err(|wait| too_fast("this publisher", wait))?;
+        }
+        if let (Some(rate), Some(bucket)) = (address, meters.address) {
+            bucket.lock().charge(rate, now);
+        }
+        Ok(())
+    }
+
+    /// How long to wait until a publish is within the rates; `None` where it is now.
+    #[must_use]
+    pub fn wait(&self, meters: Meters<'_>) -> Option<Duration> {
+        let now = Instant::now();
+        let own = wait(&self.options.rate, meters.own, now);
+        own.max(wait(&self.options.address_rate, meters.address, now))
+    }
+
+    /// Charges what is no publish and costs as much, such as a join, to the address. The next ones wait for it.
+    pub(crate) fn charge(&self, meters: Meters<'_>) {
+        if let (Some(rate), Some(bucket)) = (&self.options.address_rate, meters.address) {
+            bucket.lock().charge(rate, Instant::now());
+        }
+    }
+
+    /// Whether as much may be charged now.
+    pub(crate) fn may_charge(&self, meters: Meters<'_>) -> Result<(), Refusal> {
+        match wait(&self.options.address_rate, meters.address, Instant::now()) {
+            Some(wait) => Err(too_fast("all clients of this address", wait)),
+            None => Ok(()),
+        }
     }
 
     /// Appends one of the hub's own events, such as a join.
@@ -140,4 +177,13 @@ impl Broker {
             tracing::debug!(%refusal, "an event of the hub itself found no room");
         }
     }
+}
+
+fn wait(rate: &Option<Rate>, bucket: Option<&Mutex<Bucket>>, now: Instant) -> Option<Duration> {
+    bucket?.lock().wait(rate.as_ref()?, now)
+}
+
+fn too_fast(who: &str, wait: Duration) -> Refusal {
+    let detail = format!("more publishes of {who} than the rate allows");
+    Refusal::passing(Code::RateLimited, detail, wait.as_secs() + 1)
 }

@@ -125,15 +125,20 @@ fn hub_options(flags: &Flags) -> hub::Options {
 }
 
 fn broker_options(flags: &Flags) -> broker::Options {
-    let rate = bound(flags.publish_rate).map(|per_second| broker::Rate {
-        per_second: per_second as f64,
-        // Without a burst the rate itself is what may come at once.
-        burst: bound(flags.publish_burst).unwrap_or(per_second) as f64,
-    });
     broker::Options {
         max_data: bound(flags.max_data).unwrap_or(DATA_BYTES_CEILING),
-        rate,
+        rate: rate(flags.publish_rate, flags.publish_burst),
+        address_rate: rate(flags.address_publish_rate, flags.address_publish_burst),
     }
+}
+
+fn rate(per_second: usize, burst: usize) -> Option<broker::Rate> {
+    let per_second = bound(per_second)?;
+    Some(broker::Rate {
+        per_second: per_second as f64,
+        // Without a burst the rate itself is what may come at once.
+        burst: bound(burst).unwrap_or(per_second) as f64,
+    })
 }
 
 fn session_options(flags: &Flags) -> session::Options {

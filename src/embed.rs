@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 
 use crate::auth::{Grants, Signer};
-use crate::broker::{Broker, Key, Published};
+use crate::broker::{Broker, Key, Meters, Published};
 use crate::cursor::{Epoch, Start};
 use crate::feed::{Feed, FeedStream};
 use crate::http::{self, App, Asked, Authorize};
@@ -115,7 +115,7 @@ impl Hub {
         self.app
             .sessions
             .broker()
-            .publish(draft, Key::None, None)
+            .publish(draft, Key::None, Meters::default())
             .await
     }
 

@@ -194,6 +194,14 @@ impl Presence {
         }
     }
 
+    /// Whether a session is shown in a channel, or will be again within its grace.
+    #[must_use]
+    pub fn is_shown(&self, channel: &ChannelName, id: &str) -> bool {
+        let shown = self.shown.lock();
+        let members = shown.members.get(channel);
+        members.is_some_and(|members| members.contains_key(id))
+    }
+
     /// Who is in a channel.
     #[must_use]
     pub fn members(&self, channel: &ChannelName) -> Members {

@@ -2,12 +2,14 @@
 //!
 //! A bounded table of this node; a signed key makes a session known on any other. Knows no wire.
 
+mod addresses;
 mod attach;
 mod client;
 mod commands;
 mod drain;
 mod pace;
 mod publisher;
+mod surplus;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -18,20 +20,21 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::auth::{Claims, Grants, Signer, session_id};
-use crate::broker::{Broker, Bucket};
+use crate::broker::Broker;
 use crate::cursor::Start;
 use crate::hub::{Hub, now_ms};
+use crate::peer::client_network;
 use crate::presence::Presence;
 use crate::protocol::{Bye, ChannelName, Code, Opening, Owner, Refusal};
+
+use addresses::Addresses;
+use surplus::{Resting, surplus};
 
 pub use attach::{Attach, Replied, Turn};
 pub use client::Session;
 pub use drain::Drain;
 pub use publisher::Publisher;
 
-/// Sessions remembered without an attach; beyond it those that were silent longest go, and with them the state
-/// of their numbered keys.
-const IDLE_SESSIONS_MAX: usize = 50_000;
 /// The bounds and paces of sessions.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -45,6 +48,9 @@ pub struct Options {
     pub write_timeout: Option<Duration>,
     /// A session without an attach that has nothing to remember is kept for that long, and looked for so often.
     pub sweep_idle: Duration,
+    /// Sessions remembered without an attach. Beyond it those go that never used a numbered key, then those of the
+    /// address that has most.
+    pub resting_sessions: usize,
 }
 
 impl Default for Options {
@@ -55,6 +61,7 @@ impl Default for Options {
             poll_wait: Duration::from_secs(25),
             write_timeout: Some(Duration::from_secs(30)),
             sweep_idle: Duration::from_secs(5),
+            resting_sessions: 50_000,
         }
     }
 }
@@ -70,7 +77,9 @@ pub struct Sessions {
     drain: Drain,
     table: Mutex<HashMap<Arc<str>, Arc<Session>>>,
     /// The rates of publishers without a session, by address.
-    addresses: Mutex<HashMap<Option<IpAddr>, Arc<Mutex<Bucket>>>>,
+    addresses: Addresses,
+    /// What all anonymous sessions of an address use together.
+    crowds: Addresses,
 }
 
 /// What the edge found out about a request: a credential of its own, or what everybody gets.
@@ -100,7 +109,8 @@ impl Sessions {
             signer,
             drain: Drain::default(),
             table: Mutex::default(),
-            addresses: Mutex::default(),
+            addresses: Addresses::default(),
+            crowds: Addresses::default(),
         })
     }
 
@@ -175,14 +185,15 @@ impl Sessions {
         }
     }
 
-    /// Opens a reader.
+    /// Opens a reader for a client at this address.
     ///
     /// # Errors
-    /// `unauthorized`, `forbidden`, `too_many_channels`, `draining`.
+    /// `unauthorized`, `forbidden`, `too_many_channels`, `rate_limited` for those that show themselves, `draining`.
     pub fn open(
         self: &Arc<Self>,
         opening: Opening,
         credential: &Credential,
+        address: Option<IpAddr>,
     ) -> Result<Attach, Refusal> {
         if self.drain.has_begun() {
             return Err(Refusal::new(Code::Draining, "this node goes down"));
@@ -202,8 +213,9 @@ impl Sessions {
             }
         };
         let channels = self.allowed(&opening, &grants, &id)?;
-        let session = self.session(&id);
-        Attach::new(self, session, grants, opening, &channels, is_known)
+        let session = self.session(&id, address);
+        let crowd = self.crowd(&grants, credential, address);
+        Attach::new(self, session, grants, crowd, opening, &channels, is_known)
     }
 
     /// A credential in the same request decides, and must be of the same user.
@@ -251,11 +263,12 @@ impl Sessions {
     }
 
     /// The session of this id, remembered from now on.
-    fn session(&self, id: &Arc<str>) -> Arc<Session> {
+    fn session(&self, id: &Arc<str>, address: Option<IpAddr>) -> Arc<Session> {
         let mut table = self.table.lock();
         let session = table.entry(id.clone()).or_insert_with(|| {
             Arc::new(Session {
                 id: id.clone(),
+                network: address.map(client_network),
                 bucket: Mutex::default(),
                 sequence: tokio::sync::Mutex::default(),
                 state: Mutex::default(),
@@ -274,23 +287,20 @@ impl Sessions {
         table.retain(|_, session| {
             is_held(session) || !session.is_over(now, self.options.sweep_idle, KEY_LIFETIME)
         });
-        if table.len() > IDLE_SESSIONS_MAX {
-            let mut idle: Vec<(Instant, Arc<str>)> = table
+        if table.len() > self.options.resting_sessions {
+            let resting: Vec<Resting> = table
                 .values()
                 .filter(|session| !is_held(session))
-                .filter_map(|session| Some((session.idle_since()?, session.id.clone())))
+                .filter_map(|session| session.resting())
                 .collect();
-            let over = idle.len().saturating_sub(IDLE_SESSIONS_MAX);
-            if over > 0 {
-                idle.select_nth_unstable(over - 1);
-                idle[..over]
-                    .iter()
-                    .for_each(|(_, id)| drop(table.remove(id)));
-            }
+            let over = resting.len().saturating_sub(self.options.resting_sessions);
+            surplus(resting, over)
+                .iter()
+                .for_each(|id| drop(table.remove(id)));
         }
-        self.addresses
-            .lock()
-            .retain(|_, bucket| !bucket.lock().is_full(now));
+        drop(table);
+        self.addresses.sweep(now);
+        self.crowds.sweep(now);
     }
 }
 

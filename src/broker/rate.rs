@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// A rate.
@@ -29,11 +30,16 @@ impl Bucket {
         match self.wait(rate, now) {
             Some(wait) => Err(wait),
             None => {
-                let full_at = self.full_at.map_or(now, |full_at| full_at.max(now));
-                self.full_at = Some(full_at + Duration::from_secs_f64(1.0 / rate.per_second));
+                self.charge(rate, now);
                 Ok(())
             }
         }
+    }
+
+    /// Takes one publish, within the rate or not; the next ones wait for it.
+    pub fn charge(&mut self, rate: &Rate, now: Instant) {
+        let full_at = self.full_at.map_or(now, |full_at| full_at.max(now));
+        self.full_at = Some(full_at + Duration::from_secs_f64(1.0 / rate.per_second));
     }
 
     /// How long until a publish is within the rate; `None` when it is now.
@@ -50,6 +56,15 @@ impl Bucket {
     pub fn is_full(&self, now: Instant) -> bool {
         self.full_at.is_none_or(|full_at| full_at <= now)
     }
+}
+
+/// What a publish is charged to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Meters<'a> {
+    /// The publisher's own bucket; none for the application itself.
+    pub own: Option<&'a Mutex<Bucket>>,
+    /// The bucket of all anonymous sessions of its address, where it is one of them.
+    pub address: Option<&'a Mutex<Bucket>>,
 }
 
 #[cfg(test)]

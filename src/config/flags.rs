@@ -131,6 +131,14 @@ pub struct Flags {
     #[arg(long, env = "TRIWAY_PUBLISH_BURST", value_name = "COUNT", default_value = "200", value_parser = parse_count)]
     #[arg(help_heading = "Limits")]
     pub publish_burst: usize,
+    /// Publishes of all anonymous sessions of one client address in a second; loopback has no such limit
+    #[arg(long, env = "TRIWAY_ADDRESS_PUBLISH_RATE", value_name = "COUNT", default_value = "1000", value_parser = parse_count)]
+    #[arg(help_heading = "Limits")]
+    pub address_publish_rate: usize,
+    /// Publishes that one client address may send at once
+    #[arg(long, env = "TRIWAY_ADDRESS_PUBLISH_BURST", value_name = "COUNT", default_value = "2000", value_parser = parse_count)]
+    #[arg(help_heading = "Limits")]
+    pub address_publish_burst: usize,
 
     /// A ping goes to a reader when nothing else did for this long, 1s to 60s
     #[arg(long, env = "TRIWAY_HEARTBEAT", value_name = "TIME", default_value = "15s", value_parser = parse_heartbeat)]

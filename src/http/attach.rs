@@ -132,7 +132,8 @@ async fn open(
     let query = parts.uri.query().unwrap_or_default();
     let opening = Opening::parse(transport, path, query, last_event_id, body)?;
     let credential = app.reader_credential(parts, &opening).await?;
-    app.sessions.open(opening, &credential)
+    let address = parts.extensions.get::<Peer>().map(|peer| peer.client);
+    app.sessions.open(opening, &credential, address)
 }
 
 /// What follows the first segment of the path, not decoded: `a,b` of `/sse/a,b`.

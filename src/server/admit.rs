@@ -3,7 +3,7 @@
 //! A seat is a guard: dropping it gives the place back. Knows nothing of sockets or HTTP.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,8 +11,7 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 
-/// An IPv6 customer is given a network of this many bits, so one client may use any address of it.
-const IPV6_CLIENT_BITS: u32 = 64;
+use crate::peer::client_network;
 
 /// The connections of one listener.
 #[derive(Debug)]
@@ -105,18 +104,6 @@ impl Connections {
                 return;
             }
             emptied.await;
-        }
-    }
-}
-
-fn client_network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let host_bits = u128::BITS - IPV6_CLIENT_BITS;
-            IpAddr::V6(Ipv6Addr::from_bits(
-                address.to_bits() >> host_bits << host_bits,
-            ))
         }
     }
 }

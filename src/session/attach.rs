@@ -2,6 +2,8 @@
 //!
 //! Gives turns; how a turn is written, and on which wire, is the transports' business.
 
+mod channels;
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,18 +11,20 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::addresses::SharedBucket;
 use super::client::Line;
 use super::pace::{Pace, random};
-use super::{Publisher, Session, Sessions, real_names};
+use super::{Publisher, Session, Sessions};
 use crate::auth::Grants;
+use crate::broker::Meters;
 use crate::cursor::{Cursor, Start};
 use crate::feed::{Batch, Feed, Item, Replay};
 use crate::hub::now_ms;
 use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
-    Bye, ByeReason, ChannelName, Code, Command, Hello, HelloSession, Opening, Order, Owner,
-    Refusal, Transport, reply_error, reply_ok,
+    Bye, ByeReason, ChannelName, Command, Hello, HelloSession, Opening, Order, Refusal, Transport,
+    reply_error, reply_ok,
 };
 
 /// Heartbeats without a sign of life after which a peer is taken for gone.
@@ -60,6 +64,8 @@ pub struct Attach {
     sessions: Arc<Sessions>,
     session: Arc<Session>,
     grants: Arc<Grants>,
+    /// What the other anonymous sessions of its address share with it.
+    crowd: Option<SharedBucket>,
     line: Arc<Line>,
     feed: Feed,
     opening: Opening,
@@ -93,6 +99,7 @@ impl Attach {
         sessions: &Arc<Sessions>,
         session: Arc<Session>,
         grants: Arc<Grants>,
+        crowd: Option<SharedBucket>,
         opening: Opening,
         channels: &[(ChannelName, Start)],
         is_known: bool,
@@ -109,6 +116,7 @@ impl Attach {
             sessions: sessions.clone(),
             session,
             grants,
+            crowd,
             line,
             feed,
             opening,
@@ -118,6 +126,9 @@ impl Attach {
             is_parting: false,
             late,
         };
+        if channels.iter().any(|(name, _)| attach.is_newcomer(name)) {
+            sessions.broker.may_charge(attach.meters())?;
+        }
         channels.iter().for_each(|(name, _)| attach.show(name));
         Ok(attach)
     }
@@ -201,7 +212,7 @@ impl Attach {
     pub fn publisher(&self) -> Publisher {
         Publisher {
             session: Some(self.session.clone()),
-            address: None,
+            address: self.crowd.clone(),
             grants: self.grants.clone(),
         }
     }
@@ -209,8 +220,14 @@ impl Attach {
     /// How long this session must rest before it publishes again; a WebSocket is read no further until then.
     #[must_use]
     pub fn rest(&self) -> Option<Duration> {
-        let rate = self.sessions.broker.options().rate.as_ref()?;
-        self.session.bucket.lock().wait(rate, Instant::now())
+        self.sessions.broker.wait(self.meters())
+    }
+
+    fn meters(&self) -> Meters<'_> {
+        Meters {
+            own: Some(&self.session.bucket),
+            address: self.crowd.as_deref(),
+        }
     }
 
     /// Whether a replay is on its way, before whose reply no other command is acted on.
@@ -409,55 +426,6 @@ impl Attach {
                 )
                 .await,
         )
-    }
-
-    fn subscribe(&mut self, name: &ChannelName, start: Start) -> Result<Option<Replay>, Refusal> {
-        self.grants.may_read(name, Some(&self.session.id))?;
-        let joined = self.feed.channels().count();
-        if self
-            .sessions
-            .options
-            .session_channels
-            .is_some_and(|most| joined >= most)
-        {
-            return Err(Refusal::new(
-                Code::TooManyChannels,
-                format!("{joined} channels in one session already"),
-            ));
-        }
-        for real in real_names(name, &self.grants, &self.session.id) {
-            let replay = self.feed.join(&real, start)?;
-            self.late.waiting.extend(replay);
-            self.show(&real);
-        }
-        Ok(self.late.waiting.pop())
-    }
-
-    fn unsubscribe(&mut self, name: &ChannelName) {
-        for real in real_names(name, &self.grants, &self.session.id) {
-            self.feed.leave(&real);
-            let (gone, here) = std::mem::take(&mut self.late.here)
-                .into_iter()
-                .partition(|here| *here.channel() == real);
-            self.late.here = here;
-            Vec::into_iter(gone).for_each(Here::leave);
-        }
-    }
-
-    /// Ends this attach's presence at once; the session's other attaches keep theirs.
-    pub fn leave(&mut self) {
-        self.late.here.drain(..).for_each(Here::leave);
-    }
-
-    fn show(&mut self, name: &ChannelName) {
-        let shown = self.late.here.iter().any(|here| here.channel() == name);
-        if self.opening.presence && name.owner() == Owner::Anyone && !shown {
-            let (id, user) = (&self.session.id, self.grants.user());
-            let info = self.opening.info.as_ref();
-            let here = self.sessions.presence.join(name, id, user, info);
-            let polled = self.opening.transport == Transport::Poll;
-            self.late.here.push(here.polled(polled));
-        }
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! Knows when it has nothing left to remember; the table forgets it then.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::surplus::Resting;
 use crate::bell::Bell;
 use crate::broker::{Bucket, Sequence};
 use crate::protocol::ByeReason;
@@ -19,6 +21,8 @@ const ATTACHES_MAX: usize = 4;
 #[derive(Debug)]
 pub struct Session {
     pub(super) id: Arc<str>,
+    /// Where it was opened from.
+    pub(super) network: Option<IpAddr>,
     pub(super) bucket: Mutex<Bucket>,
     pub(super) sequence: tokio::sync::Mutex<Sequence>,
     pub(super) state: Mutex<State>,
@@ -76,16 +80,29 @@ impl Session {
         state.idle_since.filter(|_| state.lines.is_empty())
     }
 
+    /// What is known of it where it has no attach, to judge which may be forgotten.
+    pub(super) fn resting(&self) -> Option<Resting> {
+        Some(Resting {
+            id: self.id.clone(),
+            network: self.network,
+            since: self.idle_since()?,
+            is_used: self.is_used(),
+        })
+    }
+
+    /// Whether it has answers to numbered keys; a sequence that is locked is in use.
+    fn is_used(&self) -> bool {
+        self.sequence
+            .try_lock()
+            .map_or(true, |sequence| sequence.is_used())
+    }
+
     /// Whether it may be forgotten: it rested for `rest` with nothing to remember, or for a whole `lifetime`.
     pub(super) fn is_over(&self, now: Instant, rest: Duration, lifetime: Duration) -> bool {
         let Some(since) = self.idle_since() else {
             return false;
         };
-        // A sequence that is locked is in use.
-        let unused = self
-            .sequence
-            .try_lock()
-            .is_ok_and(|sequence| !sequence.is_used());
+        let unused = !self.is_used();
         let idle = now.saturating_duration_since(since);
         idle > lifetime || (unused && idle >= rest && self.bucket.lock().is_full(now))
     }

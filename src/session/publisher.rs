@@ -5,23 +5,21 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::addresses::SharedBucket;
 use super::{Credential, Session, Sessions};
 use crate::auth::{Grants, is_session_id};
-use crate::broker::{Bucket, Key, Published, Scope};
+use crate::broker::{Key, Meters, Published, Scope};
 use crate::hub::now_ms;
 use crate::protocol::{ChannelName, Code, Draft, Owner, Publish, Refusal};
-
-/// Publishers without a session whose rate is remembered.
-const ADDRESSES_MAX: usize = 10_000;
 
 /// Who publishes or commands.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     pub(super) session: Option<Arc<Session>>,
-    pub(super) address: Option<IpAddr>,
+    /// What others of its address share with it, where they do.
+    pub(super) address: Option<SharedBucket>,
     pub(super) grants: Arc<Grants>,
 }
 
@@ -47,7 +45,7 @@ impl Sessions {
             };
             return Ok(Publisher {
                 session: None,
-                address,
+                address: Some(self.addresses.bucket(address)),
                 grants,
             });
         };
@@ -61,8 +59,8 @@ impl Sessions {
         let id = claims.id.clone();
         let grants = Self::grants_of(claims, credential)?;
         Ok(Publisher {
-            session: Some(self.session(&id)),
-            address,
+            session: Some(self.session(&id, address)),
+            address: self.crowd(&grants, credential, address),
             grants,
         })
     }
@@ -92,13 +90,7 @@ impl Sessions {
             sent_bytes: publish.sent_bytes,
         };
         let key = publisher.key(publish.key)?;
-        match session {
-            Some(session) => self.broker.publish(draft, key, Some(&session.bucket)).await,
-            None => {
-                let bucket = self.address_bucket(publisher.address);
-                self.broker.publish(draft, key, Some(&bucket)).await
-            }
-        }
+        self.broker.publish(draft, key, publisher.meters()).await
     }
 
     /// Refuses a publish that never came to the broker: a final refusal is the answer to its numbered key.
@@ -114,17 +106,17 @@ impl Sessions {
         }
     }
 
-    fn address_bucket(&self, address: Option<IpAddr>) -> Arc<Mutex<Bucket>> {
-        let mut addresses = self.addresses.lock();
-        if addresses.len() >= ADDRESSES_MAX && !addresses.contains_key(&address) {
-            let now = Instant::now();
-            addresses.retain(|_, bucket| !bucket.lock().is_full(now));
-            if addresses.len() >= ADDRESSES_MAX {
-                // All of them publish right now: forget them rather than refuse one more.
-                addresses.clear();
-            }
-        }
-        addresses.entry(address).or_default().clone()
+    /// What the anonymous sessions of an address share. Whoever brought a credential answers for it, and on loopback
+    /// stands a proxy, or nobody else.
+    pub(super) fn crowd(
+        &self,
+        grants: &Grants,
+        credential: &Credential,
+        address: Option<IpAddr>,
+    ) -> Option<SharedBucket> {
+        let is_anonymous = matches!(credential, Credential::Absent(_)) && grants.user().is_none();
+        let address = address.filter(|address| is_anonymous && !address.is_loopback())?;
+        Some(self.crowds.bucket(Some(address)))
     }
 
     /// A session said over HTTP that it lives.
@@ -143,6 +135,20 @@ impl Sessions {
 }
 
 impl Publisher {
+    /// What it is charged to: a session its own bucket and its address's, anybody else the address's alone.
+    pub(super) fn meters(&self) -> Meters<'_> {
+        match &self.session {
+            Some(session) => Meters {
+                own: Some(&session.bucket),
+                address: self.address.as_deref(),
+            },
+            None => Meters {
+                own: self.address.as_deref(),
+                address: None,
+            },
+        }
+    }
+
     /// Whether it may ask about one channel.
     pub(super) fn may_ask(&self, channel: &ChannelName) -> Result<(), Refusal> {
         if channel.owner() == Owner::OwnInboxes {

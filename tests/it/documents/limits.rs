@@ -27,6 +27,8 @@ fn of_data() -> Vec<Row> {
     let (data, most) = (size(options.max_data), size(DATA_BYTES_CEILING));
     let (frames, batch) = (grouped(BATCH_EVENTS_MAX), size(BATCH_BYTES_MAX));
     let (second, burst) = (rate.per_second, rate.burst);
+    let crowd = options.address_rate.expect("one for addresses too");
+    let (all, at_once) = (crowd.per_second as usize, crowd.burst as usize);
     let info = size(INFO_BYTES_MAX);
     vec![
         ("data of one event", format!("{data}, {most} at most")),
@@ -42,6 +44,14 @@ fn of_data() -> Vec<Row> {
         (
             "publishes of a session",
             format!("{second} a second, {burst} at once"),
+        ),
+        (
+            "publishes of all anonymous sessions of one address; loopback has no such limit",
+            format!("{} a second, {} at once", grouped(all), grouped(at_once)),
+        ),
+        (
+            "sessions without an attach",
+            grouped(triway::session::Options::default().resting_sessions),
         ),
         (
             "info; nonce; why",

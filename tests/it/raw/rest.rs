@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::wire::{Server, eventually, post};
+use super::crowds::by;
+use super::wire::{Server, eventually, get, post, session_of};
 
 /// Sessions without use are forgotten this soon here.
 const REST: Duration = Duration::from_millis(50);
@@ -67,4 +68,37 @@ async fn sessions_with_nothing_to_remember_are_forgotten_and_numbers_are_not() {
     let again = server.ask(numbered(&target, &numbers, "once")).await;
     assert_eq!((again.status, again.text()), (201, first.text()));
     assert_eq!(held(&server, "a").await.len(), 1);
+}
+
+#[tokio::test]
+async fn strangers_cannot_push_out_the_numbers_of_others() {
+    const PLACES: usize = 20;
+    let server = Server::with(|builder, options| {
+        builder.session.sweep_idle = REST;
+        builder.session.resting_sessions = PLACES;
+        options.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    });
+    let ask = async |client: &str, request: Vec<u8>| server.ask(by(client, request)).await;
+    let session = async |client: &str| {
+        let opened = ask(client, get("/poll/somewhere").into_bytes()).await;
+        session_of(&opened.json()["frames"][0])
+    };
+    let (id, key) = session("198.51.100.7").await;
+    let (target, number) = (format!("/pub/a?session={key}"), format!("{id}:1"));
+    let first = ask("198.51.100.7", numbered(&target, &number, "once")).await;
+    assert_eq!(first.status, 201);
+    // Later, and each with a number of its own, three times as many as there are places.
+    for _ in 0..3 * PLACES {
+        let (id, key) = session("203.0.113.9").await;
+        let target = format!("/pub/b?session={key}");
+        let answer = ask("203.0.113.9", numbered(&target, &format!("{id}:1"), "x")).await;
+        assert_eq!(answer.status, 201);
+    }
+    eventually("the table is within its bound", async || {
+        sessions(&server).await <= PLACES as f64
+    })
+    .await;
+    let again = ask("198.51.100.7", numbered(&target, &number, "once")).await;
+    assert_eq!((again.status, again.text()), (201, first.text()));
+    assert_eq!(held(&server, "a").await.len(), 1, "acted once");
 }

@@ -1,0 +1,79 @@
+//! The channels of an attach once it is open: joined, left, and those in which it shows its session.
+//!
+//! Knows no pace and no turn.
+
+use super::Attach;
+use crate::cursor::Start;
+use crate::feed::Replay;
+use crate::presence::Here;
+use crate::protocol::{ChannelName, Code, Owner, Refusal, Transport};
+use crate::session::real_names;
+
+impl Attach {
+    pub(super) fn subscribe(
+        &mut self,
+        name: &ChannelName,
+        start: Start,
+    ) -> Result<Option<Replay>, Refusal> {
+        self.grants.may_read(name, Some(&self.session.id))?;
+        let joined = self.feed.channels().count();
+        if self
+            .sessions
+            .options
+            .session_channels
+            .is_some_and(|most| joined >= most)
+        {
+            return Err(Refusal::new(
+                Code::TooManyChannels,
+                format!("{joined} channels in one session already"),
+            ));
+        }
+        for real in real_names(name, &self.grants, &self.session.id) {
+            let replay = self.feed.join(&real, start)?;
+            self.late.waiting.extend(replay);
+            self.show(&real);
+        }
+        Ok(self.late.waiting.pop())
+    }
+
+    pub(super) fn unsubscribe(&mut self, name: &ChannelName) {
+        for real in real_names(name, &self.grants, &self.session.id) {
+            self.feed.leave(&real);
+            let (gone, here) = std::mem::take(&mut self.late.here)
+                .into_iter()
+                .partition(|here| *here.channel() == real);
+            self.late.here = here;
+            Vec::into_iter(gone).for_each(Here::leave);
+        }
+    }
+
+    /// Ends this attach's presence at once; the session's other attaches keep theirs.
+    pub fn leave(&mut self) {
+        self.late.here.drain(..).for_each(Here::leave);
+    }
+
+    fn shows(&self, name: &ChannelName) -> bool {
+        self.opening.presence && name.owner() == Owner::Anyone
+    }
+
+    /// Whether showing itself in this channel would be told, and counts for its address.
+    pub(super) fn is_newcomer(&self, name: &ChannelName) -> bool {
+        let is_counted = self.crowd.is_some() && self.shows(name);
+        is_counted && !self.sessions.presence.is_shown(name, &self.session.id)
+    }
+
+    pub(super) fn show(&mut self, name: &ChannelName) {
+        let shown = self.late.here.iter().any(|here| here.channel() == name);
+        if self.shows(name) && !shown {
+            if self.is_newcomer(name) {
+                // A join is told like a publish, and made by a mere poll.
+                self.sessions.broker.charge(self.meters());
+            }
+            let (id, user) = (&self.session.id, self.grants.user());
+            let info = self.opening.info.as_ref();
+            let here = self.sessions.presence.join(name, id, user, info);
+            let polled = self.opening.transport == Transport::Poll;
+            self.late.here.push(here.polled(polled));
+        }
+    }
+}

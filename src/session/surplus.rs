@@ -1,0 +1,80 @@
+//! Which sessions at rest are given up where there are more than the table holds. Pure.
+//!
+//! New sessions cost a stranger nothing, so they must not push out what others may still ask for again: first go those
+//! that never used a number, then those of the address that has most.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+/// A session without an attach.
+#[derive(Clone, Debug)]
+pub(super) struct Resting {
+    pub(super) id: Arc<str>,
+    /// Whose it is, as far as is known.
+    pub(super) network: Option<IpAddr>,
+    pub(super) since: Instant,
+    /// Whether answers to its numbered keys are kept.
+    pub(super) is_used: bool,
+}
+
+/// The ids of `over` sessions to forget.
+pub(super) fn surplus(mut resting: Vec<Resting>, over: usize) -> Vec<Arc<str>> {
+    // Of each network: those with numbers first, and of these the newest.
+    resting.sort_unstable_by_key(|session| (!session.is_used, std::cmp::Reverse(session.since)));
+    let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
+    let mut ranked: Vec<(bool, usize, Resting)> = resting
+        .into_iter()
+        .map(|session| {
+            let count = counts.entry(session.network).or_default();
+            *count += 1;
+            (!session.is_used, *count, session)
+        })
+        .collect();
+    // The further behind in its network, the sooner; of equals who was silent longest.
+    ranked.sort_unstable_by(
+        |(unused, rank, session), (other_unused, other_rank, other)| {
+            let worse = (other_unused, other_rank).cmp(&(unused, rank));
+            worse.then(session.since.cmp(&other.since))
+        },
+    );
+    ranked.truncate(over);
+    ranked.into_iter().map(|(.., session)| session.id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn resting(id: &str, network: u8, silent_s: u64, is_used: bool, now: Instant) -> Resting {
+        Resting {
+            id: Arc::from(id),
+            network: Some(IpAddr::from([203, 0, 113, network])),
+            since: now - Duration::from_secs(silent_s),
+            is_used,
+        }
+    }
+
+    #[test]
+    fn those_without_numbers_go_first_and_then_of_who_has_most() {
+        let now = Instant::now() + Duration::from_secs(1_000);
+        let all = vec![
+            resting("alone, long ago", 1, 900, true, now),
+            resting("many 1", 2, 30, true, now),
+            resting("many 2", 2, 20, true, now),
+            resting("many 3", 2, 10, true, now),
+            resting("unused", 3, 1, false, now),
+        ];
+        let gone = |over| -> Vec<String> {
+            let ids = surplus(all.clone(), over);
+            ids.iter().map(|id| id.to_string()).collect()
+        };
+        assert_eq!(gone(1), ["unused"]);
+        assert_eq!(gone(3), ["unused", "many 1", "many 2"]);
+        assert_eq!(gone(4)[3], "alone, long ago", "as many as the other has");
+        assert_eq!(gone(9).len(), 5);
+    }
+}
