@@ -157,6 +157,7 @@ fn http_options(flags: &Flags) -> http::Options {
         hosts: flags.host.clone(),
         token_in_query: flags.token_in_query,
         cookie: flags.cookie.clone(),
+        bodies_total: bound(flags.bodies_total),
         ..http::Options::default()
     }
 }

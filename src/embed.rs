@@ -80,6 +80,7 @@ impl Hub {
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         let app = App {
             sessions: self.app.sessions.clone(),
+            bodies: http::Bodies::new(self.app.http.bodies_total),
             options: self.app.http.clone(),
             authorize: self.app.authorize.clone(),
         };

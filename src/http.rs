@@ -4,6 +4,7 @@
 
 mod assets;
 mod attach;
+mod body;
 mod channels;
 mod credentials;
 mod error;
@@ -30,6 +31,7 @@ use crate::auth::Grants;
 use crate::protocol::{Code, Refusal, Transport};
 use crate::session::Sessions;
 
+pub(crate) use body::Bodies;
 pub use credentials::{Asked, Authorize};
 pub(crate) use error::Refused;
 
@@ -51,6 +53,8 @@ pub struct Options {
     pub cookie: Option<String>,
     /// Whether the chat page is served.
     pub page: bool,
+    /// Bytes of all request bodies together that are on their way or being acted on; `None` is no bound.
+    pub bodies_total: Option<usize>,
 }
 
 impl Default for Options {
@@ -62,6 +66,7 @@ impl Default for Options {
             token_in_query: false,
             cookie: None,
             page: true,
+            bodies_total: Some(64 * 1024 * 1024),
         }
     }
 }
@@ -69,6 +74,7 @@ impl Default for Options {
 /// What every handler needs.
 pub(crate) struct App {
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) bodies: Bodies,
     pub(crate) options: Options,
     pub(crate) authorize: Option<Authorize>,
 }

@@ -107,6 +107,10 @@ pub struct Flags {
     #[arg(long, env = "TRIWAY_MAX_DATA", value_name = "SIZE", default_value = "64KiB", value_parser = parse_data_size)]
     #[arg(help_heading = "Limits")]
     pub max_data: usize,
+    /// Memory of all request bodies that are on their way, beyond the first 16KiB of each
+    #[arg(long, env = "TRIWAY_BODIES_TOTAL", value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    #[arg(help_heading = "Limits")]
+    pub bodies_total: usize,
     /// Channels that one session reads
     #[arg(long, env = "TRIWAY_SESSION_CHANNELS", value_name = "COUNT", default_value = "100", value_parser = parse_count)]
     #[arg(help_heading = "Limits")]

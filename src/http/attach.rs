@@ -10,9 +10,8 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http_body::Body as _;
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue,
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
@@ -32,8 +31,6 @@ use crate::transport::{Facts, poll, sse, streaming_headers, ws};
 
 /// The largest body of a reader's request: 10,000 channels with their starts.
 const OPENING_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Bytes that are read of a body which is too large: a little over the largest that any hub may be set to take.
-const DISCARDED_BYTES_MAX: u64 = 17 * 1024 * 1024;
 /// The subprotocol of the contract.
 const PROTOCOL: &str = "triway.v1";
 /// The header of an event stream that comes back.
@@ -118,7 +115,7 @@ async fn open(
     body: Body,
 ) -> Result<Attach, Refusal> {
     let body = if parts.method == Method::POST {
-        let bytes = read_body(body, OPENING_BYTES_MAX).await?;
+        let (bytes, _counted) = app.bodies.read(body, OPENING_BYTES_MAX).await?;
         if bytes.is_empty() {
             None
         } else {
@@ -140,60 +137,6 @@ async fn open(
 pub(super) fn rest_of_path(parts: &Parts) -> Option<&str> {
     let path = parts.uri.path();
     path.get(1..)?.split_once('/').map(|(_, rest)| rest)
-}
-
-/// Reads a body whole, within its limit and its time.
-///
-/// What is too large is read all the same, and thrown away: a connection that is closed with unread bytes is reset,
-/// and a browser that was still sending would see no 413 but a network that failed.
-pub(super) async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    use http_body_util::BodyExt as _;
-    let announced = body.size_hint().lower();
-    let (mut whole, mut seen) = (BytesMut::new(), 0);
-    whole.reserve(usize::try_from(announced).map_or(0, |bytes| bytes.min(limit)));
-    while announced <= DISCARDED_BYTES_MAX && seen <= DISCARDED_BYTES_MAX {
-        let Some(frame) = body.frame().await else {
-            break;
-        };
-        let frame = frame.map_err(|error| unread(&error))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        seen += data.len() as u64;
-        if seen <= limit as u64 {
-            whole.extend_from_slice(&data);
-        } else {
-            whole = BytesMut::new();
-        }
-    }
-    if seen.max(announced) > limit as u64 {
-        let detail = format!("the body is larger than {limit} bytes");
-        return Err(Refusal::new(Code::TooLarge, detail));
-    }
-    // An event keeps its data for long: room that a chunked body left unused is not kept with it.
-    if whole.capacity() - whole.len() > whole.len() / 4 {
-        return Ok(Bytes::copy_from_slice(&whole));
-    }
-    Ok(whole.freeze())
-}
-
-/// Why a body could not be read to its end.
-fn unread(error: &axum::Error) -> Refusal {
-    if is_timeout(error) {
-        return Refusal::new(Code::BodyTimeout, "the body did not end in time");
-    }
-    Refusal::bad_parameter("the body could not be read to its end")
-}
-
-fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    std::iter::from_fn(|| {
-        let present = cause?;
-        cause = present.source();
-        Some(present)
-    })
-    .filter_map(|error| error.downcast_ref::<std::io::Error>())
-    .any(|error| error.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// A salted tag of the client's network: /24 of an IPv4 address, /48 of an IPv6 one.

@@ -29,19 +29,24 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     let hub = app.sessions.hub();
     let mut text = String::new();
     let mut registry = hub.metrics().registry();
-    let channels = prometheus_client::metrics::gauge::Gauge::<i64>::default();
-    channels.set(hub.channel_count() as i64);
-    registry.register("channels", "Channels held", channels);
-    let sessions = prometheus_client::metrics::gauge::Gauge::<i64>::default();
-    sessions.set(app.sessions.count() as i64);
-    registry.register("sessions", "Sessions remembered", sessions);
-    let bytes = prometheus_client::metrics::gauge::Gauge::<i64>::default();
-    bytes.set(hub.history_bytes() as i64);
-    registry.register(
-        "history_bytes",
-        "Bytes held by events, encoded forms counted",
-        bytes,
-    );
+    for (name, help, value) in [
+        ("channels", "Channels held", hub.channel_count()),
+        ("sessions", "Sessions remembered", app.sessions.count()),
+        (
+            "history_bytes",
+            "Bytes held by events, encoded forms counted",
+            hub.history_bytes(),
+        ),
+        (
+            "bodies_bytes",
+            "Bytes held of request bodies on their way",
+            app.bodies.held(),
+        ),
+    ] {
+        let gauge = prometheus_client::metrics::gauge::Gauge::<i64>::default();
+        gauge.set(value as i64);
+        registry.register(name, help, gauge);
+    }
     if prometheus_client::encoding::text::encode(&mut text, &registry).is_err() {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }

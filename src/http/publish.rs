@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{ALLOW, CONTENT_TYPE};
 
-use super::attach::{read_body, rest_of_path};
+use super::attach::rest_of_path;
 use super::{App, Refused, Shared, json};
 use crate::broker::Published;
 use crate::peer::Peer;
@@ -88,12 +88,12 @@ pub(super) async fn publish(
     });
     let key = key.transpose()?;
     let limit = app.sessions.broker().options().max_data;
-    let body = match read_body(body, limit).await {
+    let body = match app.bodies.read(body, limit).await {
         // A body that was cut on its way says nothing of what was meant, and comes again under the same key.
         Err(refusal) if refusal.code != Code::TooLarge => return Err(refusal.into()),
         body => body,
     };
-    let publish = body.and_then(|body| {
+    let publish = body.and_then(|(body, _counted)| {
         Ok(Publish {
             channel: parameters.channel(&parts)?,
             name: EventName::new(parameters.find("name").unwrap_or_default())?,
@@ -219,7 +219,9 @@ pub(super) async fn send(State(app): State<Shared>, request: Request) -> Result<
     let parameters = Parameters::of(&parts)?;
     let publisher = app.publisher(&parts, &parameters).await?;
     let limit = app.sessions.broker().options().max_data * 2 + COMMANDS_BYTES;
-    let orders = parse_commands(&read_body(body, limit).await?)?;
+    let (body, _counted) = app.bodies.read(body, limit).await?;
+    let orders = parse_commands(&body)?;
+    drop(body);
     let replies = app.sessions.execute_all(&publisher, orders).await;
     Ok(json(StatusCode::OK, format!("[{}]", replies.join(","))))
 }

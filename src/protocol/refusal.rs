@@ -35,6 +35,7 @@ pub enum Code {
     RateLimited,
     TooManyChannels,
     TooManyConnections,
+    TooManyBodies,
     KeyReused,
     KeyOutOfOrder,
     Draining,
@@ -44,7 +45,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for tests and documents that walk the list.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::BadChannel,
         Self::BadCursor,
         Self::BadJson,
@@ -64,6 +65,7 @@ impl Code {
         Self::RateLimited,
         Self::TooManyChannels,
         Self::TooManyConnections,
+        Self::TooManyBodies,
         Self::KeyReused,
         Self::KeyOutOfOrder,
         Self::Draining,
@@ -92,7 +94,8 @@ impl Code {
             Self::TooLarge
             | Self::RateLimited
             | Self::TooManyChannels
-            | Self::TooManyConnections => ByeReason::Limit,
+            | Self::TooManyConnections
+            | Self::TooManyBodies => ByeReason::Limit,
             Self::Draining | Self::BrokerUnavailable | Self::Internal => ByeReason::Drain,
             _ => ByeReason::BadRequest,
         }
@@ -105,6 +108,7 @@ impl Code {
             self,
             Self::RateLimited
                 | Self::TooManyConnections
+                | Self::TooManyBodies
                 | Self::Draining
                 | Self::BrokerUnavailable
                 | Self::Internal
@@ -114,7 +118,7 @@ impl Code {
 }
 
 /// Of each code, in the order of [`Code::ALL`]: the HTTP status, its text, a title, and a hint that says what to do.
-const FACTS: [(u16, &str, &str, &str); 24] = [
+const FACTS: [(u16, &str, &str, &str); 25] = [
     (
         400,
         "bad_channel",
@@ -228,6 +232,12 @@ const FACTS: [(u16, &str, &str, &str); 24] = [
         "too_many_connections",
         "Too many connections",
         "Come back after Retry-After, or raise --connections or --address-connections.",
+    ),
+    (
+        503,
+        "too_many_bodies",
+        "Too many large requests at once",
+        "Come back after Retry-After, or raise --bodies-total.",
     ),
     (
         409,

@@ -140,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
 
     /// Whether something that was read is not yet acted on.
     fn has_pending(&self) -> bool {
-        !self.input.pending.is_empty() || self.broken.is_some()
+        self.input.has_some() || self.broken.is_some()
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
@@ -169,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             return self.poll_timer(cx);
         }
         self.timer = None;
-        if !self.input.pending.is_empty() {
+        if self.input.has_some() {
             // What was put off until the answers before it were written.
             return Poll::Ready(Step::Read);
         }
@@ -254,7 +254,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
                 return ending;
             }
         }
-        if !self.input.pending.is_empty() {
+        if self.input.pending.is_empty()
+            && self.input.has_some()
+            && let Reading::Broken(broken) = self.input.take_rest(&mut self.output)
+        {
+            self.broken = Some(broken);
+        }
+        if self.input.has_some() {
             tokio::task::yield_now().await;
             return None;
         }

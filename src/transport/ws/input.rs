@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::codec::{Broken, Codec, Incoming};
@@ -18,6 +19,9 @@ const READ_BYTES: usize = 64 * 1024;
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
 }
+
+/// Messages that are made of what was read before they are acted on.
+const PENDING_MAX: usize = 64;
 
 /// What one read brought.
 pub(super) enum Reading {
@@ -32,8 +36,10 @@ pub(super) enum Reading {
 /// What was read and not yet acted on.
 pub(super) struct Input {
     codec: Codec,
-    /// What one read brought, at most.
+    /// Some of the messages that one read brought.
     pub(super) pending: VecDeque<Incoming>,
+    /// The bytes behind them: as messages, tiny ones would cost ten times as much for as long as they wait.
+    unparsed: Bytes,
     /// The answer to the peer's Close, kept back until all before it is acted on: nothing may follow it.
     pub(super) echo: Vec<u8>,
 }
@@ -43,6 +49,7 @@ impl Input {
         Self {
             codec: Codec::new(message_bytes_max),
             pending: VecDeque::new(),
+            unparsed: Bytes::new(),
             echo: Vec::new(),
         }
     }
@@ -66,10 +73,25 @@ impl Input {
         })
     }
 
-    /// Takes bytes that were read, into messages.
+    /// Whether something that was read is not yet acted on.
+    pub(super) fn has_some(&self) -> bool {
+        !self.pending.is_empty() || !self.unparsed.is_empty()
+    }
+
+    /// Makes further messages of what was read, once those before them are acted on.
+    pub(super) fn take_rest(&mut self, output: &mut Output) -> Reading {
+        let rest = std::mem::take(&mut self.unparsed);
+        self.take(&rest, output)
+    }
+
+    /// Takes bytes that were read, into messages; keeps those behind the first few as they are.
     pub(super) fn take(&mut self, mut input: &[u8], output: &mut Output) -> Reading {
         let mut pongs = Vec::new();
         let reading = loop {
+            if self.pending.len() >= PENDING_MAX {
+                self.unparsed = Bytes::copy_from_slice(input);
+                break Reading::Some;
+            }
             let before = pongs.len();
             match self.codec.feed(&mut input, &mut pongs) {
                 Ok(None) => break Reading::Some,

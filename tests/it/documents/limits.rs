@@ -32,6 +32,10 @@ fn of_data() -> Vec<Row> {
     let info = size(INFO_BYTES_MAX);
     vec![
         ("data of one event", format!("{data}, {most} at most")),
+        (
+            "bodies of all requests on their way, beyond 16 KiB of each",
+            size(triway::http::Options::default().bodies_total.unwrap_or(0)),
+        ),
         ("an address that publishes", size(GET_PUBLISH_BYTES_MAX)),
         (
             "one answer of a poll; one page of history",

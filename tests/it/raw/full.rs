@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::frames::{Ws, close};
 use super::refusals::assert_refused;
-use super::wire::{Server, post};
+use super::wire::{Server, eventually, post};
 
 #[tokio::test]
 async fn a_hub_that_is_full_asks_its_readers_to_come_back() {
@@ -39,4 +39,33 @@ async fn a_hub_that_is_full_asks_its_readers_to_come_back() {
             assert_refused(&answer, 503, "too_many_channels");
         }
     }
+}
+
+#[tokio::test]
+async fn large_bodies_on_their_way_have_one_bound_and_small_ones_go_through() {
+    let server = Server::with(|builder, _| builder.http.bodies_total = Some(60_000));
+    let held = async || server.metric("triway_bodies_bytes").await;
+    let large = post("/pub/a", &[], &[b'x'; 60_000]);
+    let (most, end) = large.split_at(large.len() - 1);
+    let mut slow = server.send(most).await;
+    eventually("its first 16 KiB are free", async || {
+        held().await == 60_000.0 - 1.0 - 16.0 * 1_024.0
+    })
+    .await;
+    let refused = server.ask(&large).await;
+    let problem = assert_refused(&refused, 503, "too_many_bodies");
+    assert!(problem["hint"].as_str().unwrap().contains("--bodies-total"));
+    assert_eq!(refused.header("retry-after"), Some("2"));
+    // A usual publish is never in want of room.
+    let small = server.ask(post("/pub/a", &[], &[b'x'; 16_000])).await;
+    assert_eq!(small.status, 201);
+    slow.send(end).await;
+    assert_eq!(slow.answer().await.status, 201);
+    assert_eq!(held().await, 0.0, "given back");
+    assert_eq!(server.ask(&large).await.status, 201);
+    // Cut on its way, it is given back too.
+    let cut = server.send(most).await;
+    eventually("counted", async || held().await > 0.0).await;
+    drop(cut);
+    eventually("given back", async || held().await == 0.0).await;
 }

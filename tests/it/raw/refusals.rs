@@ -197,12 +197,13 @@ async fn each_mistake_has_its_status_code_hint_and_headers() {
 #[tokio::test]
 async fn together_the_stories_of_this_folder_provoke_every_code() {
     let mut provoked: BTreeSet<&str> = table().into_iter().map(|(_, _, code)| code).collect();
-    // Provoked below, and in `limits`, `keys` and `drain`.
+    // Provoked below, and in `limits`, `full`, `keys` and `drain`.
     provoked.extend([
         "bad_command",
         "unauthorized",
         "rate_limited",
         "too_many_connections",
+        "too_many_bodies",
         "key_reused",
         "key_out_of_order",
         "draining",

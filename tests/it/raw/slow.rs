@@ -261,3 +261,28 @@ async fn what_is_held_is_near_what_is_counted() {
         "{held} KiB held, {counted} counted"
     );
 }
+
+#[tokio::test]
+async fn tiny_frames_that_wait_for_the_rate_cost_little_more_than_their_bytes() {
+    const WRITERS: usize = 50;
+    const WRITER_KIB: u64 = 128;
+    let process = Process::start(&["--publish-rate", "1", "--publish-burst", "1"]).await;
+    let mut writers = Vec::new();
+    for _ in 0..WRITERS {
+        let mut wire = process.send(handshake("/ws/a?format=data", "")).await;
+        assert_eq!(wire.answer().await.status, 101);
+        writers.push(wire);
+    }
+    let before = process.resident_kib();
+    let frames = super::frames::text("x").repeat(8_000);
+    for wire in &mut writers {
+        wire.send(&frames).await;
+    }
+    eventually("each was read and rests", async || {
+        process.metric("triway_published_total").await >= WRITERS as f64
+    })
+    .await;
+    let held = process.resident_kib().saturating_sub(before);
+    let allowed = WRITERS as u64 * WRITER_KIB + 4 * 1024;
+    assert!(held < allowed, "{held} KiB held, {allowed} allowed");
+}
