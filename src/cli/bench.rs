@@ -8,19 +8,22 @@ mod link;
 mod machine;
 mod meter;
 mod pace;
+mod page;
 mod phase;
 mod plan;
 mod poll;
 mod post;
+mod progress;
 mod reader;
 mod report;
 mod seen;
 mod server;
 mod sse;
+mod table;
 mod ws;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
@@ -29,29 +32,31 @@ use machine::Machine;
 use phase::Which;
 pub(super) use plan::Options;
 use plan::Plan;
+use progress::Progress;
 use report::{Figures, Report};
 use server::{Cores, Server};
 
 /// Measures, reports, and fails where an event was lost, came twice or out of order.
 pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     let plan = Plan::new(&options)?;
+    // Asked before this process is bound to one core.
     let machine = Machine::new();
     let mut signals = Signals::new()?;
+    let mut progress = Progress::new(&plan, options.quiet);
     // What was begun ends as its owners are dropped: a child with its handle, readers with their tasks.
-    let (figures, mut warnings) = tokio::select! {
-        figures = rounds(&plan, &machine) => figures?,
-        () = signals.next() => bail!("interrupted"),
+    let (results, mut warnings) = tokio::select! {
+        outcome = rounds(&plan, &machine, &mut progress) => outcome?,
+        () = signals.next() => bail!("interrupted: nothing is reported"),
     };
-    warnings.extend(doubt::afterwards(&plan, &figures));
+    progress.end();
+    warnings.extend(doubt::afterwards(&plan, &results));
     let report = Report {
         machine,
         options: &plan,
         warnings,
-        results: figures,
+        results,
     };
-    if let Some(path) = &options.json {
-        write(path, &(serde_json::to_string_pretty(&report)? + "\n"))?;
-    }
+    tell(&options, &report)?;
     let complaints: Vec<_> = report
         .results
         .iter()
@@ -66,16 +71,17 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     )
 }
 
-async fn rounds(plan: &Plan, machine: &Machine) -> anyhow::Result<(Vec<Figures>, Vec<String>)> {
-    let cores = if plan.url.is_none() {
-        Cores::apart()
-    } else {
-        None
-    };
+/// All rounds, and what is doubtful from the beginning.
+async fn rounds(
+    plan: &Plan,
+    machine: &Machine,
+    progress: &mut Progress,
+) -> anyhow::Result<(Vec<Figures>, Vec<String>)> {
     let running = match &plan.url {
         Some(url) => Some(Server::at(url, plan.token.as_deref(), plan.server_pid)?),
         None => None,
     };
+    let cores = running.is_none().then(Cores::apart).flatten();
     let (mut figures, mut doubts) = (Vec::new(), Vec::new());
     for round in 1..=plan.rounds {
         for via in &plan.transports {
@@ -84,19 +90,27 @@ async fn rounds(plan: &Plan, machine: &Machine) -> anyhow::Result<(Vec<Figures>,
                 Some(server) => server,
                 // A new one for each run: memory that other readers left behind would count for these.
                 None => {
-                    own = Server::start(cores).await?;
+                    own = Server::start(cores, plan.history()).await?;
                     &own
                 }
             };
             if figures.is_empty() {
-                doubts = doubt::beforehand(machine, server);
+                doubts = doubt::beforehand(plan, machine, server);
+                if server.is_foreign() {
+                    // Told before the first connection, too: whoever mistyped an address can still stop it.
+                    eprintln!(
+                        "triway: {} is not this machine; its host gets the load",
+                        server.target.address
+                    );
+                }
             }
             let which = Which {
                 via: *via,
                 round,
                 is_fresh: running.is_none() || figures.is_empty(),
             };
-            let measured = phase::run(plan, server, which, |_, _| {}).await;
+            progress.begin(*via, round, plan.rounds);
+            let measured = phase::run(plan, server, which, progress).await;
             let measured = measured.with_context(|| format!("{}, round {round}", via.name()))?;
             figures.push(Figures::new(plan, machine.cores, &measured));
         }
@@ -104,11 +118,34 @@ async fn rounds(plan: &Plan, machine: &Machine) -> anyhow::Result<(Vec<Figures>,
     Ok((figures, doubts))
 }
 
+/// Writes what was asked for, and tells people unless they want quiet.
+fn tell(options: &Options, report: &Report<'_>) -> anyhow::Result<()> {
+    if let Some(path) = &options.json {
+        write(path, &(serde_json::to_string_pretty(report)? + "\n"))?;
+    }
+    if let Some(path) = &options.html {
+        write(path, &page::page(report)?)?;
+    }
+    if options.quiet {
+        return Ok(());
+    }
+    let to_stdout = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
+    let table = table::table(report);
+    if to_stdout(&options.json) || to_stdout(&options.html) {
+        eprint!("{table}");
+    } else {
+        write(Path::new("-"), &table)?;
+    }
+    for warning in &report.warnings {
+        eprintln!("triway: take care: {warning}");
+    }
+    Ok(())
+}
+
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     if path == Path::new("-") {
-        return std::io::stdout()
-            .write_all(text.as_bytes())
-            .context("standard output");
+        let mut out = std::io::stdout().lock();
+        return out.write_all(text.as_bytes()).context("standard output");
     }
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -62,6 +62,15 @@ impl Via {
             Self::Poll => "poll",
         }
     }
+
+    /// For people.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Ws => "WebSocket",
+            Self::Sse => "SSE",
+            Self::Poll => "long polling",
+        }
+    }
 }
 
 /// Reads until enough is read, or the hub refuses for good.

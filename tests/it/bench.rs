@@ -2,14 +2,31 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::process::Output;
+mod wrong;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::cli::{text, triway};
+use crate::cli::{Hub, Running, text, triway};
+use wrong::{Fault, WrongHub};
 
 const READERS: u64 = 20;
 const EVENTS: u64 = 150;
+/// Readers and events as arguments, of one round.
+const SHORT: &[&str] = &[
+    "--readers",
+    "20",
+    "--events",
+    "150",
+    "--rounds",
+    "1",
+    "--quiet",
+];
+/// No step of these stories takes longer, unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn bench(arguments: &[&str]) -> Output {
     triway().arg("bench").args(arguments).output().unwrap()
@@ -17,81 +34,312 @@ fn bench(arguments: &[&str]) -> Output {
 
 /// The report on standard output of a bench that found nothing wrong.
 fn report(arguments: &[&str]) -> Value {
-    let out = bench(&[arguments, &["--quiet", "--json", "-"]].concat());
+    let out = bench(&[SHORT, arguments, &["--json", "-"]].concat());
     assert!(out.status.success(), "{}", text(&out.stderr));
     serde_json::from_slice(&out.stdout).unwrap()
 }
 
+fn results(report: &Value) -> &[Value] {
+    report["results"].as_array().unwrap()
+}
+
+#[track_caller]
 fn number(figures: &Value, pointer: &str) -> f64 {
     let found = figures.pointer(pointer).unwrap_or(&Value::Null);
-    found
-        .as_f64()
-        .unwrap_or_else(|| panic!("{pointer}: {found} in {figures}"))
+    let number = found.as_f64();
+    number.unwrap_or_else(|| panic!("{pointer}: {found} in {figures}"))
 }
 
 /// What must hold of every run: each event once at each reader, in order, in a time that can be.
-fn judge(figures: &Value, events: u64) {
+#[track_caller]
+fn judge(figures: &Value, deliveries: u64) {
     for (name, expected) in [
         ("/readers", READERS),
-        ("/events", events),
-        ("/deliveries", READERS * events),
+        ("/deliveries", deliveries),
         ("/lost", 0),
         ("/twice", 0),
         ("/reordered", 0),
         ("/gaps", 0),
     ] {
-        assert_eq!(
-            figures.pointer(name).unwrap(),
-            expected,
-            "{name}: {figures}"
-        );
+        let found = figures.pointer(name).unwrap();
+        assert_eq!(found, expected, "{name}: {figures}");
     }
-    let percentiles = [
-        "/latency/p50_us",
-        "/latency/p99_us",
-        "/latency/p999_us",
-        "/latency/max_us",
-    ];
-    let percentiles = percentiles.map(|name| number(figures, name));
+    let percentiles = ["p50", "p99", "p999", "max"];
+    let percentiles = percentiles.map(|name| number(figures, &format!("/latency/{name}_us")));
     assert!(percentiles.is_sorted(), "{percentiles:?}");
     assert!((1.0..20e6).contains(&percentiles[0]), "{percentiles:?}");
     assert!(number(figures, "/connect/p50_ms") <= number(figures, "/connect/max_ms"));
     assert!(number(figures, "/events_per_second") > 1.0);
-    // The event is a frame of over 100 bytes, whatever it is wrapped in.
+    // An event is a frame of over 100 bytes, whatever it is wrapped in.
     assert!((100.0..2_000.0).contains(&number(figures, "/bytes_per_event")));
 }
 
 #[test]
 fn all_transports_are_measured_on_a_hub_of_its_own() {
-    let (readers, events) = (READERS.to_string(), EVENTS.to_string());
-    let report = report(&[
-        "--readers",
-        &readers,
-        "--events",
-        &events,
-        "--rounds",
-        "1",
-        "--channels",
-        "3",
-    ]);
-    let results = report["results"].as_array().unwrap();
-    let transports: Vec<_> = results.iter().map(|one| &one["transport"]).collect();
+    let report = report(&["--channels", "3"]);
+    let transports: Vec<_> = results(&report)
+        .iter()
+        .map(|one| &one["transport"])
+        .collect();
     assert_eq!(transports, ["ws", "sse", "poll"]);
-    for figures in results {
-        // 20 readers on 3 channels are 7, 7 and 6, and the events go round.
-        let mut whole = figures.clone();
-        whole["deliveries"] = (READERS * EVENTS).into();
-        judge(&whole, EVENTS);
-        assert_eq!(figures["deliveries"], EVENTS / 3 * READERS);
+    for figures in results(&report) {
+        // 20 readers on 3 channels, and the events go round.
+        judge(figures, READERS * EVENTS / 3);
+        assert_eq!(figures["events"], EVENTS);
         let requests = number(figures, "/requests_per_event");
         let is_poll = figures["transport"] == "poll";
-        assert!(
-            if is_poll {
-                requests > 0.5
-            } else {
-                requests == 0.0
-            },
-            "{requests}"
-        );
+        assert_eq!(requests > 0.0, is_poll, "{requests}");
+    }
+    let told = report["warnings"].to_string();
+    assert_eq!(
+        told.contains("debug build"),
+        cfg!(debug_assertions),
+        "{told}"
+    );
+}
+
+/// CPU time and memory are what the system says of the process that serves.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_process_of_the_server_is_looked_at() {
+    let own = report(&["--transport", "sse"]);
+    let hub = Hub::start(&["--listen", "127.0.0.1:0", "--publish-rate", "0"]);
+    let pid = hub.process.0.id().to_string();
+    let named = report(&[
+        "--url",
+        &hub.url,
+        "--server-pid",
+        &pid,
+        "--transport",
+        "sse,poll",
+    ]);
+    for figures in [&results(&own)[0], &results(&named)[0]] {
+        assert!((500.0..5e6).contains(&number(figures, "/server_cpu_ns_per_delivery")));
+        assert!((100.0..200_000.0).contains(&number(figures, "/idle_rss_bytes_per_connection")));
+        assert!(number(figures, "/connect/server_cpu_us_per_connection") > 1.0);
+        assert!(number(figures, "/load_cpu_share") > 0.0);
+    }
+    // The second run on one hub finds the memory that the first one left behind.
+    assert!(results(&named)[1]["idle_rss_bytes_per_connection"].is_null());
+}
+
+#[test]
+fn every_reader_may_publish_over_its_own_transport() {
+    let report = report(&["--publishers", "all", "--channels", "4"]);
+    for figures in results(&report) {
+        judge(figures, EVENTS * READERS / 4);
+    }
+}
+
+#[test]
+fn a_window_and_a_rate_are_kept_to() {
+    for figures in results(&report(&["--window", "16", "--payload", "70000"])) {
+        let mut small = figures.clone();
+        assert!(number(&small, "/bytes_per_event") > 70_000.0);
+        small["bytes_per_event"] = 150.into();
+        judge(&small, EVENTS * READERS);
+    }
+    let report = report(&["--rate", "300", "--transport", "ws"]);
+    let figures = &results(&report)[0];
+    judge(figures, EVENTS * READERS);
+    let rate = number(figures, "/events_per_second");
+    assert!(
+        (30.0..310.0).contains(&rate),
+        "never faster than the schedule: {rate}"
+    );
+    assert!(number(figures, "/late_p99_us") >= 0.0);
+}
+
+/// A hub that runs already, with its own limits, and whose process is nobody's business.
+#[test]
+fn a_hub_that_runs_already_is_measured() {
+    let hub = Hub::start(&["--listen", "127.0.0.1:0", "--publish-rate", "0"]);
+    let report = report(&["--url", &hub.url]);
+    for figures in results(&report) {
+        judge(figures, EVENTS * READERS);
+        assert!(figures["server_cpu_ns_per_delivery"].is_null());
+    }
+    let told = report["warnings"].to_string();
+    assert!(told.contains("--server-pid"), "{told}");
+}
+
+#[test]
+fn the_page_needs_nothing_else_and_the_table_is_for_people() {
+    let page = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench.html");
+    let page_name = page.to_str().unwrap();
+    let arguments = [
+        "--readers",
+        "20",
+        "--events",
+        "50",
+        "--rounds",
+        "2",
+        "--html",
+        page_name,
+    ];
+    let out = bench(&arguments);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let table = text(&out.stdout);
+    let head: Vec<_> = table.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(head, ["WebSocket", "SSE", "long", "polling"]);
+    let row = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap();
+    assert_eq!(
+        row("lost").split_whitespace().collect::<Vec<_>>(),
+        ["lost", "0", "0", "0"]
+    );
+    assert!(row("deliveries  ").ends_with("2,000"), "{table}");
+    assert!(row("latency, 99 %").contains('s'), "{table}");
+    assert!(
+        text(&out.stderr).contains("take care: "),
+        "50 events are few"
+    );
+
+    let page = std::fs::read_to_string(page).unwrap();
+    for foreign in ["src=", "href=", "url(", "import ", "fetch(", "REPORT<"] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    let begin = page.find("id=\"report\">").unwrap() + "id=\"report\">".len();
+    let end = begin + page[begin..].find("</script>").unwrap();
+    let report: Value = serde_json::from_str(&page[begin..end]).unwrap();
+    assert_eq!(results(&report).len(), 6);
+    let curve = report["results"][0]["latency"]["curve"].as_array().unwrap();
+    assert!(curve.len() > 5, "{curve:?}");
+}
+
+/// What a wrong hub does is counted, told, and fails the bench.
+#[test]
+fn a_hub_that_loses_repeats_or_reorders_is_found_out() {
+    let cases = [
+        (Fault::Loses, "/lost", "1 lost, 0 twice, 0 out of order"),
+        (Fault::Repeats, "/twice", "0 lost, 1 twice, 0 out of order"),
+        (
+            Fault::Reorders,
+            "/reordered",
+            "0 lost, 0 twice, 1 out of order",
+        ),
+    ];
+    std::thread::scope(|scope| {
+        for (fault, counted, told) in cases {
+            scope.spawn(move || {
+                let hub = WrongHub::start(fault);
+                let arguments = [
+                    "--transport",
+                    "sse",
+                    "--publishers",
+                    "all",
+                    "--readers",
+                    "3",
+                ];
+                let more = [
+                    "--events", "60", "--rounds", "1", "--json", "-", "--url", &hub.url,
+                ];
+                let out = bench(&[&arguments[..], &more].concat());
+                let errors = text(&out.stderr);
+                assert_eq!(out.status.code(), Some(1), "{fault:?}: {errors}");
+                assert!(errors.contains(told), "{fault:?}: {errors}");
+                let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+                assert_eq!(
+                    report["results"][0].pointer(counted).unwrap(),
+                    1,
+                    "{report}"
+                );
+            });
+        }
+    });
+}
+
+#[test]
+fn what_means_nothing_is_refused_with_a_hint() {
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["--rate", "5", "--window", "2"], 2, "--rate"),
+        (&["--events", "5", "--seconds", "2"], 2, "--seconds"),
+        (&["--server-pid", "1"], 2, "--url"),
+        (&["--readers", "0"], 2, "--readers"),
+        (&["--payload", "3"], 2, "--payload"),
+        (&["--publishers", "some"], 2, "or all"),
+        (&["--seconds", "0"], 2, "from 0.1"),
+        (&["--transport", "wss"], 2, "ws"),
+        (&["--url", "https://localhost"], 2, "plain http"),
+        (
+            &["--readers", "2", "--channels", "5"],
+            1,
+            "each channel needs a reader",
+        ),
+        (
+            &["--json", "-", "--html", "-"],
+            1,
+            "give one of them a file",
+        ),
+        (&["--html", "no/such/folder/x.html"], 1, "make it first"),
+        (
+            &["--rate", "100000", "--seconds", "3000"],
+            1,
+            "shorter time",
+        ),
+        (
+            &["--url", "http://127.0.0.1:9"],
+            1,
+            "cannot connect to 127.0.0.1:9",
+        ),
+    ];
+    for (arguments, code, hint) in cases {
+        let out = bench(arguments);
+        let errors = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(*code), "{arguments:?}: {errors}");
+        assert!(errors.contains(hint), "{arguments:?}: {errors}");
+    }
+    let program = env!("CARGO_BIN_EXE_triway");
+    let script = format!("ulimit -n 100; exec '{program}' bench --readers 200");
+    let out = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let errors = text(&out.stderr);
+    assert!(
+        errors.contains("ulimit -n 265") && errors.contains("may have 100"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn every_option_is_documented() {
+    let help = text(&bench(&["--help"]).stdout);
+    let document = std::fs::read_to_string("docs/benchmarks.md").unwrap();
+    let flags = help
+        .split_whitespace()
+        .filter(|word| word.starts_with("--"));
+    let flags: Vec<_> = flags
+        .map(|flag| flag.trim_end_matches(|c: char| !c.is_alphanumeric()))
+        .filter(|flag| *flag != "--help")
+        .collect();
+    assert!(flags.len() > 15, "{flags:?}");
+    for flag in flags {
+        assert!(document.contains(&format!("`{flag}")), "{flag}");
+    }
+}
+
+/// The server of a bench ends with it.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_ends_the_server_too() {
+    let mut command = triway();
+    command.args(["bench", "--readers", "5", "--seconds", "600", "--quiet"]);
+    let mut bench = Running::start(&mut command);
+    let children = format!("/proc/{0}/task/{0}/children", bench.0.id());
+    let began = Instant::now();
+    let server = loop {
+        let children = std::fs::read_to_string(&children).unwrap();
+        if let Some(child) = children.split_whitespace().next() {
+            break child.to_owned();
+        }
+        assert!(began.elapsed() < PATIENCE, "no server");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    bench.signal("INT");
+    assert_eq!(bench.ends().code(), Some(1));
+    assert!(bench.errors().contains("interrupted"));
+    let server = format!("/proc/{server}/status");
+    let is_over =
+        || !std::fs::read_to_string(&server).is_ok_and(|status| !status.contains("State:\tZ"));
+    while !is_over() {
+        assert!(began.elapsed() < PATIENCE, "the server goes on");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -85,6 +85,11 @@ fn every_command_and_setting_of_operate_runs() {
 }
 
 #[test]
+fn every_command_of_the_benchmarks_runs() {
+    run("docs/benchmarks.md", 1);
+}
+
+#[test]
 fn nothing_that_looks_like_a_command_is_left_out() {
     for path in DOCUMENTS {
         for block in document(path).blocks() {

@@ -3,7 +3,7 @@
 //! Knows figures and cores; measures nothing itself.
 
 use super::machine::{self, Machine};
-use super::plan::{Pace, Plan, Publishers};
+use super::plan::{DEFAULT_HISTORY, Pace, Plan};
 use super::report::Figures;
 use super::server::Server;
 
@@ -23,8 +23,14 @@ const LATE_US_MAX: f64 = 1_000.0;
 const DEFAULT_PUBLISH_RATE: std::ops::Range<f64> = 95.0..105.0;
 
 /// What is known before a run.
-pub(super) fn beforehand(machine: &Machine, server: &Server) -> Vec<String> {
+pub(super) fn beforehand(plan: &Plan, machine: &Machine, server: &Server) -> Vec<String> {
     let mut doubts = Vec::new();
+    if plan.url.is_some() && plan.history() > DEFAULT_HISTORY {
+        doubts.push(format!(
+            "so much is in flight that a hub must keep more events than it does by default; start it with --history-events {}",
+            plan.history()
+        ));
+    }
     if !machine.optimised {
         doubts.push("this is a debug build: measure with `cargo build --release`".to_owned());
     }
@@ -58,71 +64,86 @@ pub(super) fn beforehand(machine: &Machine, server: &Server) -> Vec<String> {
     doubts
 }
 
-/// What the figures themselves say.
+/// What the figures themselves say: the worst round of each transport.
 pub(super) fn afterwards(plan: &Plan, figures: &[Figures]) -> Vec<String> {
-    let mut doubts: Vec<_> = figures.iter().flat_map(|one| of_run(plan, one)).collect();
+    let mut doubts = Vec::new();
+    let others = largest(figures.iter().filter_map(|one| one.others_cpu_share));
+    if let Some(share) = others.filter(|share| *share > OTHERS_SHARE_MAX) {
+        doubts.push(format!(
+            "other processes took up to {} of this machine",
+            percent(share)
+        ));
+    }
     for via in &plan.transports {
-        let of_via = figures.iter().filter(|one| one.transport == via.name());
-        let costs: Vec<_> = of_via
-            .filter_map(|one| one.server_cpu_ns_per_delivery)
-            .collect();
-        let most = costs.iter().copied().fold(f64::MIN, f64::max);
-        let least = costs.iter().copied().fold(f64::MAX, f64::min);
-        if costs.len() > 1 && most / least > NOISE_MAX {
-            doubts.push(format!(
-                "{}: rounds differ by {:.2} in CPU time per delivery; measure longer, or on a quieter machine",
-                via.name(),
-                most / least
-            ));
-        }
+        let rounds = figures.iter().filter(|one| one.transport == via.name());
+        let rounds: Vec<_> = rounds.collect();
+        let of_via = of_transport(plan, &rounds);
+        doubts.extend(
+            of_via
+                .into_iter()
+                .map(|doubt| format!("{}: {doubt}", via.label())),
+        );
     }
     doubts
 }
 
-fn of_run(plan: &Plan, one: &Figures) -> Vec<String> {
-    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+fn of_transport(plan: &Plan, rounds: &[&Figures]) -> Vec<String> {
+    let all =
+        |figure: fn(&Figures) -> Option<f64>| rounds.iter().filter_map(move |one| figure(one));
     let mut doubts = Vec::new();
-    if let Some(share) = one.load_cpu_share.filter(|share| *share > LOAD_SHARE_MAX) {
+    let load = largest(all(|one| one.load_cpu_share));
+    if let Some(share) = load.filter(|share| *share > LOAD_SHARE_MAX) {
         doubts.push(format!(
             "the load took {} of its core: what is measured may be the load",
             percent(share)
         ));
     }
-    if let Some(share) = one
-        .others_cpu_share
-        .filter(|share| *share > OTHERS_SHARE_MAX)
+    let most = largest(all(|one| one.server_cpu_ns_per_delivery));
+    let least = all(|one| one.server_cpu_ns_per_delivery).reduce(f64::min);
+    if let (Some(most), Some(least)) = (most, least)
+        && most / least > NOISE_MAX
     {
         doubts.push(format!(
-            "other processes took {} of this machine",
-            percent(share)
+            "rounds differ by {:.2} in CPU time per delivery; measure longer, or on a quieter machine",
+            most / least
         ));
     }
-    if one.events < EVENTS_MIN || one.deliveries < DELIVERIES_MIN {
+    let few = rounds.iter().map(|one| (one.deliveries, one.events)).min();
+    if let Some((deliveries, events)) = few
+        && (events < EVENTS_MIN || deliveries < DELIVERIES_MIN)
+    {
         doubts.push(format!(
-            "{} events with {} deliveries are few for percentiles; measure longer",
-            one.events, one.deliveries
+            "{events} events and {deliveries} deliveries in a round are few for percentiles; measure longer"
         ));
     }
-    if let Some(late) = one.late_p99_us.filter(|late| *late > LATE_US_MAX) {
+    let late = largest(all(|one| one.late_p99_us));
+    if let Some(late) = late.filter(|late| *late > LATE_US_MAX) {
         doubts.push(format!(
-            "one in 100 events was sent {late:.0} µs late or more, which its latency holds"
+            "one event in 100 was sent {late:.0} µs late or more, which is in its latency"
         ));
     }
-    let members = plan.publisher_count() as f64;
-    let is_limited = DEFAULT_PUBLISH_RATE.contains(&(one.events_per_second / members));
-    if is_limited && plan.url.is_some() && matches!(plan.pace, Pace::Window(_)) {
-        let whose = if plan.publishers == Publishers::All {
-            "each reader"
-        } else {
-            "a member"
-        };
-        doubts.push(format!(
-            "{whose} published 100 events per second, which is a hub's limit; start it with --publish-rate 0"
-        ));
-    }
-    let place = format!("{}, round {}: ", one.transport, one.round);
+    doubts.extend(limited(
+        plan,
+        largest(all(|one| Some(one.events_per_second))),
+    ));
     doubts
-        .into_iter()
-        .map(|doubt| place.clone() + &doubt)
-        .collect()
+}
+
+/// Whether members publish as fast as a hub lets them, and not as fast as it can.
+fn limited(plan: &Plan, events_per_second: Option<f64>) -> Option<String> {
+    let each = events_per_second? / plan.publisher_count() as f64;
+    let is_limited = DEFAULT_PUBLISH_RATE.contains(&each);
+    let at_most = plan.url.is_some() && matches!(plan.pace, Pace::Window(_));
+    (is_limited && at_most).then(|| {
+        "each member published 100 events per second, which is the limit of a hub; start it with --publish-rate 0"
+            .to_owned()
+    })
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+fn largest(figures: impl Iterator<Item = f64>) -> Option<f64> {
+    figures.reduce(f64::max)
 }

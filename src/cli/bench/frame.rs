@@ -73,7 +73,7 @@ struct ParsedAnswer<'a> {
 /// The data of an event, as JSON: its number, filled up to `bytes`.
 pub(super) fn data(number: u32, bytes: usize) -> String {
     let filling = bytes.saturating_sub(NUMBER_DIGITS);
-    format!("\"{number:0NUMBER_DIGITS$}{:.<filling$}\"", "")
+    format!("\"{number:0NUMBER_DIGITS$}{}\"", ".".repeat(filling))
 }
 
 /// What the hub said, short enough for a complaint.
@@ -201,6 +201,7 @@ mod tests {
     fn data_is_as_long_as_asked() {
         assert_eq!(data(42, 32), format!("\"00000042{}\"", ".".repeat(24)));
         assert_eq!(data(7, 0), "\"00000007\"");
+        assert_eq!(data(7, 70_000).len(), 70_002);
     }
 
     #[test]

@@ -18,8 +18,8 @@ use super::frame::shown;
 
 /// What one read takes, in bytes, for all connections of the thread together.
 const SCRATCH_BYTES: usize = 64 * 1024;
-/// What is held of one connection until it can be understood, in bytes: a full answer of a poll, with room.
-const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What is held of one connection until it can be understood, in bytes: the largest event, with room.
+const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Headers of an answer.
 const HEADERS_MAX: usize = 64;
 /// How long a connection may take.

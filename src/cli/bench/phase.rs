@@ -14,19 +14,16 @@ use tokio::time::{sleep, timeout};
 
 use super::frame::Expected;
 use super::machine;
-use super::meter::{EVENTS_MAX, Meter, Publisher, Shape, Tally};
+use super::meter::{Meter, Publisher, Shape, Tally};
 use super::plan::{Length, Pace, Plan, Publishers};
+use super::progress::Progress;
 use super::reader::{Channel, Reader, Run};
 use super::server::Server;
 use super::{pace, poll, post, sse, ws};
 use crate::cli::subscribe::Via;
 
-/// Events before the measuring, for each publisher: caches, branch predictors and the readers' first polls.
-const WARM_UP_EVENTS: usize = 20;
-/// The same at a fixed rate, which may be a slow one.
-const WARM_UP_TIME: Duration = Duration::from_millis(500);
-/// The least events before the measuring.
-const WARM_UP_EVENTS_MIN: usize = 200;
+/// How long to warm up: caches, branch predictors, the readers' first polls.
+const WARM_UP_TIME: Duration = Duration::from_millis(300);
 /// How long nothing may come until a run is given up.
 const STALL_LIMIT: Duration = Duration::from_secs(10);
 /// How long nothing may connect until a run is given up.
@@ -41,6 +38,9 @@ const REST_LOOKS: u32 = 4;
 const REST_LIMIT: Duration = Duration::from_secs(5);
 /// How long an event that comes twice may come after the last one.
 const AFTERMATH: Duration = Duration::from_millis(200);
+/// Connections between two looks at the progress, and their share of a run on the bar.
+const PROGRESS_CONNECTIONS: usize = 100;
+const CONNECTED_SHARE: f64 = 0.2;
 /// How often a run looks at its clock.
 const STEP: Duration = Duration::from_millis(100);
 
@@ -100,31 +100,31 @@ pub(super) struct Which {
     pub(super) is_fresh: bool,
 }
 
-/// Runs, and tells `watch` about it now and then.
+/// Runs, and shows how far it is.
 pub(super) async fn run(
     plan: &Plan,
     server: &Server,
     which: Which,
-    mut watch: impl FnMut(&str, u64),
+    progress: &Progress,
 ) -> anyhow::Result<Measured> {
     let run = Arc::new(new_run(plan, server, which)?);
     let mut tasks = JoinSet::new();
     open_outlets(plan, which.via, &run, &mut tasks).await?;
 
     let before = rest(server).await;
-    watch("connecting", 0);
     let cpu_before = server.process.and_then(machine::cpu_ns);
-    connect(plan, which.via, &run, &mut tasks).await?;
+    connect(plan, which.via, &run, &mut tasks, progress).await?;
     let after = rest(server).await;
     let connect_cpu_ns = since(cpu_before, server.process.and_then(machine::cpu_ns));
     let idle_bytes = since(before, after).filter(|_| which.is_fresh);
 
-    let mut trouble = warm_up(plan, &run).await.err();
+    let warm_up = Length::Seconds(WARM_UP_TIME);
+    let mut trouble = drive(plan, &run, warm_up, |_| {}).await.err();
     run.meter.begin();
     let begin = Moment::now(server);
     let began_ns = run.meter.now_ns();
     if trouble.is_none() {
-        trouble = measure(plan, &run, &mut watch).await.err();
+        trouble = measure(plan, &run, progress).await.err();
     }
     let end = Moment::now(server);
     sleep(AFTERMATH).await;
@@ -276,6 +276,7 @@ async fn connect(
     via: Via,
     run: &Arc<Run>,
     tasks: &mut JoinSet<()>,
+    progress: &Progress,
 ) -> anyhow::Result<()> {
     let leave = Arc::new(Semaphore::new(plan.connecting));
     let all = plan.publishers == Publishers::All;
@@ -293,6 +294,10 @@ async fn connect(
             seen: super::seen::Seen::default(),
             connecting: Some((run.meter.now_ns(), permit?)),
         };
+        if index.is_multiple_of(PROGRESS_CONNECTIONS) {
+            let share = index as f64 / plan.readers as f64;
+            progress.at(share * CONNECTED_SHARE, format!("{index} connections"));
+        }
         let who = format!("reader {index}");
         match via {
             Via::Ws => spawn(tasks, run, who, ws::read(reader)),
@@ -348,18 +353,17 @@ async fn rest(server: &Server) -> Option<u64> {
     machine::resident_bytes(process)
 }
 
-async fn warm_up(plan: &Plan, run: &Run) -> anyhow::Result<()> {
-    let publishers = plan.publisher_count();
-    let events = (WARM_UP_EVENTS * publishers).clamp(WARM_UP_EVENTS_MIN, EVENTS_MAX / 10);
-    let length = match plan.pace {
-        Pace::Window(_) => Length::Events(events),
-        Pace::Rate(_) => Length::Seconds(WARM_UP_TIME),
-    };
-    drive(plan, run, length, |_| {}).await
-}
-
-async fn measure(plan: &Plan, run: &Run, watch: &mut impl FnMut(&str, u64)) -> anyhow::Result<()> {
-    drive(plan, run, plan.length, |events| watch("measuring", events)).await
+async fn measure(plan: &Plan, run: &Run, progress: &Progress) -> anyhow::Result<()> {
+    let began = Instant::now();
+    drive(plan, run, plan.length, |events| {
+        let share = match plan.length {
+            Length::Events(all) => events as f64 / all as f64,
+            Length::Seconds(all) => began.elapsed().as_secs_f64() / all.as_secs_f64(),
+        };
+        let share = CONNECTED_SHARE + share.min(1.0) * (1.0 - CONNECTED_SHARE);
+        progress.at(share, format!("{events} events"));
+    })
+    .await
 }
 
 /// Sends, for a time or a number of events, and waits until all is delivered.
@@ -381,7 +385,7 @@ async fn drive(
         }
     };
     let waiting = async {
-        let mut progress = (Instant::now(), 0);
+        let mut seen = (Instant::now(), 0);
         while !run.meter.is_done() {
             let step = until.map_or(STEP, |until| {
                 until.saturating_duration_since(Instant::now()).min(STEP)
@@ -395,9 +399,9 @@ async fn drive(
             if let Some(trouble) = &books.trouble {
                 return Err(anyhow!(trouble.clone()));
             }
-            if books.received > progress.1 {
-                progress = (now, books.received);
-            } else if now.duration_since(progress.0) > STALL_LIMIT {
+            if books.received > seen.1 {
+                seen = (now, books.received);
+            } else if now.duration_since(seen.0) > STALL_LIMIT {
                 let missing = books.expected() - books.received;
                 bail!("nothing came for {STALL_LIMIT:?}; {missing} deliveries are missing");
             }

@@ -1,6 +1,6 @@
 //! What `triway bench` was told, and what it means: everything is checked here, once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -24,6 +24,8 @@ const PAYLOAD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const READERS_MAX: u64 = 27_000;
 /// Events in flight for each publisher: more than a channel's log keeps by default cannot all be read.
 const WINDOW_MAX: i64 = 1_000;
+/// Events that a hub keeps of a channel unless told otherwise.
+pub(super) const DEFAULT_HISTORY: usize = 1_000;
 /// Members that publish, each over a connection of its own.
 const PUBLISHERS_MAX: usize = 1_000;
 /// The longest measuring, in seconds; records of more events would not fit.
@@ -207,6 +209,29 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("expected seconds, from 0.1 to {SECONDS_MAX}"))
 }
 
+impl Options {
+    /// Looked at first, since a run of minutes should not end at a folder that is not there.
+    fn check_reports(&self) -> anyhow::Result<()> {
+        let dash = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
+        if dash(&self.json) && dash(&self.html) {
+            bail!(
+                "--json and --html cannot both be written to standard output; give one of them a file"
+            );
+        }
+        for (flag, path) in [("--json", &self.json), ("--html", &self.html)] {
+            let folder = path.as_deref().and_then(Path::parent);
+            let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                bail!(
+                    "{flag}: there is no folder {}; make it first",
+                    folder.display()
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Plan {
     pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
         let mut transports = options.transport.clone();
@@ -237,6 +262,7 @@ impl Plan {
             tag: URL_SAFE_NO_PAD.encode(tag),
         };
         plan.check()?;
+        options.check_reports()?;
         Ok(plan)
     }
 
@@ -271,6 +297,18 @@ impl Plan {
             );
         }
         Ok(())
+    }
+
+    /// Events that a channel's log must hold, so that a reader which lacks all that is in flight is told no gap.
+    pub(super) fn history(&self) -> usize {
+        let members = match self.publishers {
+            Publishers::All => self.readers.div_ceil(self.channels),
+            Publishers::Some(count) => count,
+        };
+        match self.pace {
+            Pace::Window(window) => (members * window as usize * 2).max(DEFAULT_HISTORY),
+            Pace::Rate(_) => DEFAULT_HISTORY,
+        }
     }
 
     /// Members that publish.

@@ -16,9 +16,12 @@ use super::machine;
 
 /// How long our own server may take until it says where it listens.
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// What a benchmark would run into: many members share one address, and one member publishes for all.
+/// What a benchmark would run into: many members share one address, one member publishes for all, and readers are
+/// behind by all that is in flight.
 const WITHOUT_LIMITS: &[&str] = &[
     "--publish-rate=0",
+    "--max-data=16MiB",
+    "--history-bytes=0",
     "--address-connections=0",
     "--connections=0",
     "--hub-channels=0",
@@ -46,8 +49,8 @@ impl Server {
         })
     }
 
-    /// A child that serves on a free port, on `core` if that is given.
-    pub(super) async fn start(cores: Option<Cores>) -> anyhow::Result<Self> {
+    /// A child that serves on a free port, on a core of its own where there are two, and keeps so many events.
+    pub(super) async fn start(cores: Option<Cores>, history: usize) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("where is this program?")?;
         let mut command = Command::new(program);
         // What is set for other hubs is not meant for this one.
@@ -59,6 +62,7 @@ impl Server {
         command
             .args(["serve", "--listen=127.0.0.1:0"])
             .args(WITHOUT_LIMITS)
+            .arg(format!("--history-events={history}"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
