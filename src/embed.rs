@@ -108,7 +108,7 @@ impl Hub {
         let draft = Draft {
             channel: ChannelName::new(channel)?,
             name: EventName::new(name)?,
-            sent_bytes: data.len(),
+            sent_bytes: data.counted(data.len()),
             data,
             from: None,
             session: None,

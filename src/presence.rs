@@ -75,7 +75,9 @@ pub struct Here {
     channel: ChannelName,
     id: Arc<str>,
     membership: u64,
-    /// Whether it stands for one poll of a chain.
+    /// When it began.
+    since: Instant,
+    /// Whether it stands for a poll that was answered, so that another may follow.
     polled: bool,
     /// Whether it ends without a grace.
     clean: bool,
@@ -88,11 +90,10 @@ impl Here {
         &self.channel
     }
 
-    /// As one poll of a chain: the time until the next one is no leave, even when another attach closes meanwhile.
-    #[must_use]
-    pub fn polled(mut self, polled: bool) -> Self {
-        self.polled = polled;
-        self
+    /// As a poll that was answered: the time until the next one is no leave, even when an attach closes meanwhile that
+    /// was there before. One that opened later took over from the polls.
+    pub fn answered(&mut self) {
+        self.polled = true;
     }
 
     /// Ends this guard without a grace: unless another attach lives, the member is gone at once.
@@ -172,6 +173,7 @@ impl Presence {
             channel: channel.clone(),
             id: id.clone(),
             membership,
+            since: Instant::now(),
             polled: false,
             clean: false,
         }
@@ -237,13 +239,16 @@ impl Presence {
         let now = Instant::now();
         let grace_ends = now + self.options.grace;
         if here.polled && !here.clean {
-            member.polls_until = Some(grace_ends);
+            member.polled = Some(now);
         }
         member.attaches -= 1;
         if member.attaches > 0 {
             return;
         }
-        let polls_on = member.polls_until.filter(|until| *until > now);
+        let polled = member.polled.filter(|polled| *polled >= here.since);
+        let polls_on = polled
+            .map(|polled| polled + self.options.grace)
+            .filter(|until| *until > now);
         let ends = if here.clean {
             polls_on
         } else {
@@ -449,14 +454,28 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_close_between_two_polls_is_no_leave() {
         let lobby = lobby();
+        let poll = || lobby.join("s1").answered();
         let socket = lobby.join("s1");
-        drop(lobby.join("s1").polled(true));
+        poll();
         socket.leave();
         assert_eq!(lobby.told(), ["join s1 1"], "the chain of polls lives");
         tokio::time::sleep(Duration::from_secs(9)).await;
-        drop(lobby.join("s1").polled(true));
+        poll();
         assert_eq!(lobby.told(), ["join s1 1"]);
         tokio::time::sleep(Duration::from_millis(10_200)).await;
+        assert_eq!(lobby.told(), ["join s1 1", "leave s1 0"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_close_after_the_last_poll_is_a_leave() {
+        let lobby = lobby();
+        lobby.join("s1").answered();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let held = lobby.join("s1");
+        let socket = lobby.join("s1");
+        // The client lets its poll go once the socket proved itself.
+        drop(held);
+        socket.leave();
         assert_eq!(lobby.told(), ["join s1 1", "leave s1 0"]);
     }
 

@@ -20,6 +20,9 @@ use crate::session::Publisher;
 /// What the commands of one `POST /send` may need beyond the data of the largest event.
 const COMMANDS_BYTES: usize = 1024 * 1024;
 
+/// The media type of data that is JSON.
+const JSON: &str = "application/json";
+
 /// The parameters of a request that publishes or asks about a channel.
 #[derive(Default)]
 pub(super) struct Parameters(Vec<(String, String)>);
@@ -87,38 +90,46 @@ pub(super) async fn publish(
             .and_then(crate::protocol::check_key)
     });
     let key = key.transpose()?;
-    let limit = app.sessions.broker().options().max_data;
+    let limit = body_limit(&parts, app.sessions.broker().options().max_data);
     let body = match app.bodies.read(body, limit).await {
         // A body that was cut on its way says nothing of what was meant, and comes again under the same key.
         Err(refusal) if refusal.code != Code::TooLarge => return Err(refusal.into()),
         body => body,
     };
     let publish = body.and_then(|(body, _counted)| {
+        let sent = body.len();
+        let data = data_of(&parts, body)?;
         Ok(Publish {
             channel: parameters.channel(&parts)?,
             name: EventName::new(parameters.find("name").unwrap_or_default())?,
-            sent_bytes: body.len(),
-            data: data_of(&parts, body)?,
+            sent_bytes: data.counted(sent),
+            data,
             key: key.clone(),
         })
     });
     answer(&app, &publisher, key, publish).await
 }
 
+/// The media type of a body, without its parameters.
+fn media_type(parts: &Parts) -> String {
+    let given = parts.headers.get(CONTENT_TYPE);
+    let given = given.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let essence = given.as_deref().unwrap_or_default().split(';').next();
+    essence.unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The most bytes of a body: JSON may be a string, whose escapes do not count as data and can double it.
+fn body_limit(parts: &Parts, max_data: usize) -> usize {
+    match media_type(parts).as_str() {
+        JSON => max_data.saturating_mul(2).saturating_add(2),
+        _ => max_data,
+    }
+}
+
 fn data_of(parts: &Parts, body: Bytes) -> Result<Data, Refusal> {
-    let media_type = parts
-        .headers
-        .get(CONTENT_TYPE)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let media_type = media_type.as_deref().unwrap_or_default();
-    let essence = media_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let essence = media_type(parts);
     match essence.as_str() {
-        "application/json" => Data::json(&body),
+        JSON => Data::json(&body),
         // What `curl -d` says of anything; the body is never parsed as a form.
         "" | "application/x-www-form-urlencoded" => text(&body),
         _ if essence.starts_with("text/") => text(&body),
@@ -203,12 +214,13 @@ pub(super) async fn publish_by_get(
 
 fn by_get(parts: &Parts, parameters: &Parameters, key: Option<String>) -> Result<Publish, Refusal> {
     let text = parameters.find("data").unwrap_or_default();
+    // JSON where it is JSON: a client that means text sends it with quotes.
+    let data = Data::json(text.as_bytes()).unwrap_or_else(|_| Data::text(text));
     Ok(Publish {
         channel: parameters.channel(parts)?,
         name: EventName::new(parameters.find("name").unwrap_or_default())?,
-        sent_bytes: text.len(),
-        // JSON where it is JSON: a client that means text sends it with quotes.
-        data: Data::json(text.as_bytes()).unwrap_or_else(|_| Data::text(text)),
+        sent_bytes: data.counted(text.len()),
+        data,
         key,
     })
 }

@@ -20,8 +20,8 @@ pub(super) struct Member {
     pub(super) attaches: usize,
     /// When the grace ends; none while an attach lives.
     pub(super) grace_ends: Option<Instant>,
-    /// Until when a chain of polls counts as an attach, though none may be held at this moment.
-    pub(super) polls_until: Option<Instant>,
+    /// When its last poll was answered: for a grace the chain counts as an attach, though none may be held.
+    pub(super) polled: Option<Instant>,
     /// Whether the end of its grace is queued; one entry a member, however often it comes and goes.
     pub(super) is_queued: bool,
     /// Whether it said that it leaves.
@@ -67,7 +67,7 @@ impl Member {
             since_ms: now_ms(),
             attaches: 1,
             grace_ends: None,
-            polls_until: None,
+            polled: None,
             is_queued: false,
             left: false,
         }

@@ -188,7 +188,7 @@ fn command(shape: &Shape<'_>, bytes: Option<Bytes>) -> Result<Command, Refusal> 
             Command::Publish(Publish {
                 channel: channel()?,
                 name: EventName::new(shape.name.as_deref().unwrap_or_default())?,
-                sent_bytes: data.len(),
+                sent_bytes: data.counted(shape.data.map_or(data.len(), |json| json.get().len())),
                 data,
                 key: shape.key.as_deref().map(check_key).transpose()?,
             })

@@ -69,7 +69,17 @@ impl Data {
         Self::Json(json_string(text).into())
     }
 
-    /// How many bytes of data these are, as counted by `--max-data` and the log.
+    /// How many bytes `--max-data` counts, where so many were sent: of a JSON string those of its text, so that a text
+    /// counts alike however it comes; of anything else what was sent.
+    #[must_use]
+    pub fn counted(&self, sent: usize) -> usize {
+        match self {
+            Self::Json(json) => text_bytes(json).unwrap_or(sent),
+            Self::Bytes(_) => sent,
+        }
+    }
+
+    /// How many bytes of data these are, as counted by the log.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -82,6 +92,18 @@ impl Data {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// The bytes of a text without the quotes and escapes of JSON; `None` where the JSON is no string, or one that no text
+/// can be made of.
+fn text_bytes(json: &[u8]) -> Option<usize> {
+    let inside = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if !inside.contains(&b'\\') {
+        return Some(inside.len());
+    }
+    serde_json::from_slice::<String>(json)
+        .ok()
+        .map(|text| text.len())
 }
 
 /// Whether a valid JSON text is nested deeper than [`DATA_DEPTH_MAX`].

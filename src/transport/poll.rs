@@ -99,6 +99,7 @@ impl Frames for Answer {
             }
         };
         self.is_over = true;
+        self.attach.answered();
         Poll::Ready(Some(answer))
     }
 }

@@ -6,7 +6,7 @@ use super::Attach;
 use crate::cursor::Start;
 use crate::feed::Replay;
 use crate::presence::Here;
-use crate::protocol::{ChannelName, Code, Owner, Refusal, Transport};
+use crate::protocol::{ChannelName, Code, Owner, Refusal};
 use crate::session::real_names;
 
 impl Attach {
@@ -52,6 +52,11 @@ impl Attach {
         self.late.here.drain(..).for_each(Here::leave);
     }
 
+    /// The answer of a poll is given: another one may follow.
+    pub fn answered(&mut self) {
+        self.late.here.iter_mut().for_each(Here::answered);
+    }
+
     fn shows(&self, name: &ChannelName) -> bool {
         self.opening.presence && name.owner() == Owner::Anyone
     }
@@ -72,8 +77,7 @@ impl Attach {
             let (id, user) = (&self.session.id, self.grants.user());
             let info = self.opening.info.as_ref();
             let here = self.sessions.presence.join(name, id, user, info);
-            let polled = self.opening.transport == Transport::Poll;
-            self.late.here.push(here.polled(polled));
+            self.late.here.push(here);
         }
     }
 }

@@ -193,11 +193,34 @@ async fn the_limit_of_data_is_exact_for_text_json_and_bytes() {
     let mut ws = Ws::open(&server, "/ws/b").await;
     ws.json().await;
     let publish = |data: &str| json!({"type": "publish", "channel": "a", "data": data});
-    assert_eq!(ws.command(publish(&"x".repeat(998))).await["ok"], true);
-    assert_eq!(
-        ws.command(publish(&"x".repeat(999))).await["error"]["code"],
-        "too_large"
-    );
+    // A text counts alike, whether or not it comes as a JSON string with its escapes.
+    let (_, key) = server.session().await;
+    for most in [
+        "x".repeat(1_000),
+        quotes.clone(),
+        "\u{e9}\n".repeat(333) + "x",
+    ] {
+        let more = format!("{most}x");
+        assert_eq!(ws.command(publish(&most)).await["ok"], true);
+        let refused = ws.command(publish(&more)).await;
+        assert_eq!(refused["error"]["code"], "too_large");
+        for (text, status) in [(&most, 201), (&more, 413)] {
+            let string = json!(text).to_string();
+            let answer = server.post("/pub/a", "application/json", &string).await;
+            assert_eq!(answer.status, status, "as JSON");
+            let answer = server.post("/pub/a", "text/plain", text).await;
+            assert_eq!(answer.status, status, "as text");
+            let sent = json!([publish(text)]).to_string();
+            let target = format!("/send?session={key}");
+            let replies = server.post(&target, "text/plain", sent).await.json();
+            assert_eq!(replies[0]["ok"], status == 201, "as a command");
+        }
+    }
+    let array =
+        |bytes: usize| json!({"type": "publish", "channel": "a", "data": ["x".repeat(bytes - 4)]});
+    assert_eq!(ws.command(array(1_000)).await["ok"], true);
+    let refused = ws.command(array(1_001)).await;
+    assert_eq!(refused["error"]["code"], "too_large");
     let behind = |count: usize| {
         [
             &b"{\"type\":\"publish\",\"channel\":\"a\"}\n"[..],

@@ -400,3 +400,19 @@ async fn companions_of_presence_give_way_to_channels_that_are_read() {
     .await;
     assert_eq!(count(&server, "r0.99").await, 1);
 }
+
+#[tokio::test]
+async fn a_close_soon_after_the_last_poll_is_told_at_once() {
+    let server = server();
+    let mut witness = Witness::of(&server, "room").await;
+    let polled = server.get("/poll/room?presence=1&info=%22ann%22").await;
+    let (_, key) = session_of(&polled.json()["frames"][0]);
+    assert_eq!(witness.told().await, "join ann 1");
+    let target = format!("/ws/room?presence=1&info=%22ann%22&session={key}");
+    let mut ws = Ws::open(&server, &target).await;
+    assert_eq!(ws.json().await["type"], "hello");
+    let began = Instant::now();
+    ws.send(close(1000, "")).await;
+    assert_eq!(witness.told().await, "leave ann 0");
+    assert!(began.elapsed() < GRACE / 2, "{:?}", began.elapsed());
+}
