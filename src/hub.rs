@@ -41,6 +41,9 @@ pub struct Options {
     pub hub_channels: Option<usize>,
     /// How long a channel without readers keeps its newest event beyond `history_age`.
     pub sweep_idle: Duration,
+    /// Channels that were swept and are remembered one by one, some 40 bytes each; beyond it older ones are remembered
+    /// together, at the price of needless gaps.
+    pub tombstones: usize,
 }
 
 impl Default for Options {
@@ -52,6 +55,8 @@ impl Default for Options {
             history_total: Some(256 * 1024 * 1024),
             hub_channels: Some(100_000),
             sweep_idle: Duration::from_secs(60),
+            // As many as there may be channels.
+            tombstones: 100_000,
         }
     }
 }
@@ -170,11 +175,11 @@ impl Hub {
     ) -> Arc<Self> {
         Arc::new(Self {
             bounds: options.bounds(),
+            channels: RwLock::new(Table::new(options.tombstones)),
             options,
             epoch,
             counter: Mutex::default(),
             head: AtomicU64::new(0),
-            channels: RwLock::default(),
             ledger: Ledger::default(),
             shrinking: Mutex::new(()),
             metrics,

@@ -53,6 +53,9 @@ pub(super) fn parse_url(text: &str) -> Result<Url, String> {
             "this client speaks plain http only; put a proxy that speaks TLS on this machine"
                 .into(),
         ),
+        "ws" | "wss" => Err(
+            "expected the hub's own address, with http://; `--via ws` chooses the WebSocket".into(),
+        ),
         _ => Err(EXPECTED.into()),
     }
 }

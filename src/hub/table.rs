@@ -11,11 +11,10 @@ use super::Channel;
 use crate::log::Log;
 use crate::protocol::{ChannelName, GapReason};
 
-/// Tombstones kept: some 40 bytes each, for as many channels as the hub may hold by default.
-const TOMBSTONES_MAX: usize = 100_000;
-
 #[derive(Debug, Default)]
 pub(super) struct Table {
+    /// Most tombstones.
+    tombstones_max: usize,
     map: HashMap<ChannelName, Arc<Channel>>,
     hasher: RandomState,
     /// Name hash to the offset up to which that channel's events are gone, and why.
@@ -27,6 +26,13 @@ pub(super) struct Table {
 }
 
 impl Table {
+    pub(super) fn new(tombstones_max: usize) -> Self {
+        Self {
+            tombstones_max,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn find(&self, name: &ChannelName) -> Option<&Arc<Channel>> {
         self.map.get(name)
     }
@@ -71,7 +77,7 @@ impl Table {
         if self.tombstones.insert(hash, (last, reason)).is_none() {
             self.order.push_back(hash);
         }
-        if self.order.len() > TOMBSTONES_MAX
+        if self.order.len() > self.tombstones_max
             && let Some(oldest) = self.order.pop_front()
             && let Some((offset, _)) = self.tombstones.remove(&oldest)
         {

@@ -209,15 +209,16 @@ impl Opening {
         if opening.channels.is_empty() {
             return Err(Refusal::bad_channel("the list of channels is empty"));
         }
-        if opening.format == Format::Data
-            && transport == Transport::Ws
-            && opening.channels.len() > 1
-        {
-            return Err(Refusal::bad_parameter(
-                "`format=data` on a WebSocket reads one channel",
-            ));
+        match (opening.format, transport) {
+            (Format::Data, Transport::Ws) if opening.channels.len() > 1 => Err(
+                Refusal::bad_parameter("`format=data` on a WebSocket reads one channel"),
+            ),
+            // A poll's answer has a cursor beside its frames, and bare data has no place for it.
+            (Format::Data, Transport::Poll) => Err(Refusal::bad_parameter(
+                "`format=data` is for WebSocket and SSE; a poll's answer is JSON",
+            )),
+            _ => Ok(opening),
         }
-        Ok(opening)
     }
 
     fn empty(transport: Transport) -> Self {
@@ -391,8 +392,8 @@ mod tests {
 
     #[test]
     fn all_parameters_are_read() {
-        let opening = parse(
-            "a,b",
+        let read = |query| Opening::parse(Transport::Sse, Some("a,b"), query, None, None);
+        let opening = read(
             "since=k-5&since.b=last%3A3&format=data&session=S&presence=1&info=%7B%22n%22:1%7D&heartbeat=5&nonce=n&echo=0&wait=0.5&early=1&probe=1&why=ws:refused&unknown=1",
         )
         .unwrap();
@@ -473,6 +474,8 @@ mod tests {
             parse("a,a", "").unwrap().channels.len() == 1,
             "a channel named twice is read once"
         );
-        assert!(Opening::parse(Transport::Ws, Some("a,b"), "format=data", None, None).is_err());
+        for (transport, channels) in [(Transport::Ws, "a,b"), (Transport::Poll, "a")] {
+            assert!(Opening::parse(transport, Some(channels), "format=data", None, None).is_err());
+        }
     }
 }

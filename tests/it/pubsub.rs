@@ -154,3 +154,22 @@ fn refusals_are_told_and_end_it() {
     );
     assert!(text(&same_key("other").stderr).contains("409 key_reused"));
 }
+
+#[test]
+fn addresses_that_it_does_not_speak_to_are_refused_with_the_way_out() {
+    for (url, way_out) in [
+        ("https://rt.example.com", "put a proxy that speaks TLS"),
+        ("wss://rt.example.com", "--via ws"),
+        ("ws://127.0.0.1:7333", "--via ws"),
+        ("ftp://127.0.0.1", "http://127.0.0.1:7333"),
+    ] {
+        for command in ["pub", "sub"] {
+            let mut asked = triway();
+            asked.args([command, "lobby", "--url", url]);
+            let refused = asked.stdin(Stdio::null()).output().unwrap();
+            let errors = text(&refused.stderr);
+            assert_eq!(refused.status.code(), Some(2), "{command} {url}: {errors}");
+            assert!(errors.contains(way_out), "{command} {url}: {errors}");
+        }
+    }
+}

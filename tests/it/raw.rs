@@ -23,4 +23,5 @@ mod rest;
 mod sessions;
 mod slow;
 mod socket;
+mod swept;
 mod wire;

@@ -142,6 +142,7 @@ fn options() -> impl Strategy<Value = Options> {
         history_total: total,
         hub_channels: None,
         sweep_idle: Duration::from_millis(idle),
+        ..Options::default()
     })
 }
 

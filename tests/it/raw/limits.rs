@@ -192,14 +192,32 @@ async fn the_limit_of_data_is_exact_for_text_json_and_bytes() {
     }
     let mut ws = Ws::open(&server, "/ws/b").await;
     ws.json().await;
+    let behind = |count: usize| {
+        [
+            &b"{\"type\":\"publish\",\"channel\":\"a\"}\n"[..],
+            &bytes[..1_000.min(count)],
+            &bytes[..count.saturating_sub(1_000)],
+        ]
+        .concat()
+    };
+    ws.send(frame(FIN | BINARY, &behind(1_000))).await;
+    assert_eq!(ws.json().await["ok"], true);
+    ws.send(frame(FIN | BINARY, &behind(1_001))).await;
+    assert_eq!(ws.json().await["error"]["code"], "too_large");
+    let announced =
+        "POST /pub/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n";
+    assert_refused(&server.ask(announced).await, 413, "too_large");
+}
+
+#[tokio::test]
+async fn a_text_counts_alike_however_it_comes() {
+    let server = Server::with(|builder, _| builder.broker.max_data = 1_000);
+    let mut ws = Ws::open(&server, "/ws/b").await;
+    ws.json().await;
     let publish = |data: &str| json!({"type": "publish", "channel": "a", "data": data});
-    // A text counts alike, whether or not it comes as a JSON string with its escapes.
+    let quotes = "\"".repeat(1_000);
     let (_, key) = server.session().await;
-    for most in [
-        "x".repeat(1_000),
-        quotes.clone(),
-        "\u{e9}\n".repeat(333) + "x",
-    ] {
+    for most in ["x".repeat(1_000), quotes, "\u{e9}\n".repeat(333) + "x"] {
         let more = format!("{most}x");
         assert_eq!(ws.command(publish(&most)).await["ok"], true);
         let refused = ws.command(publish(&more)).await;
@@ -221,21 +239,6 @@ async fn the_limit_of_data_is_exact_for_text_json_and_bytes() {
     assert_eq!(ws.command(array(1_000)).await["ok"], true);
     let refused = ws.command(array(1_001)).await;
     assert_eq!(refused["error"]["code"], "too_large");
-    let behind = |count: usize| {
-        [
-            &b"{\"type\":\"publish\",\"channel\":\"a\"}\n"[..],
-            &bytes[..1_000.min(count)],
-            &bytes[..count.saturating_sub(1_000)],
-        ]
-        .concat()
-    };
-    ws.send(frame(FIN | BINARY, &behind(1_000))).await;
-    assert_eq!(ws.json().await["ok"], true);
-    ws.send(frame(FIN | BINARY, &behind(1_001))).await;
-    assert_eq!(ws.json().await["error"]["code"], "too_large");
-    let announced =
-        "POST /pub/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n";
-    assert_refused(&server.ask(announced).await, 413, "too_large");
 }
 
 #[tokio::test]

@@ -81,6 +81,7 @@ const GETS: &[(&str, u16, &str)] = &[
     ("/sse/a?heartbeat=61", 400, "bad_parameter"),
     ("/sse/a?presence=maybe", 400, "bad_parameter"),
     ("/sse/a?format=xml", 400, "bad_parameter"),
+    ("/poll/a?format=data", 400, "bad_parameter"),
     ("/poll/a?wait=NaN", 400, "bad_parameter"),
     ("/sse/a?since.b=all", 400, "bad_parameter"),
     ("/history/a?limit=0", 400, "bad_parameter"),
