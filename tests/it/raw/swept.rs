@@ -39,8 +39,8 @@ async fn beyond_its_tombstones_a_hub_never_takes_a_stale_cursor_for_a_fresh_one(
     })
     .await;
     let now = before[CHANNELS].as_str().unwrap();
-    for channel in 0..CHANNELS {
-        let stale = before[channel].as_str().unwrap();
+    for (channel, stale) in before[..CHANNELS].iter().enumerate() {
+        let stale = stale.as_str().unwrap();
         assert_eq!(told(&server, channel, stale).await, ["gap"], "{channel}");
         let fresh = told(&server, channel, now).await;
         assert!(fresh.is_empty(), "no needless gap: {channel}, {fresh:?}");
