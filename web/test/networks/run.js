@@ -24,16 +24,20 @@ const { values } = parseArgs({
   },
 })
 
+const name = values.proxies ? 'proxies' : 'paths'
+const known = values.proxies ? (await import('./proxies.js')).proxyPaths : paths
+
 /** @param {import('./survey.js').Row} row @param {boolean} isAgain */
-function tell({ engine, path, measured, wrong }, isAgain) {
+function tell(row, isAgain) {
+  const { engine, path, measured, wrong } = row
   const ways = measured.ways?.map(({ to, at, reason }) => `${to} at ${at - measured.beganAt} ms (${reason})`).join(', ')
   console.log(`${wrong.length ? 'WRONG' : 'right'}${isAgain ? ' again' : ''} ${engine} | ${path.name} | ${ways} | ${measured.requests} requests | worst ${measured.worstMs} ms`)
   for (const each of wrong) console.log(`      ${each}`)
+  // At once: a run of an hour that is ended has not been for nothing.
+  if (values.write && !measured.failed) write(name, [row], known.map((path) => path.name))
   if (values.report || wrong.length) console.log(String(measured.report ?? '').replace(/^/gm, '        '))
 }
 
-const name = values.proxies ? 'proxies' : 'paths'
-const known = values.proxies ? (await import('./proxies.js')).proxyPaths : paths
 const wanted = known.filter((path) => (values.path ? path.name.includes(values.path) : values.all || path.fast))
 const rows = []
 for (const kind of values.engine.split(',')) {
@@ -44,7 +48,6 @@ for (const kind of values.engine.split(',')) {
     await engine.stop()
   }
 }
-if (values.write) write(name, rows, known.map((path) => path.name))
 const wrong = rows.filter((row) => row.wrong.length)
 const differences = values.check ? compare(name, rows) : []
 for (const each of differences) console.log(each)

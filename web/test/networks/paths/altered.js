@@ -35,7 +35,7 @@ export const alteredPaths = [
     rules: { ...noWs, post },
     story: () => pass(4000),
     arriveMostMs: 30_000,
-    bounds: { usableMs: 500, transport: 'sse' },
+    bounds: { usableMs: 1000, transport: 'sse' },
   })),
   ...[302, 307].map((redirect) => ({
     name: `each address redirected once to itself: ${redirect}`,

@@ -60,7 +60,7 @@ const midway = (status, isTold) => ({
     await lift(world, isTold)
     await pass(1500)
   },
-  bounds: { usableMs: 200, transport: 'ws', reason: /^ws:(refused|closed)$|^online$/, more: sparing(isTold ? ONLINE_MS : ALONE_MS) },
+  bounds: { usableMs: 200, transport: 'ws', reason: /^ws:(refused|closed)$|:foreign$|:http_\d+$|^online$/, more: sparing(isTold ? ONLINE_MS : ALONE_MS) },
 })
 
 /** @type {import('../paths.js').Path[]} */

@@ -33,7 +33,7 @@ export const clockPaths = [
       world.box.cut()
       await pass(4000)
     },
-    bounds: { usableMs: 500, transport, worstMs: 1500 },
+    bounds: { usableMs: 1000, transport, worstMs: 1500 },
   })),
   {
     name: 'the clock set back by an hour while nothing gets through',
@@ -54,7 +54,7 @@ export const clockPaths = [
       await world.call('skew', 0)
       await pass(1500)
     },
-    bounds: { usableMs: 200, transport: 'ws', more: ({ marks }) => [!(marks.back - marks.lifted <= 6000) && `back after ${marks.back - marks.lifted} ms`] },
+    bounds: { usableMs: 1000, transport: 'ws', more: ({ marks }) => [!(marks.back - marks.lifted <= 6000) && `back after ${marks.back - marks.lifted} ms`] },
   },
   {
     name: 'the clock set back by an hour, then silence',
@@ -69,7 +69,7 @@ export const clockPaths = [
       world.box.deaden()
       await pass(8000)
     },
-    bounds: { usableMs: 200, worstMs: 5000 },
+    bounds: { usableMs: 1000, worstMs: 5000 },
   },
 ]
 
