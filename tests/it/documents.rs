@@ -34,6 +34,16 @@ const NOT_RUN: &[(&str, &str)] = &[
         "cargo bench --bench micro",
         "minutes; clippy compiles it with all targets",
     ),
+    ("cargo bench --bench ratios", "ten minutes"),
+    (
+        "cargo bench --bench ratios -- --row \"LP fan-out\"",
+        "a minute",
+    ),
+    ("cargo bench --bench ratios -- --write", "ten minutes"),
+    (
+        "cargo bench --bench ratios -- --short",
+        "`./scripts/test --all` runs it",
+    ),
 ];
 
 /// What stands behind an opening fence. Shell and TOML without `run` must be listed in [`NOT_RUN`].

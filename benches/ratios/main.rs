@@ -1,0 +1,261 @@
+//! Every row of the targets, as a ratio to a floor: `cargo bench --bench ratios`. Figures in `docs/benchmarks.md`.
+//!
+//! Starts the floor and triway in turn on one core, and lets `triway bench` load them from another. Measures nothing
+//! itself.
+
+#![allow(missing_docs, reason = "a program")]
+
+mod floor;
+mod ratio;
+mod report;
+mod rows;
+mod run;
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use ratio::Spread;
+use report::Line;
+use rows::{Floor, Row, Workload};
+use run::{Place, Programs, Side, once};
+
+/// Where the figures stand, from the package's folder.
+const DOCUMENT: &str = "docs/benchmarks.md";
+/// Rounds of each workload where none are asked for: the fewest that have a middle.
+const ROUNDS: u32 = 3;
+/// Descriptors of one process: 9,500 connections, and some.
+const DESCRIPTORS: u64 = 10_500;
+
+/// Measures triway against the floor, in turn, and prints the ratios.
+#[derive(Debug, Parser)]
+#[command(name = "cargo bench --bench ratios --")]
+struct Options {
+    /// Only rows whose names hold these words
+    #[arg(long, value_name = "WORDS")]
+    row: Vec<String>,
+    /// How often each workload runs on each side
+    #[arg(long, default_value_t = ROUNDS)]
+    rounds: u32,
+    /// Seconds that one run is measured
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Few rows with few readers; fails when one is worse than documented by more than the noise
+    #[arg(long)]
+    short: bool,
+    /// Renew the tables in docs/benchmarks.md
+    #[arg(long)]
+    write: bool,
+    #[command(flatten)]
+    programs: Programs,
+    /// What the short form may exceed the documented noise by, for a busy machine
+    #[arg(long, default_value_t = 0.0, hide = true)]
+    slack: f64,
+    /// `cargo bench` says so; without it nothing is measured, as when tests run all targets
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Be a floor instead
+    #[arg(long, hide = true, value_name = "FLOOR")]
+    serve_as: Option<String>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    rlimit::increase_nofile_limit(rlimit::INFINITY).ok();
+    if let Some(name) = &options.serve_as {
+        return Ok(floor::run(name == Floor::Joined.name())?);
+    }
+    if !options.bench {
+        println!("nothing is measured without `cargo bench`");
+        return Ok(());
+    }
+    let place = Place::find(options.programs.clone())?;
+    if !place.is_apart() {
+        eprintln!("warning: one core only; the load takes turns with the server");
+    }
+    let descriptors = rlimit::Resource::NOFILE.get_soft()?;
+    if descriptors < DESCRIPTORS {
+        eprintln!("warning: {descriptors} descriptors; rows of 9,500 readers need {DESCRIPTORS}");
+    }
+    place.for_load()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(measure_all(&options, &place))
+}
+
+async fn measure_all(options: &Options, place: &Place) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let seconds = format!("--seconds {}", options.seconds);
+    if options.short {
+        let lines = measure(chosen(rows::short(&seconds), options), options, place).await;
+        println!("{}", report::guard_table(&lines));
+        if options.write {
+            return write(&[("guard", report::guard_table(&lines))]);
+        }
+        return guard(&lines, options, place).await;
+    }
+    let lines = measure(chosen(rows::all(&seconds), options), options, place).await;
+    println!("{}\n\n{}", machine(), report::table(&lines));
+    if options.write {
+        if !options.row.is_empty() {
+            bail!("--write is for the whole table, not for --row");
+        }
+        let short = measure(rows::short(&seconds), options, place).await;
+        write(&[
+            ("machine", machine()),
+            ("targets", report::table(&lines)),
+            ("guard", report::guard_table(&short)),
+        ])?;
+    }
+    println!("\n{:.0} s", began.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn chosen(rows: Vec<Row>, options: &Options) -> Vec<Row> {
+    let is_asked = |row: &Row| {
+        let asked = options.row.iter();
+        options.row.is_empty() || asked.clone().any(|words| row.name.contains(words.as_str()))
+    };
+    rows.into_iter().filter(is_asked).collect()
+}
+
+/// Rows that look at the same workload share its runs.
+async fn measure(rows: Vec<Row>, options: &Options, place: &Place) -> Vec<Line> {
+    let mut ran: Vec<(Workload, Vec<[Option<serde_json::Value>; 2]>)> = Vec::new();
+    let mut lines = Vec::with_capacity(rows.len());
+    for row in rows {
+        let known = ran
+            .iter()
+            .position(|(workload, _)| *workload == row.workload);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                eprintln!("{} …", row.name);
+                let rounds = rounds_of(&row.workload, options.rounds, place).await;
+                ran.push((row.workload.clone(), rounds));
+                ran.len() - 1
+            }
+        };
+        let line = line(&row, &ran[index].1);
+        eprintln!("{}", line.of_table());
+        lines.push(line);
+    }
+    lines
+}
+
+/// Floor and triway in turn, so that what else the machine does meets both.
+async fn rounds_of(
+    workload: &Workload,
+    rounds: u32,
+    place: &Place,
+) -> Vec<[Option<serde_json::Value>; 2]> {
+    let mut all = Vec::new();
+    for _ in 0..rounds {
+        let mut pair = [None, None];
+        for (slot, side) in pair
+            .iter_mut()
+            .zip([Side::Floor(workload.floor), Side::Triway])
+        {
+            match once(side, workload, place).await {
+                Ok(result) => *slot = Some(result),
+                Err(error) => eprintln!("warning: {side:?}: {error:#}"),
+            }
+        }
+        all.push(pair);
+    }
+    all
+}
+
+fn line(row: &Row, rounds: &[[Option<serde_json::Value>; 2]]) -> Line {
+    let figures = |side: usize| -> Vec<Option<f64>> {
+        let results = rounds.iter().map(|pair| pair[side].as_ref());
+        results.map(|result| row.figure.of(result?)).collect()
+    };
+    let (floors, ours) = (figures(0), figures(1));
+    Line {
+        name: row.name.clone(),
+        floor: row.workload.floor.name(),
+        target: row.target,
+        is_absolute: row.figure.is_absolute(),
+        unit: row.figure.unit(),
+        ours: Spread::of(ours.iter().copied().flatten()),
+        floors: Spread::of(floors.iter().copied().flatten()),
+        ratio: Spread::of_ratios(&ours, &floors),
+        others: row.others,
+    }
+}
+
+/// Fails where a row got worse. A row that looks so is measured once more, since the machine may have been busy.
+async fn guard(lines: &[Line], options: &Options, place: &Place) -> anyhow::Result<()> {
+    let document = std::fs::read_to_string(document())?;
+    let is_worse = |line: &Line| -> anyhow::Result<bool> {
+        let (was, noise) = report::documented(&document, &line.name)
+            .with_context(|| format!("{DOCUMENT} has no figure for: {}", line.name))?;
+        let now = line.ratio.context("a row could not be measured")?;
+        Ok(ratio::is_worse(now.median, was, noise + options.slack))
+    };
+    let mut suspects = Vec::new();
+    for line in lines {
+        if is_worse(line)? {
+            suspects.push(line.name.clone());
+        }
+    }
+    let seconds = format!("--seconds {}", options.seconds);
+    let mut rows = rows::short(&seconds);
+    rows.retain(|row| suspects.contains(&row.name));
+    for line in measure(rows, options, place).await {
+        if is_worse(&line)? {
+            bail!(
+                "worse than documented, twice: {}. Renew with --short --write only where that is meant",
+                line.name
+            );
+        }
+    }
+    println!("no row is worse than documented by more than its noise");
+    Ok(())
+}
+
+fn document() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT)
+}
+
+fn write(parts: &[(&str, String)]) -> anyhow::Result<()> {
+    let mut text = std::fs::read_to_string(document())?;
+    for (marker, part) in parts {
+        text = report::replaced(&text, marker, part)
+            .with_context(|| format!("{DOCUMENT} has no markers of {marker}"))?;
+    }
+    std::fs::write(document(), text)?;
+    println!("renewed {DOCUMENT}");
+    Ok(())
+}
+
+/// What it was measured on.
+fn machine() -> String {
+    let told = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = told("/proc/cpuinfo");
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown CPU", |(_, model)| model);
+    let cores = cpu
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
+    let kernel = told("/proc/sys/kernel/osrelease");
+    let rustc = std::process::Command::new("rustc")
+        .arg("--version")
+        .output();
+    let rustc = rustc.map_or_else(
+        |_| "unknown rustc".to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    );
+    let load = told("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or_default();
+    format!(
+        "{model}, {cores} cores, Linux {}, {rustc}; load when the run ended: {load}.",
+        kernel.trim()
+    )
+}

@@ -1,0 +1,276 @@
+//! The rows: what is measured, against which floor, with which target, and what others reached.
+//!
+//! A workload is one way to load a server; a row reads one figure of a workload. Knows no process.
+
+use serde_json::Value;
+
+/// Readers at which idle memory and the cost of a connect are told: what 10,000 descriptors allow.
+const IDLE_READERS: u32 = 9_500;
+/// Connects at once in the storm.
+const STORM_READERS: u32 = 5_000;
+/// Bytes that JSON, shell and people call a kilobyte here: 1,024.
+const KB: f64 = 1_024.0;
+
+/// Which of the two floors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Floor {
+    Single,
+    Joined,
+}
+
+impl Floor {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Single => "floor",
+            Self::Joined => "floor-joined",
+        }
+    }
+}
+
+/// One way to load a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Workload {
+    pub(crate) transport: &'static str,
+    pub(crate) floor: Floor,
+    /// Options of `triway bench`.
+    pub(crate) options: String,
+}
+
+/// Which figure of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Figure {
+    CpuPerDelivery,
+    LatencyP99,
+    IdleMemory,
+    ConnectCpu,
+    LongestConnect,
+}
+
+impl Figure {
+    /// Its place in a result of `triway bench`, and what makes its unit of that number.
+    pub(crate) fn of(self, result: &Value) -> Option<f64> {
+        let (place, factor) = match self {
+            Self::CpuPerDelivery => ("/server_cpu_ns_per_delivery", 1.0),
+            Self::LatencyP99 => ("/latency/p99_us", 1.0),
+            Self::IdleMemory => ("/idle_rss_bytes_per_connection", 1.0 / KB),
+            Self::ConnectCpu => ("/connect/server_cpu_us_per_connection", 1.0),
+            Self::LongestConnect => ("/connect/max_ms", 1.0 / 1_000.0),
+        };
+        Some(result.pointer(place)?.as_f64()? * factor)
+    }
+
+    pub(crate) const fn unit(self) -> &'static str {
+        match self {
+            Self::CpuPerDelivery => "ns",
+            Self::LatencyP99 | Self::ConnectCpu => "µs",
+            Self::IdleMemory => "KB",
+            Self::LongestConnect => "s",
+        }
+    }
+
+    /// Whether the target is told as itself and not as a ratio.
+    pub(crate) const fn is_absolute(self) -> bool {
+        matches!(self, Self::IdleMemory | Self::LongestConnect)
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) workload: Workload,
+    pub(crate) figure: Figure,
+    pub(crate) target: f64,
+    pub(crate) others: &'static str,
+}
+
+/// The transports: how `triway bench` and people call them.
+const TRANSPORTS: [(&str, &str); 3] = [("ws", "WS"), ("sse", "SSE"), ("poll", "LP")];
+
+struct Fan {
+    /// Of one in flight with 100 and 1,000 readers, and with 5,000.
+    one: [f64; 2],
+    one_others: &'static str,
+    burst: u32,
+    burst_others: &'static str,
+    /// Of the fixed rate, in events per second: what leaves both servers and the load idle most of the time.
+    rate: u32,
+    idle_others: &'static str,
+}
+
+const FANS: [Fan; 3] = [
+    Fan {
+        one: [1.12, 1.15],
+        one_others: "Bun 1.15, nchan 1.15 (1.6 at 5,000), fastwebsockets 1.20, textbook axum 1.28, ws 1.42, socketioxide 1.83, socket.io 1.87",
+        burst: 64,
+        burst_others: "Bun 1.4, socketioxide 4.1, textbook axum 7.9, nchan 9.7, ws 41",
+        rate: 50,
+        idle_others: "raw tokio 1.1 to 1.3, Bun 3.4, axum WS with 4 KiB buffers 5.6 to 6.5, nchan 10, socket.io 15 to 18, textbook axum WS 135",
+    },
+    Fan {
+        one: [1.15, 1.15],
+        one_others: "axum with shared bytes 1.34, textbook axum 1.61, nchan 1.63",
+        burst: 64,
+        burst_others: "axum with shared bytes 1.12, nchan 14",
+        rate: 50,
+        idle_others: "hyper SSE 20",
+    },
+    Fan {
+        one: [1.25, 1.25],
+        one_others: "nchan 1.43, textbook axum 1.74, socketioxide 2.5, socket.io 4.8",
+        burst: 16,
+        burst_others: "textbook axum 1.5, socket.io 3.3, nchan 12",
+        rate: 20,
+        idle_others: "",
+    },
+];
+
+/// Every row of the targets.
+pub(crate) fn all(seconds: &str) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for ((transport, name), fan) in TRANSPORTS.into_iter().zip(FANS) {
+        for readers in [100, 1_000, 5_000] {
+            let target = fan.one[usize::from(readers == 5_000)];
+            rows.push(fan_out(
+                transport,
+                name,
+                readers,
+                1,
+                seconds,
+                target,
+                fan.one_others,
+            ));
+        }
+        rows.push(fan_out(
+            transport,
+            name,
+            1_000,
+            fan.burst,
+            seconds,
+            1.1,
+            fan.burst_others,
+        ));
+    }
+    rows.extend(chats(seconds));
+    for ((transport, name), fan) in TRANSPORTS.into_iter().zip(&FANS) {
+        let rate = fan.rate;
+        rows.push(Row {
+            name: format!("{name} latency p99, 1,000 readers, {rate} events a second"),
+            workload: bench(
+                transport,
+                Floor::Single,
+                format!("--readers 1000 --rate {rate} {seconds}"),
+            ),
+            figure: Figure::LatencyP99,
+            target: 1.25,
+            others: "",
+        });
+    }
+    rows.extend(sizes());
+    rows
+}
+
+fn chats(seconds: &str) -> [Row; 2] {
+    let many = format!("--readers 5000 --channels 100 --publishers all {seconds}");
+    let small = format!("--readers 5000 --channels 1000 {seconds}");
+    [
+        Row {
+            name: "WS, 100 channels × 50 readers, everyone publishes".into(),
+            workload: bench("ws", Floor::Single, many),
+            figure: Figure::CpuPerDelivery,
+            target: 1.15,
+            others: "Bun 1.06, textbook axum 1.43, socket.io 2.8",
+        },
+        Row {
+            name: "WS, 1,000 channels × 5 readers".into(),
+            workload: bench("ws", Floor::Single, small),
+            figure: Figure::CpuPerDelivery,
+            target: 1.2,
+            others: "Bun 1.14, nchan 1.9, socket.io 3.1",
+        },
+    ]
+}
+
+fn sizes() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for ((transport, name), fan) in TRANSPORTS.into_iter().zip(&FANS) {
+        let load = format!("--readers {IDLE_READERS} --events 1");
+        rows.push(Row {
+            name: format!("{name} idle memory per connection, 9,500 of them"),
+            workload: bench(transport, Floor::Single, load),
+            figure: Figure::IdleMemory,
+            target: 2.5,
+            others: fan.idle_others,
+        });
+    }
+    for index in 0..rows.len() {
+        let name = TRANSPORTS[index].1;
+        rows.push(Row {
+            name: format!("{name} connect, server CPU"),
+            figure: Figure::ConnectCpu,
+            target: 1.5,
+            others: "nchan 1.6, textbook axum 6, socket.io 16",
+            ..rows[index].clone()
+        });
+    }
+    let load = format!("--readers {STORM_READERS} --connecting {STORM_READERS} --events 1");
+    for (transport, name) in TRANSPORTS {
+        rows.push(Row {
+            name: format!("{name} 5,000 connects at once, the longest"),
+            workload: bench(transport, Floor::Single, load.clone()),
+            figure: Figure::LongestConnect,
+            target: 1.0,
+            others: "textbook axum 3 s, Bun 2 s",
+        });
+    }
+    rows
+}
+
+/// Few rows with few readers: what a change is held against.
+pub(crate) fn short(seconds: &str) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for ((transport, name), fan) in TRANSPORTS.into_iter().zip(FANS) {
+        rows.push(fan_out(transport, name, 200, 1, seconds, fan.one[0], ""));
+        rows.push(fan_out(transport, name, 200, fan.burst, seconds, 1.1, ""));
+    }
+    rows
+}
+
+fn fan_out(
+    transport: &'static str,
+    name: &str,
+    readers: u32,
+    window: u32,
+    seconds: &str,
+    target: f64,
+    others: &'static str,
+) -> Row {
+    let (floor, words) = match window {
+        1 => (Floor::Single, "one in flight".to_owned()),
+        _ => (Floor::Joined, format!("{window} in flight")),
+    };
+    let count = if readers >= 1_000 {
+        format!("{},{:03}", readers / 1_000, readers % 1_000)
+    } else {
+        readers.to_string()
+    };
+    Row {
+        name: format!("{name} fan-out, {words}, {count} readers"),
+        workload: bench(
+            transport,
+            floor,
+            format!("--readers {readers} --window {window} {seconds}"),
+        ),
+        figure: Figure::CpuPerDelivery,
+        target,
+        others,
+    }
+}
+
+fn bench(transport: &'static str, floor: Floor, options: String) -> Workload {
+    Workload {
+        transport,
+        floor,
+        options,
+    }
+}
