@@ -12,7 +12,7 @@ const { version } = JSON.parse(readFileSync(here('package.json'), 'utf8'))
 
 /** Properties of the client's own objects: none of them is on the wire, the platform's or the application's. */
 const internal = `
-  carrier memory replaces failed openedAt frameAt silentMs helloAt provenAt renewAt suspect fromTime skew slow wakeAt
+  carrier memory replaces failed openedAt frameAt silentMs helloAt provenAt renewAt suspect pinged slow wakeAt
   foreign planned afterMs proven
   items wake ending plan covered joining headed replies command starts sendable globals bytes number
   by heard moved tell reload compare who

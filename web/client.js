@@ -231,10 +231,12 @@ export class Hub extends EventTarget {
       this.note_(now, step.do, step)
       if (step.do === 'open') this.open_(step)
       else if (step.do === 'close') this.drop_(step.id, 'closed')
-      else if (step.do === 'carry') this.carry_(step.id, step.why)
+      else if (step.do === 'carry') {
+        this.carry_(step.id, step.why)
+        keep(this.base_, ladder.memory)
+      }
       else if (step.do === 'state') this.change_('state', step.state, step.why)
       else if (step.do === 'check') check(this)
-      else if (step.do === 'keep') keep(this.base_, ladder.memory)
     }
   }
 

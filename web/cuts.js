@@ -23,8 +23,6 @@
  * @property {number} proven ms since it was proven
  */
 
-/** How long a failure is remembered, in ms, by how often there was one: networks change. */
-const FADE_MS = [10 * 60_000, 3_600_000, 6 * 3_600_000, 24 * 3_600_000]
 /** Two cuts are alike when they differ by less than this, in ms, or by a tenth. */
 const ALIKE_MS = 400
 /** Idle for less than a second is no idle cut: no heartbeat could be faster. */
@@ -34,55 +32,38 @@ const AGE_LEAST_MS = { ws: 20_000, sse: 10_000 }
 /** What dies twice so soon after its proof, in ms, or three times at so short an age, is being killed, not cut. */
 const KILLED_PROVEN_MS = 2000
 const KILLED_AGE_MS = 5000
-/** A transport that was left must live so long beside the carrier, in ms, before it carries again. */
-const TRIAL_LEAST_MS = 3000
-const TRIAL_MOST_MS = 60_000
 /** Of the time at which it would be cut: when a quiet path is given a heartbeat, and how long a poll is held. */
 const BEAT_PART = 0.4
 const HOLD_PART = 0.7
 /** Held by the hub where nothing else was asked, in seconds. */
 export const WAIT_S = 25
 
-/** @param {Learned} learned @param {Transport} transport @returns {Known} */
-export const known = (learned, transport) => (learned[transport] ??= {})
-
 /** A part of a time in ms, in whole seconds. @param {number} ms @param {number} part */
 const seconds = (ms, part) => Math.max(1, Math.floor((ms * part) / 1000))
 
-/** It failed where another got through, if it carried at all at this age. @param {Known} known @param {number} now @param {number} [ageMs] */
-export function lower(known, now, ageMs) {
-  const { times = 0, until = 0 } = known
-  known.good = 0
-  if (ageMs) known.trial = Math.min(TRIAL_MOST_MS, Math.max(TRIAL_LEAST_MS, 2 * ageMs))
-  // Tried again while it is known to fail, it is no worse than it was.
-  if (now < until) return
-  known.times = times + 1
-  known.until = now + FADE_MS[Math.min(times, FADE_MS.length - 1)]
-}
-
 /**
  * Two cuts alike name the cut.
- * @param {Learned} learned
  * @param {Transport} transport
- * @param {Life[]} lives of that transport, newest first
+ * @param {Known} known of it
+ * @param {Known} polls what is known of polls: what cuts streams by age cuts them too
+ * @param {Life[]} lives the last three of that transport, newest first
  * @returns {boolean | void} whether the transport is to be left
  */
-export function learn(learned, transport, [last, before, third]) {
+export function learn(transport, known, polls, lives) {
+  const [last, before] = lives
   if (!before) return
   const alike = (/** @type {number} */ one, /** @type {number} */ other) => Math.abs(one - other) < Math.max(ALIKE_MS, one / 10)
-  const here = known(learned, transport)
-  const polls = known(learned, 'poll')
+  const isPoll = transport === 'poll'
   if (last.idle >= IDLE_LEAST_MS && last.idle > last.gap && alike(last.idle, before.idle)) {
-    if (transport !== 'poll') here.beat = seconds(last.idle, BEAT_PART)
-    else if (polls.early) polls.wait = seconds(1000 * (polls.wait ?? WAIT_S), 0.5)
+    if (!isPoll) known.beat = seconds(last.idle, BEAT_PART)
+    else if (polls.early) polls.wait = seconds(last.idle, HOLD_PART)
     else polls.early = 1
-  } else if (transport !== 'poll') {
+  } else if (!isPoll) {
     if (last.proven < KILLED_PROVEN_MS && before.proven < KILLED_PROVEN_MS) return true
-    if (third && [last, before, third].every(({ age }) => age < KILLED_AGE_MS)) return true
+    if (lives[2] && lives.every(({ age }) => age < KILLED_AGE_MS)) return true
     if (!alike(last.age, before.age)) return
-    if (last.age >= AGE_LEAST_MS[transport]) here.age = Math.min(last.age, before.age)
+    if (last.age >= AGE_LEAST_MS[transport]) known.age = Math.min(last.age, before.age)
     else {
-      // What cuts streams by age cuts polls too.
       if (transport === 'sse') polls.wait = seconds(last.age, HOLD_PART)
       return true
     }

@@ -6,7 +6,7 @@
  * `see`, steps come out; `wakeAt` says when to ask again if nothing happens.
  * Its state is local to one closure, whose functions are the rules; each is short.
  */
-import { known, learn, lower, WAIT_S } from './cuts.js'
+import { learn, WAIT_S } from './cuts.js'
 
 /** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./rungs.js').Try} Try */
 /** @typedef {import('./rungs.js').Fact} Fact @typedef {import('./rungs.js').FactType} FactType @typedef {import('./rungs.js').Step} Step */
@@ -19,10 +19,8 @@ const RTT_SIGN_MOST_MS = 600
 /** Round trips that a better transport has for its proof: TCP, TLS, the request, its ping. */
 const PROOF_ROUND_TRIPS = 4
 /** The next transport is tried beside one that is not proven by then, in ms, and two round trips; but not later than the other. */
-const BESIDE_WS_MS = 250
-const BESIDE_WS_MOST_MS = 700
-const BESIDE_MS = 800
-const BESIDE_MOST_MS = 2000
+const BESIDE_WS_MS = [250, 700]
+const BESIDE_MS = [800, 2000]
 /** A WS that is not proven by then, in ms, counts as failed. */
 const WS_MOST_MS = 1500
 /** A try that is not proven by then, in ms, is closed; until then a better transport is still welcome. */
@@ -44,7 +42,8 @@ const LOOK_MOST_MS = 3000
 const CUTS_FREE = 3
 const STEADY_MS = 5000
 /** Below the best transport it is tried again after so long, in ms; then each half hour. */
-const UP_MS = [30_000, 120_000, 600_000, 1_800_000]
+const UP_MS = [30_000, 120_000, 600_000]
+const UP_LAST_MS = 1_800_000
 /** Hidden for so long, in ms, a page may have come to another network. */
 const HIDDEN_LONG_MS = 300_000
 /** So many changes of transport in so long, in ms, are flapping: then the last transport is best for a while. */
@@ -56,17 +55,20 @@ const SLEEP_MS = 5000
 /** Silence in heartbeats after which a carrier is suspect; an event so late, in parts of that silence, is half a heartbeat late. */
 const SILENT_BEATS = 1.5
 const LATE_PART = 1 / 3
-/** A heartbeat in seconds, until the hub tells its own. */
-const BEAT_S = 15
 /** A held poll may be late by this, in ms. */
 const POLL_LATE_MS = 5000
 /** So many events in a row that are later than this, in ms, make a stream suspect. */
 const SLOW_MOST = 3
 const SLOW_MS = 1000
-/** A success is remembered for a day. */
-const GOOD_MS = 24 * 3_600_000
-/** Networks remembered, with their links: a browser comes to few, and its storage is small. */
-const NETWORKS_MOST = 40
+/** A success is remembered for so long, and a page that was left does nothing. */
+const DAY_MS = 24 * 3_600_000
+/** How long a first failure is remembered, in ms, how much longer each further one, and the longest: networks change. */
+const FADE_MS = 600_000
+const FADE_TIMES = 6
+const FADE_MOST_MS = 24 * 3_600_000
+/** A transport that was left must live longer than before, by this, but no more than that, in ms, beside the carrier before it carries again. */
+const TRIAL_LEAST_MS = 3000
+const TRIAL_MOST_MS = 60_000
 
 /**
  * @param {Transport[]} transports the order is the preference
@@ -80,31 +82,35 @@ export function newLadder(transports, random, memory = {}, link = '') {
   /** @type {Map<number, Try>} */
   const tries = new Map()
   /** @type {Ladder} */
-  const ladder = { see, wakeAt: Infinity, tries, carrier: undefined, learned: { ...memory[network] }, memory }
+  const ladder = { see, wakeAt: Infinity, tries, learned: { ...memory[network] }, memory }
+  /** When something is due; and how far the clock was set back, in ms. */
+  let wakeAt = Infinity
+  let shift = 0
+  /** @type {Try | undefined} */
+  let carrier
   let now = 0
   /** @type {Step[]} */
   let steps
   let lastId = 0
   let rttMs = RTT_ASSUMED_MS
-  /** Chosen by hand. @type {Transport | undefined} */
-  let fixed
+  /** Least difference of the clocks seen, in ms; a little more with each event, since clocks drift. */
+  let skew = Infinity
+  const given = transports
   /** The last that carried. @type {Transport | undefined} */
   let last
-  /** The round: what is left of it, why, whether its tries replace the carrier, and when the next one is due. @type {Transport[]} */
+  /** The round: what is left of it, why, whether its tries replace the carrier, and when the next one is due. A look for the hub is a round of its own. @type {any[]} */
   let round = []
   let why = ''
   let replaces = false
   let nextAt = 0
-  /** Opened since something carried. @type {Set<Transport>} */
-  const tried = new Set()
-  /** When to look for the hub: nothing is tried before. */
-  let pauseAt = Infinity
-  /** Pauses since something carried, and carriers in a row that were cut soon. */
-  let pauses = 0
-  let cuts = 0
-  /** A look found the hub since something carried; something else answered. */
+  /** Opened since something carried, or suspect: and the age at which it was, in ms. @type {Map<Transport, number>} */
+  const tried = new Map()
+  /** Rounds in which nothing got through, and carriers that were cut soon, in a row. */
+  let failures = 0
+  /** A look found the hub since something carried, or is left out; something else answered; and that is all that answers. */
   let looked = false
   let strange = false
+  let captive = false
   /** When to try what is better than the carrier; 0 where nothing is. */
   let upAt = 0
   let ups = 0
@@ -115,76 +121,77 @@ export function newLadder(transports, random, memory = {}, link = '') {
   let silences = 0
   let hiddenAt = 0
   let isOffline = false
-  let paused = false
-  let state = ''
+  let state = 'connecting'
   /** @type {string | undefined} */
   let build
 
   /** @param {number} at @param {FactType} type @param {Fact} [fact] */
   function see(at, type, fact = {}) {
     steps = []
-    now = at
+    // A clock that was set back goes on from where it was: what is due is due all the same.
+    shift = Math.max(shift, now - at)
+    now = at + shift
     // Timers do not run in a sleeping page, and what is heard after it may be an echo.
-    if (ladder.carrier && now > ladder.wakeAt + SLEEP_MS && silent(ladder.carrier)) suspect('sleep')
-    const one = tries.get(fact.id ?? 0)
-    // What an attach that was given up tells is no fact any more.
-    if (one || !fact.id) facts[type](fact, /** @type {Try} */ (one))
+    if (carrier && now > wakeAt + SLEEP_MS && silent(carrier)) suspect('sleep')
+    const one = /** @type {Try} */ (tries.get(/** @type {number} */ (fact.id)))
+    // What an attach that was given up tells is no fact any more; a tick is none.
+    if (one || !fact.id) facts[type]?.(fact, one)
     // What is due may make more due, or bring the next moment nearer: until nothing is.
     while (settle());
+    ladder.wakeAt = wakeAt - shift
+    const next = carrier ? 'connected' : isOffline ? 'offline' : captive ? 'captive' : last ? 'reconnecting' : 'connecting'
+    if (next !== state) steps.push({ do: 'state', state: (state = next), why: carrier?.why ?? why })
     return steps
   }
 
-  /** @type {Record<FactType, See>} */
+  /** @type {Partial<Record<FactType, See>>} */
   const facts = {
     start: () => tries.size || begin(order(), 'start'),
-    tick() {},
     rtt: ({ ms = 0 }) => (rttMs = ms),
     /** By hand. */
     use({ transport }) {
-      fixed = transport === 'auto' ? undefined : transport
-      if (fixed && !transports.includes(fixed)) transports = [...transports, fixed]
-      if (!ladder.carrier) return begin(order(), 'asked')
-      plan(ladder.carrier)
-      climb(ladder.carrier, 'asked')
+      transports = transport && transport !== 'auto' ? [transport, ...given.filter((other) => other !== transport)] : given
+      if (carrier) climb('asked')
+      else begin(order(), 'asked')
     },
     /** Another list of channels: the same transport, attached anew beside the old one. */
-    reopen: () => ladder.carrier && begin([ladder.carrier.transport], 'channels', true),
+    reopen: () => carrier && begin([carrier.transport], 'channels', true),
     hello({ beat, network: name, build: made }, one) {
-      heard(one)
       one.helloAt = one.frameAt = now
       if (beat && one.transport !== 'poll') one.silentMs = SILENT_BEATS * 1000 * beat
       // On a network where it carried before, a stream is taken at its word until its probe is due.
-      if (one.transport === 'sse' && now < (known(ladder.learned, 'sse').good ?? 0)) one.provenAt = now
+      if (one.transport === 'sse' && now < /** @type {number} */ (here('sse').good)) one.provenAt = now
       if (build && made !== build) upAt = now
       build = made
       if (!name || name === network) return
       if (network) upAt = now
       // The first name of a network is that of what was learned so far.
       if (network || memory[name]) ladder.learned = { ...memory[name] }
-      if (Object.keys(memory).length > NETWORKS_MOST) ladder.memory = memory = {}
       memory['?' + link] = network = name
     },
     /** Anything came. */
     frame({ ping, time }, one) {
       const { helloAt } = one
       const gap = now - one.frameAt
-      heard(one)
+      // The first sign of a request shows how far the network is; a WS needs several round trips for it.
+      if (one.transport !== 'ws' && one.frameAt === one.openedAt) rttMs = Math.min(gap, RTT_SIGN_MOST_MS)
       one.gap = Math.max(one.gap, gap)
       one.frameAt = now
-      if (one.suspect === 'silent') {
-        one.suspect = ''
-        begin([])
-      }
+      const lateMs = time ? now - time - skew : 0
+      // What was published before this attach began was replayed.
+      const isLate = lateMs > Math.max(SLOW_MS, 4 * rttMs) && lateMs < now - one.openedAt
       if (ping) {
         const isLone = now < helloAt + PROBE_MOST_MS ? now > helloAt + LONE_MS : now > helloAt + PROBE_AGAIN_MS && gap > LONE_MS
-        if (one.transport === 'sse' && isLone) one.provenAt ||= now
-        one.fromTime = Math.min(one.fromTime, time ?? 0)
+        if (one.transport === 'sse' && isLone && !isLate) one.provenAt ||= now
+        one.pinged = true
       }
-      if (!time || time < one.fromTime) return
-      one.skew = Math.min(one.skew, now - time)
-      const lateMs = now - time - one.skew
-      one.slow = lateMs > Math.max(SLOW_MS, 4 * rttMs) ? one.slow + 1 : 0
-      if (one === ladder.carrier && (one.slow >= SLOW_MOST || (ping && lateMs > one.silentMs * LATE_PART))) suspect('slow')
+      if (!time) return
+      skew = Math.min(skew + 1, now - time)
+      one.slow = isLate ? one.slow + 1 : 0
+      if (one !== carrier || one.transport === 'poll' || (one.slow < SLOW_MOST && !(ping && lateMs > one.silentMs * LATE_PART))) return
+      // The clock may have been set forward.
+      skew = Infinity
+      suspect('slow')
     },
     /** The hub answered what only it can, to us. */
     proof: (fact, one) => (one.provenAt ||= one.frameAt = now),
@@ -194,24 +201,24 @@ export function newLadder(transports, random, memory = {}, link = '') {
       const { transport, openedAt, frameAt, provenAt } = one
       const { planned, afterMs, foreign } = fact
       tries.delete(one.id)
-      if (one !== ladder.carrier) return fail(one, fact)
+      if (one !== carrier) return fail(one, fact)
       const isLeft = !planned && !isOffline && one.suspect !== 'sleep' && outlived(one)
       // A chain of polls that was answered more than once is as steady as a poll can be.
-      if (planned || now >= openedAt + STEADY_MS || (transport === 'poll' && frameAt > provenAt)) cuts = 0
-      lose(`${transport}:${fact.why}`)
+      if (planned || now >= openedAt + STEADY_MS || (transport === 'poll' && frameAt > provenAt)) failures = 0
+      lose()
       if (round.length || isTrying()) return
       begin(order(isLeft ? undefined : transport), `${transport}:${fact.why}`)
-      nextAt += afterMs ?? (isLeft || cuts++ < CUTS_FREE ? 0 : pause(cuts - CUTS_FREE))
-      if (foreign) {
-        strange = true
-        look()
-      }
+      nextAt += afterMs ?? (failures++ < CUTS_FREE ? 0 : pause(failures - CUTS_FREE))
+      if (!foreign) return
+      strange = true
+      round = ['check']
     },
     /** What the look for the hub found. */
     checked({ ok, foreign = false }) {
-      if (pauseAt === Infinity) return
-      if (!ok) return rest(foreign)
-      strange = false
+      if (round[0] !== 'check') return
+      strange ||= foreign
+      if (!ok) return rest()
+      strange = captive = false
       looked = true
       begin(order(last))
     },
@@ -219,7 +226,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
     online() {
       isOffline = false
       // Its socket may belong to the network that was left.
-      if (ladder.carrier) suspect('sleep')
+      if (carrier) suspect('sleep')
       else begin(order(), 'online')
     },
     hidden: () => (hiddenAt = now),
@@ -229,27 +236,29 @@ export function newLadder(transports, random, memory = {}, link = '') {
     },
     /** The page goes into the cache of pages, or for good. WebKit ends its connections just before: those were no cuts. */
     pause() {
-      begin([])
-      lose('pagehide')
-      paused = true
+      begin(['check'], 'pagehide')
+      nextAt += DAY_MS
+      lose()
       lives = {}
     },
     /** Publishes find no way: on WS they would. */
     blocked: () => (upAt &&= now),
   }
 
-  /** 0 is the best. @param {Transport} transport */
-  const rank = (transport) => (fixed ? Number(transport !== fixed) : transports.indexOf(transport))
+  /** What is known here. @param {Transport} transport @returns {import('./cuts.js').Known} */
+  const here = (transport) => (ladder.learned[transport] ??= {})
+
+  /** 0 is the best. @param {any} transport */
+  const rank = (transport) => transports.indexOf(transport)
 
   /** What to try, in order; memory orders, and never forbids. @param {Transport} [first] */
   function order(first) {
-    const place = (/** @type {Transport} */ transport) =>
-      transport === first ? -1 : rank(transport) + (fixed || now >= (known(ladder.learned, transport).until ?? 0) ? 0 : transports.length)
+    const place = (/** @type {Transport} */ transport) => (transport === first ? 0 : now < /** @type {number} */ (here(transport).until) ? 2 : 1)
     return [...transports].sort((one, other) => place(one) - place(other))
   }
 
   /** @param {number} at @returns {boolean} */
-  const due = (at) => now >= at || ((ladder.wakeAt = Math.min(ladder.wakeAt, at)), false)
+  const due = (at) => now >= at || ((wakeAt = Math.min(wakeAt, at)), false)
 
   /** @param {Try} one */
   const silent = ({ frameAt, silentMs }) => now >= frameAt + silentMs
@@ -257,51 +266,43 @@ export function newLadder(transports, random, memory = {}, link = '') {
   /** Is anything under way that has not failed? */
   const isTrying = () => [...tries.values()].some(({ failed }) => !failed)
 
-  /** The first sign of a request shows how far the network is; a WS needs several round trips for it. @param {Try} one */
-  function heard({ transport, openedAt, frameAt }) {
-    if (transport !== 'ws' && frameAt === openedAt) rttMs = Math.min(now - openedAt, RTT_SIGN_MOST_MS)
-  }
-
   /** @param {Try} one */
   const close = ({ id }) => tries.delete(id) && steps.push({ do: 'close', id })
 
-  /** @param {string} next @param {string} because */
-  function to(next, because) {
-    if (next !== state) steps.push({ do: 'state', state: (state = next), why: because })
+  /** Nothing carries. */
+  function lose() {
+    if (carrier) close(carrier)
+    carrier = undefined
   }
 
-  /** Nothing carries. @param {string} because */
-  const away = (because) => to(isOffline ? 'offline' : strange ? 'captive' : last ? 'reconnecting' : 'connecting', because)
-
-  /** @param {string} because */
-  function lose(because) {
-    if (ladder.carrier) close(ladder.carrier)
-    ladder.carrier = undefined
-    away(because)
-  }
-
-  /** A new round instead of what was under way. @param {Transport[]} list @param {string} [because] @param {boolean} [isInstead] of the carrier */
+  /** A new round instead of what was under way. @param {(Transport | 'check')[]} list @param {string} [because] @param {boolean} [isInstead] of the carrier */
   function begin(list, because = why, isInstead = false) {
-    for (const one of tries.values()) if (one !== ladder.carrier) close(one)
+    for (const one of tries.values()) if (one !== carrier) close(one)
     round = list
     why = because
     replaces = isInstead
     nextAt = now
-    pauseAt = Infinity
-    paused = false
   }
 
   function open() {
-    const transport = /** @type {Transport} */ (round.shift())
-    const { beat, wait, early, age = Infinity } = known(ladder.learned, transport)
+    const transport = /** @type {Transport | 'check'} */ (round.shift())
+    if (transport === 'check') {
+      round = ['check']
+      nextAt = now + LOOK_MOST_MS
+      return steps.push({ do: 'check' })
+    }
+    const { beat, wait, early, age = Infinity } = here(transport)
     const id = ++lastId
-    const silentMs = transport === 'poll' ? 1000 * (wait ?? WAIT_S) + Math.max(POLL_LATE_MS, 4 * rttMs) : SILENT_BEATS * 1000 * (beat ?? BEAT_S)
-    tries.set(id, { id, transport, why, replaces, openedAt: now, frameAt: now, helloAt: 0, provenAt: 0, renewAt: now + 0.8 * age, silentMs, gap: 0, fromTime: Infinity, skew: Infinity, slow: 0 })
-    tried.add(transport)
-    steps.push({ do: 'open', id, transport, why, beat, wait, early })
+const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
+    /** @type {Step & {do: 'open'}} */
+    const step = { do: 'open', id, transport, why, beat, wait, early }
+    tries.set(id, { ...step, replaces, openedAt: now, frameAt: now, helloAt: 0, provenAt: 0, renewAt: now + 0.8 * age, silentMs, gap: 0, slow: 0 })
+    tried.set(transport, 0)
+    steps.push(step)
     // Whoever is tried beside it is tried because of it.
     if (!replaces) why = transport + ':slow'
-    nextAt = now + (transport === 'ws' ? Math.min(BESIDE_WS_MS + 2 * rttMs, BESIDE_WS_MOST_MS) : Math.min(BESIDE_MS + 2 * rttMs, BESIDE_MOST_MS))
+    const [besideMs, mostMs] = transport === 'ws' ? BESIDE_WS_MS : BESIDE_MS
+    nextAt = now + Math.min(besideMs + 2 * rttMs, mostMs)
   }
 
   /** When it should be proven, by how far the network is, or else as long after its hello as that took. @param {Try} one */
@@ -317,7 +318,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
   /** When one that is proven may carry. @param {Try} one */
   function readyAt({ transport, provenAt, replaces }) {
     if (replaces) return 0
-    if (ladder.carrier) return provenAt + (known(ladder.learned, transport).trial ?? 0)
+    if (carrier) return provenAt + (here(transport).trial ?? 0)
     // A better one is under way without a failure: a far network is no reason to leave it.
     const rivals = [...tries.values()].filter((other) => !other.failed && !other.provenAt && rank(other.transport) < rank(transport))
     return Math.max(0, ...rivals.map(dueBy))
@@ -325,103 +326,97 @@ export function newLadder(transports, random, memory = {}, link = '') {
 
   /** @param {Try} one */
   function carry(one) {
-    const { carrier: before, learned } = ladder
+    const before = carrier
     const { id, transport } = one
-    const here = known(learned, transport)
-    ladder.carrier = one
+    carrier = one
     steps.push({ do: 'carry', id, why: one.why })
-    if (before?.suspect && before.suspect !== 'sleep' && before.transport !== transport) lower(known(learned, before.transport), now, now - before.openedAt)
     // What failed, or had its time, while this one got through is down until it comes after all; what failed with all the others is not.
-    for (const other of tried) if (rank(other) < rank(transport)) lower(known(learned, other), now)
+    for (const [other, ageMs] of tried) if (rank(other) < rank(transport)) lower(other, ageMs)
     tried.clear()
-    here.until = 0
-    here.good = now + GOOD_MS
-    plan(one)
+    Object.assign(here(transport), { until: 0, good: now + DAY_MS })
+    // The way back up, to what is preferred or was asked for.
+    if (rank(transport)) upAt ||= now + UP_MS[0]
+    else upAt = ups = 0
     if (last && last !== transport && one.why !== 'asked') flap()
     last = transport
-    if (network) memory[network] = learned
-    pauses = 0
-    pauseAt = Infinity
-    looked = strange = false
+    if (network) memory[network] = ladder.learned
+    looked = strange = captive = false
     round = []
     // What could still do better may go on until it is late; all else has lost.
     for (const other of tries.values()) if (other !== one && (other === before || rank(other.transport) >= rank(transport))) close(other)
-    to('connected', one.why)
-    steps.push({ do: 'keep' })
   }
 
   /** Where transports change all the time, what disturbs them holds for all but the last. */
   function flap() {
     changes = [now, ...changes].filter((at) => at > now - CHANGES_MS)
     if (changes.length < CHANGES_MOST) return
-    for (const transport of transports.slice(0, -1)) lower(known(ladder.learned, transport), now)
+    for (const transport of transports.slice(0, -1)) lower(transport)
     ups = CALM_UPS
     upAt = now + UP_MS[ups]
   }
 
-  /** Plans the way back up, to what is preferred or was asked for. @param {Try} carrier */
-  function plan({ transport }) {
-    if (rank(transport)) upAt ||= now + UP_MS[0]
-    else upAt = ups = 0
-  }
+  /** What is better is tried beside the carrier. @param {string} because */
+  const climb = (because) => begin(transports.slice(0, rank(carrier?.transport)), because, because === 'asked')
 
-  /** @param {Try} carrier @param {string} because */
-  const climb = (carrier, because) => begin(order().filter((transport) => rank(transport) < rank(carrier.transport)), because, !!fixed)
+  /** It failed where another got through, if it carried at all at this age. @param {Transport} transport @param {number} [ageMs] */
+  function lower(transport, ageMs) {
+    const it = here(transport)
+    const { times = 0, until = 0 } = it
+    it.good = 0
+    if (ageMs) it.trial = Math.min(TRIAL_MOST_MS, TRIAL_LEAST_MS + ageMs)
+    // Tried again while it is known to fail, it is no worse than it was.
+    if (now < until) return
+    it.times = times + 1
+    it.until = now + Math.min(FADE_MS * FADE_TIMES ** times, FADE_MOST_MS)
+  }
 
   /** Takes down how long it lived. @param {Try} one @returns whether it is to be left */
   function outlived({ transport, openedAt, frameAt, provenAt, gap }) {
-    const { learned } = ladder
     const life = { age: now - openedAt, idle: now - frameAt, gap, proven: now - provenAt }
-    const all = (lives[transport] = [life, ...(lives[transport] ?? [])].slice(0, 3))
-    const isLeft = learn(learned, transport, all)
-    if (isLeft) lower(known(learned, transport), now, life.age)
+    const isLeft = learn(transport, here(transport), here('poll'), (lives[transport] = [life, ...(lives[transport] ?? []).slice(0, 2)]))
+    if (isLeft) lower(transport, life.age)
     return isLeft
   }
 
   /** A try that did not get to carry. @param {Try} one @param {Fact} fact */
   function fail(one, { why: because = '', afterMs, foreign = false }) {
-    const { carrier } = ladder
     const { id, transport } = one
     if (one.failed) return
     one.failed = true
     nextAt = now
     steps.push({ do: 'failed', id, why: because })
     if (carrier) {
-      if (rank(transport) < rank(carrier.transport)) lower(known(ladder.learned, transport), now)
+      if (rank(transport) < rank(carrier.transport)) {
+        lower(transport)
+        upAt ||= now + UP_MS[0]
+      }
       return
     }
     why = `${transport}:${because}`
     strange ||= foreign
-    if (afterMs) rest(false, afterMs * (1 + random() / 4))
+    if (afterMs) rest(afterMs * (1 + random() / 4))
     // A hub that is away for a moment refuses all transports: no reason to change the transport.
-    else if (last && !looked && (foreign || (transport === last && because !== 'unproven'))) look()
+    else if (last && !looked && (foreign || (transport === last && because !== 'unproven'))) round = ['check']
   }
 
-  /** Nothing gets through, or the hub said when to come back. @param {boolean} foreign @param {number} [ms] */
-  function rest(foreign, ms = pause(pauses)) {
-    pauses++
-    strange ||= foreign
-    looked = false
-    round = []
-    pauseAt = now + ms
-    away(why)
+  /** Nothing gets through, or the hub said when to come back. What carries after that may be a makeshift. */
+  function rest(ms = pause(failures)) {
+    captive ||= strange
+    looked = !(++failures % LOOKS)
+    round = [looked ? (last ?? transports[transports.length - 1]) : 'check']
+    nextAt = now + ms
+    upAt = now
   }
 
   /** @param {number} times in a row, in ms */
-  const pause = (times) => PAUSE_LEAST_MS + random() * (Math.min(PAUSE_MOST_MS, 2 * PAUSE_LEAST_MS * 2 ** times) - PAUSE_LEAST_MS)
-
-  /** Is it the hub that answers? Nothing is tried until that is known. */
-  function look() {
-    pauseAt = now + LOOK_MOST_MS
-    steps.push({ do: 'check' })
-  }
+  const pause = (times) => Math.max(PAUSE_LEAST_MS, random() * Math.min(PAUSE_MOST_MS, 2 * PAUSE_LEAST_MS * 2 ** times))
 
   /** The carrier may be dead or held: others are tried beside it. @param {string} reason */
   function suspect(reason) {
-    const { carrier } = ladder
     if (!carrier || carrier.suspect) return
     carrier.suspect = reason
     if (reason === 'silent') outlived(carrier)
+    if (reason !== 'sleep') tried.set(carrier.transport, now - carrier.openedAt)
     const [same, ...others] = order(carrier.transport)
     // Gateways forget idle sockets in silence: once, the same transport anew is worth a try.
     const isAgain = !others.length || reason === 'sleep' || (reason === 'silent' && same === 'ws' && !silences++)
@@ -430,36 +425,26 @@ export function newLadder(transports, random, memory = {}, link = '') {
 
   /** Does one thing that is due, or finds when the next one is. @returns {boolean | void} whether something was done */
   function settle() {
-    const { carrier } = ladder
-    ladder.wakeAt = Infinity
+    wakeAt = Infinity
     for (const one of tries.values()) if (one !== carrier && settleTry(one)) return true
-    if (pauseAt < Infinity) {
-      if (!due(pauseAt)) return
-      if (pauses % LOOKS) look()
-      else {
-        begin([last ?? transports[transports.length - 1]])
-        upAt = now
-      }
-    } else if (round.length) {
+    if (round.length) {
       if (!due(nextAt)) return
       open()
     } else if (carrier) return settleCarrier(carrier)
-    else if (paused || isTrying()) return
-    else rest(false)
+    else if (isTrying()) return
+    else rest()
     return true
   }
 
   /** @param {Try} one */
   function settleTry(one) {
-    if (!one.provenAt) {
-      if (!due(unprovenAt(one))) return
-      if (now >= one.openedAt + LATE_MS) close(one)
+    const { provenAt, openedAt } = one
+    if (!due(provenAt ? readyAt(one) : unprovenAt(one))) return
+    if (provenAt && !silent(one)) carry(one)
+    else {
+      if (provenAt || now >= openedAt + LATE_MS) close(one)
       fail(one, { why: 'unproven' })
-    } else if (!due(readyAt(one))) return
-    else if (silent(one)) {
-      close(one)
-      fail(one, { why: 'silent' })
-    } else carry(one)
+    }
     return true
   }
 
@@ -472,16 +457,16 @@ export function newLadder(transports, random, memory = {}, link = '') {
       // Nothing else got through: a suspect that speaks is kept, a silent one is dead.
       carrier.suspect = ''
       carrier.slow = 0
-      if (silent(carrier)) lose(transport + ':silent')
+      if (silent(carrier)) lose()
     } else if (due(frameAt + silentMs)) suspect('silent')
-    else if (transport === 'sse' && carrier.fromTime === Infinity && due(helloAt + PROBE_MOST_MS)) suspect('held')
+    else if (transport === 'sse' && !carrier.pinged && due(helloAt + PROBE_MOST_MS)) suspect('held')
     else if (!isAlone) return
     else if (due(renewAt)) {
       carrier.renewAt = Infinity
       begin([transport], 'age', true)
     } else if (upAt && !hiddenAt && due(upAt)) {
-      upAt = now + UP_MS[Math.min(++ups, UP_MS.length - 1)]
-      climb(carrier, 'up')
+      upAt = now + (UP_MS[++ups] ?? UP_LAST_MS)
+      climb('up')
     } else return
     return true
   }

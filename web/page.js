@@ -32,10 +32,14 @@ export function load(base) {
   }
 }
 
+/** Characters of what is learned, of some dozens of networks: a browser comes to few, and its storage is small. */
+const MEMORY_MOST = 20_000
+
 /** @param {string} base @param {object} memory */
 export function keep(base, memory) {
   try {
-    localStorage[nameOf(base)] = JSON.stringify(memory)
+    const text = JSON.stringify(memory)
+    localStorage[nameOf(base)] = text.length > MEMORY_MOST ? '{}' : text
   } catch {
     // Not allowed, or full: the next page learns anew.
   }

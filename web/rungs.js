@@ -18,15 +18,14 @@
  * @property {number} renewAt when its successor is due, before it is cut
  * @property {number} silentMs after which it is suspect
  * @property {number} gap longest silence so far, in ms
- * @property {number} fromTime the hub's time of its first ping: what is older was replayed
- * @property {number} skew least difference of clocks seen, in ms
  * @property {number} slow late events in a row
  * @property {boolean} [failed] counted as failed, though a late proof is still welcome
  * @property {string} [suspect] why
+ * @property {boolean} [pinged]
  *
  * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
  *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
- *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string} | {do: 'check'} | {do: 'keep'}} Step
+ *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string} | {do: 'check'}} Step
  *
  * @typedef {'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended' | 'checked'
  *   | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked'} FactType
@@ -50,7 +49,6 @@
  * @property {(now: number, type: FactType, fact?: Fact) => Step[]} see
  * @property {number} wakeAt when to tell it a `tick` if nothing happens
  * @property {Map<number, Try>} tries
- * @property {Try | undefined} carrier
  * @property {import('./cuts.js').Learned} learned of this network
  * @property {Record<string, any>} memory what a later ladder may begin with
  */

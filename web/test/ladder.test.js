@@ -171,7 +171,7 @@ test('a stream whose events come late three times in a row is left', () => {
   const network = new Network({ ...clear, ws: refused })
   network.tell('start')
   network.run(300)
-  const { id } = network.ladder.carrier
+  const { id } = network.carrying
   network.tell('frame', { id, ping: true, time: network.now })
   for (let i = 0; i < 3; i++) {
     network.run(100)
@@ -188,6 +188,31 @@ test('a stream whose events come late three times in a row is left', () => {
   for (let i = 0; i < 3; i++) network.tell('frame', { id, time: network.now - 1500 })
   network.run(500)
   assert.equal(network.carrier, 'poll')
+})
+
+test('a stream that is late by 3 s does not take over from polls that are prompt', () => {
+  const late = () => [[3040, 'hello', { beat: 15 }], [3190, 'frame', { ping: true, time: 1_000_190 }]]
+  const prompt = (step, now) => [...poll()(step).slice(0, 2), ...[...Array(90).keys()].map((n) => [60 + 100 * n, 'frame', { time: 1_000_000 + now + 55 + 100 * n }])]
+  const network = new Network({ ...clear, ws: refused, sse: late, poll: prompt })
+  network.tell('start')
+  network.run(9000)
+  assert.equal(ways(network), 'poll')
+})
+
+test('the clock is set back by an hour while nothing gets through: back all the same', () => {
+  let free = true
+  const path = (behaviour) => (step) => (free ? behaviour(step) : refused(step))
+  const network = new Network({ ws: path(ws()), sse: path(sse()), poll: path(poll()), check: () => (free ? { ok: true } : {}) })
+  network.now = 7_200_000
+  network.tell('start')
+  network.run(6000)
+  free = false
+  network.tell('ended', { id: network.carrying.id, why: 'closed' })
+  network.run(1500)
+  network.back(3_600_000)
+  free = true
+  network.run(6000)
+  assert.equal(network.carrier, 'ws')
 })
 
 test('captive at the start: at most a request a second, and back within 2 s of online', () => {
@@ -215,7 +240,7 @@ test('captive in mid-session: no round of tries, a look each few seconds, and ba
   network.tell('start')
   network.run(9_000)
   free = false
-  network.tell('ended', { id: network.ladder.carrier.id, why: 'closed' })
+  network.tell('ended', { id: network.carrying.id, why: 'closed' })
   network.run(60_000)
   assert.equal(network.state, 'captive')
   assert.ok(network.log.filter((step) => (step.do === 'open' || step.do === 'check') && step.at > 9_000).length < 15)
@@ -237,7 +262,7 @@ test('server restarted: the same transport as before, and never more than it and
     const before = network.carrier
     down = true
     const at = network.now
-    network.tell('ended', { id: network.ladder.carrier.id, why: 'closed' })
+    network.tell('ended', { id: network.carrying.id, why: 'closed' })
     network.run(7_000)
     assert.equal(network.carrier, undefined)
     assert.ok(network.steps('open').every((step) => step.at < at || step.transport === before))
@@ -251,7 +276,7 @@ test('bye with advice: the same transport, when it says', () => {
   const network = new Network(clear)
   network.tell('start')
   network.run(10_000)
-  network.tell('ended', { id: network.ladder.carrier.id, why: 'bye:drain', planned: true, afterMs: 730 })
+  network.tell('ended', { id: network.carrying.id, why: 'bye:drain', planned: true, afterMs: 730 })
   network.run(729)
   assert.equal(network.steps('open').length, 1)
   network.run(200)
@@ -288,7 +313,7 @@ test('WebKit ends connections just before it tells that the page is left: nothin
   network.tell('start')
   network.run(1000)
   for (let time = 0; time < 4; time++) {
-    network.tell('ended', { id: network.ladder.carrier.id, why: 'closed' })
+    network.tell('ended', { id: network.carrying.id, why: 'closed' })
     network.tell('pause')
     network.run(1000)
     network.tell('start')
@@ -352,7 +377,7 @@ test('offline: no tries but a rare one; online: at once', () => {
   network.run(10_000)
   down = true
   network.tell('offline')
-  network.tell('ended', { id: network.ladder.carrier.id, why: 'closed' })
+  network.tell('ended', { id: network.carrying.id, why: 'closed' })
   network.run(60_000)
   assert.equal(network.state, 'offline')
   assert.ok(network.steps('open').length <= 6)
@@ -382,11 +407,11 @@ test('six changes in five minutes: then polls, and calm for ten', () => {
   network.run(500)
   for (let i = 0; i < 7; i++) {
     broken = network.carrier
-    network.tell('ended', { id: network.ladder.carrier.id, why: 'closed' })
+    network.tell('ended', { id: network.carrying.id, why: 'closed' })
     network.run(6000)
   }
   broken = undefined
-  network.tell('ended', { id: network.ladder.carrier.id, why: 'closed', planned: true })
+  network.tell('ended', { id: network.carrying.id, why: 'closed', planned: true })
   network.run(6000)
   const changes = network.carried.length
   network.run(590_000)

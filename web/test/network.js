@@ -94,6 +94,13 @@ export class Network {
     return this
   }
 
+  /** The page's clock is set back; nothing else is. @param {number} ms */
+  back(ms) {
+    this.now -= ms
+    for (const coming of this.#coming) coming[0] -= ms
+    this.tell('tick')
+  }
+
   steps(kind) {
     return this.log.filter((step) => step.do === kind)
   }
@@ -108,7 +115,13 @@ export class Network {
     return this.steps('state').at(-1)?.state
   }
 
+  /** The try that carries now. */
+  get carrying() {
+    const { id } = this.steps('carry').at(-1) ?? {}
+    return this.ladder.tries.get(id)
+  }
+
   get carrier() {
-    return this.ladder.carrier?.transport
+    return this.state === 'connected' ? this.carrying?.transport : undefined
   }
 }

@@ -58,15 +58,12 @@ export type Life = {
 };
 /** Held by the hub where nothing else was asked, in seconds. */
 export declare const WAIT_S = 25;
-/** @param {Learned} learned @param {Transport} transport @returns {Known} */
-export declare const known: (learned: Learned, transport: Transport) => Known;
-/** It failed where another got through, if it carried at all at this age. @param {Known} known @param {number} now @param {number} [ageMs] */
-export declare function lower(known: Known, now: number, ageMs?: number): void;
 /**
  * Two cuts alike name the cut.
- * @param {Learned} learned
  * @param {Transport} transport
- * @param {Life[]} lives of that transport, newest first
+ * @param {Known} known of it
+ * @param {Known} polls what is known of polls: what cuts streams by age cuts them too
+ * @param {Life[]} lives the last three of that transport, newest first
  * @returns {boolean | void} whether the transport is to be left
  */
-export declare function learn(learned: Learned, transport: Transport, [last, before, third]: Life[]): boolean | void;
+export declare function learn(transport: Transport, known: Known, polls: Known, lives: Life[]): boolean | void;
