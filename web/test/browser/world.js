@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import puppeteer from 'puppeteer-core'
+import { WebKit } from './webkit.js'
 
 /** How long anything awaited may take, in milliseconds: far over what it takes on a busy machine. */
 const DEADLINE_MS = 20_000
@@ -23,8 +24,8 @@ const root = new URL('../../../', import.meta.url)
 export const SHOTS = fileURLToPath(new URL('../shots/', import.meta.url))
 mkdirSync(SHOTS, { recursive: true })
 
-/** Which browsers the stories run in: `TRIWAY_BROWSERS=chromium` leaves Firefox out. */
-export const BROWSERS = (process.env.TRIWAY_BROWSERS ?? 'chromium,firefox').split(',')
+/** Which browsers the stories run in: `TRIWAY_BROWSERS=chromium` leaves the others out. */
+export const BROWSERS = (process.env.TRIWAY_BROWSERS ?? 'chromium,firefox,webkit').split(',')
 
 /**
  * Waits until `look` gives something that is not false.
@@ -108,6 +109,9 @@ const FIREFOX_PREFERENCES = {
   'network.captive-portal-service.enabled': false,
   'network.connectivity-service.enabled': false,
   'browser.safebrowsing.downloads.enabled': false,
+  // Each page in a process of its own, begun when it is opened: so that one can be killed.
+  'dom.ipc.processCount.webIsolated': 20,
+  'dom.ipc.processPrelaunch.enabled': false,
 }
 
 /** A real browser. Each visitor gets a context of its own: other storage, other cookies. */
@@ -120,10 +124,12 @@ export class Browser {
   }
 
   /**
-   * @param {string} kind  chromium or firefox
-   * @param {'light' | 'dark'} [scheme]  for Firefox, which is told its colours only at its start
+   * @param {string} kind  chromium, firefox or webkit
+   * @param {{scheme?: 'light' | 'dark', flags?: string[], without?: string[]}} [how]  `scheme` is for Firefox, which is told
+   *   its colours only at its start; `flags` are more for Chromium, and `without` those of puppeteer's own that are left out
    */
-  static async start(kind, scheme = 'light') {
+  static async start(kind, { scheme = 'light', flags = [], without = [] } = {}) {
+    if (kind === 'webkit') return /** @type {Browser} */ (/** @type {unknown} */ (await WebKit.start()))
     const downloads = mkdtempSync(join(tmpdir(), 'triway-downloads-'))
     const isFirefox = kind === 'firefox'
     const executablePath = isFirefox
@@ -135,7 +141,8 @@ export class Browser {
       headless: true,
       timeout: START_MS,
       protocolTimeout: START_MS,
-      args: isFirefox ? [] : CHROMIUM_FLAGS,
+      args: isFirefox ? [] : [...CHROMIUM_FLAGS, ...flags],
+      ignoreDefaultArgs: isFirefox ? false : without,
       extraPrefsFirefox: {
         ...FIREFOX_PREFERENCES,
         'browser.download.dir': downloads,

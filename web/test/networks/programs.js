@@ -7,7 +7,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from './free-port.js'
+import { freePort } from '../support/free-port.js'
 import { pass, until } from './journey.js'
 
 const FILES = new URL('../../../tests/proxies/', import.meta.url)

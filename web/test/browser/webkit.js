@@ -1,0 +1,161 @@
+/**
+ * WebKit in the words of puppeteer, as far as the stories use them, so that one story is told in
+ * all engines. One session for each context: storage is a session's. Knows no page.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Session, startScreen } from '../support/webdriver.js'
+
+/** Keys as WebDriver calls them. @type {Record<string, string>} */
+const KEYS = { Backspace: '\ue003', Tab: '\ue004', Enter: '\ue007', Shift: '\ue008', Escape: '\ue00c', ArrowLeft: '\ue012', ArrowUp: '\ue013', ArrowRight: '\ue014', ArrowDown: '\ue015', End: '\ue010' }
+
+export class WebKit {
+  kind = 'webkit'
+  /** @type {Set<Context>} */
+  contexts = new Set()
+  downloads = mkdtempSync(join(tmpdir(), 'triway-downloads-'))
+
+  /** @param {{name: string, end: () => void}} screen */
+  constructor(screen) {
+    this.screen = screen
+  }
+
+  static async start() {
+    return new WebKit(await startScreen())
+  }
+
+  async newContext() {
+    const context = new Context(await Session.start(this.screen.name), () => this.contexts.delete(context))
+    this.contexts.add(context)
+    return context
+  }
+
+  async stop() {
+    for (const context of this.contexts) await context.close()
+    this.screen.end()
+    rmSync(this.downloads, { recursive: true, force: true })
+  }
+}
+
+class Context {
+  /** WebDriver has one thing at a time, in the window that was chosen last. @type {Promise<any>} */
+  #turn = Promise.resolve()
+  #chosen = ''
+  #hasFirst = false
+
+  /** @param {Session} session @param {() => void} onClose */
+  constructor(session, onClose) {
+    this.session = session
+    this.onClose = onClose
+  }
+
+  /**
+   * @template T
+   * @param {string} window @param {(session: Session) => Promise<T>} act @returns {Promise<T>}
+   */
+  within(window, act) {
+    const acted = this.#turn.then(async () => {
+      if (window && window !== this.#chosen) await this.session.ask('POST', '/window', { handle: window })
+      this.#chosen = window || this.#chosen
+      return act(this.session)
+    })
+    this.#turn = acted.catch(() => {})
+    return acted
+  }
+
+  async newPage() {
+    const handle = await this.within('', async (session) => {
+      // A session begins with one window, which is empty.
+      if (!this.#hasFirst) return session.ask('GET', '/window')
+      return (await session.ask('POST', '/window/new', { type: 'tab' })).handle
+    })
+    this.#hasFirst = true
+    return new Page(this, handle)
+  }
+
+  async close() {
+    this.onClose()
+    await this.session.end()
+  }
+}
+
+class Page {
+  keyboard
+
+  /** @param {Context} context @param {string} handle */
+  constructor(context, handle) {
+    this.context = context
+    this.handle = handle
+    this.keyboard = {
+      press: (/** @type {string} */ key) => this.#keys([{ type: 'keyDown', value: KEYS[key] ?? key }, { type: 'keyUp', value: KEYS[key] ?? key }]),
+      down: (/** @type {string} */ key) => this.#keys([{ type: 'keyDown', value: KEYS[key] ?? key }]),
+      up: (/** @type {string} */ key) => this.#keys([{ type: 'keyUp', value: KEYS[key] ?? key }]),
+      type: (/** @type {string} */ text) => this.#keys([...text].flatMap((value) => [{ type: 'keyDown', value }, { type: 'keyUp', value }])),
+    }
+  }
+
+  /** @template T @param {(session: Session) => Promise<T>} act */
+  #do(act) {
+    return this.context.within(this.handle, act)
+  }
+
+  /** @param {any[]} actions */
+  #keys(actions) {
+    return this.#do((session) => session.ask('POST', '/actions', { actions: [{ type: 'key', id: 'keys', actions }] }))
+  }
+
+  /** What a page complains of is not told by this driver. */
+  on() {}
+
+  /** @param {string} url */
+  goto(url) {
+    return this.#do((session) => session.ask('POST', '/url', { url }))
+  }
+
+  goBack() {
+    return this.#do((session) => session.ask('POST', '/back', {}))
+  }
+
+  url() {
+    return this.#do((session) => session.ask('GET', '/url'))
+  }
+
+  /** @param {string | ((...args: any[]) => any)} what @param {any[]} args @returns {Promise<any>} */
+  evaluate(what, ...args) {
+    return this.#do((session) => session.evaluate(typeof what === 'string' ? what : `(${what})(...${JSON.stringify(args)})`))
+  }
+
+  /** @param {{width: number, height: number}} size of the window, a little more than of the page */
+  setViewport({ width, height }) {
+    return this.#do((session) => session.ask('POST', '/window/rect', { width, height }))
+  }
+
+  /** @param {string} selector */
+  async $(selector) {
+    const element = await this.#do((session) => session.find(selector))
+    if (!element) return null
+    return {
+      click: () => this.#do((session) => session.ask('POST', `/element/${element}/click`, {})),
+      uploadFile: (/** @type {string} */ path) => this.#do((session) => session.ask('POST', `/element/${element}/value`, { text: path })),
+    }
+  }
+
+  /** @param {string} selector @param {string} text */
+  async type(selector, text) {
+    await this.#do(async (session) => session.ask('POST', `/element/${await session.find(selector)}/value`, { text }))
+  }
+
+  bringToFront() {
+    return this.#do(() => Promise.resolve())
+  }
+
+  /** @param {{path: string}} where */
+  async screenshot({ path }) {
+    writeFileSync(path, Buffer.from(await this.#do((session) => session.ask('GET', '/screenshot')), 'base64'))
+  }
+
+  close() {
+    return this.#do((session) => session.ask('DELETE', '/window'))
+  }
+}

@@ -1,0 +1,20 @@
+/** A guest in a shared worker; and how any worker's guest is called by the messages of a port. */
+import { connect } from '/client.mjs'
+import { Guest } from '/guest.js'
+
+/** @type {any} */
+let guest
+
+/** @param {MessagePort} port */
+export function serve(port) {
+  port.onmessage = async ({ data: { id, name, args } }) => {
+    try {
+      if (name === 'come') guest ??= new Guest(connect, .../** @type {[string, any, any]} */ (args))
+      port.postMessage({ id, value: name === 'come' ? 0 : await guest[name](...args) })
+    } catch (error) {
+      port.postMessage({ id, error: String(error) })
+    }
+  }
+}
+
+/** @type {any} */ (globalThis).onconnect = (/** @type {MessageEvent} */ { ports: [port] }) => serve(port)

@@ -1,0 +1,176 @@
+/**
+ * Tells the stories of this folder in each engine: one browser for all of them, a hub and a site of
+ * its own for each. Knows no story.
+ */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { Browser, BROWSERS, until } from '../browser/world.js'
+import { family, workOf } from './processes.js'
+import { World } from './site.js'
+
+/** Puppeteer keeps hidden pages awake; here they are to be as drowsy as at people's desks. */
+const DROWSY_WITHOUT = ['--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding']
+/** Chromium lets timers of a page that was hidden for five minutes run once a minute; here already after a second. */
+const DROWSY_FLAGS = ['--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1']
+
+/**
+ * @typedef {object} Stage
+ * @property {string} kind of engine
+ * @property {World} world
+ * @property {any} browser
+ * @property {() => Promise<Desk>} desk a person's browser: pages with one storage
+ * @property {(figure: string) => void} note says what was measured
+ */
+
+/** Work that gives a process away, in ms. */
+const BUSY_MS = 500
+/** What runs a page in the three engines, as their command lines tell. */
+const PAGE_PROCESS = /--type=renderer|\btab\b|WebKitWebProcess/
+
+/** One person's browser. */
+export class Desk {
+  /** WebKit begins with the process of its first page. */
+  #hasOne
+  /** @param {any} context @param {World} world */
+  constructor(context, world) {
+    this.context = context
+    this.world = world
+  }
+
+  /** @returns {Promise<Seat>} a page of the site, in front */
+  async page() {
+    const page = await this.context.newPage()
+    await page.goto(this.world.site.address + '/')
+    return new Seat(page, this.world, this)
+  }
+
+  /** The first process of this browser. @returns {number} */
+  get process() {
+    return this.context.session?.group ?? this.context.browser().process().pid
+  }
+
+  leave() {
+    return this.context.close()
+  }
+}
+
+/** One page, and the guests in it by name. */
+export class Seat {
+  /** @param {any} page @param {World} world @param {Desk} desk */
+  constructor(page, world, desk) {
+    this.page = page
+    this.world = world
+    this.desk = desk
+  }
+
+  /** The process that runs this page, known by its work: no engine tells it. @returns {Promise<number>} */
+  async process() {
+    const before = new Map(family(this.desk.process, PAGE_PROCESS).map((one) => [one, workOf(one)]))
+    await this.page.evaluate((/** @type {number} */ ms) => {
+      for (const end = performance.now() + ms; performance.now() < end; );
+    }, BUSY_MS)
+    const worked = [...before].map(([one, work]) => ({ one, ms: workOf(one) - work })).sort((one, other) => other.ms - one.ms)
+    assert.ok(worked[0].ms > 2 * (worked[1]?.ms ?? 0), `one process that worked: ${JSON.stringify(worked)}`)
+    return worked[0].one
+  }
+
+  /**
+   * @param {string} who @param {any} [options] of connect
+   * @param {any} [reads]
+   */
+  async come(who, options = {}, reads = { channel: 'numbers', since: 'all' }) {
+    await this.page.evaluate((/** @type {any[]} */ ...all) => /** @type {any} */ (globalThis).come(...all), who, options, reads)
+  }
+
+  /** @param {'dedicated' | 'shared'} kind @param {string} who @param {any} [options] @param {any} [reads] */
+  async comeInWorker(kind, who, options = {}, reads = { channel: 'numbers', since: 'all' }) {
+    await this.page.evaluate((/** @type {any[]} */ ...all) => /** @type {any} */ (globalThis).comeInWorker(...all), kind, who, options, reads)
+  }
+
+  /** @param {string} who @param {string} name @param {any[]} args @returns {Promise<any>} */
+  call(who, name, ...args) {
+    return this.page.evaluate((/** @type {any[]} */ ...all) => /** @type {any} */ (globalThis).call(...all), who, name, ...args)
+  }
+
+  /** @param {string} who @param {string} [transport] */
+  async isConnected(who, transport) {
+    await this.sees(who, `${who} connected by ${transport ?? 'any way'}`, (now) => now.state === 'connected' && now.transport && (!transport || now.transport === transport))
+  }
+
+  /** @param {string} who @param {number} count that were said so far */
+  async hasHeard(who, count) {
+    await this.sees(who, `${who} to have heard ${count}`, ({ last }) => last >= count)
+  }
+
+  /** @param {string} who @param {string} what @param {(now: any) => any} fits */
+  async sees(who, what, fits) {
+    await until(what, async () => fits(await this.call(who, 'glance')), async () => [await this.call(who, 'glance'), await this.call(who, 'report')])
+  }
+
+  /** What the page itself went through. @returns {Promise<{shown: string[], shownAt: number, visibility: string[]}>} */
+  been() {
+    return this.page.evaluate(() => /** @type {any} */ (globalThis).page)
+  }
+
+  /** Each number once and in order, and no gap. @param {string} who @param {number} count */
+  async isWhole(who, count) {
+    await this.hasHeard(who, count)
+    const { numbers, gaps } = await this.call(who, 'seen')
+    isWhole(numbers, count, who)
+    assert.deepEqual(gaps, [])
+  }
+}
+
+/** @param {number[]} numbers @param {number} count @param {string} who */
+export function isWhole(numbers, count, who) {
+  const wrong = numbers.findIndex((n, at) => n !== at + 1)
+  assert.equal(wrong, -1, `${who}: ${numbers.slice(Math.max(0, wrong - 3), wrong + 4)} around the ${wrong + 1}th`)
+  assert.equal(numbers.length, count, who)
+}
+
+/** What the hub's log of a channel has, beside the numbers. @param {World} world @param {string} channel */
+export async function logged(world, channel) {
+  const found = []
+  for (let since = 'all', more = true; more; ) {
+    const page = await (await fetch(`${world.hub.address}/history/${channel}?since=${since}&limit=1000`)).json()
+    for (const { type, data } of page.frames) if (type === 'event' && typeof data?.n !== 'number') found.push(data)
+    ;({ cursor: since, more } = page)
+  }
+  return found
+}
+
+/**
+ * @param {Record<string, (stage: Stage) => Promise<string | void>>} stories by what they show; one that an engine cannot tell gives the reason
+ * @param {Record<string, string>} [known] faults of the client by `engine: story`, or by the story where all have it: told, not judged
+ */
+export function tell(stories, known = {}) {
+  const wanted = new RegExp(process.env.TRIWAY_STORY ?? '')
+  for (const kind of BROWSERS) {
+    describe(`in ${kind}`, () => {
+      /** @type {any} */
+      let browser
+      before(async () => {
+        browser = await Browser.start(kind, { flags: DROWSY_FLAGS, without: DROWSY_WITHOUT })
+      })
+      after(() => browser?.stop())
+      for (const [name, story] of Object.entries(stories)) {
+        if (wanted.test(name)) test(name, { todo: known[`${kind}: ${name}`] ?? known[name] ?? false }, async (t) => {
+          const world = await World.start()
+          /** @type {Desk[]} */
+          const desks = []
+          const desk = async () => {
+            desks.push(new Desk(await browser.newContext(), world))
+            return /** @type {Desk} */ (desks.at(-1))
+          }
+          try {
+            const reason = await story({ kind, world, browser, desk, note: (figure) => t.diagnostic(`${kind}: ${figure}`) })
+            if (reason) t.skip(reason)
+          } finally {
+            for (const each of desks) await each.leave().catch(() => {})
+            await world.stop()
+          }
+        })
+      }
+    })
+  }
+}
