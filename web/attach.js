@@ -3,129 +3,131 @@
  * moves and the channels that the cursor covers. Knows no other attach and decides nothing: it
  * tells what it saw, in order, to the hub that opened it.
  */
-import { nextRef } from './frame.js'
-import { newNonce, readPoll } from './poll.js'
+import { foreign, MAGIC, newNonce, TriwayError, wireName } from './frame.js'
+import { readPoll } from './poll.js'
 import { readSse } from './sse.js'
 import { readWs } from './ws.js'
 
-/** @typedef {import('./frame.js').Frame} Frame */
-/** @typedef {import('./cuts.js').Transport} Transport */
+/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./rungs.js').Step & {do: 'open'}} Open */
 
-/** Longest list of channels and starts in an address, in characters: proxies take 4 to 8 KB in all. */
-const ADDRESS_LIST_MOST = 1500
-
-const readers = { ws: readWs, sse: readSse, poll: readPoll }
-
-/** The name under which a channel is asked for: events of an inbox carry its real name. @param {string} channel */
-export const wireName = (channel) => (channel[0] === '@' ? '@' : channel)
-
-/** @param {Record<string, any>} values */
-export const query = (values) =>
-  Object.entries(values)
-    .map(([name, value]) => (value == null ? '' : `&${encodeURIComponent(name)}=${encodeURIComponent(value)}`))
-    .join('')
+/** Longest address, in characters, where a body may say it instead: proxies take 4 to 8 KB of head in all. */
+const ADDRESS_MOST = 2500
 
 /**
- * @typedef {object} Plan what an attach reads, and as whom
- * @property {number} id of the try
- * @property {string} why
- * @property {Transport} transport
- * @property {string} base address of the hub, with a slash at its end
- * @property {Map<string, string | undefined>} starts by wire name: `undefined` is covered by the cursor
- * @property {string} [cursor]
- * @property {Frame['session']} [session]
- * @property {string} [token]
- * @property {Record<string, any>} params more of the address, alike for each request
- * @property {import('./ws.js').Globals} globals
+ * What is read: channels by wire name. `true` are those that the cursor covers; of the others it
+ * says where they start, until the hub confirms.
+ * @typedef {Map<string, string | true>} Reads
+ *
+ * @typedef {object} Attach
+ * @property {Open} step by which it was opened
+ * @property {Reads} reads
+ * @property {string} [cursor] everything up to here is read
+ * @property {import('./frame.js').Session} [session] its own
+ * @property {any} shown 1 when it shows the session in presence
+ * @property {((message: string) => void) | undefined} [send] where the wire carries commands
+ * @property {(json: string, onReply?: (reply: Frame) => void) => void} command
+ * @property {() => void} stop
  */
 
-export class Attach {
-  nonce = newNonce()
-  /** Subscribed, not yet covered. @type {Set<string>} */
-  joining = new Set()
-  stop = new AbortController()
-  /** The way for publishes, where this wire can carry them. @type {((message: string | Uint8Array<ArrayBuffer>) => void) | undefined} */
-  socket
-  headed = false
-  /** @type {Map<number, (reply: Frame) => void>} */
-  replies = new Map()
+/**
+ * @param {Open} step
+ * @param {Pick<Attach, 'reads' | 'cursor' | 'shown'>} plan
+ * @param {import('./client.js').Options} options
+ * @param {import('./ask.js').Asking} asking
+ * @param {(attach: Attach, frame: Frame) => void} heard
+ * @param {(attach: Attach, fact: import('./rungs.js').Fact & {why: string, error?: TriwayError | false}) => void} ended
+ * @returns {Attach}
+ */
+export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.WebSocket }, asking, heard, ended) {
+  const { at, answered, bearer, renew } = asking
+  const { transport, why, beat = heartbeat, wait, early } = step
+  const { reads, shown } = plan
+  const stop = new AbortController()
+  const { signal } = stop
+  /** Awaited, by ref. @type {Map<number, (reply: Frame) => void>} */
+  const replies = new Map()
+  let lastRef = 0
+  let nonce = ''
+  let isGreeted = false
 
-  /** @param {Plan} plan */
-  constructor(plan) {
-    this.plan = plan
-    this.transport = plan.transport
-    this.covered = new Set(plan.starts.keys())
-    /** Everything up to here is read, of the channels covered. */
-    this.cursor = plan.cursor
-    this.session = plan.session
-  }
+  /** @type {Attach} */
+  const attach = { ...plan, step, send: undefined, session: asking.session, command, stop: () => stop.abort() }
 
-  /**
-   * Reads to the end, telling each frame; then tells why it ended, unless it was closed here.
-   * @param {(frame: Frame) => void} onFrame
-   * @param {(error: any) => void} onEnd
-   */
-  async read(onFrame, onEnd) {
-    const { nonce, transport, plan, stop } = this
-    const { cursor, token, globals } = plan
-    const inBody = transport !== 'ws' && this.list(cursor).length > ADDRESS_LIST_MOST
+  async function run() {
     let error
     try {
-      const frames = readers[transport]({
-        url: (cursor, nonce) => this.address(cursor, nonce, inBody),
-        body: (cursor) => (inBody ? this.body(cursor) : undefined),
-        cursor,
-        nonce,
-        signal: stop.signal,
-        token,
-        globals,
-        sendable: (send) => (this.socket = send),
-      })
-      for await (const frame of frames) {
-        if (stop.signal.aborted) return
-        onFrame(frame)
+      if (transport === 'poll') await readPoll(request, () => nonce, hear)
+      else if (transport === 'sse') await readSse(await request(), hear)
+      else {
+        const token = await bearer()
+        signal.throwIfAborted()
+        await readWs(WebSocket, target()[0], token, attach, signal, hear)
       }
     } catch (caught) {
       error = caught
     }
-    if (!stop.signal.aborted) onEnd(error)
+    const { code = isGreeted ? 'closed' : 'refused', status = 0, hint, foreign, afterMs } = error instanceof TriwayError ? error : /** @type {Partial<TriwayError>} */ ({})
+    // The word of a proxy may change, that of the hub is final.
+    end({ why: code, foreign, afterMs, error: !!hint && status < 500 && status !== 426 && status !== 429 && /** @type {TriwayError} */ (error) })
   }
 
-  /** A command whose reply is not the sending queue's. @param {object} command @param {(reply: Frame) => void} onReply */
-  command(command, onReply) {
-    const ref = nextRef()
-    this.replies.set(ref, onReply)
-    this.socket?.(JSON.stringify({ ...command, ref }))
-  }
+  /** @param {Parameters<typeof ended>[1]} fact */
+  const end = (fact) => signal.aborted || ended(attach, fact)
 
-  /** Where channels start that the cursor does not cover, as long as it is the first. @param {string | undefined} cursor */
-  starts(cursor) {
-    return [...this.plan.starts].filter(([, start]) => start && cursor === this.plan.cursor)
-  }
+  const request = () => answered(...target())
 
-  /** Channels and starts, as in an address. @param {string | undefined} cursor */
-  list(cursor) {
-    const starts = this.starts(cursor).map(([name, start]) => ['since.' + name, start])
-    return `channels=${[...this.covered].map(encodeURIComponent)}${query({ since: cursor, ...Object.fromEntries(starts) })}`
-  }
-
-  /** The same as the body of a POST. @param {string | undefined} cursor */
-  body(cursor) {
-    const since = { '': cursor, ...Object.fromEntries(this.starts(cursor)) }
-    return JSON.stringify({ channels: [...this.covered], since, session: this.session?.key, token: this.plan.token })
-  }
-
-  /** @param {string | undefined} cursor @param {string} nonce @param {boolean} inBody */
-  address(cursor, nonce, inBody) {
-    const { transport, plan, session } = this
+  /** What is asked for next: an address, and how. @returns {[string, RequestInit]} */
+  function target() {
+    const { cursor, session } = attach
+    const starts = [...reads].filter(([, start]) => start !== true)
+    const channels = [...reads.keys()]
     const more = {
-      ...plan.params,
-      nonce,
-      session: inBody ? undefined : session?.key,
+      nonce: (nonce = newNonce()),
+      why: why.includes(':') ? why : undefined,
+      heartbeat: beat,
+      presence: shown,
+      info: shown && info && JSON.stringify(info),
       ...(transport === 'sse' && { format: 'full', probe: 1 }),
       // The first poll is the proof: it must not be held.
-      ...(transport === 'poll' && nonce === this.nonce && { wait: 0, early: undefined }),
+      ...(transport === 'poll' && (isGreeted ? { wait, early } : { wait: 0 })),
     }
-    return `${plan.base}${transport}?${inBody ? '' : this.list(cursor)}${query(more)}`
+    const since = Object.fromEntries(starts.map(([name, start]) => ['since.' + name, start]))
+    const address = `${at(transport, { ...more, since: cursor, ...since }, session)}&channels=${channels.map(encodeURIComponent)}`
+    if (transport === 'ws' || address.length < ADDRESS_MOST) return [address, { signal }]
+    const body = JSON.stringify({ channels, since: { '': cursor, ...Object.fromEntries(starts) } })
+    return [at(transport, more, session), { signal, method: 'POST', body }]
   }
+
+  /** @param {Frame} frame */
+  function hear(frame) {
+    const { type, id, channel = '', ref = 0, code = 0, reason, after_ms: afterMs, error } = frame
+    if (signal.aborted) return
+    if (type === 'reply') {
+      replies.get(ref)?.(frame)
+      replies.delete(ref)
+    }
+    if (type === 'bye') {
+      const isBack = (code === 3003 || code === 3501) && renew()
+      return end({ why: 'bye:' + reason, afterMs, planned: true, error: !isBack && !frame.reconnect && new TriwayError(error?.code ?? 'bye', error) })
+    }
+    if (type === 'hello') {
+      if (frame.magic !== MAGIC || frame.nonce !== nonce) throw foreign()
+      attach.session = frame.session
+    }
+    // What comes begins where it was asked to; from here on the cursor says where it is.
+    if (!isGreeted) for (const name of reads.keys()) reads.set(name, true)
+    isGreeted = true
+    // The replay of a subscribe moves only its channel's place, and a reply none.
+    if (id && type !== 'reply' && (!channel || reads.get(wireName(channel)) === true)) attach.cursor = id
+    heard(attach, frame)
+  }
+
+  /** @param {string} json @param {(reply: Frame) => void} [onReply] */
+  function command(json, onReply = () => {}) {
+    replies.set(++lastRef, onReply)
+    attach.send?.(`{"ref":${lastRef},${json.slice(1)}`)
+  }
+
+  run()
+  return attach
 }

@@ -1,23 +1,27 @@
 /**
  * The hub as the page sees it: one loop of pick (ladder) → read (attach) → dispatch → move the cursor.
- * Knows no wire: readers bring frames; the ladder alone decides which transport is tried when.
- * Names that end in an underscore are for the client's own modules.
+ * Its state is the closure of `connect`. Knows no wire's ways and no ranking: the wires bring frames,
+ * the ladder alone decides which transport is tried when.
  */
-import { ask, check, credential, leave, renew } from './ask.js'
-import { Attach } from './attach.js'
-import { Channel, TriwayEvent } from './channel.js'
-import { TriwayError } from './frame.js'
-import { start, sync, wanted } from './join.js'
+import { newAsking } from './ask.js'
+import { newAttach } from './attach.js'
+import { newChannel, tell } from './channel.js'
+import { atOrBelow, MAGIC, newNonce, TriwayError, wireName } from './frame.js'
 import { newLadder } from './ladder.js'
 import { link, load, keep, watchPage } from './page.js'
-import { onEnd, onFrame, read } from './read.js'
-import { Sending } from './send.js'
+import { ANSWER_MOST_MS, newSending } from './send.js'
 
-export { TriwayError, Channel }
-
-/** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./rungs.js').Fact} Fact */
+export { TriwayError }
 
 /**
+ * @typedef {import('./cuts.js').Transport} Transport
+ * @typedef {import('./channel.js').Channel} Channel
+ * @typedef {import('./channel.js').ChannelEventMap} ChannelEventMap
+ * @typedef {import('./channel.js').Received} Received
+ * @typedef {import('./channel.js').Member} Member
+ * @typedef {import('./frame.js').Frame} Frame
+ * @typedef {import('./attach.js').Attach} Attach
+ *
  * @typedef {object} Options
  * @property {string | (() => string | Promise<string>)} [token] asked again when refused or expired
  * @property {Transport[]} [transports] allowed; the order is a preference
@@ -27,275 +31,450 @@ export { TriwayError, Channel }
  * @property {boolean} [share] one tab of this origin reads for all
  * @property {typeof globalThis.fetch} [fetch] where the platform has none, or another is wanted
  * @property {any} [WebSocket] the same
- * @property {any} [EventSource] the same
+ *
+ * @typedef {'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed'} State
+ * @typedef {object} HubEventMap
+ * @property {{from: State, to: State, reason: string, error?: TriwayError}} state
+ * @property {{from: Transport | null, to: Transport | null, reason: string}} transport
+ *
+ * @typedef {object} Face what an application has of a hub
+ * @property {State} state
+ * @property {Transport | null} transport that carries
+ * @property {{id: string} | null} session
+ * @property {number} [rtt] round-trip time in ms
+ * @property {Promise<void>} ready resolves with the first proven transport
+ * @property {Channel} inbox private events for this session and user
+ * @property {(name: string, options?: {since?: string, presence?: boolean}) => Channel} channel
+ * @property {(transport: Transport | 'auto') => void} use changes the transport by hand, or back to the ladder's choice
+ * @property {() => Promise<import('./report.js').Report>} report what was tried, seen and chosen, and why: data, and text by String(report)
+ * @property {() => void} close ends everything; what waits to be sent is rejected
+ *
+ * @typedef {import('./channel.js').Target<HubEventMap> & Face} Hub
  */
 
 /** Steps and facts kept for the report. */
 const LOG_MOST = 200
+/** The session key lasts an hour at most, and each hello renews it: so long after one, in ms, another is asked for. Twice, if need be. */
+const RENEW_MS = 25 * 60_000
+/** No answer to the look for the hub, in ms. */
+const CHECK_MS = 2500
+/** Longest time that timers take, in ms: they count in 31 bits. */
+const TIMER_MOST_MS = 1e9
 
-/** @param {string | URL} [address] of the hub @param {Options} [options] */
-export const connect = (address = '/', options = {}) => new Hub(address, options)
+/** @param {string | URL} [address] of the hub @param {Options} [options] @returns {Hub} */
+export function connect(address = '/', options = {}) {
+  const { transports = ['ws', 'sse', 'poll'], signal } = options
+  const base = new URL(address, globalThis.location?.href).href.replace(/\/?$/, '/')
+  const asking = newAsking(base, options, measured)
+  const { at, ask } = asking
+  const ladder = newLadder(
+    transports.filter((transport) => transport !== 'ws' || options.WebSocket || globalThis.WebSocket),
+    Math.random,
+    load(base),
+    link(),
+  )
+  /** @type {Map<string, ReturnType<typeof newChannel>>} */
+  const channels = new Map()
+  /** The last id seen of each channel, by its real name. @type {Map<string, string>} */
+  const places = new Map()
+  /** By the number of the try. @type {Map<number, Attach>} */
+  const attaches = new Map()
+  /** Where reading goes on from: the carrier, the last one, or the first to say hello. @type {Pick<Attach, 'reads' | 'cursor'> | undefined} */
+  let line
+  /** @type {Attach | undefined} */
+  let carrier
+  let renewAt = 0
+  let pingAt = 0
+  let pingMs = 0
+  /** What was seen and done, for the report. @type {any[][]} */
+  const log = []
+  /** @type {any} */
+  let timer
+  /** Asked for before there was a session to go on with. @type {Transport | 'auto' | undefined} */
+  let wish
+  /** @type {import('./share.js').Share | undefined} */
+  let share
+  /** Another tab reads for this one: its ladder rests. */
+  let follows = !!options.share
+  /** @type {(value?: any) => void} */
+  let isReady = () => {}
+  /** @type {(error: any) => void} */
+  let isRefused = () => {}
+  const ready = new Promise((resolve, reject) => {
+    isReady = resolve
+    isRefused = reject
+  })
+  ready.catch(() => {})
 
-export class Hub extends EventTarget {
-  /** @type {'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed'} */
-  state = 'connecting'
-  /** @type {Transport | null} */
-  transport = null
-  /** @type {{id: string} | null} */
-  session = null
-  /** Round-trip time in ms. @type {number | undefined} */
-  rtt
-  /** Resolves with the first proven transport. @type {Promise<void>} */
-  ready
-  /** @internal @type {Map<string, Channel>} */
-  channels_ = new Map()
-  /** @internal The last id seen of each channel, by its real name. @type {Map<string, string>} */
-  places_ = new Map()
-  /** @internal @type {Map<number, Attach>} */
-  attaches_ = new Map()
-  /** @internal Where reading goes on from: the carrier, the last one, or the first to say hello. @type {Attach | undefined} */
-  line_
-  /** @internal @type {Attach | undefined} */
-  carrier_
-  /** @internal What was seen and done, for the report. @type {any[][]} */
-  log_ = []
-  /** @internal @type {any} */
-  timer_
-  /** @internal */
-  timerAt_ = Infinity
-  /** @internal */
-  renewedAt_ = 0
-  /** @internal */
-  pingedAt_ = 0
-  /** @internal */
-  pingMs_ = 0
-  /** @internal @type {string | undefined} */
-  token_
-  /** @internal */
-  tokenRefused_ = false
-  /** @internal @type {import('./share.js').Share | undefined} */
-  share_
-  /** @internal @type {Options} */
-  options_
-  /** @internal */
-  base_ = ''
-  /** @internal A browser's fetch wants its own `this`. @type {import('./ws.js').Globals} */
-  globals_
-  /** @internal @type {import('./rungs.js').Ladder} */
-  ladder_
-  /** @internal @type {Sending} */
-  sending_
-  /** @internal */
-  unwatch_ = () => {}
-  /** @internal Another tab reads for this one: its ladder rests. */
-  follows_ = false
-  /** @internal @type {(value?: any) => void} */
-  isReady_ = () => {}
-  /** @internal @type {(error: any) => void} */
-  isRefused_ = () => {}
+  const hub = /** @type {Hub} */ (Object.assign(new EventTarget(), { state: 'connecting', transport: null, session: null, rtt: undefined, ready, channel, use, report, close }))
+  const sending = newSending(hub, at, ask, (what) => (what === 'expired' ? renew() : look(what)))
+  hub.inbox = channel('@')
 
-  /** @param {string | URL} address @param {Options} options */
-  constructor(address, options) {
-    super()
-    const { fetch, WebSocket, EventSource, ReadableStream } = globalThis
-    this.options_ = options
-    this.follows_ = !!options.share
-    this.base_ = new URL(address, globalThis.location?.href).href.replace(/\/?$/, '/')
-    this.globals_ = { fetch: fetch?.bind(globalThis), WebSocket, EventSource, ReadableStream, ...options }
-    this.ladder_ = newLadder(
-      (options.transports ?? ['ws', 'sse', 'poll']).filter((transport) => transport !== 'ws' || this.globals_.WebSocket),
-      Math.random,
-      load(this.base_),
-      link(),
+  // What the ladder is told, and what it wants.
+
+  /** @param {import('./rungs.js').FactType} type @param {import('./rungs.js').Fact} [fact] */
+  function look(type, fact) {
+    if (hub.state === 'closed' || follows) return
+    const now = Date.now()
+    const steps = ladder.see(now, type, fact)
+    if (!/frame|tick|rtt|proof/.test(type)) note(now, type, fact)
+    clearTimeout(timer)
+    timer = setTimeout(look, Math.min(ladder.wakeAt - now, TIMER_MOST_MS), 'tick')
+    for (const step of steps) {
+      note(now, step.do, step)
+      if (step.do === 'open') open(step)
+      else if (step.do === 'close') drop(step.id, 'closed')
+      else if (step.do === 'carry') {
+        carry(step.id, step.why)
+        keep(base, ladder.memory)
+      }
+      else if (step.do === 'state') change('state', step.state, step.why)
+      else if (step.do === 'check') check()
+    }
+  }
+
+  /** @param {any[]} entry */
+  function note(...entry) {
+    if (log.push(entry) > LOG_MOST) log.shift()
+  }
+
+  /** @param {'state' | 'transport'} what @param {any} to @param {string} reason @param {TriwayError} [error] */
+  function change(what, to, reason, error) {
+    const from = hub[what]
+    if (from === to) return
+    hub[what] = /** @type {never} */ (to)
+    tell(hub, what, { from, to, reason, error })
+  }
+
+  /** @param {import('./attach.js').Open} step */
+  function open(step) {
+    const cursor = line?.cursor
+    const start = (/** @type {string} */ name) => (cursor && line?.reads.get(name) === true) || (startOf(name) ?? (cursor ? 'now' : true))
+    const reads = new Map(wanted().map((name) => [name, start(name)]))
+    if (hub.state !== 'closed') attaches.set(step.id, newAttach(step, { reads, cursor, shown: isShown() }, options, asking, heard, ended))
+  }
+
+  /** @param {number} id @param {string} why */
+  function drop(id, why) {
+    const attach = attaches.get(id)
+    attaches.delete(id)
+    attach?.stop()
+    if (!attach || attach !== carrier) return
+    carrier = undefined
+    sending.by()
+    change('transport', null, `${attach.step.transport}:${why}`)
+  }
+
+  /** @param {number} id @param {string} why */
+  function carry(id, why) {
+    const attach = /** @type {Attach} */ (attaches.get(id))
+    // What was joined while this one was opened goes on from where the old line has read it to.
+    const { reads, cursor } = line ?? attach
+    for (const name of reads.keys()) if (cursor && reads.get(name) === true && !attach.reads.has(name)) places.set(name, cursor)
+    carrier = line = attach
+    adopt(attach)
+    change('transport', attach.step.transport, why)
+    isReady()
+    sync()
+  }
+
+  /** Publishes go by this attach, as its session. @param {Attach} attach */
+  function adopt({ session, send, command }) {
+    asking.session = session
+    hub.session = { id: session?.id ?? '' }
+    sending.by(session?.id, send ? command : true)
+  }
+
+  // What attaches tell.
+
+  /** @param {Attach} attach @param {Frame} frame */
+  function heard(attach, frame) {
+    const { id, transport } = attach.step
+    const { type, time } = frame
+    if (type === 'hello') hello(attach, frame)
+    else read(transport, frame)
+    look('frame', { id, time, ping: type === 'ping' })
+    if (type === 'end') look('proof', { id })
+    if (attach === carrier) alive(transport)
+  }
+
+  /** @param {Attach} attach @param {Frame} frame */
+  function hello(attach, { session, heartbeat: beat = 0, network, build }) {
+    const { id } = attach.step
+    asking.isRenewed = false
+    if (!asking.session || asking.session.id === session?.id) asking.session = session
+    // A poll may find in mid-chain that the hub no longer knows its session.
+    if (attach === carrier) adopt(attach)
+    const now = Date.now()
+    renewAt = now + RENEW_MS
+    // Before the next heartbeat, whose frame is what reminds us.
+    pingMs = 900 * beat
+    look('hello', { id, beat, network, build })
+    if (attach.send) ping(attach, now, () => look('proof', { id }))
+    if (line) return
+    // The first hello is the line that all others continue, as its session. What was opened beside
+    // it begins elsewhere, as somebody else: it begins anew.
+    line = attach
+    for (const other of attaches.values()) {
+      if (other === attach) continue
+      other.stop()
+      open(other.step)
+    }
+    if (wish) use(wish)
+  }
+
+  /** Event or gap: what is new goes to its handle. @param {Transport} via @param {Frame} frame */
+  function read(via, frame) {
+    const { type, channel = '', id = '', name = 'message', data, from, time = 0, after, reason } = frame
+    if (!channel || !id || atOrBelow(id, places.get(channel))) return
+    share?.read(frame)
+    const watched = channel.replace(/^\$presence\//, '')
+    const known = channels.get(wireName(watched))
+    if (!known) return
+    places.set(channel, id)
+    if (watched !== channel) {
+      if (type === 'event') known.moved(name, data, { time, via })
+      else known.reload()
+    } else if (type === 'event') tell(known.handle, 'message', { data, name, id, from, time, channel, via })
+    else tell(known.handle, 'gap', { after, reason, id, channel })
+  }
+
+  /** @param {Attach} attach @param {import('./rungs.js').Fact & {why: string, error?: TriwayError | false}} fact `error` is the hub's last word */
+  function ended(attach, { error, ...fact }) {
+    const { id } = attach.step
+    if (error) {
+      const joined = [...attach.reads.keys()].filter((name) => carrier && !carrier.reads.has(name))
+      if (joined.length) refuse(joined, error)
+      else if (!fact.planned || attach === carrier) return finish(fact.why, error)
+    }
+    drop(id, fact.why)
+    look('ended', { ...fact, id })
+  }
+
+  // Which channels are wanted.
+
+  /** Names that should be read now. @param {boolean} [own] without what other tabs want */
+  function wanted(own) {
+    // Somebody else's inbox can be written only.
+    const names = [...channels].filter(([name]) => !/^@./.test(name)).flatMap(([name, { presence }]) => (presence ? ['$presence/' + name, name] : name))
+    return [...new Set([...names, ...((!own && share?.wanted()) || [])])]
+  }
+
+  /** Is this session shown to others? */
+  const isShown = () => (wanted().some((name) => name.startsWith('$presence/')) ? 1 : undefined)
+
+  /** Where a channel starts that no cursor covers. @param {string} name */
+  const startOf = (name) => places.get(name) ?? channels.get(name)?.since
+
+  /** Soon brings what is read in line with what is wanted: in place on WS; on SSE and polls, where nothing can be asked, by attaching anew. */
+  function sync() {
+    queueMicrotask(() => {
+      share?.sync()
+      if (!carrier) return
+      const { reads, command, send, shown } = carrier
+      for (const [name, channel] of channels) {
+        // Who came while the channel was being joined was told by nobody.
+        if (channel.presence && !channel.isRead && reads.get(name) === true) {
+          channel.isRead = true
+          channel.reload()
+        }
+      }
+      const names = wanted()
+      const fresh = names.filter((name) => !reads.has(name))
+      const stale = [...reads.keys()].filter((name) => !names.includes(name))
+      if (!fresh.length && !stale.length) return
+      if (!send || (isShown() && !shown)) return look('reopen')
+      for (const channel of stale) {
+        reads.delete(channel)
+        command(JSON.stringify({ type: 'unsubscribe', channel }))
+      }
+      for (const channel of fresh) {
+        const since = startOf(channel) ?? 'now'
+        reads.set(channel, since)
+        command(JSON.stringify({ type: 'subscribe', channel, since }), ({ ok, error }) => {
+          if (!ok) refuse([channel], new TriwayError(error?.code ?? '', error))
+          // It may have been closed meanwhile.
+          else if (reads.has(channel)) reads.set(channel, true)
+          sync()
+        })
+      }
+    })
+  }
+
+  /** These channels are not to be had; the others go on. @param {string[]} names @param {TriwayError} error */
+  function refuse(names, error) {
+    for (const name of names) {
+      const handle = channels.get(name.replace('$presence/', ''))?.handle
+      if (!handle) continue
+      tell(handle, 'error', { error })
+      handle.close()
+    }
+  }
+
+  // What is said beside reading.
+
+  /** @param {number} sentAt */
+  function measured(sentAt) {
+    look('rtt', { ms: (hub.rtt = Date.now() - sentAt) })
+  }
+
+  /** Is it the hub that answers? */
+  async function check() {
+    /** @type {import('./rungs.js').Fact} */
+    let fact
+    try {
+      const { magic } = await ask(at('healthz', { nonce: newNonce() }), { signal: AbortSignal.timeout(CHECK_MS) })
+      fact = { ok: magic === MAGIC, foreign: true }
+    } catch (error) {
+      // No answer is none from a stranger either.
+      fact = { foreign: /** @type {TriwayError} */ (error).foreign }
+    }
+    look('checked', fact)
+  }
+
+  /** Something came on the carrier: a time to say that we are here, and who, as often as it is asked. @param {Transport} transport */
+  function alive(transport) {
+    const now = Date.now()
+    if (now > renewAt) renew()
+    if (transport === 'poll' || now < pingAt) return
+    pingAt = now + pingMs
+    // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; on WS
+    // what goes back by itself may be lost, or answered by a proxy.
+    if (transport === 'ws') ping(/** @type {Attach} */ (carrier), now)
+    else if (isShown()) say('{"type":"ping"}')
+  }
+
+  /** One that is not answered says that a socket is mute. @param {Attach} attach @param {number} now @param {() => void} [onReply] */
+  function ping(attach, now, onReply) {
+    const watch = setTimeout(() => attach === carrier && look('mute'), ANSWER_MOST_MS)
+    attach.command('{"type":"ping"}', () => {
+      clearTimeout(watch)
+      measured(now)
+      onReply?.()
+    })
+  }
+
+  /** A hello renews the session key. */
+  function renew() {
+    renewAt = Date.now() + RENEW_MS
+    if (attaches.size < 2) look('reopen')
+  }
+
+  /** @param {string} json a command whose reply is nobody's */
+  function say(json) {
+    if (carrier?.send) carrier.command(json)
+    else ask(at('send'), { method: 'POST', body: `[${json}]`, keepalive: true }).catch(() => {})
+  }
+
+  /** Presence ends at once. */
+  function leave() {
+    if (carrier && isShown()) say('{"type":"leave"}')
+  }
+
+  // What the application does.
+
+  /** @param {string} name @param {{since?: string, presence?: boolean}} [how] @returns {Channel} */
+  function channel(name, how = {}) {
+    const known = channels.get(name)
+    if (known) return known.handle
+    const made = newChannel(
+      name,
+      how,
+      async (command, data, signal) => {
+        if (hub.state === 'closed') throw new TriwayError('closed')
+        // The leader of tabs may change before it has answered: such a key is the same for all.
+        return sending.push({ ...command, key: options.share && crypto.randomUUID() }, data, signal)
+      },
+      async () => {
+        await ready
+        return (await ask(at('presence/' + encodeURIComponent(name)))).members
+      },
+      () => {
+        channels.delete(name)
+        places.delete(name)
+        places.delete('$presence/' + name)
+        sync()
+      },
     )
-    this.sending_ = new Sending(
-      (path, more, init) => ask(this, path, more, init),
-      (what) => (what === 'expired' ? renew(this) : this.see_(what)),
-    )
-    this.ready = new Promise((resolve, reject) => {
-      this.isReady_ = resolve
-      this.isRefused_ = reject
-    })
-    this.ready.catch(() => {})
-    /** Private events for this session and user. */
-    this.inbox = this.channel('@')
-    options.signal?.addEventListener('abort', () => this.close())
-    if (options.signal?.aborted) queueMicrotask(() => this.close())
-    this.unwatch_ = watchPage((type) => {
-      if (type === 'pause') leave(this)
-      this.see_(type)
-    })
-    // Loaded only when it is used. Else one tick later, so that the channels opened beside it are in the first attach.
-    if (options.share) {
-      import('./share.js')
-        .then(({ share }) => this.state === 'closed' || (this.share_ = share(this, { ask_: ask, read_: read, sync_: sync, wanted_: wanted, TriwayError }) ?? undefined))
-        .catch(() => this.lead_())
-    } else queueMicrotask(() => this.lead_())
+    channels.set(name, made)
+    sync()
+    return made.handle
   }
 
-  /**
-   * @param {string} name
-   * @param {{since?: string, presence?: boolean}} [options]
-   * @returns {Channel}
-   */
-  channel(name, options = {}) {
-    let channel = this.channels_.get(name)
-    if (channel) return channel
-    channel = new Channel(name, options, {
-      send: async (command, data, signal) => {
-        if (this.state === 'closed') throw new TriwayError('closed')
-        return (this.share_ ?? this.sending_).push(command, data, signal)
-      },
-      who: async () => {
-        await this.ready
-        return (await ask(this, 'presence/' + encodeURIComponent(name))).members
-      },
-      end: () => {
-        this.channels_.delete(name)
-        this.places_.delete(name)
-        this.places_.delete('$presence/' + name)
-        sync(this)
-      },
-    })
-    this.channels_.set(name, channel)
-    sync(this)
-    return channel
+  /** @param {Transport | 'auto'} transport */
+  function use(transport) {
+    if (follows) share?.use(transport)
+    // A second attach beside a hello that is on its way would be another session.
+    if (follows || (!line && attaches.size)) wish = transport
+    else look('use', { transport })
   }
 
-  /** Changes the transport by hand, or back to the ladder's choice. @param {Transport | 'auto'} transport */
-  use(transport) {
-    this.see_('use', { transport })
-  }
-
-  /** What was tried, seen and chosen, and why: data, and text by String(report). */
-  async report() {
+  async function report() {
     const { report } = await import('./report.js')
-    const { state, transport, rtt, log_: log, ladder_: ladder } = this
+    const { state, transport, rtt } = hub
     return report({ state, transport, rtt, log, learned: ladder.learned })
   }
 
-  /** Ends everything; what waits to be sent is rejected. */
-  close() {
-    leave(this)
-    this.finish_('closed', new TriwayError('closed'))
+  function close() {
+    leave()
+    finish('closed', new TriwayError('closed'))
   }
 
-  /** @internal @param {string} why @param {TriwayError} error */
-  finish_(why, error) {
-    if (this.state === 'closed') return
-    clearTimeout(this.timer_)
-    this.unwatch_()
-    this.share_?.close()
-    for (const id of this.attaches_.keys()) this.drop_(id, why)
-    this.sending_.close(error)
-    this.isRefused_(error)
-    this.change_('state', 'closed', why, error)
+  /** @param {string} why @param {TriwayError} error */
+  function finish(why, error) {
+    if (hub.state === 'closed') return
+    clearTimeout(timer)
+    unwatch()
+    share?.close()
+    for (const id of attaches.keys()) drop(id, why)
+    sending.close(error)
+    isRefused(error)
+    change('state', 'closed', why, error)
   }
 
-  /** @internal @param {'state' | 'transport'} what @param {any} to @param {string} reason @param {TriwayError} [error] */
-  change_(what, to, reason, error) {
-    const from = this[what]
-    if (from === to) return
-    this[what] = /** @type {never} */ (to)
-    this.dispatchEvent(new TriwayEvent(what, { from, to, reason, error }))
+  /** This tab reads. */
+  function lead() {
+    follows = false
+    look('start')
+    if (wish) look('use', { transport: wish })
   }
 
-  /** @internal This tab reads. */
-  lead_() {
-    this.follows_ = false
-    this.see_('start')
+  /** What the part of tabs is given. @type {import('./share.js').Inside} */
+  const inside = {
+    base,
+    asking,
+    sending,
+    channels,
+    places,
+    line: (next) => (line = next ?? line),
+    lead,
+    read,
+    sync,
+    wanted,
+    change,
+    isReady,
   }
 
-  /** @internal Is this session shown to others? */
-  presence_() {
-    return wanted(this).some((name) => name.startsWith('$presence/'))
+  /** @param {typeof import('./share.js')} part */
+  function join(part) {
+    if (hub.state === 'closed') return
+    share = part.share(hub, inside) ?? undefined
+    if (wish) share?.use(wish)
   }
 
-  /** @internal Tells the ladder, and takes its steps. @param {import('./rungs.js').FactType} type @param {Fact} [fact] */
-  see_(type, fact) {
-    if (this.state === 'closed' || this.follows_) return
-    const now = Date.now()
-    const ladder = this.ladder_
-    const steps = ladder.see(now, type, fact)
-    if (!/frame|tick|rtt|proof/.test(type)) this.note_(now, type, fact)
-    // A timer that fires early does no harm, so it is only ever moved nearer.
-    if (ladder.wakeAt < this.timerAt_) {
-      clearTimeout(this.timer_)
-      this.timerAt_ = ladder.wakeAt
-      this.timer_ = setTimeout(() => {
-        this.timerAt_ = Infinity
-        this.see_('tick')
-      }, ladder.wakeAt - now)
-    }
-    for (const step of steps) {
-      this.note_(now, step.do, step)
-      if (step.do === 'open') this.open_(step)
-      else if (step.do === 'close') this.drop_(step.id, 'closed')
-      else if (step.do === 'carry') {
-        this.carry_(step.id, step.why)
-        keep(this.base_, ladder.memory)
-      }
-      else if (step.do === 'state') this.change_('state', step.state, step.why)
-      else if (step.do === 'check') check(this)
-    }
-  }
-
-  /** @internal @param {any[]} line */
-  note_(...line) {
-    this.log_ = [...this.log_, line].slice(-LOG_MOST)
-  }
-
-  /** @internal @param {{id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}} step */
-  async open_({ id, transport, why, beat, wait, early }) {
-    let token
-    try {
-      token = await credential(this)
-    } catch {
-      return this.see_('ended', { id, why: 'token' })
-    }
-    // It may have been given up meanwhile.
-    if (!this.ladder_.tries.has(id)) return
-    const { line_: line, options_: options } = this
-    const cursor = line?.cursor
-    const starts = new Map(wanted(this).map((name) => [name, cursor && line.covered.has(name) ? undefined : (start(this, name) ?? (cursor && 'now'))]))
-    const presence = this.presence_() ? 1 : undefined
-    const info = presence && options.info && JSON.stringify(options.info)
-    const params = { why: why.includes(':') ? why : undefined, heartbeat: beat ?? options.heartbeat, wait, early, presence, info }
-    const attach = new Attach({ id, transport, why, base: this.base_, starts, cursor, session: line?.session, token, params, globals: this.globals_ })
-    this.attaches_.set(id, attach)
-    attach.read(
-      (frame) => onFrame(this, attach, frame),
-      (error) => onEnd(this, attach, error),
-    )
-  }
-
-  /** @internal @param {number} id @param {string} why */
-  drop_(id, why) {
-    const attach = this.attaches_.get(id)
-    this.attaches_.delete(id)
-    attach?.stop.abort()
-    if (!attach || attach !== this.carrier_) return
-    this.carrier_ = undefined
-    this.sending_.by(attach.session?.id)
-    this.change_('transport', null, `${attach.transport}:${why}`)
-  }
-
-  /** @internal @param {number} id @param {string} why */
-  carry_(id, why) {
-    const attach = /** @type {Attach} */ (this.attaches_.get(id))
-    // What was joined while this one was opened goes on from where the old line has read it to.
-    const { covered, cursor } = this.line_ ?? attach
-    for (const name of covered) if (cursor && !attach.covered.has(name)) this.places_.set(name, cursor)
-    this.carrier_ = this.line_ = attach
-    this.adopt_(attach)
-    this.change_('transport', attach.transport, why)
-    this.isReady_()
-    sync(this)
-  }
-
-  /** @internal Publishes go by this attach, as its session. @param {Attach} attach */
-  adopt_({ session, socket }) {
-    this.session = { id: session?.id ?? '' }
-    this.sending_.by(session?.id, socket, !socket)
-  }
+  const unwatch = watchPage((type) => {
+    if (type === 'pause') leave()
+    look(type)
+    if (type === 'start') share?.enter()
+    if (type !== 'pause' || !share) return
+    follows = true
+    share.leave()
+  })
+  signal?.addEventListener('abort', close)
+  if (signal?.aborted) queueMicrotask(close)
+  // Loaded only when it is used.
+  else if (options.share) import('./share.js').then(join).catch(lead)
+  // One tick later, so that the channels opened beside it are in the first attach.
+  else queueMicrotask(lead)
+  return hub
 }

@@ -4,8 +4,8 @@
  */
 
 /**
- * A frame of the hub, or one of the two marks that a reader adds: `head` (the other side accepted:
- * WS open, stream head, poll answered) and `cursor` (where a poll's answer ends).
+ * A frame of the hub, or one of the two marks that readers add: `head` (the other side accepted)
+ * and `end` (where a poll's answer ends).
  * @typedef {object} Frame
  * @property {string} type
  * @property {string} [id]
@@ -19,7 +19,7 @@
  * @property {string} [reason]
  * @property {string} [magic]
  * @property {string} [nonce]
- * @property {{id: string, key: string, expires?: number}} [session]
+ * @property {Session} [session]
  * @property {number} [heartbeat]
  * @property {string} [network]
  * @property {string} [build]
@@ -32,6 +32,8 @@
  * @property {number} [count]
  * @property {any[]} [members]
  * @property {any} [reached]
+ *
+ * @typedef {{id: string, key: string, expires?: number}} Session
  */
 
 /**
@@ -43,14 +45,11 @@
  * @property {string} [hint]
  * @property {number} [status]
  * @property {number} [expected]
+ * @property {number} [afterMs] not before, by the hub's word
  */
 
 /** The word by which an answer shows that a hub made it, and not something between. */
 export const MAGIC = 'triway/1'
-
-let lastRef = 0
-/** A `ref` of which no other command of this page has the like. */
-export const nextRef = () => ++lastRef
 
 /** What rejects: `code` is stable, `hint` says what to do. */
 export class TriwayError extends Error {
@@ -58,21 +57,26 @@ export class TriwayError extends Error {
   hint
   /** @type {number | undefined} */
   status
-  /** @type {import('./cuts.js').Transport | null | undefined} */
+  /** What carried when it was refused. @type {import('./cuts.js').Transport | null | undefined} */
   transport
-  /** @internal not before, by the hub's word @type {number | undefined} */
+  /** @internal @type {number | undefined} */
   afterMs
   /** @internal what answered was not the hub @type {boolean | undefined} */
   foreign
 
-  /** @param {string} code @param {object} [more] */
-  constructor(code, more) {
-    const { detail = code } = /** @type {Partial<Problem>} */ (more ?? {})
-    super(detail)
+  /**
+   * @param {string} code
+   * @param {Partial<Problem> & {foreign?: boolean, transport?: import('./cuts.js').Transport | null}} [more]
+   */
+  constructor(code, more = {}) {
+    super(more.detail ?? code)
     Object.assign(this, more)
     this.code = code
   }
 }
+
+/** What answers is not the hub. */
+export const foreign = () => new TriwayError('foreign', { foreign: true })
 
 /**
  * What a refused HTTP answer means. Only our own problem JSON is believed; anything else was said
@@ -82,12 +86,20 @@ export class TriwayError extends Error {
 export async function refused(response) {
   const { status } = response
   const problem = await response.json().catch(() => {})
-  if (!problem?.hint) return new TriwayError('http_' + status, { status, foreign: status < 502 || status > 504 })
-  return new TriwayError(problem.code, { ...problem, status, afterMs: 1000 * Number(response.headers.get('retry-after')) })
+  const afterMs = 1000 * Number(response.headers.get('retry-after'))
+  if (!problem?.hint) return new TriwayError('http_' + status, { status, afterMs, foreign: status < 502 || status > 504 })
+  return new TriwayError(problem.code, { ...problem, status, afterMs })
 }
 
-/** What answers is not the hub. */
-export const foreign = () => new TriwayError('foreign', { foreign: true })
+/** The JSON of an answer. WebKit gives a body that was cut short as if it were whole; any other text is somebody's page. @param {Response} response */
+export async function parsed(response) {
+  const text = await response.text()
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw /^\s*([{[]|$)/.test(text) ? new TriwayError('closed') : foreign()
+  }
+}
 
 /**
  * Is `id` at or below `place`, in the same epoch? Offsets are decimal texts of up to 20 digits, more
@@ -101,31 +113,36 @@ export function atOrBelow(id, place = '') {
   return epoch === placeEpoch && offset.padStart(20) <= placeOffset.padStart(20)
 }
 
-/** @param {Uint8Array} bytes */
-export const toBase64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
+/** 64 bits: no cache ever holds an answer to it. */
+export const newNonce = () => crypto.getRandomValues(new Uint32Array(2)).join('')
+
+/** The name under which a channel is asked for: events of an inbox carry its real name. @param {string} channel */
+export const wireName = (channel) => (channel[0] === '@' ? '@' : channel)
 
 /**
- * The bytes in `data`, or nothing when it is to be sent as JSON.
+ * The bytes in `data` as base64, or nothing when it is to be sent as JSON.
  * @param {any} data
- * @returns {Uint8Array | undefined}
+ * @returns {string | undefined}
  */
-export function bytesOf(data) {
-  if (data instanceof ArrayBuffer) return new Uint8Array(data)
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-}
-
-/** @param {Frame} frame whose bytes, if it has any, came as base64 */
-export function withBytes(frame) {
-  if (frame.data64 != null) frame.data = Uint8Array.from(atob(frame.data64), (character) => character.charCodeAt(0)).buffer
-  return frame
+export function base64Of(data) {
+  if (ArrayBuffer.isView(data)) data = data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength)
+  if (data instanceof ArrayBuffer) return btoa(Array.from(new Uint8Array(data), (byte) => String.fromCharCode(byte)).join(''))
 }
 
 /**
- * One frame as JSON; or, in a binary message, its JSON, a line feed and raw bytes: so bytes travel on WS without base64.
+ * One frame as JSON, whose bytes, if it has any, came as base64; or, in a binary message of a WS,
+ * its JSON, a line feed and the raw bytes.
  * @param {string | ArrayBuffer} message
+ * @returns {Frame}
  */
 export function parseFrame(message) {
   if (typeof message === 'string') return withBytes(JSON.parse(message))
   const border = new Uint8Array(message).indexOf(10)
   return { ...JSON.parse(new TextDecoder().decode(message.slice(0, border))), data: message.slice(border + 1) }
+}
+
+/** @param {Frame} frame */
+export function withBytes(frame) {
+  if (frame.data64 != null) frame.data = Uint8Array.from(atob(frame.data64), (character) => character.charCodeAt(0)).buffer
+  return frame
 }

@@ -3,6 +3,8 @@
  * data, and as text. Loaded only when it is asked for; knows the ladder's steps and facts by name.
  */
 
+/** @typedef {ReturnType<typeof report>} Report */
+
 /**
  * What it is given has plain names, so that it fits a client of another build.
  * @param {{state: string, transport: string | null, rtt?: number, learned: import('./cuts.js').Learned, log: any[][]}} seen

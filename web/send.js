@@ -3,243 +3,240 @@
  * Every publish has the key `SESSIONID:N`; until it is answered it is sent again, by whatever way
  * there is, under the same key, and the hub acts on each key once. Knows no ladder and no channel.
  */
-import { query } from './attach.js'
-import { bytesOf, nextRef, toBase64, TriwayError } from './frame.js'
+import { base64Of, foreign, TriwayError } from './frame.js'
 
 /** Publishes waiting for their answers: more than any burst of a page, and a bound for its memory. */
 const QUEUE_COMMANDS = 1000
-/** Characters and bytes waiting: a page that is cut off must not grow without end. */
-const QUEUE_BYTES = 8 * 1024 * 1024
+/** Characters waiting: a page that is cut off must not grow without end. */
+const QUEUE_SIZE = 8 * 1024 * 1024
 /** Commands in one POST, and their characters: an answer lost on the way costs one batch. */
 const BATCH_COMMANDS = 100
-const BATCH_BYTES = 256 * 1024
+const BATCH_SIZE = 256 * 1024
 /** First and longest pause after a POST that failed, in ms. */
 const RETRY_FIRST_MS = 250
 const RETRY_MOST_MS = 5000
 /** A command without an answer for so long, in ms, hangs. */
-const ANSWER_MOST_MS = 5000
+export const ANSWER_MOST_MS = 5000
 /** Failures in a row after which POST counts as blocked, and those after which a GET is given up. */
 const POSTS_MOST = 2
 const GETS_MOST = 2
-/** Longest address that the hub takes for a publish, in characters. */
+/** Longest address, in characters: the one to begin with, which every box takes, and the hub's bound. */
+const ADDRESS_FIRST = 500
 const ADDRESS_MOST = 4096
 
 /**
  * @typedef {object} Entry
- * @property {Record<string, any>} command
- * @property {string} json the data as it was when it was published; empty for bytes
- * @property {Uint8Array} [bytes]
- * @property {number} size
- * @property {number} [number] N of its key, given when it is first sent
- * @property {number} [ref] of its latest sending on WS
+ * @property {string} json the command without key, as it was when it was published
+ * @property {string} [key] its own
+ * @property {number} [round] in which it was sent last
  * @property {(value: any) => void} resolve
  * @property {(error: any) => void} reject
+ *
+ * @typedef {Pick<import('./frame.js').Frame, 'ok' | 'error'>} Reply
+ * @typedef {(json: string, onReply: (reply: Reply) => void) => void} Socket
  */
 
-/** @typedef {(message: string | Uint8Array<ArrayBuffer>) => void} Socket */
+/** @typedef {ReturnType<typeof newSending>} Sending */
 
-export class Sending {
+/**
+ * @param {{transport: import('./cuts.js').Transport | null}} hub named in refusals
+ * @param {(path: string, more?: Record<string, any>) => string} at an address of the hub, as this session
+ * @param {(address: string, init?: RequestInit) => Promise<any>} ask
+ * @param {(what: 'expired' | 'blocked' | 'mute') => void} tell
+ */
+export function newSending(hub, at, ask, tell) {
   /** @type {Entry[]} */
-  #queue = []
-  #bytes = 0
-  #session = ''
-  /** N of the newest key given. */
-  #number = 0
-  /** @type {Socket | undefined} */
-  #socket
-  #byHttp = false
+  const queue = []
+  let session = ''
+  /** N of the key of the first that has none of its own; the others follow. */
+  let first = 0
+  /** The way: a WS's, or true for requests. @type {Socket | boolean | undefined} */
+  let way
   /** POST is blocked: one at a time by GET. */
-  #byGet = false
-  #asking = false
-  #batch = BATCH_COMMANDS
-  #failures = 0
+  let byGet = false
+  let addressMost = ADDRESS_FIRST
+  let batchMost = BATCH_COMMANDS
+  let isAsking = false
+  let failures = 0
+  /** Grows whenever all that has no answer is to be sent again. */
+  let round = 0
   /** @type {any} */
-  #pause
+  let pause
   /** @type {any} */
-  #watch
-  #ask
-  #tell
+  let watch
 
   /**
-   * @param {(path: string, query?: string, init?: RequestInit) => Promise<any>} ask the hub, as this session
-   * @param {(what: 'expired' | 'blocked' | 'mute') => void} tell
+   * @param {Record<string, any>} command
+   * @param {any} data
+   * @param {AbortSignal} [signal]
    */
-  constructor(ask, tell) {
-    this.#ask = ask
-    this.#tell = tell
+  function push({ key, ...command }, data, signal) {
+    const data64 = base64Of(data)
+    return add(JSON.stringify({ ...command, ...(data64 == null ? { data: data ?? null } : { data64 }) }), key, signal)
   }
 
   /**
-   * @param {Record<string, any>} command without key
-   * @param {any} data
+   * @param {string} json
+   * @param {string} [key]
    * @param {AbortSignal} [signal]
    * @returns {Promise<any>}
    */
-  push(command, data, signal) {
+  function add(json, key, signal) {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
-      const bytes = bytesOf(data)
-      const json = bytes ? '' : (JSON.stringify(data) ?? 'null')
-      const size = bytes ? bytes.length : json.length
-      if (this.#queue.length >= QUEUE_COMMANDS || (this.#bytes && this.#bytes + size > QUEUE_BYTES)) throw new TriwayError('queue_full')
+      const size = queue.reduce((sum, entry) => sum + entry.json.length, 0)
+      if (queue.length >= QUEUE_COMMANDS || (size && size + json.length > QUEUE_SIZE)) throw new TriwayError('queue_full')
       /** @type {Entry} */
-      const entry = { command, json, bytes, size, resolve, reject }
-      this.#queue.push(entry)
-      this.#bytes += size
+      const entry = { json, key, resolve, reject }
+      queue.push(entry)
       signal?.addEventListener('abort', () => {
         // What was sent may have acted: it stays, to be answered, so that no key is ever skipped.
-        if (!entry.number) this.#remove(entry)
+        if (!entry.round) remove(entry)
         reject(signal.reason)
       })
-      this.#pump()
+      pump()
     })
   }
 
   /** @param {Entry} entry */
-  #remove(entry) {
-    const at = this.#queue.indexOf(entry)
-    if (at >= 0) this.#bytes -= this.#queue.splice(at, 1)[0].size
-  }
-
-  /** @param {number} first */
-  #renumber(first) {
-    for (const entry of this.#queue) if (entry.number) entry.number = first++
-    this.#number = first - 1
+  function remove(entry) {
+    const place = queue.indexOf(entry)
+    if (place < 0) return
+    queue.splice(place, 1)
+    if (entry.round && !entry.key) first++
   }
 
   /**
    * From now on by this way; all that has no answer is sent again.
-   * @param {string} [session] whose keys are used; a new one begins its own count
-   * @param {Socket} [socket]
-   * @param {boolean} [byHttp]
+   * @param {string} [id] of the session whose keys are used; a new one begins its own count
+   * @param {Socket | boolean} [next]
    */
-  by(session = '', socket, byHttp = false) {
-    if (session !== this.#session) this.#renumber(1)
-    this.#session = session
-    this.#socket = socket
-    this.#byHttp = byHttp
-    this.#byGet = false
-    this.#failures = 0
-    clearTimeout(this.#watch)
-    this.#watch = undefined
-    this.#again(0)
+  function by(id = session, next) {
+    // Another tab may have counted for the same session before: then the hub says where it stands.
+    if (id !== session) first = Date.now()
+    session = id
+    way = next
+    byGet = false
+    failures = 0
+    again(0)
   }
 
   /** @param {number} pauseMs */
-  #again(pauseMs) {
-    for (const entry of this.#queue) entry.ref = 0
-    clearTimeout(this.#pause)
-    this.#pause = pauseMs && setTimeout(() => this.#again(0), pauseMs)
-    this.#pump()
+  function again(pauseMs) {
+    round++
+    clearTimeout(watch)
+    clearTimeout(pause)
+    watch = undefined
+    pause = pauseMs && setTimeout(again, pauseMs, 0)
+    pump()
   }
 
-  /** The command with its key, as JSON; the data is spliced in, not encoded again. @param {Entry} entry @param {number} [ref] */
-  #text(entry, ref) {
-    entry.number ??= ++this.#number
-    const data64 = ref || !entry.bytes ? undefined : toBase64(entry.bytes)
-    const text = JSON.stringify({ key: `${this.#session}:${entry.number}`, ...entry.command, ref, data64 })
-    return entry.json ? `${text.slice(0, -1)},"data":${entry.json}}` : text
+  /** @param {Entry} entry */
+  const keyOf = (entry) => entry.key ?? `${session}:${first + queue.filter(({ key }) => !key).indexOf(entry)}`
+
+  /** The command with its key. @param {Entry} entry */
+  function text(entry) {
+    entry.round = round
+    return `{"key":"${keyOf(entry)}",${entry.json.slice(1)}`
   }
 
-  #pump() {
-    if (this.#pause) return
-    if (this.#socket) for (const entry of this.#queue) if (!entry.ref) this.#write(entry, this.#socket)
-    if (this.#byHttp && !this.#asking && this.#queue.length) this.#request()
+  function pump() {
+    if (pause) return
+    if (typeof way === 'function') for (const entry of queue) if (entry.round !== round) write(entry, way)
+    if (way === true && !isAsking && queue.length) request()
   }
 
   /** @param {Entry} entry @param {Socket} socket */
-  #write(entry, socket) {
-    const text = this.#text(entry, (entry.ref = nextRef()))
-    this.#watch ??= setTimeout(() => this.#tell('mute'), ANSWER_MOST_MS)
-    if (!entry.bytes) return socket(text)
-    const head = new TextEncoder().encode(text + '\n')
-    const message = new Uint8Array(head.length + entry.size)
-    message.set(head)
-    message.set(entry.bytes, head.length)
-    socket(message)
+  function write(entry, socket) {
+    const sent = round
+    socket(text(entry), (reply) => {
+      if (sent !== round) return
+      clearTimeout(watch)
+      watch = undefined
+      settle(entry, reply)
+      if (queue[0]?.round === round) expect()
+    })
+    watch ?? expect()
   }
 
-  /** An answer from the WS that is the way now. @param {import('./frame.js').Frame} frame */
-  reply(frame) {
-    clearTimeout(this.#watch)
-    this.#watch = undefined
-    const entry = this.#queue.find(({ ref }) => ref && ref === frame.ref)
-    if (entry) this.#settle(entry, frame)
-    if (this.#socket && this.#queue[0]?.ref) this.#watch = setTimeout(() => this.#tell('mute'), ANSWER_MOST_MS)
-  }
+  const expect = () => (watch = setTimeout(tell, ANSWER_MOST_MS, 'mute'))
 
   /**
    * @param {Entry} entry
-   * @param {import('./frame.js').Frame} frame
+   * @param {Reply & Record<string, any>} reply
    * @returns {boolean} whether what follows it was acted on
    */
-  #settle(entry, { ok, error, ref, type, ...result }) {
-    if (!ok && this.#mayRetry(error ?? { code: 'failed' })) return false
-    this.#remove(entry)
+  function settle(entry, { ok, error = { code: 'failed' }, ref, type, ...result }) {
+    if (!ok && retries(error)) return false
+    remove(entry)
     if (ok) entry.resolve(result)
-    else entry.reject(new TriwayError(error?.code ?? 'failed', error))
+    else entry.reject(new TriwayError(error.code, { ...error, transport: hub.transport }))
     return true
   }
 
-  /** @param {import('./frame.js').Problem & {afterMs?: number}} problem @returns {boolean} whether all is sent again, later */
-  #mayRetry({ code, status, expected, afterMs }) {
+  /** @param {Partial<import('./frame.js').Problem>} problem @returns {boolean} whether all is sent again, later */
+  function retries({ code, status, expected, afterMs }) {
     // The hub counts otherwise (a key was used up by a refusal on the way): go on as it counts.
-    if (expected) this.#renumber(expected)
-    else if (code === 'session_expired') this.#tell('expired')
+    if (expected) first = expected
+    else if (code === 'session_expired') tell('expired')
     else if (status !== 429 && status !== 503) return false
-    this.#again(afterMs || Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_MOST_MS))
+    const pauseMs = Math.min(RETRY_FIRST_MS * 2 ** failures++, RETRY_MOST_MS)
+    again(afterMs || pauseMs)
     return true
   }
 
-  async #request() {
-    this.#asking = true
+  async function request() {
+    isAsking = true
     let size = 0
-    const [first] = this.#queue
-    const byGet = this.#byGet && this.#query(first)
-    const batch = this.#queue.slice(0, this.#byGet ? 1 : this.#batch).filter((entry) => (size += entry.size) <= BATCH_BYTES || entry === first)
+    const batch = queue.slice(0, byGet ? 1 : batchMost).filter((entry) => (size += entry.json.length) <= BATCH_SIZE || entry === queue[0])
     const signal = AbortSignal.timeout(ANSWER_MOST_MS)
     try {
-      const replies = byGet
-        ? [{ ok: true, ...(await this.#ask(`pub/${encodeURIComponent(first.command.channel)}`, byGet, { signal })) }]
-        : await this.#ask('send', '', { method: 'POST', body: `[${batch.map((entry) => this.#text(entry))}]`, signal })
-      this.#failures = 0
-      this.#batch = BATCH_COMMANDS
-      batch.every((entry, index) => replies[index] && this.#settle(entry, replies[index]))
+      const replies = byGet ? [await get(batch[0], signal)] : await ask(at('send'), { method: 'POST', body: `[${batch.map(text)}]`, signal })
+      if (!replies[0]) throw foreign()
+      failures = 0
+      batchMost = BATCH_COMMANDS
+      batch.every((entry, index) => replies[index] && settle(entry, replies[index]))
     } catch (error) {
-      this.#refused(batch, /** @type {TriwayError} */ (error), signal.aborted)
+      refused(batch, /** @type {TriwayError} */ (error), signal.aborted)
     }
-    this.#asking = false
-    this.#pump()
+    isAsking = false
+    pump()
   }
 
-  /** One publish as the query of a GET, if it fits. @param {Entry} entry */
-  #query(entry) {
-    const { type, channel, data, ...rest } = JSON.parse(this.#text(entry))
-    const text = query({ ...rest, data: entry.json })
-    return entry.bytes || text.length > ADDRESS_MOST ? '' : text
+  /** One publish as an address. Boxes differ in how long a one they take: a longer one is proven by what may be lost. @param {Entry} entry @param {AbortSignal} signal */
+  async function get(entry, signal) {
+    text(entry)
+    const { channel, name, data, data64 } = JSON.parse(entry.json)
+    const address = at('pub/' + encodeURIComponent(channel), { key: keyOf(entry), name, data: JSON.stringify(data) })
+    const { length } = address
+    if (data64 != null || length > ADDRESS_MOST) throw new TriwayError('post_blocked', { hint: 'only GET gets through here, and this does not fit an address' })
+    if (length > addressMost) await ask(at('healthz', { pad: '.'.repeat(length) }), { signal })
+    addressMost = Math.max(addressMost, length)
+    const answer = await ask(address, { signal })
+    return answer?.id && { ok: true, ...answer }
   }
 
-  /** @param {Entry[]} batch @param {TriwayError} error @param {boolean} hung */
-  #refused(batch, error, hung) {
-    const [first] = batch
-    const { status, hint, foreign } = error
-    if (status === 413 && batch.length > 1) this.#batch = Math.ceil(batch.length / 2)
-    else if (hint ? !this.#mayRetry(/** @type {any} */ (error)) : status === 413) this.#settle(first, { type: '', error: /** @type {any} */ (error) })
-    else if (!hint) {
-      this.#mayRetry({ code: '', status: 503 })
-      if (this.#byGet) {
-        if (this.#failures > GETS_MOST) this.#settle(first, { type: '', error: { code: 'post_blocked', hint: 'only GET gets through here, and this does not fit an address' } })
-      } else if (hung || foreign || this.#failures >= POSTS_MOST) {
-        this.#byGet = true
-        this.#failures = 0
-        this.#tell('blocked')
-      }
+  /** @param {Entry[]} batch @param {TriwayError} error @param {boolean} isHung */
+  function refused(batch, error, isHung) {
+    const { code, status, hint, foreign, afterMs } = error
+    if (status === 413 && batch.length > 1) batchMost = batch.length >> 1
+    // Our JSON is good: what the hub calls bad was spoiled on the way.
+    else if (status === 413 || (hint && code !== 'bad_json')) settle(batch[0], { error })
+    else {
+      retries({ status: 503, afterMs })
+      if (!byGet && (isHung || foreign || failures >= POSTS_MOST)) {
+        byGet = true
+        failures = 0
+        tell('blocked')
+      } else if (byGet && failures > GETS_MOST) settle(batch[0], { error: { code: 'post_blocked', hint: 'POST is refused here, and so is an address of this length' } })
     }
   }
 
   /** Nothing more is sent. @param {TriwayError} error */
-  close(error) {
-    this.by()
-    for (const entry of this.#queue.splice(0)) entry.reject(error)
+  function close(error) {
+    by()
+    for (const { reject } of queue.splice(0)) reject(error)
   }
+
+  return { push, add, by, close }
 }

@@ -1,133 +1,175 @@
 /**
  * One tab of an origin reads for all. The tab that holds the Web Lock leads: it runs the ladder and
  * tells every frame to the others over a BroadcastChannel. They keep their own places, so that the
- * next leader goes on from the last frame that was told. Loaded only with `share: true`.
+ * next leader goes on from the last frame that was told. To their publishes the leader is a socket.
+ * Loaded only with `share: true`.
  */
-/** @typedef {import('./client.js').Hub} Hub @typedef {import('./frame.js').Frame} Frame @typedef {NonNullable<ReturnType<typeof share>>} Share */
+/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./attach.js').Attach} Attach @typedef {NonNullable<ReturnType<typeof share>>} Share */
+
+/** @typedef {Pick<Attach, 'reads' | 'cursor'>} Line where reading goes on from */
+
+/**
+ * @typedef {object} Inside what is shared of the client's state
+ * @property {string} base
+ * @property {import('./ask.js').Asking} asking
+ * @property {import('./send.js').Sending} sending
+ * @property {Map<string, {since?: string}>} channels
+ * @property {Map<string, string>} places
+ * @property {(next?: Line) => Line | undefined} line
+ * @property {() => void} lead
+ * @property {(via: import('./cuts.js').Transport, frame: Frame) => void} read
+ * @property {() => void} sync
+ * @property {(own?: boolean) => string[]} wanted
+ * @property {(what: 'state' | 'transport', to: any, reason: string) => void} change
+ * @property {() => void} isReady
+ */
 
 /**
  * What it uses of the client is given, not imported: it is a file of its own.
- * @param {Hub} hub
- * @param {{ask_: typeof import('./ask.js').ask, read_: typeof import('./read.js').read, sync_: typeof import('./join.js').sync, wanted_: typeof import('./join.js').wanted, TriwayError: typeof import('./frame.js').TriwayError}} client
+ * @param {import('./client.js').Hub} hub
+ * @param {Inside} inside
  */
-export function share(hub, { ask_: ask, read_: read, sync_: sync, wanted_: wanted, TriwayError }) {
+export function share(hub, { base, asking, sending, channels, places, line, lead, read, sync, wanted, change, isReady }) {
   // Where tabs cannot find each other, each reads for itself.
-  if (!globalThis.BroadcastChannel || !globalThis.navigator?.locks) return hub.lead_()
-  const name = 'triway ' + hub.base_
+  if (!globalThis.BroadcastChannel || !globalThis.navigator?.locks) return lead()
+  const name = 'triway ' + base
   const tab = crypto.randomUUID()
   const wire = new BroadcastChannel(name)
-  const stop = new AbortController()
+  /** From asking for the lock until this tab gives it up. */
+  let turn = new AbortController()
+  turn.abort()
   /** What each other tab wants to read. @type {Map<string, string[]>} */
   const wishes = new Map()
-  /** Publishes without an answer, by key. @type {Map<string, any>} */
-  const waiting = new Map()
-  /** Frames of a channel whose history is being fetched. @type {Map<string, Frame[]>} */
+  /** Publishes without a reply, by key. @type {Map<string, (reply: any) => void>} */
+  const replies = new Map()
+  /** Frames of a channel whose history is being fetched. @type {Map<string, any[]>} */
   const held = new Map()
   /** @type {Set<string>} */
   const fetched = new Set()
   let leads = false
   let last = ''
-  const say = (/** @type {any} */ message) => stop.signal.aborted || wire.postMessage(message)
-  const own = () => wanted(hub, true)
+  const via = () => /** @type {import('./cuts.js').Transport} */ (hub.transport)
+  const say = (/** @type {any} */ message) => turn.signal.aborted || wire.postMessage(message)
 
   /** What the others need to know, and to go on if this tab is gone. */
   const tell = () => {
-    const { state, transport, line_: line } = hub
-    say({ state, transport, line: line && { cursor: line.cursor, covered: line.covered, session: line.session } })
+    const { state, transport } = hub
+    const now = line()
+    say({ state, transport, session: asking.session, cursor: now?.cursor, reads: now?.reads })
   }
+
+  const wish = () => say({ wish: wanted(true), from: tab })
+
+  /** To the leader, from now on; what it has not answered, again. */
+  const publish = () => sending.by(undefined, (json, onReply) => {
+    const { key } = JSON.parse(json)
+    replies.set(key, onReply)
+    say({ key, json })
+  })
 
   /** What was published before this tab listened; then what came meanwhile. @param {string} channel @param {string} since */
   const history = async (channel, since) => {
     fetched.add(channel)
     held.set(channel, [])
     for (let page, from = since; !page || page.more; from = page.cursor) {
-      page = await ask(hub, 'history/' + encodeURIComponent(channel), `&limit=1000&since=${from}`)
-      for (const frame of page.frames) hear(frame, true)
+      page = await asking.ask(asking.at('history/' + encodeURIComponent(channel), { limit: 1000, since: from }))
+      for (const frame of page.frames) read(via(), frame)
     }
     const frames = held.get(channel) ?? []
     held.delete(channel)
-    for (const frame of frames) hear(frame)
+    for (const [via, frame] of frames) read(via, frame)
   }
 
-  /** @param {Frame} frame @param {boolean} [replayed] */
-  const hear = (frame, replayed) => {
-    const line = /** @type {any} */ (hub.line_)
-    const waits = !replayed && held.get(frame.channel ?? '')
-    if (waits) return waits.push(frame)
-    const { cursor } = line
-    read(hub, line, frame)
-    if (replayed) line.cursor = cursor
-  }
-
-  const follow = async (/** @type {any} */ { state, transport, line }) => {
-    if (line) hub.line_ = { ...line, transport }
-    hub.session = line?.session ?? null
-    hub.change_('transport', transport, 'shared')
-    hub.change_('state', state, 'shared')
-    if (state === 'connected') hub.isReady_()
-    for (const [channel, { since }] of hub.channels_) {
-      if (since && since !== 'now' && line?.covered.has(channel) && !hub.places_.has(channel) && !fetched.has(channel)) history(channel, since).catch(() => fetched.delete(channel))
-    }
-  }
-
-  const publish = async (/** @type {any} */ { key, command, data }) => {
-    try {
-      say({ key, result: await hub.sending_.push({ ...command, key }, data) })
-    } catch (error) {
-      const { code, hint, status } = /** @type {any} */ (error)
-      say({ key, error: { code, hint, status } })
+  const follow = (/** @type {any} */ { state, transport, session, cursor, reads }) => {
+    if (reads) line({ cursor, reads })
+    asking.session = session
+    hub.session = session && { id: session.id }
+    change('transport', transport, 'shared')
+    change('state', state, 'shared')
+    if (state === 'connected') isReady()
+    for (const [channel, { since }] of channels) {
+      const from = places.get(channel) ?? since
+      if (from && from !== 'now' && reads?.get(channel) && !fetched.has(channel)) history(channel, from).catch(() => fetched.delete(channel))
     }
   }
 
   wire.onmessage = ({ data: message }) => {
-    const { wish, from, leader, frame, key, command, result, error } = message
-    if (wish) {
-      wishes.set(from, wish)
-      if (leads) sync(hub)
-      if (leads) tell()
-    } else if (leads) command && publish(message)
+    const { wish: wished, from, use, leader, frame, cursor, key, json, reply, state } = message
+    if (wished) {
+      wishes.set(from, wished)
+      if (leads) {
+        sync()
+        tell()
+      }
+    } else if (leads && use) hub.use(use)
+    else if (leads && json) {
+      const { key, ...command } = JSON.parse(json)
+      sending
+        .add(JSON.stringify(command), key)
+        .then((result) => ({ ok: true, ...result }))
+        .catch(({ code, hint, status }) => ({ error: { code, hint, status } }))
+        .then((reply) => say({ key, reply }))
+    } else if (leads) return
     else if (leader) {
-      say({ wish: own(), from: tab })
-      for (const [key, { command, data }] of waiting) say({ key, command, data })
-    } else if (frame) hub.line_ && hear(frame)
-    else if (key) {
-      const { resolve, reject } = waiting.get(key) ?? {}
-      if (waiting.delete(key)) error ? reject(new TriwayError(error.code, error)) : resolve(result)
-    } else if (message.state) follow(message)
+      wish()
+      publish()
+    } else if (frame) {
+      const now = line()
+      if (now) now.cursor = cursor
+      const waits = held.get(frame.channel)
+      if (waits) waits.push([via(), frame])
+      else read(via(), frame)
+    } else if (reply) {
+      replies.get(key)?.(reply)
+      replies.delete(key)
+    } else if (state) follow(message)
   }
 
-  navigator.locks.request(name, { signal: stop.signal }, () => {
-    leads = true
-    hub.addEventListener('state', tell)
-    hub.lead_()
-    say({ leader: true })
-    for (const [key, { command, data, resolve, reject }] of waiting) hub.sending_.push({ ...command, key }, data).then(resolve, reject)
-    return new Promise((resolve) => stop.signal.addEventListener('abort', resolve))
-  }).catch(() => {})
-  say({ wish: own(), from: tab })
+  function enter() {
+    if (!turn.signal.aborted) return
+    turn = new AbortController()
+    const { signal } = turn
+    const held = () => {
+      leads = true
+      lead()
+      say({ leader: true })
+      return new Promise((resolve) => signal.addEventListener('abort', resolve))
+    }
+    navigator.locks.request(name, { signal }, held).catch(() => {})
+    publish()
+    wish()
+  }
+
+  function leave() {
+    turn.abort()
+    leads = false
+    // Where it goes on when it is back, as a follower.
+    fetched.clear()
+    const { cursor, reads } = line() ?? {}
+    for (const name of channels.keys()) if (cursor && reads?.get(name) && !places.has(name)) places.set(name, cursor)
+  }
+
+  hub.addEventListener('state', () => leads && tell())
+  enter()
 
   return {
     /** What other tabs want. */
     wanted: () => (leads ? [...wishes.values()].flat() : []),
     /** The leader's frames go to all. @param {Frame} frame */
-    read: (frame) => leads && say({ frame }),
+    read: (frame) => leads && say({ frame, cursor: line()?.cursor }),
     sync() {
-      const wish = own()
+      const own = wanted(true).join()
       if (leads) tell()
-      else if (wish.join() !== last) say({ wish, from: tab })
-      last = wish.join()
+      else if (own !== last) wish()
+      last = own
     },
-    /** @param {Record<string, any>} command @param {any} data @param {AbortSignal} [signal] */
-    push(command, data, signal) {
-      if (leads) return hub.sending_.push(command, data, signal)
-      const key = crypto.randomUUID()
-      return new Promise((resolve, reject) => {
-        waiting.set(key, { command, data, resolve, reject })
-        say({ key, command, data })
-      })
-    },
+    /** The leader changes for all. @param {string} transport */
+    use: (transport) => say({ use: transport }),
+    /** The page may be frozen at any moment: another tab leads; and when the page is back, it stands in the queue anew. */
+    leave,
+    enter,
     close() {
-      stop.abort()
+      leave()
       wire.close()
     },
   }

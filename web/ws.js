@@ -1,36 +1,36 @@
 /**
  * Reads frames from a WebSocket. Knows no cursor rules and no ladder: what to read is in the address.
  */
-import { pushed } from './inflow.js'
-
-/**
- * What the reader's platform offers; where it lacks something, the application may pass it in.
- * @typedef {object} Globals
- * @property {typeof globalThis.fetch} fetch
- * @property {any} [WebSocket]
- * @property {any} [EventSource]
- * @property {any} [ReadableStream]
- */
-
-/**
- * @typedef {object} Opening what every reader is given
- * @property {(cursor: string | undefined, nonce: string) => string} url
- * @property {string} nonce
- * @property {string} [cursor]
- * @property {AbortSignal} signal
- * @property {string} [token]
- * @property {(cursor: string | undefined) => string | undefined} [body] channels and starts, where the address would be too long
- * @property {Globals} globals
- * @property {(send: (message: string | Uint8Array<ArrayBuffer>) => void) => void} [sendable]
- */
+import { parseFrame } from './frame.js'
 
 /** A browser cannot set headers here, so the credential is a subprotocol. @param {string} [token] */
 const protocols = (token) =>
   token ? ['triway.v1', 'triway.bearer.' + btoa(token).replace(/\+/g, '-').replace(/\//g, '_').replace(/=/g, '')] : []
 
-/** @param {Opening} opening */
-export function readWs({ url, nonce, cursor, signal, token, globals, sendable }) {
-  const socket = new globals.WebSocket(url(cursor, nonce).replace(/^http/, 'ws'), protocols(token))
-  socket.binaryType = 'arraybuffer'
-  return pushed(socket, signal, () => sendable?.((message) => socket.send(message)))
-}
+/**
+ * @param {any} WebSocket the platform's, or one that was passed in
+ * @param {string} address
+ * @param {string | undefined} token
+ * @param {{send?: (message: string) => void}} attach its `send` is set
+ * @param {AbortSignal} signal
+ * @param {(frame: import('./frame.js').Frame) => void} tell
+ * @returns {Promise<any>} its end; a WebSocket tells no reason
+ */
+export const readWs = (WebSocket, address, token, attach, signal, tell) =>
+  new Promise((end, fail) => {
+    const socket = new WebSocket(address.replace(/^http/, 'ws'), protocols(token))
+    socket.binaryType = 'arraybuffer'
+    socket.onopen = () => tell({ type: 'head' })
+    attach.send = (message) => socket.send(message)
+    socket.onmessage = (/** @type {MessageEvent} */ { data }) => {
+      try {
+        tell(parseFrame(data))
+      } catch (error) {
+        fail(error)
+      }
+    }
+    // Without a listener for `error` a WebSocket throws in Node.
+    socket.onclose = socket.onerror = end
+    // 1000 would say that this session left, and not only this attach.
+    signal.onabort = () => socket.close(4000)
+  })

@@ -80,6 +80,37 @@ test('what is too long for an address rejects where POST is blocked, and what fo
     assert.deepEqual(server.events.map(({ data }) => data), ['short', 'after'])
   }))
 
+test('POST blocked: addresses over 500 bytes only after one of that length got through, and what finds no way rejects', () =>
+  story({ transports: ['sse'] }, async (server, hub) => {
+    const lengths = []
+    server.spoil = (request, response) => {
+      if (posted(request)) return posts['POST refused (405 of a proxy)'](request, response)
+      if (!/^.(pub|healthz)/.test(request.url)) return false
+      lengths.push([request.url.slice(1, 4), server.address.length + request.url.length - 1])
+      // A box that takes no more.
+      return lengths.at(-1)[1] > 1500 && !!response.writeHead(414).end()
+    }
+    const lobby = hub.channel('lobby')
+    await hub.ready
+    await lobby.publish('short')
+    assert.deepEqual(lengths.map(([what, length]) => [what, length < 500]), [['pub', true]])
+    await lobby.publish('x'.repeat(1000))
+    const [, [what, proven], [then, length]] = lengths
+    assert.deepEqual([what, then], ['hea', 'pub'])
+    assert.ok(proven >= length && length > 1000, `${proven} ${length}`)
+    lengths.length = 0
+    await assert.rejects(lobby.publish('x'.repeat(2000)), { code: 'post_blocked', transport: 'sse' })
+    assert.ok(lengths.every(([what]) => what === 'hea'))
+    await lobby.publish('y'.repeat(900))
+    assert.deepEqual(server.events.map(({ data }) => data.length), [5, 1000, 900])
+  }))
+
+test('a POST that was spoiled on the way is no refusal: it goes by GET', () =>
+  story({ transports: ['sse'] }, async (server, hub) => {
+    server.spoil = (request, response) => posted(request) && !!response.writeHead(400).end(JSON.stringify({ code: 'bad_json', hint: 'send JSON', status: 400 }))
+    await everythingOnce(server, hub, 3)
+  }))
+
 test('101, then silence from the hub: usable within 1.5 s', () =>
   story({}, async (server, hub) => {
     server.spoilUpgrade = (request, socket) => {

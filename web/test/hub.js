@@ -58,9 +58,12 @@ export class TestHub {
     return event.id
   }
 
-  #opening(url) {
-    const query = url.searchParams
-    const channels = query.get('channels').split(',')
+  /** Channels and starts, from the address or, where that would be too long, from the body. */
+  #opening(url, body = '') {
+    const query = new URLSearchParams(url.searchParams)
+    const { channels: named, since = {} } = JSON.parse(body || '{}')
+    for (const [name, start] of Object.entries(since)) query.set(name ? 'since.' + name : 'since', start)
+    const channels = named ?? query.get('channels').split(',')
     const key = query.get('session')
     const session = key?.startsWith('key-') ? key.slice(4) : 's' + ++this.sessions
     const starts = new Map(channels.map((name) => [name, this.#start(name, query.get('since.' + name) ?? query.get('since') ?? 'now')]))
@@ -164,13 +167,13 @@ export class TestHub {
       return json({ channel, frames, cursor: `${this.epoch}-${this.head}`, more: false })
     }
     if (url.pathname.startsWith('/presence/')) return json({ count: 1, members: [{ id: 's1', since: 1 }] })
-    if (url.pathname === '/sse') return this.#sse(url, response)
-    if (url.pathname === '/poll') return this.#poll(url, response, json)
+    if (url.pathname === '/sse') return this.#sse(url, body, response)
+    if (url.pathname === '/poll') return this.#poll(url, body, response, json)
     json({ code: 'not_found', hint: 'no such address', status: 404 }, 404)
   }
 
-  #sse(url, response) {
-    const { starts, hello, session } = this.#opening(url)
+  #sse(url, body, response) {
+    const { starts, hello, session } = this.#opening(url, body)
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     const say = ({ bytes, ...frame }) => response.write(`id: ${frame.id}\ndata: ${JSON.stringify(bytes ? { ...frame, data64: bytes.toString('base64') } : frame)}\n\n`)
     const reader = {
@@ -195,8 +198,8 @@ export class TestHub {
     })
   }
 
-  #poll(url, response, json) {
-    const { starts, hello, session, known } = this.#opening(url)
+  #poll(url, body, response, json) {
+    const { starts, hello, session, known } = this.#opening(url, body)
     const reply = (frames) => {
       clearTimeout(timer)
       this.readers.delete(reader)

@@ -30,12 +30,15 @@ function locks() {
 
 test('tabs share one reader; its death loses nothing', async () => {
   const server = await new TestHub().listen()
+  // The page's own events, which Node has not.
+  const page = new EventTarget()
+  globalThis.addEventListener = page.addEventListener.bind(page)
   Object.defineProperty(globalThis, 'navigator', { value: { locks: locks() }, configurable: true })
   const tabs = []
   try {
     for (let i = 0; i < 5; i++) server.publish('lobby', 'old ' + i)
     for (let i = 0; i < 4; i++) {
-      const hub = connect(server.address, { WebSocket, share: true, transports: ['sse'] })
+      const hub = connect(server.address, { WebSocket, share: true, transports: ['sse', 'poll'] })
       const seen = []
       const lobby = hub.channel('lobby', { since: 'last:2' })
       lobby.addEventListener('message', (event) => seen.push(event.data))
@@ -57,6 +60,15 @@ test('tabs share one reader; its death loses nothing', async () => {
     server.publish('other', 'only tab 3')
     await until(() => tabs[3].seen.length === 4)
 
+    // A wish in any tab is one for all, since one reads for all.
+    const changed = []
+    tabs[1].hub.addEventListener('transport', ({ to }) => changed.push(to))
+    tabs[2].hub.use('poll')
+    await until(() => tabs.every(({ hub }) => hub.transport === 'poll'), 'all by polls')
+    tabs[2].hub.use('sse')
+    await until(() => tabs.every(({ hub }) => hub.transport === 'sse'), 'all by the stream')
+    assert.deepEqual(changed, ['poll', 'sse'])
+
     let sent = 0
     const flow = setInterval(() => server.publish('lobby', sent++), 2)
     const answers = []
@@ -72,6 +84,38 @@ test('tabs share one reader; its death loses nothing', async () => {
       assert.deepEqual(seen.filter((data) => data !== 'only tab 3'), expected)
     }
     assert.equal(expected.filter((data) => /^[pq]/.test(data)).length, 10)
+  } finally {
+    for (const { hub } of tabs) hub.close()
+    await server.close()
+  }
+})
+
+test('a page that goes into the cache of pages lets another tab lead, and follows when it is back', async () => {
+  const server = await new TestHub().listen()
+  Object.defineProperty(globalThis, 'navigator', { value: { locks: locks() }, configurable: true })
+  const tabs = []
+  const pages = []
+  try {
+    for (let i = 0; i < 2; i++) {
+      const page = new EventTarget()
+      pages.push(page)
+      globalThis.addEventListener = page.addEventListener.bind(page)
+      const hub = connect(server.address, { WebSocket, share: true, transports: ['sse'] })
+      const seen = []
+      hub.channel('lobby').addEventListener('message', ({ data }) => seen.push(data))
+      tabs.push({ hub, seen })
+      await hub.ready
+    }
+    pages[0].dispatchEvent(new Event('pagehide'))
+    await until(() => server.readers.size === 1 && tabs[1].hub.state === 'connected' && server.requests.filter((line) => line.includes('/sse')).length === 2, 'the other tab leads')
+    server.publish('lobby', 'while away')
+    await until(() => tabs[1].seen.length === 1)
+    pages[0].dispatchEvent(new Event('pageshow'))
+    await until(() => tabs[0].hub.state === 'connected', 'back as a follower')
+    server.publish('lobby', 'for both')
+    await until(() => tabs.every(({ seen }) => seen.includes('for both')))
+    for (const { seen } of tabs) assert.deepEqual(seen, ['while away', 'for both'])
+    assert.equal(server.readers.size, 1)
   } finally {
     for (const { hub } of tabs) hub.close()
     await server.close()

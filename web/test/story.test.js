@@ -192,3 +192,39 @@ test('a channel joined while another transport is being attached misses nothing'
     const sent = server.events.slice(first).filter(({ channel }) => channel === 'late')
     await until(() => seen.length === sent.length, `${seen.length} of ${sent.length}`)
   }))
+
+test('a transport asked for before the first hello: one session, and it carries', () =>
+  withHub(async (server, open) => {
+    // The hello is on its way when the wish comes.
+    const handle = server.sockets.handleUpgrade.bind(server.sockets)
+    server.sockets.handleUpgrade = (request, socket, head, done) => setTimeout(() => handle(request, socket, head, done), 50)
+    const hub = open()
+    await until(() => server.requests.length)
+    hub.use('poll')
+    hub.use('sse')
+    await until(() => hub.transport === 'sse')
+    assert.equal(server.sessions, 1)
+    assert.equal(hub.session.id, 's1')
+    assert.equal((await hub.channel('lobby').publish(1)).id, 'e1-1')
+    const early = open()
+    early.use('sse')
+    await early.ready
+    assert.equal(early.transport, 'sse')
+  }))
+
+test('many channels with long names: over any transport', () =>
+  withHub(async (server, open) => {
+    for (const transport of ['ws', 'sse', 'poll']) {
+      server.requests.length = 0
+      const hub = open({ transports: [transport] })
+      const seen = []
+      for (let n = 0; n < 90; n++) hub.channel(`${transport} ${n} ${'x'.repeat(60)}`, { since: 'all' }).addEventListener('message', ({ channel }) => seen.push(channel))
+      await hub.ready
+      assert.ok(server.requests.every((line) => transport === 'ws' || line.length < 3000), server.requests.at(-1))
+      const name = `${transport} 89 ${'x'.repeat(60)}`
+      server.publish(name, 1)
+      await until(() => seen.length)
+      assert.deepEqual(seen, [name])
+      hub.close()
+    }
+  }))

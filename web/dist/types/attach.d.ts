@@ -1,82 +1,64 @@
+/**
+ * One attach: one WS connection, one event stream, or one chain of polls, with the cursor that it
+ * moves and the channels that the cursor covers. Knows no other attach and decides nothing: it
+ * tells what it saw, in order, to the hub that opened it.
+ */
+import { TriwayError } from './frame.js';
 export type Frame = import('./frame.js').Frame;
-export type Transport = import('./cuts.js').Transport;
-/** The name under which a channel is asked for: events of an inbox carry its real name. @param {string} channel */
-export declare const wireName: (channel: string) => string;
-/** @param {Record<string, any>} values */
-export declare const query: (values: Record<string, any>) => string;
-export type Plan = {
+export type Open = import('./rungs.js').Step & {
+    do: 'open';
+};
+export type Reads = Map<string, string | true>;
+export type Attach = {
     /**
-     * of the try
+     * by which it was opened
      */
-    id: number;
-    why: string;
-    transport: Transport;
+    step: Open;
+    reads: Reads;
     /**
-     * address of the hub, with a slash at its end
+     * everything up to here is read
      */
-    base: string;
-    /**
-     * by wire name: `undefined` is covered by the cursor
-     */
-    starts: Map<string, string | undefined>;
     cursor?: string;
-    session?: Frame['session'];
-    token?: string;
     /**
-     * more of the address, alike for each request
+     * its own
      */
-    params: Record<string, any>;
-    globals: import('./ws.js').Globals;
+    session?: import('./frame.js').Session;
+    /**
+     * 1 when it shows the session in presence
+     */
+    shown: any;
+    /**
+     * where the wire carries commands
+     */
+    send?: ((message: string) => void) | undefined;
+    command: (json: string, onReply?: (reply: Frame) => void) => void;
+    stop: () => void;
 };
 /**
- * @typedef {object} Plan what an attach reads, and as whom
- * @property {number} id of the try
- * @property {string} why
- * @property {Transport} transport
- * @property {string} base address of the hub, with a slash at its end
- * @property {Map<string, string | undefined>} starts by wire name: `undefined` is covered by the cursor
- * @property {string} [cursor]
- * @property {Frame['session']} [session]
- * @property {string} [token]
- * @property {Record<string, any>} params more of the address, alike for each request
- * @property {import('./ws.js').Globals} globals
+ * What is read: channels by wire name. `true` are those that the cursor covers; of the others it
+ * says where they start, until the hub confirms.
+ * @typedef {Map<string, string | true>} Reads
+ *
+ * @typedef {object} Attach
+ * @property {Open} step by which it was opened
+ * @property {Reads} reads
+ * @property {string} [cursor] everything up to here is read
+ * @property {import('./frame.js').Session} [session] its own
+ * @property {any} shown 1 when it shows the session in presence
+ * @property {((message: string) => void) | undefined} [send] where the wire carries commands
+ * @property {(json: string, onReply?: (reply: Frame) => void) => void} command
+ * @property {() => void} stop
  */
-export declare class Attach {
-    plan: Plan;
-    transport: import("./cuts.js").Transport;
-    covered: Set<string>;
-    /** Everything up to here is read, of the channels covered. */
-    cursor: string | undefined;
-    session: {
-        id: string;
-        key: string;
-        expires?: number;
-    } | undefined;
-    nonce: string;
-    /** Subscribed, not yet covered. @type {Set<string>} */
-    joining: Set<string>;
-    stop: AbortController;
-    /** The way for publishes, where this wire can carry them. @type {((message: string | Uint8Array<ArrayBuffer>) => void) | undefined} */
-    socket: ((message: string | Uint8Array<ArrayBuffer>) => void) | undefined;
-    headed: boolean;
-    /** @type {Map<number, (reply: Frame) => void>} */
-    replies: Map<number, (reply: Frame) => void>;
-    /** @param {Plan} plan */
-    constructor(plan: Plan);
-    /**
-     * Reads to the end, telling each frame; then tells why it ended, unless it was closed here.
-     * @param {(frame: Frame) => void} onFrame
-     * @param {(error: any) => void} onEnd
-     */
-    read(onFrame: (frame: Frame) => void, onEnd: (error: any) => void): Promise<void>;
-    /** A command whose reply is not the sending queue's. @param {object} command @param {(reply: Frame) => void} onReply */
-    command(command: object, onReply: (reply: Frame) => void): void;
-    /** Where channels start that the cursor does not cover, as long as it is the first. @param {string | undefined} cursor */
-    starts(cursor: string | undefined): [string, string | undefined][];
-    /** Channels and starts, as in an address. @param {string | undefined} cursor */
-    list(cursor: string | undefined): string;
-    /** The same as the body of a POST. @param {string | undefined} cursor */
-    body(cursor: string | undefined): string;
-    /** @param {string | undefined} cursor @param {string} nonce @param {boolean} inBody */
-    address(cursor: string | undefined, nonce: string, inBody: boolean): string;
-}
+/**
+ * @param {Open} step
+ * @param {Pick<Attach, 'reads' | 'cursor' | 'shown'>} plan
+ * @param {import('./client.js').Options} options
+ * @param {import('./ask.js').Asking} asking
+ * @param {(attach: Attach, frame: Frame) => void} heard
+ * @param {(attach: Attach, fact: import('./rungs.js').Fact & {why: string, error?: TriwayError | false}) => void} ended
+ * @returns {Attach}
+ */
+export declare function newAttach(step: Open, plan: Pick<Attach, 'reads' | 'cursor' | 'shown'>, { heartbeat, info, WebSocket }: import('./client.js').Options, asking: import('./ask.js').Asking, heard: (attach: Attach, frame: Frame) => void, ended: (attach: Attach, fact: import('./rungs.js').Fact & {
+    why: string;
+    error?: TriwayError | false;
+}) => void): Attach;

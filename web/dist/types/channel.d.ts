@@ -1,8 +1,12 @@
-/** An Event with the facts it tells as properties. */
-export declare class TriwayEvent extends Event {
-    /** @param {string} type @param {object} facts */
-    constructor(type: string, facts: object);
-}
+/**
+ * The application's handle of one channel: events out, publishes in. Knows the hub only by the few
+ * functions it was given, and nothing of transports.
+ */
+import { TriwayError } from './frame.js';
+export type Target<Events> = {
+    addEventListener<Type extends keyof Events>(type: Type, listener: (event: Event & Events[Type]) => void, options?: boolean | AddEventListenerOptions): void;
+    removeEventListener<Type extends keyof Events>(type: Type, listener: (event: Event & Events[Type]) => void, options?: boolean | EventListenerOptions): void;
+} & EventTarget;
 export type Received = {
     /**
      * an ArrayBuffer where bytes were published
@@ -19,7 +23,7 @@ export type Received = {
     /**
      * the transport that brought it
      */
-    via: import('./ladder.js').Transport;
+    via: import('./cuts.js').Transport;
 };
 export type Member = {
     id: string;
@@ -27,56 +31,59 @@ export type Member = {
     info?: any;
     since?: number;
 };
-export type Uses = {
-    send: (command: object, data: any, signal?: AbortSignal) => Promise<any>;
-    who: (channel: string) => Promise<Member[]>;
-    end: (channel: Channel) => void;
+export type Moved = {
+    member: Member;
+    count: number;
+    /**
+     * ms since 1970, by the hub's clock
+     */
+    time: number;
+    /**
+     * the transport that brought it
+     */
+    via: import('./cuts.js').Transport;
 };
-/**
- * @typedef {object} Received one event of a channel
- * @property {any} data an ArrayBuffer where bytes were published
- * @property {string} name
- * @property {string} id
- * @property {string} [from]
- * @property {number} time ms since 1970, by the hub's clock
- * @property {string} channel
- * @property {import('./ladder.js').Transport} via the transport that brought it
- */
-/**
- * @typedef {object} Member
- * @property {string} id
- * @property {string} [user]
- * @property {any} [info]
- * @property {number} [since]
- */
-/**
- * @typedef {object} Uses what a handle may ask of its hub
- * @property {(command: object, data: any, signal?: AbortSignal) => Promise<any>} send
- * @property {(channel: string) => Promise<Member[]>} who
- * @property {(channel: Channel) => void} end
- */
-export declare class Channel extends EventTarget {
-    #private;
+export type ChannelEventMap = {
+    message: Received;
+    /**
+     * before the next event: some were forgotten
+     */
+    gap: {
+        after: string;
+        reason: 'evicted' | 'expired' | 'restart' | 'unknown';
+        id: string;
+        channel: string;
+    };
+    join: Moved;
+    leave: Moved;
+    /**
+     * instead of both, where there are many members
+     */
+    count: {
+        count: number;
+        time: number;
+        via: import('./cuts.js').Transport;
+    };
+    /**
+     * the channel was refused
+     */
+    error: {
+        error: TriwayError;
+    };
+    /**
+     * nothing of the channel comes after
+     */
+    close: {};
+};
+export type Uses = {
     name: string;
     /**
-     * @param {string} name
-     * @param {{since?: string, presence?: boolean}} options
-     * @param {Uses} uses
+     * JSON, or bytes as ArrayBuffer or a view; resolves when the hub has the event
      */
-    constructor(name: string, { since, presence }: {
-        since?: string;
-        presence?: boolean;
-    }, uses: Uses);
-    /**
-     * Resolves when the hub has the event.
-     * @param {any} data JSON, or bytes as ArrayBuffer or a view
-     * @param {{name?: string, signal?: AbortSignal}} [options]
-     * @returns {Promise<{id: string, reached: {ws: number, sse: number, poll: number}}>}
-     */
-    publish(data: any, { name, signal }?: {
+    publish: (data: any, options?: {
         name?: string;
         signal?: AbortSignal;
-    }): Promise<{
+    }) => Promise<{
         id: string;
         reached: {
             ws: number;
@@ -85,16 +92,85 @@ export declare class Channel extends EventTarget {
         };
     }>;
     /**
-     * Calls `listener` for each event of that name.
-     * @param {string} name
-     * @param {(data: any, event: Received) => void} listener
-     * @returns {() => void} ends it
+     * calls `listener` for each event of that name; what it returns ends it
      */
-    on(name: string, listener: (data: any, event: Received) => void): () => void;
-    /** @returns {AsyncGenerator<Received>} */
-    [Symbol.asyncIterator](): AsyncGenerator<Received>;
-    /** Who is here. @returns {Promise<Member[]>} */
-    members(): Promise<Member[]>;
-    /** Ends the handle; nothing of the channel comes after. */
-    close(): void;
-}
+    on: (name: string, listener: (data: any, event: Event & Received) => void) => () => void;
+    /**
+     * who is here
+     */
+    members: () => Promise<Member[]>;
+    /**
+     * ends the handle; nothing of the channel comes after
+     */
+    close: () => void;
+};
+export type Channel = Target<ChannelEventMap> & AsyncIterable<Event & Received> & Uses;
+/**
+ * An event target that knows its events by name.
+ * @template Events
+ * @typedef {{
+ *   addEventListener<Type extends keyof Events>(type: Type, listener: (event: Event & Events[Type]) => void, options?: boolean | AddEventListenerOptions): void
+ *   removeEventListener<Type extends keyof Events>(type: Type, listener: (event: Event & Events[Type]) => void, options?: boolean | EventListenerOptions): void
+ * } & EventTarget} Target
+ */
+/**
+ * @typedef {object} Received one event of a channel
+ * @property {any} data an ArrayBuffer where bytes were published
+ * @property {string} name
+ * @property {string} id
+ * @property {string} [from]
+ * @property {number} time ms since 1970, by the hub's clock
+ * @property {string} channel
+ * @property {import('./cuts.js').Transport} via the transport that brought it
+ *
+ * @typedef {object} Member
+ * @property {string} id
+ * @property {string} [user]
+ * @property {any} [info]
+ * @property {number} [since]
+ *
+ * @typedef {object} Moved
+ * @property {Member} member
+ * @property {number} count
+ * @property {number} time ms since 1970, by the hub's clock
+ * @property {import('./cuts.js').Transport} via the transport that brought it
+ *
+ * @typedef {object} ChannelEventMap
+ * @property {Received} message
+ * @property {{after: string, reason: 'evicted' | 'expired' | 'restart' | 'unknown', id: string, channel: string}} gap before the next event: some were forgotten
+ * @property {Moved} join
+ * @property {Moved} leave
+ * @property {{count: number, time: number, via: import('./cuts.js').Transport}} count instead of both, where there are many members
+ * @property {{error: TriwayError}} error the channel was refused
+ * @property {{}} close nothing of the channel comes after
+ *
+ * @typedef {object} Uses what an application does with a channel
+ * @property {string} name
+ * @property {(data: any, options?: {name?: string, signal?: AbortSignal}) => Promise<{id: string, reached: {ws: number, sse: number, poll: number}}>} publish JSON, or bytes as ArrayBuffer or a view; resolves when the hub has the event
+ * @property {(name: string, listener: (data: any, event: Event & Received) => void) => () => void} on calls `listener` for each event of that name; what it returns ends it
+ * @property {() => Promise<Member[]>} members who is here
+ * @property {() => void} close ends the handle; nothing of the channel comes after
+ *
+ * @typedef {Target<ChannelEventMap> & AsyncIterable<Event & Received> & Uses} Channel
+ */
+/** @param {EventTarget} target @param {string} type @param {object} [facts] that the event has as properties */
+export declare const tell: (target: EventTarget, type: string, facts?: object) => boolean;
+/**
+ * The handle, and what the hub does with it.
+ * @param {string} name
+ * @param {{since?: string, presence?: boolean}} options
+ * @param {(command: object, data: any, signal?: AbortSignal) => Promise<any>} push
+ * @param {() => Promise<Member[]>} who
+ * @param {() => void} end
+ */
+export declare function newChannel(name: string, { since, presence }: {
+    since?: string;
+    presence?: boolean;
+}, push: (command: object, data: any, signal?: AbortSignal) => Promise<any>, who: () => Promise<Member[]>, end: () => void): {
+    handle: Channel;
+    since: string | undefined;
+    presence: boolean | undefined;
+    isRead: boolean;
+    moved: (type: string, { count, ...member }: any, more?: object) => void;
+    reload: () => Promise<void>;
+};

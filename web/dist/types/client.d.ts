@@ -1,8 +1,12 @@
-import { Channel } from './channel.js';
 import { TriwayError } from './frame.js';
-export { TriwayError, Channel };
+export { TriwayError };
 export type Transport = import('./cuts.js').Transport;
-export type Fact = import('./rungs.js').Fact;
+export type Channel = import('./channel.js').Channel;
+export type ChannelEventMap = import('./channel.js').ChannelEventMap;
+export type Received = import('./channel.js').Received;
+export type Member = import('./channel.js').Member;
+export type Frame = import('./frame.js').Frame;
+export type Attach = import('./attach.js').Attach;
 export type Options = {
     /**
      * asked again when refused or expired
@@ -36,54 +40,59 @@ export type Options = {
      * the same
      */
     WebSocket?: any;
-    /**
-     * the same
-     */
-    EventSource?: any;
 };
-/** @param {string | URL} [address] of the hub @param {Options} [options] */
-export declare const connect: (address?: string | URL, options?: Options) => Hub;
-export declare class Hub extends EventTarget {
-    /** Private events for this session and user. */
-    inbox: Channel;
-    /** @type {'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed'} */
-    state: 'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed';
-    /** @type {Transport | null} */
+export type State = 'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed';
+export type HubEventMap = {
+    state: {
+        from: State;
+        to: State;
+        reason: string;
+        error?: TriwayError;
+    };
+    transport: {
+        from: Transport | null;
+        to: Transport | null;
+        reason: string;
+    };
+};
+export type Face = {
+    state: State;
+    /**
+     * that carries
+     */
     transport: Transport | null;
-    /** @type {{id: string} | null} */
     session: {
         id: string;
     } | null;
-    /** Round-trip time in ms. @type {number | undefined} */
-    rtt: number | undefined;
-    /** Resolves with the first proven transport. @type {Promise<void>} */
-    ready: Promise<void>;
-    /** @param {string | URL} address @param {Options} options */
-    constructor(address: string | URL, options: Options);
     /**
-     * @param {string} name
-     * @param {{since?: string, presence?: boolean}} [options]
-     * @returns {Channel}
+     * round-trip time in ms
      */
-    channel(name: string, options?: {
+    rtt?: number;
+    /**
+     * resolves with the first proven transport
+     */
+    ready: Promise<void>;
+    /**
+     * private events for this session and user
+     */
+    inbox: Channel;
+    channel: (name: string, options?: {
         since?: string;
         presence?: boolean;
-    }): Channel;
-    /** Changes the transport by hand, or back to the ladder's choice. @param {Transport | 'auto'} transport */
-    use(transport: Transport | 'auto'): void;
-    /** What was tried, seen and chosen, and why: data, and text by String(report). */
-    report(): Promise<{
-        state: string;
-        transport: string | null;
-        rtt: number | undefined;
-        why: string;
-        tries: any[];
-        events: {
-            at: number;
-            what: string;
-        }[];
-        learned: Partial<Record<import("./cuts.js").Transport, import("./cuts.js").Known>>;
-    }>;
-    /** Ends everything; what waits to be sent is rejected. */
-    close(): void;
-}
+    }) => Channel;
+    /**
+     * changes the transport by hand, or back to the ladder's choice
+     */
+    use: (transport: Transport | 'auto') => void;
+    /**
+     * what was tried, seen and chosen, and why: data, and text by String(report)
+     */
+    report: () => Promise<import('./report.js').Report>;
+    /**
+     * ends everything; what waits to be sent is rejected
+     */
+    close: () => void;
+};
+export type Hub = import('./channel.js').Target<HubEventMap> & Face;
+/** @param {string | URL} [address] of the hub @param {Options} [options] @returns {Hub} */
+export declare function connect(address?: string | URL, options?: Options): Hub;

@@ -15,11 +15,7 @@ export type Frame = {
     reason?: string;
     magic?: string;
     nonce?: string;
-    session?: {
-        id: string;
-        key: string;
-        expires?: number;
-    };
+    session?: Session;
     heartbeat?: number;
     network?: string;
     build?: string;
@@ -33,6 +29,11 @@ export type Frame = {
     members?: any[];
     reached?: any;
 };
+export type Session = {
+    id: string;
+    key: string;
+    expires?: number;
+};
 export type Problem = {
     code: string;
     title?: string;
@@ -40,10 +41,14 @@ export type Problem = {
     hint?: string;
     status?: number;
     expected?: number;
+    /**
+     * not before, by the hub's word
+     */
+    afterMs?: number;
 };
 /**
- * A frame of the hub, or one of the two marks that a reader adds: `head` (the other side accepted:
- * WS open, stream head, poll answered) and `cursor` (where a poll's answer ends).
+ * A frame of the hub, or one of the two marks that readers add: `head` (the other side accepted)
+ * and `end` (where a poll's answer ends).
  * @typedef {object} Frame
  * @property {string} type
  * @property {string} [id]
@@ -57,7 +62,7 @@ export type Problem = {
  * @property {string} [reason]
  * @property {string} [magic]
  * @property {string} [nonce]
- * @property {{id: string, key: string, expires?: number}} [session]
+ * @property {Session} [session]
  * @property {number} [heartbeat]
  * @property {string} [network]
  * @property {string} [build]
@@ -70,6 +75,8 @@ export type Problem = {
  * @property {number} [count]
  * @property {any[]} [members]
  * @property {any} [reached]
+ *
+ * @typedef {{id: string, key: string, expires?: number}} Session
  */
 /**
  * A refusal as the hub writes it (RFC 9457, with a stable `code`).
@@ -80,11 +87,10 @@ export type Problem = {
  * @property {string} [hint]
  * @property {number} [status]
  * @property {number} [expected]
+ * @property {number} [afterMs] not before, by the hub's word
  */
 /** The word by which an answer shows that a hub made it, and not something between. */
 export declare const MAGIC = "triway/1";
-/** A `ref` of which no other command of this page has the like. */
-export declare const nextRef: () => number;
 /** What rejects: `code` is stable, `hint` says what to do. */
 export declare class TriwayError extends Error {
     code: string;
@@ -92,19 +98,27 @@ export declare class TriwayError extends Error {
     hint: string | undefined;
     /** @type {number | undefined} */
     status: number | undefined;
-    /** @type {import('./cuts.js').Transport | null | undefined} */
+    /** What carried when it was refused. @type {import('./cuts.js').Transport | null | undefined} */
     transport: import('./cuts.js').Transport | null | undefined;
-    /** @param {string} code @param {object} [more] */
-    constructor(code: string, more?: object);
+    /**
+     * @param {string} code
+     * @param {Partial<Problem> & {foreign?: boolean, transport?: import('./cuts.js').Transport | null}} [more]
+     */
+    constructor(code: string, more?: Partial<Problem> & {
+        foreign?: boolean;
+        transport?: import('./cuts.js').Transport | null;
+    });
 }
+/** What answers is not the hub. */
+export declare const foreign: () => TriwayError;
 /**
  * What a refused HTTP answer means. Only our own problem JSON is believed; anything else was said
  * by something between the hub and us. A gateway that cannot reach the hub is no stranger, though.
  * @param {Response} response
  */
 export declare function refused(response: Response): Promise<TriwayError>;
-/** What answers is not the hub. */
-export declare const foreign: () => TriwayError;
+/** The JSON of an answer. WebKit gives a body that was cut short as if it were whole; any other text is somebody's page. @param {Response} response */
+export declare function parsed(response: Response): Promise<any>;
 /**
  * Is `id` at or below `place`, in the same epoch? Offsets are decimal texts of up to 20 digits, more
  * than a number holds exactly, so they are compared as texts.
@@ -112,18 +126,22 @@ export declare const foreign: () => TriwayError;
  * @param {string} [place]
  */
 export declare function atOrBelow(id: string, place?: string): boolean;
-/** @param {Uint8Array} bytes */
-export declare const toBase64: (bytes: Uint8Array) => string;
+/** 64 bits: no cache ever holds an answer to it. */
+export declare const newNonce: () => string;
+/** The name under which a channel is asked for: events of an inbox carry its real name. @param {string} channel */
+export declare const wireName: (channel: string) => string;
 /**
- * The bytes in `data`, or nothing when it is to be sent as JSON.
+ * The bytes in `data` as base64, or nothing when it is to be sent as JSON.
  * @param {any} data
- * @returns {Uint8Array | undefined}
+ * @returns {string | undefined}
  */
-export declare function bytesOf(data: any): Uint8Array | undefined;
-/** @param {Frame} frame whose bytes, if it has any, came as base64 */
-export declare function withBytes(frame: Frame): Frame;
+export declare function base64Of(data: any): string | undefined;
 /**
- * One frame as JSON; or, in a binary message, its JSON, a line feed and raw bytes: so bytes travel on WS without base64.
+ * One frame as JSON, whose bytes, if it has any, came as base64; or, in a binary message of a WS,
+ * its JSON, a line feed and the raw bytes.
  * @param {string | ArrayBuffer} message
+ * @returns {Frame}
  */
-export declare function parseFrame(message: string | ArrayBuffer): any;
+export declare function parseFrame(message: string | ArrayBuffer): Frame;
+/** @param {Frame} frame */
+export declare function withBytes(frame: Frame): Frame;

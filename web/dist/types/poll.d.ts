@@ -1,4 +1,6 @@
-/** 64 bits: no cache ever holds an answer to it. */
-export declare const newNonce: () => string;
-/** @param {import('./ws.js').Opening} opening @returns {AsyncGenerator<import('./frame.js').Frame>} */
-export declare function readPoll({ url, nonce, cursor, signal, token, body, globals }: import('./ws.js').Opening): AsyncGenerator<import('./frame.js').Frame>;
+/**
+ * @param {() => Promise<Response>} ask from where it is now, with a new nonce
+ * @param {() => string} nonce the last one
+ * @param {(frame: import('./frame.js').Frame) => void} tell
+ */
+export declare function readPoll(ask: () => Promise<Response>, nonce: () => string, tell: (frame: import('./frame.js').Frame) => void): Promise<void>;

@@ -1,59 +1,53 @@
+/**
+ * The queue of what is to be published: bounded, in order, each once.
+ * Every publish has the key `SESSIONID:N`; until it is answered it is sent again, by whatever way
+ * there is, under the same key, and the hub acts on each key once. Knows no ladder and no channel.
+ */
 import { TriwayError } from './frame.js';
+/** A command without an answer for so long, in ms, hangs. */
+export declare const ANSWER_MOST_MS = 5000;
 export type Entry = {
-    command: Record<string, any>;
     /**
-     * the data as it was when it was published; empty for bytes
+     * the command without key, as it was when it was published
      */
     json: string;
-    bytes?: Uint8Array;
-    size: number;
     /**
-     * N of its key, given when it is first sent
+     * its own
      */
-    number?: number;
+    key?: string;
     /**
-     * of its latest sending on WS
+     * in which it was sent last
      */
-    ref?: number;
+    round?: number;
     resolve: (value: any) => void;
     reject: (error: any) => void;
 };
-export type Socket = (message: string | Uint8Array<ArrayBuffer>) => void;
+export type Reply = Pick<import('./frame.js').Frame, 'ok' | 'error'>;
+export type Socket = (json: string, onReply: (reply: Reply) => void) => void;
+export type Sending = ReturnType<typeof newSending>;
 /**
  * @typedef {object} Entry
- * @property {Record<string, any>} command
- * @property {string} json the data as it was when it was published; empty for bytes
- * @property {Uint8Array} [bytes]
- * @property {number} size
- * @property {number} [number] N of its key, given when it is first sent
- * @property {number} [ref] of its latest sending on WS
+ * @property {string} json the command without key, as it was when it was published
+ * @property {string} [key] its own
+ * @property {number} [round] in which it was sent last
  * @property {(value: any) => void} resolve
  * @property {(error: any) => void} reject
+ *
+ * @typedef {Pick<import('./frame.js').Frame, 'ok' | 'error'>} Reply
+ * @typedef {(json: string, onReply: (reply: Reply) => void) => void} Socket
  */
-/** @typedef {(message: string | Uint8Array<ArrayBuffer>) => void} Socket */
-export declare class Sending {
-    #private;
-    /**
-     * @param {(path: string, query?: string, init?: RequestInit) => Promise<any>} ask the hub, as this session
-     * @param {(what: 'expired' | 'blocked' | 'mute') => void} tell
-     */
-    constructor(ask: (path: string, query?: string, init?: RequestInit) => Promise<any>, tell: (what: 'expired' | 'blocked' | 'mute') => void);
-    /**
-     * @param {Record<string, any>} command without key
-     * @param {any} data
-     * @param {AbortSignal} [signal]
-     * @returns {Promise<any>}
-     */
-    push(command: Record<string, any>, data: any, signal?: AbortSignal): Promise<any>;
-    /**
-     * From now on by this way; all that has no answer is sent again.
-     * @param {string} [session] whose keys are used; a new one begins its own count
-     * @param {Socket} [socket]
-     * @param {boolean} [byHttp]
-     */
-    by(session?: string, socket?: Socket, byHttp?: boolean): void;
-    /** An answer from the WS that is the way now. @param {import('./frame.js').Frame} frame */
-    reply(frame: import('./frame.js').Frame): void;
-    /** Nothing more is sent. @param {TriwayError} error */
-    close(error: TriwayError): void;
-}
+/** @typedef {ReturnType<typeof newSending>} Sending */
+/**
+ * @param {{transport: import('./cuts.js').Transport | null}} hub named in refusals
+ * @param {(path: string, more?: Record<string, any>) => string} at an address of the hub, as this session
+ * @param {(address: string, init?: RequestInit) => Promise<any>} ask
+ * @param {(what: 'expired' | 'blocked' | 'mute') => void} tell
+ */
+export declare function newSending(hub: {
+    transport: import('./cuts.js').Transport | null;
+}, at: (path: string, more?: Record<string, any>) => string, ask: (address: string, init?: RequestInit) => Promise<any>, tell: (what: 'expired' | 'blocked' | 'mute') => void): {
+    push: ({ key, ...command }: Record<string, any>, data: any, signal?: AbortSignal) => Promise<any>;
+    add: (json: string, key?: string, signal?: AbortSignal) => Promise<any>;
+    by: (id?: string, next?: Socket | boolean) => void;
+    close: (error: TriwayError) => void;
+};

@@ -1,8 +1,5 @@
 /**
- * @param {string} [token]
- * @param {string} [body]
- * @returns {RequestInit}
+ * @param {Response} response
+ * @param {(frame: import('./frame.js').Frame) => void} tell
  */
-export declare const request: (token?: string, body?: string) => RequestInit;
-/** @param {import('./ws.js').Opening} opening @returns {AsyncGenerator<import('./frame.js').Frame>} */
-export declare function readSse({ url, nonce, cursor, signal, token, body, globals }: import('./ws.js').Opening): AsyncGenerator<import('./frame.js').Frame>;
+export declare function readSse({ headers, body }: Response, tell: (frame: import('./frame.js').Frame) => void): Promise<void>;

@@ -1,21 +1,12 @@
-export type Globals = {
-    fetch: typeof globalThis.fetch;
-    WebSocket?: any;
-    EventSource?: any;
-    ReadableStream?: any;
-};
-export type Opening = {
-    url: (cursor: string | undefined, nonce: string) => string;
-    nonce: string;
-    cursor?: string;
-    signal: AbortSignal;
-    token?: string;
-    /**
-     * channels and starts, where the address would be too long
-     */
-    body?: (cursor: string | undefined) => string | undefined;
-    globals: Globals;
-    sendable?: (send: (message: string | Uint8Array<ArrayBuffer>) => void) => void;
-};
-/** @param {Opening} opening */
-export declare function readWs({ url, nonce, cursor, signal, token, globals, sendable }: Opening): AsyncGenerator<import("./frame.js").Frame, any, any>;
+/**
+ * @param {any} WebSocket the platform's, or one that was passed in
+ * @param {string} address
+ * @param {string | undefined} token
+ * @param {{send?: (message: string) => void}} attach its `send` is set
+ * @param {AbortSignal} signal
+ * @param {(frame: import('./frame.js').Frame) => void} tell
+ * @returns {Promise<any>} its end; a WebSocket tells no reason
+ */
+export declare const readWs: (WebSocket: any, address: string, token: string | undefined, attach: {
+    send?: (message: string) => void;
+}, signal: AbortSignal, tell: (frame: import('./frame.js').Frame) => void) => Promise<any>;
