@@ -60,7 +60,6 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
       else if (transport === 'sse') await readSse(await request(), hear)
       else {
         const token = await bearer()
-        signal.throwIfAborted()
         await readWs(WebSocket, target()[0], token, attach, signal, hear)
       }
     } catch (caught) {
@@ -78,6 +77,7 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
 
   /** What is asked for next: an address, and how. @returns {[string, RequestInit]} */
   function target() {
+    signal.throwIfAborted()
     const { cursor, session } = attach
     const starts = [...reads].filter(([, start]) => start !== true)
     const channels = [...reads.keys()]
