@@ -27,8 +27,8 @@ const WS_MOST_MS = 1500
 const LATE_MS = 10_000
 /** The lone ping of `probe=1` must come before this, in ms after hello: it is sent after 150 ms, and 1.2 s of silence follow. */
 const PROBE_MOST_MS = 1100
-/** Sooner than this, in ms after what came before it, it came in one piece with that: something held both, or the page was busy. */
-const LONE_MS = 20
+/** Sooner than this, in ms after what came before it (half of the 150), it came in one piece with that: something held both, or the page was busy. */
+const LONE_MS = 75
 /** The hub sends a second probe 5 s after hello. So long after hello, in ms, a lone ping proves what the first could not. */
 const PROBE_AGAIN_MS = 3000
 /** Pauses in which nothing gets through, in ms, with full jitter: never more than a request a second. */
@@ -107,6 +107,8 @@ export function newLadder(transports, random, memory = {}, link = '') {
   const tried = new Map()
   /** Rounds in which nothing got through, and carriers that were cut soon, in a row. */
   let failures = 0
+  /** How far apart tries are that fail, in ms: nothing at first, later never more than one request a second. */
+  let apartMs = 0
   /** A look found the hub since something carried, or is left out; something else answered; and that is all that answers. */
   let looked = false
   let strange = false
@@ -214,17 +216,19 @@ export function newLadder(transports, random, memory = {}, link = '') {
       round = ['check']
     },
     /** What the look for the hub found. */
-    checked({ ok, foreign = false }) {
+    checked({ ok, foreign = false, afterMs }) {
       if (round[0] !== 'check') return
       strange ||= foreign
-      if (!ok) return rest()
+      if (!ok) return rest(afterMs)
       strange = captive = false
       looked = true
       begin(order(last))
+      nextAt += apartMs
     },
     offline: () => (isOffline = true),
     online() {
       isOffline = false
+      apartMs = 0
       // Its socket may belong to the network that was left.
       if (carrier) suspect('sleep')
       else begin(order(), 'online')
@@ -302,7 +306,7 @@ const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
     // Whoever is tried beside it is tried because of it.
     if (!replaces) why = transport + ':slow'
     const [besideMs, mostMs] = transport === 'ws' ? BESIDE_WS_MS : BESIDE_MS
-    nextAt = now + Math.min(besideMs + 2 * rttMs, mostMs)
+    nextAt = now + Math.max(apartMs, Math.min(besideMs + 2 * rttMs, mostMs))
   }
 
   /** When it should be proven, by how far the network is, or else as long after its hello as that took. @param {Try} one */
@@ -341,6 +345,7 @@ const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
     last = transport
     if (network) memory[network] = ladder.learned
     looked = strange = captive = false
+    apartMs = 0
     round = []
     // What could still do better may go on until it is late; all else has lost.
     for (const other of tries.values()) if (other !== one && (other === before || rank(other.transport) >= rank(transport))) close(other)
@@ -348,8 +353,8 @@ const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
 
   /** Where transports change all the time, what disturbs them holds for all but the last. */
   function flap() {
-    changes = [now, ...changes].filter((at) => at > now - CHANGES_MS)
-    if (changes.length < CHANGES_MOST) return
+    changes = [now, ...changes].slice(0, CHANGES_MOST)
+    if (!(changes[CHANGES_MOST - 1] > now - CHANGES_MS)) return
     for (const transport of transports.slice(0, -1)) lower(transport)
     ups = CALM_UPS
     upAt = now + UP_MS[ups]
@@ -383,7 +388,7 @@ const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
     const { id, transport } = one
     if (one.failed) return
     one.failed = true
-    nextAt = now
+    nextAt = now + apartMs
     steps.push({ do: 'failed', id, why: because })
     if (carrier) {
       if (rank(transport) < rank(carrier.transport)) {
@@ -403,8 +408,9 @@ const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
   function rest(ms = pause(failures)) {
     captive ||= strange
     looked = !(++failures % LOOKS)
-    round = [looked ? (last ?? transports[transports.length - 1]) : 'check']
+    round = [looked ? (last ?? transports.at(-1)) : 'check']
     nextAt = now + ms
+    apartMs = PAUSE_LEAST_MS
     upAt = now
   }
 
@@ -417,10 +423,10 @@ const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
     carrier.suspect = reason
     if (reason === 'silent') outlived(carrier)
     if (reason !== 'sleep') tried.set(carrier.transport, now - carrier.openedAt)
-    const [same, ...others] = order(carrier.transport)
+    const list = order(carrier.transport)
     // Gateways forget idle sockets in silence: once, the same transport anew is worth a try.
-    const isAgain = !others.length || reason === 'sleep' || (reason === 'silent' && same === 'ws' && !silences++)
-    begin(isAgain ? [same, ...others] : others, `${same}:${reason}`, true)
+    if (list[1] && reason !== 'sleep' && (reason !== 'silent' || list[0] !== 'ws' || silences++)) list.shift()
+    begin(list, `${carrier.transport}:${reason}`, true)
   }
 
   /** Does one thing that is due, or finds when the next one is. @returns {boolean | void} whether something was done */

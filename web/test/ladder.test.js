@@ -297,6 +297,15 @@ test('all refused: after the first round a request at a time, with full jitter b
   }
 })
 
+test('everything refused but the look: after the first round a request at a time, and never two in a second', () => {
+  const network = new Network({ ...clear, ws: refused, sse: refused, poll: refused })
+  network.tell('start')
+  network.run(120_000)
+  const at = network.log.filter((step) => step.do === 'open' || step.do === 'check').map(({ at }) => at)
+  assert.ok(at.length > 10)
+  for (const [index, time] of at.slice(3).entries()) assert.ok(time - at[index + 2] >= 1000, at.join(' '))
+})
+
 test('the hub comes back while nothing gets through: on WS with the next look', () => {
   for (const backAt of [500, 2000, 5000, 10_000, 20_000]) {
     const path = (behaviour) => (step, now) => (now < backAt ? refused() : behaviour(step))
