@@ -119,7 +119,8 @@ fn of_transport(plan: &Plan, rounds: &[&Figures]) -> Vec<String> {
     let late = largest(all(|one| one.late_p99_us));
     if let Some(late) = late.filter(|late| *late > LATE_US_MAX) {
         doubts.push(format!(
-            "one event in 100 was sent {late:.0} µs late or more, which is in its latency"
+            "one event in 100 was sent {:.1} ms late or more, which is in its latency",
+            late / 1e3
         ));
     }
     doubts.extend(limited(

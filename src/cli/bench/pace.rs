@@ -17,7 +17,7 @@ use super::reader::Run;
 /// Plans events at this rate until the run is over.
 pub(super) async fn plan(run: &Run, rate: f64) -> anyhow::Result<()> {
     let began_ns = run.meter.now_ns();
-    let mut planned = 0.0_f64;
+    let mut planned = 1.0_f64;
     let mut clock = Clock::new()?;
     loop {
         let next_ns = began_ns + duration_ns(planned / rate);

@@ -26,6 +26,10 @@ use crate::cli::subscribe::Via;
 const WARM_UP_TIME: Duration = Duration::from_millis(300);
 /// How long nothing may come until a run is given up.
 const STALL_LIMIT: Duration = Duration::from_secs(10);
+/// How long the last events may take after the time is over: thousands of members may each have a window in flight.
+const OVERTIME_LIMIT: Duration = Duration::from_secs(120);
+/// The longest that a number of events may take.
+const RUN_LIMIT: Duration = Duration::from_secs(3_600);
 /// How long nothing may connect until a run is given up.
 const CONNECT_STALL_LIMIT: Duration = Duration::from_secs(15);
 /// Between looks at a server that comes to rest.
@@ -371,11 +375,11 @@ async fn drive(
     plan: &Plan,
     run: &Run,
     length: Length,
-    mut watch: impl FnMut(u64),
+    watch: impl FnMut(u64),
 ) -> anyhow::Result<()> {
-    let (count, until) = match length {
+    let (count, time) = match length {
         Length::Events(count) => (count, None),
-        Length::Seconds(seconds) => (usize::MAX, Some(Instant::now() + seconds)),
+        Length::Seconds(time) => (usize::MAX, Some(time)),
     };
     run.meter.send(count);
     let pacing = async {
@@ -384,33 +388,46 @@ async fn drive(
             Pace::Window(_) => std::future::pending().await,
         }
     };
-    let waiting = async {
-        let mut seen = (Instant::now(), 0);
-        while !run.meter.is_done() {
-            let step = until.map_or(STEP, |until| {
-                until.saturating_duration_since(Instant::now()).min(STEP)
-            });
-            let _ = timeout(step, run.meter.reached.notified()).await;
-            let now = Instant::now();
-            if until.is_some_and(|until| now >= until) {
-                run.meter.stop();
-            }
-            let books = run.meter.books();
-            if let Some(trouble) = &books.trouble {
-                return Err(anyhow!(trouble.clone()));
-            }
-            if books.received > seen.1 {
-                seen = (now, books.received);
-            } else if now.duration_since(seen.0) > STALL_LIMIT {
-                let missing = books.expected() - books.received;
-                bail!("nothing came for {STALL_LIMIT:?}; {missing} deliveries are missing");
-            }
-            watch(books.measured());
-        }
-        Ok(())
-    };
     tokio::select! {
-        outcome = waiting => outcome,
+        outcome = delivered(run, time, watch) => outcome,
         outcome = pacing => outcome.and_then(|()| bail!("the schedule ended")),
     }
+}
+
+/// Waits until all is sent and delivered; after `time` nothing more is sent.
+async fn delivered(
+    run: &Run,
+    time: Option<Duration>,
+    mut watch: impl FnMut(u64),
+) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let limit = time.map_or(RUN_LIMIT, |time| time + OVERTIME_LIMIT);
+    let mut seen = (began, 0);
+    while !run.meter.is_done() {
+        let left = time.map(|time| time.saturating_sub(began.elapsed()));
+        let step = left
+            .filter(|left| !left.is_zero())
+            .unwrap_or(STEP)
+            .min(STEP);
+        let _ = timeout(step, run.meter.reached.notified()).await;
+        let now = Instant::now();
+        if time.is_some_and(|time| now - began >= time) {
+            run.meter.stop();
+        }
+        let books = run.meter.books();
+        if let Some(trouble) = &books.trouble {
+            return Err(anyhow!(trouble.clone()));
+        }
+        let missing = books.expected() - books.received;
+        if books.received > seen.1 {
+            seen = (now, books.received);
+        } else if now - seen.0 > STALL_LIMIT && missing > 0 {
+            bail!("nothing came for {STALL_LIMIT:?}; {missing} deliveries are missing");
+        }
+        if now - began > limit {
+            bail!("it did not end in {limit:?}; {missing} deliveries are missing");
+        }
+        watch(books.measured());
+    }
+    Ok(())
 }
