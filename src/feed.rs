@@ -394,12 +394,23 @@ impl Step {
             kept += 1;
         }
         let behind = self.items.split_off(kept);
+        mark_gaps_of_one_id(&mut self.items);
         let cut = if behind.is_empty() {
             self.cut?
         } else {
             self.items.last()?.id().offset
         };
         Some((cut, behind))
+    }
+}
+
+/// Says of each gap whether another one of the same id follows. After a restart those of all channels have one id.
+fn mark_gaps_of_one_id(items: &mut [Item]) {
+    for index in 1..items.len() {
+        let (before, after) = items.split_at_mut(index);
+        if let (Some(Item::Gap(gap)), Some(Item::Gap(next))) = (before.last_mut(), after.first()) {
+            gap.more = gap.id == next.id;
+        }
     }
 }
 

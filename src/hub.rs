@@ -319,6 +319,7 @@ impl Hub {
                 after,
                 reason,
                 id: self.cursor(forgotten),
+                more: false,
             });
             place.offset = forgotten;
         }

@@ -47,6 +47,9 @@ enum Frame {
         id: Id,
         channel: String,
         reason: String,
+        /// Another channel's gap of the same id follows, which the cursor must not pass.
+        #[serde(default)]
+        more: bool,
     },
     Ping {
         id: Option<Id>,
@@ -173,7 +176,13 @@ impl Reader {
                 id,
                 channel,
                 reason,
-            } => self.gap(id.0, channel, &reason),
+                more,
+            } => {
+                if !more {
+                    self.move_to(id.0);
+                }
+                self.gap(id.0, channel, &reason);
+            }
             Frame::Ping { id: Some(id) } => self.move_to(id.0),
             Frame::Bye {
                 code,
@@ -226,7 +235,6 @@ impl Reader {
     }
 
     fn gap(&mut self, id: Cursor, channel: String, reason: &str) {
-        self.move_to(id);
         if !self.is_seen(&channel, id) {
             eprintln!(
                 "triway: gap in {channel}: events were forgotten before they were read ({reason})"

@@ -46,6 +46,8 @@ pub struct Gap {
     pub reason: GapReason,
     /// The place from which the log goes on.
     pub id: Cursor,
+    /// Whether another channel's gap of the same id follows: a cursor at this id would miss it.
+    pub more: bool,
 }
 
 impl Gap {
@@ -60,6 +62,8 @@ impl Gap {
             after: Option<String>,
             reason: GapReason,
             id: String,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            more: bool,
         }
         to_json(&Shape {
             r#type: "gap",
@@ -67,6 +71,7 @@ impl Gap {
             after: self.after.map(|cursor| cursor.to_string()),
             reason: self.reason,
             id: self.id.to_string(),
+            more: self.more,
         })
     }
 }
@@ -312,6 +317,7 @@ mod tests {
             after: Some("k3x9q2-7".parse().unwrap()),
             reason: GapReason::Evicted,
             id: "k3x9q2-31".parse().unwrap(),
+            more: false,
         };
         assert_eq!(
             gap.json(),

@@ -76,10 +76,16 @@ impl Frames for Stream {
 }
 
 fn batch_blocks(batch: &Batch, format: Format) -> Bytes {
-    let blocks = batch.items.iter().map(|item| match (item, format) {
-        (Item::Event(event), Format::Full) => event.wire(WireForm::SseFull, encode_full),
-        (Item::Event(event), Format::Data) => event.wire(WireForm::SseData, encode_data),
-        (Item::Gap(gap), _) => gap_block(gap, format).into(),
+    let mut before = None;
+    let blocks = batch.items.iter().map(|item| {
+        let block = match (item, format) {
+            (Item::Event(event), Format::Full) => event.wire(WireForm::SseFull, encode_full),
+            (Item::Event(event), Format::Data) => event.wire(WireForm::SseData, encode_data),
+            (Item::Gap(gap), _) => gap_block(gap, before, format).into(),
+        };
+        let moves = !matches!(item, Item::Gap(gap) if gap.more);
+        before = moves.then(|| item.id()).or(before);
+        block
     });
     join(blocks.collect())
 }
@@ -139,10 +145,18 @@ fn ping_block(id: Cursor, time_ms: u64, format: Format) -> String {
     }
 }
 
-fn gap_block(gap: &Gap, format: Format) -> String {
+/// `before` is the id that was written last. A gap behind which another one of the same id follows repeats it, since a
+/// browser that is cut in between comes back with the last `id:` that it saw.
+fn gap_block(gap: &Gap, before: Option<Cursor>, format: Format) -> String {
+    let id = if gap.more {
+        before.or(gap.after)
+    } else {
+        Some(gap.id)
+    };
+    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     match format {
-        Format::Full => block_of_frame(Some(gap.id), &gap.json()),
-        Format::Data => format!("id: {}\nevent: $gap\ndata: {}\n\n", gap.id, gap.json()),
+        Format::Full => format!("{id}data: {}\n\n", gap.json()),
+        Format::Data => format!("{id}event: $gap\ndata: {}\n\n", gap.json()),
     }
 }
 

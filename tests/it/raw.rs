@@ -11,6 +11,7 @@ mod ends;
 mod frames;
 mod full;
 mod guard;
+mod holes;
 mod hostile;
 mod keys;
 mod limits;
