@@ -95,8 +95,8 @@ async fn gaps_of_one_id_say_that_more_follow() {
     };
     // A reader with one cursor, cut after each of the frames.
     for cut in 1..=4 {
-        let moving = whole[..cut].iter().filter(|frame| frame["more"] != true);
-        let cursor = moving.last().unwrap()["id"].as_str().unwrap();
+        let mut moving = whole[..cut].iter().filter(|frame| frame["more"] != true);
+        let cursor = moving.next_back().unwrap()["id"].as_str().unwrap();
         let mut told = channels(&whole[..cut]);
         if told.len() < 3 {
             told.extend(channels(&frames(&server, cursor, 4).await));
