@@ -145,13 +145,13 @@ fn ping_block(id: Cursor, time_ms: u64, format: Format) -> String {
     }
 }
 
-/// `before` is the id that was written last. A gap behind which another one of the same id follows repeats it, since a
-/// browser that is cut in between comes back with the last `id:` that it saw.
+/// `before` is the id that was written last. In bare data a gap behind which another one of the same id follows repeats
+/// it, since a browser that is cut in between comes back with the last `id:` that it saw. Who reads whole frames is told
+/// of it by the gap itself.
 fn gap_block(gap: &Gap, before: Option<Cursor>, format: Format) -> String {
-    let id = if gap.more {
-        before.or(gap.after)
-    } else {
-        Some(gap.id)
+    let id = match format {
+        Format::Data if gap.more => before.or(gap.after),
+        Format::Data | Format::Full => Some(gap.id),
     };
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     match format {
