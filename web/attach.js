@@ -12,6 +12,8 @@ import { readWs } from './ws.js'
 
 /** Longest address, in characters, where a body may say it instead: proxies take 4 to 8 KB of head in all. */
 const ADDRESS_MOST = 2500
+/** A socket that for so long, in ms, answers none of the commands that wait is mute. */
+const ANSWER_MOST_MS = 5000
 
 /**
  * What is read: channels by wire name. `true` are those that the cursor covers; of the others it
@@ -24,7 +26,7 @@ const ADDRESS_MOST = 2500
  * @property {string} [cursor] everything up to here is read
  * @property {import('./frame.js').Session} [session] its own
  * @property {any} shown 1 when it shows the session in presence
- * @property {((message: string) => void) | undefined} [send] where the wire carries commands
+ * @property {((message: string) => void) | undefined} [socket] where the wire carries commands
  * @property {(json: string, onReply?: (reply: Frame) => void) => void} command
  * @property {() => void} stop
  */
@@ -49,9 +51,11 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
   let lastRef = 0
   let nonce = ''
   let isGreeted = false
+  /** @type {any} */
+  let watch
 
   /** @type {Attach} */
-  const attach = { ...plan, step, send: undefined, session: asking.session, command, stop: () => stop.abort() }
+  const attach = { ...plan, step, socket: undefined, session: asking.session, command, stop: () => stop.abort() }
 
   async function run() {
     let error
@@ -105,6 +109,7 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
     if (type === 'reply') {
       replies.get(ref)?.(frame)
       replies.delete(ref)
+      expect()
     }
     if (type === 'bye') {
       const isBack = (code === 3003 || code === 3501) && renew()
@@ -125,7 +130,14 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
   /** @param {string} json @param {(reply: Frame) => void} [onReply] */
   function command(json, onReply = () => {}) {
     replies.set(++lastRef, onReply)
-    attach.send?.(`{"ref":${lastRef},${json.slice(1)}`)
+    attach.socket?.(`{"ref":${lastRef},${json.slice(1)}`)
+    if (replies.size < 2) expect()
+  }
+
+  /** From now on a reply, if one is awaited. */
+  function expect() {
+    clearTimeout(watch)
+    if (replies.size) watch = setTimeout(hear, ANSWER_MOST_MS, { type: 'mute' })
   }
 
   run()

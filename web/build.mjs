@@ -15,7 +15,7 @@ const internal = `
   carrier memory replaces failed openedAt frameAt silentMs helloAt provenAt renewAt suspect pinged slow wakeAt
   foreign planned afterMs proven
   step reads shown command asking ask answered bearer renew isRenewed base sending places line lead sync
-  wanted change isReady by handle isRead moved reload
+  wanted change isReady by handle isRead moved reload encoded socket stop
 `.trim().split(/\s+/)
 
 const shared = { bundle: true, minify: true, target: 'es2022', legalComments: 'none', logLevel: 'warning' }

@@ -9,7 +9,7 @@ import { newChannel, tell } from './channel.js'
 import { atOrBelow, MAGIC, newNonce, TriwayError, wireName } from './frame.js'
 import { newLadder } from './ladder.js'
 import { link, load, keep, watchPage } from './page.js'
-import { ANSWER_MOST_MS, newSending } from './send.js'
+import { newSending } from './send.js'
 
 export { TriwayError }
 
@@ -58,6 +58,7 @@ const LOG_MOST = 200
 const RENEW_MS = 25 * 60_000
 /** No answer to the look for the hub, in ms. */
 const CHECK_MS = 2500
+const PING = '{"type":"ping"}'
 /** Longest time that timers take, in ms: they count in 31 bits. */
 const TIMER_MOST_MS = 1e9
 
@@ -179,10 +180,10 @@ export function connect(address = '/', options = {}) {
   }
 
   /** Publishes go by this attach, as its session. @param {Attach} attach */
-  function adopt({ session, send, command }) {
+  function adopt({ session, socket, command }) {
     asking.session = session
     hub.session = { id: session?.id ?? '' }
-    sending.by(session?.id, send ? command : true)
+    sending.by(session?.id, socket ? command : true)
   }
 
   // What attaches tell.
@@ -193,9 +194,11 @@ export function connect(address = '/', options = {}) {
     const { type, time } = frame
     if (type === 'hello') hello(attach, frame)
     else read(transport, frame)
-    look('frame', { id, time, ping: type === 'ping' })
+    if (type !== 'mute') look('frame', { id, time, ping: type === 'ping' })
     if (type === 'end') look('proof', { id })
-    if (attach === carrier) alive(transport)
+    if (attach !== carrier) return
+    if (type === 'mute') look(type)
+    else alive(transport)
   }
 
   /** @param {Attach} attach @param {Frame} frame */
@@ -210,7 +213,7 @@ export function connect(address = '/', options = {}) {
     // Before the next heartbeat, whose frame is what reminds us.
     pingMs = 900 * beat
     look('hello', { id, beat, network, build })
-    if (attach.send) ping(attach, now, () => look('proof', { id }))
+    if (attach.socket) ping(attach, () => look('proof', { id }))
     if (line) return
     // The first hello is the line that all others continue, as its session. What was opened beside
     // it begins elsewhere, as somebody else: it begins anew.
@@ -271,7 +274,7 @@ export function connect(address = '/', options = {}) {
     queueMicrotask(() => {
       share?.sync()
       if (!carrier) return
-      const { reads, command, send, shown } = carrier
+      const { reads, command, socket, shown } = carrier
       for (const [name, channel] of channels) {
         // Who came while the channel was being joined was told by nobody.
         if (channel.presence && !channel.isRead && reads.get(name) === true) {
@@ -283,7 +286,7 @@ export function connect(address = '/', options = {}) {
       const fresh = names.filter((name) => !reads.has(name))
       const stale = [...reads.keys()].filter((name) => !names.includes(name))
       if (!fresh.length && !stale.length) return
-      if (!send || (isShown() && !shown)) return look('reopen')
+      if (!socket || (isShown() && !shown)) return look('reopen')
       for (const channel of stale) {
         reads.delete(channel)
         command(JSON.stringify({ type: 'unsubscribe', channel }))
@@ -318,18 +321,14 @@ export function connect(address = '/', options = {}) {
     look('rtt', { ms: (hub.rtt = Date.now() - sentAt) })
   }
 
-  /** Is it the hub that answers? */
-  async function check() {
-    /** @type {import('./rungs.js').Fact} */
-    let fact
-    try {
-      const { magic } = await ask(at('healthz', { nonce: newNonce() }), { signal: AbortSignal.timeout(CHECK_MS) })
-      fact = { ok: magic === MAGIC, foreign: true }
-    } catch (error) {
-      // No answer is none from a stranger either.
-      fact = { foreign: /** @type {TriwayError} */ (error).foreign }
-    }
-    look('checked', fact)
+  /** Is it the hub that answers? No answer is none from a stranger either. */
+  function check() {
+    ask(at('healthz', { nonce: newNonce() }), { signal: AbortSignal.timeout(CHECK_MS) })
+      .then(
+        ({ magic }) => ({ ok: magic === MAGIC, foreign: true }),
+        ({ foreign, afterMs }) => ({ foreign, afterMs }),
+      )
+      .then((fact) => look('checked', fact))
   }
 
   /** Something came on the carrier: a time to say that we are here, and who, as often as it is asked. @param {Transport} transport */
@@ -340,16 +339,15 @@ export function connect(address = '/', options = {}) {
     pingAt = now + pingMs
     // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; on WS
     // what goes back by itself may be lost, or answered by a proxy.
-    if (transport === 'ws') ping(/** @type {Attach} */ (carrier), now)
-    else if (isShown()) say('{"type":"ping"}')
+    if (transport === 'ws') ping(/** @type {Attach} */ (carrier))
+    else if (isShown()) say(PING)
   }
 
-  /** One that is not answered says that a socket is mute. @param {Attach} attach @param {number} now @param {() => void} [onReply] */
-  function ping(attach, now, onReply) {
-    const watch = setTimeout(() => attach === carrier && look('mute'), ANSWER_MOST_MS)
-    attach.command('{"type":"ping"}', () => {
-      clearTimeout(watch)
-      measured(now)
+  /** @param {Attach} attach @param {() => void} [onReply] */
+  function ping(attach, onReply) {
+    const sentAt = Date.now()
+    attach.command(PING, () => {
+      measured(sentAt)
       onReply?.()
     })
   }
@@ -362,7 +360,7 @@ export function connect(address = '/', options = {}) {
 
   /** @param {string} json a command whose reply is nobody's */
   function say(json) {
-    if (carrier?.send) carrier.command(json)
+    if (carrier?.socket) carrier.command(json)
     else ask(at('send'), { method: 'POST', body: `[${json}]`, keepalive: true }).catch(() => {})
   }
 

@@ -4,8 +4,8 @@
  */
 
 /**
- * A frame of the hub, or one of the two marks that readers add: `head` (the other side accepted)
- * and `end` (where a poll's answer ends).
+ * A frame of the hub, or one of the marks that are added while reading: `head` (the other side
+ * accepted), `end` (where a poll's answer ends) and `mute` (no reply comes).
  * @typedef {object} Frame
  * @property {string} type
  * @property {string} [id]
@@ -125,8 +125,10 @@ export const wireName = (channel) => (channel[0] === '@' ? '@' : channel)
  * @returns {string | undefined}
  */
 export function base64Of(data) {
-  if (ArrayBuffer.isView(data)) data = data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength)
-  if (data instanceof ArrayBuffer) return btoa(Array.from(new Uint8Array(data), (byte) => String.fromCharCode(byte)).join(''))
+  if (!(data instanceof ArrayBuffer || ArrayBuffer.isView(data))) return
+  const { buffer = data, byteOffset, byteLength } = /** @type {any} */ (data)
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength)
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
 }
 
 /**

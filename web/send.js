@@ -15,8 +15,8 @@ const BATCH_SIZE = 256 * 1024
 /** First and longest pause after a POST that failed, in ms. */
 const RETRY_FIRST_MS = 250
 const RETRY_MOST_MS = 5000
-/** A command without an answer for so long, in ms, hangs. */
-export const ANSWER_MOST_MS = 5000
+/** A request without an answer for so long, in ms, hangs. */
+const ANSWER_MOST_MS = 5000
 /** Failures in a row after which POST counts as blocked, and those after which a GET is given up. */
 const POSTS_MOST = 2
 const GETS_MOST = 2
@@ -24,16 +24,18 @@ const GETS_MOST = 2
 const ADDRESS_FIRST = 500
 const ADDRESS_MOST = 4096
 
+const blocked = () => new TriwayError('post_blocked', { hint: 'POST is refused on the way, and this does not fit an address' })
+
 /**
  * @typedef {object} Entry
- * @property {string} json the command without key, as it was when it was published
+ * @property {string} encoded the command without key, as it was when it was published
  * @property {string} [key] its own
  * @property {number} [round] in which it was sent last
  * @property {(value: any) => void} resolve
  * @property {(error: any) => void} reject
  *
- * @typedef {Pick<import('./frame.js').Frame, 'ok' | 'error'>} Reply
- * @typedef {(json: string, onReply: (reply: Reply) => void) => void} Socket
+ * @typedef {Pick<import('./frame.js').Frame, 'ok' | 'error' | 'id' | 'reached'>} Reply
+ * @typedef {(json: string, onReply: (reply: Reply) => any) => void} Socket
  */
 
 /** @typedef {ReturnType<typeof newSending>} Sending */
@@ -42,7 +44,7 @@ const ADDRESS_MOST = 4096
  * @param {{transport: import('./cuts.js').Transport | null}} hub named in refusals
  * @param {(path: string, more?: Record<string, any>) => string} at an address of the hub, as this session
  * @param {(address: string, init?: RequestInit) => Promise<any>} ask
- * @param {(what: 'expired' | 'blocked' | 'mute') => void} tell
+ * @param {(what: 'expired' | 'blocked') => void} tell
  */
 export function newSending(hub, at, ask, tell) {
   /** @type {Entry[]} */
@@ -62,8 +64,6 @@ export function newSending(hub, at, ask, tell) {
   let round = 0
   /** @type {any} */
   let pause
-  /** @type {any} */
-  let watch
 
   /**
    * @param {Record<string, any>} command
@@ -76,18 +76,18 @@ export function newSending(hub, at, ask, tell) {
   }
 
   /**
-   * @param {string} json
+   * @param {string} encoded
    * @param {string} [key]
    * @param {AbortSignal} [signal]
    * @returns {Promise<any>}
    */
-  function add(json, key, signal) {
+  function add(encoded, key, signal) {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
-      const size = queue.reduce((sum, entry) => sum + entry.json.length, 0)
-      if (queue.length >= QUEUE_COMMANDS || (size && size + json.length > QUEUE_SIZE)) throw new TriwayError('queue_full')
+      const size = queue.reduce((sum, entry) => sum + entry.encoded.length, 0)
+      if (queue.length >= QUEUE_COMMANDS || (size && size + encoded.length > QUEUE_SIZE)) throw new TriwayError('queue_full')
       /** @type {Entry} */
-      const entry = { json, key, resolve, reject }
+      const entry = { encoded, key, resolve, reject }
       queue.push(entry)
       signal?.addEventListener('abort', () => {
         // What was sent may have acted: it stays, to be answered, so that no key is ever skipped.
@@ -124,9 +124,7 @@ export function newSending(hub, at, ask, tell) {
   /** @param {number} pauseMs */
   function again(pauseMs) {
     round++
-    clearTimeout(watch)
     clearTimeout(pause)
-    watch = undefined
     pause = pauseMs && setTimeout(again, pauseMs, 0)
     pump()
   }
@@ -137,7 +135,7 @@ export function newSending(hub, at, ask, tell) {
   /** The command with its key. @param {Entry} entry */
   function text(entry) {
     entry.round = round
-    return `{"key":"${keyOf(entry)}",${entry.json.slice(1)}`
+    return `{"key":"${keyOf(entry)}",${entry.encoded.slice(1)}`
   }
 
   function pump() {
@@ -149,27 +147,18 @@ export function newSending(hub, at, ask, tell) {
   /** @param {Entry} entry @param {Socket} socket */
   function write(entry, socket) {
     const sent = round
-    socket(text(entry), (reply) => {
-      if (sent !== round) return
-      clearTimeout(watch)
-      watch = undefined
-      settle(entry, reply)
-      if (queue[0]?.round === round) expect()
-    })
-    watch ?? expect()
+    socket(text(entry), (reply) => sent === round && settle(entry, reply))
   }
-
-  const expect = () => (watch = setTimeout(tell, ANSWER_MOST_MS, 'mute'))
 
   /**
    * @param {Entry} entry
-   * @param {Reply & Record<string, any>} reply
+   * @param {Reply} reply
    * @returns {boolean} whether what follows it was acted on
    */
-  function settle(entry, { ok, error = { code: 'failed' }, ref, type, ...result }) {
+  function settle(entry, { ok, error = { code: 'failed' }, id, reached }) {
     if (!ok && retries(error)) return false
     remove(entry)
-    if (ok) entry.resolve(result)
+    if (ok) entry.resolve({ id, reached })
     else entry.reject(new TriwayError(error.code, { ...error, transport: hub.transport }))
     return true
   }
@@ -188,7 +177,7 @@ export function newSending(hub, at, ask, tell) {
   async function request() {
     isAsking = true
     let size = 0
-    const batch = queue.slice(0, byGet ? 1 : batchMost).filter((entry) => (size += entry.json.length) <= BATCH_SIZE || entry === queue[0])
+    const batch = queue.slice(0, byGet ? 1 : batchMost).filter((entry) => (size += entry.encoded.length) <= BATCH_SIZE || entry === queue[0])
     const signal = AbortSignal.timeout(ANSWER_MOST_MS)
     try {
       const replies = byGet ? [await get(batch[0], signal)] : await ask(at('send'), { method: 'POST', body: `[${batch.map(text)}]`, signal })
@@ -206,10 +195,10 @@ export function newSending(hub, at, ask, tell) {
   /** One publish as an address. Boxes differ in how long a one they take: a longer one is proven by what may be lost. @param {Entry} entry @param {AbortSignal} signal */
   async function get(entry, signal) {
     text(entry)
-    const { channel, name, data, data64 } = JSON.parse(entry.json)
+    const { channel, name, data, data64 } = JSON.parse(entry.encoded)
     const address = at('pub/' + encodeURIComponent(channel), { key: keyOf(entry), name, data: JSON.stringify(data) })
     const { length } = address
-    if (data64 != null || length > ADDRESS_MOST) throw new TriwayError('post_blocked', { hint: 'only GET gets through here, and this does not fit an address' })
+    if (data64 != null || length > ADDRESS_MOST) throw blocked()
     if (length > addressMost) await ask(at('healthz', { pad: '.'.repeat(length) }), { signal })
     addressMost = Math.max(addressMost, length)
     const answer = await ask(address, { signal })
@@ -228,7 +217,7 @@ export function newSending(hub, at, ask, tell) {
         byGet = true
         failures = 0
         tell('blocked')
-      } else if (byGet && failures > GETS_MOST) settle(batch[0], { error: { code: 'post_blocked', hint: 'POST is refused here, and so is an address of this length' } })
+      } else if (byGet && failures > GETS_MOST) settle(batch[0], { error: blocked() })
     }
   }
 

@@ -11,7 +11,7 @@ const protocols = (token) =>
  * @param {any} WebSocket the platform's, or one that was passed in
  * @param {string} address
  * @param {string | undefined} token
- * @param {{send?: (message: string) => void}} attach its `send` is set
+ * @param {{socket?: (message: string) => void}} attach its `socket` is set
  * @param {AbortSignal} signal
  * @param {(frame: import('./frame.js').Frame) => void} tell
  * @returns {Promise<any>} its end; a WebSocket tells no reason
@@ -21,7 +21,7 @@ export const readWs = (WebSocket, address, token, attach, signal, tell) =>
     const socket = new WebSocket(address.replace(/^http/, 'ws'), protocols(token))
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => tell({ type: 'head' })
-    attach.send = (message) => socket.send(message)
+    attach.socket = (message) => socket.send(message)
     socket.onmessage = (/** @type {MessageEvent} */ { data }) => {
       try {
         tell(parseFrame(data))

@@ -30,7 +30,7 @@ export type Attach = {
     /**
      * where the wire carries commands
      */
-    send?: ((message: string) => void) | undefined;
+    socket?: ((message: string) => void) | undefined;
     command: (json: string, onReply?: (reply: Frame) => void) => void;
     stop: () => void;
 };
@@ -45,7 +45,7 @@ export type Attach = {
  * @property {string} [cursor] everything up to here is read
  * @property {import('./frame.js').Session} [session] its own
  * @property {any} shown 1 when it shows the session in presence
- * @property {((message: string) => void) | undefined} [send] where the wire carries commands
+ * @property {((message: string) => void) | undefined} [socket] where the wire carries commands
  * @property {(json: string, onReply?: (reply: Frame) => void) => void} command
  * @property {() => void} stop
  */

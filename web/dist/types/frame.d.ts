@@ -47,8 +47,8 @@ export type Problem = {
     afterMs?: number;
 };
 /**
- * A frame of the hub, or one of the two marks that readers add: `head` (the other side accepted)
- * and `end` (where a poll's answer ends).
+ * A frame of the hub, or one of the marks that are added while reading: `head` (the other side
+ * accepted), `end` (where a poll's answer ends) and `mute` (no reply comes).
  * @typedef {object} Frame
  * @property {string} type
  * @property {string} [id]

@@ -4,13 +4,11 @@
  * there is, under the same key, and the hub acts on each key once. Knows no ladder and no channel.
  */
 import { TriwayError } from './frame.js';
-/** A command without an answer for so long, in ms, hangs. */
-export declare const ANSWER_MOST_MS = 5000;
 export type Entry = {
     /**
      * the command without key, as it was when it was published
      */
-    json: string;
+    encoded: string;
     /**
      * its own
      */
@@ -22,32 +20,32 @@ export type Entry = {
     resolve: (value: any) => void;
     reject: (error: any) => void;
 };
-export type Reply = Pick<import('./frame.js').Frame, 'ok' | 'error'>;
-export type Socket = (json: string, onReply: (reply: Reply) => void) => void;
+export type Reply = Pick<import('./frame.js').Frame, 'ok' | 'error' | 'id' | 'reached'>;
+export type Socket = (json: string, onReply: (reply: Reply) => any) => void;
 export type Sending = ReturnType<typeof newSending>;
 /**
  * @typedef {object} Entry
- * @property {string} json the command without key, as it was when it was published
+ * @property {string} encoded the command without key, as it was when it was published
  * @property {string} [key] its own
  * @property {number} [round] in which it was sent last
  * @property {(value: any) => void} resolve
  * @property {(error: any) => void} reject
  *
- * @typedef {Pick<import('./frame.js').Frame, 'ok' | 'error'>} Reply
- * @typedef {(json: string, onReply: (reply: Reply) => void) => void} Socket
+ * @typedef {Pick<import('./frame.js').Frame, 'ok' | 'error' | 'id' | 'reached'>} Reply
+ * @typedef {(json: string, onReply: (reply: Reply) => any) => void} Socket
  */
 /** @typedef {ReturnType<typeof newSending>} Sending */
 /**
  * @param {{transport: import('./cuts.js').Transport | null}} hub named in refusals
  * @param {(path: string, more?: Record<string, any>) => string} at an address of the hub, as this session
  * @param {(address: string, init?: RequestInit) => Promise<any>} ask
- * @param {(what: 'expired' | 'blocked' | 'mute') => void} tell
+ * @param {(what: 'expired' | 'blocked') => void} tell
  */
 export declare function newSending(hub: {
     transport: import('./cuts.js').Transport | null;
-}, at: (path: string, more?: Record<string, any>) => string, ask: (address: string, init?: RequestInit) => Promise<any>, tell: (what: 'expired' | 'blocked' | 'mute') => void): {
+}, at: (path: string, more?: Record<string, any>) => string, ask: (address: string, init?: RequestInit) => Promise<any>, tell: (what: 'expired' | 'blocked') => void): {
     push: ({ key, ...command }: Record<string, any>, data: any, signal?: AbortSignal) => Promise<any>;
-    add: (json: string, key?: string, signal?: AbortSignal) => Promise<any>;
+    add: (encoded: string, key?: string, signal?: AbortSignal) => Promise<any>;
     by: (id?: string, next?: Socket | boolean) => void;
     close: (error: TriwayError) => void;
 };

@@ -2,11 +2,11 @@
  * @param {any} WebSocket the platform's, or one that was passed in
  * @param {string} address
  * @param {string | undefined} token
- * @param {{send?: (message: string) => void}} attach its `send` is set
+ * @param {{socket?: (message: string) => void}} attach its `socket` is set
  * @param {AbortSignal} signal
  * @param {(frame: import('./frame.js').Frame) => void} tell
  * @returns {Promise<any>} its end; a WebSocket tells no reason
  */
 export declare const readWs: (WebSocket: any, address: string, token: string | undefined, attach: {
-    send?: (message: string) => void;
+    socket?: (message: string) => void;
 }, signal: AbortSignal, tell: (frame: import('./frame.js').Frame) => void) => Promise<any>;
