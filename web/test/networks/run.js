@@ -48,6 +48,8 @@ for (const kind of values.engine.split(',')) {
     await engine.stop()
   }
 }
+// And all together, since another run may have written at the same moment.
+if (values.write) write(name, rows.filter(({ measured }) => !measured.failed), known.map((path) => path.name))
 const wrong = rows.filter((row) => row.wrong.length)
 const differences = values.check ? compare(name, rows) : []
 for (const each of differences) console.log(each)
