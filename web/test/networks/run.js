@@ -3,13 +3,15 @@
  * the table in docs/networks.md.
  *
  *   node test/networks/run.js [--all] [--proxies] [--engine node,chromium,firefox,webkit]
- *     [--path WORDS] [--at-once N] [--write | --check] [--report]
+ *     [--path WORDS] [--missed] [--at-once N] [--write | --check] [--report]
+ *
+ * `--missed` takes only what the table says was missed.
  */
 import { parseArgs } from 'node:util'
 import { startEngine } from './engines.js'
 import { paths } from './paths.js'
 import { surveyAll } from './survey.js'
-import { compare, write } from './table.js'
+import { compare, isMissed, write } from './table.js'
 
 const { values } = parseArgs({
   options: {
@@ -17,6 +19,7 @@ const { values } = parseArgs({
     proxies: { type: 'boolean' },
     engine: { type: 'string', default: 'node' },
     path: { type: 'string' },
+    missed: { type: 'boolean' },
     'at-once': { type: 'string', default: '3' },
     write: { type: 'boolean' },
     check: { type: 'boolean' },
@@ -38,12 +41,12 @@ function tell(row, isAgain) {
   if (values.report || wrong.length) console.log(String(measured.report ?? '').replace(/^/gm, '        '))
 }
 
-const wanted = known.filter((path) => (values.path ? path.name.includes(values.path) : values.all || path.fast))
+const wanted = known.filter((path) => (values.path ? path.name.includes(values.path) : values.all || values.missed || path.fast))
 const rows = []
 for (const kind of values.engine.split(',')) {
   const engine = await startEngine(kind)
   try {
-    rows.push(...(await surveyAll(wanted.filter(({ engines }) => !engines || engines.includes(kind)), engine, Number(values['at-once']), tell)))
+    rows.push(...(await surveyAll(wanted.filter((path) => (!path.engines || path.engines.includes(kind)) && (!values.missed || isMissed(name, path.name, kind))), engine, Number(values['at-once']), tell)))
   } finally {
     await engine.stop()
   }

@@ -62,6 +62,9 @@ export function compare(name, rows, isWhole = false) {
   return differences
 }
 
+/** Whether the table has this bound as missed. @param {string} name @param {string} path @param {string} engine */
+export const isMissed = (name, path, engine) => lines(name).some((line) => line[0] === path && line[1] === engine && line[BOUND].endsWith(MISSED))
+
 /** Puts these rows in; those of other engines and paths stay. @param {string} name @param {import('./survey.js').Row[]} rows @param {string[]} order names of paths */
 export function write(name, rows, order) {
   const known = new Map(lines(name).map((line) => [key(line), line]))

@@ -42,7 +42,7 @@ export const alteredPaths = [
     bound: 'usable ≤ 3 s',
     rules: { all: { redirect: /** @type {302} */ (redirect) } },
     story: () => pass(2000),
-    bounds: { usableMs: 3000, transport: 'sse|poll' },
+    bounds: { usableMs: 3000, transport: 'ws|sse|poll' },
   })),
   {
     name: 'polls answered from a cache that ignores the query, WS and SSE refused',
