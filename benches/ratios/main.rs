@@ -12,6 +12,7 @@ mod rows;
 mod run;
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
@@ -25,6 +26,12 @@ use run::{Place, Programs, Side, once};
 const DOCUMENT: &str = "docs/benchmarks.md";
 /// Rounds of each workload where none are asked for: the fewest that have a middle.
 const ROUNDS: u32 = 3;
+/// How long one run is measured: thousands of events, and all rows in ten minutes.
+const SECONDS: f64 = 2.0;
+/// The same in the short form.
+const SHORT_SECONDS: f64 = 1.0;
+/// Share of the machine's time taken by others from which figures are doubtful.
+const BUSY_SHARE: f64 = 0.05;
 /// Descriptors of one process: 9,500 connections, and some.
 const DESCRIPTORS: u64 = 10_500;
 
@@ -38,9 +45,9 @@ struct Options {
     /// How often each workload runs on each side
     #[arg(long, default_value_t = ROUNDS)]
     rounds: u32,
-    /// Seconds that one run is measured
-    #[arg(long, default_value_t = 2.0)]
-    seconds: f64,
+    /// Seconds that one run is measured [default: 2, with --short 1]
+    #[arg(long)]
+    seconds: Option<f64>,
     /// Few rows with few readers; fails when one is worse than documented by more than the noise
     #[arg(long)]
     short: bool,
@@ -60,7 +67,23 @@ struct Options {
     serve_as: Option<String>,
 }
 
-fn main() -> anyhow::Result<()> {
+impl Options {
+    fn length(&self, usual: f64) -> String {
+        format!("--seconds {}", self.seconds.unwrap_or(usual))
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     let options = Options::parse();
     rlimit::increase_nofile_limit(rlimit::INFINITY).ok();
     if let Some(name) = &options.serve_as {
@@ -86,25 +109,28 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn measure_all(options: &Options, place: &Place) -> anyhow::Result<()> {
+    if options.write && !options.row.is_empty() {
+        bail!("--write is for the whole table, not for --row");
+    }
     let began = Instant::now();
-    let seconds = format!("--seconds {}", options.seconds);
     if options.short {
-        let lines = measure(chosen(rows::short(&seconds), options), options, place).await;
+        let rows = rows::short(&options.length(SHORT_SECONDS));
+        let lines = measure(chosen(rows, options)?, options, place).await;
         println!("{}", report::guard_table(&lines));
         if options.write {
             return write(&[("guard", report::guard_table(&lines))]);
         }
         return guard(&lines, options, place).await;
     }
-    let lines = measure(chosen(rows::all(&seconds), options), options, place).await;
-    println!("{}\n\n{}", machine(), report::table(&lines));
+    let rows = rows::all(&options.length(SECONDS));
+    let lines = measure(chosen(rows, options)?, options, place).await;
+    let machine = machine(&lines);
+    println!("{machine}\n\n{}", report::table(&lines));
     if options.write {
-        if !options.row.is_empty() {
-            bail!("--write is for the whole table, not for --row");
-        }
-        let short = measure(rows::short(&seconds), options, place).await;
+        let rows = rows::short(&options.length(SHORT_SECONDS));
+        let short = measure(rows, options, place).await;
         write(&[
-            ("machine", machine()),
+            ("machine", machine),
             ("targets", report::table(&lines)),
             ("guard", report::guard_table(&short)),
         ])?;
@@ -113,12 +139,16 @@ async fn measure_all(options: &Options, place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn chosen(rows: Vec<Row>, options: &Options) -> Vec<Row> {
+fn chosen(mut rows: Vec<Row>, options: &Options) -> anyhow::Result<Vec<Row>> {
     let is_asked = |row: &Row| {
-        let asked = options.row.iter();
-        options.row.is_empty() || asked.clone().any(|words| row.name.contains(words.as_str()))
+        let mut asked = options.row.iter();
+        options.row.is_empty() || asked.any(|words| row.name.contains(words.as_str()))
     };
-    rows.into_iter().filter(is_asked).collect()
+    rows.retain(is_asked);
+    if rows.is_empty() {
+        bail!("no row has such a name");
+    }
+    Ok(rows)
 }
 
 /// Rows that look at the same workload share its runs.
@@ -174,6 +204,8 @@ fn line(row: &Row, rounds: &[[Option<serde_json::Value>; 2]]) -> Line {
         results.map(|result| row.figure.of(result?)).collect()
     };
     let (floors, ours) = (figures(0), figures(1));
+    let results = rounds.iter().flatten().flatten();
+    let busy = |result: &serde_json::Value| result["others_cpu_share"].as_f64();
     Line {
         name: row.name.clone(),
         floor: row.workload.floor.name(),
@@ -184,6 +216,7 @@ fn line(row: &Row, rounds: &[[Option<serde_json::Value>; 2]]) -> Line {
         floors: Spread::of(floors.iter().copied().flatten()),
         ratio: Spread::of_ratios(&ours, &floors),
         others: row.others,
+        busy_share: results.filter_map(busy).fold(0.0, f64::max),
     }
 }
 
@@ -202,8 +235,7 @@ async fn guard(lines: &[Line], options: &Options, place: &Place) -> anyhow::Resu
             suspects.push(line.name.clone());
         }
     }
-    let seconds = format!("--seconds {}", options.seconds);
-    let mut rows = rows::short(&seconds);
+    let mut rows = rows::short(&options.length(SHORT_SECONDS));
     rows.retain(|row| suspects.contains(&row.name));
     for line in measure(rows, options, place).await {
         if is_worse(&line)? {
@@ -232,8 +264,8 @@ fn write(parts: &[(&str, String)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What it was measured on.
-fn machine() -> String {
+/// What it was measured on, and how much of it others took.
+fn machine(lines: &[Line]) -> String {
     let told = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = told("/proc/cpuinfo");
     let model = cpu
@@ -252,10 +284,14 @@ fn machine() -> String {
         |_| "unknown rustc".to_owned(),
         |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
     );
-    let load = told("/proc/loadavg");
-    let load = load.split(' ').next().unwrap_or_default();
+    let busy = Spread::of(lines.iter().map(|line| line.busy_share));
+    let busy = busy.map_or(0.0, |spread| spread.median);
+    if busy > BUSY_SHARE {
+        eprintln!("warning: this machine is busy with other things; repeat when it is not");
+    }
     format!(
-        "{model}, {cores} cores, Linux {}, {rustc}; load when the run ended: {load}.",
-        kernel.trim()
+        "{model}, {cores} cores, Linux {}, {rustc}; other processes took {:.0} % of it.",
+        kernel.trim(),
+        busy * 100.0
     )
 }

@@ -18,6 +18,8 @@ pub(crate) struct Line {
     pub(crate) floors: Option<Spread>,
     pub(crate) ratio: Option<Spread>,
     pub(crate) others: &'static str,
+    /// The most that other processes took of the machine in one of its runs.
+    pub(crate) busy_share: f64,
 }
 
 impl Line {

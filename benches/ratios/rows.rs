@@ -170,7 +170,8 @@ pub(crate) fn all(seconds: &str) -> Vec<Row> {
     rows
 }
 
-fn chats(seconds: &str) -> [Row; 2] {
+fn chats(seconds: &str) -> [Row; 3] {
+    let calm = format!("--readers 5000 --channels 100 --publishers 100 {seconds}");
     let many = format!("--readers 5000 --channels 100 --publishers all {seconds}");
     let small = format!("--readers 5000 --channels 1000 {seconds}");
     [
@@ -180,6 +181,13 @@ fn chats(seconds: &str) -> [Row; 2] {
             figure: Figure::CpuPerDelivery,
             target: 1.15,
             others: "Bun 1.06, textbook axum 1.43, socket.io 2.8",
+        },
+        Row {
+            name: "WS, 100 channels × 50 readers, one event of each in flight".into(),
+            workload: bench("ws", Floor::Single, calm),
+            figure: Figure::CpuPerDelivery,
+            target: 1.15,
+            others: "",
         },
         Row {
             name: "WS, 1,000 channels × 5 readers".into(),

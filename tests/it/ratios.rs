@@ -28,6 +28,7 @@ fn line(name: &str, ratios: &[f64], target: f64) -> Line {
         floors: Spread::of([1_250.0]),
         ratio: Spread::of(ratios.iter().copied()),
         others: "",
+        busy_share: 0.0,
     }
 }
 
