@@ -279,4 +279,4 @@ tell('the chat page', {
       await next.stop()
     }
   },
-})
+}, /two people|private message|byte for byte|mid-talk|explains/)

@@ -15,26 +15,29 @@ export class WebKit {
   /** @type {Set<Context>} */
   contexts = new Set()
   downloads = mkdtempSync(join(tmpdir(), 'triway-downloads-'))
-
-  /** @param {{name: string, end: () => void}} screen */
-  constructor(screen) {
-    this.screen = screen
-  }
+  /** Its settings say where downloads go. */
+  settings = mkdtempSync(join(tmpdir(), 'triway-settings-'))
 
   static async start() {
-    return new WebKit(await startScreen())
+    const browser = new WebKit()
+    writeFileSync(join(browser.settings, 'user-dirs.dirs'), `XDG_DOWNLOAD_DIR="${browser.downloads}"\n`)
+    return browser
   }
 
   async newContext() {
-    const context = new Context(await Session.start(this.screen.name), () => this.contexts.delete(context))
+    // A screen for each: a window that is covered by another's is not drawn, and has no picture.
+    const screen = await startScreen()
+    const context = new Context(await Session.start(screen.name, { XDG_CONFIG_HOME: this.settings }), () => {
+      this.contexts.delete(context)
+      screen.end()
+    })
     this.contexts.add(context)
     return context
   }
 
   async stop() {
     for (const context of this.contexts) await context.close()
-    this.screen.end()
-    rmSync(this.downloads, { recursive: true, force: true })
+    for (const folder of [this.downloads, this.settings]) rmSync(folder, { recursive: true, force: true })
   }
 }
 
@@ -75,8 +78,8 @@ class Context {
   }
 
   async close() {
-    this.onClose()
     await this.session.end()
+    this.onClose()
   }
 }
 

@@ -85,7 +85,7 @@ export class Guest {
 
   /** Which transports are held to fail here. */
   async down() {
-    return Object.keys((await this.hub.report()).learned.down)
+    return Object.entries((await this.hub.report()).learned).filter(([, { until }]) => until > Date.now()).map(([name]) => name)
   }
 
   close() {

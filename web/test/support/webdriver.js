@@ -63,7 +63,7 @@ export class Session {
   /** @param {string} display @param {Record<string, string>} [more] of the environment */
   static async start(display, more) {
     const port = await freePort()
-    const environment = { ...process.env, DISPLAY: display, GDK_BACKEND: 'x11', NO_AT_BRIDGE: '1', LIBGL_ALWAYS_SOFTWARE: '1', WEBKIT_DISABLE_COMPOSITING_MODE: '1', ...more }
+    const environment = { ...process.env, DISPLAY: display, GDK_BACKEND: 'x11', NO_AT_BRIDGE: '1', LIBGL_ALWAYS_SOFTWARE: '1', ...more }
     // Its own group, so that the browser ends with its driver.
     const driver = spawn('WebKitWebDriver', [`--port=${port}`], { stdio: 'ignore', env: environment, detached: true })
     await listens(port)
