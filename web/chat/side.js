@@ -6,6 +6,7 @@
  */
 import { make, part, written } from './dom.js'
 import { fragmentOf, roomRefusal } from './names.js'
+import { whyText } from './why.js'
 import { STATES, TRANSPORTS, countText } from './words.js'
 
 /** Between two looks at round-trip time and report while somebody looks, in milliseconds. */
@@ -88,11 +89,16 @@ export class Side {
   async #showReport() {
     const hub = this.#hub
     if (!this.#report.open || !hub?.report) return
-    const words = String(await hub.report())
+    const report = /** @type {import('./why.js').Report} */ (await hub.report())
+    const words = String(report)
     if (hub !== this.#hub) return
     const place = part('report-text', HTMLElement)
     // An unchanged text is left alone, or what was marked in it would be lost.
-    if (place.textContent !== words) place.textContent = words
+    if (place.textContent === words) return
+    place.textContent = words
+    const { headline, tries } = whyText(report)
+    part('report-why', HTMLElement).textContent = headline
+    part('report-tries', HTMLElement).replaceChildren(...tries.map(({ time, text }) => make('li', {}, make('span', { class: 'small' }, time), ' ', text)))
   }
 
   /** @param {HTMLElement} button */

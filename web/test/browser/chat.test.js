@@ -224,6 +224,8 @@ tell('the chat page', {
     await ann.click('#report summary')
     await ann.sees('the report', () => /poll/.test(document.querySelector('#report-text')?.textContent ?? ''))
     assert.match(await ann.textOf('#state'), /Connected by long polling/)
+    assert.equal(await ann.textOf('#report-why'), 'Long polling is in use: you chose it.')
+    assert.match(await ann.textOf('#report-tries'), /WebSocket \(the first try\): in use after/)
     await ann.shot('report')
     await goHome(ann)
   },

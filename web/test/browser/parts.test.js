@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { HEAD_BYTES, packFile, safeFileName, unpackFile } from '../../chat/files.js'
 import { cleanNickname, fragmentOf, keepNickname, keepRoom, keptNickname, NICKNAME_LENGTH, roomOf, roomRefusal, ROOMS_KEPT } from '../../chat/names.js'
 import { pictureIn } from '../../chat/pictures.js'
+import { causeText, whyText } from '../../chat/why.js'
 import { gapText, refusalText, sizeText } from '../../chat/words.js'
 
 const bytesOf = (/** @type {string} */ text) => new TextEncoder().encode(text)
@@ -118,6 +119,22 @@ test('refusals, gaps and sizes are told in words', () => {
   assert.match(gapText('evicted'), /history is full/)
   assert.match(gapText('else'), /else/)
   assert.equal(sizeText(1), '1 byte')
+})
+
+test('the report is told in sentences, and a reason unknown here is told as it is', () => {
+  const at = Date.now()
+  const tries = [
+    { transport: /** @type {const} */ ('ws'), at, why: 'start', failedMs: 40, failed: 'refused', endedMs: 40, ended: 'refused' },
+    { transport: /** @type {const} */ ('sse'), at, why: 'ws:refused', helloMs: 20, carriedMs: 1200 },
+  ]
+  const told = whyText({ state: 'connected', transport: 'sse', why: 'ws:refused', tries, learned: { ws: { until: at + 60_000 }, sse: {} } })
+  assert.match(told.headline, /^Server-Sent Events is in use: WebSocket was refused\. WebSocket failed on this network, so it comes last until /)
+  assert.deepEqual(told.tries.map(({ text }) => text), ['Server-Sent Events (WebSocket was refused): in use after 1.2 s', 'WebSocket (the first try): was refused after 40 ms'])
+  assert.equal(whyText({ state: 'reconnecting', transport: null, why: '', tries: [] }).headline, 'No way is in use at the moment.')
+  assert.equal(causeText('asked'), 'you chose it')
+  assert.equal(causeText('poll:http_502'), 'Long polling was answered with status 502')
+  assert.equal(causeText('ws:odd'), 'WebSocket ended (odd)')
+  assert.equal(causeText('new'), 'new')
 })
 
 /** A store that forgets with the test. */

@@ -63,6 +63,11 @@ export class Seat {
     this.desk = desk
   }
 
+  /** Its script has run: a driver may call a page loaded that is not there yet. */
+  async isThere() {
+    await until('the page', () => this.page.evaluate(() => 'come' in globalThis))
+  }
+
   /** The process that runs this page, known by its work: no engine tells it. @returns {Promise<number>} */
   async process() {
     const before = new Map(family(this.desk.process, PAGE_PROCESS).map((one) => [one, workOf(one)]))
@@ -79,11 +84,13 @@ export class Seat {
    * @param {any} [reads]
    */
   async come(who, options = {}, reads = { channel: 'numbers', since: 'all' }) {
+    await this.isThere()
     await this.page.evaluate((/** @type {any[]} */ ...all) => /** @type {any} */ (globalThis).come(...all), who, options, reads)
   }
 
   /** @param {'dedicated' | 'shared'} kind @param {string} who @param {any} [options] @param {any} [reads] */
   async comeInWorker(kind, who, options = {}, reads = { channel: 'numbers', since: 'all' }) {
+    await this.isThere()
     await this.page.evaluate((/** @type {any[]} */ ...all) => /** @type {any} */ (globalThis).comeInWorker(...all), kind, who, options, reads)
   }
 
@@ -108,7 +115,8 @@ export class Seat {
   }
 
   /** What the page itself went through. @returns {Promise<{shown: string[], shownAt: number, visibility: string[]}>} */
-  been() {
+  async been() {
+    await this.isThere()
     return this.page.evaluate(() => /** @type {any} */ (globalThis).page)
   }
 
@@ -141,9 +149,8 @@ export async function logged(world, channel) {
 
 /**
  * @param {Record<string, (stage: Stage) => Promise<string | void>>} stories by what they show; one that an engine cannot tell gives the reason
- * @param {Record<string, string>} [known] faults of the client by `engine: story`, or by the story where all have it: told, not judged
  */
-export function tell(stories, known = {}) {
+export function tell(stories) {
   const wanted = new RegExp(process.env.TRIWAY_STORY ?? '')
   for (const kind of BROWSERS) {
     describe(`in ${kind}`, () => {
@@ -154,7 +161,7 @@ export function tell(stories, known = {}) {
       })
       after(() => browser?.stop())
       for (const [name, story] of Object.entries(stories)) {
-        if (wanted.test(name)) test(name, { todo: known[`${kind}: ${name}`] ?? known[name] ?? false }, async (t) => {
+        if (wanted.test(name)) test(name, async (t) => {
           const world = await World.start()
           /** @type {Desk[]} */
           const desks = []
