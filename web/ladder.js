@@ -107,6 +107,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
   const tried = new Map()
   /** Rounds in which nothing got through, and carriers that were cut soon, in a row. */
   let failures = 0
+  let cuts = 0
   /** How far apart tries are that fail, in ms: nothing at first, later never more than one request a second. */
   let apartMs = 0
   /** A look found the hub since something carried, or is left out; something else answered; and that is all that answers. */
@@ -206,11 +207,13 @@ export function newLadder(transports, random, memory = {}, link = '') {
       if (one !== carrier) return fail(one, fact)
       const isLeft = !planned && !isOffline && one.suspect !== 'sleep' && outlived(one)
       // A chain of polls that was answered more than once is as steady as a poll can be.
-      if (planned || now >= openedAt + STEADY_MS || (transport === 'poll' && frameAt > provenAt)) failures = 0
+      if (planned || now >= openedAt + STEADY_MS || (transport === 'poll' && frameAt > provenAt)) cuts = 0
       lose()
-      if (round.length || isTrying()) return
+      // Its successor is under way already.
+      if (replaces && (round.length || isTrying())) return
       begin(order(isLeft ? undefined : transport), `${transport}:${fact.why}`)
-      nextAt += afterMs ?? (failures++ < CUTS_FREE ? 0 : pause(failures - CUTS_FREE))
+      // Pauses are for the same again: what is left leaves no time.
+      nextAt += afterMs ?? ((isLeft && transports[1]) || cuts++ < CUTS_FREE ? 0 : pause(cuts - CUTS_FREE))
       if (!foreign) return
       strange = true
       round = ['check']
@@ -345,7 +348,7 @@ const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
     last = transport
     if (network) memory[network] = ladder.learned
     looked = strange = captive = false
-    apartMs = 0
+    apartMs = failures = 0
     round = []
     // What could still do better may go on until it is late; all else has lost.
     for (const other of tries.values()) if (other !== one && (other === before || rank(other.transport) >= rank(transport))) close(other)

@@ -306,6 +306,31 @@ test('everything refused but the look: after the first round a request at a time
   for (const [index, time] of at.slice(3).entries()) assert.ok(time - at[index + 2] >= 1000, at.join(' '))
 })
 
+test('WS and SSE killed in turn: polls at once, since pauses are for the same again', () => {
+  const network = new Network({ ...clear, ws: ws({ dies: 1500, beatS: 1 }), sse: sse({ dies: 1500, beatS: 1 }) })
+  network.tell('start')
+  network.run(9000)
+  assert.equal(ways(network), 'ws ws sse sse poll')
+  assert.ok(network.carried.at(-1).at < 6500, `${network.carried.at(-1).at}`)
+})
+
+test('one transport allowed, and killed each time: pauses', () => {
+  const network = new Network({ ...clear, ws: ws({ dies: 100 }) }, { transports: ['ws'] })
+  network.tell('start')
+  network.run(60_000)
+  assert.ok(network.steps('open').length < 15, `${network.steps('open').length}`)
+})
+
+test('cut while the way up is tried: the same transport anew at once', () => {
+  const network = new Network({ ...clear, ws: (step, now) => (now < 30_000 ? refused() : []) })
+  network.tell('start')
+  network.run(30_500)
+  assert.equal(network.ladder.tries.size, 2)
+  network.tell('ended', { id: network.carrying.id, why: 'closed' })
+  network.run(300)
+  assert.equal(network.carrier, 'sse')
+})
+
 test('the hub comes back while nothing gets through: on WS with the next look', () => {
   for (const backAt of [500, 2000, 5000, 10_000, 20_000]) {
     const path = (behaviour) => (step, now) => (now < backAt ? refused() : behaviour(step))
