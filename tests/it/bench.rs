@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::cli::{Hub, Running, text, triway};
-use wrong::{Fault, WrongHub};
+use wrong::{Fault, STALL, WrongHub};
 
 const READERS: u64 = 20;
 const EVENTS: u64 = 150;
@@ -246,6 +246,46 @@ fn a_hub_that_loses_repeats_or_reorders_is_found_out() {
             });
         }
     });
+}
+
+/// At a fixed rate a stall counts for every event that it held up, and not only for those that were on their way
+/// (coordinated omission): of 3 s at 100 events per second, 0.8 s are a quarter.
+#[test]
+fn a_stall_counts_for_every_event_that_it_held_up() {
+    let hub = WrongHub::start(Fault::Stalls);
+    let arguments = [
+        "--url",
+        &hub.url,
+        "--transport",
+        "sse",
+        "--publishers",
+        "all",
+        "--readers",
+        "3",
+    ];
+    let more = [
+        "--rate",
+        "100",
+        "--seconds",
+        "3",
+        "--rounds",
+        "1",
+        "--quiet",
+        "--json",
+        "-",
+    ];
+    let out = bench(&[&arguments[..], &more].concat());
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let figures = &results(&report)[0];
+    let curve = figures["latency"]["curve"].as_array().unwrap();
+    let at_85 = curve
+        .iter()
+        .find(|point| number(point, "/0") >= 85.0)
+        .unwrap();
+    let stall_us = STALL.as_secs_f64() * 1e6;
+    assert!(number(at_85, "/1") > stall_us / 8.0, "{at_85} of {curve:?}");
+    assert!(number(figures, "/latency/max_us") > stall_us / 2.0);
 }
 
 #[test]

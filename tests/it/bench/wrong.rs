@@ -1,8 +1,9 @@
-//! A hub that speaks SSE and takes publishes, and is wrong once.
+//! A hub that speaks SSE and takes publishes, and is wrong once, or slow once.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// The event that goes wrong, by its place among all that are published. Events that warm up are judged too.
 const WRONG_EVENT: usize = 40;
@@ -13,7 +14,14 @@ pub(super) enum Fault {
     Loses,
     Repeats,
     Reorders,
+    /// Nothing wrong, but all publishes wait for [`STALL`], once.
+    Stalls,
 }
+
+/// How long a hub stalls: far longer than a delivery takes on the busiest machine.
+pub(super) const STALL: Duration = Duration::from_millis(800);
+/// The event before which it stalls: after those that warm up at 100 events per second.
+const STALLED_EVENT: usize = 100;
 
 /// The hub; its threads end with the test's process.
 pub(super) struct WrongHub {
@@ -96,6 +104,9 @@ fn block(frame: &str) -> Vec<u8> {
 impl State {
     fn publish(&mut self, channel: &str, data: &str, fault: Fault) {
         self.count += 1;
+        if fault == Fault::Stalls && self.count == STALLED_EVENT {
+            std::thread::sleep(STALL);
+        }
         let frame = format!(
             r#"{{"type":"event","id":"e-{}","channel":"{channel}","name":"message","data":{data},"time":1}}"#,
             self.count
