@@ -5,8 +5,9 @@
 import { tell } from './stage.js'
 import back from './back.js'
 import memory from './memory.js'
+import restart from './restart.js'
 import shared from './shared.js'
 import transports from './transports.js'
 import workers from './workers.js'
 
-tell({ ...transports, ...back, ...memory, ...workers, ...shared })
+tell({ ...transports, ...back, ...memory, ...workers, ...restart, ...shared })

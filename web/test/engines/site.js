@@ -129,8 +129,9 @@ export class World {
   /** @type {Set<{stop: () => Promise<number>}>} */
   #voices = new Set()
 
-  /** @param {Hub} hub @param {Middlebox} box @param {Site} site */
-  constructor(hub, box, site) {
+  /** @param {Hub} hub @param {Middlebox} box @param {Site} site @param {string[]} flags of the hub */
+  constructor(hub, box, site, flags) {
+    this.flags = flags
     this.hub = hub
     this.box = box
     this.site = site
@@ -139,9 +140,17 @@ export class World {
   /** @param {string[]} [flags] of the hub */
   static async start(flags = []) {
     // A story says in one breath what people say in an hour, and its history is as long.
-    const hub = await Hub.start(['--publish-rate', '0', '--history-events', '100000', ...flags])
+    const all = ['--publish-rate', '0', '--history-events', '100000', ...flags]
+    const hub = await Hub.start(all)
     const box = await Middlebox.start({ port: hub.port })
-    return new World(hub, box, await Site.start(box))
+    return new World(hub, box, await Site.start(box), all)
+  }
+
+  /** Ends the hub and starts another at its address. @param {NodeJS.Signals} signal */
+  async restart(signal) {
+    const { port } = this.hub
+    await this.hub.stop(signal)
+    this.hub = await Hub.start(this.flags, `127.0.0.1:${port}`)
   }
 
   async stop() {
