@@ -226,7 +226,7 @@ export function connect(address = '/', options = {}) {
     if (wish) use(wish)
   }
 
-  /** Event or gap: what is new goes to its handle. @param {Transport} via @param {Frame} frame */
+  /** Event or gap: what is new goes to its handle. @param {Transport | null} via @param {Frame} frame */
   function read(via, frame) {
     const { type, channel = '', id = '', name = 'message', data, from, time = 0, after, reason } = frame
     if (!channel || !id || atOrBelow(id, places.get(channel))) return

@@ -17,7 +17,7 @@
  * @property {Map<string, string>} places
  * @property {(next?: Line) => Line | undefined} line
  * @property {() => void} lead
- * @property {(via: import('./cuts.js').Transport, frame: Frame) => void} read
+ * @property {(via: import('./cuts.js').Transport | null, frame: Frame) => void} read
  * @property {() => void} sync
  * @property {(own?: boolean) => string[]} wanted
  * @property {(what: 'state' | 'transport', to: any, reason: string) => void} change
@@ -47,8 +47,6 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
   /** @type {Set<string>} */
   const fetched = new Set()
   let leads = false
-  let last = ''
-  const via = () => /** @type {import('./cuts.js').Transport} */ (hub.transport)
   const say = (/** @type {any} */ message) => turn.signal.aborted || wire.postMessage(message)
 
   /** What the others need to know, and to go on if this tab is gone. */
@@ -73,11 +71,11 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
     held.set(channel, [])
     for (let page, from = since; !page || page.more; from = page.cursor) {
       page = await asking.ask(asking.at('history/' + encodeURIComponent(channel), { limit: 1000, since: from }))
-      for (const frame of page.frames) read(via(), frame)
+      for (const frame of page.frames) read(hub.transport, frame)
     }
     const frames = held.get(channel) ?? []
     held.delete(channel)
-    for (const [via, frame] of frames) read(via, frame)
+    for (const frame of frames) read(hub.transport, frame)
   }
 
   const follow = (/** @type {any} */ { state, transport, session, cursor, reads }) => {
@@ -97,10 +95,8 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
     const { wish: wished, from, use, leader, frame, cursor, key, json, reply, state } = message
     if (wished) {
       wishes.set(from, wished)
-      if (leads) {
-        sync()
-        tell()
-      }
+      // Which tells the others where it reads, too.
+      if (leads) sync()
     } else if (leads && use) hub.use(use)
     else if (leads && json) {
       const { key, ...command } = JSON.parse(json)
@@ -117,8 +113,8 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
       const now = line()
       if (now) now.cursor = cursor
       const waits = held.get(frame.channel)
-      if (waits) waits.push([via(), frame])
-      else read(via(), frame)
+      if (waits) waits.push(frame)
+      else read(hub.transport, frame)
     } else if (reply) {
       replies.get(key)?.(reply)
       replies.delete(key)
@@ -129,13 +125,16 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
     if (!turn.signal.aborted) return
     turn = new AbortController()
     const { signal } = turn
-    const held = () => {
+    const granted = () => {
       leads = true
+      // What it has not fetched to the end it reads itself, from its own place.
+      for (const channel of held.keys()) line()?.reads.delete(channel)
+      held.clear()
       lead()
       say({ leader: true })
       return new Promise((resolve) => signal.addEventListener('abort', resolve))
     }
-    navigator.locks.request(name, { signal }, held).catch(() => {})
+    navigator.locks.request(name, { signal }, granted).catch(() => {})
     publish()
     wish()
   }
@@ -157,12 +156,7 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
     wanted: () => (leads ? [...wishes.values()].flat() : []),
     /** The leader's frames go to all. @param {Frame} frame */
     read: (frame) => leads && say({ frame, cursor: line()?.cursor }),
-    sync() {
-      const own = wanted(true).join()
-      if (leads) tell()
-      else if (own !== last) wish()
-      last = own
-    },
+    sync: () => (leads ? tell() : wish()),
     /** The leader changes for all. @param {string} transport */
     use: (transport) => say({ use: transport }),
     /** The page may be frozen at any moment: another tab leads; and when the page is back, it stands in the queue anew. */

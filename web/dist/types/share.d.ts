@@ -19,7 +19,7 @@ export type Inside = {
     places: Map<string, string>;
     line: (next?: Line) => Line | undefined;
     lead: () => void;
-    read: (via: import('./cuts.js').Transport, frame: Frame) => void;
+    read: (via: import('./cuts.js').Transport | null, frame: Frame) => void;
     sync: () => void;
     wanted: (own?: boolean) => string[];
     change: (what: 'state' | 'transport', to: any, reason: string) => void;
@@ -35,7 +35,7 @@ export type Inside = {
  * @property {Map<string, string>} places
  * @property {(next?: Line) => Line | undefined} line
  * @property {() => void} lead
- * @property {(via: import('./cuts.js').Transport, frame: Frame) => void} read
+ * @property {(via: import('./cuts.js').Transport | null, frame: Frame) => void} read
  * @property {() => void} sync
  * @property {(own?: boolean) => string[]} wanted
  * @property {(what: 'state' | 'transport', to: any, reason: string) => void} change
@@ -51,7 +51,7 @@ export declare function share(hub: import('./client.js').Hub, { base, asking, se
     wanted: () => string[];
     /** The leader's frames go to all. @param {Frame} frame */
     read: (frame: Frame) => void | boolean;
-    sync(): void;
+    sync: () => void | true;
     /** The leader changes for all. @param {string} transport */
     use: (transport: string) => void | true;
     /** The page may be frozen at any moment: another tab leads; and when the page is back, it stands in the queue anew. */
