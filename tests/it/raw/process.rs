@@ -105,11 +105,7 @@ impl Process {
     }
 
     pub(crate) async fn metric(&self, sample: &str) -> f64 {
-        let text = self.get("/metrics").await.text();
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().unwrap())
+        self.get("/metrics").await.sample(sample)
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -133,11 +133,7 @@ impl Server {
 
     /// What Prometheus would read of this sample.
     pub(crate) async fn metric(&self, sample: &str) -> f64 {
-        let text = self.get("/metrics").await.text();
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().unwrap())
+        self.get("/metrics").await.sample(sample)
     }
 
     pub(crate) fn begin_shutdown(&mut self) {
@@ -216,6 +212,15 @@ impl Answer {
 
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// One sample of `/metrics`; 0 while it is not told.
+    pub(crate) fn sample(&self, name: &str) -> f64 {
+        let text = self.text();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
     }
 
     pub(crate) fn code(&self) -> String {
