@@ -59,10 +59,11 @@ impl Bodies {
         use http_body_util::BodyExt as _;
         let announced = body.size_hint().lower();
         let (mut whole, mut seen) = (BytesMut::new(), 0);
-        let mut counted = Some(Counted {
+        let mut counted = Counted {
             bodies: self,
             bytes: 0,
-        });
+        };
+        let mut has_room = true;
         whole.reserve(usize::try_from(announced).map_or(0, |bytes| bytes.min(limit)));
         while announced <= DISCARDED_BYTES_MAX && seen <= DISCARDED_BYTES_MAX {
             let Some(frame) = body.frame().await else {
@@ -73,22 +74,24 @@ impl Bodies {
                 continue;
             };
             seen += data.len() as u64;
-            let fits = seen <= limit as u64;
-            // By what came, not by what was announced: that costs a stranger nothing.
-            counted = counted
-                .filter(|_| fits)
-                .and_then(|counted| counted.grown(seen as usize));
-            if counted.is_some() {
-                whole.extend_from_slice(&data);
-            } else {
-                whole = BytesMut::new();
+            if seen <= limit as u64 && has_room {
+                // By what came, not by what was announced: that costs a stranger nothing.
+                has_room = counted.grow(seen as usize);
+                if has_room {
+                    whole.extend_from_slice(&data);
+                    continue;
+                }
             }
+            whole = BytesMut::new();
+            counted.give_back();
         }
         if seen.max(announced) > limit as u64 {
             let detail = format!("the body is larger than {limit} bytes");
             return Err(Refusal::new(Code::TooLarge, detail));
         }
-        let counted = counted.ok_or_else(full)?;
+        if !has_room {
+            return Err(full());
+        }
         // An event keeps its data for long: room that a chunked body left unused is not kept with it.
         if whole.capacity() - whole.len() > whole.len() / 4 {
             return Ok((Bytes::copy_from_slice(&whole), counted));
@@ -98,19 +101,26 @@ impl Bodies {
 }
 
 impl Counted<'_> {
-    /// Counts a body of this length, if there is room for it.
-    fn grown(mut self, bytes: usize) -> Option<Self> {
-        let more = bytes.saturating_sub(UNCOUNTED_BYTES) - self.bytes;
+    /// Counts a body of this length. Whether there is room for it.
+    fn grow(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(UNCOUNTED_BYTES + self.bytes);
+        if more == 0 {
+            return true;
+        }
         self.bytes += more;
         let before = self.bodies.held.fetch_add(more, Ordering::Relaxed);
-        let most = self.bodies.most.unwrap_or(usize::MAX);
-        (more == 0 || before + more <= most).then_some(self)
+        before + more <= self.bodies.most.unwrap_or(usize::MAX)
+    }
+
+    fn give_back(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.bodies.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.bodies.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.give_back();
     }
 }
 
