@@ -28,7 +28,7 @@ const ANSWER_MOST_MS = 5000
  * @property {any} shown 1 when it shows the session in presence
  * @property {((message: string) => void) | undefined} [socket] where the wire carries commands
  * @property {(json: string, onReply?: (reply: Frame) => void) => void} command
- * @property {() => void} stop
+ * @property {(code?: number) => void} stop a WS with this code: 1000 says that its session leaves, and not only this attach
  */
 
 /**
@@ -55,7 +55,7 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
   let watch
 
   /** @type {Attach} */
-  const attach = { ...plan, step, socket: undefined, session: asking.session, command, stop: () => stop.abort() }
+  const attach = { ...plan, step, socket: undefined, session: asking.session, command, stop: (code = 4000) => stop.abort(code) }
 
   async function run() {
     let error

@@ -152,7 +152,9 @@ export function connect(address = '/', options = {}) {
     const cursor = line?.cursor
     const start = (/** @type {string} */ name) => (cursor && line?.reads.get(name) === true) || (startOf(name) ?? (cursor ? 'now' : true))
     const reads = new Map(wanted().map((name) => [name, start(name)]))
-    if (hub.state !== 'closed') attaches.set(step.id, newAttach(step, { reads, cursor, shown: isShown() }, options, asking, heard, ended))
+    // Of several that begin without a session only one shows itself: each would be somebody else.
+    const shown = line || !attaches.size ? isShown() : undefined
+    if (hub.state !== 'closed') attaches.set(step.id, newAttach(step, { reads, cursor, shown }, options, asking, heard, ended))
   }
 
   /** @param {number} id @param {string} why */
@@ -216,11 +218,11 @@ export function connect(address = '/', options = {}) {
     if (attach.socket) ping(attach, () => look('proof', { id }))
     if (line) return
     // The first hello is the line that all others continue, as its session. What was opened beside
-    // it begins elsewhere, as somebody else: it begins anew.
+    // it begins elsewhere, as somebody else, who leaves: it begins anew.
     line = attach
     for (const other of attaches.values()) {
       if (other === attach) continue
-      other.stop()
+      other.stop(1000)
       open(other.step)
     }
     if (wish) use(wish)

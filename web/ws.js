@@ -31,6 +31,5 @@ export const readWs = (WebSocket, address, token, attach, signal, tell) =>
     }
     // Without a listener for `error` a WebSocket throws in Node.
     socket.onclose = socket.onerror = end
-    // 1000 would say that this session left, and not only this attach.
-    signal.onabort = () => socket.close(4000)
+    signal.onabort = () => socket.close(signal.reason)
   })

@@ -228,3 +228,36 @@ test('many channels with long names: over any transport', () =>
       hub.close()
     }
   }))
+
+test('a first connect that is hedged shows one person, not two', () =>
+  withHub(async (server, open) => {
+    const closed = []
+    const handle = server.sockets.handleUpgrade.bind(server.sockets)
+    server.sockets.handleUpgrade = (request, socket, head, done) =>
+      handle(request, socket, head, (ws) => {
+        ws.on('close', (code) => closed.push(code))
+        done(ws)
+      })
+    // The WS is accepted, but its hello is late: the stream beside it is first.
+    const { send } = WebSocket.prototype
+    let isLate = true
+    WebSocket.prototype.send = function (message, ...more) {
+      if (isLate && String(message).includes('"hello"')) return
+      send.call(this, message, ...more)
+    }
+    try {
+      const hub = open()
+      hub.channel('lobby', { presence: true })
+      await until(() => server.requests.some((line) => line.includes('/sse')))
+      const [first, beside] = server.requests
+      assert.match(first, /presence=1/)
+      assert.doesNotMatch(beside, /presence=1/)
+      await until(() => closed.length)
+      assert.deepEqual(closed, [1000])
+      isLate = false
+      await until(() => server.requests.slice(2).some((line) => line.includes('presence=1')) && hub.transport, 'shown as the one session')
+      assert.ok(server.requests.slice(2).every((line) => /session=|^POST/.test(line)), server.requests.join(' '))
+    } finally {
+      WebSocket.prototype.send = send
+    }
+  }))

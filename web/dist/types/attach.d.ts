@@ -32,7 +32,10 @@ export type Attach = {
      */
     socket?: ((message: string) => void) | undefined;
     command: (json: string, onReply?: (reply: Frame) => void) => void;
-    stop: () => void;
+    /**
+     * a WS with this code: 1000 says that its session leaves, and not only this attach
+     */
+    stop: (code?: number) => void;
 };
 /**
  * What is read: channels by wire name. `true` are those that the cursor covers; of the others it
@@ -47,7 +50,7 @@ export type Attach = {
  * @property {any} shown 1 when it shows the session in presence
  * @property {((message: string) => void) | undefined} [socket] where the wire carries commands
  * @property {(json: string, onReply?: (reply: Frame) => void) => void} command
- * @property {() => void} stop
+ * @property {(code?: number) => void} stop a WS with this code: 1000 says that its session leaves, and not only this attach
  */
 /**
  * @param {Open} step
