@@ -1,7 +1,7 @@
 /** The ladder while nothing gets through, the hub or the page is away, and what it remembers. Under a fake clock. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { held, Network, poll, refused, sse, stranger, ws } from './network.js'
+import { Network, poll, refused, sse, stranger, ws } from './network.js'
 
 const clear = { ws: ws(), sse: sse(), poll: poll(), check: () => ({ ok: true }) }
 const ways = (network) => network.carried.map(({ transport }) => transport).join(' ')
