@@ -67,15 +67,16 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
 
   /** What was published before this tab listened; then what came meanwhile. @param {string} channel @param {string} since */
   const history = async (channel, since) => {
-    fetched.add(channel)
     held.set(channel, [])
-    for (let page, from = since; !page || page.more; from = page.cursor) {
-      page = await asking.ask(asking.at('history/' + encodeURIComponent(channel), { limit: 1000, since: from }))
+    let page
+    do {
+      page = await asking.ask(asking.at('history/' + encodeURIComponent(channel), { limit: 1000, since }))
       for (const frame of page.frames) read(hub.transport, frame)
-    }
-    const frames = held.get(channel) ?? []
+      since = page.cursor
+    } while (page.more)
+    fetched.add(channel)
+    for (const frame of held.get(channel) ?? []) read(hub.transport, frame)
     held.delete(channel)
-    for (const frame of frames) read(hub.transport, frame)
   }
 
   const follow = (/** @type {any} */ { state, transport, session, cursor, reads }) => {
@@ -85,9 +86,8 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
     change('transport', transport, 'shared')
     change('state', state, 'shared')
     if (state === 'connected') isReady()
-    for (const [channel, { since }] of channels) {
-      const from = places.get(channel) ?? since
-      if (from && from !== 'now' && reads?.get(channel) && !fetched.has(channel)) history(channel, from).catch(() => fetched.delete(channel))
+    for (const [channel, { since = 'now' }] of channels) {
+      if (reads?.get(channel) && !fetched.has(channel) && !held.has(channel)) history(channel, places.get(channel) ?? since).catch(() => held.delete(channel))
     }
   }
 
@@ -112,9 +112,11 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
     } else if (frame) {
       const now = line()
       if (now) now.cursor = cursor
-      const waits = held.get(frame.channel)
+      const { channel } = frame
+      const waits = held.get(channel)
       if (waits) waits.push(frame)
-      else read(hub.transport, frame)
+      // What was not fetched yet will be: read now, it would hide what came before it.
+      else if (fetched.has(channel) || !channels.has(channel)) read(hub.transport, frame)
     } else if (reply) {
       replies.get(key)?.(reply)
       replies.delete(key)
@@ -128,7 +130,7 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
     const granted = () => {
       leads = true
       // What it has not fetched to the end it reads itself, from its own place.
-      for (const channel of held.keys()) line()?.reads.delete(channel)
+      for (const channel of channels.keys()) if (!fetched.has(channel)) line()?.reads.delete(channel)
       held.clear()
       lead()
       say({ leader: true })
