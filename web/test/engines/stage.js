@@ -71,12 +71,13 @@ export class Seat {
   /** The process that runs this page, known by its work: no engine tells it. @returns {Promise<number>} */
   async process() {
     const before = new Map(family(this.desk.process, PAGE_PROCESS).map((one) => [one, workOf(one)]))
-    await this.page.evaluate((/** @type {number} */ ms) => {
-      for (const end = performance.now() + ms; performance.now() < end; );
-    }, BUSY_MS)
-    const worked = [...before].map(([one, work]) => ({ one, ms: workOf(one) - work })).sort((one, other) => other.ms - one.ms)
-    assert.ok(worked[0].ms > 2 * (worked[1]?.ms ?? 0), `one process that worked: ${JSON.stringify(worked)}`)
-    return worked[0].one
+    return until('one process that works', async () => {
+      await this.page.evaluate((/** @type {number} */ ms) => {
+        for (const end = performance.now() + ms; performance.now() < end; );
+      }, BUSY_MS)
+      const [most, next] = [...before].map(([one, work]) => ({ one, ms: workOf(one) - work })).sort((one, other) => other.ms - one.ms)
+      return most.ms > BUSY_MS / 2 && most.ms > 2 * (next?.ms ?? 0) && most.one
+    })
   }
 
   /**
