@@ -2,7 +2,8 @@
  * The table in docs/networks.md: written from rows, and compared with rows. What takes time, and how
  * many requests that makes, differs from run to run; all else must not. Pure but for the file.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
 const FILE = new URL('../../../docs/networks.md', import.meta.url)
 
@@ -73,5 +74,8 @@ export function write(name, rows, order) {
   const [begin, end] = marks(name)
   const text = readFileSync(FILE, 'utf8')
   const table = [markdown(HEAD), markdown(HEAD.map(() => '---')), ...all.map(markdown)].join('\n') + '\n'
-  writeFileSync(FILE, text.slice(0, text.indexOf(begin) + begin.length) + table + text.slice(text.indexOf(end)))
+  // In one step: another run may be reading it.
+  const fresh = `${fileURLToPath(FILE)}.${process.pid}`
+  writeFileSync(fresh, text.slice(0, text.indexOf(begin) + begin.length) + table + text.slice(text.indexOf(end)))
+  renameSync(fresh, FILE)
 }
