@@ -2,6 +2,7 @@
 //!
 //! Pure rules: the time is an argument, and how a credential came is the edge's business.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -274,6 +275,16 @@ impl Signer {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
+    }
+
+    /// A salted tag of a client's network: /24 of an IPv4 address, /48 of an IPv6 one.
+    #[must_use]
+    pub fn network_tag(&self, client: Option<IpAddr>) -> String {
+        match client {
+            Some(IpAddr::V4(address)) => self.tag(&address.octets()[..3]),
+            Some(IpAddr::V6(address)) => self.tag(&address.octets()[..6]),
+            None => self.tag(b""),
+        }
     }
 
     fn signature(&self, bytes: &[u8]) -> [u8; SIGNATURE_BYTES] {

@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::protocol::{ChannelName, Data, Draft, EventName, Refusal};
 use crate::session::Sessions;
+use crate::socket::Reader;
 use crate::{broker, presence, session};
 
 /// One hub with its three transports. Cheap to clone.
@@ -78,13 +79,23 @@ impl Hub {
 
     /// The addresses of the contract, to be nested under any prefix of an app with any state.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        let app = App {
+        Router::new().fallback_service(http::router(self.surface()))
+    }
+
+    /// The same reading addresses for [`Options::reader`](crate::server::Options::reader), where the router stands at
+    /// the root of a server of ours: plain GETs are answered there at less cost.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        http::reader(self.surface())
+    }
+
+    fn surface(&self) -> App {
+        App {
             sessions: self.app.sessions.clone(),
             bodies: http::Bodies::new(self.app.http.bodies_total),
             options: self.app.http.clone(),
             authorize: self.app.authorize.clone(),
-        };
-        Router::new().fallback_service(http::router(app))
+        }
     }
 
     /// Publishes from the app itself: without a rate, and with no `from`.

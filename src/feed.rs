@@ -11,10 +11,12 @@ use slab::Slab;
 
 use crate::bell::{Bell, Rung};
 use crate::cursor::{Cursor, Start};
-use crate::hub::{Channel, Hub, Page, Place, Portion};
+use crate::hub::{Channel, Hub, Items, Page, Place, Portion};
 use crate::protocol::{
-    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ChannelName, Event, Gap, GapReason, Refusal, Transport,
+    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ChannelName, GapReason, Refusal, Transport,
 };
+
+pub use crate::hub::Item;
 
 /// The most bytes of data in one batch of a stream, beyond its first event. What a peer does not take is all that
 /// its reader costs beside its cursor, so it is no more than a socket takes at once anyway.
@@ -37,38 +39,11 @@ fn portion_of(transport: Option<Transport>) -> Portion {
     }
 }
 
-/// One thing that a reader is told.
-#[derive(Clone, Debug)]
-pub enum Item {
-    /// An event.
-    Event(Arc<Event>),
-    /// Events that it will never see.
-    Gap(Gap),
-}
-
-impl Item {
-    /// The cursor after it.
-    #[must_use]
-    pub fn id(&self) -> Cursor {
-        match self {
-            Self::Event(event) => event.id,
-            Self::Gap(gap) => gap.id,
-        }
-    }
-
-    fn data_bytes(&self) -> usize {
-        match self {
-            Self::Event(event) => event.data.len(),
-            Self::Gap(_) => 0,
-        }
-    }
-}
-
 /// Items read in one step, in the order of their ids, and the cursor after them.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// The items.
-    pub items: Vec<Item>,
+    pub items: Items,
     /// Everything up to here is read.
     pub cursor: Cursor,
     /// Whether more waits already.
@@ -126,7 +101,11 @@ impl Feed {
             hub: hub.clone(),
             bell: Arc::default(),
             joined: Slab::with_capacity(channels.len()),
-            again: Rung::All,
+            again: if channels.len() == 1 {
+                Rung::One(0)
+            } else {
+                Rung::All
+            },
             read_up_to: 0,
             transport,
             portion: portion_of(transport),
@@ -211,15 +190,39 @@ impl Feed {
         if let Some(batch) = self.read(&rung, head) {
             return Poll::Ready(batch);
         }
-        if self.again != Rung::None {
+        if self.is_behind() {
             // Somebody has rung and is about to store the head.
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
+    /// Whether more is there already, or is about to be.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.again != Rung::None
+    }
+
+    /// What most readers find: one channel rang, and they are hardly behind.
+    fn read_run(&mut self, rung: &Rung, head: u64) -> Option<Batch> {
+        let Rung::One(slot) = rung else { return None };
+        let joined = self.joined.get_mut(*slot)?;
+        let run = self
+            .hub
+            .read_run(&joined.channel, &mut joined.place, head, self.portion)?;
+        self.read_up_to = self.read_up_to.max(head);
+        Some(Batch {
+            items: Items::Run(run),
+            cursor: self.cursor(),
+            more: false,
+        })
+    }
+
     /// Reads the channels that rang, up to `head`, merged in the order of ids.
     fn read(&mut self, rung: &Rung, head: u64) -> Option<Batch> {
+        if let Some(batch) = self.read_run(rung, head) {
+            return Some(batch);
+        }
         let mut step = Step::default();
         match rung {
             Rung::None => {}
@@ -252,7 +255,7 @@ impl Feed {
             return None;
         }
         Some(Batch {
-            items: step.items,
+            items: Items::Own(step.items),
             cursor: self.cursor(),
             more,
         })

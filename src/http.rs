@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION,
-    CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
 };
 use hyper::{Method, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -30,6 +30,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::auth::Grants;
 use crate::protocol::{Code, Refusal, Transport};
 use crate::session::Sessions;
+use crate::socket::Reader;
 
 pub(crate) use body::Bodies;
 pub use credentials::{Asked, Authorize};
@@ -123,6 +124,33 @@ pub(crate) fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::map_response(common_headers))
         .with_state(app)
+}
+
+/// The reading addresses of a hub that stands at the root of its server, for plain GETs that bring nothing but their
+/// head. They pass the same guard and get the same headers, without the layers of the router, which cost each poll as
+/// much as all else. Pages of other origins go by the router, which knows what browsers must be told.
+pub(crate) fn reader(app: App) -> Reader {
+    let app = Arc::new(app);
+    Reader::new(move |request: Request| {
+        let path = request.uri().path();
+        let below = |name: &str| {
+            let rest = path
+                .strip_prefix('/')
+                .and_then(|path| path.strip_prefix(name));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let found = Transport::ALL
+            .into_iter()
+            .find(|transport| below(transport.as_str()));
+        let Some(transport) = found.filter(|_| !request.headers().contains_key(ORIGIN)) else {
+            return Err(request);
+        };
+        let app = app.clone();
+        Ok(Box::pin(async move {
+            let next = |request| attach::read(app.clone(), transport, request);
+            common_headers(guard::guarded(&app, request, next).await).await
+        }))
+    })
 }
 
 fn publishing() -> MethodRouter<Shared> {

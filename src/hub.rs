@@ -3,6 +3,7 @@
 //! Only a broker appends. Knows no transport's wire, no HTTP, no credentials and no JSON.
 
 mod memory;
+mod run;
 mod table;
 
 use std::sync::Arc;
@@ -23,6 +24,10 @@ use crate::protocol::{
 use crate::wheel::Wheel;
 use table::Table;
 
+pub use run::{Item, Items, Run};
+
+/// Events of one run: what a burst leaves for readers who are hardly behind.
+const RUN_EVENTS_MAX: usize = 256;
 /// How often idle channels are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -116,6 +121,8 @@ pub struct Channel {
     /// Its name.
     pub name: ChannelName,
     log: Mutex<Log>,
+    /// The newest events as somebody read them, while nothing newer was appended. Locked after the log.
+    newest: Mutex<Option<Arc<Run>>>,
     readers: Mutex<Slab<Reader>>,
 }
 
@@ -240,10 +247,7 @@ impl Hub {
         let time_ms = (self.clock)().max(counter.time_ms);
         let event = Event::new(draft, self.epoch, counter.offset + 1, time_ms, &self.ledger);
         let id = event.id;
-        channel
-            .log
-            .lock()
-            .push(Arc::new(event), &self.bounds, time_ms);
+        channel.push(Arc::new(event), &self.bounds, time_ms);
         // Rung before the head is stored: whatever lies at or below a head was rung for. Woken after it.
         let mut wakers = std::mem::take(&mut counter.wakers);
         let reached = channel.ring(&mut wakers);
@@ -283,6 +287,47 @@ impl Hub {
             Start::Unknown => return lost(None, GapReason::Unknown),
         };
         Place { offset, hole: None }
+    }
+
+    /// Reads what lies between a place and `head` as the run that other readers at that place share, and moves the
+    /// place to the head. `None` where there is more to it than that: nothing new, a hole, too much, beyond the head.
+    pub fn read_run(
+        &self,
+        channel: &Channel,
+        place: &mut Place,
+        head: u64,
+        portion: Portion,
+    ) -> Option<Arc<Run>> {
+        if place.hole.is_some() || place.offset >= head {
+            return None;
+        }
+        let known = channel.newest.lock().clone();
+        let follows = |run: &Arc<Run>| run.follows(place.offset, head, portion);
+        let run = known
+            .filter(follows)
+            .or_else(|| self.make_run(channel, place.offset).filter(follows))?;
+        place.offset = head;
+        Some(run)
+    }
+
+    fn make_run(&self, channel: &Channel, offset: u64) -> Option<Arc<Run>> {
+        let mut log = channel.log.lock();
+        log.forget(&self.bounds, (self.clock)());
+        if log.forgotten() > offset || log.last() <= offset {
+            return None;
+        }
+        let after = log.before(offset);
+        let newest = log
+            .after(offset, RUN_EVENTS_MAX + 1)
+            .cloned()
+            .map(Item::Event);
+        let items: Vec<Item> = newest.collect();
+        if items.len() > RUN_EVENTS_MAX {
+            return None;
+        }
+        let run = Arc::new(Run::new(items, after, &self.ledger));
+        *channel.newest.lock() = Some(run.clone());
+        Some(run)
     }
 
     /// Reads a portion of a channel after a place, up to `head`. Moves the place to what was read.
@@ -400,6 +445,12 @@ impl Hub {
 }
 
 impl Channel {
+    fn push(&self, event: Arc<Event>, bounds: &Bounds, time_ms: u64) {
+        let mut log = self.log.lock();
+        log.push(event, bounds, time_ms);
+        *self.newest.lock() = None;
+    }
+
     /// Ends a registration.
     pub(crate) fn leave(&self, key: usize) {
         let mut readers = self.readers.lock();

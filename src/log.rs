@@ -99,6 +99,13 @@ impl Log {
         self.events.range(self.index_after(offset)..).take(limit)
     }
 
+    /// The offset of the newest event at or before this one, or of the newest forgotten one.
+    #[must_use]
+    pub fn before(&self, offset: u64) -> u64 {
+        let index = self.index_after(offset).checked_sub(1);
+        index.map_or(self.forgotten, |index| self.events[index].id.offset)
+    }
+
     /// The index of the first event after this offset.
     fn index_after(&self, offset: u64) -> usize {
         let newest = self.events.iter().rev().take(NEWEST_EVENTS);

@@ -8,11 +8,12 @@ mod admit;
 mod body;
 mod connection;
 mod drain;
+mod plain;
 mod proxy;
 mod pulse;
 mod refuse;
 mod streams;
-mod taken;
+mod tasks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,14 +30,14 @@ pub use proxy::{BadNetwork, Network};
 
 use crate::metrics::Metrics;
 use crate::peer::Peer;
-use crate::socket::Owned;
+use crate::socket::{Owned, Reader};
 use accept::Acceptor;
 use admit::Connections;
 use connection::{Builders, Places, Served};
 use drain::Drain;
 use pulse::Limits;
 use refuse::Refusals;
-use taken::TakenTasks;
+use tasks::Tasks;
 
 /// Added to the write limit of a connection: a transport that counts the same time ends its reader with words,
 /// and only one that has none is cut.
@@ -64,6 +65,9 @@ pub struct Options {
     pub drain: Duration,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Answers plain GETs of readers on the socket itself, without hyper and what it costs each request. Only where
+    /// the router of that hub stands at the root of the app; without it everything goes by the app.
+    pub reader: Option<Reader>,
     /// Counts connections, refusals for want of a place, and accepts that failed.
     pub metrics: Metrics,
 }
@@ -80,6 +84,7 @@ impl Default for Options {
             peer_timeout: Some(Duration::from_secs(30)),
             drain: Duration::from_secs(20),
             trusted_proxies: Vec::new(),
+            reader: None,
             metrics: Metrics::default(),
         }
     }
@@ -98,11 +103,12 @@ struct Shared {
     limits: Limits,
     body_limit: Option<Duration>,
     trusted_proxies: Vec<Network>,
+    reader: Option<Reader>,
     connections: Arc<Connections>,
     metrics: Metrics,
     drain: Drain,
-    /// What goes on with sockets that hyper no longer has.
-    taken: Arc<TakenTasks>,
+    /// What serves the connections.
+    tasks: Arc<Tasks>,
 }
 
 /// Serves `app` on `listener` until `shutdown` is ready, then drains.
@@ -156,6 +162,7 @@ pub async fn serve(
             },
             body_limit: options.body_timeout,
             trusted_proxies: options.trusted_proxies,
+            reader: options.reader,
             connections: Connections::new(
                 options.connections,
                 options.address_connections,
@@ -163,7 +170,7 @@ pub async fn serve(
             ),
             metrics: options.metrics,
             drain: Drain::new(),
-            taken: Arc::default(),
+            tasks: Arc::default(),
         }),
         app,
     };
@@ -228,7 +235,8 @@ impl Door {
                     shared: shared.clone(),
                     app: self.app.clone(),
                 };
-                tokio::spawn(connection::drive(owned, served));
+                let tasks = served.shared.tasks.clone();
+                tasks.spawn(connection::drive(owned, served));
             }
             Err(full) => {
                 debug!(peer = %address, ?full, "connection refused");
@@ -260,7 +268,7 @@ impl Door {
             self.shared.connections.count()
         };
         self.shared.drain.finish();
-        self.shared.taken.cut();
+        self.shared.tasks.cut();
         info!(cut, "drained");
         Drained { cut }
     }

@@ -250,15 +250,18 @@ impl Sessions {
         let mut channels = Vec::with_capacity(opening.channels.len() + 1);
         for (name, start) in &opening.channels {
             grants.may_read(name, Some(id))?;
-            channels.extend(
-                real_names(name, grants, id)
-                    .into_iter()
-                    .map(|name| (name, *start)),
-            );
+            if name.owner() == Owner::OwnInboxes {
+                let names = real_names(name, grants, id).into_iter();
+                channels.extend(names.map(|name| (name, *start)));
+            } else {
+                channels.push((name.clone(), *start));
+            }
         }
-        // `@` beside `@ID` names one inbox twice.
-        let mut seen = HashSet::new();
-        channels.retain(|(name, _)| seen.insert(name.clone()));
+        if channels.len() > 1 {
+            // `@` beside `@ID` names one inbox twice.
+            let mut seen = HashSet::new();
+            channels.retain(|(name, _)| seen.insert(name.clone()));
+        }
         Ok(channels)
     }
 

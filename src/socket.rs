@@ -9,12 +9,13 @@ mod head;
 use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::response::Parts;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use hyper::header::{CONNECTION, HeaderMap};
 use parking_lot::Mutex;
@@ -23,13 +24,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::transport::output::Output;
-use crate::transport::{FrameBody, Frames};
+use crate::transport::{FrameBody, Frames, Piece};
 
 /// Bytes that a client may send ahead while its answer trickles; they are kept for the next request, and beyond
 /// them the socket is read no further.
 const AHEAD_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of one read of what a client sends ahead.
 const READ_BYTES: usize = 1_024;
+
+/// Bytes of an answer that is written whole though it did not want the socket: refusals are far smaller.
+const FINISHED_BYTES_MAX: usize = 64 * 1024;
+/// How long a peer may take nothing of such an answer.
+const FINISHED_BUDGET: Duration = Duration::from_secs(30);
 
 /// A socket of any kind.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -73,6 +79,35 @@ impl std::fmt::Debug for Offer {
     }
 }
 
+/// What comes of an answer.
+type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// Answers plain requests whose socket is at hand, and gives back those that are not for it.
+#[derive(Clone)]
+pub struct Reader(Arc<dyn Fn(Request) -> Result<Answering, Request> + Send + Sync>);
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reader")
+    }
+}
+
+impl Reader {
+    pub(crate) fn new(
+        read: impl Fn(Request) -> Result<Answering, Request> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// Begins an answer.
+    ///
+    /// # Errors
+    /// The request, where it is not for a reader.
+    pub fn read(&self, request: Request) -> Result<Answering, Request> {
+        self.0(request)
+    }
+}
+
 impl Offer {
     /// Takes the answer out of a response that wants the socket, to be made once hyper is out of the way; `held`
     /// lives until it ends. Gives the response back where it wants no socket.
@@ -99,6 +134,19 @@ impl Offer {
 }
 
 impl Taken {
+    /// An answer whose socket is there already: where it wants none, it is written as a whole.
+    pub async fn of(response: Response, held: impl Any + Send) -> Self {
+        let (mut head, body) = response.into_parts();
+        let wish = head.extensions.remove::<TakeOver>();
+        let wish = wish.and_then(|wish| wish.0.lock().take());
+        let go_on = match wish {
+            Some(go_on) => go_on,
+            None => finished(body).await,
+        };
+        let held = Box::new(held);
+        Self { head, go_on, held }
+    }
+
     /// Makes the answer. Gives the socket back where the next request may be read from it.
     pub fn make(self, owned: Owned) -> impl Future<Output = Option<Owned>> + Send {
         let Self { head, go_on, held } = self;
@@ -136,6 +184,12 @@ pub(crate) struct Terms {
     pub(crate) slow: Counter,
 }
 
+fn response_of(headers: HeaderMap, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response
+}
+
 /// A trickling answer: on the socket where one is offered, else as a body.
 pub(crate) fn trickle<F: Frames + 'static>(
     offer: Option<&Offer>,
@@ -145,12 +199,11 @@ pub(crate) fn trickle<F: Frames + 'static>(
 ) -> Response {
     if offer.is_none() {
         let body = FrameBody::new(frames, terms.budget, &terms.slow);
-        return (headers, Body::new(body)).into_response();
+        return response_of(headers, Body::new(body));
     }
-    take_over(
-        (headers, Body::empty()).into_response(),
-        move |head, owned| Conversation::new(&head, owned, &terms).trickle(&head, frames),
-    )
+    take_over(response_of(headers, Body::empty()), move |head, owned| {
+        Conversation::new(&head, owned, &terms).trickle(&head, frames)
+    })
 }
 
 /// An answer that comes as a whole, after a while: held on the socket where one is offered.
@@ -161,20 +214,44 @@ pub(crate) async fn whole<F: Frames + 'static>(
     terms: Terms,
 ) -> Response {
     if offer.is_none() {
-        let bytes = std::future::poll_fn(|cx| frames.poll_bytes(cx))
+        let bytes = std::future::poll_fn(|cx| frames.poll_piece(cx))
             .await
-            .unwrap_or_default();
-        return (headers, bytes).into_response();
+            .map_or_else(Bytes::new, Piece::into_bytes);
+        return response_of(headers, Body::from(bytes));
     }
-    take_over(
-        (headers, Body::empty()).into_response(),
-        move |head, owned| Conversation::new(&head, owned, &terms).whole(&head, frames),
-    )
+    take_over(response_of(headers, Body::empty()), move |head, owned| {
+        Conversation::new(&head, owned, &terms).whole(&head, frames)
+    })
+}
+
+/// An answer that is ready, to be written as a whole. A body that fails is told by the end of the connection.
+async fn finished(body: Body) -> GoOn {
+    let bytes = axum::body::to_bytes(body, FINISHED_BYTES_MAX).await.ok();
+    Box::new(move |head, owned| {
+        let terms = Terms {
+            budget: Some(FINISHED_BUDGET),
+            writes: Counter::default(),
+            slow: Counter::default(),
+        };
+        Box::pin(async move {
+            let conversation = Conversation::new(&head, owned, &terms);
+            conversation.whole(&head, Ready(bytes?)).await
+        })
+    })
+}
+
+/// Bytes that are there already.
+struct Ready(Bytes);
+
+impl Frames for Ready {
+    fn poll_piece(&mut self, _: &mut Context<'_>) -> Poll<Option<Piece>> {
+        Poll::Ready(Some(Piece::Bytes(std::mem::take(&mut self.0))))
+    }
 }
 
 /// The head of a handshake, which goes out with whatever is written first.
 pub(crate) fn handshake(head: &Parts) -> Bytes {
-    head::Head::of(head).bytes(head::Length::None)
+    head::Head::of(head).bytes(head::Length::None, 0).into()
 }
 
 /// A socket while an answer is made on it.
@@ -186,13 +263,15 @@ struct Conversation {
     slow: Counter,
     /// Whether this answer is the last one.
     closes: bool,
+    /// Whether what is to be written now is all that there is, until the task is woken.
+    is_settled: bool,
     /// Exists only while the peer takes nothing.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// What ended a wait.
 enum Step {
-    Bytes(Option<Bytes>),
+    Piece(Option<Piece>),
     Written,
     Gone,
 }
@@ -210,6 +289,7 @@ impl Conversation {
                 .headers
                 .get(CONNECTION)
                 .is_some_and(|word| word == "close"),
+            is_settled: false,
             timer: None,
         }
     }
@@ -221,8 +301,8 @@ impl Conversation {
         head: &Parts,
         mut frames: F,
     ) -> impl Future<Output = Option<Owned>> + Send + use<F> {
-        let head = head::Head::of(head).bytes(head::Length::Chunked);
-        self.output.push(head);
+        let head = head::Head::of(head).bytes(head::Length::Chunked, 0);
+        self.output.push(head.into());
         async move {
             let is_whole = self.chunks(&mut frames).await;
             drop(frames);
@@ -242,9 +322,10 @@ impl Conversation {
         async move {
             let bytes = self.answer(&mut frames).await?;
             drop(frames);
-            self.output
-                .push(head.bytes(head::Length::Bytes(bytes.len())));
-            self.output.push(bytes);
+            let mut answer = head.bytes(head::Length::Bytes(bytes.len()), bytes.len());
+            // In one piece: copying is cheaper than a vectored write.
+            answer.extend_from_slice(&bytes);
+            self.output.push(answer.into());
             self.finish().await.then(|| self.give_back())
         }
     }
@@ -253,13 +334,10 @@ impl Conversation {
     async fn chunks(&mut self, frames: &mut impl Frames) -> bool {
         loop {
             match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
-                Step::Bytes(Some(bytes)) if bytes.is_empty() => {}
-                Step::Bytes(Some(bytes)) => {
-                    self.output.push(format!("{:X}\r\n", bytes.len()).into());
-                    self.output.push(bytes);
-                    self.output.push(Bytes::from_static(b"\r\n"));
-                }
-                Step::Bytes(None) => {
+                // A chunk of no bytes would be the last one.
+                Step::Piece(Some(Piece::Bytes(bytes))) if bytes.is_empty() => {}
+                Step::Piece(Some(piece)) => self.output.push(piece.into_chunk()),
+                Step::Piece(None) => {
                     self.output.push(Bytes::from_static(b"0\r\n\r\n"));
                     return true;
                 }
@@ -273,7 +351,9 @@ impl Conversation {
     async fn answer(&mut self, frames: &mut impl Frames) -> Option<Bytes> {
         loop {
             match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
-                Step::Bytes(bytes) => return Some(bytes.unwrap_or_default()),
+                Step::Piece(piece) => {
+                    return Some(piece.map_or_else(Bytes::new, Piece::into_bytes));
+                }
                 Step::Written => {}
                 Step::Gone => return None,
             }
@@ -285,7 +365,7 @@ impl Conversation {
         while !self.output.is_empty() {
             match std::future::poll_fn(|cx| self.poll_write(cx)).await {
                 Step::Gone => return false,
-                Step::Written | Step::Bytes(_) => {}
+                Step::Written | Step::Piece(_) => {}
             }
         }
         if self.closes {
@@ -303,14 +383,21 @@ impl Conversation {
 
     /// Asks for all that is pending, then writes it at once, and listens for the end of the peer.
     fn poll_step(&mut self, frames: &mut impl Frames, cx: &mut Context<'_>) -> Poll<Step> {
-        if !self.output.is_due()
-            && let Poll::Ready(bytes) = frames.poll_bytes(cx)
+        // Where the piece before was all that there is, nobody is asked again until the task is woken.
+        let is_settled = std::mem::take(&mut self.is_settled);
+        if !is_settled
+            && !self.output.is_due()
+            && let Poll::Ready(piece) = frames.poll_piece(cx)
         {
             self.output.gather();
-            return Poll::Ready(Step::Bytes(bytes));
+            self.is_settled = frames.is_settled();
+            return Poll::Ready(Step::Piece(piece));
         }
         if !self.output.is_empty() {
-            return self.poll_write(cx);
+            match ready!(self.poll_write(cx)) {
+                Step::Written if is_settled => {}
+                step => return Poll::Ready(step),
+            }
         }
         if self.is_gone(cx) {
             Poll::Ready(Step::Gone)

@@ -9,11 +9,13 @@ pub mod sse;
 pub mod ws;
 
 use std::convert::Infallible;
+use std::io::Write as _;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Frame;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
@@ -24,10 +26,72 @@ use tokio::time::Instant;
 /// nginx holds a stream to its end without it (`docs/networks.md`).
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// Bytes around those of a chunk: its length in hexadecimal, and two line ends.
+const CHUNK_FRAME_BYTES: usize = 20;
+/// Headers of an answer that trickles, those that every answer carries among them.
+const STREAMING_HEADERS: usize = 8;
+
+/// Some bytes for one reader.
+pub(crate) enum Piece {
+    /// As they are.
+    Bytes(Bytes),
+    /// Within one chunk of HTTP/1.1, so that those of an event are framed once for all readers.
+    Chunk(Bytes),
+}
+
+impl Piece {
+    /// Joins pieces, each a chunk, into one chunk; a single one is shared as it is.
+    pub(crate) fn join(mut chunks: Vec<Bytes>) -> Bytes {
+        if chunks.len() == 1 {
+            return chunks.remove(0);
+        }
+        let bodies: Vec<&[u8]> = chunks.iter().map(|chunk| body_of(chunk)).collect();
+        chunk(&bodies)
+    }
+
+    /// The bytes without a chunk around them.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Chunk(chunk) => chunk.slice_ref(body_of(&chunk)),
+        }
+    }
+
+    /// The bytes within a chunk.
+    pub(crate) fn into_chunk(self) -> Bytes {
+        match self {
+            Self::Bytes(bytes) => chunk(&[&bytes]),
+            Self::Chunk(chunk) => chunk,
+        }
+    }
+}
+
+/// One chunk around these parts.
+pub(crate) fn chunk(parts: &[&[u8]]) -> Bytes {
+    let bytes = parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut out = Vec::with_capacity(bytes + CHUNK_FRAME_BYTES);
+    // Writing to memory cannot fail.
+    let _ = write!(out, "{bytes:X}\r\n");
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    out.extend_from_slice(b"\r\n");
+    out.into()
+}
+
+fn body_of(chunk: &[u8]) -> &[u8] {
+    let begins = chunk.iter().position(|byte| *byte == b'\n');
+    let body = begins.and_then(|end| chunk.get(end + 1..chunk.len() - 2));
+    body.unwrap_or_default()
+}
+
 /// Bytes for one reader, as they become ready.
 pub(crate) trait Frames: Send + Unpin {
     /// All that is pending in one piece; `None` is the end.
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>>;
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>>;
+
+    /// Whether the last piece was all that there is for now: whatever comes next wakes the task.
+    fn is_settled(&self) -> bool {
+        false
+    }
 }
 
 /// Frames as the body of an HTTP response.
@@ -73,17 +137,18 @@ impl<F: Frames> http_body::Body for FrameBody<F> {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         // Who asks for more has taken what came before.
         self.handed_out = None;
-        let Poll::Ready(bytes) = self.frames.poll_bytes(cx) else {
+        let Poll::Ready(piece) = self.frames.poll_piece(cx) else {
             return Poll::Pending;
         };
-        self.handed_out = bytes.as_ref().map(|_| Instant::now());
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+        self.handed_out = piece.as_ref().map(|_| Instant::now());
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece.into_bytes()))))
     }
 }
 
 /// The headers of an answer that trickles: `docs/networks.md` says which box needs which.
 pub(crate) fn streaming_headers(content_type: &'static str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+    // Room for those that every answer carries.
+    let mut headers = HeaderMap::with_capacity(STREAMING_HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(
         CACHE_CONTROL,
@@ -100,16 +165,12 @@ pub(crate) fn join(mut pieces: Vec<Bytes>) -> Bytes {
     if pieces.len() == 1 {
         return pieces.remove(0);
     }
-    let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    pieces
-        .iter()
-        .for_each(|piece| joined.extend_from_slice(piece));
-    joined.freeze()
+    pieces.concat().into()
 }
 
 /// What a wire needs to know of the request beside its opening.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Facts {
-    /// The tag of the client's network.
-    pub(crate) network: String,
+    /// The client's address, whose network is named in hello.
+    pub(crate) client: Option<IpAddr>,
 }

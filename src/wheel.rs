@@ -81,6 +81,12 @@ pub struct Alarm {
 }
 
 impl Alarm {
+    /// Whether a nudge is still to come.
+    #[must_use]
+    pub fn is_armed(&self, now: Instant) -> bool {
+        self.armed.is_some_and(|armed| armed > now)
+    }
+
     /// Sees to it that `bell` is nudged at `at` or before.
     pub fn arm(&mut self, wheel: &Wheel, bell: &Arc<Bell>, at: Instant, now: Instant) {
         if self.armed.is_some_and(|armed| armed > now && armed <= at) {

@@ -21,7 +21,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let mut first = Signals::new()?;
     let mut second = Signals::new()?;
-    let (hub, options) = build(config);
+    let (hub, mut options) = build(config);
+    options.reader = Some(hub.reader());
     let told = async move { first.next().await };
     let serving = server::serve(listener, hub.router(), options, told, move || hub.drain());
     start_lines(address, named);

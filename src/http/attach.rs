@@ -2,8 +2,6 @@
 //!
 //! Reads the request into an `Opening`; the transports make the bytes.
 
-use std::net::IpAddr;
-
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
@@ -22,7 +20,7 @@ use hyper::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{App, Refused, Shared};
+use super::{Refused, Shared};
 use crate::peer::{ConnectionGuard, Peer};
 use crate::protocol::{Code, Format, Opening, OpeningBody, Refusal, Transport};
 use crate::session::Attach;
@@ -58,7 +56,7 @@ pub(super) async fn read(app: Shared, transport: Transport, mut request: Request
     let is_head = request.method() == Method::HEAD;
     let (parts, body) = request.into_parts();
     let facts = Facts {
-        network: network_tag(&app, &parts),
+        client: parts.extensions.get::<Peer>().map(|peer| peer.client),
     };
     let beside = Beside {
         offer: parts.extensions.get::<Offer>().cloned(),
@@ -139,16 +137,6 @@ pub(super) fn rest_of_path(parts: &Parts) -> Option<&str> {
     path.get(1..)?.split_once('/').map(|(_, rest)| rest)
 }
 
-/// A salted tag of the client's network: /24 of an IPv4 address, /48 of an IPv6 one.
-fn network_tag(app: &App, parts: &Parts) -> String {
-    let prefix: Vec<u8> = match parts.extensions.get::<Peer>().map(|peer| peer.client) {
-        Some(IpAddr::V4(address)) => address.octets()[..3].to_vec(),
-        Some(IpAddr::V6(address)) => address.octets()[..6].to_vec(),
-        None => Vec::new(),
-    };
-    app.sessions.signer().tag(&prefix)
-}
-
 /// The format that a request asks for, known even where the rest of it cannot be read.
 fn asked_format(parts: &Parts) -> Format {
     let is_data = parts
@@ -160,7 +148,8 @@ fn asked_format(parts: &Parts) -> Format {
 
 /// A WebSocket handshake that asks for nothing impossible.
 struct Handshake {
-    upgrade: OnUpgrade,
+    /// None where the socket itself is offered.
+    upgrade: Option<OnUpgrade>,
     /// The accept key; none over HTTP/2, which needs none.
     accept: Option<String>,
     /// Whether the client offers our subprotocol.
@@ -194,9 +183,10 @@ impl Handshake {
         }
         let accept = key.map(derive_accept_key);
         let protocol = has_word(headers, &SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
-        let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
+        let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+        if upgrade.is_none() && request.extensions().get::<Offer>().is_none() {
             return missing("this connection cannot be upgraded");
-        };
+        }
         Ok(Self {
             upgrade,
             accept: accept.filter(|_| !over_http2),
@@ -205,7 +195,7 @@ impl Handshake {
     }
 
     fn accept(self, attach: Attach, facts: Facts, beside: Beside) -> Response {
-        self.go_on(beside, |io, unread, first| {
+        self.go_on(beside, move |io, unread, first| {
             ws::Socket::new(io, attach, &unread, first).run(facts)
         })
     }
@@ -238,6 +228,7 @@ impl Handshake {
         tokio::spawn(async move {
             // The count of connections holds as long as this task does.
             let _guard = beside.guard;
+            let Some(upgrade) = upgrade else { return };
             if let Ok(upgraded) = upgrade.await {
                 let io = Box::new(TokioIo::new(upgraded));
                 go_on(io, Bytes::new(), Bytes::new()).await;

@@ -98,7 +98,7 @@ impl App {
             .ok()?
             .into_iter()
             .find(|(name, _)| name == "token")
-            .map(|(_, value)| value)
+            .map(|(_, value)| value.into_owned())
     }
 }
 

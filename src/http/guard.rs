@@ -4,19 +4,32 @@
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 
 use super::{App, Refused, Shared};
 use crate::peer::Peer;
 use crate::protocol::{Code, Refusal};
 
+/// The name under which a proxy was asked.
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
 /// Lets a request pass, or refuses it; counts every refusal that comes back.
 pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    guarded(&app, request, |request| next.run(request)).await
+}
+
+/// The same before whatever comes next.
+pub(super) async fn guarded<F: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let (parts, body) = request.into_parts();
-    let response = match may_ask(&app, &parts) {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+    let response = match may_ask(app, &parts) {
+        Ok(()) => next(Request::from_parts(parts, body)).await,
         Err(refusal) => Refused(refusal).into_response(),
     };
     if let Some(code) = response.extensions().get::<Code>() {
@@ -35,10 +48,13 @@ fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
     }
     let host =
         host_of(parts).ok_or_else(|| Refusal::new(Code::HostRefused, "the request has no Host"))?;
-    if !host_is_served(app, parts, &host) {
+    if !host_is_served(app, parts, host) {
         return Err(Refusal::new(
             Code::HostRefused,
-            format!("this hub is not asked under the name `{host}`"),
+            format!(
+                "this hub is not asked under the name `{}`",
+                host.to_ascii_lowercase()
+            ),
         ));
     }
     match parts.headers.get(ORIGIN) {
@@ -54,22 +70,18 @@ fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
 }
 
 /// The name and port under which the client asked; a trusted proxy's word counts above its own.
-fn host_of(parts: &Parts) -> Option<String> {
+fn host_of(parts: &Parts) -> Option<&str> {
     let forwarded = is_proxied(parts)
-        .then(|| text(&parts.headers, "x-forwarded-host"))
+        .then(|| text(&parts.headers, &FORWARDED_HOST))
         .flatten();
-    let authority = parts
-        .uri
-        .authority()
-        .map(|authority| authority.as_str().to_owned());
-    let host = forwarded
+    let authority = parts.uri.authority().map(Authority::as_str);
+    forwarded
         .or(authority)
-        .or_else(|| text(&parts.headers, HOST.as_str()))?;
-    Some(host.to_ascii_lowercase())
+        .or_else(|| text(&parts.headers, &HOST))
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 fn is_proxied(parts: &Parts) -> bool {
@@ -118,7 +130,7 @@ pub(super) fn origin_is_allowed(app: &App, origin: &HeaderValue, parts: &Parts) 
         .any(|known| known.trim_end_matches('/').eq_ignore_ascii_case(origin));
     listed
         || same_site
-        || host_of(parts).is_some_and(|host| same_authority(origin, authority, &host))
+        || host_of(parts).is_some_and(|host| same_authority(origin, authority, host))
         || (is_local(parts) && is_loopback_name(name_of(authority)))
 }
 
@@ -136,8 +148,8 @@ fn same_authority(origin: &str, authority: &str, host: &str) -> bool {
     } else {
         ":80"
     };
-    let bare = |text: &str| text.strip_suffix(port).unwrap_or(text).to_ascii_lowercase();
-    bare(authority) == bare(host)
+    let bare = |text| str::strip_suffix(text, port).unwrap_or(text);
+    bare(authority).eq_ignore_ascii_case(bare(host))
 }
 
 /// A host without its port.

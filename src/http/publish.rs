@@ -1,5 +1,7 @@
 //! Publishing over HTTP: a body to a channel, commands of a session, and the GET for networks that refuse POST.
 
+use std::borrow::Cow;
+
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -29,7 +31,9 @@ pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     pub(super) fn of(parts: &Parts) -> Result<Self, Refusal> {
-        decode_query(parts.uri.query().unwrap_or_default()).map(Self)
+        let query = decode_query(parts.uri.query().unwrap_or_default())?;
+        let owned = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into(), value.into());
+        Ok(Self(query.into_iter().map(owned).collect()))
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&str> {

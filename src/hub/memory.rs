@@ -88,6 +88,8 @@ impl Hub {
             .channels
             .read()
             .all()
+            // Whoever was to share a run has read it by now.
+            .inspect(|channel| *channel.newest.lock() = None)
             .filter(|channel| self.is_idle(channel, now_ms))
             .cloned()
             .collect();
@@ -141,6 +143,9 @@ impl Hub {
         let target = most - most / SHRINK_FRACTION;
         let mut sizes: BinaryHeap<(usize, usize)> = BinaryHeap::new();
         let channels: Vec<Arc<Channel>> = self.channels.read().all().cloned().collect();
+        channels
+            .iter()
+            .for_each(|channel| *channel.newest.lock() = None);
         sizes.extend(
             channels
                 .iter()

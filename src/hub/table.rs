@@ -61,6 +61,7 @@ impl Table {
             Arc::new(Channel {
                 name: name.clone(),
                 log: Mutex::new(log),
+                newest: Mutex::default(),
                 readers: Mutex::new(Slab::new()),
             })
         })

@@ -206,7 +206,7 @@ pub enum WireForm {
 }
 
 /// How many wire forms there are.
-const WIRE_FORMS: usize = 5;
+pub(crate) const WIRE_FORMS: usize = 5;
 
 /// The bytes that events hold, encoded forms counted, of one hub. Shared by the hub and its events.
 #[derive(Clone, Debug, Default)]
@@ -217,6 +217,16 @@ impl Ledger {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts bytes that are held from now on.
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that are held no more.
+    pub(crate) fn remove(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -247,7 +257,7 @@ impl Event {
     #[must_use]
     pub fn new(draft: Draft, epoch: Epoch, offset: u64, time_ms: u64, ledger: &Ledger) -> Self {
         let bytes = draft.data.len() + EVENT_OVERHEAD_BYTES;
-        ledger.0.fetch_add(bytes, Ordering::Relaxed);
+        ledger.add(bytes);
         Self {
             id: Cursor { epoch, offset },
             channel: draft.channel,
@@ -272,7 +282,7 @@ impl Event {
     pub fn wire<B: Into<Bytes>>(&self, form: WireForm, encode: impl FnOnce(&Self) -> B) -> Bytes {
         let made = self.wire[form as usize].get_or_init(|| {
             let bytes = encode(self).into();
-            self.ledger.0.fetch_add(bytes.len(), Ordering::Relaxed);
+            self.ledger.add(bytes.len());
             self.held_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
             bytes
         });
@@ -328,9 +338,7 @@ impl Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        self.ledger
-            .0
-            .fetch_sub(*self.held_bytes.get_mut(), Ordering::Relaxed);
+        self.ledger.remove(*self.held_bytes.get_mut());
     }
 }
 

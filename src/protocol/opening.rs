@@ -3,6 +3,7 @@
 //!
 //! Checks words; grants nothing and opens nothing.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -135,6 +136,9 @@ impl Starts {
     /// Gives each channel its start.
     fn spread(self, channels: Vec<ChannelName>) -> Result<Vec<(ChannelName, Start)>, Refusal> {
         let default = self.all.unwrap_or_default();
+        if channels.len() == 1 && self.named.is_empty() {
+            return Ok(channels.into_iter().map(|name| (name, default)).collect());
+        }
         let named: std::collections::HashMap<ChannelName, Start> = self.named.into_iter().collect();
         let mut seen = std::collections::HashSet::with_capacity(channels.len());
         let unique: Vec<ChannelName> = channels
@@ -175,13 +179,15 @@ impl Opening {
             places.push(parse_channel_list(path)?);
         }
         for (name, value) in decode_query(query)? {
-            match name.as_str() {
+            match &*name {
                 // Names hold no commas, so that a list whose commas were encoded means the same.
                 "channels" => {
                     places.push(value.split(',').map(read_name).collect::<Result<_, _>>()?)
                 }
                 "since" => starts.set("", &value)?,
-                "token" => (opening.token, opening.token_in_query) = (Some(value), true),
+                "token" => {
+                    (opening.token, opening.token_in_query) = (Some(value.into_owned()), true);
+                }
                 _ => match name.strip_prefix("since.") {
                     Some(channel) => starts.set(channel, &value)?,
                     None => opening.set(&name, &value)?,
@@ -358,17 +364,22 @@ fn bounded(name: &str, value: &str, bytes: usize) -> Result<String, Refusal> {
 ///
 /// # Errors
 /// `bad_parameter` when a name or value is not UTF-8.
-pub fn decode_query(query: &str) -> Result<Vec<(String, String)>, Refusal> {
+pub fn decode_query(query: &str) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, Refusal> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((
-                decode_text(&name.replace('+', " "))?,
-                decode_text(&value.replace('+', " "))?,
-            ))
+            Ok((decode_word(name)?, decode_word(value)?))
         })
         .collect()
+}
+
+/// One word of a query, copied only where something in it was encoded.
+fn decode_word(word: &str) -> Result<Cow<'_, str>, Refusal> {
+    if !word.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+        return Ok(Cow::Borrowed(word));
+    }
+    decode_text(&word.replace('+', " ")).map(Cow::Owned)
 }
 
 /// A percent-encoded text, decoded.

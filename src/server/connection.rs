@@ -9,10 +9,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Method, Request, Response, Version};
+use bytes::Buf as _;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -26,6 +27,7 @@ use super::Shared;
 use super::admit::{AddressSeat, Seat};
 use super::body::{Busy, BusyBody, TimedBody};
 use super::drain::{Stage, Stages};
+use super::plain::{self, Asked};
 use super::proxy;
 use super::pulse::{Limits, Pulse, Reached, Wire};
 use super::refuse;
@@ -100,19 +102,63 @@ pub(super) struct Served {
     pub(super) app: Router,
 }
 
-/// Serves one connection until it ends, a limit is reached, or the drain is over. An answer that wants the socket
-/// goes on with it in a task of its own, so that hyper's memory is freed.
-pub(super) async fn drive(owned: Owned, served: Served) {
+/// Serves one connection until it ends, a limit is reached, or the drain is over. Whatever is large is boxed, and
+/// gone while an answer is made on the socket itself: this task is as small as an idle reader.
+pub(super) async fn drive(mut owned: Owned, served: Served) {
+    loop {
+        let Some((taken, rest)) = Box::pin(take_request(owned, &served)).await else {
+            return;
+        };
+        let Some(back) = taken.make(rest).await else {
+            return;
+        };
+        owned = back;
+    }
+}
+
+/// Reads requests and answers them, up to an answer that wants the socket.
+async fn take_request(mut owned: Owned, served: &Served) -> Option<(Taken, Owned)> {
+    match plain::asked(&mut owned, &served.shared).await {
+        Asked::Gone => return None,
+        Asked::Draining => {}
+        Asked::Bytes => {
+            if let Some((taken, bytes)) = answer_plain(&owned.unread, served).await {
+                owned.unread.advance(bytes);
+                return Some((taken, owned));
+            }
+        }
+    }
+    Box::pin(through_hyper(owned, served)).await
+}
+
+/// The answer to a plain request at the beginning of these bytes, and how many of them it was.
+async fn answer_plain(bytes: &Bytes, served: &Served) -> Option<(Taken, usize)> {
+    // Behind a trusted proxy each request is judged by what the proxy says of it.
+    let reader = served
+        .shared
+        .reader
+        .as_ref()
+        .filter(|_| !served.peer.proxied)?;
+    let (mut request, length) = plain::request(bytes)?;
+    let guard = ConnectionGuard::new(served.places.clone());
+    let extensions = request.extensions_mut();
+    extensions.insert(served.peer);
+    extensions.insert(guard.clone());
+    extensions.insert(Offer::default());
+    let response = reader.read(request).ok()?.await;
+    // One that does not want the socket is a refusal, and is written to it all the same.
+    Some((Taken::of(response, guard).await, length))
+}
+
+async fn through_hyper(owned: Owned, served: &Served) -> Option<(Taken, Owned)> {
     let pulse = Arc::new(Pulse::new());
     let mut wire = Wire::new(owned.io, owned.unread, pulse.clone());
-    let mut clocked = Clocked::new(&served, &pulse);
+    let mut clocked = Clocked::new(served, &pulse);
     let start = clocked.run(|call| match call {
         Call::Poll(cx) => wire.poll_start(cx).map(Result::ok),
         Call::Farewell => Poll::Ready(None),
     });
-    let Some(Some(is_http2)) = start.await else {
-        return;
-    };
+    let is_http2 = start.await??;
     let entry = Arc::new(Entry {
         app: served.app.clone(),
         shared: served.shared.clone(),
@@ -123,12 +169,9 @@ pub(super) async fn drive(owned: Owned, served: Served) {
     });
     if is_http2 {
         drive_two(&mut clocked, wire, entry).await;
-    } else if let Some((taken, owned)) = drive_one(&mut clocked, wire, entry).await {
-        served
-            .shared
-            .taken
-            .spawn(hand_over(taken, owned, served.clone()));
+        return None;
     }
+    drive_one(&mut clocked, wire, entry).await
 }
 
 async fn drive_two(clocked: &mut Clocked<'_>, wire: Wire, entry: Arc<Entry>) {
@@ -185,21 +228,6 @@ async fn drive_one(
             None
         }
     }
-}
-
-/// Makes the answer on the socket, and serves what is asked next on it. Boxed, since it comes back to [`drive`].
-fn hand_over(
-    taken: Taken,
-    owned: Owned,
-    served: Served,
-) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-    let answer = taken.make(owned);
-    Box::pin(async move {
-        if let Some(owned) = answer.await {
-            // A task of its own: this one is as small as an idle reader.
-            tokio::spawn(drive(owned, served));
-        }
-    })
 }
 
 fn log_end(peer: &Peer, outcome: Option<hyper::Result<()>>) {

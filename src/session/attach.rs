@@ -4,6 +4,7 @@
 
 mod channels;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::auth::Grants;
 use crate::broker::Meters;
 use crate::cursor::{Cursor, Start};
 use crate::feed::{Batch, Feed, Item, Replay};
-use crate::hub::now_ms;
+use crate::hub::{Items, now_ms};
 use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
@@ -75,6 +76,7 @@ pub struct Attach {
     pace: Pace,
     /// Whether a last batch was handed out since the node goes down, so that a bye is next.
     is_parting: bool,
+    is_settled: bool,
     /// Boxed, since few readers have either.
     late: Box<Late>,
 }
@@ -124,6 +126,7 @@ impl Attach {
             metrics,
             pace,
             is_parting: false,
+            is_settled: false,
             late,
         };
         if channels.iter().any(|(name, _)| attach.is_newcomer(name)) {
@@ -168,9 +171,10 @@ impl Attach {
         resumes && (self.is_known || self.opening.session.is_none())
     }
 
-    /// The hello frame, with a renewed session key. `network` is the tag of the client's network.
+    /// The hello frame, with a renewed session key and a tag of the client's network.
     #[must_use]
-    pub fn hello(&self, network: String) -> String {
+    pub fn hello(&self, client: Option<IpAddr>) -> String {
+        let network = self.sessions.signer.network_tag(client);
         let (key, expires) =
             self.sessions
                 .signer
@@ -243,26 +247,38 @@ impl Attach {
 
     /// The next turn, where it is time for one, else registers the waker.
     pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        self.is_settled = false;
         if let Some(reason) = self.line.end.get() {
             return Poll::Ready(self.bye(*reason));
         }
-        if let Some(turn) = self.urgent_turn() {
+        // The one look at the clock of a delivery.
+        let now = Instant::now();
+        if let Some(turn) = self.urgent_turn(now) {
             return Poll::Ready(turn);
         }
         if self.late.replay.is_some() {
             return Poll::Ready(self.replay_turn());
         }
-        if self.pace.probe_is_due() {
+        if self.pace.probe_is_due(now) {
             return Poll::Ready(Turn::Ping(self.cursor(), now_ms()));
         }
         while let Poll::Ready(batch) = self.feed.poll_next(cx) {
             self.is_parting = self.sessions.drain.has_begun();
             if let Some(batch) = self.heard_by(batch) {
-                self.pace.sent();
+                self.pace.sent(now);
+                self.is_settled =
+                    !self.is_parting && !self.feed.is_behind() && self.pace.alarm.is_armed(now);
                 return Poll::Ready(Turn::Batch(batch));
             }
         }
-        self.deadline_turn().map_or(Poll::Pending, Poll::Ready)
+        self.deadline_turn(now).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Whether the turn that was given last is all that there is for now: whatever comes next wakes the task, so that
+    /// nobody need ask again before.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.is_settled
     }
 
     /// What is left of a batch for this reader, counted; `None` where it is nothing.
@@ -272,7 +288,10 @@ impl Attach {
                 Item::Event(event) => event.session.as_deref() == Some(&*self.session.id),
                 Item::Gap(_) => false,
             };
-            batch.items.retain(|item| !own(item));
+            if batch.items.iter().any(own) {
+                let heard = batch.items.into_iter().filter(|item| !own(item));
+                batch.items = Items::Own(heard.collect());
+            }
         }
         self.count(&batch.items);
         (!batch.items.is_empty()).then_some(batch)
@@ -294,11 +313,10 @@ impl Attach {
     }
 
     /// What does not wait until nothing flows: a reader that is always behind must hear of it too.
-    fn urgent_turn(&mut self) -> Option<Turn> {
+    fn urgent_turn(&mut self, now: Instant) -> Option<Turn> {
         if self.is_parting {
             return Some(self.bye(ByeReason::Drain));
         }
-        let now = Instant::now();
         if self.pace.expires.is_some_and(|expires| expires <= now) {
             return Some(self.bye(ByeReason::Expired));
         }
@@ -312,11 +330,10 @@ impl Attach {
     }
 
     /// Looks at the deadlines; arms the alarm for the nearest where none has come.
-    fn deadline_turn(&mut self) -> Option<Turn> {
+    fn deadline_turn(&mut self, now: Instant) -> Option<Turn> {
         if self.sessions.drain.has_begun() {
             return Some(self.bye(ByeReason::Drain));
         }
-        let now = Instant::now();
         if self.pace.held_until.is_some_and(|until| until <= now) {
             return Some(Turn::Held(self.cursor()));
         }
@@ -324,7 +341,7 @@ impl Attach {
             if self.is_silent(now) {
                 return Some(self.bye(ByeReason::Silent));
             }
-            self.pace.sent();
+            self.pace.sent(now);
             return Some(Turn::Ping(self.cursor(), now_ms()));
         }
         let at = self.pace.nearest();
@@ -370,7 +387,7 @@ impl Attach {
         let done = self.late.replay.is_none();
         let (cursor, more) = (self.cursor(), !done);
         match self.heard_by(Batch {
-            items,
+            items: Items::Own(items),
             cursor,
             more,
         }) {

@@ -63,11 +63,10 @@ impl Pace {
     }
 
     /// Whether a lone ping is due now; the next one is planned then, and nothing but events follows this one soon.
-    pub(super) fn probe_is_due(&mut self) -> bool {
+    pub(super) fn probe_is_due(&mut self, now: Instant) -> bool {
         let Some((at, count)) = self.probe else {
             return false;
         };
-        let now = Instant::now();
         if now < at {
             return false;
         }
@@ -76,7 +75,7 @@ impl Pace {
             .get(count + 1)
             .map_or(at + later, |after| self.opened + *after);
         self.probe = Some((next.max(now + PROBE_QUIET), count + 1));
-        self.sent();
+        self.sent(now);
         self.next_ping = self.next_ping.max(now + PROBE_QUIET);
         true
     }
@@ -91,9 +90,9 @@ impl Pace {
         self.next_ping > now
     }
 
-    pub(super) fn sent(&mut self) {
+    pub(super) fn sent(&mut self, now: Instant) {
         if let Some(heartbeat) = self.heartbeat {
-            self.next_ping = Instant::now() + heartbeat;
+            self.next_ping = now + heartbeat;
         }
     }
 

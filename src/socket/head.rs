@@ -1,10 +1,15 @@
 //! The head of an answer as bytes, for sockets that are written to directly.
 
+use std::io::Write as _;
 use std::time::SystemTime;
 
 use axum::http::response::Parts;
-use bytes::Bytes;
 use hyper::header::{CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
+
+/// Room for the status line and the headers of an answer; ours need some 250.
+const LINES_BYTES: usize = 384;
+/// Room for a length and a date.
+const LENGTH_AND_DATE_BYTES: usize = 80;
 
 /// How the length of what follows is told.
 #[derive(Clone, Copy, Debug)]
@@ -27,16 +32,18 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn of(head: &Parts) -> Self {
         let reason = head.status.canonical_reason().unwrap_or_default();
-        let mut lines = format!("HTTP/1.1 {} {reason}\r\n", head.status.as_str()).into_bytes();
+        let mut lines = Vec::with_capacity(LINES_BYTES);
+        for part in ["HTTP/1.1 ", head.status.as_str(), " ", reason, "\r\n"] {
+            lines.extend_from_slice(part.as_bytes());
+        }
         for (name, value) in &head.headers {
             // axum says that an empty body has no bytes; what follows is told below.
             if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
                 continue;
             }
-            lines.extend_from_slice(name.as_str().as_bytes());
-            lines.extend_from_slice(b": ");
-            lines.extend_from_slice(value.as_bytes());
-            lines.extend_from_slice(b"\r\n");
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                lines.extend_from_slice(part);
+            }
         }
         Self {
             lines: lines.into(),
@@ -44,21 +51,21 @@ impl Head {
         }
     }
 
-    /// The whole head, with the length, the time of now and the empty line.
-    pub(super) fn bytes(&self, length: Length) -> Bytes {
-        let mut out = self.lines.to_vec();
-        match length {
-            Length::None => {}
-            Length::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-            Length::Bytes(bytes) => {
-                out.extend_from_slice(format!("content-length: {bytes}\r\n").as_bytes());
-            }
-        }
+    /// The whole head, with the length, the time of now and the empty line; behind it there is room for so many bytes.
+    pub(super) fn bytes(&self, length: Length, room: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.lines.len() + LENGTH_AND_DATE_BYTES + room);
+        out.extend_from_slice(&self.lines);
+        // Writing to memory cannot fail.
+        let _ = match length {
+            Length::None => Ok(()),
+            Length::Chunked => write!(out, "transfer-encoding: chunked\r\n"),
+            Length::Bytes(bytes) => write!(out, "content-length: {bytes}\r\n"),
+        };
         if !self.is_dated {
-            let now = httpdate::fmt_http_date(SystemTime::now());
-            out.extend_from_slice(format!("date: {now}\r\n").as_bytes());
+            let now = httpdate::HttpDate::from(SystemTime::now());
+            let _ = write!(out, "date: {now}\r\n");
         }
         out.extend_from_slice(b"\r\n");
-        out.into()
+        out
     }
 }

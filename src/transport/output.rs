@@ -27,6 +27,9 @@ const GATHERED_BYTES_MAX: usize = 64 * 1024;
 /// are read, the first of them must not wait for the last.
 const GATHERED_TURNS_MAX: u8 = 8;
 
+/// Pieces for which an idle reader keeps room.
+const PIECES_KEPT: usize = 4;
+
 /// What waits to be written.
 pub(crate) struct Output {
     pieces: VecDeque<Bytes>,
@@ -132,7 +135,9 @@ impl Output {
             }
         }
         // An idle reader keeps no room for a burst.
-        self.pieces.shrink_to(4);
+        if self.pieces.capacity() > PIECES_KEPT {
+            self.pieces = VecDeque::new();
+        }
         io.poll_flush(cx)
     }
 

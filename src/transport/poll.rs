@@ -2,16 +2,20 @@
 //!
 //! Does not know how its bytes are written, nor any other transport.
 
+use std::io::Write as _;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::{Facts, Frames};
+use super::{Facts, Frames, Piece};
 use crate::cursor::Cursor;
-use crate::feed::Item;
-use crate::protocol::Event;
+use crate::feed::{Batch, Item};
+use crate::hub::Items;
+use crate::protocol::WireForm;
 use crate::session::{Attach, Turn};
 
+/// The words of an answer around its frames, in bytes.
+const ANSWER_WORDS_BYTES: usize = 160;
 /// The media type of an answer.
 pub(crate) const CONTENT_TYPE: &str = "application/json";
 
@@ -36,7 +40,7 @@ impl Answer {
         } else {
             std::time::Duration::ZERO
         });
-        let hello = (!goes_on).then(|| attach.hello(facts.network));
+        let hello = (!goes_on).then(|| attach.hello(facts.client));
         Self {
             attach,
             hello,
@@ -49,32 +53,35 @@ impl Answer {
         self.attach.opening().early && self.hello.is_none()
     }
 
-    fn text(&mut self, frames: &[Bytes], cursor: Cursor, more: bool) -> Bytes {
+    /// The answer out of frames, joined by commas where there are several.
+    fn text(&mut self, frames: &[u8], cursor: Cursor, more: bool) -> Bytes {
         let opening = self.attach.opening();
-        let mut out = format!("{{\"cursor\":\"{cursor}\"").into_bytes();
+        let mut out = Vec::with_capacity(frames.len() + ANSWER_WORDS_BYTES);
+        // Writing to memory cannot fail.
+        let _ = write!(out, "{{\"cursor\":\"{cursor}\"");
         if let Some(nonce) = &opening.nonce {
-            out.extend_from_slice(
-                format!(",\"nonce\":{}", serde_json::Value::from(nonce.as_str())).as_bytes(),
+            let _ = write!(
+                out,
+                ",\"nonce\":{}",
+                serde_json::Value::from(nonce.as_str())
             );
         }
         if more {
             out.extend_from_slice(b",\"more\":true");
         }
         out.extend_from_slice(b",\"frames\":[");
-        let hello = self.hello.take().map(Bytes::from);
-        for (index, frame) in hello.iter().chain(frames).enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(frame);
+        if let Some(hello) = self.hello.take() {
+            out.extend_from_slice(hello.as_bytes());
+            out.extend_from_slice(if frames.is_empty() { b"" } else { b"," });
         }
+        out.extend_from_slice(frames);
         out.extend_from_slice(b"]}");
         out.into()
     }
 }
 
 impl Frames for Answer {
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         if self.is_over {
             return Poll::Ready(None);
         }
@@ -83,30 +90,35 @@ impl Frames for Answer {
         };
         let answer = match turn {
             // JSON allows leading space: a byte each second carries the hold through proxies that cut silence.
-            Turn::Ping(..) | Turn::Look => return Poll::Ready(Some(Bytes::from_static(b" "))),
-            Turn::Batch(batch) => {
-                let frames: Vec<Bytes> = batch.items.iter().map(frame).collect();
-                self.text(&frames, batch.cursor, batch.more)
+            Turn::Ping(..) | Turn::Look => {
+                return Poll::Ready(Some(Piece::Bytes(Bytes::from_static(b" "))));
             }
+            Turn::Batch(batch) => self.text(&frames_of(&batch), batch.cursor, batch.more),
             Turn::Reply(reply) => {
                 let cursor = self.attach.cursor();
-                self.text(&[reply.into()], cursor, false)
+                self.text(reply.as_bytes(), cursor, false)
             }
-            Turn::Held(cursor) => self.text(&[], cursor, false),
+            Turn::Held(cursor) => self.text(b"", cursor, false),
             Turn::Bye(bye) => {
                 let cursor = self.attach.cursor();
-                self.text(&[bye.json().into()], cursor, false)
+                self.text(bye.json().as_bytes(), cursor, false)
             }
         };
         self.is_over = true;
         self.attach.answered();
-        Poll::Ready(Some(answer))
+        Poll::Ready(Some(Piece::Bytes(answer)))
     }
 }
 
-fn frame(item: &Item) -> Bytes {
-    match item {
-        Item::Event(event) => Event::json(event),
-        Item::Gap(gap) => gap.json().into(),
+/// The frames of a batch, with commas between them.
+fn frames_of(batch: &Batch) -> Bytes {
+    let join = |frames: Vec<Bytes>| frames.join(&b',').into();
+    if let Items::Run(run) = &batch.items {
+        return run.wire(WireForm::Json, |event| event.encode_json(true).into(), join);
     }
+    let frames = batch.items.iter().map(|item| match item {
+        Item::Event(event) => event.json(),
+        Item::Gap(gap) => gap.json().into(),
+    });
+    join(frames.collect())
 }

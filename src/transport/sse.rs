@@ -8,9 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::{Facts, Frames, join};
+use super::{Facts, Frames, Piece, chunk};
 use crate::cursor::Cursor;
 use crate::feed::{Batch, Item};
+use crate::hub::Items;
 use crate::protocol::{Bye, Data, Event, Format, Gap, WireForm, ping};
 use crate::session::{Attach, Turn};
 
@@ -39,11 +40,11 @@ impl Stream {
         }
     }
 
-    fn opening(&self, network: String) -> Bytes {
+    fn opening(&self, facts: Facts) -> Bytes {
         let cursor = self.attach.start();
         let head = format!("retry: {RETRY_MS}\n\n: triway/1\n\n");
         let hello = match self.attach.opening().format {
-            Format::Full => block_of_frame(Some(cursor), &self.attach.hello(network)),
+            Format::Full => block_of_frame(Some(cursor), &self.attach.hello(facts.client)),
             Format::Data => id_block(cursor),
         };
         Bytes::from(head + &hello)
@@ -51,9 +52,9 @@ impl Stream {
 }
 
 impl Frames for Stream {
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         match std::mem::replace(&mut self.phase, Phase::Running) {
-            Phase::Opening(facts) => return Poll::Ready(Some(self.opening(facts.network))),
+            Phase::Opening(facts) => return Poll::Ready(Some(Piece::Bytes(self.opening(facts)))),
             Phase::Running => {}
             Phase::Over => return Poll::Ready(None),
         }
@@ -61,8 +62,8 @@ impl Frames for Stream {
         let Poll::Ready(turn) = self.attach.poll_turn(cx) else {
             return Poll::Pending;
         };
-        Poll::Ready(Some(match turn {
-            Turn::Batch(batch) => batch_blocks(&batch, format),
+        let bytes = match turn {
+            Turn::Batch(batch) => return Poll::Ready(Some(batch_chunk(&batch, format))),
             Turn::Ping(id, time_ms) => ping_block(id, time_ms, format).into(),
             Turn::Reply(reply) => block_of_frame(None, &reply).into(),
             Turn::Look => Bytes::new(),
@@ -71,23 +72,35 @@ impl Frames for Stream {
                 self.phase = Phase::Over;
                 bye_block(&bye, format).into()
             }
-        }))
+        };
+        Poll::Ready(Some(Piece::Bytes(bytes)))
+    }
+
+    fn is_settled(&self) -> bool {
+        self.attach.is_settled()
     }
 }
 
-fn batch_blocks(batch: &Batch, format: Format) -> Bytes {
+fn batch_chunk(batch: &Batch, format: Format) -> Piece {
+    let (form, encode): (_, fn(&Event) -> Vec<u8>) = match format {
+        Format::Full => (WireForm::SseFull, encode_full),
+        Format::Data => (WireForm::SseData, encode_data),
+    };
+    let encode = |event: &Event| chunk(&[&encode(event)]);
+    if let Items::Run(run) = &batch.items {
+        return Piece::Chunk(run.wire(form, encode, Piece::join));
+    }
     let mut before = None;
     let blocks = batch.items.iter().map(|item| {
-        let block = match (item, format) {
-            (Item::Event(event), Format::Full) => event.wire(WireForm::SseFull, encode_full),
-            (Item::Event(event), Format::Data) => event.wire(WireForm::SseData, encode_data),
-            (Item::Gap(gap), _) => gap_block(gap, before, format).into(),
+        let block = match item {
+            Item::Event(event) => event.wire(form, encode),
+            Item::Gap(gap) => chunk(&[gap_block(gap, before, format).as_bytes()]),
         };
         let moves = !matches!(item, Item::Gap(gap) if gap.more);
         before = moves.then(|| item.id()).or(before);
         block
     });
-    join(blocks.collect())
+    Piece::Chunk(Piece::join(blocks.collect()))
 }
 
 fn encode_full(event: &Event) -> Vec<u8> {

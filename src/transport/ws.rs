@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 use super::Facts;
 use super::output::Output;
 use crate::feed::{Batch, Item};
+use crate::hub::Items;
 use crate::protocol::{
     Bye, ByeReason, Data, Event, EventName, Format, Order, Publish, Refusal, WireForm,
 };
@@ -47,6 +48,8 @@ pub(crate) struct Socket<S> {
     input: Input,
     output: Output,
     broken: Option<Broken>,
+    /// Whether what is to be written now is all that there is, until the task is woken.
+    is_settled: bool,
     heard: Instant,
     /// When it was last pinged. Who was not asked owes no sign of life.
     pinged: Option<Instant>,
@@ -93,6 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             input,
             output,
             broken,
+            is_settled: false,
             heard: Instant::now(),
             pinged: None,
             rests_until: None,
@@ -104,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     pub(crate) fn run(mut self, facts: Facts) -> impl Future<Output = ()> + Send {
         if self.attach.opening().format == Format::Full {
             self.output
-                .push(frame::text_frame(&self.attach.hello(facts.network)));
+                .push(frame::text_frame(&self.attach.hello(facts.client)));
         }
         async move {
             if let Some(ending) = self.converse().await {
@@ -144,13 +148,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        if !self.output.is_due()
+        // Where the turn before was all that there is, nobody is asked again until the task is woken.
+        let is_settled = std::mem::take(&mut self.is_settled);
+        if !is_settled
+            && !self.output.is_due()
             && let Poll::Ready(turn) = self.attach.poll_turn(cx)
         {
             self.output.gather();
+            self.is_settled = self.attach.is_settled();
             return Poll::Ready(Step::Turn(turn));
         }
-        let was_due = self.output.is_due();
+        let was_due = !is_settled && self.output.is_due();
         match self.output.poll_write(Pin::new(&mut self.io), cx) {
             Poll::Ready(Err(_)) => return Poll::Ready(Step::Gone),
             // Nothing more is read either: a peer that only sends must not make answers pile up.
@@ -358,14 +366,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     }
 
     fn write_batch(&mut self, batch: &Batch, format: Format) -> Option<Ending> {
-        for item in &batch.items {
+        let (form, encode): (_, fn(&Event) -> Bytes) = match format {
+            Format::Full => (WireForm::WsFull, encode_full),
+            Format::Data => (WireForm::WsData, encode_data),
+        };
+        if let Items::Run(run) = &batch.items {
+            self.output.push(run.wire(form, encode, super::join));
+            return None;
+        }
+        for item in batch.items.iter() {
             match (item, format) {
-                (Item::Event(event), Format::Full) => {
-                    self.output.push(event.wire(WireForm::WsFull, encode_full))
-                }
-                (Item::Event(event), Format::Data) => {
-                    self.output.push(event.wire(WireForm::WsData, encode_data))
-                }
+                (Item::Event(event), _) => self.output.push(event.wire(form, encode)),
                 (Item::Gap(gap), Format::Full) => self.output.push(frame::text_frame(&gap.json())),
                 // A bare WebSocket has no words for it.
                 (Item::Gap(_), Format::Data) => {

@@ -117,6 +117,10 @@ impl Server {
         };
         let draining = hub.clone();
         let on_drain = move || draining.drain();
+        let options = Options {
+            reader: Some(hub.reader()),
+            ..options
+        };
         let serving = tokio::spawn(server::serve(
             listener,
             hub.router(),

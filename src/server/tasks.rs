@@ -1,17 +1,18 @@
-//! The tasks of sockets that were taken over, so that the end of a drain reaches them.
+//! The tasks of connections, so that the end of a drain reaches those too that do not watch for it.
 //!
 //! Sixteen bytes each, since an idle reader is little more: an ear for the drain in each of them would cost ten times
 //! that. Knows nothing of what they do.
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use slab::Slab;
 use tokio::task::AbortHandle;
 
-/// The tasks that go on with sockets of their own.
+/// The tasks that serve connections.
 #[derive(Debug, Default)]
-pub(super) struct TakenTasks {
+pub(super) struct Tasks {
     /// Held while a task is started, so that it cannot end before it stands here.
     tasks: Mutex<State>,
 }
@@ -25,11 +26,11 @@ struct State {
 
 /// Strikes a task off the list when it ends, however it does.
 struct Listed {
-    tasks: Arc<TakenTasks>,
+    tasks: Arc<Tasks>,
     key: usize,
 }
 
-impl TakenTasks {
+impl Tasks {
     /// Runs this in a task of its own until it ends or all are cut.
     pub(super) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
         let mut state = self.tasks.lock();
@@ -41,10 +42,8 @@ impl TakenTasks {
             tasks: self.clone(),
             key: entry.key(),
         };
-        let handle = tokio::spawn(async move {
-            let _listed = listed;
-            task.await;
-        });
+        // No `async` block, which would hold the task twice.
+        let handle = tokio::spawn(task.map(move |()| drop(listed)));
         entry.insert(handle.abort_handle());
     }
 

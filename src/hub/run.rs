@@ -1,0 +1,140 @@
+//! Runs: the newest events of a channel, read as one by all readers that are at the same place, and joined to the
+//! bytes of one write once for all of them.
+//!
+//! Knows no lock, no cursor of a reader and no wire; how pieces are joined is handed in.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::Portion;
+use crate::cursor::Cursor;
+use crate::protocol::{Event, Gap, Ledger, WIRE_FORMS, WireForm};
+
+/// One thing that a reader is told.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// An event.
+    Event(Arc<Event>),
+    /// Events that it will never see.
+    Gap(Gap),
+}
+
+impl Item {
+    /// The cursor after it.
+    #[must_use]
+    pub fn id(&self) -> Cursor {
+        match self {
+            Self::Event(event) => event.id,
+            Self::Gap(gap) => gap.id,
+        }
+    }
+
+    pub(crate) fn data_bytes(&self) -> usize {
+        match self {
+            Self::Event(event) => event.data.len(),
+            Self::Gap(_) => 0,
+        }
+    }
+}
+
+/// The newest events of one channel, up to its last.
+#[derive(Debug)]
+pub struct Run {
+    items: Box<[Item]>,
+    /// Where the event before the first one ends: whoever is here or behind, but before the first, reads all of it.
+    after: u64,
+    data_bytes: usize,
+    joined: [OnceLock<Bytes>; WIRE_FORMS],
+    ledger: Ledger,
+    /// Bytes of the joined forms, which stand in the ledger.
+    held_bytes: AtomicUsize,
+}
+
+impl Run {
+    pub(super) fn new(items: Vec<Item>, after: u64, ledger: &Ledger) -> Self {
+        Self {
+            data_bytes: items.iter().map(Item::data_bytes).sum(),
+            items: items.into(),
+            after,
+            joined: Default::default(),
+            ledger: ledger.clone(),
+            held_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether it is all that a reader at `offset` has before it up to `head`, and no more than its portion.
+    pub(super) fn follows(&self, offset: u64, head: u64, portion: Portion) -> bool {
+        let (Some(first), Some(last)) = (self.items.first(), self.items.last()) else {
+            return false;
+        };
+        let is_small = self.items.len() <= portion.events && self.data_bytes <= portion.bytes;
+        self.after <= offset
+            && offset < first.id().offset
+            && last.id().offset <= head
+            && (is_small || self.items.len() == 1)
+    }
+
+    /// Its events in a wire form, each made by `encode` and all of them joined by `join` on first use.
+    pub fn wire(
+        &self,
+        form: WireForm,
+        encode: impl Fn(&Event) -> Bytes,
+        join: impl FnOnce(Vec<Bytes>) -> Bytes,
+    ) -> Bytes {
+        let piece = |item: &Item| match item {
+            Item::Event(event) => event.wire(form, &encode),
+            Item::Gap(_) => Bytes::new(),
+        };
+        if let [item] = &*self.items {
+            return piece(item);
+        }
+        let made = self.joined[form as usize].get_or_init(|| {
+            let bytes = join(self.items.iter().map(piece).collect());
+            self.ledger.add(bytes.len());
+            self.held_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+            bytes
+        });
+        made.clone()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.ledger.remove(*self.held_bytes.get_mut());
+    }
+}
+
+/// Items of a batch: its own, or a run that it shares with other readers.
+#[derive(Clone, Debug)]
+pub enum Items {
+    /// Its own.
+    Own(Vec<Item>),
+    /// Shared.
+    Run(Arc<Run>),
+}
+
+impl Deref for Items {
+    type Target = [Item];
+
+    fn deref(&self) -> &[Item] {
+        match self {
+            Self::Own(items) => items,
+            Self::Run(run) => &run.items,
+        }
+    }
+}
+
+impl IntoIterator for Items {
+    type Item = Item;
+    type IntoIter = std::vec::IntoIter<Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        match self {
+            Self::Own(items) => items.into_iter(),
+            Self::Run(run) => run.items.to_vec().into_iter(),
+        }
+    }
+}
