@@ -142,11 +142,9 @@ pub(crate) fn reader(app: App) -> Reader {
         let found = Transport::ALL
             .into_iter()
             .find(|transport| below(transport.as_str()));
-        let Some(transport) = found.filter(|_| !request.headers().contains_key(ORIGIN)) else {
-            return Err(request);
-        };
+        let transport = found.filter(|_| !request.headers().contains_key(ORIGIN))?;
         let app = app.clone();
-        Ok(Box::pin(async move {
+        Some(Box::pin(async move {
             let next = |request| attach::read(app.clone(), transport, request);
             common_headers(guard::guarded(&app, request, next).await).await
         }))

@@ -82,9 +82,9 @@ impl std::fmt::Debug for Offer {
 /// What comes of an answer.
 type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
 
-/// Answers plain requests whose socket is at hand, and gives back those that are not for it.
+/// Answers plain requests whose socket is at hand, and leaves those that are not for it.
 #[derive(Clone)]
-pub struct Reader(Arc<dyn Fn(Request) -> Result<Answering, Request> + Send + Sync>);
+pub struct Reader(Arc<dyn Fn(Request) -> Option<Answering> + Send + Sync>);
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -93,17 +93,13 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(
-        read: impl Fn(Request) -> Result<Answering, Request> + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn new(read: impl Fn(Request) -> Option<Answering> + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
 
-    /// Begins an answer.
-    ///
-    /// # Errors
-    /// The request, where it is not for a reader.
-    pub fn read(&self, request: Request) -> Result<Answering, Request> {
+    /// Begins an answer; `None` where the request is not for a reader.
+    #[must_use]
+    pub fn read(&self, request: Request) -> Option<Answering> {
         self.0(request)
     }
 }

@@ -360,11 +360,14 @@ fn bounded(name: &str, value: &str, bytes: usize) -> Result<String, Refusal> {
     Ok(value.to_owned())
 }
 
+/// A name of a query and its value, copied only where something in them was encoded.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// The pairs of a query, decoded: `+` is a space, and what is not UTF-8 is refused.
 ///
 /// # Errors
 /// `bad_parameter` when a name or value is not UTF-8.
-pub fn decode_query(query: &str) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, Refusal> {
+pub fn decode_query(query: &str) -> Result<Vec<Pair<'_>>, Refusal> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {

@@ -145,7 +145,7 @@ async fn answer_plain(bytes: &Bytes, served: &Served) -> Option<(Taken, usize)> 
     extensions.insert(served.peer);
     extensions.insert(guard.clone());
     extensions.insert(Offer::default());
-    let response = reader.read(request).ok()?.await;
+    let response = reader.read(request)?.await;
     // One that does not want the socket is a refusal, and is written to it all the same.
     Some((Taken::of(response, guard).await, length))
 }
