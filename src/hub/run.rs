@@ -134,7 +134,7 @@ impl IntoIterator for Items {
     fn into_iter(self) -> Self::IntoIter {
         match self {
             Self::Own(items) => items.into_iter(),
-            Self::Run(run) => run.items.iter().cloned().collect::<Vec<_>>().into_iter(),
+            Self::Run(run) => run.items.clone().into_vec().into_iter(),
         }
     }
 }
