@@ -68,8 +68,8 @@ pub struct Feed {
 #[derive(Debug)]
 struct Joined {
     channel: Arc<Channel>,
-    /// The registration in the channel.
-    key: usize,
+    /// The registration in the channel; none while the feed rests.
+    key: Option<usize>,
     place: Place,
 }
 
@@ -101,11 +101,7 @@ impl Feed {
             hub: hub.clone(),
             bell: Arc::default(),
             joined: Slab::with_capacity(channels.len()),
-            again: if channels.len() == 1 {
-                Rung::One(0)
-            } else {
-                Rung::All
-            },
+            again: Rung::None,
             read_up_to: 0,
             transport,
             portion: portion_of(transport),
@@ -113,8 +109,7 @@ impl Feed {
         for (name, start) in channels {
             feed.register(name, *start)?;
         }
-        let places = feed.joined.iter().map(|(_, joined)| joined.place.offset);
-        feed.read_up_to = places.min().unwrap_or_else(|| hub.head());
+        feed.begin();
         Ok(feed)
     }
 
@@ -126,10 +121,49 @@ impl Feed {
             .join(name, start, &self.bell, slot, self.transport)?;
         entry.insert(Joined {
             channel,
-            key,
+            key: Some(key),
             place,
         });
         Ok(slot)
+    }
+
+    /// Leaves all channels, but remembers which they were.
+    pub(crate) fn rest(&mut self) {
+        for (_, joined) in &mut self.joined {
+            joined.leave();
+        }
+    }
+
+    /// Joins them again after a rest, all from this cursor on.
+    ///
+    /// # Errors
+    /// `too_many_channels` when the hub has no room for one of them any more.
+    pub(crate) fn again(&mut self, cursor: Cursor) -> Result<(), Refusal> {
+        self.rest();
+        for (slot, joined) in &mut self.joined {
+            let (name, start) = (&joined.channel.name, Start::At(cursor));
+            let (channel, key, place) =
+                self.hub
+                    .join(name, start, &self.bell, slot, self.transport)?;
+            *joined = Joined {
+                channel,
+                key: Some(key),
+                place,
+            };
+        }
+        self.begin();
+        Ok(())
+    }
+
+    /// All channels are to be read, each from its place.
+    fn begin(&mut self) {
+        self.again = if self.joined.len() == 1 {
+            Rung::One(0)
+        } else {
+            Rung::All
+        };
+        let places = self.joined.iter().map(|(_, joined)| joined.place.offset);
+        self.read_up_to = places.min().unwrap_or_else(|| self.hub.head());
     }
 
     /// Everything up to here is read.
@@ -339,16 +373,21 @@ impl Feed {
             .find(|(_, joined)| joined.channel.name == *name)
             .map(|(slot, _)| slot);
         let Some(slot) = found else { return false };
-        let joined = self.joined.remove(slot);
-        joined.channel.leave(joined.key);
+        self.joined.remove(slot).leave();
         true
     }
 }
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        for (_, joined) in &self.joined {
-            joined.channel.leave(joined.key);
+        self.rest();
+    }
+}
+
+impl Joined {
+    fn leave(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.channel.leave(key);
         }
     }
 }

@@ -61,9 +61,11 @@ pub struct Metrics {
 }
 
 /// The counters that one reader moves, looked up once when it opens.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ReaderMetrics {
     readers: Gauge,
+    /// Whether it is counted as a reader now.
+    is_reading: bool,
     delivered: Counter,
 }
 
@@ -72,11 +74,25 @@ impl ReaderMetrics {
     pub fn delivered(&self, events: usize) {
         self.delivered.inc_by(events as u64);
     }
+
+    /// It is no reader for a while.
+    pub fn rest(&mut self) {
+        if std::mem::take(&mut self.is_reading) {
+            self.readers.dec();
+        }
+    }
+
+    /// It is a reader again.
+    pub fn again(&mut self) {
+        if !std::mem::replace(&mut self.is_reading, true) {
+            self.readers.inc();
+        }
+    }
 }
 
 impl Drop for ReaderMetrics {
     fn drop(&mut self) {
-        self.readers.dec();
+        self.rest();
     }
 }
 
@@ -132,6 +148,7 @@ impl Metrics {
         readers.inc();
         ReaderMetrics {
             readers,
+            is_reading: true,
             delivered: self.delivered.get_or_create_owned(&label),
         }
     }

@@ -225,10 +225,7 @@ impl Door {
                     proxied,
                     ..Peer::direct(address, self.local)
                 };
-                let owned = Owned {
-                    io: Box::new(stream),
-                    unread: axum::body::Bytes::new(),
-                };
+                let owned = Owned::new(Box::new(stream), axum::body::Bytes::new());
                 let served = Served {
                     peer,
                     places: Arc::new(places),

@@ -202,7 +202,7 @@ impl Sessions {
             .session
             .as_deref()
             .and_then(|key| self.signer.check(key, now_ms() / 1_000));
-        let is_known = claims.is_some();
+        let known_until_s = claims.as_ref().map(|claims| claims.expires);
         let (id, grants) = match (claims, credential) {
             (Some(claims), credential) => (claims.id.clone(), Self::grants_of(claims, credential)?),
             (None, Credential::Given(grants) | Credential::Absent(Some(grants))) => {
@@ -215,7 +215,15 @@ impl Sessions {
         let channels = self.allowed(&opening, &grants, &id)?;
         let session = self.session(&id, address);
         let crowd = self.crowd(&grants, credential, address);
-        Attach::new(self, session, grants, crowd, opening, &channels, is_known)
+        Attach::new(
+            self,
+            session,
+            grants,
+            crowd,
+            opening,
+            &channels,
+            known_until_s,
+        )
     }
 
     /// A credential in the same request decides, and must be of the same user.

@@ -4,6 +4,7 @@
 //! A server offers its sockets with each request; where there is no offer (HTTP/2, somebody else's server) the same
 //! frames go out as an ordinary body. One place decides, and the transports do not know.
 
+mod again;
 mod head;
 
 use std::any::Any;
@@ -23,6 +24,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use self::again::Whole;
 use crate::transport::output::Output;
 use crate::transport::{FrameBody, Frames, Piece};
 
@@ -48,12 +50,28 @@ pub struct Owned {
     pub io: Box<dyn Io>,
     /// Bytes of the client that come before those still in the socket.
     pub unread: Bytes,
+    /// The head of the request that is answered, where it came plain and whole.
+    pub asked: Bytes,
+    /// The answer that was made last, where it can be made again.
+    pub again: Option<Box<dyn Again>>,
+}
+
+impl Owned {
+    /// A socket on which nothing was answered yet.
+    #[must_use]
+    pub fn new(io: Box<dyn Io>, unread: Bytes) -> Self {
+        Self {
+            io,
+            unread,
+            asked: Bytes::new(),
+            again: None,
+        }
+    }
 }
 
 /// What goes on with an owned socket. It gets the head of the answer, not yet written, and gives the socket back
 /// where the next request may be read from it.
-type GoOn =
-    Box<dyn FnOnce(Parts, Owned) -> Pin<Box<dyn Future<Output = Option<Owned>> + Send>> + Send>;
+type GoOn = Box<dyn FnOnce(Parts, Owned) -> Making + Send>;
 
 /// What a server puts into the extensions of a request whose socket it would hand over.
 #[derive(Clone, Default)]
@@ -63,11 +81,28 @@ pub struct Offer {
 
 /// An answer that is made on the socket itself.
 pub struct Taken {
-    head: Parts,
-    go_on: GoOn,
+    answer: Answer,
     /// What must live until the answer ends.
     held: Box<dyn Any + Send>,
 }
+
+enum Answer {
+    First(Parts, GoOn),
+    Again(Box<dyn Again>),
+}
+
+/// An answer that can be made again, to a request that asks for the same from another place.
+pub trait Again: Send {
+    /// Begins the answer to the request at the beginning of these bytes, and says how long its head is. `None` where
+    /// that request is another one, or must be judged anew.
+    fn begin(&mut self, unread: &[u8]) -> Option<usize>;
+
+    /// Makes the answer. Gives the socket back where the next request may be read from it.
+    fn make(self: Box<Self>, owned: Owned) -> Making;
+}
+
+/// An answer on its way; gives the socket back where the next request may be read from it.
+pub type Making = Pin<Box<dyn Future<Output = Option<Owned>> + Send>>;
 
 /// In the extensions of a response: what wants the socket. Taken out by the server that offered it.
 #[derive(Clone)]
@@ -115,8 +150,7 @@ impl Offer {
             return Some(Response::from_parts(head, body));
         };
         *self.slot.lock() = Some(Taken {
-            head,
-            go_on,
+            answer: Answer::First(head, go_on),
             held: Box::new(held),
         });
         None
@@ -139,14 +173,28 @@ impl Taken {
             Some(go_on) => go_on,
             None => finished(body).await,
         };
-        let held = Box::new(held);
-        Self { head, go_on, held }
+        Self {
+            answer: Answer::First(head, go_on),
+            held: Box::new(held),
+        }
+    }
+
+    /// An answer that was begun again; whoever makes it holds what must live until it ends.
+    #[must_use]
+    pub fn again(again: Box<dyn Again>) -> Self {
+        Self {
+            answer: Answer::Again(again),
+            held: Box::new(()),
+        }
     }
 
     /// Makes the answer. Gives the socket back where the next request may be read from it.
     pub fn make(self, owned: Owned) -> impl Future<Output = Option<Owned>> + Send {
-        let Self { head, go_on, held } = self;
-        let answer = go_on(head, owned);
+        let Self { answer, held } = self;
+        let answer = match answer {
+            Answer::First(head, go_on) => go_on(head, owned),
+            Answer::Again(again) => again.make(owned),
+        };
         async move {
             let owned = answer.await;
             drop(held);
@@ -198,7 +246,7 @@ pub(crate) fn trickle<F: Frames + 'static>(
         return response_of(headers, Body::new(body));
     }
     take_over(response_of(headers, Body::empty()), move |head, owned| {
-        Conversation::new(&head, owned, &terms).trickle(&head, frames)
+        Conversation::new(is_last(&head), owned, &terms).trickle(&head, frames)
     })
 }
 
@@ -216,7 +264,7 @@ pub(crate) async fn whole<F: Frames + 'static>(
         return response_of(headers, Body::from(bytes));
     }
     take_over(response_of(headers, Body::empty()), move |head, owned| {
-        Conversation::new(&head, owned, &terms).whole(&head, frames)
+        Whole::new(&head, &owned, frames, terms).make(owned)
     })
 }
 
@@ -229,10 +277,10 @@ async fn finished(body: Body) -> GoOn {
             writes: Counter::default(),
             slow: Counter::default(),
         };
-        Box::pin(async move {
-            let conversation = Conversation::new(&head, owned, &terms);
-            conversation.whole(&head, Ready(bytes?)).await
-        })
+        match bytes {
+            Some(bytes) => Whole::new(&head, &owned, Ready(bytes), terms).make(owned),
+            None => Box::pin(std::future::ready(None)),
+        }
     })
 }
 
@@ -248,6 +296,12 @@ impl Frames for Ready {
 /// The head of a handshake, which goes out with whatever is written first.
 pub(crate) fn handshake(head: &Parts) -> Bytes {
     head::Head::of(head).bytes(head::Length::None, 0).into()
+}
+
+/// Whether this answer is the last one of its connection.
+fn is_last(head: &Parts) -> bool {
+    let word = head.headers.get(CONNECTION);
+    word.is_some_and(|word| word == "close")
 }
 
 /// A socket while an answer is made on it.
@@ -273,7 +327,7 @@ enum Step {
 }
 
 impl Conversation {
-    fn new(head: &Parts, owned: Owned, terms: &Terms) -> Self {
+    fn new(closes: bool, owned: Owned, terms: &Terms) -> Self {
         let ahead = BytesMut::from(&owned.unread[..]);
         Self {
             io: owned.io,
@@ -281,16 +335,13 @@ impl Conversation {
             output: Output::new(&terms.writes),
             budget: terms.budget,
             slow: terms.slow.clone(),
-            closes: head
-                .headers
-                .get(CONNECTION)
-                .is_some_and(|word| word == "close"),
+            closes,
             is_settled: false,
             timer: None,
         }
     }
 
-    /// Like [`Conversation::whole`] no `async fn`, which would hold its arguments twice; an idle reader holds this
+    /// No `async fn`, which would hold its arguments twice; an idle reader holds this
     /// future whole.
     fn trickle<F: Frames>(
         mut self,
@@ -306,23 +357,6 @@ impl Conversation {
                 return Some(self.give_back());
             }
             None
-        }
-    }
-
-    fn whole<F: Frames>(
-        mut self,
-        head: &Parts,
-        mut frames: F,
-    ) -> impl Future<Output = Option<Owned>> + Send + use<F> {
-        let head = head::Head::of(head);
-        async move {
-            let bytes = self.answer(&mut frames).await?;
-            drop(frames);
-            let mut answer = head.bytes(head::Length::Bytes(bytes.len()), bytes.len());
-            // In one piece: copying is cheaper than a vectored write.
-            answer.extend_from_slice(&bytes);
-            self.output.push(answer.into());
-            self.finish().await.then(|| self.give_back())
         }
     }
 
@@ -371,10 +405,7 @@ impl Conversation {
     }
 
     fn give_back(self) -> Owned {
-        Owned {
-            io: self.io,
-            unread: self.ahead.freeze(),
-        }
+        Owned::new(self.io, self.ahead.freeze())
     }
 
     /// Asks for all that is pending, then writes it at once, and listens for the end of the peer.

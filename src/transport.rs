@@ -92,6 +92,18 @@ pub(crate) trait Frames: Send + Unpin {
     fn is_settled(&self) -> bool {
         false
     }
+
+    /// The answer is made. Whether another one of its kind may follow, by [`Frames::again`]; it holds nothing open
+    /// until then.
+    fn rest(&mut self) -> bool {
+        false
+    }
+
+    /// Begins the answer to another request, of which only the address is not that of the first one. Where it does
+    /// not, that request must be opened like any other.
+    fn again(&mut self, _first_address: &str, _address: &str) -> bool {
+        false
+    }
 }
 
 /// Frames as the body of an HTTP response.

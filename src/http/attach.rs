@@ -71,11 +71,20 @@ pub(super) async fn read(app: Shared, transport: Transport, mut request: Request
         (Ok(_), None) if is_head => {
             (streaming_headers(content_type(transport)), Body::empty()).into_response()
         }
-        (Ok(attach), None) => answer(attach, facts, parts.extensions.get::<Offer>()).await,
+        (Ok(attach), None) => {
+            // An authorize hook judges each request, and a header may say where to go on.
+            let by_head = app.authorize.is_none() && !parts.headers.contains_key(LAST_EVENT_ID);
+            answer(attach, facts, beside.offer.as_ref(), by_head).await
+        }
     }
 }
 
-async fn answer(attach: Attach, facts: Facts, offer: Option<&Offer>) -> Response {
+async fn answer(
+    attach: Attach,
+    facts: Facts,
+    offer: Option<&Offer>,
+    by_head: bool,
+) -> Response {
     let transport = attach.opening().transport;
     let metrics = attach.sessions().hub().metrics();
     let terms = socket::Terms {
@@ -96,6 +105,11 @@ async fn answer(attach: Attach, facts: Facts, offer: Option<&Offer>) -> Response
         HeaderValue::from_static("no-store, no-transform"),
     );
     headers.remove(CONTENT_ENCODING);
+    let answer = if by_head {
+        answer.repeatable()
+    } else {
+        answer
+    };
     socket::whole(offer, headers, answer, terms).await
 }
 

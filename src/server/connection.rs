@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Method, Request, Response, Version};
@@ -122,8 +122,10 @@ async fn take_request(mut owned: Owned, served: &Served) -> Option<(Taken, Owned
         Asked::Gone => return None,
         Asked::Draining => {}
         Asked::Bytes => {
-            if let Some((taken, bytes)) = answer_plain(&owned.unread, served).await {
-                owned.unread.advance(bytes);
+            if let Some(taken) = answer_again(&mut owned) {
+                return Some((taken, owned));
+            }
+            if let Some(taken) = answer_plain(&mut owned, served).await {
                 return Some((taken, owned));
             }
         }
@@ -131,23 +133,32 @@ async fn take_request(mut owned: Owned, served: &Served) -> Option<(Taken, Owned
     Box::pin(through_hyper(owned, served)).await
 }
 
-/// The answer to a plain request at the beginning of these bytes, and how many of them it was.
-async fn answer_plain(bytes: &Bytes, served: &Served) -> Option<(Taken, usize)> {
+/// The answer to a request that asks for the same as the one before it. Its places are held by the driver.
+fn answer_again(owned: &mut Owned) -> Option<Taken> {
+    let mut again = owned.again.take()?;
+    let length = again.begin(&owned.unread)?;
+    owned.unread.advance(length);
+    Some(Taken::again(again))
+}
+
+/// The answer to a plain request that came whole.
+async fn answer_plain(owned: &mut Owned, served: &Served) -> Option<Taken> {
     // Behind a trusted proxy each request is judged by what the proxy says of it.
     let reader = served
         .shared
         .reader
         .as_ref()
         .filter(|_| !served.peer.proxied)?;
-    let (mut request, length) = plain::request(bytes)?;
+    let (mut request, length) = plain::request(&owned.unread)?;
     let guard = ConnectionGuard::new(served.places.clone());
     let extensions = request.extensions_mut();
     extensions.insert(served.peer);
     extensions.insert(guard.clone());
     extensions.insert(Offer::default());
-    let response = reader.read(request)?.await;
+    let answering = reader.read(request)?;
+    owned.asked = owned.unread.split_to(length);
     // One that does not want the socket is a refusal, and is written to it all the same.
-    Some((Taken::of(response, guard).await, length))
+    Some(Taken::of(answering.await, guard).await)
 }
 
 async fn through_hyper(owned: Owned, served: &Served) -> Option<(Taken, Owned)> {

@@ -2,6 +2,7 @@
 //!
 //! Gives turns; how a turn is written, and on which wire, is the transports' business.
 
+mod again;
 mod channels;
 
 use std::net::IpAddr;
@@ -70,8 +71,10 @@ pub struct Attach {
     line: Arc<Line>,
     feed: Feed,
     opening: Opening,
-    /// Whether the request brought a valid session key.
-    is_known: bool,
+    /// Where the request brought a valid session key, the seconds since 1970 at which that ends.
+    known_until_s: Option<u64>,
+    /// Whether it left all that others see of it, between two polls.
+    is_resting: bool,
     metrics: ReaderMetrics,
     pace: Pace,
     /// Whether a last batch was handed out since the node goes down, so that a bye is next.
@@ -92,7 +95,9 @@ struct Late {
 
 impl Drop for Attach {
     fn drop(&mut self) {
-        self.session.detach(&self.line);
+        if !self.is_resting {
+            self.session.detach(&self.line);
+        }
     }
 }
 
@@ -104,7 +109,7 @@ impl Attach {
         crowd: Option<SharedBucket>,
         opening: Opening,
         channels: &[(ChannelName, Start)],
-        is_known: bool,
+        known_until_s: Option<u64>,
     ) -> Result<Self, Refusal> {
         let feed = Feed::open(&sessions.hub, channels, Some(opening.transport))?;
         let metrics = sessions.hub.metrics().reader(opening.transport);
@@ -122,18 +127,28 @@ impl Attach {
             line,
             feed,
             opening,
-            is_known,
+            known_until_s,
+            is_resting: false,
             metrics,
             pace,
             is_parting: false,
             is_settled: false,
             late,
         };
-        if channels.iter().any(|(name, _)| attach.is_newcomer(name)) {
-            sessions.broker.may_charge(attach.meters())?;
-        }
-        channels.iter().for_each(|(name, _)| attach.show(name));
+        attach.appear(channels.iter().map(|(name, _)| name))?;
         Ok(attach)
+    }
+
+    /// Shows the session in these channels, where it wants to be shown.
+    fn appear<'a>(
+        &mut self,
+        channels: impl Iterator<Item = &'a ChannelName> + Clone,
+    ) -> Result<(), Refusal> {
+        if channels.clone().any(|name| self.is_newcomer(name)) {
+            self.sessions.broker.may_charge(self.meters())?;
+        }
+        channels.for_each(|name| self.show(name));
+        Ok(())
     }
 
     /// What the reader asked for.
@@ -168,7 +183,7 @@ impl Attach {
             .channels
             .iter()
             .all(|(_, start)| matches!(start, Start::At(_)));
-        resumes && (self.is_known || self.opening.session.is_none())
+        resumes && (self.known_until_s.is_some() || self.opening.session.is_none())
     }
 
     /// The hello frame, with a renewed session key and a tag of the client's network.

@@ -52,6 +52,12 @@ impl Session {
             bell: bell.clone(),
             end: OnceLock::new(),
         });
+        self.attach_line(&line);
+        line
+    }
+
+    /// Adds an attach that left before.
+    pub(super) fn attach_line(&self, line: &Arc<Line>) {
         let mut state = self.state.lock();
         state.lines.push(line.clone());
         let living = state
@@ -65,7 +71,6 @@ impl Session {
             let _ = oldest.end.set(ByeReason::Newer);
             oldest.bell.nudge();
         }
-        line
     }
 
     pub(super) fn detach(&self, line: &Arc<Line>) {

@@ -30,9 +30,9 @@ pub(super) struct Pace {
     pub(super) opened: Instant,
     pub(super) next_ping: Instant,
     /// When the peer's signs of life are looked at although events flow, which put pings off.
-    next_look: Instant,
+    pub(super) next_look: Instant,
     /// When the next lone ping is due, whatever else flows, and how many came before it.
-    probe: Option<(Instant, usize)>,
+    pub(super) probe: Option<(Instant, usize)>,
     pub(super) held_until: Option<Instant>,
     pub(super) expires: Option<Instant>,
 }

@@ -4,6 +4,7 @@
 
 use std::io::Write as _;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -11,7 +12,7 @@ use super::{Facts, Frames, Piece};
 use crate::cursor::Cursor;
 use crate::feed::{Batch, Item};
 use crate::hub::Items;
-use crate::protocol::WireForm;
+use crate::protocol::{Moved, WireForm};
 use crate::session::{Attach, Turn};
 
 /// The words of an answer around its frames, in bytes.
@@ -25,26 +26,34 @@ pub(crate) struct Answer {
     hello: Option<String>,
     /// Whether something was sent already: the spaces of an early poll.
     is_over: bool,
+    /// Whether another poll of the same connection may go on with this attach.
+    may_repeat: bool,
 }
 
 impl Answer {
     /// Answers at once, hello first, where the request did not go on from another one; else holds it.
     pub(crate) fn new(mut attach: Attach, facts: Facts) -> Self {
         let goes_on = attach.goes_on();
-        let wait = attach
-            .opening()
-            .wait
-            .unwrap_or(attach.sessions().options().poll_wait);
-        attach.hold(if goes_on {
-            wait
+        if goes_on {
+            hold(&mut attach);
         } else {
-            std::time::Duration::ZERO
-        });
+            attach.hold(Duration::ZERO);
+        }
         let hello = (!goes_on).then(|| attach.hello(facts.client));
         Self {
             attach,
             hello,
             is_over: false,
+            may_repeat: false,
+        }
+    }
+
+    /// One whose request is judged by nothing but its head, so that the next poll need not be judged anew where it
+    /// differs in its cursor only.
+    pub(crate) fn repeatable(self) -> Self {
+        Self {
+            may_repeat: true,
+            ..self
         }
     }
 
@@ -108,6 +117,28 @@ impl Frames for Answer {
         self.attach.answered();
         Poll::Ready(Some(Piece::Bytes(answer)))
     }
+
+    fn rest(&mut self) -> bool {
+        self.may_repeat && self.attach.pause()
+    }
+
+    fn again(&mut self, first_address: &str, address: &str) -> bool {
+        let Some(moved) = Moved::between(first_address, address) else {
+            return false;
+        };
+        let is_open = self.attach.again(moved.cursor, moved.nonce);
+        if is_open {
+            hold(&mut self.attach);
+            self.is_over = false;
+        }
+        is_open
+    }
+}
+
+fn hold(attach: &mut Attach) {
+    let options = attach.sessions().options();
+    let wait = attach.opening().wait.unwrap_or(options.poll_wait);
+    attach.hold(wait);
 }
 
 /// The frames of a batch, with commas between them.

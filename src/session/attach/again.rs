@@ -1,0 +1,59 @@
+//! An attach that rests between two polls: everybody else sees it gone, and it comes back with a cursor.
+//!
+//! What a request had to prove stays proven only as long as its session key is good.
+
+use super::{Attach, Late};
+use crate::cursor::Cursor;
+use crate::hub::now_ms;
+use crate::protocol::ChannelName;
+use crate::session::pace::Pace;
+
+impl Attach {
+    /// Leaves its session, its channels and its presence, as if it were dropped. Whether it may come back: with the
+    /// key of a session, and where nothing is counted or told at the opening alone.
+    pub fn pause(&mut self) -> bool {
+        let comes_back = self.known_until_s.is_some()
+            && self.goes_on()
+            && self.opening.why.is_none()
+            && self.line.end.get().is_none();
+        if comes_back && !self.is_resting {
+            self.is_resting = true;
+            self.session.detach(&self.line);
+            self.feed.rest();
+            self.metrics.rest();
+            *self.late = Late::default();
+        }
+        comes_back
+    }
+
+    /// Comes back from its rest with a cursor and the nonce of another request, under the rules of an opening. Where
+    /// it cannot, that request must be opened like any other.
+    pub fn again(&mut self, cursor: Cursor, nonce: Option<String>) -> bool {
+        let now_s = now_ms() / 1_000;
+        let is_known = self.known_until_s.is_some_and(|until| now_s < until);
+        if !self.is_resting || !is_known || self.sessions.drain.has_begun() {
+            return false;
+        }
+        if self.feed.again(cursor).is_err() {
+            return false;
+        }
+        self.is_resting = false;
+        self.metrics.again();
+        self.session.attach_line(&self.line);
+        self.opening.nonce = nonce;
+        let expires = self.grants.expires_s();
+        let alarm = std::mem::take(&mut self.pace.alarm);
+        self.pace = Pace {
+            // Its bell is still to be nudged at the time of before.
+            alarm,
+            ..Pace::new(&self.opening, self.sessions.options.heartbeat, expires)
+        };
+        (self.is_parting, self.is_settled) = (false, false);
+        !self.opening.presence || self.appear_again()
+    }
+
+    fn appear_again(&mut self) -> bool {
+        let names: Vec<ChannelName> = self.feed.channels().cloned().collect();
+        self.appear(names.iter()).is_ok()
+    }
+}
