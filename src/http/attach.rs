@@ -79,12 +79,7 @@ pub(super) async fn read(app: Shared, transport: Transport, mut request: Request
     }
 }
 
-async fn answer(
-    attach: Attach,
-    facts: Facts,
-    offer: Option<&Offer>,
-    by_head: bool,
-) -> Response {
+async fn answer(attach: Attach, facts: Facts, offer: Option<&Offer>, by_head: bool) -> Response {
     let transport = attach.opening().transport;
     let metrics = attach.sessions().hub().metrics();
     let terms = socket::Terms {
@@ -105,11 +100,7 @@ async fn answer(
         HeaderValue::from_static("no-store, no-transform"),
     );
     headers.remove(CONTENT_ENCODING);
-    let answer = if by_head {
-        answer.repeatable()
-    } else {
-        answer
-    };
+    let answer = if by_head { answer.repeatable() } else { answer };
     socket::whole(offer, headers, answer, terms).await
 }
 

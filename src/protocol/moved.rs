@@ -31,7 +31,9 @@ impl Moved {
             let was = before.next()?;
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             // An encoded name may be one of these two; a start of one channel by name does not move.
-            if name.contains(['%', '+', '.', '#']) || was.split_once('=').map_or(was, |(name, _)| name) != name {
+            if name.contains(['%', '+', '.', '#'])
+                || was.split_once('=').map_or(was, |(name, _)| name) != name
+            {
                 return None;
             }
             match name {

@@ -105,9 +105,20 @@ pub(super) struct Served {
 /// Serves one connection until it ends, a limit is reached, or the drain is over. Whatever is large is boxed, and
 /// gone while an answer is made on the socket itself: this task is as small as an idle reader.
 pub(super) async fn drive(mut owned: Owned, served: Served) {
+    // Kept from one poll to the next only.
+    let mut wait = None;
     loop {
-        let Some((taken, rest)) = Box::pin(take_request(owned, &served)).await else {
-            return;
+        let asked = plain::asked(&mut owned, &served.shared, &mut wait).await;
+        let again = (asked == Asked::Bytes).then(|| answer_again(&mut owned));
+        let (taken, rest) = match again.flatten() {
+            Some(taken) => (taken, owned),
+            None => {
+                wait = None;
+                match Box::pin(take_request(asked, owned, &served)).await {
+                    Some(taken) => taken,
+                    None => return,
+                }
+            }
         };
         let Some(back) = taken.make(rest).await else {
             return;
@@ -117,14 +128,11 @@ pub(super) async fn drive(mut owned: Owned, served: Served) {
 }
 
 /// Reads requests and answers them, up to an answer that wants the socket.
-async fn take_request(mut owned: Owned, served: &Served) -> Option<(Taken, Owned)> {
-    match plain::asked(&mut owned, &served.shared).await {
+async fn take_request(asked: Asked, mut owned: Owned, served: &Served) -> Option<(Taken, Owned)> {
+    match asked {
         Asked::Gone => return None,
         Asked::Draining => {}
         Asked::Bytes => {
-            if let Some(taken) = answer_again(&mut owned) {
-                return Some((taken, owned));
-            }
             if let Some(taken) = answer_plain(&mut owned, served).await {
                 return Some((taken, owned));
             }

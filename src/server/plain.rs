@@ -5,6 +5,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -42,19 +43,27 @@ pub(super) enum Asked {
 }
 
 /// Waits for the first bytes of a request, as long as a connection may be idle.
-pub(super) async fn asked(owned: &mut Owned, shared: &Shared) -> Asked {
+pub(super) async fn asked<'a>(
+    owned: &mut Owned,
+    shared: &'a Shared,
+    wait: &mut Option<Box<Wait<'a>>>,
+) -> Asked {
     if shared.drain.stage() != Stage::Serving {
         return Asked::Draining;
     }
     if !owned.unread.is_empty() {
         return Asked::Bytes;
     }
-    let mut wait: Option<Wait<'_>> = None;
+    let mut begins = true;
     std::future::poll_fn(|cx| {
         if let Poll::Ready(asked) = poll_read(owned, cx) {
             return Poll::Ready(asked);
         }
-        wait.get_or_insert_with(|| Wait::new(shared)).poll(cx)
+        let wait = wait.get_or_insert_with(|| Box::new(Wait::new(shared)));
+        if std::mem::take(&mut begins) {
+            wait.begin(shared.limits.idle);
+        }
+        wait.poll(cx)
     })
     .await
 }
@@ -71,28 +80,42 @@ fn poll_read(owned: &mut Owned, cx: &mut Context<'_>) -> Poll<Asked> {
     }
 }
 
-/// What ends a wait beside bytes. Made only where there is something to wait for.
-struct Wait<'a> {
+/// What ends a wait beside bytes. Made only where there is something to wait for; one wait after the other may use it.
+pub(super) struct Wait<'a> {
     stages: Stages<'a>,
-    idle: Option<Pin<Box<Sleep>>>,
+    until: Option<Instant>,
+    clock: Option<Pin<Box<Sleep>>>,
 }
 
 impl<'a> Wait<'a> {
     fn new(shared: &'a Shared) -> Self {
-        let until = shared.limits.idle.map(|limit| Instant::now() + limit);
         Self {
             stages: shared.drain.stages(),
-            idle: until.map(|until| Box::pin(tokio::time::sleep_until(until))),
+            until: None,
+            clock: None,
         }
+    }
+
+    fn begin(&mut self, limit: Option<Duration>) {
+        self.until = limit.map(|limit| Instant::now() + limit);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Asked> {
         if self.stages.poll_stage(cx) != Stage::Serving {
             return Poll::Ready(Asked::Draining);
         }
-        match &mut self.idle {
-            Some(idle) => idle.as_mut().poll(cx).map(|()| Asked::Gone),
-            None => Poll::Pending,
+        let Some(until) = self.until else {
+            return Poll::Pending;
+        };
+        let sleep = || Box::pin(tokio::time::sleep_until(until));
+        let clock = self.clock.get_or_insert_with(sleep);
+        // One that was set for an earlier wait is left to fire before it is moved.
+        loop {
+            ready!(clock.as_mut().poll(cx));
+            if clock.deadline() >= until {
+                return Poll::Ready(Asked::Gone);
+            }
+            clock.as_mut().reset(until);
         }
     }
 }

@@ -267,10 +267,7 @@ impl Wire {
 
     /// The socket, and what was read from it: by hyper first, then what is left of ours.
     pub(super) fn into_owned(self, read: &Bytes) -> Owned {
-        Owned::new(
-            self.inner,
-            [&read[..], &self.unread[..]].concat().into(),
-        )
+        Owned::new(self.inner, [&read[..], &self.unread[..]].concat().into())
     }
 
     /// Whether HTTP/2 is spoken, as soon as the first bytes tell.

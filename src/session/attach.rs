@@ -212,9 +212,10 @@ impl Attach {
 
     /// Ends the hold of a poll after this time.
     pub fn hold(&mut self, wait: Duration) {
-        self.pace.held_until = Some(Instant::now() + wait);
+        let opened = self.pace.opened;
+        self.pace.held_until = Some(opened + wait);
         self.pace.heartbeat = self.opening.early.then_some(SPACE_EVERY);
-        self.pace.next_ping = Instant::now() + SPACE_EVERY;
+        self.pace.next_ping = opened + SPACE_EVERY;
     }
 
     /// How long after the last sign of life a peer is taken for gone.

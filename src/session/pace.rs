@@ -42,8 +42,14 @@ impl Pace {
         let opened = Instant::now();
         let heartbeat = opening.heartbeat_s.map_or(default, Duration::from_secs);
         // The first at a random phase, so that readers that came together do not stay together.
-        let phase = 0.5 + (random() % 1_000) as f64 / 2_000.0;
-        let first = heartbeat.mul_f64(phase);
+        let first = match opening.transport {
+            // A hold has its own paces.
+            Transport::Poll => heartbeat,
+            Transport::Ws | Transport::Sse => {
+                let phase = 0.5 + (random() % 1_000) as f64 / 2_000.0;
+                heartbeat.mul_f64(phase)
+            }
+        };
         // A credential may end later than any clock can say, which is never.
         let expires = expires_s.and_then(|at| {
             let left = Duration::from_secs(at.saturating_sub(now_ms() / 1_000));

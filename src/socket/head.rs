@@ -1,7 +1,8 @@
 //! The head of an answer as bytes, for sockets that are written to directly.
 
+use std::cell::RefCell;
 use std::io::Write as _;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::response::Parts;
 use hyper::header::{CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
@@ -62,10 +63,29 @@ impl Head {
             Length::Bytes(bytes) => write!(out, "content-length: {bytes}\r\n"),
         };
         if !self.is_dated {
-            let now = httpdate::HttpDate::from(SystemTime::now());
-            let _ = write!(out, "date: {now}\r\n");
+            push_date(&mut out);
         }
         out.extend_from_slice(b"\r\n");
         out
     }
+}
+
+thread_local! {
+    /// The line of a date, and the second since 1970 of which it is.
+    static DATE_LINE: RefCell<(u64, Vec<u8>)> = const { RefCell::new((0, Vec::new())) };
+}
+
+/// The time of now, worded once in a second.
+fn push_date(out: &mut Vec<u8>) {
+    let now = SystemTime::now();
+    let now_s = now
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    DATE_LINE.with_borrow_mut(|(of_s, line)| {
+        if *of_s != now_s || line.is_empty() {
+            *of_s = now_s;
+            *line = format!("date: {}\r\n", httpdate::HttpDate::from(now)).into_bytes();
+        }
+        out.extend_from_slice(line);
+    });
 }
