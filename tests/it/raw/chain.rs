@@ -1,0 +1,199 @@
+//! A chain of polls on one connection: each is answered as if it had a connection of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use triway::auth::Grants;
+use triway::protocol::{Code, Refusal};
+
+use super::wire::{Server, Wire, eventually, get, in_time};
+
+const READERS: &str = "triway_readers{transport=\"poll\"}";
+
+async fn readers_are(server: &Server, count: f64) {
+    eventually(&format!("{count} polls held"), || async {
+        server.metric(READERS).await == count
+    })
+    .await;
+}
+
+/// Publishes a number; gives how many polls were held then.
+async fn publish(server: &Server, channel: &str, number: usize) -> Value {
+    let target = format!("/pub/{channel}");
+    let body = number.to_string();
+    let answer = server.post(&target, "application/json", body).await.json();
+    answer["reached"]["poll"].clone()
+}
+
+/// Polls on this connection; the event comes while it is held.
+async fn polled(
+    server: &Server,
+    wire: &mut Wire,
+    target: &str,
+    channel: &str,
+    number: usize,
+) -> Value {
+    wire.send(get(target)).await;
+    readers_are(server, 1.0).await;
+    assert_eq!(publish(server, channel, number).await, 1);
+    let answer = wire.answer().await.json();
+    readers_are(server, 0.0).await;
+    answer
+}
+
+fn data_of(answer: &Value) -> Vec<Value> {
+    let frames = answer["frames"].as_array().unwrap();
+    frames.iter().map(|frame| frame["data"].clone()).collect()
+}
+
+#[tokio::test]
+async fn each_poll_of_a_chain_goes_on_from_its_own_cursor() {
+    let server = Server::start();
+    let (_, key) = server.session().await;
+    let mut cursor = server.publish("a", "before").await;
+    let first = cursor.clone();
+    let mut wire = server.connect().await;
+    for number in 1..=4 {
+        let target = format!("/poll?channels=a&since={cursor}&nonce=n{number}&session={key}");
+        let answer = polled(&server, &mut wire, &target, "a", number).await;
+        assert_eq!(answer["nonce"], json!(format!("n{number}")));
+        assert_eq!(data_of(&answer), [json!(number)]);
+        cursor = answer["cursor"].as_str().unwrap().to_owned();
+    }
+    assert_eq!(
+        publish(&server, "a", 5).await,
+        0,
+        "none is held between two"
+    );
+    // Back to the beginning, then on to what was published in between, then nothing for a while.
+    for (since, numbers) in [(&first, vec![1, 2, 3, 4, 5]), (&cursor, vec![5])] {
+        let target = format!("/poll?channels=a&since={since}&nonce=n9&session={key}");
+        wire.send(get(&target)).await;
+        assert_eq!(data_of(&wire.answer().await.json()), numbers);
+    }
+    // Two at once are answered in turn.
+    let two: String = [&first, &cursor]
+        .map(|since| {
+            get(&format!(
+                "/poll?channels=a&since={since}&nonce=n&session={key}"
+            ))
+        })
+        .concat();
+    wire.send(two).await;
+    assert_eq!(data_of(&wire.answer().await.json()).len(), 5);
+    assert_eq!(data_of(&wire.answer().await.json()), [json!(5)]);
+}
+
+#[tokio::test]
+async fn what_asks_for_anything_else_is_read_anew() {
+    let server = Server::start();
+    let (_, key) = server.session().await;
+    let since = server.publish("a", "before").await;
+    let target = |rest: &str| format!("/poll?since={since}&nonce=n&session={key}{rest}");
+    let mut wire = server.connect().await;
+    let answer = polled(&server, &mut wire, &target("&channels=a"), "a", 1).await;
+    assert_eq!(data_of(&answer), [json!(1)]);
+    let other = polled(&server, &mut wire, &target("&channels=b"), "b", 2).await;
+    assert_eq!(data_of(&other), [json!(2)]);
+    wire.send(get(&target("&channels=a&wait=x"))).await;
+    assert_eq!(wire.answer().await.code(), "bad_parameter");
+    wire.send(get(&target("&channels=a"))).await;
+    assert_eq!(data_of(&wire.answer().await.json()), [json!(1)]);
+    let nonce = format!("/poll?since={since}&nonce=%20+&session={key}&channels=a");
+    wire.send(get(&nonce)).await;
+    assert_eq!(wire.answer().await.json()["nonce"], json!("  "));
+    let foreign = get(&target("&channels=a")).replace("Host: localhost", "Host: evil.example");
+    wire.send(foreign).await;
+    assert_eq!(wire.answer().await.code(), "host_refused");
+    let forged = format!("/poll?since={since}&nonce=n&session=x{key}&channels=a");
+    wire.send(get(&forged)).await;
+    assert_eq!(wire.answer().await.json()["frames"][0]["type"], "hello");
+}
+
+#[tokio::test]
+async fn a_chain_shows_its_session_and_leaves_with_it() {
+    let server =
+        Server::with(|builder, _| builder.presence.grace = std::time::Duration::from_secs(2));
+    let (id, key) = server.session().await;
+    let mut since = server.publish("a", "before").await;
+    let mut wire = server.connect().await;
+    for number in 1..=3 {
+        let target = format!("/poll?channels=a&since={since}&nonce=n&session={key}&presence=1");
+        let answer = polled(&server, &mut wire, &target, "a", number).await;
+        since = answer["cursor"].as_str().unwrap().to_owned();
+        let members = server.get("/presence/a").await.json();
+        assert_eq!(members["members"][0]["id"], json!(id), "{members}");
+    }
+    eventually("gone after the grace", || async {
+        server.get("/presence/a").await.json()["count"] == 0
+    })
+    .await;
+    let history = server.get("/history/$presence%2Fa?since=all").await.json();
+    let told = history["frames"].as_array().unwrap();
+    let told: Vec<_> = told.iter().map(|frame| frame["name"].clone()).collect();
+    assert_eq!(told, ["join", "leave"], "{history}");
+}
+
+#[tokio::test]
+async fn an_authorize_hook_judges_each_poll_of_a_chain() {
+    const GOOD: usize = 3;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    let server = Server::built(move |builder, _| {
+        builder.authorize(move |_| {
+            let is_good = counted.fetch_add(1, Ordering::SeqCst) < GOOD;
+            async move {
+                if is_good {
+                    Ok(Some(Grants::everything()))
+                } else {
+                    Err(Refusal::new(Code::Unauthorized, "no more"))
+                }
+            }
+        })
+    });
+    let mut wire = server.connect().await;
+    wire.send(get("/poll?channels=a&since=all")).await;
+    let hello = wire.answer().await.json();
+    let (cursor, key) = (&hello["cursor"], &hello["frames"][0]["session"]["key"]);
+    let (cursor, key) = (cursor.as_str().unwrap(), key.as_str().unwrap());
+    let target = format!("/poll?channels=a&since={cursor}&wait=0&session={key}");
+    for _ in 1..GOOD {
+        wire.send(get(&target)).await;
+        assert_eq!(wire.answer().await.json()["frames"], json!([]));
+    }
+    wire.send(get(&target)).await;
+    assert_eq!(wire.answer().await.code(), "unauthorized");
+    assert_eq!(asked.load(Ordering::SeqCst), GOOD + 1);
+}
+
+#[tokio::test]
+async fn a_chain_ends_with_its_key() {
+    let now_s = triway::hub::now_ms() / 1_000;
+    let server = Server::with(|builder, _| {
+        let grants = Grants::everything().until(now_s + 2);
+        builder.http.anonymous = Some(Arc::new(grants));
+    });
+    let hello = server.get("/poll/a").await.json();
+    let (cursor, key) = (&hello["cursor"], &hello["frames"][0]["session"]["key"]);
+    let (cursor, key) = (cursor.as_str().unwrap(), key.as_str().unwrap());
+    let target = format!("/poll?channels=a&since={cursor}&wait=0.1&session={key}");
+    let mut wire = server.connect().await;
+    let mut held = 0;
+    let is_new = async {
+        loop {
+            wire.send(get(&target)).await;
+            let answer = wire.answer().await.json();
+            held += usize::from(answer["frames"] == json!([]));
+            if answer["frames"][0]["type"] == "hello" {
+                return;
+            }
+        }
+    };
+    in_time(is_new).await;
+    assert!(held > 2, "the key was good for a while: {held}");
+    assert!(
+        triway::hub::now_ms() / 1_000 >= now_s + 2,
+        "it held no longer"
+    );
+}
