@@ -55,7 +55,7 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
   let watch
 
   /** @type {Attach} */
-  const attach = { ...plan, step, socket: undefined, session: asking.session, command, stop: (code = 4000) => stop.abort(code) }
+  const attach = { ...plan, step, socket: undefined, session: asking.session, command, stop: (code = 4000) => (clearTimeout(watch), stop.abort(code)) }
 
   async function run() {
     let error
@@ -123,7 +123,8 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
     if (!isGreeted) for (const name of reads.keys()) reads.set(name, true)
     isGreeted = true
     // The replay of a subscribe moves only its channel's place, and a reply none.
-    if (id && type !== 'reply' && (!channel || reads.get(wireName(channel)) === true)) attach.cursor = id
+    // After a gap with `more` another of the same id follows.
+    if (id && !frame.more && type !== 'reply' && (!channel || reads.get(wireName(channel)) === true)) attach.cursor = id
     heard(attach, frame)
   }
 

@@ -6,7 +6,7 @@
 import { newAsking } from './ask.js'
 import { newAttach } from './attach.js'
 import { newChannel, tell } from './channel.js'
-import { atOrBelow, MAGIC, newNonce, TriwayError, wireName } from './frame.js'
+import { atOrBelow, MAGIC, newNonce, TriwayError, wireName, withBytes } from './frame.js'
 import { newLadder } from './ladder.js'
 import { link, load, keep, watchPage } from './page.js'
 import { newSending } from './send.js'
@@ -150,7 +150,7 @@ export function connect(address = '/', options = {}) {
   /** @param {import('./attach.js').Open} step */
   function open(step) {
     const cursor = line?.cursor
-    const start = (/** @type {string} */ name) => (cursor && line?.reads.get(name) === true) || (startOf(name) ?? (cursor ? 'now' : true))
+    const start = (/** @type {string} */ name) => line?.reads.get(name) === true || (startOf(name) ?? (cursor ? 'now' : true))
     const reads = new Map(wanted().map((name) => [name, start(name)]))
     // Of several that begin without a session only one shows itself: each would be somebody else.
     const shown = line || !attaches.size ? isShown() : undefined
@@ -173,7 +173,7 @@ export function connect(address = '/', options = {}) {
     const attach = /** @type {Attach} */ (attaches.get(id))
     // What was joined while this one was opened goes on from where the old line has read it to.
     const { reads, cursor } = line ?? attach
-    for (const name of reads.keys()) if (cursor && reads.get(name) === true && !attach.reads.has(name)) places.set(name, cursor)
+    for (const [name, start] of reads) if (start === true && !attach.reads.has(name)) places.set(name, /** @type {string} */ (cursor))
     carrier = line = attach
     adopt(attach)
     change('transport', attach.step.transport, why)
@@ -195,12 +195,10 @@ export function connect(address = '/', options = {}) {
     const { id, transport } = attach.step
     const { type, time } = frame
     if (type === 'hello') hello(attach, frame)
-    else read(transport, frame)
+    ;(share ?? inside).read(transport, frame)
     if (type !== 'mute') look('frame', { id, time, ping: type === 'ping' })
     if (type === 'end') look('proof', { id })
-    if (attach !== carrier) return
-    if (type === 'mute') look(type)
-    else alive(transport)
+    if (attach === carrier) type === 'mute' ? look(type) : alive(transport)
   }
 
   /** @param {Attach} attach @param {Frame} frame */
@@ -210,8 +208,7 @@ export function connect(address = '/', options = {}) {
     if (!asking.session || asking.session.id === session?.id) asking.session = session
     // A poll may find in mid-chain that the hub no longer knows its session.
     if (attach === carrier) adopt(attach)
-    const now = Date.now()
-    renewAt = now + RENEW_MS
+    renewAt = Date.now() + RENEW_MS
     // Before the next heartbeat, whose frame is what reminds us.
     pingMs = 900 * beat
     look('hello', { id, beat, network, build })
@@ -230,9 +227,8 @@ export function connect(address = '/', options = {}) {
 
   /** Event or gap: what is new goes to its handle. @param {Transport | null} via @param {Frame} frame */
   function read(via, frame) {
-    const { type, channel = '', id = '', name = 'message', data, from, time = 0, after, reason } = frame
+    const { type, channel = '', id = '', name = 'message', data, from, time = 0, after, reason } = withBytes(frame)
     if (!channel || !id || atOrBelow(id, places.get(channel))) return
-    share?.read(frame)
     const watched = channel.replace(/^\$presence\//, '')
     const known = channels.get(wireName(watched))
     if (!known) return
@@ -268,8 +264,8 @@ export function connect(address = '/', options = {}) {
   /** Is this session shown to others? */
   const isShown = () => (wanted().some((name) => name.startsWith('$presence/')) ? 1 : undefined)
 
-  /** Where a channel starts that no cursor covers. @param {string} name */
-  const startOf = (name) => places.get(name) ?? channels.get(name)?.since
+  /** Where a channel starts that no cursor covers; tabs that share read what was before each for itself. @param {string} name */
+  const startOf = (name) => places.get(name) ?? (share ? undefined : channels.get(name)?.since)
 
   /** Soon brings what is read in line with what is wanted: in place on WS; on SSE and polls, where nothing can be asked, by attaching anew. */
   function sync() {

@@ -17,10 +17,12 @@
  * @property {number} [time]
  * @property {string} [after]
  * @property {string} [reason]
+ * @property {boolean} [more]
  * @property {string} [magic]
  * @property {string} [nonce]
  * @property {Session} [session]
  * @property {number} [heartbeat]
+ * @property {string[]} [channels]
  * @property {string} [network]
  * @property {string} [build]
  * @property {number} [ref]
@@ -33,7 +35,7 @@
  * @property {any[]} [members]
  * @property {any} [reached]
  *
- * @typedef {{id: string, key: string, expires?: number}} Session
+ * @typedef {{id: string, key: string, expires?: number, inboxes?: string[]}} Session `inboxes` are the real names behind `@`, where tabs share
  */
 
 /**
@@ -86,7 +88,7 @@ export const foreign = () => new TriwayError('foreign', { foreign: true })
 export async function refused(response) {
   const { status } = response
   const problem = await response.json().catch(() => {})
-  const afterMs = 1000 * Number(response.headers.get('retry-after'))
+  const afterMs = 1000 * Number(response.headers.get('retry-after')) || undefined
   if (!problem?.hint) return new TriwayError('http_' + status, { status, afterMs, foreign: status < 502 || status > 504 })
   return new TriwayError(problem.code, { ...problem, status, afterMs })
 }
@@ -132,18 +134,17 @@ export function base64Of(data) {
 }
 
 /**
- * One frame as JSON, whose bytes, if it has any, came as base64; or, in a binary message of a WS,
- * its JSON, a line feed and the raw bytes.
+ * One frame as JSON; or, in a binary message of a WS, its JSON, a line feed and the raw bytes.
  * @param {string | ArrayBuffer} message
  * @returns {Frame}
  */
 export function parseFrame(message) {
-  if (typeof message === 'string') return withBytes(JSON.parse(message))
+  if (typeof message === 'string') return JSON.parse(message)
   const border = new Uint8Array(message).indexOf(10)
   return { ...JSON.parse(new TextDecoder().decode(message.slice(0, border))), data: message.slice(border + 1) }
 }
 
-/** @param {Frame} frame */
+/** Bytes that came as base64. @param {Frame} frame */
 export function withBytes(frame) {
   if (frame.data64 != null) frame.data = Uint8Array.from(atob(frame.data64), (character) => character.charCodeAt(0)).buffer
   return frame

@@ -1,23 +1,28 @@
 /**
  * One tab of an origin reads for all. The tab that holds the Web Lock leads: it runs the ladder and
  * tells every frame to the others over a BroadcastChannel. They keep their own places, so that the
- * next leader goes on from the last frame that was told. To their publishes the leader is a socket.
+ * next leader goes on from the last frame that was told. What was before, each tab, the leader too,
+ * reads from the hub's history for itself; until then what is live waits. To their publishes the leader is a socket.
  * Loaded only with `share: true`.
  */
 /** @typedef {import('./frame.js').Frame} Frame @typedef {import('./attach.js').Attach} Attach @typedef {NonNullable<ReturnType<typeof share>>} Share */
 
+/** @typedef {import('./cuts.js').Transport} Transport @typedef {{since?: string, presence?: boolean, reload: () => any}} Shared */
 /** @typedef {Pick<Attach, 'reads' | 'cursor'>} Line where reading goes on from */
+
+/** Until a history that was refused is asked for again, in ms: never more than one request a second. */
+const AGAIN_MS = 1000
 
 /**
  * @typedef {object} Inside what is shared of the client's state
  * @property {string} base
  * @property {import('./ask.js').Asking} asking
  * @property {import('./send.js').Sending} sending
- * @property {Map<string, {since?: string}>} channels
+ * @property {Map<string, Shared>} channels
  * @property {Map<string, string>} places
  * @property {(next?: Line) => Line | undefined} line
  * @property {() => void} lead
- * @property {(via: import('./cuts.js').Transport | null, frame: Frame) => void} read
+ * @property {(via: Transport | null, frame: Frame) => void} read
  * @property {() => void} sync
  * @property {(own?: boolean) => string[]} wanted
  * @property {(what: 'state' | 'transport', to: any, reason: string) => void} change
@@ -30,124 +35,134 @@
  * @param {Inside} inside
  */
 export function share(hub, { base, asking, sending, channels, places, line, lead, read, sync, wanted, change, isReady }) {
-  // Where tabs cannot find each other, each reads for itself.
-  if (!globalThis.BroadcastChannel || !globalThis.navigator?.locks) return lead()
+  // Where tabs cannot find each other, each reads for itself. What has locks has BroadcastChannel.
+  const locks = globalThis.navigator?.locks
+  if (!locks) return lead()
   const name = 'triway ' + base
-  const tab = crypto.randomUUID()
+  const tab = Math.random()
   const wire = new BroadcastChannel(name)
-  /** From asking for the lock until this tab gives it up. */
-  let turn = new AbortController()
-  turn.abort()
+  /** From asking for the lock until this tab gives it up. @type {AbortController | undefined} */
+  let turn
   /** What each other tab wants to read. @type {Map<string, string[]>} */
   const wishes = new Map()
   /** Publishes without a reply, by key. @type {Map<string, (reply: any) => void>} */
   const replies = new Map()
-  /** Frames of a channel whose history is being fetched. @type {Map<string, any[]>} */
-  const held = new Map()
-  /** @type {Set<string>} */
-  const fetched = new Set()
+  /** What is done with a channel's frames: they are read where all that came before is; until then they wait. @type {WeakMap<any, Inside['read']>} */
+  let past = new WeakMap()
   let leads = false
-  const say = (/** @type {any} */ message) => turn.signal.aborted || wire.postMessage(message)
+  const say = (/** @type {any} */ message) => turn && wire.postMessage(message)
 
-  /** What the others need to know, and to go on if this tab is gone. */
+  /** What a channel is called where its events are. @param {string} name */
+  const real = (name) => (name === '@' ? /** @type {any} */ (asking.session).inboxes : [name])
+
+  /** A follower says what it wants; the leader what the others need to know, and to go on if this tab is gone. */
   const tell = () => {
-    const { state, transport } = hub
-    const now = line()
-    say({ state, transport, session: asking.session, cursor: now?.cursor, reads: now?.reads })
+    say(leads ? { told: [hub.state, hub.transport, asking.session, line()?.cursor, line()?.reads] } : { wish: wanted(true), from: tab })
+    begin()
   }
-
-  const wish = () => say({ wish: wanted(true), from: tab })
 
   /** To the leader, from now on; what it has not answered, again. */
-  const publish = () => sending.by(undefined, (json, onReply) => {
-    const { key } = JSON.parse(json)
-    replies.set(key, onReply)
-    say({ key, json })
-  })
-
-  /** What was published before this tab listened; then what came meanwhile. @param {string} channel @param {string} since */
-  const history = async (channel, since) => {
-    held.set(channel, [])
-    let page
-    do {
-      page = await asking.ask(asking.at('history/' + encodeURIComponent(channel), { limit: 1000, since }))
-      for (const frame of page.frames) read(hub.transport, frame)
-      since = page.cursor
-    } while (page.more)
-    fetched.add(channel)
-    for (const frame of held.get(channel) ?? []) read(hub.transport, frame)
-    held.delete(channel)
+  const come = () => {
+    sending.by(undefined, (json, onReply) => {
+      const key = json.split('"')[3]
+      replies.set(key, onReply)
+      say({ key, json })
+    })
+    tell()
   }
 
-  const follow = (/** @type {any} */ { state, transport, session, cursor, reads }) => {
-    if (reads) line({ cursor, reads })
-    asking.session = session
-    hub.session = session && { id: session.id }
-    change('transport', transport, 'shared')
-    change('state', state, 'shared')
-    if (state === 'connected') isReady()
-    for (const [channel, { since = 'now' }] of channels) {
-      if (reads?.get(channel) && !fetched.has(channel) && !held.has(channel)) history(channel, places.get(channel) ?? since).catch(() => held.delete(channel))
+  /** What is read from now on begins where this tab left it, or was told to. */
+  const begin = () => {
+    for (const [name, channel] of channels) if (line()?.reads.get(name) === true && !past.has(channel)) catchUp(name, channel)
+  }
+
+  /** @param {string} name @param {Shared} channel */
+  const catchUp = async (name, channel) => {
+    /** @type {Frame[]} */
+    const waiting = []
+    const wait = (/** @type {any} */ via, /** @type {Frame} */ frame) => waiting.push(frame)
+    past.set(channel, wait)
+    for (const place of real(name)) {
+      let since = places.get(place) ?? channel.since
+      // Without a start it begins with what comes.
+      for (let more = /** @type {any} */ (since); more; ) {
+        const page = await asking.ask(asking.at('history/' + encodeURIComponent(place), { since })).catch(() => {})
+        // It was begun anew.
+        if (past.get(channel) !== wait) return
+        // What comes meanwhile will be in the history.
+        if (!page) return past.delete(channel) && setTimeout(begin, AGAIN_MS)
+        for (const frame of page.frames) read(hub.transport, frame)
+        ;({ cursor: since, more } = page)
+      }
     }
+    past.set(channel, read)
+    for (const frame of waiting) read(hub.transport, frame)
+    if (channel.presence) channel.reload()
+  }
+
+  /** @param {Transport | null} via @param {Frame} frame */
+  const take = (via, frame) => past.get(channels.get(/** @type {string} */ (frame.channel?.replace(/^(@).*|^\$presence./, '$1'))))?.(via, frame)
+
+  /** Something may be missed from here on: each channel will begin anew, where it is now. */
+  const forget = () => {
+    const cursor = /** @type {string} */ (line()?.cursor)
+    for (const [name, channel] of channels) if (past.get(channel) === read) for (const place of real(name)) if (!places.has(place)) places.set(place, cursor)
+    past = new WeakMap()
+    line({ cursor, reads: new Map() })
   }
 
   wire.onmessage = ({ data: message }) => {
-    const { wish: wished, from, use, leader, frame, cursor, key, json, reply, state } = message
+    const { wish: wished, from, use, leader, frame, cursor, key, json, reply, told } = message
     if (wished) {
       wishes.set(from, wished)
       // Which tells the others where it reads, too.
       if (leads) sync()
     } else if (leads && use) hub.use(use)
-    else if (leads && json) {
-      const { key, ...command } = JSON.parse(json)
-      sending
-        .add(JSON.stringify(command), key)
-        .then((result) => ({ ok: true, ...result }))
-        .catch(({ code, hint, status }) => ({ error: { code, hint, status } }))
-        .then((reply) => say({ key, reply }))
-    } else if (leads) return
+    else if (leads && json)
+      sending.add(json.replace(/"key":".*?",/, ''), key).then((result) => ({ ok: true, ...result }), (error) => ({ error: { ...error } })).then((reply) => say({ key, reply }))
+    else if (leads) return
     else if (leader) {
-      wish()
-      publish()
+      // Whether it goes on just where the last one ended, it cannot know.
+      forget()
+      come()
     } else if (frame) {
       const now = line()
       if (now) now.cursor = cursor
-      const { channel } = frame
-      const waits = held.get(channel)
-      if (waits) waits.push(frame)
-      // What was not fetched yet will be: read now, it would hide what came before it.
-      else if (fetched.has(channel) || !channels.has(channel)) read(hub.transport, frame)
+      take(hub.transport, frame)
     } else if (reply) {
       replies.get(key)?.(reply)
       replies.delete(key)
-    } else if (state) follow(message)
+    } else if (told) {
+      const [state, transport, session, cursor, reads] = told
+      if (reads) line({ cursor, reads })
+      asking.session = session
+      hub.session = { id: session?.id }
+      change('transport', transport, 'shared')
+      change('state', state, 'shared')
+      if (transport) isReady()
+      begin()
+    }
   }
 
   function enter() {
-    if (!turn.signal.aborted) return
+    if (turn) return
     turn = new AbortController()
     const { signal } = turn
     const granted = () => {
       leads = true
-      // What it has not fetched to the end it reads itself, from its own place.
-      for (const channel of channels.keys()) if (!fetched.has(channel)) line()?.reads.delete(channel)
-      held.clear()
-      lead()
       say({ leader: true })
-      return new Promise((resolve) => signal.addEventListener('abort', resolve))
+      lead()
+      return new Promise((resolve) => (signal.onabort = resolve))
     }
-    navigator.locks.request(name, { signal }, granted).catch(() => {})
-    publish()
-    wish()
+    locks.request(name, { signal }, granted).catch(() => {})
+    come()
   }
 
   function leave() {
-    turn.abort()
+    forget()
+    turn?.abort()
+    turn = undefined
     leads = false
-    // Where it goes on when it is back, as a follower.
-    fetched.clear()
-    const { cursor, reads } = line() ?? {}
-    for (const name of channels.keys()) if (cursor && reads?.get(name) && !places.has(name)) places.set(name, cursor)
   }
 
   hub.addEventListener('state', () => leads && tell())
@@ -155,10 +170,14 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
 
   return {
     /** What other tabs want. */
-    wanted: () => (leads ? [...wishes.values()].flat() : []),
-    /** The leader's frames go to all. @param {Frame} frame */
-    read: (frame) => leads && say({ frame, cursor: line()?.cursor }),
-    sync: () => (leads ? tell() : wish()),
+    wanted: () => [...wishes.values()].flat(),
+    /** The leader's frames go to all. @param {Transport} via @param {Frame} frame */
+    read(via, frame) {
+      if (frame.session) frame.session.inboxes = frame.channels?.filter((name) => name[0] === '@')
+      say({ frame, cursor: line()?.cursor })
+      take(via, frame)
+    },
+    sync: tell,
     /** The leader changes for all. @param {string} transport */
     use: (transport) => say({ use: transport }),
     /** The page may be frozen at any moment: another tab leads; and when the page is back, it stands in the queue anew. */

@@ -1,5 +1,6 @@
 /** What boxes between do to answers, and that the client still delivers everything once and in order. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { test } from 'node:test'
 import WebSocket from 'ws'
 import { connect } from '../dist/client.mjs'
@@ -286,3 +287,37 @@ test('hub.report() says what was tried and why', () =>
     assert.equal(report.why, 'ws:refused')
     assert.match(String(report), /connected over sse, because of ws:refused/)
   }))
+
+test('a page of somebody else without Retry-After: one look for the hub at a time, no faster than one a second', () =>
+  story({ transports: ['ws'] }, async (server, hub) => {
+    await hub.ready
+    const looks = []
+    server.spoilUpgrade = (request, socket) => !!socket.end('HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n')
+    server.spoil = (request, response) => request.url.startsWith('/healthz') && looks.push(Date.now()) && !!response.writeHead(302, { location: '/login' }).end('<html>')
+    server.cut()
+    await until(() => looks.length === 3, 'looks')
+    assert.ok(looks[2] - looks[0] > 1500, `${looks.map((at) => at - looks[0])} ms`)
+  }))
+
+test('a closed hub keeps no process alive', async () => {
+  const server = await new TestHub().listen()
+  try {
+    // Its last command is never answered.
+    const script = `import { connect } from '${new URL('../dist/client.mjs', import.meta.url)}'
+      import WebSocket from '${import.meta.resolve('ws')}'
+      const hub = connect('${server.address}', { WebSocket, transports: ['ws'] })
+      hub.channel('lobby', { presence: true })
+      await hub.ready
+      hub.channel('lobby').publish(1).catch(() => {})
+      hub.close()
+      console.log('closed')`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const ended = new Promise((resolve) => child.on('exit', resolve))
+    await new Promise((resolve) => child.stdout.once('data', resolve))
+    const closedAt = Date.now()
+    assert.equal(await ended, 0)
+    assert.ok(Date.now() - closedAt < 2500, `${Date.now() - closedAt} ms`)
+  } finally {
+    await server.close()
+  }
+})

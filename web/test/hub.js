@@ -70,7 +70,7 @@ export class TestHub {
     const first = Math.min(this.head, ...starts.values())
     const hello = {
       type: 'hello', magic: 'triway/1', nonce: query.get('nonce'), id: `${this.epoch}-${first}`,
-      session: { id: session, key: 'key-' + session }, heartbeat: this.heartbeatMs / 1000, channels, network: 'n1', build: 'test',
+      session: { id: session, key: 'key-' + session }, heartbeat: this.heartbeatMs / 1000, channels: channels.map((name) => (name === '@' ? '@' + session : name)), network: 'n1', build: 'test',
     }
     return { channels, starts, hello, session, known: !!key && query.get('since')?.startsWith(this.epoch + '-') }
   }
@@ -164,7 +164,7 @@ export class TestHub {
       const channel = decodeURIComponent(url.pathname.slice(9))
       const from = this.#start(channel, url.searchParams.get('since'))
       const frames = this.events.filter((event) => event.channel === channel && offsetOf(event.id) > from)
-      return json({ channel, frames, cursor: `${this.epoch}-${this.head}`, more: false })
+      return json({ channel, frames: frames.map(({ bytes, ...frame }) => (bytes ? { ...frame, data64: bytes.toString('base64') } : frame)), cursor: `${this.epoch}-${this.head}`, more: false })
     }
     if (url.pathname.startsWith('/presence/')) return json({ count: 1, members: [{ id: 's1', since: 1 }] })
     if (url.pathname === '/sse') return this.#sse(url, body, response)
@@ -177,6 +177,7 @@ export class TestHub {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     const say = ({ bytes, ...frame }) => response.write(`id: ${frame.id}\ndata: ${JSON.stringify(bytes ? { ...frame, data64: bytes.toString('base64') } : frame)}\n\n`)
     const reader = {
+      say,
       wake: () => this.#after(starts, session).forEach(say),
       reads: (name) => starts.has(name),
       cut: () => response.destroy(),

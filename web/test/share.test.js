@@ -121,3 +121,122 @@ test('a page that goes into the cache of pages lets another tab lead, and follow
     await server.close()
   }
 })
+
+const { BroadcastChannel } = globalThis
+/** The platform's, which a page in the cache of pages does not hear. */
+class Wire {
+  static made = []
+  isAway = false
+  onmessage = () => {}
+  constructor(name) {
+    this.real = new BroadcastChannel(name)
+    this.real.onmessage = (event) => this.isAway || this.onmessage(event)
+    Wire.made.push(this)
+  }
+  postMessage = (message) => this.real.postMessage(message)
+  close = () => this.real.close()
+}
+
+/** Tabs of one origin, each with events of its own page; what each hears of `lobby` and of its inbox. */
+async function withTabs(body) {
+  const server = await new TestHub().listen()
+  Object.defineProperty(globalThis, 'navigator', { value: { locks: locks() }, configurable: true })
+  globalThis.BroadcastChannel = Wire
+  const tabs = []
+  const come = async (how, transports = ['sse']) => {
+    const page = new EventTarget()
+    globalThis.addEventListener = page.addEventListener.bind(page)
+    const hub = connect(server.address, { WebSocket, share: true, transports })
+    const seen = []
+    const tab = { hub, page, seen, open: (channel = 'lobby', more = how) => hub.channel(channel, more).addEventListener('message', ({ data }) => seen.push(data)) }
+    hub.inbox.addEventListener('message', ({ data }) => seen.push(data))
+    tabs.push(tab)
+    if (how) tab.open()
+    await hub.ready
+    tab.wire = Wire.made.at(-1)
+    return tab
+  }
+  try {
+    await body(server, come)
+  } finally {
+    for (const { hub } of tabs) hub.close()
+    globalThis.BroadcastChannel = BroadcastChannel
+    await server.close()
+  }
+}
+const readsOf = (server, name) => until(() => server.readers.size === 1 && [...server.readers].every((reader) => reader.reads(name)), `one reader of ${name}`)
+
+test('a follower that was in the cache of pages hears what it missed, its inbox too, before what is live', () =>
+  withTabs(async (server, come) => {
+    const there = await come({})
+    const away = await come({})
+    const inbox = '@' + away.hub.session.id
+    server.publish('lobby', 'first')
+    await until(() => away.seen.length === 1)
+    for (let round = 0; round < 2; round++) {
+      away.seen.length = 0
+      away.page.dispatchEvent(new Event('pagehide'))
+      away.wire.isAway = true
+      server.publish('lobby', 'said')
+      server.publish(inbox, 'whispered')
+      await until(() => there.seen.includes('whispered'))
+      there.seen.length = 0
+      away.wire.isAway = false
+      away.page.dispatchEvent(new Event('pageshow'))
+      server.publish('lobby', 'live')
+      await until(() => away.seen.includes('live') && away.seen.includes('whispered'), `round ${round}: ${away.seen}`)
+      assert.deepEqual(away.seen.filter((data) => data !== 'whispered'), ['said', 'live'])
+    }
+  }))
+
+test('a history is read before anything live counts, is asked for again where it failed, and has bytes', () =>
+  withTabs(async (server, come) => {
+    await come({})
+    server.publish('lobby', 1)
+    server.publish('lobby', undefined, { bytes: Buffer.from([0, 10, 255]) })
+    let refused = 0
+    server.spoil = (request, response) => {
+      if (!request.url.startsWith('/history/lobby') || refused++) return false
+      server.publish('lobby', 3)
+      return !!response.writeHead(503).end()
+    }
+    const late = await come({ since: 'all' })
+    await until(() => refused)
+    server.publish('lobby', 4)
+    await until(() => late.seen.length === 4, `${late.seen}`)
+    assert.deepEqual(late.seen.map((data) => (data instanceof ArrayBuffer ? [...new Uint8Array(data)] : data)), [1, [0, 10, 255], 3, 4])
+  }))
+
+for (const transports of [['ws'], ['sse']]) {
+  test(`the tab that reads hears the history of a channel that it reads for another already, over ${transports}`, () =>
+    withTabs(async (server, come) => {
+      server.publish('late', 'before')
+      const leader = await come(undefined, transports)
+      const other = await come(undefined, transports)
+      other.open('late', {})
+      await readsOf(server, 'late')
+      server.publish('late', 'live')
+      await until(() => other.seen.length === 1)
+      leader.open('late', { since: 'all' })
+      await until(() => leader.seen.length === 2, `${leader.seen}`)
+      assert.deepEqual(leader.seen, ['before', 'live'])
+      assert.deepEqual(other.seen, ['live'])
+    }))
+}
+
+test('the tab that reads goes while the next in line has not fetched its history: the others lose nothing', () =>
+  withTabs(async (server, come) => {
+    const first = await come({})
+    server.spoil = (request) => request.url.startsWith('/history/lobby') && request.url.includes('last')
+    const next = await come({ since: 'last:1' })
+    const other = await come({})
+    server.publish('lobby', 1)
+    await until(() => other.seen.length === 1)
+    first.hub.close()
+    server.publish('lobby', 2)
+    server.publish('lobby', 3)
+    await until(() => next.hub.state === 'connected' && server.requests.filter((line) => line.includes('/sse')).length > 1)
+    server.publish('lobby', 4)
+    await until(() => other.seen.length === 4, `${other.seen}`)
+    assert.deepEqual(other.seen, [1, 2, 3, 4])
+  }))

@@ -161,6 +161,32 @@ test('a hole is a gap event before the next event, told once', () =>
     assert.deepEqual(told, ['one', ['evicted', after], 'two'])
   }))
 
+test('a cut between two gaps of one id hides neither', () =>
+  withHub(async (server, open) => {
+    const hub = open({ transports: ['sse'] })
+    const told = []
+    for (const name of ['one', 'two']) hub.channel(name).addEventListener('gap', ({ channel, reason }) => told.push([channel, reason]))
+    await hub.ready
+    const [reader] = server.readers
+    const before = `e1-${server.head}`
+    const gap = { type: 'gap', channel: 'one', after: before, reason: 'restart', id: 'e2-0', more: true }
+    // Of the one write only the first gap arrives.
+    server.epoch = 'e2'
+    let asked = ''
+    server.spoil = ({ url }, response) => {
+      if (!url.startsWith('/sse')) return false
+      asked = new URL(url, server.address).searchParams.get('since')
+      server.spoil = () => false
+      return !!response.destroy()
+    }
+    reader.say(gap)
+    await until(() => told.length === 1)
+    reader.cut()
+    await until(() => asked)
+    assert.equal(asked, before)
+    assert.deepEqual(told, [['one', 'restart']])
+  }))
+
 test('closing rejects what waits, with a code', () =>
   withHub(async (server, open) => {
     server.spoilUpgrade = () => true

@@ -13,10 +13,12 @@ export type Frame = {
     time?: number;
     after?: string;
     reason?: string;
+    more?: boolean;
     magic?: string;
     nonce?: string;
     session?: Session;
     heartbeat?: number;
+    channels?: string[];
     network?: string;
     build?: string;
     ref?: number;
@@ -33,6 +35,7 @@ export type Session = {
     id: string;
     key: string;
     expires?: number;
+    inboxes?: string[];
 };
 export type Problem = {
     code: string;
@@ -60,10 +63,12 @@ export type Problem = {
  * @property {number} [time]
  * @property {string} [after]
  * @property {string} [reason]
+ * @property {boolean} [more]
  * @property {string} [magic]
  * @property {string} [nonce]
  * @property {Session} [session]
  * @property {number} [heartbeat]
+ * @property {string[]} [channels]
  * @property {string} [network]
  * @property {string} [build]
  * @property {number} [ref]
@@ -76,7 +81,7 @@ export type Problem = {
  * @property {any[]} [members]
  * @property {any} [reached]
  *
- * @typedef {{id: string, key: string, expires?: number}} Session
+ * @typedef {{id: string, key: string, expires?: number, inboxes?: string[]}} Session `inboxes` are the real names behind `@`, where tabs share
  */
 /**
  * A refusal as the hub writes it (RFC 9457, with a stable `code`).
@@ -137,11 +142,10 @@ export declare const wireName: (channel: string) => string;
  */
 export declare function base64Of(data: any): string | undefined;
 /**
- * One frame as JSON, whose bytes, if it has any, came as base64; or, in a binary message of a WS,
- * its JSON, a line feed and the raw bytes.
+ * One frame as JSON; or, in a binary message of a WS, its JSON, a line feed and the raw bytes.
  * @param {string | ArrayBuffer} message
  * @returns {Frame}
  */
 export declare function parseFrame(message: string | ArrayBuffer): Frame;
-/** @param {Frame} frame */
+/** Bytes that came as base64. @param {Frame} frame */
 export declare function withBytes(frame: Frame): Frame;

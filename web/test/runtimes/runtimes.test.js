@@ -17,7 +17,7 @@ const ALL_BYTES = Array.from({ length: 256 }, (_, at) => at)
 const CUTS = 3
 const BETWEEN = 10
 /** What may be left of a runtime's ending, in ms: all that it held is let go, so its process ends by itself. */
-const END_MOST_MS = 5000
+const END_MOST_MS = 2000
 
 /** Command lines; `first` is what it takes when nothing is said; `ws` is passed in where it says so. */
 const RUNTIMES = [
