@@ -417,8 +417,8 @@ const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
     upAt = now
   }
 
-  /** @param {number} times in a row, in ms */
-  const pause = (times) => Math.max(PAUSE_LEAST_MS, random() * Math.min(PAUSE_MOST_MS, 2 * PAUSE_LEAST_MS * 2 ** times))
+  /** Never the least for many at once, or all would come back in the same moment. @param {number} times in a row, in ms */
+  const pause = (times) => PAUSE_LEAST_MS + random() * (Math.min(PAUSE_MOST_MS, 2 * PAUSE_LEAST_MS * 2 ** times) - PAUSE_LEAST_MS)
 
   /** The carrier may be dead or held: others are tried beside it. @param {string} reason */
   function suspect(reason) {

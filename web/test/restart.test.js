@@ -16,21 +16,33 @@ const HUBS = 50
 const BACK_MOST_MS = 15_000
 /**
  * How far apart the tenth and the ninetieth of a hundred come at least, in ms. A drain gives each its time, evenly over
- * 2 s. After a death each takes a random part of the first backoff, which is half a second, or of the next.
+ * 2 s. After a death each takes a random part of the second after the first.
  */
-const SPREAD_LEAST_MS = { SIGTERM: 1000, SIGKILL: 100 }
+const SPREAD_LEAST_MS = { SIGTERM: 1000, SIGKILL: 400 }
 /** The hub says "not before 100 ms", less what a timer may be early. */
 const NOT_BEFORE_MS = 95
 
 /** One client, with the times of its tries to read. @param {string} address */
 function guestOf(address) {
-  const guest = { seen: /** @type {any[]} */ ([]), ways: /** @type {string[]} */ ([]), tries: /** @type {number[]} */ ([]), looks: /** @type {number[]} */ ([]), backAt: 0, hub: /** @type {any} */ (undefined) }
+  const guest = { seen: /** @type {any[]} */ ([]), ways: /** @type {string[]} */ ([]), tries: /** @type {number[]} */ ([]), inVain: 0, backAt: 0, hub: /** @type {any} */ (undefined) }
   const note = (/** @type {string} */ url) => {
-    guest.looks.push(Date.now())
     if (/\/(ws|sse|poll)\?/.test(url)) guest.tries.push(Date.now())
   }
+  /** A look for the hub that did not find it is counted. @param {string} url @param {any} init */
+  const looked = async (url, init) => {
+    note(url)
+    const isLook = url.includes('/healthz?')
+    try {
+      const answer = await fetch(url, init)
+      if (isLook && !answer.ok) guest.inVain++
+      return answer
+    } catch (error) {
+      if (isLook) guest.inVain++
+      throw error
+    }
+  }
   guest.hub = connect(address, {
-    fetch: (/** @type {any} */ url, /** @type {any} */ init) => (note(url), fetch(url, init)),
+    fetch: /** @type {any} */ (looked),
     WebSocket: class extends WebSocket {
       /** @param {string} url @param {string[]} protocols */
       constructor(url, protocols) {
@@ -80,7 +92,7 @@ async function restarted(transport, rules, signal, t) {
     const before = guests.map(({ ways }) => ways.length)
     await server.stop(signal)
     // Each has looked for it at once, in vain; what follows is its own pause.
-    if (signal === 'SIGKILL') await until(() => guests.every(({ looks }) => looks.filter((at) => at >= from).length > 1), 'all to look for it')
+    if (signal === 'SIGKILL') await until(() => guests.every(({ inVain }) => inVain), 'all to look for it')
     next = await startServer([], server.port)
     const isBack = Date.now()
     await publish(next.address, 'after')
