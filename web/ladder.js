@@ -31,9 +31,9 @@ const PROBE_MOST_MS = 1100
 const LONE_MS = 75
 /** The hub sends a second probe 5 s after hello. So long after hello, in ms, a lone ping proves what the first could not. */
 const PROBE_AGAIN_MS = 3000
-/** Pauses in which nothing gets through, in ms, with full jitter: never more than a request a second. */
+/** Pauses in which nothing gets through, in ms: never more than a request a second, and on top of that full jitter. */
 const PAUSE_LEAST_MS = 1000
-const PAUSE_MOST_MS = 20_000
+const PAUSE_MOST_MS = 19_000
 /** Each so-many-th pause ends with a try: a gateway may let through all but the address that is looked at. */
 const LOOKS = 4
 /** A look for the hub that is not answered, in ms. */
@@ -418,7 +418,7 @@ const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
   }
 
   /** Never the least for many at once, or all would come back in the same moment. @param {number} times in a row, in ms */
-  const pause = (times) => PAUSE_LEAST_MS + random() * (Math.min(PAUSE_MOST_MS, 2 * PAUSE_LEAST_MS * 2 ** times) - PAUSE_LEAST_MS)
+  const pause = (times) => PAUSE_LEAST_MS + random() * Math.min(PAUSE_MOST_MS, PAUSE_LEAST_MS * 2 ** times)
 
   /** The carrier may be dead or held: others are tried beside it. @param {string} reason */
   function suspect(reason) {
