@@ -26,27 +26,32 @@ impl Moved {
             return None;
         }
         let (mut cursor, mut nonce) = (None, None);
-        let mut before = earlier.split('&');
-        for pair in later.split('&') {
-            let was = before.next()?;
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            // An encoded name may be one of these two; a start of one channel by name does not move.
-            if name.contains(['%', '+', '.', '#'])
-                || was.split_once('=').map_or(was, |(name, _)| name) != name
-            {
-                return None;
-            }
-            match name {
-                "since" => match value.parse() {
+        let mut rest = Some(later);
+        for was in earlier.split('&') {
+            let later = rest?;
+            let name = was.split_once('=').map_or(was, |(name, _)| name);
+            let pair = match name {
+                "since" | "nonce" => later.split_once('&').map_or(later, |(pair, _)| pair),
+                // An encoded name may be one of these two; a start of one channel by name does not move.
+                _ if name.contains(['%', '+', '.', '#']) => return None,
+                _ => was,
+            };
+            let value = pair.strip_prefix(name)?;
+            match (name, value.strip_prefix('=')) {
+                ("since", Some(value)) => match value.parse() {
                     Ok(Start::At(at)) => cursor = Some(at),
                     _ => return None,
                 },
-                "nonce" if is_plain_nonce(value) => nonce = Some(value.to_owned()),
-                _ if pair == was => {}
-                _ => return None,
+                ("nonce", Some(value)) if is_plain_nonce(value) => nonce = Some(value.to_owned()),
+                ("since" | "nonce", _) => return None,
+                _ => {}
             }
+            rest = match later.strip_prefix(pair)? {
+                "" => None,
+                more => Some(more.strip_prefix('&')?),
+            };
         }
-        if before.next().is_some() {
+        if rest.is_some() {
             return None;
         }
         cursor.map(|cursor| Self { cursor, nonce })
