@@ -2,6 +2,7 @@
 //!
 //! Knows no hub and no time. Rung by publishers under the append lock, silenced by the feed before it reads.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -13,6 +14,8 @@ const RUNG_CHANNELS_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub struct Bell {
     state: Mutex<State>,
+    /// Stands beside what the feed looks at anyway: what it calls to may lie in memory that is cold.
+    is_called: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +69,17 @@ impl Bell {
         let mut state = self.state.lock();
         state.rung.add(slot);
         state.waker.take()
+    }
+
+    /// Wakes the feed's owner for something beside the feed, which was stored before.
+    pub fn call(&self) {
+        self.is_called.store(true, Ordering::Release);
+        self.nudge();
+    }
+
+    /// Whether there is something beside the feed to look at.
+    pub fn is_called(&self) -> bool {
+        self.is_called.load(Ordering::Acquire)
     }
 
     /// Wakes the feed without anything new, so that it looks at its deadlines.

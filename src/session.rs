@@ -220,7 +220,7 @@ impl Sessions {
             session,
             grants,
             crowd,
-            opening,
+            Box::new(opening),
             &channels,
             known_until_s,
         )

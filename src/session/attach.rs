@@ -25,8 +25,8 @@ use crate::hub::{Items, now_ms};
 use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
-    Bye, ByeReason, ChannelName, Command, Hello, HelloSession, Opening, Order, Refusal, Transport,
-    reply_error, reply_ok,
+    Bye, ByeReason, ChannelName, Command, Format, Hello, HelloSession, Opening, Order, Refusal,
+    Transport, reply_error, reply_ok,
 };
 
 /// Heartbeats without a sign of life after which a peer is taken for gone.
@@ -70,7 +70,11 @@ pub struct Attach {
     crowd: Option<SharedBucket>,
     line: Arc<Line>,
     feed: Feed,
-    opening: Opening,
+    /// Boxed, and what each delivery needs of it kept beside it: most of it is needed but once.
+    opening: Box<Opening>,
+    transport: Transport,
+    format: Format,
+    echo: bool,
     /// Where the request brought a valid session key, the seconds since 1970 at which that ends.
     known_until_s: Option<u64>,
     /// Whether it left all that others see of it, between two polls.
@@ -80,8 +84,8 @@ pub struct Attach {
     /// Whether a last batch was handed out since the node goes down, so that a bye is next.
     is_parting: bool,
     is_settled: bool,
-    /// Boxed, since few readers have either.
-    late: Box<Late>,
+    /// Absent where there is none of it, as with most readers.
+    late: Option<Box<Late>>,
 }
 
 /// What an attach may have beside its feed.
@@ -107,7 +111,7 @@ impl Attach {
         session: Arc<Session>,
         grants: Arc<Grants>,
         crowd: Option<SharedBucket>,
-        opening: Opening,
+        opening: Box<Opening>,
         channels: &[(ChannelName, Start)],
         known_until_s: Option<u64>,
     ) -> Result<Self, Refusal> {
@@ -118,7 +122,6 @@ impl Attach {
         }
         let line = session.attach(feed.bell());
         let pace = Pace::new(&opening, sessions.options.heartbeat, grants.expires_s());
-        let late = Box::default();
         let mut attach = Self {
             sessions: sessions.clone(),
             session,
@@ -126,6 +129,9 @@ impl Attach {
             crowd,
             line,
             feed,
+            transport: opening.transport,
+            format: opening.format,
+            echo: opening.echo,
             opening,
             known_until_s,
             is_resting: false,
@@ -133,7 +139,7 @@ impl Attach {
             pace,
             is_parting: false,
             is_settled: false,
-            late,
+            late: None,
         };
         attach.appear(channels.iter().map(|(name, _)| name))?;
         Ok(attach)
@@ -155,6 +161,12 @@ impl Attach {
     #[must_use]
     pub fn opening(&self) -> &Opening {
         &self.opening
+    }
+
+    /// How frames are written.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// The sessions of this node.
@@ -253,7 +265,11 @@ impl Attach {
     /// Whether a replay is on its way, before whose reply no other command is acted on.
     #[must_use]
     pub fn is_replaying(&self) -> bool {
-        self.late.replay.is_some()
+        self.late.as_ref().is_some_and(|late| late.replay.is_some())
+    }
+
+    fn late(&mut self) -> &mut Late {
+        self.late.get_or_insert_default()
     }
 
     /// Waits for the next turn.
@@ -264,7 +280,9 @@ impl Attach {
     /// The next turn, where it is time for one, else registers the waker.
     pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         self.is_settled = false;
-        if let Some(reason) = self.line.end.get() {
+        if self.feed.bell().is_called()
+            && let Some(reason) = self.line.end.get()
+        {
             return Poll::Ready(self.bye(*reason));
         }
         // The one look at the clock of a delivery.
@@ -272,7 +290,7 @@ impl Attach {
         if let Some(turn) = self.urgent_turn(now) {
             return Poll::Ready(turn);
         }
-        if self.late.replay.is_some() {
+        if self.is_replaying() {
             return Poll::Ready(self.replay_turn());
         }
         if self.pace.probe_is_due(now) {
@@ -299,7 +317,7 @@ impl Attach {
 
     /// What is left of a batch for this reader, counted; `None` where it is nothing.
     fn heard_by(&self, mut batch: Batch) -> Option<Batch> {
-        if !self.opening.echo {
+        if !self.echo {
             let own = |item: &Item| match item {
                 Item::Event(event) => event.session.as_deref() == Some(&*self.session.id),
                 Item::Gap(_) => false,
@@ -318,11 +336,7 @@ impl Attach {
         for item in items {
             match item {
                 Item::Event(_) => events += 1,
-                Item::Gap(gap) => self
-                    .sessions
-                    .hub
-                    .metrics()
-                    .gap(self.opening.transport, gap.reason),
+                Item::Gap(gap) => self.sessions.hub.metrics().gap(self.transport, gap.reason),
             }
         }
         self.metrics.delivered(events);
@@ -336,13 +350,13 @@ impl Attach {
         if self.pace.expires.is_some_and(|expires| expires <= now) {
             return Some(self.bye(ByeReason::Expired));
         }
-        if self.opening.transport == Transport::Poll || !self.pace.look_is_due(now) {
+        if self.transport == Transport::Poll || !self.pace.look_is_due(now) {
             return None;
         }
         if self.is_silent(now) {
             return Some(self.bye(ByeReason::Silent));
         }
-        (self.opening.transport == Transport::Ws).then_some(Turn::Look)
+        (self.transport == Transport::Ws).then_some(Turn::Look)
     }
 
     /// Looks at the deadlines; arms the alarm for the nearest where none has come.
@@ -371,7 +385,7 @@ impl Attach {
     fn is_silent(&self, now: Instant) -> bool {
         let heard = self.session.state.lock().heard;
         let last = heard.map(|heard| heard.max(self.pace.opened));
-        let is_stream = self.opening.transport == Transport::Sse;
+        let is_stream = self.transport == Transport::Sse;
         is_stream
             && last.is_some_and(|last| now.saturating_duration_since(last) > self.silence_allowed())
     }
@@ -389,18 +403,18 @@ impl Attach {
     }
 
     fn replay_turn(&mut self) -> Turn {
-        let Some((replay, reference, channel)) = self.late.replay.take() else {
+        let Some((replay, reference, channel)) = self.late().replay.take() else {
             return Turn::Reply(reply_ok(None, ""));
         };
         let page = self.feed.replay(&replay);
         let mut items: Vec<Item> = page.gap.into_iter().map(Item::Gap).collect();
         items.extend(page.events.into_iter().map(Item::Event));
         if page.more {
-            self.late.replay = Some((replay, reference.clone(), channel.clone()));
-        } else if let Some(next) = self.late.waiting.pop() {
-            self.late.replay = Some((next, reference.clone(), channel.clone()));
+            self.late().replay = Some((replay, reference.clone(), channel.clone()));
+        } else if let Some(next) = self.late().waiting.pop() {
+            self.late().replay = Some((next, reference.clone(), channel.clone()));
         }
-        let done = self.late.replay.is_none();
+        let done = !self.is_replaying();
         let (cursor, more) = (self.cursor(), !done);
         match self.heard_by(Batch {
             items: Items::Own(items),
@@ -409,7 +423,7 @@ impl Attach {
         }) {
             Some(batch) => {
                 if done {
-                    self.late.replay = Some((Replay::done(), reference, channel));
+                    self.late().replay = Some((Replay::done(), reference, channel));
                 }
                 Turn::Batch(batch)
             }
@@ -429,7 +443,7 @@ impl Attach {
             Ok(Command::Subscribe { channel, start }) => {
                 return match self.subscribe(&channel, start) {
                     Ok(Some(replay)) => {
-                        self.late.replay = Some((replay, reference, channel));
+                        self.late().replay = Some((replay, reference, channel));
                         Replied::Later
                     }
                     Ok(None) => Replied::Now(subscribed(reference.as_deref(), &channel)),

@@ -69,7 +69,7 @@ impl Session {
             && let Some(oldest) = state.lines.iter().find(|line| line.end.get().is_none())
         {
             let _ = oldest.end.set(ByeReason::Newer);
-            oldest.bell.nudge();
+            oldest.bell.call();
         }
     }
 

@@ -27,11 +27,11 @@ const GATHERED_BYTES_MAX: usize = 64 * 1024;
 /// are read, the first of them must not wait for the last.
 const GATHERED_TURNS_MAX: u8 = 8;
 
-/// Pieces for which an idle reader keeps room.
-const PIECES_KEPT: usize = 4;
-
 /// What waits to be written.
 pub(crate) struct Output {
+    /// The first piece, mostly the only one: it needs no list. Empty where nothing waits at all.
+    first: Bytes,
+    /// The pieces behind it.
     pieces: VecDeque<Bytes>,
     /// The small pieces since the last large one, while there is more than one.
     joined: BytesMut,
@@ -45,6 +45,7 @@ impl Output {
     /// Nothing waits yet; `writes` counts what the socket is handed.
     pub(crate) fn new(writes: &Counter) -> Self {
         Self {
+            first: Bytes::new(),
             pieces: VecDeque::new(),
             joined: BytesMut::new(),
             blocked_since: None,
@@ -55,8 +56,11 @@ impl Output {
 
     /// Adds a piece behind all others.
     pub(crate) fn push(&mut self, piece: Bytes) {
-        let is_first = self.pieces.is_empty() && self.joined.is_empty();
-        if is_first || piece.len() > JOIN_BYTES_MAX {
+        if self.first.is_empty() {
+            self.first = piece;
+            return;
+        }
+        if piece.len() > JOIN_BYTES_MAX {
             self.settle();
             self.pieces.push_back(piece);
             return;
@@ -76,13 +80,17 @@ impl Output {
 
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.pieces.is_empty() && self.joined.is_empty()
+        self.first.is_empty()
+    }
+
+    fn bytes(&self) -> usize {
+        let pieces = self.pieces.iter().map(Bytes::len).sum::<usize>();
+        self.first.len() + pieces + self.joined.len()
     }
 
     /// Whether so much waits that it should be written before more is made.
     pub(crate) fn is_large(&self) -> bool {
-        let pieces = self.pieces.iter().map(Bytes::len).sum::<usize>();
-        self.joined.len() + pieces > LARGE_BYTES
+        self.bytes() > LARGE_BYTES
     }
 
     /// One more turn was asked for, whose pieces come next.
@@ -92,10 +100,9 @@ impl Output {
 
     /// Whether it is time to write before more is asked for.
     pub(crate) fn is_due(&self) -> bool {
-        let pieces = || self.pieces.iter().map(Bytes::len).sum::<usize>();
         self.blocked_since.is_some()
             || self.gathered >= GATHERED_TURNS_MAX
-            || self.joined.len() + pieces() > GATHERED_BYTES_MAX
+            || self.bytes() > GATHERED_BYTES_MAX
     }
 
     /// Since when the peer has taken nothing.
@@ -109,18 +116,17 @@ impl Output {
         mut io: Pin<&mut W>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        self.settle();
         self.gathered = 0;
-        if self.pieces.is_empty() {
+        if self.first.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        while !self.pieces.is_empty() {
-            let written = if self.pieces.len() == 1 {
-                io.as_mut().poll_write(cx, &self.pieces[0])
+        self.settle();
+        while !self.first.is_empty() {
+            let written = if self.pieces.is_empty() {
+                io.as_mut().poll_write(cx, &self.first)
             } else {
-                let slices: Vec<IoSlice<'_>> = self
-                    .pieces
-                    .iter()
+                let slices: Vec<IoSlice<'_>> = std::iter::once(&self.first)
+                    .chain(&self.pieces)
                     .take(WRITE_PIECES_MAX)
                     .map(|piece| IoSlice::new(piece))
                     .collect();
@@ -135,7 +141,7 @@ impl Output {
             }
         }
         // An idle reader keeps no room for a burst.
-        if self.pieces.capacity() > PIECES_KEPT {
+        if self.pieces.capacity() > 0 {
             self.pieces = VecDeque::new();
         }
         io.poll_flush(cx)
@@ -148,14 +154,15 @@ impl Output {
         self.writes.inc();
         self.blocked_since = None;
         while bytes > 0 {
-            let Some(first) = self.pieces.front_mut() else {
-                return Ok(());
-            };
-            let taken = bytes.min(first.len());
-            first.advance(taken);
+            let taken = bytes.min(self.first.len());
+            self.first.advance(taken);
             bytes -= taken;
-            if first.is_empty() {
-                self.pieces.pop_front();
+            if !self.first.is_empty() {
+                break;
+            }
+            self.first = self.pieces.pop_front().unwrap_or_default();
+            if self.first.is_empty() {
+                break;
             }
         }
         Ok(())
@@ -164,6 +171,10 @@ impl Output {
     /// All that waits, as one piece, to be written with the last words.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         self.settle();
-        self.pieces.drain(..).flatten().collect()
+        let mut rest = std::mem::take(&mut self.first).to_vec();
+        self.pieces
+            .drain(..)
+            .for_each(|piece| rest.extend_from_slice(&piece));
+        rest
     }
 }

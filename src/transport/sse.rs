@@ -43,7 +43,7 @@ impl Stream {
     fn opening(&self, facts: Facts) -> Bytes {
         let cursor = self.attach.start();
         let head = format!("retry: {RETRY_MS}\n\n: triway/1\n\n");
-        let hello = match self.attach.opening().format {
+        let hello = match self.attach.format() {
             Format::Full => block_of_frame(Some(cursor), &self.attach.hello(facts.client)),
             Format::Data => id_block(cursor),
         };
@@ -58,7 +58,7 @@ impl Frames for Stream {
             Phase::Running => {}
             Phase::Over => return Poll::Ready(None),
         }
-        let format = self.attach.opening().format;
+        let format = self.attach.format();
         let Poll::Ready(turn) = self.attach.poll_turn(cx) else {
             return Poll::Pending;
         };

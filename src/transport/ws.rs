@@ -76,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     /// A socket whose handshake was read, and what was read behind it; `first` is the answer to the handshake.
     pub(crate) fn new(io: S, attach: Attach, unread: &[u8], first: Bytes) -> Self {
         let data_bytes = attach.sessions().broker().options().max_data;
-        let message_bytes = match attach.opening().format {
+        let message_bytes = match attach.format() {
             // Base64 is a third longer, JSON escapes can double.
             Format::Full => data_bytes * 2 + COMMAND_BYTES,
             Format::Data => data_bytes,
@@ -106,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
 
     /// Serves the socket to its end. Whatever is rare or short is boxed: an idle reader holds this future whole.
     pub(crate) fn run(mut self, facts: Facts) -> impl Future<Output = ()> + Send {
-        if self.attach.opening().format == Format::Full {
+        if self.attach.format() == Format::Full {
             self.output
                 .push(frame::text_frame(&self.attach.hello(facts.client)));
         }
@@ -236,12 +236,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         while !self.attach.is_replaying()
             && !self.output.is_large()
             && acted < ACTS_AT_ONCE
-            && let Some(incoming) = self.input.pending.pop_front()
+            && let Some(incoming) = self.input.next()
         {
             if matches!(incoming, Incoming::Text(_) | Incoming::Binary(_))
                 && let Some(rest) = self.attach.rest()
             {
-                self.input.pending.push_front(incoming);
+                self.input.put_back(incoming);
                 self.rests_until = Some(Instant::now() + rest);
                 return None;
             }
@@ -255,17 +255,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
                         self.attach.leave();
                     }
                     self.write_what_is_ready();
-                    Some(vec![std::mem::take(&mut self.input.echo).into()])
+                    Some(vec![self.input.take_echo().into()])
                 }
             };
             if ending.is_some() {
                 return ending;
             }
         }
-        if self.input.pending.is_empty()
-            && self.input.has_some()
-            && let Reading::Broken(broken) = self.input.take_rest(&mut self.output)
-        {
+        if let Reading::Broken(broken) = self.input.take_rest(&mut self.output) {
             self.broken = Some(broken);
         }
         if self.input.has_some() {
@@ -286,14 +283,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     }
 
     async fn take_text(&mut self, text: &str) -> Option<Ending> {
-        match self.attach.opening().format {
+        match self.attach.format() {
             Format::Full => self.command(parse_command(text.as_bytes(), None)).await,
             Format::Data => self.publish_bare(Data::text(text), text.len()).await,
         }
     }
 
     async fn take_bytes(&mut self, message: Bytes) -> Option<Ending> {
-        if self.attach.opening().format == Format::Data {
+        if self.attach.format() == Format::Data {
             let sent_bytes = message.len();
             return self.publish_bare(Data::Bytes(message), sent_bytes).await;
         }
@@ -341,7 +338,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     }
 
     fn write_turn(&mut self, turn: Turn) -> Option<Ending> {
-        let format = self.attach.opening().format;
+        let format = self.attach.format();
         match turn {
             Turn::Batch(batch) => return self.write_batch(&batch, format),
             Turn::Reply(reply) => self.output.push(frame::text_frame(&reply)),

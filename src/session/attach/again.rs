@@ -2,7 +2,7 @@
 //!
 //! What a request had to prove stays proven only as long as its session key is good.
 
-use super::{Attach, Late};
+use super::Attach;
 use crate::cursor::Cursor;
 use crate::hub::now_ms;
 use crate::protocol::ChannelName;
@@ -21,7 +21,7 @@ impl Attach {
             self.session.detach(&self.line);
             self.feed.rest();
             self.metrics.rest();
-            *self.late = Late::default();
+            self.late = None;
         }
         comes_back
     }

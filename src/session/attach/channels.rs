@@ -2,7 +2,7 @@
 //!
 //! Knows no pace and no turn.
 
-use super::Attach;
+use super::{Attach, Late};
 use crate::cursor::Start;
 use crate::feed::Replay;
 use crate::presence::Here;
@@ -30,31 +30,38 @@ impl Attach {
         }
         for real in real_names(name, &self.grants, &self.session.id) {
             let replay = self.feed.join(&real, start)?;
-            self.late.waiting.extend(replay);
+            if let Some(replay) = replay {
+                self.late().waiting.push(replay);
+            }
             self.show(&real);
         }
-        Ok(self.late.waiting.pop())
+        Ok(self.late.as_mut().and_then(|late| late.waiting.pop()))
     }
 
     pub(super) fn unsubscribe(&mut self, name: &ChannelName) {
         for real in real_names(name, &self.grants, &self.session.id) {
             self.feed.leave(&real);
-            let (gone, here) = std::mem::take(&mut self.late.here)
+            let Some(late) = &mut self.late else { continue };
+            let (gone, here) = std::mem::take(&mut late.here)
                 .into_iter()
                 .partition(|here| *here.channel() == real);
-            self.late.here = here;
+            late.here = here;
             Vec::into_iter(gone).for_each(Here::leave);
         }
     }
 
     /// Ends this attach's presence at once; the session's other attaches keep theirs.
     pub fn leave(&mut self) {
-        self.late.here.drain(..).for_each(Here::leave);
+        if let Some(late) = &mut self.late {
+            late.here.drain(..).for_each(Here::leave);
+        }
     }
 
     /// The answer of a poll is given: another one may follow.
     pub fn answered(&mut self) {
-        self.late.here.iter_mut().for_each(Here::answered);
+        if let Some(late) = &mut self.late {
+            late.here.iter_mut().for_each(Here::answered);
+        }
     }
 
     fn shows(&self, name: &ChannelName) -> bool {
@@ -68,7 +75,8 @@ impl Attach {
     }
 
     pub(super) fn show(&mut self, name: &ChannelName) {
-        let shown = self.late.here.iter().any(|here| here.channel() == name);
+        let is_here = |late: &Late| late.here.iter().any(|here| here.channel() == name);
+        let shown = self.late.as_deref().is_some_and(is_here);
         if self.shows(name) && !shown {
             if self.is_newcomer(name) {
                 // A join is told like a publish, and made by a mere poll.
@@ -77,7 +85,7 @@ impl Attach {
             let (id, user) = (&self.session.id, self.grants.user());
             let info = self.opening.info.as_ref();
             let here = self.sessions.presence.join(name, id, user, info);
-            self.late.here.push(here);
+            self.late().here.push(here);
         }
     }
 }

@@ -36,22 +36,44 @@ pub(super) enum Reading {
 /// What was read and not yet acted on.
 pub(super) struct Input {
     codec: Codec,
+    /// Absent with an idle reader.
+    behind: Option<Box<Behind>>,
+}
+
+/// What waits to be acted on.
+#[derive(Default)]
+struct Behind {
     /// Some of the messages that one read brought.
-    pub(super) pending: VecDeque<Incoming>,
+    pending: VecDeque<Incoming>,
     /// The bytes behind them: as messages, tiny ones would cost ten times as much for as long as they wait.
     unparsed: Bytes,
     /// The answer to the peer's Close, kept back until all before it is acted on: nothing may follow it.
-    pub(super) echo: Vec<u8>,
+    echo: Vec<u8>,
 }
 
 impl Input {
     pub(super) fn new(message_bytes_max: usize) -> Self {
         Self {
             codec: Codec::new(message_bytes_max),
-            pending: VecDeque::new(),
-            unparsed: Bytes::new(),
-            echo: Vec::new(),
+            behind: None,
         }
+    }
+
+    /// The oldest message that is not yet acted on.
+    pub(super) fn next(&mut self) -> Option<Incoming> {
+        self.behind.as_mut()?.pending.pop_front()
+    }
+
+    /// Puts a message back that cannot be acted on yet.
+    pub(super) fn put_back(&mut self, incoming: Incoming) {
+        let behind = self.behind.get_or_insert_default();
+        behind.pending.push_front(incoming);
+    }
+
+    /// The answer to the peer's Close.
+    pub(super) fn take_echo(&mut self) -> Vec<u8> {
+        let behind = self.behind.take();
+        behind.map(|behind| behind.echo).unwrap_or_default()
     }
 
     /// Reads once, into messages; Pongs go to the output.
@@ -75,12 +97,24 @@ impl Input {
 
     /// Whether something that was read is not yet acted on.
     pub(super) fn has_some(&self) -> bool {
-        !self.pending.is_empty() || !self.unparsed.is_empty()
+        let waits = |behind: &Behind| {
+            let is_idle = behind.pending.is_empty() && behind.unparsed.is_empty();
+            !is_idle
+        };
+        self.behind.as_deref().is_some_and(waits)
     }
 
     /// Makes further messages of what was read, once those before them are acted on.
     pub(super) fn take_rest(&mut self, output: &mut Output) -> Reading {
-        let rest = std::mem::take(&mut self.unparsed);
+        let Some(behind) = &mut self.behind else {
+            return Reading::Some;
+        };
+        if !behind.pending.is_empty() {
+            return Reading::Some;
+        }
+        let rest = std::mem::take(&mut behind.unparsed);
+        // A reader that is idle again keeps no room for messages.
+        self.behind = None;
         self.take(&rest, output)
     }
 
@@ -88,18 +122,24 @@ impl Input {
     pub(super) fn take(&mut self, mut input: &[u8], output: &mut Output) -> Reading {
         let mut pongs = Vec::new();
         let reading = loop {
-            if self.pending.len() >= PENDING_MAX {
-                self.unparsed = Bytes::copy_from_slice(input);
+            let waiting = self
+                .behind
+                .as_ref()
+                .map_or(0, |behind| behind.pending.len());
+            if waiting >= PENDING_MAX {
+                let behind = self.behind.get_or_insert_default();
+                behind.unparsed = Bytes::copy_from_slice(input);
                 break Reading::Some;
             }
             let before = pongs.len();
             match self.codec.feed(&mut input, &mut pongs) {
                 Ok(None) => break Reading::Some,
                 Ok(Some(incoming)) => {
+                    let behind = self.behind.get_or_insert_default();
                     if matches!(incoming, Incoming::Close { .. }) {
-                        self.echo = pongs.split_off(before);
+                        behind.echo = pongs.split_off(before);
                     }
-                    self.pending.push_back(incoming);
+                    behind.pending.push_back(incoming);
                 }
                 Err(broken) => break Reading::Broken(broken),
             }
