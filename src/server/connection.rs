@@ -108,23 +108,30 @@ pub(super) async fn drive(mut owned: Owned, served: Served) {
     // Kept from one poll to the next only.
     let mut wait = None;
     loop {
-        let asked = plain::asked(&mut owned, &served.shared, &mut wait).await;
-        let again = (asked == Asked::Bytes).then(|| answer_again(&mut owned));
-        let (taken, rest) = match again.flatten() {
-            Some(taken) => (taken, owned),
-            None => {
-                wait = None;
-                match Box::pin(take_request(asked, owned, &served)).await {
-                    Some(taken) => taken,
-                    None => return,
-                }
-            }
+        let Some((taken, rest)) = Box::pin(next(owned, &served, &mut wait)).await else {
+            return;
         };
         let Some(back) = taken.make(rest).await else {
             return;
         };
         owned = back;
     }
+}
+
+/// Waits for a request, and reads on up to an answer that wants the socket.
+async fn next<'a>(
+    mut owned: Owned,
+    served: &'a Served,
+    wait: &mut Option<Box<plain::Wait<'a>>>,
+) -> Option<(Taken, Owned)> {
+    let asked = plain::asked(&mut owned, &served.shared, wait).await;
+    if asked == Asked::Bytes
+        && let Some(taken) = answer_again(&mut owned)
+    {
+        return Some((taken, owned));
+    }
+    *wait = None;
+    Box::pin(take_request(asked, owned, served)).await
 }
 
 /// Reads requests and answers them, up to an answer that wants the socket.
