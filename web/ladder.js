@@ -300,7 +300,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
     }
     const { beat, wait, early, age = Infinity } = here(transport)
     const id = ++lastId
-const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
+    const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
     /** @type {Step & {do: 'open'}} */
     const step = { do: 'open', id, transport, why, beat, wait, early }
     tries.set(id, { ...step, replaces, openedAt: now, frameAt: now, helloAt: 0, provenAt: 0, renewAt: now + 0.8 * age, silentMs, gap: 0, slow: 0 })
