@@ -17,6 +17,7 @@ use crate::presence::Presence;
 use crate::protocol::{ChannelName, Data, Draft, EventName, Refusal};
 use crate::session::Sessions;
 use crate::socket::Reader;
+use crate::transport::pump::Pumps;
 use crate::{broker, presence, session};
 
 /// One hub with its three transports. Cheap to clone.
@@ -44,6 +45,7 @@ pub struct Hub {
 
 struct Built {
     sessions: Arc<Sessions>,
+    pumps: Arc<Pumps>,
     http: http::Options,
     authorize: Option<Authorize>,
 }
@@ -92,6 +94,7 @@ impl Hub {
     fn surface(&self) -> App {
         App {
             sessions: self.app.sessions.clone(),
+            pumps: self.app.pumps.clone(),
             bodies: http::Bodies::new(self.app.http.bodies_total),
             options: self.app.http.clone(),
             authorize: self.app.authorize.clone(),
@@ -223,6 +226,7 @@ impl Builder {
         sessions.start();
         Hub {
             app: Arc::new(Built {
+                pumps: Pumps::new(sessions.hub()),
                 sessions,
                 http: self.http,
                 authorize: self.authorize,

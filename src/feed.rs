@@ -2,8 +2,10 @@
 //!
 //! Knows the hub and its bells. Knows no session, no transport's wire and no encoding.
 
+mod stream;
+mod watched;
+
 use std::collections::HashSet;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -11,11 +13,12 @@ use slab::Slab;
 
 use crate::bell::{Bell, Rung};
 use crate::cursor::{Cursor, Start};
-use crate::hub::{Channel, Hub, Items, Page, Place, Portion};
+use crate::hub::{Channel, Counted, Hub, Items, Page, Place, Portion};
 use crate::protocol::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ChannelName, GapReason, Refusal, Transport,
 };
 
+pub use self::stream::FeedStream;
 pub use crate::hub::Item;
 
 /// The most bytes of data in one batch of a stream, beyond its first event. What a peer does not take is all that
@@ -61,6 +64,8 @@ pub struct Feed {
     /// Everything up to here is read in every channel, but for those that are replayed.
     read_up_to: u64,
     transport: Option<Transport>,
+    /// The slot of a channel that somebody else watches.
+    watched: Option<usize>,
     /// What one batch may hold.
     portion: Portion,
 }
@@ -104,6 +109,7 @@ impl Feed {
             again: Rung::None,
             read_up_to: 0,
             transport,
+            watched: None,
             portion: portion_of(transport),
         };
         for (name, start) in channels {
@@ -113,12 +119,15 @@ impl Feed {
         Ok(feed)
     }
 
+    fn counted(&self) -> Counted {
+        self.transport.map_or(Counted::Not, Counted::As)
+    }
+
     fn register(&mut self, name: &ChannelName, start: Start) -> Result<usize, Refusal> {
+        let counted = self.counted();
         let entry = self.joined.vacant_entry();
         let slot = entry.key();
-        let (channel, key, place) = self
-            .hub
-            .join(name, start, &self.bell, slot, self.transport)?;
+        let (channel, key, place) = self.hub.join(name, start, &self.bell, slot, counted)?;
         entry.insert(Joined {
             channel,
             key: Some(key),
@@ -129,6 +138,7 @@ impl Feed {
 
     /// Leaves all channels, but remembers which they were.
     pub(crate) fn rest(&mut self) {
+        self.watched = None;
         for (_, joined) in &mut self.joined {
             joined.leave();
         }
@@ -140,11 +150,12 @@ impl Feed {
     /// `too_many_channels` when the hub has no room for one of them any more.
     pub(crate) fn again(&mut self, cursor: Cursor) -> Result<(), Refusal> {
         self.rest();
+        let counted = self.counted();
         for (slot, joined) in &mut self.joined {
             let (name, start) = (&joined.channel.name, Start::At(cursor));
             let (channel, key, place) =
                 self.hub
-                    .join(name, start, &self.bell, slot, self.transport)?;
+                    .join(name, start, &self.bell, slot, counted.clone())?;
             *joined = Joined {
                 channel,
                 key: Some(key),
@@ -221,6 +232,9 @@ impl Feed {
         let head = self.hub.head();
         let mut rung = std::mem::take(&mut self.again);
         rung.merge(self.bell.silence(cx.waker()));
+        if let Some(slot) = self.unrung(head) {
+            rung.add(slot);
+        }
         if let Some(batch) = self.read(&rung, head) {
             return Poll::Ready(batch);
         }
@@ -453,36 +467,6 @@ fn mark_gaps_of_one_id(items: &mut [Item]) {
         if let (Some(Item::Gap(gap)), Some(Item::Gap(next))) = (before.last_mut(), after.first()) {
             gap.more = gap.id == next.id;
         }
-    }
-}
-
-/// A feed as a stream of items, for embedders: `while let Some(item) = feed.next().await`.
-#[derive(Debug)]
-pub struct FeedStream {
-    feed: Feed,
-    ready: std::collections::VecDeque<Item>,
-}
-
-impl From<Feed> for FeedStream {
-    fn from(feed: Feed) -> Self {
-        Self {
-            feed,
-            ready: std::collections::VecDeque::new(),
-        }
-    }
-}
-
-impl tokio_stream::Stream for FeedStream {
-    type Item = Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
-        if self.ready.is_empty() {
-            match self.feed.poll_next(cx) {
-                Poll::Ready(batch) => self.ready.extend(batch.items),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(self.ready.pop_front())
     }
 }
 

@@ -31,6 +31,7 @@ use crate::auth::Grants;
 use crate::protocol::{Code, Refusal, Transport};
 use crate::session::Sessions;
 use crate::socket::Reader;
+use crate::transport::pump::Pumps;
 
 pub(crate) use body::Bodies;
 pub use credentials::{Asked, Authorize};
@@ -75,6 +76,7 @@ impl Default for Options {
 /// What every handler needs.
 pub(crate) struct App {
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) pumps: Arc<Pumps>,
     pub(crate) bodies: Bodies,
     pub(crate) options: Options,
     pub(crate) authorize: Option<Authorize>,

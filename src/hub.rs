@@ -2,6 +2,7 @@
 //!
 //! Only a broker appends. Knows no transport's wire, no HTTP, no credentials and no JSON.
 
+mod channel;
 mod memory;
 mod run;
 mod table;
@@ -12,18 +13,19 @@ use std::task::Waker;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
-use slab::Slab;
 
 use crate::bell::Bell;
 use crate::cursor::{Cursor, Epoch, Start};
 use crate::log::{Bounds, Log};
 use crate::metrics::Metrics;
 use crate::protocol::{
-    BATCH_BYTES_MAX, ChannelName, Draft, Event, Gap, GapReason, Ledger, Refusal, Transport,
+    BATCH_BYTES_MAX, ChannelName, Draft, Event, Gap, GapReason, Ledger, Refusal,
 };
 use crate::wheel::Wheel;
+use channel::Reader;
 use table::Table;
 
+pub use channel::{Channel, Counted, Reached, Tally};
 pub use run::{Item, Items, Run};
 
 /// Events of one run: what a burst leaves for readers who are hardly behind.
@@ -76,17 +78,6 @@ impl Options {
     }
 }
 
-/// Readers that an event rang for on this node, by transport.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
-pub struct Reached {
-    /// Over WebSocket.
-    pub ws: u32,
-    /// Over Server-Sent Events.
-    pub sse: u32,
-    /// Over long polling; a poll between two requests is not counted.
-    pub poll: u32,
-}
-
 /// All logs, the counter and the bells.
 #[derive(Debug)]
 pub struct Hub {
@@ -113,26 +104,6 @@ struct Counter {
     time_ms: u64,
     /// Kept between appends, so that a fan-out allocates nothing.
     wakers: Vec<Waker>,
-}
-
-/// One channel: its log and the bells of its readers.
-#[derive(Debug)]
-pub struct Channel {
-    /// Its name.
-    pub name: ChannelName,
-    log: Mutex<Log>,
-    /// The newest events as somebody read them, while nothing newer was appended. Locked after the log.
-    newest: Mutex<Option<Arc<Run>>>,
-    readers: Mutex<Slab<Reader>>,
-}
-
-/// Who waits for a channel.
-#[derive(Debug)]
-struct Reader {
-    bell: Arc<Bell>,
-    /// The channel's slot in that feed.
-    slot: usize,
-    transport: Option<Transport>,
 }
 
 /// The place of a reader in a channel, and the hole before it that is to be told.
@@ -426,12 +397,12 @@ impl Hub {
         start: Start,
         bell: &Arc<Bell>,
         slot: usize,
-        transport: Option<Transport>,
+        counted: Counted,
     ) -> Result<(Arc<Channel>, usize, Place), Refusal> {
         let reader = Reader {
             bell: bell.clone(),
             slot,
-            transport,
+            counted,
         };
         let (channel, key) = self.enter(name, reader)?;
         // The head after the registration: what comes later rings.
@@ -441,37 +412,6 @@ impl Hub {
             self.place(&log, start, self.head())
         };
         Ok((channel, key, place))
-    }
-}
-
-impl Channel {
-    fn push(&self, event: Arc<Event>, bounds: &Bounds, time_ms: u64) {
-        let mut log = self.log.lock();
-        log.push(event, bounds, time_ms);
-        *self.newest.lock() = None;
-    }
-
-    /// Ends a registration.
-    pub(crate) fn leave(&self, key: usize) {
-        let mut readers = self.readers.lock();
-        readers.remove(key);
-        if readers.is_empty() {
-            *readers = Slab::new();
-        }
-    }
-
-    fn ring(&self, wakers: &mut Vec<Waker>) -> Reached {
-        let mut reached = Reached::default();
-        for (_, reader) in &*self.readers.lock() {
-            wakers.extend(reader.bell.ring(reader.slot));
-            match reader.transport {
-                Some(Transport::Ws) => reached.ws += 1,
-                Some(Transport::Sse) => reached.sse += 1,
-                Some(Transport::Poll) => reached.poll += 1,
-                None => {}
-            }
-        }
-        reached
     }
 }
 

@@ -153,6 +153,14 @@ impl Metrics {
         }
     }
 
+    /// The counter of events written to readers of this kind.
+    #[must_use]
+    pub fn delivered(&self, transport: Transport) -> Counter {
+        let transport = transport.as_str();
+        self.delivered
+            .get_or_create_owned(&ByTransport { transport })
+    }
+
     /// Counts a gap told.
     pub fn gap(&self, transport: Transport, reason: GapReason) {
         self.gaps

@@ -30,7 +30,7 @@ pub use proxy::{BadNetwork, Network};
 
 use crate::metrics::Metrics;
 use crate::peer::Peer;
-use crate::socket::{Owned, Reader};
+use crate::socket::{Link, Owned, Reader};
 use accept::Acceptor;
 use admit::Connections;
 use connection::{Builders, Places, Served};
@@ -225,7 +225,7 @@ impl Door {
                     proxied,
                     ..Peer::direct(address, self.local)
                 };
-                let owned = Owned::new(Box::new(stream), axum::body::Bytes::new());
+                let owned = Owned::new(Link::tcp(stream), axum::body::Bytes::new());
                 let served = Served {
                     peer,
                     places: Arc::new(places),

@@ -5,49 +5,40 @@
 //! frames go out as an ordinary body. One place decides, and the transports do not know.
 
 mod again;
+mod conversation;
 mod head;
+mod link;
 
 use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::response::Parts;
 use axum::response::Response;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::header::{CONNECTION, HeaderMap};
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
 
 use self::again::Whole;
-use crate::transport::output::Output;
+use self::conversation::Conversation;
+pub use self::link::{Io, Link};
+use crate::transport::pump::Pumps;
 use crate::transport::{FrameBody, Frames, Piece};
-
-/// Bytes that a client may send ahead while its answer trickles; they are kept for the next request, and beyond
-/// them the socket is read no further.
-const AHEAD_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of one read of what a client sends ahead.
-const READ_BYTES: usize = 1_024;
 
 /// Bytes of an answer that is written whole though it did not want the socket: refusals are far smaller.
 const FINISHED_BYTES_MAX: usize = 64 * 1024;
 /// How long a peer may take nothing of such an answer.
 const FINISHED_BUDGET: Duration = Duration::from_secs(30);
 
-/// A socket of any kind.
-pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
 /// A socket that is owned, and what was read from it but not used.
 pub struct Owned {
     /// The socket.
-    pub io: Box<dyn Io>,
+    pub io: Link,
     /// Bytes of the client that come before those still in the socket.
     pub unread: Bytes,
     /// The head of the request that is answered, where it came plain and whole.
@@ -59,7 +50,7 @@ pub struct Owned {
 impl Owned {
     /// A socket on which nothing was answered yet.
     #[must_use]
-    pub fn new(io: Box<dyn Io>, unread: Bytes) -> Self {
+    pub fn new(io: Link, unread: Bytes) -> Self {
         Self {
             io,
             unread,
@@ -226,6 +217,8 @@ pub(crate) struct Terms {
     pub(crate) writes: Counter,
     /// Counts the peers that were left.
     pub(crate) slow: Counter,
+    /// Who may write what comes in a reader's stead; absent where nothing is to come.
+    pub(crate) pumps: Option<Arc<Pumps>>,
 }
 
 fn response_of(headers: HeaderMap, body: Body) -> Response {
@@ -276,6 +269,7 @@ async fn finished(body: Body) -> GoOn {
             budget: Some(FINISHED_BUDGET),
             writes: Counter::default(),
             slow: Counter::default(),
+            pumps: None,
         };
         match bytes {
             Some(bytes) => Whole::new(&head, &owned, Ready(bytes), terms).make(owned),
@@ -302,178 +296,4 @@ pub(crate) fn handshake(head: &Parts) -> Bytes {
 fn is_last(head: &Parts) -> bool {
     let word = head.headers.get(CONNECTION);
     word.is_some_and(|word| word == "close")
-}
-
-/// A socket while an answer is made on it.
-struct Conversation {
-    io: Box<dyn Io>,
-    ahead: BytesMut,
-    output: Output,
-    budget: Option<Duration>,
-    slow: Counter,
-    /// Whether this answer is the last one.
-    closes: bool,
-    /// Whether what is to be written now is all that there is, until the task is woken.
-    is_settled: bool,
-    /// Exists only while the peer takes nothing.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-/// What ended a wait.
-enum Step {
-    Piece(Option<Piece>),
-    Written,
-    Gone,
-}
-
-impl Conversation {
-    fn new(closes: bool, owned: Owned, terms: &Terms) -> Self {
-        let ahead = BytesMut::from(&owned.unread[..]);
-        Self {
-            io: owned.io,
-            ahead,
-            output: Output::new(&terms.writes),
-            budget: terms.budget,
-            slow: terms.slow.clone(),
-            closes,
-            is_settled: false,
-            timer: None,
-        }
-    }
-
-    /// No `async fn`, which would hold its arguments twice; an idle reader holds this
-    /// future whole.
-    fn trickle<F: Frames>(
-        mut self,
-        head: &Parts,
-        mut frames: F,
-    ) -> impl Future<Output = Option<Owned>> + Send + use<F> {
-        let head = head::Head::of(head).bytes(head::Length::Chunked, 0);
-        self.output.push(head.into());
-        async move {
-            let is_whole = self.chunks(&mut frames).await;
-            drop(frames);
-            if is_whole && self.finish().await {
-                return Some(self.give_back());
-            }
-            None
-        }
-    }
-
-    /// Sends chunks up to the last one. Whether the peer is still there.
-    async fn chunks(&mut self, frames: &mut impl Frames) -> bool {
-        loop {
-            match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
-                // A chunk of no bytes would be the last one.
-                Step::Piece(Some(Piece::Bytes(bytes))) if bytes.is_empty() => {}
-                Step::Piece(Some(piece)) => self.output.push(piece.into_chunk()),
-                Step::Piece(None) => {
-                    self.output.push(Bytes::from_static(b"0\r\n\r\n"));
-                    return true;
-                }
-                Step::Written => {}
-                Step::Gone => return false,
-            }
-        }
-    }
-
-    /// Waits for the one answer; none where the peer is gone.
-    async fn answer(&mut self, frames: &mut impl Frames) -> Option<Bytes> {
-        loop {
-            match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
-                Step::Piece(piece) => {
-                    return Some(piece.map_or_else(Bytes::new, Piece::into_bytes));
-                }
-                Step::Written => {}
-                Step::Gone => return None,
-            }
-        }
-    }
-
-    /// Writes what is left. Whether the next request may be read from the socket.
-    async fn finish(&mut self) -> bool {
-        while !self.output.is_empty() {
-            match std::future::poll_fn(|cx| self.poll_write(cx)).await {
-                Step::Gone => return false,
-                Step::Written | Step::Piece(_) => {}
-            }
-        }
-        if self.closes {
-            let _ = std::future::poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
-        }
-        !self.closes
-    }
-
-    fn give_back(self) -> Owned {
-        Owned::new(self.io, self.ahead.freeze())
-    }
-
-    /// Asks for all that is pending, then writes it at once, and listens for the end of the peer.
-    fn poll_step(&mut self, frames: &mut impl Frames, cx: &mut Context<'_>) -> Poll<Step> {
-        // Where the piece before was all that there is, nobody is asked again until the task is woken.
-        let is_settled = std::mem::take(&mut self.is_settled);
-        if !is_settled
-            && !self.output.is_due()
-            && let Poll::Ready(piece) = frames.poll_piece(cx)
-        {
-            self.output.gather();
-            self.is_settled = frames.is_settled();
-            return Poll::Ready(Step::Piece(piece));
-        }
-        if !self.output.is_empty() {
-            match ready!(self.poll_write(cx)) {
-                Step::Written if is_settled => {}
-                step => return Poll::Ready(step),
-            }
-        }
-        if self.is_gone(cx) {
-            Poll::Ready(Step::Gone)
-        } else {
-            Poll::Pending
-        }
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        match self.output.poll_write(Pin::new(&mut self.io), cx) {
-            Poll::Ready(Ok(())) => {
-                self.timer = None;
-                Poll::Ready(Step::Written)
-            }
-            Poll::Ready(Err(_)) => Poll::Ready(Step::Gone),
-            Poll::Pending => self.poll_budget(cx),
-        }
-    }
-
-    fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        let (Some(budget), Some(since)) = (self.budget, self.output.blocked_since()) else {
-            return Poll::Pending;
-        };
-        let at: Instant = since + budget;
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        if timer.deadline() != at {
-            timer.as_mut().reset(at);
-        }
-        timer.as_mut().poll(cx).map(|()| {
-            // Its socket is full: no last word would get through.
-            self.slow.inc();
-            Step::Gone
-        })
-    }
-
-    /// Reads what the client sends ahead, which is mostly its end.
-    fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
-        while self.ahead.len() < AHEAD_BYTES_MAX {
-            let mut bytes = [0; READ_BYTES];
-            let mut buffer = ReadBuf::new(&mut bytes);
-            match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
-                Poll::Pending => return false,
-                Poll::Ready(Err(_)) => return true,
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return true,
-                Poll::Ready(Ok(())) => self.ahead.extend_from_slice(buffer.filled()),
-            }
-        }
-        false
-    }
 }

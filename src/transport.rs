@@ -5,6 +5,7 @@
 
 pub(crate) mod output;
 pub mod poll;
+pub(crate) mod pump;
 pub mod sse;
 pub mod ws;
 
@@ -22,6 +23,9 @@ use hyper::header::{
 };
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
+
+use crate::hub::Run;
+use crate::session::Attach;
 
 /// nginx holds a stream to its end without it (`docs/networks.md`).
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -91,6 +95,11 @@ pub(crate) trait Frames: Send + Unpin {
     /// Whether the last piece was all that there is for now: whatever comes next wakes the task.
     fn is_settled(&self) -> bool {
         false
+    }
+
+    /// Its reader, and how the newest events are worded for it, where a pump may write them.
+    fn pumped(&mut self) -> Option<(&mut Attach, fn(&Run) -> Bytes)> {
+        None
     }
 
     /// The answer is made. Whether another one of its kind may follow, by [`Frames::again`]; it holds nothing open

@@ -20,11 +20,11 @@ use hyper::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Refused, Shared};
+use super::{App, Refused, Shared};
 use crate::peer::{ConnectionGuard, Peer};
 use crate::protocol::{Code, Format, Opening, OpeningBody, Refusal, Transport};
 use crate::session::Attach;
-use crate::socket::{self, Offer};
+use crate::socket::{self, Link, Offer};
 use crate::transport::{Facts, poll, sse, streaming_headers, ws};
 
 /// The largest body of a reader's request: 10,000 channels with their starts.
@@ -65,7 +65,7 @@ pub(super) async fn read(app: Shared, transport: Transport, mut request: Request
     let format = asked_format(&parts);
     let attach = open(&app, transport, &parts, body).await;
     match (attach, handshake) {
-        (Ok(attach), Some(handshake)) => handshake.accept(attach, facts, beside),
+        (Ok(attach), Some(handshake)) => handshake.accept(&app, attach, facts, beside),
         (Err(refusal), Some(handshake)) => handshake.refuse(&app, refusal, format, beside),
         (Err(refusal), None) => Refused(refusal).into_response(),
         (Ok(_), None) if is_head => {
@@ -74,18 +74,25 @@ pub(super) async fn read(app: Shared, transport: Transport, mut request: Request
         (Ok(attach), None) => {
             // An authorize hook judges each request, and a header may say where to go on.
             let by_head = app.authorize.is_none() && !parts.headers.contains_key(LAST_EVENT_ID);
-            answer(attach, facts, beside.offer.as_ref(), by_head).await
+            answer(&app, attach, facts, beside.offer.as_ref(), by_head).await
         }
     }
 }
 
-async fn answer(attach: Attach, facts: Facts, offer: Option<&Offer>, by_head: bool) -> Response {
+async fn answer(
+    app: &App,
+    attach: Attach,
+    facts: Facts,
+    offer: Option<&Offer>,
+    by_head: bool,
+) -> Response {
     let transport = attach.opening().transport;
     let metrics = attach.sessions().hub().metrics();
     let terms = socket::Terms {
         budget: attach.sessions().options().write_timeout,
         writes: metrics.writes.clone(),
         slow: metrics.slow_byes(),
+        pumps: Some(app.pumps.clone()),
     };
     let mut headers = streaming_headers(content_type(transport));
     if transport == Transport::Sse {
@@ -199,9 +206,10 @@ impl Handshake {
         })
     }
 
-    fn accept(self, attach: Attach, facts: Facts, beside: Beside) -> Response {
+    fn accept(self, app: &App, attach: Attach, facts: Facts, beside: Beside) -> Response {
+        let pumps = app.pumps.clone();
         self.go_on(beside, move |io, unread, first| {
-            ws::Socket::new(io, attach, &unread, first).run(facts)
+            ws::Socket::new(io, attach, &unread, first, &pumps).run(facts)
         })
     }
 
@@ -216,7 +224,7 @@ impl Handshake {
     fn go_on<F>(
         self,
         beside: Beside,
-        go_on: impl FnOnce(Box<dyn socket::Io>, Bytes, Bytes) -> F + Send + 'static,
+        go_on: impl FnOnce(Link, Bytes, Bytes) -> F + Send + 'static,
     ) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
@@ -235,7 +243,7 @@ impl Handshake {
             let _guard = beside.guard;
             let Some(upgrade) = upgrade else { return };
             if let Ok(upgraded) = upgrade.await {
-                let io = Box::new(TokioIo::new(upgraded));
+                let io = Link::Other(Box::new(TokioIo::new(upgraded)));
                 go_on(io, Bytes::new(), Bytes::new()).await;
             }
         });

@@ -66,15 +66,28 @@ impl Run {
     }
 
     /// Whether it is all that a reader at `offset` has before it up to `head`, and no more than its portion.
-    pub(super) fn follows(&self, offset: u64, head: u64, portion: Portion) -> bool {
-        let (Some(first), Some(last)) = (self.items.first(), self.items.last()) else {
+    pub(crate) fn follows(&self, offset: u64, head: u64, portion: Portion) -> bool {
+        let Some(last) = self.items.last() else {
             return false;
         };
         let is_small = self.items.len() <= portion.events && self.data_bytes <= portion.bytes;
-        self.after <= offset
-            && offset < first.id().offset
-            && last.id().offset <= head
-            && (is_small || self.items.len() == 1)
+        self.begins_at(offset) && last.id().offset <= head && (is_small || self.items.len() == 1)
+    }
+
+    /// Whether it is what comes next for a reader at `offset`.
+    pub(crate) fn begins_at(&self, offset: u64) -> bool {
+        let first = self.items.first().map(Item::id);
+        self.after <= offset && first.is_some_and(|first| offset < first.offset)
+    }
+
+    /// The offset of its last event.
+    pub(crate) fn last(&self) -> u64 {
+        self.items.last().map_or(0, |item| item.id().offset)
+    }
+
+    /// How many events it has.
+    pub(crate) fn events(&self) -> usize {
+        self.items.len()
     }
 
     /// Its events in a wire form, each made by `encode` and all of them joined by `join` on first use.

@@ -15,7 +15,7 @@ use tokio::task::Id;
 use tokio::time::Instant;
 
 use super::streams::Streams;
-use crate::socket::{Io, Owned};
+use crate::socket::{Link, Owned};
 
 /// What no HTTP/1 request begins with (RFC 9113 section 3.4 reserves the method `PRI`).
 const HTTP2_START: &[u8] = b"PRI";
@@ -244,7 +244,7 @@ impl State {
 
 /// A socket that notes in its pulse when bytes come, and when the peer takes none.
 pub(super) struct Wire {
-    inner: Box<dyn Io>,
+    inner: Link,
     /// Read before, by ourselves: comes before what is in the socket.
     unread: Bytes,
     pulse: Arc<Pulse>,
@@ -253,7 +253,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(inner: Box<dyn Io>, unread: Bytes, pulse: Arc<Pulse>) -> Self {
+    pub(super) fn new(inner: Link, unread: Bytes, pulse: Arc<Pulse>) -> Self {
         if !unread.is_empty() {
             pulse.read(&unread);
         }

@@ -4,6 +4,7 @@
 
 mod again;
 mod channels;
+mod watched;
 
 use std::net::IpAddr;
 use std::sync::Arc;

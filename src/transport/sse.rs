@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::{Facts, Frames, Piece, chunk};
 use crate::cursor::Cursor;
 use crate::feed::{Batch, Item};
-use crate::hub::Items;
+use crate::hub::{Items, Run};
 use crate::protocol::{Bye, Data, Event, Format, Gap, WireForm, ping};
 use crate::session::{Attach, Turn};
 
@@ -79,17 +79,40 @@ impl Frames for Stream {
     fn is_settled(&self) -> bool {
         self.attach.is_settled()
     }
+
+    fn pumped(&mut self) -> Option<(&mut Attach, fn(&Run) -> Bytes)> {
+        let chunk = run_chunk(self.attach.format());
+        Some((&mut self.attach, chunk))
+    }
+}
+
+/// How the newest events are worded.
+fn run_chunk(format: Format) -> fn(&Run) -> Bytes {
+    match format {
+        Format::Full => full_chunk,
+        Format::Data => data_chunk,
+    }
+}
+
+fn full_chunk(run: &Run) -> Bytes {
+    let encode = |event: &Event| chunk(&[&encode_full(event)]);
+    run.wire(WireForm::SseFull, encode, Piece::join)
+}
+
+fn data_chunk(run: &Run) -> Bytes {
+    let encode = |event: &Event| chunk(&[&encode_data(event)]);
+    run.wire(WireForm::SseData, encode, Piece::join)
 }
 
 fn batch_chunk(batch: &Batch, format: Format) -> Piece {
+    if let Items::Run(run) = &batch.items {
+        return Piece::Chunk(run_chunk(format)(run));
+    }
     let (form, encode): (_, fn(&Event) -> Vec<u8>) = match format {
         Format::Full => (WireForm::SseFull, encode_full),
         Format::Data => (WireForm::SseData, encode_data),
     };
     let encode = |event: &Event| chunk(&[&encode(event)]);
-    if let Items::Run(run) = &batch.items {
-        return Piece::Chunk(run.wire(form, encode, Piece::join));
-    }
     let mut before = None;
     let blocks = batch.items.iter().map(|item| {
         let block = match item {

@@ -6,8 +6,10 @@ pub(crate) mod close;
 pub(crate) mod codec;
 pub(crate) mod frame;
 mod input;
+mod words;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,15 +19,16 @@ use tokio::time::{Instant, Sleep};
 
 use super::Facts;
 use super::output::Output;
+use super::pump::{Berth, Pumps};
 use crate::feed::{Batch, Item};
 use crate::hub::Items;
-use crate::protocol::{
-    Bye, ByeReason, Data, Event, EventName, Format, Order, Publish, Refusal, WireForm,
-};
+use crate::protocol::{Bye, ByeReason, Data, EventName, Format, Order, Publish, Refusal};
 use crate::protocol::{parse_command, ping};
 use crate::session::{Attach, Replied, Turn};
+use crate::socket::Link;
 use codec::{Broken, Incoming};
 use input::{Input, Reading};
+use words::{event_frame, farewell, run_frames};
 
 /// What a command may need beyond its data, in bytes: channel, name, key and the words of the JSON around them.
 const COMMAND_BYTES: usize = 8 * 1024;
@@ -34,16 +37,16 @@ const COMMAND_BYTES: usize = 8 * 1024;
 const ACTS_AT_ONCE: usize = 64;
 /// The write budget where none is set.
 const NEVER: Duration = Duration::from_secs(86_400);
-/// Bytes of the longest header of a frame that a server writes.
-const HEADER_BYTES_MAX: usize = 10;
 /// Close code of a normal end.
 const NORMAL: u16 = 1_000;
 /// Close code of a page that goes away.
 const GOING_AWAY: u16 = 1_001;
 
 /// One WebSocket that reads and writes a session.
-pub(crate) struct Socket<S> {
-    io: S,
+pub(crate) struct Socket {
+    io: Link,
+    pumps: Arc<Pumps>,
+    berth: Berth,
     attach: Attach,
     input: Input,
     output: Output,
@@ -72,9 +75,15 @@ enum Step {
 /// The end of the conversation: the last frames to write.
 type Ending = Vec<Bytes>;
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
+impl Socket {
     /// A socket whose handshake was read, and what was read behind it; `first` is the answer to the handshake.
-    pub(crate) fn new(io: S, attach: Attach, unread: &[u8], first: Bytes) -> Self {
+    pub(crate) fn new(
+        io: Link,
+        attach: Attach,
+        unread: &[u8],
+        first: Bytes,
+        pumps: &Arc<Pumps>,
+    ) -> Self {
         let data_bytes = attach.sessions().broker().options().max_data;
         let message_bytes = match attach.format() {
             // Base64 is a third longer, JSON escapes can double.
@@ -92,6 +101,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         };
         Self {
             io,
+            pumps: pumps.clone(),
+            berth: Berth::default(),
             attach,
             input,
             output,
@@ -147,7 +158,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         self.input.has_some() || self.broken.is_some()
     }
 
+    /// What happens next. While nothing does, a pump writes what comes.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let rest = self.berth.rise(&mut self.attach);
+        if !rest.is_empty() {
+            self.output.push(rest);
+        }
+        let step = self.poll_own(cx);
+        if step.is_pending()
+            && self.output.is_empty()
+            && self.rests_until.is_none()
+            && let Some(stream) = self.io.shared()
+        {
+            let wording = run_frames(self.attach.format());
+            let attach = &mut self.attach;
+            self.berth.leave_it(&self.pumps, attach, stream, wording);
+        }
+        step
+    }
+
+    fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         // Where the turn before was all that there is, nobody is asked again until the task is woken.
         let is_settled = std::mem::take(&mut self.is_settled);
         if !is_settled
@@ -363,17 +393,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     }
 
     fn write_batch(&mut self, batch: &Batch, format: Format) -> Option<Ending> {
-        let (form, encode): (_, fn(&Event) -> Bytes) = match format {
-            Format::Full => (WireForm::WsFull, encode_full),
-            Format::Data => (WireForm::WsData, encode_data),
-        };
         if let Items::Run(run) = &batch.items {
-            self.output.push(run.wire(form, encode, super::join));
+            self.output.push(run_frames(format)(run));
             return None;
         }
         for item in batch.items.iter() {
             match (item, format) {
-                (Item::Event(event), _) => self.output.push(event.wire(form, encode)),
+                (Item::Event(event), _) => self.output.push(event_frame(event, format)),
                 (Item::Gap(gap), Format::Full) => self.output.push(frame::text_frame(&gap.json())),
                 // A bare WebSocket has no words for it.
                 (Item::Gap(_), Format::Data) => {
@@ -387,10 +413,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     async fn end(self, ending: Ending) {
         let Self {
             mut io,
+            berth,
             attach,
             mut output,
             ..
         } = self;
+        drop(berth);
         // The session ends here: a peer that is gone must not be present while its socket is waited for.
         drop(attach);
         let mut last = output.rest();
@@ -419,43 +447,4 @@ async fn hang_up<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, last: &[u8]) {
     if let close::Ending::Broken(error) = close::close(io, last).await {
         tracing::debug!(%error, "the peer was gone before the close");
     }
-}
-
-/// The bye frame, and the close with the same code.
-fn farewell(bye: &Bye, format: Format) -> Ending {
-    let (code, reason) = bye.reason.facts();
-    let reason = bye
-        .refusal
-        .as_ref()
-        .map_or(reason, |refusal| refusal.code.as_str());
-    let close = frame::close_frame(code, reason);
-    match format {
-        Format::Full => vec![frame::text_frame(&bye.json()), close],
-        Format::Data => vec![close],
-    }
-}
-
-fn encode_full(event: &Event) -> Bytes {
-    match &event.data {
-        Data::Json(_) => text_frame(&event.encode_json(true)),
-        Data::Bytes(bytes) => frame::binary_frame(&[&event.encode_json(false), b"\n", bytes]),
-    }
-}
-
-fn encode_data(event: &Event) -> Bytes {
-    match &event.data {
-        Data::Bytes(bytes) => frame::binary_frame(&[bytes]),
-        Data::Json(json) => match serde_json::from_slice::<String>(json) {
-            Ok(text) => frame::text_frame(&text),
-            Err(_) => text_frame(json),
-        },
-    }
-}
-
-/// A text message of what is known to be UTF-8.
-fn text_frame(text: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(text.len() + HEADER_BYTES_MAX);
-    frame::text_header(text.len(), &mut out);
-    out.extend_from_slice(text);
-    out.into()
 }

@@ -19,6 +19,7 @@ const LEVELS: &[(&str, &[&str])] = &[
         "3 wires",
         &[
             "transport",
+            "transport/pump",
             "socket",
             "transport/ws",
             "transport/sse",

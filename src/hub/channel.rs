@@ -1,0 +1,119 @@
+//! One channel of the hub: its log, and the bells of who waits for it.
+//!
+//! Knows no other channel and no counter.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Waker;
+
+use parking_lot::Mutex;
+use slab::Slab;
+
+use super::Run;
+use crate::bell::Bell;
+use crate::log::{Bounds, Log};
+use crate::protocol::{ChannelName, Event, Transport};
+
+/// Readers that an event rang for on this node, by transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+pub struct Reached {
+    /// Over WebSocket.
+    pub ws: u32,
+    /// Over Server-Sent Events.
+    pub sse: u32,
+    /// Over long polling; a poll between two requests is not counted.
+    pub poll: u32,
+}
+
+impl Reached {
+    fn add(&mut self, transport: Transport, count: u32) {
+        match transport {
+            Transport::Ws => self.ws += count,
+            Transport::Sse => self.sse += count,
+            Transport::Poll => self.poll += count,
+        }
+    }
+}
+
+/// How a registration is counted by `reached`.
+#[derive(Clone, Debug)]
+pub enum Counted {
+    /// Not at all: it is the app's own.
+    Not,
+    /// As one reader.
+    As(Transport),
+    /// As all those for whom it reads.
+    All(Arc<Tally>),
+}
+
+/// Readers by transport, in the order of [`Transport::ALL`].
+pub type Tally = [AtomicU32; Transport::ALL.len()];
+
+/// One channel: its log and the bells of its readers.
+#[derive(Debug)]
+pub struct Channel {
+    /// Its name.
+    pub name: ChannelName,
+    pub(super) log: Mutex<Log>,
+    /// The newest events as somebody read them, while nothing newer was appended. Locked after the log.
+    pub(super) newest: Mutex<Option<Arc<Run>>>,
+    pub(super) readers: Mutex<Slab<Reader>>,
+}
+
+/// Who waits for a channel.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) bell: Arc<Bell>,
+    /// The channel's slot in that feed.
+    pub(super) slot: usize,
+    pub(super) counted: Counted,
+}
+
+impl Channel {
+    pub(super) fn push(&self, event: Arc<Event>, bounds: &Bounds, time_ms: u64) {
+        let mut log = self.log.lock();
+        log.push(event, bounds, time_ms);
+        *self.newest.lock() = None;
+    }
+
+    /// Registers one more reader; somebody else is registered, so that the channel lives.
+    pub(crate) fn enter_beside(&self, bell: &Arc<Bell>, slot: usize, counted: Counted) -> usize {
+        let bell = bell.clone();
+        self.readers.lock().insert(Reader {
+            bell,
+            slot,
+            counted,
+        })
+    }
+
+    /// How many registrations there are.
+    pub(crate) fn readers(&self) -> usize {
+        self.readers.lock().len()
+    }
+
+    /// Ends a registration.
+    pub(crate) fn leave(&self, key: usize) {
+        let mut readers = self.readers.lock();
+        readers.remove(key);
+        if readers.is_empty() {
+            *readers = Slab::new();
+        }
+    }
+
+    pub(super) fn ring(&self, wakers: &mut Vec<Waker>) -> Reached {
+        let mut reached = Reached::default();
+        for (_, reader) in &*self.readers.lock() {
+            wakers.extend(reader.bell.ring(reader.slot));
+            match &reader.counted {
+                Counted::Not => {}
+                Counted::As(transport) => reached.add(*transport, 1),
+                Counted::All(tally) => {
+                    for (transport, count) in Transport::ALL.into_iter().zip(&**tally) {
+                        reached.add(transport, count.load(Ordering::Relaxed));
+                    }
+                }
+            }
+        }
+        reached
+    }
+}

@@ -1,0 +1,51 @@
+//! An attach whose channel somebody else watches, and tells what comes, for as long as nothing else is to be told.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Attach;
+use crate::bell::Bell;
+use crate::hub::Channel;
+use crate::protocol::Transport;
+
+impl Attach {
+    /// Its one channel, and up to where that is told, while whatever comes next there is all that it waits for.
+    #[must_use]
+    pub fn calm(&self) -> Option<(&Arc<Channel>, u64)> {
+        let may_be_left = self.echo
+            && self.transport != Transport::Poll
+            && !self.is_replaying()
+            && !self.is_parting
+            && !self.sessions.drain.has_begun();
+        self.feed.calm().filter(|_| may_be_left)
+    }
+
+    /// What wakes its task.
+    #[must_use]
+    pub fn bell(&self) -> &Arc<Bell> {
+        self.feed.bell()
+    }
+
+    /// How it is read.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Its channel rings for somebody else from now on, who nudges its bell for whatever he does not tell himself.
+    pub fn let_watch(&mut self) {
+        self.feed.let_watch();
+    }
+
+    /// Its channel rings for itself again.
+    pub fn watch(&mut self) {
+        self.feed.watch();
+    }
+
+    /// Everything up to here was told by somebody else, last at this time.
+    pub fn told(&mut self, offset: u64, at: Instant) {
+        self.feed.told(offset);
+        self.pace.sent(at);
+    }
+}

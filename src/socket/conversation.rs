@@ -1,0 +1,225 @@
+//! A socket while an answer is made on it: all that is pending goes out in one write, the end of the peer is heard,
+//! and one that takes nothing is left after a while.
+//!
+//! Knows frames as pieces of bytes only.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::http::response::Parts;
+use bytes::{Bytes, BytesMut};
+use prometheus_client::metrics::counter::Counter;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::head::{Head, Length};
+use super::{Link, Owned, Terms};
+use crate::transport::output::Output;
+use crate::transport::pump::{Berth, Pumps};
+use crate::transport::{Frames, Piece};
+
+/// Bytes that a client may send ahead while its answer trickles; they are kept for the next request, and beyond
+/// them the socket is read no further.
+const AHEAD_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of one read of what a client sends ahead.
+const READ_BYTES: usize = 1_024;
+
+/// A socket while an answer is made on it.
+pub(super) struct Conversation {
+    io: Link,
+    ahead: BytesMut,
+    pub(super) output: Output,
+    budget: Option<Duration>,
+    slow: Counter,
+    pumps: Option<Arc<Pumps>>,
+    berth: Berth,
+    /// Whether this answer is the last one.
+    closes: bool,
+    /// Whether what is to be written now is all that there is, until the task is woken.
+    is_settled: bool,
+    /// Exists only while the peer takes nothing.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What ended a wait.
+enum Step {
+    Piece(Option<Piece>),
+    Written,
+    Gone,
+}
+
+impl Conversation {
+    pub(super) fn new(closes: bool, owned: Owned, terms: &Terms) -> Self {
+        let ahead = BytesMut::from(&owned.unread[..]);
+        Self {
+            io: owned.io,
+            ahead,
+            output: Output::new(&terms.writes),
+            budget: terms.budget,
+            slow: terms.slow.clone(),
+            pumps: terms.pumps.clone(),
+            berth: Berth::default(),
+            closes,
+            is_settled: false,
+            timer: None,
+        }
+    }
+
+    /// No `async fn`, which would hold its arguments twice; an idle reader holds this
+    /// future whole.
+    pub(super) fn trickle<F: Frames>(
+        mut self,
+        head: &Parts,
+        mut frames: F,
+    ) -> impl Future<Output = Option<Owned>> + Send + use<F> {
+        let head = Head::of(head).bytes(Length::Chunked, 0);
+        self.output.push(head.into());
+        async move {
+            let is_whole = self.chunks(&mut frames).await;
+            self.berth = Berth::default();
+            drop(frames);
+            if is_whole && self.finish().await {
+                return Some(self.give_back());
+            }
+            None
+        }
+    }
+
+    /// Sends chunks up to the last one. Whether the peer is still there.
+    async fn chunks(&mut self, frames: &mut impl Frames) -> bool {
+        loop {
+            match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
+                // A chunk of no bytes would be the last one.
+                Step::Piece(Some(Piece::Bytes(bytes))) if bytes.is_empty() => {}
+                Step::Piece(Some(piece)) => self.output.push(piece.into_chunk()),
+                Step::Piece(None) => {
+                    self.output.push(Bytes::from_static(b"0\r\n\r\n"));
+                    return true;
+                }
+                Step::Written => {}
+                Step::Gone => return false,
+            }
+        }
+    }
+
+    /// Waits for the one answer; none where the peer is gone.
+    pub(super) async fn answer(&mut self, frames: &mut impl Frames) -> Option<Bytes> {
+        loop {
+            match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
+                Step::Piece(piece) => {
+                    return Some(piece.map_or_else(Bytes::new, Piece::into_bytes));
+                }
+                Step::Written => {}
+                Step::Gone => return None,
+            }
+        }
+    }
+
+    /// Writes what is left. Whether the next request may be read from the socket.
+    pub(super) async fn finish(&mut self) -> bool {
+        while !self.output.is_empty() {
+            match std::future::poll_fn(|cx| self.poll_write(cx)).await {
+                Step::Gone => return false,
+                Step::Written | Step::Piece(_) => {}
+            }
+        }
+        if self.closes {
+            let _ = std::future::poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+        }
+        !self.closes
+    }
+
+    pub(super) fn give_back(self) -> Owned {
+        Owned::new(self.io, self.ahead.freeze())
+    }
+
+    /// What happens next. While nothing does, a pump writes what comes.
+    fn poll_step(&mut self, frames: &mut impl Frames, cx: &mut Context<'_>) -> Poll<Step> {
+        if let Some((attach, _)) = frames.pumped() {
+            let rest = self.berth.rise(attach);
+            if !rest.is_empty() {
+                self.output.push(rest);
+            }
+        }
+        let step = self.poll_own(frames, cx);
+        if step.is_pending()
+            && self.output.is_empty()
+            && let (Some(pumps), Some(stream)) = (&self.pumps, self.io.shared())
+            && let Some((attach, wording)) = frames.pumped()
+        {
+            self.berth.leave_it(pumps, attach, stream, wording);
+        }
+        step
+    }
+
+    /// Asks for all that is pending, then writes it at once, and listens for the end of the peer.
+    fn poll_own(&mut self, frames: &mut impl Frames, cx: &mut Context<'_>) -> Poll<Step> {
+        // Where the piece before was all that there is, nobody is asked again until the task is woken.
+        let is_settled = std::mem::take(&mut self.is_settled);
+        if !is_settled
+            && !self.output.is_due()
+            && let Poll::Ready(piece) = frames.poll_piece(cx)
+        {
+            self.output.gather();
+            self.is_settled = frames.is_settled();
+            return Poll::Ready(Step::Piece(piece));
+        }
+        if !self.output.is_empty() {
+            match ready!(self.poll_write(cx)) {
+                Step::Written if is_settled => {}
+                step => return Poll::Ready(step),
+            }
+        }
+        if self.is_gone(cx) {
+            Poll::Ready(Step::Gone)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        match self.output.poll_write(Pin::new(&mut self.io), cx) {
+            Poll::Ready(Ok(())) => {
+                self.timer = None;
+                Poll::Ready(Step::Written)
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Step::Gone),
+            Poll::Pending => self.poll_budget(cx),
+        }
+    }
+
+    fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let (Some(budget), Some(since)) = (self.budget, self.output.blocked_since()) else {
+            return Poll::Pending;
+        };
+        let at: Instant = since + budget;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if timer.deadline() != at {
+            timer.as_mut().reset(at);
+        }
+        timer.as_mut().poll(cx).map(|()| {
+            // Its socket is full: no last word would get through.
+            self.slow.inc();
+            Step::Gone
+        })
+    }
+
+    /// Reads what the client sends ahead, which is mostly its end.
+    fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.ahead.len() < AHEAD_BYTES_MAX {
+            let mut bytes = [0; READ_BYTES];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
+                Poll::Pending => return false,
+                Poll::Ready(Err(_)) => return true,
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return true,
+                Poll::Ready(Ok(())) => self.ahead.extend_from_slice(buffer.filled()),
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,172 @@
+//! The socket of a connection, as whoever reads and writes it sees it.
+//!
+//! One of the kernel's is shared, so that a pump may write to it for its reader; any other kind has one owner.
+
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A socket of any kind.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A socket that is owned.
+pub enum Link {
+    /// One of the kernel's, where what is written is what goes over the wire.
+    Tcp(Arc<TcpStream>),
+    /// Any other, such as one within HTTP/2.
+    Other(Box<dyn Io>),
+}
+
+impl Link {
+    /// A socket of the kernel's.
+    #[must_use]
+    pub fn tcp(stream: TcpStream) -> Self {
+        Self::Tcp(Arc::new(stream))
+    }
+
+    /// The socket that a pump may write to.
+    pub(crate) fn shared(&self) -> Option<&Arc<TcpStream>> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Link")
+    }
+}
+
+/// One call of the kernel. What it takes or gives less than was asked for was all there was, so that nobody needs to
+/// ask again before it says so: a `WouldBlock` is how tokio is told.
+fn call(
+    stream: &TcpStream,
+    interest: Interest,
+    asked: usize,
+    act: impl FnOnce(&socket2::Socket) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut done = None;
+    let outcome = stream.try_io(interest, || {
+        let bytes = act(&SockRef::from(stream))?;
+        done = Some(bytes);
+        if 0 < bytes && bytes < asked {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(())
+    });
+    match (done, outcome) {
+        (Some(bytes), _) => Ok(bytes),
+        (None, outcome) => outcome.map(|()| 0),
+    }
+}
+
+fn is_pending<T>(outcome: &io::Result<T>) -> bool {
+    matches!(outcome, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+fn poll_read(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    into: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let asked = into.remaining();
+    loop {
+        ready!(stream.poll_read_ready(cx))?;
+        let buffer = into.initialize_unfilled();
+        let read = call(stream, Interest::READABLE, asked, |mut socket| {
+            socket.read(buffer)
+        });
+        if !is_pending(&read) {
+            return Poll::Ready(read.map(|bytes| into.advance(bytes)));
+        }
+    }
+}
+
+fn poll_write(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    asked: usize,
+    write: impl Fn(&socket2::Socket) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        let written = call(stream, Interest::WRITABLE, asked, &write);
+        if !is_pending(&written) {
+            return Poll::Ready(written);
+        }
+    }
+}
+
+impl AsyncRead for Link {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Tcp(stream) => poll_read(stream, cx, into),
+            Self::Other(io) => Pin::new(io).poll_read(cx, into),
+        }
+    }
+}
+
+impl AsyncWrite for Link {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Tcp(stream) => poll_write(stream, cx, bytes.len(), |socket| socket.send(bytes)),
+            Self::Other(io) => Pin::new(io).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Tcp(stream) => {
+                let bytes = pieces.iter().map(|piece| piece.len()).sum();
+                poll_write(stream, cx, bytes, |mut socket| {
+                    socket.write_vectored(pieces)
+                })
+            }
+            Self::Other(io) => Pin::new(io).poll_write_vectored(cx, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            Self::Other(io) => io.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            // The kernel keeps nothing back.
+            Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::Other(io) => Pin::new(io).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Tcp(stream) => Poll::Ready(SockRef::from(&**stream).shutdown(Shutdown::Write)),
+            Self::Other(io) => Pin::new(io).poll_shutdown(cx),
+        }
+    }
+}
