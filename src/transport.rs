@@ -87,6 +87,9 @@ fn body_of(chunk: &[u8]) -> &[u8] {
     body.unwrap_or_default()
 }
 
+/// How the newest events are written for one reader.
+pub(crate) type Wording = fn(&Run) -> Bytes;
+
 /// Bytes for one reader, as they become ready.
 pub(crate) trait Frames: Send + Unpin {
     /// All that is pending in one piece; `None` is the end.
@@ -98,7 +101,7 @@ pub(crate) trait Frames: Send + Unpin {
     }
 
     /// Its reader, and how the newest events are worded for it, where a pump may write them.
-    fn pumped(&mut self) -> Option<(&mut Attach, fn(&Run) -> Bytes)> {
+    fn pumped(&mut self) -> Option<(&mut Attach, Wording)> {
         None
     }
 

@@ -18,6 +18,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::Wording;
 use crate::bell::Bell;
 use crate::feed::{Batch, Feed};
 use crate::hub::{Hub, Items, Run, Tally};
@@ -32,9 +33,6 @@ const READERS_MAX: usize = 1_024;
 const READERS_AT_ONCE: usize = 32;
 /// Writes until other tasks get their turn, some 1 ms.
 const WRITES_AT_ONCE: usize = 256;
-
-/// How a run is written for one reader.
-pub(crate) type Wording = fn(&Run) -> Bytes;
 
 /// All pumps of a hub.
 pub(crate) struct Pumps {
@@ -80,6 +78,15 @@ struct Load<'a> {
     run: Option<&'a Run>,
     head: u64,
     now: Instant,
+}
+
+/// What a pump comes to.
+enum Next {
+    Batch(Batch),
+    /// Something may be there to read.
+    Rung,
+    /// Nobody is left to read for.
+    Empty,
 }
 
 /// A reader's place at a pump; leaves it when dropped.
@@ -166,18 +173,35 @@ impl Pump {
     async fn run(self: Arc<Self>, mut feed: Feed, pumps: Arc<Pumps>) {
         let channel = feed.channels().next().cloned();
         loop {
-            let batch = std::future::poll_fn(|cx| match feed.poll_next(cx) {
-                Poll::Ready(batch) => Poll::Ready(Some(batch)),
-                // Looked at after the waker is registered: the last reader to leave nudges the bell.
-                Poll::Pending if self.slots.lock().is_empty() => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            });
-            match batch.await {
-                Some(batch) => self.deliver(&batch).await,
-                None if channel.as_ref().is_some_and(|name| pumps.bury(name, &self)) => return,
-                None => {}
+            match self.next(&mut feed).await {
+                Next::Batch(batch) => self.deliver(&batch).await,
+                // Whoever publishes beside the one who rang goes first: what they publish goes out in the same writes.
+                Next::Rung => tokio::task::yield_now().await,
+                Next::Empty if channel.as_ref().is_some_and(|name| pumps.bury(name, &self)) => {
+                    return;
+                }
+                Next::Empty => {}
             }
         }
+    }
+
+    async fn next(&self, feed: &mut Feed) -> Next {
+        let mut has_waited = false;
+        std::future::poll_fn(|cx| {
+            if has_waited {
+                return Poll::Ready(Next::Rung);
+            }
+            match feed.poll_next(cx) {
+                Poll::Ready(batch) => Poll::Ready(Next::Batch(batch)),
+                // Looked at after the waker is registered: the last reader to leave nudges the bell.
+                Poll::Pending if self.slots.lock().is_empty() => Poll::Ready(Next::Empty),
+                Poll::Pending => {
+                    has_waited = true;
+                    Poll::Pending
+                }
+            }
+        })
+        .await
     }
 
     async fn deliver(&self, batch: &Batch) {

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::{Facts, Frames, Piece, chunk};
+use super::{Facts, Frames, Piece, Wording, chunk};
 use crate::cursor::Cursor;
 use crate::feed::{Batch, Item};
 use crate::hub::{Items, Run};
@@ -80,14 +80,14 @@ impl Frames for Stream {
         self.attach.is_settled()
     }
 
-    fn pumped(&mut self) -> Option<(&mut Attach, fn(&Run) -> Bytes)> {
+    fn pumped(&mut self) -> Option<(&mut Attach, Wording)> {
         let chunk = run_chunk(self.attach.format());
         Some((&mut self.attach, chunk))
     }
 }
 
 /// How the newest events are worded.
-fn run_chunk(format: Format) -> fn(&Run) -> Bytes {
+fn run_chunk(format: Format) -> Wording {
     match format {
         Format::Full => full_chunk,
         Format::Data => data_chunk,

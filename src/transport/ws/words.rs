@@ -3,9 +3,8 @@
 use bytes::Bytes;
 
 use super::frame;
-use crate::hub::Run;
 use crate::protocol::{Bye, Data, Event, Format, WireForm};
-use crate::transport::join;
+use crate::transport::{Wording, join};
 
 /// Bytes of the longest header of a frame that a server writes.
 const HEADER_BYTES_MAX: usize = 10;
@@ -33,7 +32,7 @@ pub(super) fn event_frame(event: &Event, format: Format) -> Bytes {
 }
 
 /// How the newest events are worded.
-pub(super) fn run_frames(format: Format) -> fn(&Run) -> Bytes {
+pub(super) fn run_frames(format: Format) -> Wording {
     match format {
         Format::Full => |run| run.wire(WireForm::WsFull, encode_full, join),
         Format::Data => |run| run.wire(WireForm::WsData, encode_data, join),
