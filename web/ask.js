@@ -2,9 +2,12 @@
  * Requests to the hub, as this session, with the application's token. Knows nothing of channels,
  * places or the ladder.
  */
-import { parsed, refused, TriwayError } from './frame.js'
+import { parsed, TriwayError } from './frame.js'
 
 /** @typedef {ReturnType<typeof newAsking>} Asking */
+
+/** A request without an answer for so long, in ms, hangs. */
+const ANSWER_MOST_MS = 5000
 
 /**
  * @param {string} base address of the hub, with a slash at its end
@@ -43,8 +46,10 @@ export function newAsking(base, { token, fetch = globalThis.fetch }, measured) {
 
   /** A token was refused. @param {Promise<any> | undefined} [used] it, where it may be an old one @returns {boolean} whether there may be a better one */
   function renew(used = given) {
-    if (typeof token !== 'function' || (used === given && asking.isRenewed)) return false
-    if (used === given) given = undefined
+    if (used === given) {
+      if (asking.isRenewed) return false
+      given = undefined
+    }
     return (asking.isRenewed = true)
   }
 
@@ -59,19 +64,30 @@ export function newAsking(base, { token, fetch = globalThis.fetch }, measured) {
       headers: token ? { Authorization: 'Bearer ' + token } : {},
       ...init,
     })
-    if (response.ok) {
+    const { ok, status } = response
+    if (ok) {
       asking.isRenewed = false
       return response
     }
-    const error = await refused(response)
-    if (error.code !== 'unauthorized' || !renew(used)) throw error
-    return answered(address, init)
+    // Only our own problem JSON is believed; anything else was said by something between the hub and
+    // us. A gateway that cannot reach the hub is no stranger, though.
+    const problem = await response.json().catch(() => {})
+    const isOurs = problem?.hint
+    if (isOurs && problem.code === 'unauthorized' && renew(used)) return answered(address, init)
+    throw new TriwayError(isOurs ? problem.code : 'http_' + status, {
+      ...(isOurs && problem),
+      status,
+      afterMs: 1000 * Number(response.headers.get('retry-after')) || undefined,
+      // The word of a proxy may change, that of the hub is final.
+      isFinal: isOurs && status < 500 && status !== 426 && status !== 429,
+      foreign: !isOurs && (status < 502 || status > 504),
+    })
   }
 
-  /** @param {string} address @param {RequestInit} [init] @returns {Promise<any>} */
+  /** A request that is answered at once, or hangs. @param {string} address @param {RequestInit} [init] @returns {Promise<any>} */
   async function ask(address, init) {
     const sentAt = Date.now()
-    const answer = await parsed(await answered(address, init))
+    const answer = await parsed(await answered(address, { signal: AbortSignal.timeout(ANSWER_MOST_MS), ...init }))
     measured(sentAt)
     return answer
   }

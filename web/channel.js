@@ -2,7 +2,7 @@
  * The application's handle of one channel: events out, publishes in. Knows the hub only by the few
  * functions it was given, and nothing of transports.
  */
-import { TriwayError } from './frame.js'
+import { TriwayError, withBytes } from './frame.js'
 
 /** Events that wait for a `for await` loop: far beyond a history; a loop that is slower has stopped. */
 const LOOP_EVENTS = 10_000
@@ -64,7 +64,7 @@ export const tell = (target, type, facts = {}) => target.dispatchEvent(Object.as
  * The handle, and what the hub does with it.
  * @param {string} name
  * @param {{since?: string, presence?: boolean}} options
- * @param {(command: object, data: any, signal?: AbortSignal) => Promise<any>} push
+ * @param {(json: string, signal?: AbortSignal) => Promise<any>} push
  * @param {() => Promise<Member[]>} who
  * @param {() => void} end
  */
@@ -75,8 +75,8 @@ export function newChannel(name, { since, presence }, push, who, end) {
   const handle = /** @type {Channel} */ (
     Object.assign(new EventTarget(), {
       name,
-      publish: (/** @type {any} */ data, /** @type {{name?: string, signal?: AbortSignal}} */ { name: named, signal } = {}) =>
-        push({ type: 'publish', channel: name, name: named }, data, signal),
+      publish: (/** @type {any} */ data = null, /** @type {{name?: string, signal?: AbortSignal}} */ { name: named, signal } = {}) =>
+        push(JSON.stringify({ type: 'publish', channel: name, name: named, ...withBytes(data) }), signal),
       on(/** @type {string} */ named, /** @type {(data: any, event: Event & Received) => void} */ listener) {
         const stop = new AbortController()
         handle.addEventListener('message', (event) => event.name === named && listener(event.data, event), stop)
@@ -112,29 +112,30 @@ export function newChannel(name, { since, presence }, push, who, end) {
     for (const member of before.values()) moved('leave', { ...member, count })
   }
 
-  return { handle, since, presence, isRead: false, moved, reload }
+  return { handle, since, presence, isRead: /** @type {any} */ (false), moved, reload }
 }
 
 /** The events pulled, from the first pull on, to the handle's end. @param {Channel} handle */
 async function* loop(handle) {
   const stop = new AbortController()
-  /** @type {(Event & Received)[]} */
+  const { signal } = stop
+  /** @type {any[]} */
   const waiting = []
-  let isClosed = false
   /** @type {(value?: any) => void} */
   let wake = () => {}
-  const heard = (/** @type {Event & Received} */ event) => {
+  const heard = (/** @type {Event} */ event) => {
     if (waiting.push(event) > LOOP_EVENTS) stop.abort()
     wake()
   }
-  handle.addEventListener('message', heard, stop)
-  handle.addEventListener('close', () => wake((isClosed = true)), stop)
+  handle.addEventListener('message', heard, { signal })
+  handle.addEventListener('close', heard, { signal })
   try {
     for (;;) {
-      while (waiting.length) yield /** @type {Event & Received} */ (waiting.shift())
-      if (stop.signal.aborted) throw new TriwayError('too_slow')
-      if (isClosed) return
-      await new Promise((resolve) => (wake = resolve))
+      await (waiting.length || new Promise((resolve) => (wake = resolve)))
+      if (signal.aborted) throw new TriwayError('too_slow')
+      const event = waiting.shift()
+      if (event.type === 'close') return
+      yield event
     }
   } finally {
     stop.abort()

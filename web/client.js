@@ -6,7 +6,7 @@
 import { newAsking } from './ask.js'
 import { newAttach } from './attach.js'
 import { newChannel, tell } from './channel.js'
-import { atOrBelow, MAGIC, newNonce, TriwayError, wireName, withBytes } from './frame.js'
+import { atOrBelow, bytesOf, MAGIC, newNonce, TriwayError, wireName } from './frame.js'
 import { newLadder } from './ladder.js'
 import { link, load, keep, watchPage } from './page.js'
 import { newSending } from './send.js'
@@ -50,15 +50,30 @@ export { TriwayError }
  * @property {() => void} close ends everything; what waits to be sent is rejected
  *
  * @typedef {import('./channel.js').Target<HubEventMap> & Face} Hub
+ *
+ * @typedef {object} Inside what is shared of the client's state
+ * @property {string} base
+ * @property {import('./ask.js').Asking} asking
+ * @property {import('./send.js').Sending} sending
+ * @property {Map<string, ReturnType<typeof newChannel>>} channels
+ * @property {Map<string, string>} places
+ * @property {Pick<Attach, 'reads' | 'cursor'>} [line] where reading goes on from: the carrier, the last one, or the first to say hello
+ * @property {boolean} [rests] another tab reads for this one: its ladder rests
+ * @property {(type: import('./rungs.js').FactType, fact?: import('./rungs.js').Fact) => void} look
+ * @property {() => void} lead this tab reads
+ * @property {(transport: Transport | 'auto') => void} use
+ * @property {(via: Transport | null, frame: Frame) => void} deliver
+ * @property {() => void} sync
+ * @property {() => string[]} wanted
+ * @property {(name: string) => string | undefined} startOf
+ * @property {(what: 'state' | 'transport', to: any, reason: string) => void} change
+ * @property {() => void} isReady
  */
 
 /** Steps and facts kept for the report. */
 const LOG_MOST = 200
-/** The session key lasts an hour at most, and each hello renews it: so long after one, in ms, another is asked for. Twice, if need be. */
+/** The session key lasts an hour at most, and each hello renews it: so long after one, in ms, another is asked for. */
 const RENEW_MS = 25 * 60_000
-/** No answer to the look for the hub, in ms. */
-const CHECK_MS = 2500
-const PING = '{"type":"ping"}'
 /** Longest time that timers take, in ms: they count in 31 bits. */
 const TIMER_MOST_MS = 1e9
 
@@ -80,8 +95,6 @@ export function connect(address = '/', options = {}) {
   const places = new Map()
   /** By the number of the try. @type {Map<number, Attach>} */
   const attaches = new Map()
-  /** Where reading goes on from: the carrier, the last one, or the first to say hello. @type {Pick<Attach, 'reads' | 'cursor'> | undefined} */
-  let line
   /** @type {Attach | undefined} */
   let carrier
   let renewAt = 0
@@ -91,12 +104,6 @@ export function connect(address = '/', options = {}) {
   const log = []
   /** @type {any} */
   let timer
-  /** Asked for before there was a session to go on with. @type {Transport | 'auto' | undefined} */
-  let wish
-  /** @type {import('./share.js').Share | undefined} */
-  let share
-  /** Another tab reads for this one: its ladder rests. */
-  let follows = !!options.share
   /** @type {(value?: any) => void} */
   let isReady = () => {}
   /** @type {(error: any) => void} */
@@ -108,14 +115,34 @@ export function connect(address = '/', options = {}) {
   ready.catch(() => {})
 
   const hub = /** @type {Hub} */ (Object.assign(new EventTarget(), { state: 'connecting', transport: null, session: null, rtt: undefined, ready, channel, use, report, close }))
-  const sending = newSending(hub, at, ask, (what) => (what === 'expired' ? renew() : look(what)))
+  const sending = newSending(hub, at, ask, look)
+
+  /** What the part of tabs is given, and what it puts something of its own in the place of. @type {Inside} */
+  const inside = {
+    base,
+    asking,
+    sending,
+    channels,
+    places,
+    line: undefined,
+    rests: options.share,
+    look,
+    lead,
+    use: (transport) => look('use', { transport }),
+    deliver: read,
+    sync,
+    wanted,
+    startOf,
+    change,
+    isReady,
+  }
   hub.inbox = channel('@')
 
   // What the ladder is told, and what it wants.
 
   /** @param {import('./rungs.js').FactType} type @param {import('./rungs.js').Fact} [fact] */
   function look(type, fact) {
-    if (hub.state === 'closed' || follows) return
+    if (hub.state === 'closed' || inside.rests) return
     const now = Date.now()
     const steps = ladder.see(now, type, fact)
     if (!/frame|tick|rtt|proof/.test(type)) note(now, type, fact)
@@ -125,10 +152,7 @@ export function connect(address = '/', options = {}) {
       note(now, step.do, step)
       if (step.do === 'open') open(step)
       else if (step.do === 'close') drop(step.id, 'closed')
-      else if (step.do === 'carry') {
-        carry(step.id, step.why)
-        keep(base, ladder.memory)
-      }
+      else if (step.do === 'carry') carry(step.id, step.why)
       else if (step.do === 'state') change('state', step.state, step.why)
       else if (step.do === 'check') check()
     }
@@ -149,9 +173,10 @@ export function connect(address = '/', options = {}) {
 
   /** @param {import('./attach.js').Open} step */
   function open(step) {
+    const { line } = inside
     const cursor = line?.cursor
-    const start = (/** @type {string} */ name) => line?.reads.get(name) === true || (startOf(name) ?? (cursor ? 'now' : true))
-    const reads = new Map(wanted().map((name) => [name, start(name)]))
+    const start = (/** @type {string} */ name) => line?.reads.get(name) === true || (inside.startOf(name) ?? (cursor ? 'now' : true))
+    const reads = new Map(inside.wanted().map((name) => [name, start(name)]))
     // Of several that begin without a session only one shows itself: each would be somebody else.
     const shown = line || !attaches.size ? isShown() : undefined
     if (hub.state !== 'closed') attaches.set(step.id, newAttach(step, { reads, cursor, shown }, options, asking, heard, ended))
@@ -172,13 +197,14 @@ export function connect(address = '/', options = {}) {
   function carry(id, why) {
     const attach = /** @type {Attach} */ (attaches.get(id))
     // What was joined while this one was opened goes on from where the old line has read it to.
-    const { reads, cursor } = line ?? attach
+    const { reads, cursor } = inside.line ?? attach
     for (const [name, start] of reads) if (start === true && !attach.reads.has(name)) places.set(name, /** @type {string} */ (cursor))
-    carrier = line = attach
+    carrier = inside.line = attach
     adopt(attach)
     change('transport', attach.step.transport, why)
     isReady()
-    sync()
+    inside.sync()
+    keep(base, ladder.memory)
   }
 
   /** Publishes go by this attach, as its session. @param {Attach} attach */
@@ -195,10 +221,10 @@ export function connect(address = '/', options = {}) {
     const { id, transport } = attach.step
     const { type, time } = frame
     if (type === 'hello') hello(attach, frame)
-    ;(share ?? inside).read(transport, frame)
-    if (type !== 'mute') look('frame', { id, time, ping: type === 'ping' })
+    inside.deliver(transport, frame)
+    look('frame', { id, time, ping: type === 'ping' })
     if (type === 'end') look('proof', { id })
-    if (attach === carrier) type === 'mute' ? look(type) : alive(transport)
+    if (attach === carrier) alive(attach)
   }
 
   /** @param {Attach} attach @param {Frame} frame */
@@ -213,74 +239,68 @@ export function connect(address = '/', options = {}) {
     pingMs = 900 * beat
     look('hello', { id, beat, network, build })
     if (attach.socket) ping(attach, () => look('proof', { id }))
-    if (line) return
+    if (inside.line) return
     // The first hello is the line that all others continue, as its session. What was opened beside
     // it begins elsewhere, as somebody else, who leaves: it begins anew.
-    line = attach
+    inside.line = attach
     for (const other of attaches.values()) {
       if (other === attach) continue
       other.stop(1000)
       open(other.step)
     }
-    if (wish) use(wish)
   }
 
   /** Event or gap: what is new goes to its handle. @param {Transport | null} via @param {Frame} frame */
-  function read(via, frame) {
-    const { type, channel = '', id = '', name = 'message', data, from, time = 0, after, reason } = withBytes(frame)
+  function read(via, { type, channel = '', data64, ...facts }) {
+    const { id = '', data, name = 'message' } = facts
     if (!channel || !id || atOrBelow(id, places.get(channel))) return
     const watched = channel.replace(/^\$presence\//, '')
     const known = channels.get(wireName(watched))
     if (!known) return
     places.set(channel, id)
-    if (watched !== channel) {
-      if (type === 'event') known.moved(name, data, { time, via })
-      else known.reload()
-    } else if (type === 'event') tell(known.handle, 'message', { data, name, id, from, time, channel, via })
-    else tell(known.handle, 'gap', { after, reason, id, channel })
+    const isEvent = type === 'event'
+    if (data64 != null) facts.data = bytesOf(data64)
+    if (watched === channel) tell(known.handle, isEvent ? 'message' : type, { name, ...facts, channel, via })
+    else if (isEvent) known.moved(name, data, { time: facts.time, via })
+    else known.reload()
   }
 
-  /** @param {Attach} attach @param {import('./rungs.js').Fact & {why: string, error?: TriwayError | false}} fact `error` is the hub's last word */
-  function ended(attach, { error, ...fact }) {
+  /** @param {Attach} attach @param {string} why @param {Partial<TriwayError>} error */
+  function ended(attach, why, error) {
     const { id } = attach.step
-    if (error) {
+    const { isFinal, planned, foreign, afterMs } = error
+    if (isFinal) {
       const joined = [...attach.reads.keys()].filter((name) => carrier && !carrier.reads.has(name))
       if (joined.length) refuse(joined, error)
-      else if (!fact.planned || attach === carrier) return finish(fact.why, error)
+      else if (!planned || attach === carrier) return finish(why, error)
     }
-    drop(id, fact.why)
-    look('ended', { ...fact, id })
+    drop(id, why)
+    look('ended', { id, why, planned, foreign, afterMs })
   }
 
   // Which channels are wanted.
 
-  /** Names that should be read now. @param {boolean} [own] without what other tabs want */
-  function wanted(own) {
-    // Somebody else's inbox can be written only.
-    const names = [...channels].filter(([name]) => !/^@./.test(name)).flatMap(([name, { presence }]) => (presence ? ['$presence/' + name, name] : name))
-    return [...new Set([...names, ...((!own && share?.wanted()) || [])])]
+  /** Names that should be read now. Somebody else's inbox can be written only. */
+  function wanted() {
+    return [...channels].filter(([name]) => !/^@./.test(name)).flatMap(([name, { presence }]) => (presence ? ['$presence/' + name, name] : name))
   }
 
   /** Is this session shown to others? */
-  const isShown = () => (wanted().some((name) => name.startsWith('$presence/')) ? 1 : undefined)
+  const isShown = () => (inside.wanted().some((name) => name.startsWith('$presence/')) ? 1 : undefined)
 
-  /** Where a channel starts that no cursor covers; tabs that share read what was before each for itself. @param {string} name */
-  const startOf = (name) => places.get(name) ?? (share ? undefined : channels.get(name)?.since)
+  /** Where a channel starts that no cursor covers. @param {string} name */
+  function startOf(name) {
+    return places.get(name) ?? channels.get(name)?.since
+  }
 
   /** Soon brings what is read in line with what is wanted: in place on WS; on SSE and polls, where nothing can be asked, by attaching anew. */
   function sync() {
     queueMicrotask(() => {
-      share?.sync()
       if (!carrier) return
       const { reads, command, socket, shown } = carrier
-      for (const [name, channel] of channels) {
-        // Who came while the channel was being joined was told by nobody.
-        if (channel.presence && !channel.isRead && reads.get(name) === true) {
-          channel.isRead = true
-          channel.reload()
-        }
-      }
-      const names = wanted()
+      // Who came while the channel was being joined was told by nobody.
+      for (const [name, it] of channels) it.isRead ||= it.presence && reads.get(name) === true && it.reload()
+      const names = inside.wanted()
       const fresh = names.filter((name) => !reads.has(name))
       const stale = [...reads.keys()].filter((name) => !names.includes(name))
       if (!fresh.length && !stale.length) return
@@ -290,19 +310,19 @@ export function connect(address = '/', options = {}) {
         command(JSON.stringify({ type: 'unsubscribe', channel }))
       }
       for (const channel of fresh) {
-        const since = startOf(channel) ?? 'now'
+        const since = inside.startOf(channel) ?? 'now'
         reads.set(channel, since)
         command(JSON.stringify({ type: 'subscribe', channel, since }), ({ ok, error }) => {
           if (!ok) refuse([channel], new TriwayError(error?.code ?? '', error))
           // It may have been closed meanwhile.
           else if (reads.has(channel)) reads.set(channel, true)
-          sync()
+          inside.sync()
         })
       }
     })
   }
 
-  /** These channels are not to be had; the others go on. @param {string[]} names @param {TriwayError} error */
+  /** These channels are not to be had; the others go on. @param {string[]} names @param {any} error */
   function refuse(names, error) {
     for (const name of names) {
       const handle = channels.get(name.replace('$presence/', ''))?.handle
@@ -321,50 +341,41 @@ export function connect(address = '/', options = {}) {
 
   /** Is it the hub that answers? No answer is none from a stranger either. */
   function check() {
-    ask(at('healthz', { nonce: newNonce() }), { signal: AbortSignal.timeout(CHECK_MS) })
+    ask(at('healthz', { nonce: newNonce() }))
       .then(
         ({ magic }) => ({ ok: magic === MAGIC, foreign: true }),
-        ({ foreign, afterMs }) => ({ foreign, afterMs }),
+        (error) => error,
       )
       .then((fact) => look('checked', fact))
   }
 
-  /** Something came on the carrier: a time to say that we are here, and who, as often as it is asked. @param {Transport} transport */
-  function alive(transport) {
+  /** Something came on the carrier: a time to say that we are here, and who, as often as it is asked. @param {Attach} attach */
+  function alive(attach) {
     const now = Date.now()
-    if (now > renewAt) renew()
-    if (transport === 'poll' || now < pingAt) return
-    pingAt = now + pingMs
+    if (now > renewAt) {
+      // A hello renews the session key.
+      renewAt = now + RENEW_MS
+      look('reopen')
+    }
     // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; on WS
     // what goes back by itself may be lost, or answered by a proxy.
-    if (transport === 'ws') ping(/** @type {Attach} */ (carrier))
-    else if (isShown()) say(PING)
+    if (now < pingAt || (!attach.socket && (attach.step.transport === 'poll' || !isShown()))) return
+    pingAt = now + pingMs
+    ping(attach)
   }
 
   /** @param {Attach} attach @param {() => void} [onReply] */
   function ping(attach, onReply) {
     const sentAt = Date.now()
-    attach.command(PING, () => {
+    attach.command('{"type":"ping"}', () => {
       measured(sentAt)
       onReply?.()
     })
   }
 
-  /** A hello renews the session key. */
-  function renew() {
-    renewAt = Date.now() + RENEW_MS
-    if (attaches.size < 2) look('reopen')
-  }
-
-  /** @param {string} json a command whose reply is nobody's */
-  function say(json) {
-    if (carrier?.socket) carrier.command(json)
-    else ask(at('send'), { method: 'POST', body: `[${json}]`, keepalive: true }).catch(() => {})
-  }
-
   /** Presence ends at once. */
   function leave() {
-    if (carrier && isShown()) say('{"type":"leave"}')
+    if (isShown()) carrier?.command('{"type":"leave"}')
   }
 
   // What the application does.
@@ -376,10 +387,10 @@ export function connect(address = '/', options = {}) {
     const made = newChannel(
       name,
       how,
-      async (command, data, signal) => {
+      async (json, signal) => {
         if (hub.state === 'closed') throw new TriwayError('closed')
         // The leader of tabs may change before it has answered: such a key is the same for all.
-        return sending.push({ ...command, key: options.share && crypto.randomUUID() }, data, signal)
+        return sending.add(json, options.share && newNonce(), signal)
       },
       async () => {
         await ready
@@ -389,20 +400,17 @@ export function connect(address = '/', options = {}) {
         channels.delete(name)
         places.delete(name)
         places.delete('$presence/' + name)
-        sync()
+        inside.sync()
       },
     )
     channels.set(name, made)
-    sync()
+    inside.sync()
     return made.handle
   }
 
-  /** @param {Transport | 'auto'} transport */
+  /** A second attach before there is a session to go on with would be another session. @param {Transport | 'auto'} transport */
   function use(transport) {
-    if (follows) share?.use(transport)
-    // A second attach beside a hello that is on its way would be another session.
-    if (follows || (!line && attaches.size)) wish = transport
-    else look('use', { transport })
+    ready.then(() => inside.use(transport)).catch(() => {})
   }
 
   async function report() {
@@ -416,60 +424,30 @@ export function connect(address = '/', options = {}) {
     finish('closed', new TriwayError('closed'))
   }
 
-  /** @param {string} why @param {TriwayError} error */
+  /** @param {string} why @param {any} error */
   function finish(why, error) {
     if (hub.state === 'closed') return
     clearTimeout(timer)
     unwatch()
-    share?.close()
     for (const id of attaches.keys()) drop(id, why)
     sending.close(error)
     isRefused(error)
     change('state', 'closed', why, error)
   }
 
-  /** This tab reads. */
   function lead() {
-    follows = false
+    inside.rests = false
     look('start')
-    if (wish) look('use', { transport: wish })
-  }
-
-  /** What the part of tabs is given. @type {import('./share.js').Inside} */
-  const inside = {
-    base,
-    asking,
-    sending,
-    channels,
-    places,
-    line: (next) => (line = next ?? line),
-    lead,
-    read,
-    sync,
-    wanted,
-    change,
-    isReady,
-  }
-
-  /** @param {typeof import('./share.js')} part */
-  function join(part) {
-    if (hub.state === 'closed') return
-    share = part.share(hub, inside) ?? undefined
-    if (wish) share?.use(wish)
   }
 
   const unwatch = watchPage((type) => {
     if (type === 'pause') leave()
     look(type)
-    if (type === 'start') share?.enter()
-    if (type !== 'pause' || !share) return
-    follows = true
-    share.leave()
   })
   signal?.addEventListener('abort', close)
   if (signal?.aborted) queueMicrotask(close)
   // Loaded only when it is used.
-  else if (options.share) import('./share.js').then(join).catch(lead)
+  else if (options.share) import('./share.js').then(({ share }) => share(hub, inside)).catch(lead)
   // One tick later, so that the channels opened beside it are in the first attach.
   else queueMicrotask(lead)
   return hub

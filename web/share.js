@@ -5,49 +5,33 @@
  * reads from the hub's history for itself; until then what is live waits. To their publishes the leader is a socket.
  * Loaded only with `share: true`.
  */
-/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./attach.js').Attach} Attach @typedef {NonNullable<ReturnType<typeof share>>} Share */
-
-/** @typedef {import('./cuts.js').Transport} Transport @typedef {{since?: string, presence?: boolean, reload: () => any}} Shared */
-/** @typedef {Pick<Attach, 'reads' | 'cursor'>} Line where reading goes on from */
+/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./client.js').Inside} Inside @typedef {import('./cuts.js').Transport} Transport */
 
 /** Until a history that was refused is asked for again, in ms: never more than one request a second. */
 const AGAIN_MS = 1000
-
-/**
- * @typedef {object} Inside what is shared of the client's state
- * @property {string} base
- * @property {import('./ask.js').Asking} asking
- * @property {import('./send.js').Sending} sending
- * @property {Map<string, Shared>} channels
- * @property {Map<string, string>} places
- * @property {(next?: Line) => Line | undefined} line
- * @property {() => void} lead
- * @property {(via: Transport | null, frame: Frame) => void} read
- * @property {() => void} sync
- * @property {(own?: boolean) => string[]} wanted
- * @property {(what: 'state' | 'transport', to: any, reason: string) => void} change
- * @property {() => void} isReady
- */
 
 /**
  * What it uses of the client is given, not imported: it is a file of its own.
  * @param {import('./client.js').Hub} hub
  * @param {Inside} inside
  */
-export function share(hub, { base, asking, sending, channels, places, line, lead, read, sync, wanted, change, isReady }) {
+export function share(hub, inside) {
+  const { base, asking, sending, channels, places, lead, use, deliver, wanted, sync, change, isReady } = inside
   // Where tabs cannot find each other, each reads for itself. What has locks has BroadcastChannel.
   const locks = globalThis.navigator?.locks
   if (!locks) return lead()
+  if (hub.state === 'closed') return
   const name = 'triway ' + base
   const tab = Math.random()
   const wire = new BroadcastChannel(name)
+  const closing = new AbortController()
   /** From asking for the lock until this tab gives it up. @type {AbortController | undefined} */
   let turn
   /** What each other tab wants to read. @type {Map<string, string[]>} */
   const wishes = new Map()
   /** Publishes without a reply, by key. @type {Map<string, (reply: any) => void>} */
   const replies = new Map()
-  /** What is done with a channel's frames: they are read where all that came before is; until then they wait. @type {WeakMap<any, Inside['read']>} */
+  /** What is done with a channel's frames: they are read where all that came before is; until then they wait. @type {WeakMap<any, Inside['deliver']>} */
   let past = new WeakMap()
   let leads = false
   const say = (/** @type {any} */ message) => turn && wire.postMessage(message)
@@ -57,7 +41,7 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
 
   /** A follower says what it wants; the leader what the others need to know, and to go on if this tab is gone. */
   const tell = () => {
-    say(leads ? { told: [hub.state, hub.transport, asking.session, line()?.cursor, line()?.reads] } : { wish: wanted(true), from: tab })
+    say(leads ? { told: [hub.state, hub.transport, asking.session, inside.line?.cursor, inside.line?.reads] } : { wish: wanted(), from: tab })
     begin()
   }
 
@@ -73,10 +57,10 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
 
   /** What is read from now on begins where this tab left it, or was told to. */
   const begin = () => {
-    for (const [name, channel] of channels) if (line()?.reads.get(name) === true && !past.has(channel)) catchUp(name, channel)
+    for (const [name, channel] of channels) if (inside.line?.reads.get(name) === true && !past.has(channel)) catchUp(name, channel)
   }
 
-  /** @param {string} name @param {Shared} channel */
+  /** @param {string} name @param {any} channel */
   const catchUp = async (name, channel) => {
     /** @type {Frame[]} */
     const waiting = []
@@ -91,12 +75,12 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
         if (past.get(channel) !== wait) return
         // What comes meanwhile will be in the history.
         if (!page) return past.delete(channel) && setTimeout(begin, AGAIN_MS)
-        for (const frame of page.frames) read(hub.transport, frame)
+        for (const frame of page.frames) deliver(hub.transport, frame)
         ;({ cursor: since, more } = page)
       }
     }
-    past.set(channel, read)
-    for (const frame of waiting) read(hub.transport, frame)
+    past.set(channel, deliver)
+    for (const frame of waiting) deliver(hub.transport, frame)
     if (channel.presence) channel.reload()
   }
 
@@ -105,19 +89,19 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
 
   /** Something may be missed from here on: each channel will begin anew, where it is now. */
   const forget = () => {
-    const cursor = /** @type {string} */ (line()?.cursor)
-    for (const [name, channel] of channels) if (past.get(channel) === read) for (const place of real(name)) if (!places.has(place)) places.set(place, cursor)
+    const cursor = /** @type {string} */ (inside.line?.cursor)
+    for (const [name, channel] of channels) if (past.get(channel) === deliver) for (const place of real(name)) if (!places.has(place)) places.set(place, cursor)
     past = new WeakMap()
-    line({ cursor, reads: new Map() })
+    inside.line = { cursor, reads: new Map() }
   }
 
   wire.onmessage = ({ data: message }) => {
-    const { wish: wished, from, use, leader, frame, cursor, key, json, reply, told } = message
+    const { wish: wished, from, use: asked, leader, frame, cursor, key, json, reply, told } = message
     if (wished) {
       wishes.set(from, wished)
       // Which tells the others where it reads, too.
-      if (leads) sync()
-    } else if (leads && use) hub.use(use)
+      if (leads) inside.sync()
+    } else if (leads && asked) use(asked)
     else if (leads && json)
       sending.add(json.replace(/"key":".*?",/, ''), key).then((result) => ({ ok: true, ...result }), (error) => ({ error: { ...error } })).then((reply) => say({ key, reply }))
     else if (leads) return
@@ -126,15 +110,14 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
       forget()
       come()
     } else if (frame) {
-      const now = line()
-      if (now) now.cursor = cursor
+      if (inside.line) inside.line.cursor = cursor
       take(hub.transport, frame)
     } else if (reply) {
       replies.get(key)?.(reply)
       replies.delete(key)
     } else if (told) {
       const [state, transport, session, cursor, reads] = told
-      if (reads) line({ cursor, reads })
+      if (reads) inside.line = { cursor, reads }
       asking.session = session
       hub.session = { id: session?.id }
       change('transport', transport, 'shared')
@@ -158,34 +141,37 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
     come()
   }
 
+  /** The page may be frozen at any moment: another tab leads; and when the page is back, it stands in the queue anew. */
   function leave() {
     forget()
     turn?.abort()
     turn = undefined
     leads = false
+    inside.rests = true
   }
 
-  hub.addEventListener('state', () => leads && tell())
-  enter()
-
-  return {
-    /** What other tabs want. */
-    wanted: () => [...wishes.values()].flat(),
-    /** The leader's frames go to all. @param {Transport} via @param {Frame} frame */
-    read(via, frame) {
-      if (frame.session) frame.session.inboxes = frame.channels?.filter((name) => name[0] === '@')
-      say({ frame, cursor: line()?.cursor })
-      take(via, frame)
-    },
-    sync: tell,
-    /** The leader changes for all. @param {string} transport */
-    use: (transport) => say({ use: transport }),
-    /** The page may be frozen at any moment: another tab leads; and when the page is back, it stands in the queue anew. */
-    leave,
-    enter,
-    close() {
+  // The leader's frames go to all.
+  inside.deliver = (via, frame) => {
+    if (frame.session) frame.session.inboxes = frame.channels?.filter((name) => name[0] === '@')
+    say({ frame, cursor: inside.line?.cursor })
+    take(via, frame)
+  }
+  inside.wanted = () => [...new Set([wanted(), ...wishes.values()].flat())]
+  inside.startOf = (name) => places.get(name)
+  inside.sync = () => {
+    sync()
+    queueMicrotask(tell)
+  }
+  // The leader changes for all.
+  inside.use = (transport) => (leads ? use(transport) : say({ use: transport }))
+  globalThis.addEventListener?.('pagehide', leave, closing)
+  globalThis.addEventListener?.('pageshow', enter, closing)
+  hub.addEventListener('state', ({ to }) => {
+    if (to === 'closed') {
       leave()
+      closing.abort()
       wire.close()
-    },
-  }
+    } else if (leads) tell()
+  })
+  enter()
 }

@@ -18,8 +18,8 @@ export async function readSse({ headers, body }, tell) {
   for (;;) {
     const { done, value } = await reader.read()
     if (done) return
-    // In format full each frame is one block with one line of data; comments and `retry` have none.
-    const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/)
+    // A CR at the end of a line is space to JSON. In format full each frame is one block with one line of data; comments and `retry` have none.
+    const lines = (rest + decoder.decode(value, { stream: true })).split('\n')
     rest = /** @type {string} */ (lines.pop())
     for (const line of lines) if (line.startsWith('data:')) tell(parseFrame(line.slice(5)))
   }

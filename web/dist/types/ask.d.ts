@@ -1,5 +1,4 @@
 export type Asking = ReturnType<typeof newAsking>;
-/** @typedef {ReturnType<typeof newAsking>} Asking */
 /**
  * @param {string} base address of the hub, with a slash at its end
  * @param {import('./client.js').Options} options

@@ -31,6 +31,9 @@ export type Attach = {
      * where the wire carries commands
      */
     socket?: ((message: string) => void) | undefined;
+    /**
+     * only a WS tells the reply
+     */
     command: (json: string, onReply?: (reply: Frame) => void) => void;
     /**
      * a WS with this code: 1000 says that its session leaves, and not only this attach
@@ -49,7 +52,7 @@ export type Attach = {
  * @property {import('./frame.js').Session} [session] its own
  * @property {any} shown 1 when it shows the session in presence
  * @property {((message: string) => void) | undefined} [socket] where the wire carries commands
- * @property {(json: string, onReply?: (reply: Frame) => void) => void} command
+ * @property {(json: string, onReply?: (reply: Frame) => void) => void} command only a WS tells the reply
  * @property {(code?: number) => void} stop a WS with this code: 1000 says that its session leaves, and not only this attach
  */
 /**
@@ -58,10 +61,7 @@ export type Attach = {
  * @param {import('./client.js').Options} options
  * @param {import('./ask.js').Asking} asking
  * @param {(attach: Attach, frame: Frame) => void} heard
- * @param {(attach: Attach, fact: import('./rungs.js').Fact & {why: string, error?: TriwayError | false}) => void} ended
+ * @param {(attach: Attach, why: string, error: Partial<TriwayError>) => void} ended
  * @returns {Attach}
  */
-export declare function newAttach(step: Open, plan: Pick<Attach, 'reads' | 'cursor' | 'shown'>, { heartbeat, info, WebSocket }: import('./client.js').Options, asking: import('./ask.js').Asking, heard: (attach: Attach, frame: Frame) => void, ended: (attach: Attach, fact: import('./rungs.js').Fact & {
-    why: string;
-    error?: TriwayError | false;
-}) => void): Attach;
+export declare function newAttach(step: Open, plan: Pick<Attach, 'reads' | 'cursor' | 'shown'>, { heartbeat, info, WebSocket }: import('./client.js').Options, asking: import('./ask.js').Asking, heard: (attach: Attach, frame: Frame) => void, ended: (attach: Attach, why: string, error: Partial<TriwayError>) => void): Attach;

@@ -159,18 +159,18 @@ export declare const tell: (target: EventTarget, type: string, facts?: object) =
  * The handle, and what the hub does with it.
  * @param {string} name
  * @param {{since?: string, presence?: boolean}} options
- * @param {(command: object, data: any, signal?: AbortSignal) => Promise<any>} push
+ * @param {(json: string, signal?: AbortSignal) => Promise<any>} push
  * @param {() => Promise<Member[]>} who
  * @param {() => void} end
  */
 export declare function newChannel(name: string, { since, presence }: {
     since?: string;
     presence?: boolean;
-}, push: (command: object, data: any, signal?: AbortSignal) => Promise<any>, who: () => Promise<Member[]>, end: () => void): {
+}, push: (json: string, signal?: AbortSignal) => Promise<any>, who: () => Promise<Member[]>, end: () => void): {
     handle: Channel;
     since: string | undefined;
     presence: boolean | undefined;
-    isRead: boolean;
+    isRead: any;
     moved: (type: string, { count, ...member }: any, more?: object) => void;
     reload: () => Promise<void>;
 };
