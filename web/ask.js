@@ -8,19 +8,20 @@ import { parsed, TriwayError } from './frame.js'
 
 /** A request without an answer for so long, in ms, hangs. */
 const ANSWER_MOST_MS = 5000
+/** Characters of a body that may outlive its page: a browser keeps 64 KiB for all of them. */
+const KEEP_MOST = 1000
 
 /**
  * @param {string} base address of the hub, with a slash at its end
  * @param {import('./client.js').Options} options
+ * @param {() => {key: string} | undefined} session as which requests are made
  * @param {(sentAt: number) => void} measured an answer came at once: a round trip
  */
-export function newAsking(base, { token, fetch = globalThis.fetch }, measured) {
+export function newAsking(base, { token, fetch = globalThis.fetch }, session, measured) {
   /** What was given as a token last. @type {Promise<string | undefined> | undefined} */
   let given
 
   const asking = {
-    /** As which requests are made. @type {import('./frame.js').Session | undefined} */
-    session: undefined,
     /** The last token was asked for because the one before it was refused. */
     isRenewed: false,
     at,
@@ -31,7 +32,7 @@ export function newAsking(base, { token, fetch = globalThis.fetch }, measured) {
   }
 
   /** @param {string} path @param {Record<string, any>} [more] of the query; what is undefined is left out @param {{key: string}} [as] */
-  function at(path, more, as = asking.session) {
+  function at(path, more, as = session()) {
     return `${base}${path}?${new URLSearchParams(JSON.parse(JSON.stringify({ session: as?.key, ...more })))}`
   }
 
@@ -84,10 +85,15 @@ export function newAsking(base, { token, fetch = globalThis.fetch }, measured) {
     })
   }
 
-  /** A request that is answered at once, or hangs. @param {string} address @param {RequestInit} [init] @returns {Promise<any>} */
-  async function ask(address, init) {
+  /**
+   * A request that is answered at once, or hangs. What is short is sent even where the page ends.
+   * @param {string} path @param {Record<string, any>} [more] of the query @param {string} [body] posted
+   * @returns {Promise<any>}
+   */
+  async function ask(path, more, body) {
     const sentAt = Date.now()
-    const answer = await parsed(await answered(address, { signal: AbortSignal.timeout(ANSWER_MOST_MS), ...init }))
+    const signal = AbortSignal.timeout(ANSWER_MOST_MS)
+    const answer = await parsed(await answered(at(path, more), { signal, ...(body && { method: 'POST', body, keepalive: body.length < KEEP_MOST }) }))
     measured(sentAt)
     return answer
   }

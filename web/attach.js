@@ -31,7 +31,7 @@ const ADDRESS_MOST = 2500
 
 /**
  * @param {Open} step
- * @param {Pick<Attach, 'reads' | 'cursor' | 'shown'>} plan
+ * @param {Pick<Attach, 'reads' | 'cursor' | 'session' | 'shown'>} plan
  * @param {import('./client.js').Options} options
  * @param {import('./ask.js').Asking} asking
  * @param {(attach: Attach, frame: Frame) => void} heard
@@ -50,7 +50,7 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
   let isGreeted = false
 
   /** @type {Attach} */
-  const attach = { ...plan, step, session: asking.session, command, stop: (code = 4000) => stop.abort(code) }
+  const attach = { ...plan, step, command, stop: (code = 4000) => stop.abort(code) }
 
   async function run() {
     /** @type {Partial<TriwayError>} */
@@ -120,7 +120,7 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
     if (attach.socket) {
       replies.push(onReply)
       attach.socket(json)
-    } else ask(at('send'), { method: 'POST', body: `[${json}]`, keepalive: true }).catch(() => {})
+    } else ask('send', {}, `[${json}]`).catch(() => {})
   }
 
   run()

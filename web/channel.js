@@ -65,7 +65,7 @@ export const tell = (target, type, facts = {}) => target.dispatchEvent(Object.as
  * @param {string} name
  * @param {{since?: string, presence?: boolean}} options
  * @param {(json: string, signal?: AbortSignal) => Promise<any>} push
- * @param {() => Promise<Member[]>} who
+ * @param {() => Promise<{members: Member[]}>} who
  * @param {() => void} end
  */
 export function newChannel(name, { since, presence }, push, who, end) {
@@ -83,7 +83,7 @@ export function newChannel(name, { since, presence }, push, who, end) {
         return () => stop.abort()
       },
       async members() {
-        const members = await who()
+        const { members } = await who()
         known = new Map(members.map((member) => [member.id, member]))
         return members
       },

@@ -57,7 +57,7 @@ export { TriwayError }
  * @property {import('./send.js').Sending} sending
  * @property {Map<string, ReturnType<typeof newChannel>>} channels
  * @property {Map<string, string>} places
- * @property {Pick<Attach, 'reads' | 'cursor'>} [line] where reading goes on from: the carrier, the last one, or the first to say hello
+ * @property {Pick<Attach, 'reads' | 'cursor' | 'session'>} [line] where reading goes on from: the carrier, the last one, or the first to say hello
  * @property {boolean} [rests] another tab reads for this one: its ladder rests
  * @property {(type: import('./rungs.js').FactType, fact?: import('./rungs.js').Fact) => void} look
  * @property {() => void} lead this tab reads
@@ -81,8 +81,8 @@ const TIMER_MOST_MS = 1e9
 export function connect(address = '/', options = {}) {
   const { transports = ['ws', 'sse', 'poll'], signal } = options
   const base = new URL(address, globalThis.location?.href).href.replace(/\/?$/, '/')
-  const asking = newAsking(base, options, measured)
-  const { at, ask } = asking
+  const asking = newAsking(base, options, () => inside.line?.session, measured)
+  const { ask } = asking
   const ladder = newLadder(
     transports.filter((transport) => transport !== 'ws' || options.WebSocket || globalThis.WebSocket),
     Math.random,
@@ -115,7 +115,7 @@ export function connect(address = '/', options = {}) {
   ready.catch(() => {})
 
   const hub = /** @type {Hub} */ (Object.assign(new EventTarget(), { state: 'connecting', transport: null, session: null, rtt: undefined, ready, channel, use, report, close }))
-  const sending = newSending(hub, at, ask, look)
+  const sending = newSending(hub, !!options.share, asking, look)
 
   /** What the part of tabs is given, and what it puts something of its own in the place of. @type {Inside} */
   const inside = {
@@ -138,6 +138,9 @@ export function connect(address = '/', options = {}) {
   }
   hub.inbox = channel('@')
 
+  /** What follows from the ladder's steps. @type {Record<string, (step: any) => void>} */
+  const does = { open, close: ({ id }) => drop(id, 'closed'), carry, state: ({ state, why }) => change('state', state, why), check }
+
   // What the ladder is told, and what it wants.
 
   /** @param {import('./rungs.js').FactType} type @param {import('./rungs.js').Fact} [fact] */
@@ -150,11 +153,7 @@ export function connect(address = '/', options = {}) {
     timer = setTimeout(look, Math.min(ladder.wakeAt - now, TIMER_MOST_MS), 'tick')
     for (const step of steps) {
       note(now, step.do, step)
-      if (step.do === 'open') open(step)
-      else if (step.do === 'close') drop(step.id, 'closed')
-      else if (step.do === 'carry') carry(step.id, step.why)
-      else if (step.do === 'state') change('state', step.state, step.why)
-      else if (step.do === 'check') check()
+      does[step.do]?.(step)
     }
   }
 
@@ -174,12 +173,12 @@ export function connect(address = '/', options = {}) {
   /** @param {import('./attach.js').Open} step */
   function open(step) {
     const { line } = inside
-    const cursor = line?.cursor
+    const { cursor, session } = line ?? {}
     const start = (/** @type {string} */ name) => line?.reads.get(name) === true || (inside.startOf(name) ?? (cursor ? 'now' : true))
     const reads = new Map(inside.wanted().map((name) => [name, start(name)]))
     // Of several that begin without a session only one shows itself: each would be somebody else.
     const shown = line || !attaches.size ? isShown() : undefined
-    if (hub.state !== 'closed') attaches.set(step.id, newAttach(step, { reads, cursor, shown }, options, asking, heard, ended))
+    if (hub.state !== 'closed') attaches.set(step.id, newAttach(step, { reads, cursor, session, shown }, options, asking, heard, ended))
   }
 
   /** @param {number} id @param {string} why */
@@ -193,8 +192,8 @@ export function connect(address = '/', options = {}) {
     change('transport', null, `${attach.step.transport}:${why}`)
   }
 
-  /** @param {number} id @param {string} why */
-  function carry(id, why) {
+  /** @param {{id: number, why: string}} step */
+  function carry({ id, why }) {
     const attach = /** @type {Attach} */ (attaches.get(id))
     // What was joined while this one was opened goes on from where the old line has read it to.
     const { reads, cursor } = inside.line ?? attach
@@ -209,7 +208,6 @@ export function connect(address = '/', options = {}) {
 
   /** Publishes go by this attach, as its session. @param {Attach} attach */
   function adopt({ session, socket, command }) {
-    asking.session = session
     hub.session = { id: session?.id ?? '' }
     sending.by(session?.id, socket ? command : true)
   }
@@ -228,10 +226,9 @@ export function connect(address = '/', options = {}) {
   }
 
   /** @param {Attach} attach @param {Frame} frame */
-  function hello(attach, { session, heartbeat: beat = 0, network, build }) {
+  function hello(attach, { heartbeat: beat = 0, network, build }) {
     const { id } = attach.step
     asking.isRenewed = false
-    if (!asking.session || asking.session.id === session?.id) asking.session = session
     // A poll may find in mid-chain that the hub no longer knows its session.
     if (attach === carrier) adopt(attach)
     renewAt = Date.now() + RENEW_MS
@@ -285,8 +282,8 @@ export function connect(address = '/', options = {}) {
     return [...channels].filter(([name]) => !/^@./.test(name)).flatMap(([name, { presence }]) => (presence ? ['$presence/' + name, name] : name))
   }
 
-  /** Is this session shown to others? */
-  const isShown = () => (inside.wanted().some((name) => name.startsWith('$presence/')) ? 1 : undefined)
+  /** Is this session shown to others? No name has a comma. */
+  const isShown = () => (/(^|,)\$presence\//.test(String(inside.wanted())) ? 1 : undefined)
 
   /** Where a channel starts that no cursor covers. @param {string} name */
   function startOf(name) {
@@ -301,18 +298,12 @@ export function connect(address = '/', options = {}) {
       // Who came while the channel was being joined was told by nobody.
       for (const [name, it] of channels) it.isRead ||= it.presence && reads.get(name) === true && it.reload()
       const names = inside.wanted()
-      const fresh = names.filter((name) => !reads.has(name))
-      const stale = [...reads.keys()].filter((name) => !names.includes(name))
-      if (!fresh.length && !stale.length) return
-      if (!socket || (isShown() && !shown)) return look('reopen')
-      for (const channel of stale) {
-        reads.delete(channel)
-        command(JSON.stringify({ type: 'unsubscribe', channel }))
-      }
-      for (const channel of fresh) {
-        const since = inside.startOf(channel) ?? 'now'
-        reads.set(channel, since)
-        command(JSON.stringify({ type: 'subscribe', channel, since }), ({ ok, error }) => {
+      const changed = [...names, ...reads.keys()].filter((name) => !reads.has(name) || !names.includes(name))
+      if (changed[0] && (!socket || (isShown() && !shown))) return look('reopen')
+      for (const channel of changed) {
+        const since = reads.delete(channel) ? undefined : (inside.startOf(channel) ?? 'now')
+        if (since) reads.set(channel, since)
+        command(JSON.stringify({ type: since ? 'subscribe' : 'unsubscribe', channel, since }), ({ ok, error }) => {
           if (!ok) refuse([channel], new TriwayError(error?.code ?? '', error))
           // It may have been closed meanwhile.
           else if (reads.has(channel)) reads.set(channel, true)
@@ -341,7 +332,7 @@ export function connect(address = '/', options = {}) {
 
   /** Is it the hub that answers? No answer is none from a stranger either. */
   function check() {
-    ask(at('healthz', { nonce: newNonce() }))
+    ask('healthz', { nonce: newNonce() })
       .then(
         ({ magic }) => ({ ok: magic === MAGIC, foreign: true }),
         (error) => error,
@@ -387,15 +378,8 @@ export function connect(address = '/', options = {}) {
     const made = newChannel(
       name,
       how,
-      async (json, signal) => {
-        if (hub.state === 'closed') throw new TriwayError('closed')
-        // The leader of tabs may change before it has answered: such a key is the same for all.
-        return sending.add(json, options.share && newNonce(), signal)
-      },
-      async () => {
-        await ready
-        return (await ask(at('presence/' + encodeURIComponent(name)))).members
-      },
+      sending.add,
+      () => ready.then(() => ask('presence/' + encodeURIComponent(name))),
       () => {
         channels.delete(name)
         places.delete(name)

@@ -3,7 +3,7 @@
  * Every publish has the key `SESSIONID:N`; until it is answered it is sent again, by whatever way
  * there is, under the same key, and the hub acts on each key once. Knows no ladder and no channel.
  */
-import { TriwayError } from './frame.js'
+import { newNonce, TriwayError } from './frame.js'
 
 /** Characters waiting: a page that is cut off must not grow without end. */
 const QUEUE_SIZE = 8 * 1024 * 1024
@@ -34,15 +34,15 @@ const ADDRESS_MOST = 4096
 
 /** @typedef {ReturnType<typeof newSending>} Sending */
 
-const blocked = () => new TriwayError('post_blocked', { hint: 'POST is refused on the way, and this does not fit an address' })
+const blocked = () => new TriwayError('post_blocked', { hint: 'POST is blocked, and a GET has too little room' })
 
 /**
  * @param {{transport: import('./cuts.js').Transport | null}} hub named in refusals
- * @param {(path: string, more?: Record<string, any>) => string} at an address of the hub, as this session
- * @param {(address: string, init?: RequestInit) => Promise<any>} ask
+ * @param {boolean} isShared by tabs: who reads for all may change before it has answered, and a key must be the same for all
+ * @param {import('./ask.js').Asking} asking
  * @param {(fact: 'reopen' | 'blocked') => void} look
  */
-export function newSending(hub, at, ask, look) {
+export function newSending(hub, isShared, { at, ask }, look) {
   /** @type {Entry[]} */
   const queue = []
   let session = ''
@@ -57,15 +57,18 @@ export function newSending(hub, at, ask, look) {
   /** So many, the first of the queue, are on their way. */
   let sent = 0
   let failures = 0
+  /** Why nothing more is sent. @type {TriwayError | undefined} */
+  let refused
   /** Grows whenever all that has no answer is to be sent again: what an earlier round is answered is no word. */
   let round = 0
   /** @type {any} */
   let pause
 
-  /** @param {string} encoded @param {any} [key] @param {AbortSignal} [signal] @returns {Promise<any>} */
-  const add = (encoded, key, signal) =>
+  /** @param {string} encoded @param {AbortSignal} [signal] @param {any} [key] @returns {Promise<any>} */
+  const add = (encoded, signal, key = isShared && newNonce()) =>
     new Promise((resolve, reject) => {
       signal?.throwIfAborted()
+      if (refused) throw refused
       if (queue.reduce((size, entry) => size + entry.encoded.length + COMMAND_SIZE, 0) >= QUEUE_SIZE) throw new TriwayError('queue_full')
       /** @type {Entry} */
       const entry = { encoded, key, resolve, reject }
@@ -128,19 +131,20 @@ export function newSending(hub, at, ask, look) {
   async function send(texts) {
     if (typeof way === 'function') return Promise.all(texts.map((text) => new Promise((resolve) => /** @type {Socket} */ (way)(text, resolve))))
     if (byGet) return [await get(texts[0])]
-    const replies = await ask(at('send'), { method: 'POST', body: `[${texts}]` })
+    const replies = await ask('send', {}, `[${texts}]`)
     return replies[0] ? replies : [{}]
   }
 
   /** One publish as an address. Boxes differ in how long a one they take: a longer one is proven by what may be lost. @param {string} text */
   async function get(text) {
     const { key, channel, name, data, data64 } = JSON.parse(text)
-    const address = at('pub/' + encodeURIComponent(channel), { key, name, data: JSON.stringify(data) })
-    const { length } = address
+    const path = 'pub/' + encodeURIComponent(channel)
+    const more = { key, name, data: JSON.stringify(data) }
+    const { length } = at(path, more)
     if (data64 != null || length > ADDRESS_MOST) throw blocked()
-    if (length > addressMost) await ask(at('healthz', { pad: '.'.repeat(length) }))
+    if (length > addressMost) await ask('healthz', { pad: '.'.repeat(length) })
     addressMost = Math.max(addressMost, length)
-    const answer = await ask(address)
+    const answer = await ask(path, more)
     return { ok: answer.id, ...answer }
   }
 
@@ -174,6 +178,7 @@ export function newSending(hub, at, ask, look) {
 
   /** Nothing more is sent. @param {TriwayError} error */
   function close(error) {
+    refused = error
     by()
     for (const { reject } of queue.splice(0)) reject(error)
   }

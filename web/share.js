@@ -37,11 +37,11 @@ export function share(hub, inside) {
   const say = (/** @type {any} */ message) => turn && wire.postMessage(message)
 
   /** What a channel is called where its events are. @param {string} name */
-  const real = (name) => (name === '@' ? /** @type {any} */ (asking.session).inboxes : [name])
+  const real = (name) => (name === '@' ? /** @type {any} */ (inside.line?.session).inboxes : [name])
 
   /** A follower says what it wants; the leader what the others need to know, and to go on if this tab is gone. */
   const tell = () => {
-    say(leads ? { told: [hub.state, hub.transport, asking.session, inside.line?.cursor, inside.line?.reads] } : { wish: wanted(), from: tab })
+    say(leads ? { told: [hub.state, hub.transport, inside.line && { cursor: inside.line.cursor, reads: inside.line.reads, session: inside.line.session }] } : { wish: wanted(), from: tab })
     begin()
   }
 
@@ -70,7 +70,7 @@ export function share(hub, inside) {
       let since = places.get(place) ?? channel.since
       // Without a start it begins with what comes.
       for (let more = /** @type {any} */ (since); more; ) {
-        const page = await asking.ask(asking.at('history/' + encodeURIComponent(place), { since })).catch(() => {})
+        const page = await asking.ask('history/' + encodeURIComponent(place), { since }).catch(() => {})
         // It was begun anew.
         if (past.get(channel) !== wait) return
         // What comes meanwhile will be in the history.
@@ -89,10 +89,10 @@ export function share(hub, inside) {
 
   /** Something may be missed from here on: each channel will begin anew, where it is now. */
   const forget = () => {
-    const cursor = /** @type {string} */ (inside.line?.cursor)
+    const { cursor = '' } = inside.line ?? {}
     for (const [name, channel] of channels) if (past.get(channel) === deliver) for (const place of real(name)) if (!places.has(place)) places.set(place, cursor)
     past = new WeakMap()
-    inside.line = { cursor, reads: new Map() }
+    inside.line = { ...inside.line, reads: new Map() }
   }
 
   wire.onmessage = ({ data: message }) => {
@@ -103,7 +103,7 @@ export function share(hub, inside) {
       if (leads) inside.sync()
     } else if (leads && asked) use(asked)
     else if (leads && json)
-      sending.add(json.replace(/"key":".*?",/, ''), key).then((result) => ({ ok: true, ...result }), (error) => ({ error: { ...error } })).then((reply) => say({ key, reply }))
+      sending.add(json.replace(/"key":".*?",/, ''), undefined, key).then((result) => ({ ok: true, ...result }), (error) => ({ error: { ...error } })).then((reply) => say({ key, reply }))
     else if (leads) return
     else if (leader) {
       // Whether it goes on just where the last one ended, it cannot know.
@@ -116,10 +116,11 @@ export function share(hub, inside) {
       replies.get(key)?.(reply)
       replies.delete(key)
     } else if (told) {
-      const [state, transport, session, cursor, reads] = told
-      if (reads) inside.line = { cursor, reads }
-      asking.session = session
-      hub.session = { id: session?.id }
+      const [state, transport, line] = told
+      if (line) {
+        inside.line = line
+        hub.session = { id: line.session.id }
+      }
       change('transport', transport, 'shared')
       change('state', state, 'shared')
       if (transport) isReady()
