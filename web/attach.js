@@ -18,30 +18,31 @@ const ADDRESS_MOST = 2500
  * says where they start, until the hub confirms.
  * @typedef {Map<string, string | true>} Reads
  *
- * @typedef {object} Attach
- * @property {Open} step by which it was opened
+ * @typedef {object} Plan what is attached, beside the ladder's step
  * @property {Reads} reads
  * @property {string} [cursor] everything up to here is read
  * @property {import('./frame.js').Session} [session] its own
  * @property {any} shown 1 when it shows the session in presence
+ *
+ * @typedef {object} Ways
  * @property {((message: string) => void) | undefined} [socket] where the wire carries commands
  * @property {(json: string, onReply?: (reply: Frame) => void) => void} command only a WS tells the reply
  * @property {(code?: number) => void} stop a WS with this code: 1000 says that its session leaves, and not only this attach
+ *
+ * @typedef {Open & Plan & Ways} Attach
  */
 
 /**
- * @param {Open} step
- * @param {Pick<Attach, 'reads' | 'cursor' | 'session' | 'shown'>} plan
+ * @param {Open & Plan} plan
  * @param {import('./client.js').Options} options
  * @param {import('./ask.js').Asking} asking
  * @param {(attach: Attach, frame: Frame) => void} heard
  * @param {(attach: Attach, why: string, error: Partial<TriwayError>) => void} ended
  * @returns {Attach}
  */
-export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.WebSocket }, asking, heard, ended) {
+export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSocket }, asking, heard, ended) {
   const { at, ask, answered, bearer, renew } = asking
-  const { transport, why, beat = heartbeat, wait, early } = step
-  const { reads, shown } = plan
+  const { transport, why, beat = heartbeat, wait, early, reads, shown } = plan
   const stop = new AbortController()
   const { signal } = stop
   /** Awaited, in the order of the commands. @type {((reply: Frame) => void)[]} */
@@ -50,7 +51,7 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
   let isGreeted = false
 
   /** @type {Attach} */
-  const attach = { ...plan, step, command, stop: (code = 4000) => stop.abort(code) }
+  const attach = { ...plan, command, stop: (code = 4000) => stop.abort(code) }
 
   async function run() {
     /** @type {Partial<TriwayError>} */

@@ -14,8 +14,8 @@ const { version } = JSON.parse(readFileSync(here('package.json'), 'utf8'))
 const internal = `
   carrier memory replaces failed openedAt frameAt silentMs helloAt provenAt renewAt suspect pinged slow wakeAt
   foreign planned afterMs proven
-  step reads shown command asking answered bearer renew isRenewed base sending places line lead sync look rests deliver
-  startOf wanted change isReady by handle isRead moved reload encoded isSent socket stop isFinal
+  reads shown command asking answered bearer renew isRenewed base sending places line lead sync look rests deliver
+  startOf wanted take change isReady by handle isRead moved reload encoded isSent fulfil refuse socket stop isFinal
 `.trim().split(/\s+/)
 
 const shared = { bundle: true, minify: true, target: 'es2022', legalComments: 'none', logLevel: 'warning' }

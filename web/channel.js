@@ -112,7 +112,7 @@ export function newChannel(name, { since, presence }, push, who, end) {
     for (const member of before.values()) moved('leave', { ...member, count })
   }
 
-  return { handle, since, presence, isRead: /** @type {any} */ (false), moved, reload }
+  return { handle, since, presence, isRead: /** @type {any} */ (false), take: /** @type {any} */ (undefined), moved, reload }
 }
 
 /** The events pulled, from the first pull on, to the handle's end. @param {Channel} handle */

@@ -61,13 +61,11 @@ export { TriwayError }
  * @property {boolean} [rests] another tab reads for this one: its ladder rests
  * @property {(type: import('./rungs.js').FactType, fact?: import('./rungs.js').Fact) => void} look
  * @property {() => void} lead this tab reads
- * @property {(transport: Transport | 'auto') => void} use
  * @property {(via: Transport | null, frame: Frame) => void} deliver
  * @property {() => void} sync
  * @property {() => string[]} wanted
  * @property {(name: string) => string | undefined} startOf
  * @property {(what: 'state' | 'transport', to: any, reason: string) => void} change
- * @property {() => void} isReady
  */
 
 /** Steps and facts kept for the report. */
@@ -104,17 +102,14 @@ export function connect(address = '/', options = {}) {
   const log = []
   /** @type {any} */
   let timer
-  /** @type {(value?: any) => void} */
-  let isReady = () => {}
-  /** @type {(error: any) => void} */
-  let isRefused = () => {}
-  const ready = new Promise((resolve, reject) => {
-    isReady = resolve
-    isRefused = reject
+  const hub = /** @type {Hub} */ (Object.assign(new EventTarget(), { state: 'connecting', transport: null, session: null, rtt: undefined, channel, use, report, close }))
+  hub.ready = new Promise((resolve, reject) => {
+    hub.addEventListener('state', ({ to, error }) => {
+      if (to === 'connected') resolve()
+      else if (to === 'closed') reject(error)
+    })
   })
-  ready.catch(() => {})
-
-  const hub = /** @type {Hub} */ (Object.assign(new EventTarget(), { state: 'connecting', transport: null, session: null, rtt: undefined, ready, channel, use, report, close }))
+  hub.ready.catch(() => {})
   const sending = newSending(hub, !!options.share, asking, look)
 
   /** What the part of tabs is given, and what it puts something of its own in the place of. @type {Inside} */
@@ -128,13 +123,11 @@ export function connect(address = '/', options = {}) {
     rests: options.share,
     look,
     lead,
-    use: (transport) => look('use', { transport }),
     deliver: read,
     sync,
     wanted,
     startOf,
     change,
-    isReady,
   }
   hub.inbox = channel('@')
 
@@ -178,18 +171,17 @@ export function connect(address = '/', options = {}) {
     const reads = new Map(inside.wanted().map((name) => [name, start(name)]))
     // Of several that begin without a session only one shows itself: each would be somebody else.
     const shown = line || !attaches.size ? isShown() : undefined
-    if (hub.state !== 'closed') attaches.set(step.id, newAttach(step, { reads, cursor, session, shown }, options, asking, heard, ended))
+    if (hub.state !== 'closed') attaches.set(step.id, newAttach({ ...step, reads, cursor, session, shown }, options, asking, heard, ended))
   }
 
   /** @param {number} id @param {string} why */
   function drop(id, why) {
-    const attach = attaches.get(id)
+    attaches.get(id)?.stop()
     attaches.delete(id)
-    attach?.stop()
-    if (!attach || attach !== carrier) return
+    if (carrier?.id !== id) return
     carrier = undefined
     sending.by()
-    change('transport', null, `${attach.step.transport}:${why}`)
+    change('transport', null, `${hub.transport}:${why}`)
   }
 
   /** @param {{id: number, why: string}} step */
@@ -200,23 +192,23 @@ export function connect(address = '/', options = {}) {
     for (const [name, start] of reads) if (start === true && !attach.reads.has(name)) places.set(name, /** @type {string} */ (cursor))
     carrier = inside.line = attach
     adopt(attach)
-    change('transport', attach.step.transport, why)
-    isReady()
+    change('transport', attach.transport, why)
     inside.sync()
     keep(base, ladder.memory)
   }
 
   /** Publishes go by this attach, as its session. @param {Attach} attach */
   function adopt({ session, socket, command }) {
-    hub.session = { id: session?.id ?? '' }
-    sending.by(session?.id, socket ? command : true)
+    const { id } = /** @type {import('./frame.js').Session} */ (session)
+    hub.session = { id }
+    sending.by(id, socket ? command : true)
   }
 
   // What attaches tell.
 
   /** @param {Attach} attach @param {Frame} frame */
   function heard(attach, frame) {
-    const { id, transport } = attach.step
+    const { id, transport } = attach
     const { type, time } = frame
     if (type === 'hello') hello(attach, frame)
     inside.deliver(transport, frame)
@@ -227,7 +219,7 @@ export function connect(address = '/', options = {}) {
 
   /** @param {Attach} attach @param {Frame} frame */
   function hello(attach, { heartbeat: beat = 0, network, build }) {
-    const { id } = attach.step
+    const { id } = attach
     asking.isRenewed = false
     // A poll may find in mid-chain that the hub no longer knows its session.
     if (attach === carrier) adopt(attach)
@@ -243,7 +235,7 @@ export function connect(address = '/', options = {}) {
     for (const other of attaches.values()) {
       if (other === attach) continue
       other.stop(1000)
-      open(other.step)
+      open(other)
     }
   }
 
@@ -264,15 +256,15 @@ export function connect(address = '/', options = {}) {
 
   /** @param {Attach} attach @param {string} why @param {Partial<TriwayError>} error */
   function ended(attach, why, error) {
-    const { id } = attach.step
-    const { isFinal, planned, foreign, afterMs } = error
+    const { id } = attach
+    const { isFinal, planned } = error
     if (isFinal) {
       const joined = [...attach.reads.keys()].filter((name) => carrier && !carrier.reads.has(name))
       if (joined.length) refuse(joined, error)
       else if (!planned || attach === carrier) return finish(why, error)
     }
     drop(id, why)
-    look('ended', { id, why, planned, foreign, afterMs })
+    look('ended', /** @type {any} */ ({ ...error, id, why }))
   }
 
   // Which channels are wanted.
@@ -350,7 +342,7 @@ export function connect(address = '/', options = {}) {
     }
     // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; on WS
     // what goes back by itself may be lost, or answered by a proxy.
-    if (now < pingAt || (!attach.socket && (attach.step.transport === 'poll' || !isShown()))) return
+    if (now < pingAt || (!attach.socket && (attach.transport === 'poll' || !isShown()))) return
     pingAt = now + pingMs
     ping(attach)
   }
@@ -379,7 +371,7 @@ export function connect(address = '/', options = {}) {
       name,
       how,
       sending.add,
-      () => ready.then(() => ask('presence/' + encodeURIComponent(name))),
+      () => hub.ready.then(() => ask('presence/' + encodeURIComponent(name))),
       () => {
         channels.delete(name)
         places.delete(name)
@@ -394,7 +386,7 @@ export function connect(address = '/', options = {}) {
 
   /** A second attach before there is a session to go on with would be another session. @param {Transport | 'auto'} transport */
   function use(transport) {
-    ready.then(() => inside.use(transport)).catch(() => {})
+    hub.ready.then(() => inside.look('use', { transport })).catch(() => {})
   }
 
   async function report() {
@@ -415,7 +407,6 @@ export function connect(address = '/', options = {}) {
     unwatch()
     for (const id of attaches.keys()) drop(id, why)
     sending.close(error)
-    isRefused(error)
     change('state', 'closed', why, error)
   }
 
@@ -426,7 +417,7 @@ export function connect(address = '/', options = {}) {
 
   const unwatch = watchPage((type) => {
     if (type === 'pause') leave()
-    look(type)
+    inside.look(type)
   })
   signal?.addEventListener('abort', close)
   if (signal?.aborted) queueMicrotask(close)

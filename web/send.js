@@ -25,8 +25,8 @@ const ADDRESS_MOST = 4096
  * @property {string} encoded the command without key, as it was when it was published
  * @property {any} [key] its own
  * @property {boolean} [isSent] it may have acted
- * @property {(value: any) => void} resolve
- * @property {(error: any) => void} reject
+ * @property {(value: any) => void} fulfil
+ * @property {(error: any) => void} refuse
  *
  * @typedef {{ok?: any, id?: string, reached?: any, error?: any}} Reply
  * @typedef {(json: string, onReply: (reply: any) => any) => void} Socket
@@ -66,17 +66,17 @@ export function newSending(hub, isShared, { at, ask }, look) {
 
   /** @param {string} encoded @param {AbortSignal} [signal] @param {any} [key] @returns {Promise<any>} */
   const add = (encoded, signal, key = isShared && newNonce()) =>
-    new Promise((resolve, reject) => {
+    new Promise((fulfil, refuse) => {
       signal?.throwIfAborted()
       if (refused) throw refused
       if (queue.reduce((size, entry) => size + entry.encoded.length + COMMAND_SIZE, 0) >= QUEUE_SIZE) throw new TriwayError('queue_full')
       /** @type {Entry} */
-      const entry = { encoded, key, resolve, reject }
+      const entry = { encoded, key, fulfil, refuse }
       queue.push(entry)
       signal?.addEventListener('abort', () => {
         // What was sent may have acted: it stays, to be answered, so that no key is ever skipped.
         if (!entry.isSent) queue.splice(queue.indexOf(entry), 1)
-        reject(signal.reason)
+        refuse(signal.reason)
       })
       pump()
     })
@@ -160,11 +160,11 @@ export function newSending(hub, isShared, { at, ask }, look) {
     if (expected) first = expected
     else if (code === 'session_expired') look('reopen')
     else if (ok || status === 413 || (isOurs && status !== 429 && status !== 503)) {
-      const { resolve, reject } = /** @type {Entry} */ (queue.shift())
+      const { fulfil, refuse } = /** @type {Entry} */ (queue.shift())
       first++
       failures = 0
-      if (ok) resolve({ id, reached })
-      else reject(new TriwayError(code, { ...error, transport: hub.transport }))
+      if (ok) fulfil({ id, reached })
+      else refuse(new TriwayError(code, { ...error, transport: hub.transport }))
       return true
     } else if (!isOurs && (failures >= FAILURES_MOST || (!byGet && (foreign || /Abort|Timeout/.test(name))))) {
       if (byGet) return settle({ error: blocked() })
@@ -180,7 +180,7 @@ export function newSending(hub, isShared, { at, ask }, look) {
   function close(error) {
     refused = error
     by()
-    for (const { reject } of queue.splice(0)) reject(error)
+    for (const { refuse } of queue.splice(0)) refuse(error)
   }
 
   return { add, by, close }

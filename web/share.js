@@ -16,7 +16,7 @@ const AGAIN_MS = 1000
  * @param {Inside} inside
  */
 export function share(hub, inside) {
-  const { base, asking, sending, channels, places, lead, use, deliver, wanted, sync, change, isReady } = inside
+  const { base, asking, sending, channels, places, look, lead, deliver, wanted, sync, change } = inside
   // Where tabs cannot find each other, each reads for itself. What has locks has BroadcastChannel.
   const locks = globalThis.navigator?.locks
   if (!locks) return lead()
@@ -24,108 +24,118 @@ export function share(hub, inside) {
   const name = 'triway ' + base
   const tab = Math.random()
   const wire = new BroadcastChannel(name)
-  const closing = new AbortController()
   /** From asking for the lock until this tab gives it up. @type {AbortController | undefined} */
   let turn
-  /** What each other tab wants to read. @type {Map<string, string[]>} */
+  /** What each other tab wants to read. @type {Map<number, string[]>} */
   const wishes = new Map()
   /** Publishes without a reply, by key. @type {Map<string, (reply: any) => void>} */
   const replies = new Map()
-  /** What is done with a channel's frames: they are read where all that came before is; until then they wait. @type {WeakMap<any, Inside['deliver']>} */
-  let past = new WeakMap()
   let leads = false
-  const say = (/** @type {any} */ message) => turn && wire.postMessage(message)
 
-  /** What a channel is called where its events are. @param {string} name */
-  const real = (name) => (name === '@' ? /** @type {any} */ (inside.line?.session).inboxes : [name])
-
-  /** A follower says what it wants; the leader what the others need to know, and to go on if this tab is gone. */
-  const tell = () => {
-    say(leads ? { told: [hub.state, hub.transport, inside.line && { cursor: inside.line.cursor, reads: inside.line.reads, session: inside.line.session }] } : { wish: wanted(), from: tab })
-    begin()
-  }
-
-  /** To the leader, from now on; what it has not answered, again. */
-  const come = () => {
-    sending.by(undefined, (json, onReply) => {
-      const key = json.split('"')[3]
-      replies.set(key, onReply)
-      say({ key, json })
-    })
-    tell()
-  }
-
-  /** What is read from now on begins where this tab left it, or was told to. */
-  const begin = () => {
-    for (const [name, channel] of channels) if (inside.line?.reads.get(name) === true && !past.has(channel)) catchUp(name, channel)
-  }
-
-  /** @param {string} name @param {any} channel */
-  const catchUp = async (name, channel) => {
-    /** @type {Frame[]} */
-    const waiting = []
-    const wait = (/** @type {any} */ via, /** @type {Frame} */ frame) => waiting.push(frame)
-    past.set(channel, wait)
-    for (const place of real(name)) {
-      let since = places.get(place) ?? channel.since
-      // Without a start it begins with what comes.
-      for (let more = /** @type {any} */ (since); more; ) {
-        const page = await asking.ask('history/' + encodeURIComponent(place), { since }).catch(() => {})
-        // It was begun anew.
-        if (past.get(channel) !== wait) return
-        // What comes meanwhile will be in the history.
-        if (!page) return past.delete(channel) && setTimeout(begin, AGAIN_MS)
-        for (const frame of page.frames) deliver(hub.transport, frame)
-        ;({ cursor: since, more } = page)
-      }
-    }
-    past.set(channel, deliver)
-    for (const frame of waiting) deliver(hub.transport, frame)
-    if (channel.presence) channel.reload()
-  }
-
-  /** @param {Transport | null} via @param {Frame} frame */
-  const take = (via, frame) => past.get(channels.get(/** @type {string} */ (frame.channel?.replace(/^(@).*|^\$presence./, '$1'))))?.(via, frame)
-
-  /** Something may be missed from here on: each channel will begin anew, where it is now. */
-  const forget = () => {
-    const { cursor = '' } = inside.line ?? {}
-    for (const [name, channel] of channels) if (past.get(channel) === deliver) for (const place of real(name)) if (!places.has(place)) places.set(place, cursor)
-    past = new WeakMap()
-    inside.line = { ...inside.line, reads: new Map() }
-  }
-
-  wire.onmessage = ({ data: message }) => {
-    const { wish: wished, from, use: asked, leader, frame, cursor, key, json, reply, told } = message
-    if (wished) {
-      wishes.set(from, wished)
+  /** What tabs say to each other, and what follows. @type {Record<string, (...words: any[]) => any>} */
+  const on = {
+    wish(from, names) {
+      wishes.set(from, names)
       // Which tells the others where it reads, too.
       if (leads) inside.sync()
-    } else if (leads && asked) use(asked)
-    else if (leads && json)
-      sending.add(json.replace(/"key":".*?",/, ''), undefined, key).then((result) => ({ ok: true, ...result }), (error) => ({ error: { ...error } })).then((reply) => say({ key, reply }))
-    else if (leads) return
-    else if (leader) {
+    },
+    use: (fact) => leads && look('use', fact),
+    send: ({ key, ...command }) =>
+      leads &&
+      sending.add(JSON.stringify(command), undefined, key).then(
+        (result) => say('reply', key, { ok: true, ...result }),
+        (error) => say('reply', key, { error: { ...error } }),
+      ),
+    reply(key, reply) {
+      replies.get(key)?.(reply)
+      replies.delete(key)
+    },
+    lead() {
       // Whether it goes on just where the last one ended, it cannot know.
       forget()
       come()
-    } else if (frame) {
+    },
+    frame(frame, cursor) {
       if (inside.line) inside.line.cursor = cursor
       take(hub.transport, frame)
-    } else if (reply) {
-      replies.get(key)?.(reply)
-      replies.delete(key)
-    } else if (told) {
-      const [state, transport, line] = told
+    },
+    told(state, transport, line) {
       if (line) {
         inside.line = line
         hub.session = { id: line.session.id }
       }
       change('transport', transport, 'shared')
       change('state', state, 'shared')
-      if (transport) isReady()
       begin()
+    },
+  }
+  wire.onmessage = ({ data: [what, ...words] }) => on[what]?.(...words)
+
+  const say = (/** @type {any[]} */ ...message) => turn && wire.postMessage(message)
+
+  /** What a channel is called where its events are. @param {string} name */
+  const real = (name) => (name === '@' ? /** @type {any} */ (inside.line?.session).inboxes : [name])
+
+  /** A follower says what it wants; the leader what the others need to know, and to go on if this tab is gone. */
+  const tell = () => {
+    const { cursor, reads, session } = inside.line ?? {}
+    if (leads) say('told', hub.state, hub.transport, reads && { cursor, reads, session })
+    else say('wish', tab, wanted())
+    begin()
+  }
+
+  /** To the leader, from now on; what it has not answered, again. */
+  const come = () => {
+    sending.by(undefined, (json, onReply) => {
+      const command = JSON.parse(json)
+      replies.set(command.key, onReply)
+      say('send', command)
+    })
+    tell()
+  }
+
+  /** What is read from now on begins where this tab left it, or was told to. */
+  const begin = () => {
+    for (const [name, channel] of channels) if (inside.line?.reads.get(name) === true && !channel.take) catchUp(name, channel)
+  }
+
+  /** @param {string} name @param {any} channel */
+  const catchUp = async (name, channel) => {
+    /** @type {Frame[]} */
+    const waiting = []
+    const wait = (channel.take = (/** @type {any} */ via, /** @type {Frame} */ frame) => waiting.push(frame))
+    for (const place of real(name)) {
+      let since = places.get(place) ?? channel.since
+      // Without a start it begins with what comes.
+      for (let more = since; more; ) {
+        const page = await asking.ask('history/' + encodeURIComponent(place), { since }).catch(() => {})
+        // It was begun anew.
+        if (channel.take !== wait) return
+        // What comes meanwhile will be in the history.
+        if (!page) {
+          channel.take = undefined
+          return setTimeout(begin, AGAIN_MS)
+        }
+        for (const frame of page.frames) deliver(hub.transport, frame)
+        ;({ cursor: since, more } = page)
+      }
     }
+    channel.take = deliver
+    for (const frame of waiting) deliver(hub.transport, frame)
+    if (channel.presence) channel.reload()
+  }
+
+  /** Frames are read where all that came before is; until then they wait. @param {Transport | null} via @param {Frame} frame */
+  const take = (via, frame) => channels.get(/** @type {string} */ (frame.channel?.replace(/^(@).*|^\$presence./, '$1')))?.take?.(via, frame)
+
+  /** Something may be missed from here on: each channel will begin anew, where it is now. */
+  const forget = () => {
+    const { cursor = '' } = inside.line ?? {}
+    for (const [name, channel] of channels) {
+      if (channel.take === deliver) for (const place of real(name)) if (!places.has(place)) places.set(place, cursor)
+      channel.take = undefined
+    }
+    inside.line = { ...inside.line, reads: new Map() }
   }
 
   function enter() {
@@ -134,7 +144,7 @@ export function share(hub, inside) {
     const { signal } = turn
     const granted = () => {
       leads = true
-      say({ leader: true })
+      say('lead')
       lead()
       return new Promise((resolve) => (signal.onabort = resolve))
     }
@@ -154,7 +164,7 @@ export function share(hub, inside) {
   // The leader's frames go to all.
   inside.deliver = (via, frame) => {
     if (frame.session) frame.session.inboxes = frame.channels?.filter((name) => name[0] === '@')
-    say({ frame, cursor: inside.line?.cursor })
+    say('frame', frame, inside.line?.cursor)
     take(via, frame)
   }
   inside.wanted = () => [...new Set([wanted(), ...wishes.values()].flat())]
@@ -163,14 +173,16 @@ export function share(hub, inside) {
     sync()
     queueMicrotask(tell)
   }
-  // The leader changes for all.
-  inside.use = (transport) => (leads ? use(transport) : say({ use: transport }))
-  globalThis.addEventListener?.('pagehide', leave, closing)
-  globalThis.addEventListener?.('pageshow', enter, closing)
+  inside.look = (type, fact) => {
+    // The leader changes for all.
+    if (type === 'use' && !leads) say(type, fact)
+    look(type, fact)
+    if (type === 'pause') leave()
+    if (type === 'start') enter()
+  }
   hub.addEventListener('state', ({ to }) => {
     if (to === 'closed') {
       leave()
-      closing.abort()
       wire.close()
     } else if (leads) tell()
   })

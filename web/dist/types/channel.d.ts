@@ -160,17 +160,20 @@ export declare const tell: (target: EventTarget, type: string, facts?: object) =
  * @param {string} name
  * @param {{since?: string, presence?: boolean}} options
  * @param {(json: string, signal?: AbortSignal) => Promise<any>} push
- * @param {() => Promise<Member[]>} who
+ * @param {() => Promise<{members: Member[]}>} who
  * @param {() => void} end
  */
 export declare function newChannel(name: string, { since, presence }: {
     since?: string;
     presence?: boolean;
-}, push: (json: string, signal?: AbortSignal) => Promise<any>, who: () => Promise<Member[]>, end: () => void): {
+}, push: (json: string, signal?: AbortSignal) => Promise<any>, who: () => Promise<{
+    members: Member[];
+}>, end: () => void): {
     handle: Channel;
     since: string | undefined;
     presence: boolean | undefined;
     isRead: any;
+    take: any;
     moved: (type: string, { count, ...member }: any, more?: object) => void;
     reload: () => Promise<void>;
 };

@@ -104,7 +104,7 @@ export type Inside = {
     /**
      * where reading goes on from: the carrier, the last one, or the first to say hello
      */
-    line?: Pick<Attach, 'reads' | 'cursor'>;
+    line?: Pick<Attach, 'reads' | 'cursor' | 'session'>;
     /**
      * another tab reads for this one: its ladder rests
      */
@@ -114,13 +114,11 @@ export type Inside = {
      * this tab reads
      */
     lead: () => void;
-    use: (transport: Transport | 'auto') => void;
     deliver: (via: Transport | null, frame: Frame) => void;
     sync: () => void;
     wanted: () => string[];
     startOf: (name: string) => string | undefined;
     change: (what: 'state' | 'transport', to: any, reason: string) => void;
-    isReady: () => void;
 };
 /** @param {string | URL} [address] of the hub @param {Options} [options] @returns {Hub} */
 export declare function connect(address?: string | URL, options?: Options): Hub;

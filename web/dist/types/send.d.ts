@@ -17,8 +17,8 @@ export type Entry = {
      * it may have acted
      */
     isSent?: boolean;
-    resolve: (value: any) => void;
-    reject: (error: any) => void;
+    fulfil: (value: any) => void;
+    refuse: (error: any) => void;
 };
 export type Reply = {
     ok?: any;
@@ -30,14 +30,14 @@ export type Socket = (json: string, onReply: (reply: any) => any) => void;
 export type Sending = ReturnType<typeof newSending>;
 /**
  * @param {{transport: import('./cuts.js').Transport | null}} hub named in refusals
- * @param {(path: string, more?: Record<string, any>) => string} at an address of the hub, as this session
- * @param {(address: string, init?: RequestInit) => Promise<any>} ask
+ * @param {boolean} isShared by tabs: who reads for all may change before it has answered, and a key must be the same for all
+ * @param {import('./ask.js').Asking} asking
  * @param {(fact: 'reopen' | 'blocked') => void} look
  */
 export declare function newSending(hub: {
     transport: import('./cuts.js').Transport | null;
-}, at: (path: string, more?: Record<string, any>) => string, ask: (address: string, init?: RequestInit) => Promise<any>, look: (fact: 'reopen' | 'blocked') => void): {
-    add: (encoded: string, key?: any, signal?: AbortSignal) => Promise<any>;
+}, isShared: boolean, { at, ask }: import('./ask.js').Asking, look: (fact: 'reopen' | 'blocked') => void): {
+    add: (encoded: string, signal?: AbortSignal, key?: any) => Promise<any>;
     by: (id?: string, next?: Socket | boolean) => void;
     close: (error: TriwayError) => void;
 };
