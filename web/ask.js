@@ -80,7 +80,7 @@ export function newAsking(base, { token, fetch = globalThis.fetch }, session, me
       status,
       afterMs: 1000 * Number(response.headers.get('retry-after')) || undefined,
       // The word of a proxy may change, that of the hub is final.
-      isFinal: isOurs && status < 500 && status !== 426 && status !== 429,
+      isFinal: isOurs && status < 500 && status !== 429,
       foreign: !isOurs && (status < 502 || status > 504),
     })
   }

@@ -19,8 +19,7 @@ export function share(hub, inside) {
   const { base, asking, sending, channels, places, look, lead, deliver, wanted, sync, change } = inside
   // Where tabs cannot find each other, each reads for itself. What has locks has BroadcastChannel.
   const locks = globalThis.navigator?.locks
-  if (!locks) return lead()
-  if (hub.state === 'closed') return
+  if (!locks || hub.state === 'closed') return lead()
   const name = 'triway ' + base
   const tab = Math.random()
   const wire = new BroadcastChannel(name)
@@ -32,7 +31,7 @@ export function share(hub, inside) {
   const replies = new Map()
   let leads = false
 
-  /** What tabs say to each other, and what follows. @type {Record<string, (...words: any[]) => any>} */
+  /** What tabs say to each other, and what follows. They may be of two builds: no name here, nor in a message, may be shortened. @type {Record<string, (...words: any[]) => any>} */
   const on = {
     wish(from, names) {
       wishes.set(from, names)
@@ -50,7 +49,7 @@ export function share(hub, inside) {
       replies.get(key)?.(reply)
       replies.delete(key)
     },
-    lead() {
+    leader() {
       // Whether it goes on just where the last one ended, it cannot know.
       forget()
       come()
@@ -59,10 +58,10 @@ export function share(hub, inside) {
       if (inside.line) inside.line.cursor = cursor
       take(hub.transport, frame)
     },
-    told(state, transport, line) {
-      if (line) {
-        inside.line = line
-        hub.session = { id: line.session.id }
+    told(state, transport, reads, cursor, session) {
+      if (session) {
+        inside.line = { reads, cursor, session }
+        hub.session = { id: session.id }
       }
       change('transport', transport, 'shared')
       change('state', state, 'shared')
@@ -78,8 +77,8 @@ export function share(hub, inside) {
 
   /** A follower says what it wants; the leader what the others need to know, and to go on if this tab is gone. */
   const tell = () => {
-    const { cursor, reads, session } = inside.line ?? {}
-    if (leads) say('told', hub.state, hub.transport, reads && { cursor, reads, session })
+    const { reads, cursor, session } = inside.line ?? {}
+    if (leads) say('told', hub.state, hub.transport, reads, cursor, session)
     else say('wish', tab, wanted())
     begin()
   }
@@ -144,7 +143,7 @@ export function share(hub, inside) {
     const { signal } = turn
     const granted = () => {
       leads = true
-      say('lead')
+      say('leader')
       lead()
       return new Promise((resolve) => (signal.onabort = resolve))
     }
