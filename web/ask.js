@@ -8,6 +8,8 @@ import { parsed, TriwayError } from './frame.js'
 
 /** A request without an answer for so long, in ms, hangs. */
 const ANSWER_MOST_MS = 5000
+/** Refused again so soon, in ms, after another token was asked for, it is no matter of age. */
+const TOKEN_LEAST_MS = 10_000
 /** Characters of a body that may outlive its page: a browser keeps 64 KiB for all of them. */
 const KEEP_MOST = 1000
 
@@ -20,16 +22,8 @@ const KEEP_MOST = 1000
 export function newAsking(base, { token, fetch = globalThis.fetch }, session, measured) {
   /** What was given as a token last. @type {Promise<string | undefined> | undefined} */
   let given
-
-  const asking = {
-    /** The last token was asked for because the one before it was refused. */
-    isRenewed: false,
-    at,
-    bearer,
-    renew,
-    answered,
-    ask,
-  }
+  /** Not before is another one asked for. */
+  let askAt = 0
 
   /** @param {string} path @param {Record<string, any>} [more] of the query; what is undefined is left out @param {{key: string}} [as] */
   function at(path, more, as = session()) {
@@ -47,11 +41,13 @@ export function newAsking(base, { token, fetch = globalThis.fetch }, session, me
 
   /** A token was refused. @param {Promise<any> | undefined} [used] it, where it may be an old one @returns {boolean} whether there may be a better one */
   function renew(used = given) {
+    const now = Date.now()
     if (used === given) {
-      if (asking.isRenewed) return false
+      if (now < askAt) return false
+      askAt = now + TOKEN_LEAST_MS
       given = undefined
     }
-    return (asking.isRenewed = true)
+    return true
   }
 
   /** @param {string} address @param {RequestInit} [init] @returns {Promise<Response>} that is ok */
@@ -66,10 +62,7 @@ export function newAsking(base, { token, fetch = globalThis.fetch }, session, me
       ...init,
     })
     const { ok, status } = response
-    if (ok) {
-      asking.isRenewed = false
-      return response
-    }
+    if (ok) return response
     // Only our own problem JSON is believed; anything else was said by something between the hub and
     // us. A gateway that cannot reach the hub is no stranger, though.
     const problem = await response.json().catch(() => {})
@@ -98,5 +91,5 @@ export function newAsking(base, { token, fetch = globalThis.fetch }, session, me
     return answer
   }
 
-  return asking
+  return { at, bearer, renew, answered, ask }
 }

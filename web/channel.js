@@ -57,6 +57,17 @@ const LOOP_EVENTS = 10_000
  * @typedef {Target<ChannelEventMap> & AsyncIterable<Event & Received> & Uses} Channel
  */
 
+/**
+ * @typedef {object} Opened a handle, and what the hub has of it
+ * @property {Channel} handle
+ * @property {string} [since]
+ * @property {boolean} [presence]
+ * @property {any} [isRead] its members are told as they come
+ * @property {any} [take] what tabs do with its frames
+ * @property {(type: string, data: any, more?: object) => void} moved
+ * @property {() => Promise<void>} reload
+ */
+
 /** @param {EventTarget} target @param {string} type @param {object} [facts] that the event has as properties */
 export const tell = (target, type, facts = {}) => target.dispatchEvent(Object.assign(new Event(type), facts))
 
@@ -91,7 +102,32 @@ export function newChannel(name, { since, presence }, push, who, end) {
         end()
         tell(handle, 'close')
       },
-      [Symbol.asyncIterator]: () => loop(handle),
+      /** The events pulled, from the first pull on, to the handle's end. */
+      async *[Symbol.asyncIterator]() {
+        const stop = new AbortController()
+        const { signal } = stop
+        /** @type {any[]} */
+        const waiting = []
+        /** @type {(value?: any) => void} */
+        let wake = () => {}
+        const heard = (/** @type {Event} */ event) => {
+          if (waiting.push(event) > LOOP_EVENTS) stop.abort()
+          wake()
+        }
+        handle.addEventListener('message', heard, stop)
+        handle.addEventListener('close', heard, stop)
+        try {
+          for (;;) {
+            await (waiting.length || new Promise((resolve) => (wake = resolve)))
+            if (signal.aborted) throw new TriwayError('too_slow')
+            const event = waiting.shift()
+            if (event.type === 'close') return
+            yield event
+          }
+        } finally {
+          stop.abort()
+        }
+      },
     })
   )
 
@@ -112,32 +148,5 @@ export function newChannel(name, { since, presence }, push, who, end) {
     for (const member of before.values()) moved('leave', { ...member, count })
   }
 
-  return { handle, since, presence, isRead: /** @type {any} */ (false), take: /** @type {any} */ (undefined), moved, reload }
-}
-
-/** The events pulled, from the first pull on, to the handle's end. @param {Channel} handle */
-async function* loop(handle) {
-  const stop = new AbortController()
-  const { signal } = stop
-  /** @type {any[]} */
-  const waiting = []
-  /** @type {(value?: any) => void} */
-  let wake = () => {}
-  const heard = (/** @type {Event} */ event) => {
-    if (waiting.push(event) > LOOP_EVENTS) stop.abort()
-    wake()
-  }
-  handle.addEventListener('message', heard, { signal })
-  handle.addEventListener('close', heard, { signal })
-  try {
-    for (;;) {
-      await (waiting.length || new Promise((resolve) => (wake = resolve)))
-      if (signal.aborted) throw new TriwayError('too_slow')
-      const event = waiting.shift()
-      if (event.type === 'close') return
-      yield event
-    }
-  } finally {
-    stop.abort()
-  }
+  return /** @type {Opened} */ ({ handle, since, presence, moved, reload })
 }

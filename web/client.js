@@ -119,7 +119,6 @@ export function connect(address = '/', options = {}) {
     sending,
     channels,
     places,
-    line: undefined,
     rests: options.share,
     look,
     lead,
@@ -220,7 +219,6 @@ export function connect(address = '/', options = {}) {
   /** @param {Attach} attach @param {Frame} frame */
   function hello(attach, { heartbeat: beat = 0, network, build }) {
     const { id } = attach
-    asking.isRenewed = false
     // A poll may find in mid-chain that the hub no longer knows its session.
     if (attach === carrier) adopt(attach)
     renewAt = Date.now() + RENEW_MS
