@@ -58,34 +58,38 @@ const LOOP_EVENTS = 10_000
  */
 
 /**
- * @typedef {object} Opened a handle, and what the hub has of it
- * @property {Channel} handle
+ * @typedef {object} Kept what the hub has of a channel
  * @property {string} [since]
  * @property {boolean} [presence]
  * @property {any} [isRead] its members are told as they come
  * @property {any} [take] what tabs do with its frames
  * @property {(type: string, data: any, more?: object) => void} moved
  * @property {() => Promise<void>} reload
+ *
+ * @typedef {Channel & Kept} Opened
  */
 
 /** @param {EventTarget} target @param {string} type @param {object} [facts] that the event has as properties */
 export const tell = (target, type, facts = {}) => target.dispatchEvent(Object.assign(new Event(type), facts))
 
 /**
- * The handle, and what the hub does with it.
+ * The handle.
  * @param {string} name
  * @param {{since?: string, presence?: boolean}} options
  * @param {(json: string, signal?: AbortSignal) => Promise<any>} push
  * @param {() => Promise<{members: Member[]}>} who
  * @param {() => void} end
+ * @returns {Opened}
  */
 export function newChannel(name, { since, presence }, push, who, end) {
   /** Members as told so far, by id: what a reload is compared with. @type {Map<string, Member> | undefined} */
   let known
 
-  const handle = /** @type {Channel} */ (
+  const handle = /** @type {Opened} */ (
     Object.assign(new EventTarget(), {
       name,
+      since,
+      presence,
       publish: (/** @type {any} */ data = null, /** @type {{name?: string, signal?: AbortSignal}} */ { name: named, signal } = {}) =>
         push(JSON.stringify({ type: 'publish', channel: name, name: named, ...withBytes(data) }), signal),
       on(/** @type {string} */ named, /** @type {(data: any, event: Event & Received) => void} */ listener) {
@@ -97,6 +101,21 @@ export function newChannel(name, { since, presence }, push, who, end) {
         const { members } = await who()
         known = new Map(members.map((member) => [member.id, member]))
         return members
+      },
+      /** @param {string} type join, leave or count @param {any} data @param {object} [more] when, and by which transport */
+      moved(type, { count, ...member }, more) {
+        if (type === 'join') known?.set(member.id, member)
+        else known?.delete(member.id)
+        tell(handle, type, { member, count, ...more })
+      },
+      /** Presence events were missed: the members are loaded again, and the difference told. */
+      async reload() {
+        const before = known
+        const members = await handle.members().catch(() => {})
+        if (!before || !members) return
+        const count = members.length
+        for (const member of members) if (!before.delete(member.id)) handle.moved('join', { ...member, count })
+        for (const member of before.values()) handle.moved('leave', { ...member, count })
       },
       close() {
         end()
@@ -130,23 +149,5 @@ export function newChannel(name, { since, presence }, push, who, end) {
       },
     })
   )
-
-  /** @param {string} type join, leave or count @param {any} data @param {object} [more] when, and by which transport */
-  function moved(type, { count, ...member }, more) {
-    if (type === 'join') known?.set(member.id, member)
-    else known?.delete(member.id)
-    tell(handle, type, { member, count, ...more })
-  }
-
-  /** Presence events were missed: the members are loaded again, and the difference told. */
-  async function reload() {
-    const before = known
-    const members = await handle.members().catch(() => {})
-    if (!before || !members) return
-    const count = members.length
-    for (const member of members) if (!before.delete(member.id)) moved('join', { ...member, count })
-    for (const member of before.values()) moved('leave', { ...member, count })
-  }
-
-  return /** @type {Opened} */ ({ handle, since, presence, moved, reload })
+  return handle
 }

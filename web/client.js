@@ -247,7 +247,7 @@ export function connect(address = '/', options = {}) {
     places.set(channel, id)
     const isEvent = type === 'event'
     if (data64 != null) facts.data = bytesOf(data64)
-    if (watched === channel) tell(known.handle, isEvent ? 'message' : type, { name, ...facts, channel, via })
+    if (watched === channel) tell(known, isEvent ? 'message' : type, { name, ...facts, channel, via })
     else if (isEvent) known.moved(name, data, { time: facts.time, via })
     else known.reload()
   }
@@ -306,7 +306,7 @@ export function connect(address = '/', options = {}) {
   /** These channels are not to be had; the others go on. @param {string[]} names @param {any} error */
   function refuse(names, error) {
     for (const name of names) {
-      const handle = channels.get(name.replace('$presence/', ''))?.handle
+      const handle = channels.get(name.replace('$presence/', ''))
       if (!handle) continue
       tell(handle, 'error', { error })
       handle.close()
@@ -364,7 +364,7 @@ export function connect(address = '/', options = {}) {
   /** @param {string} name @param {{since?: string, presence?: boolean}} [how] @returns {Channel} */
   function channel(name, how = {}) {
     const known = channels.get(name)
-    if (known) return known.handle
+    if (known) return known
     const made = newChannel(
       name,
       how,
@@ -379,7 +379,7 @@ export function connect(address = '/', options = {}) {
     )
     channels.set(name, made)
     inside.sync()
-    return made.handle
+    return made
   }
 
   /** A second attach before there is a session to go on with would be another session. @param {Transport | 'auto'} transport */
