@@ -81,12 +81,8 @@ export function connect(address = '/', options = {}) {
   const base = new URL(address, globalThis.location?.href).href.replace(/\/?$/, '/')
   const asking = newAsking(base, options, () => inside.line?.session, measured)
   const { ask } = asking
-  const ladder = newLadder(
-    transports.filter((transport) => transport !== 'ws' || options.WebSocket || globalThis.WebSocket),
-    Math.random,
-    load(base),
-    link(),
-  )
+  // Where there is no WebSocket, trying it fails at once.
+  const ladder = newLadder(transports, Math.random, load(base), link())
   /** @type {Map<string, ReturnType<typeof newChannel>>} */
   const channels = new Map()
   /** The last id seen of each channel, by its real name. @type {Map<string, string>} */
@@ -418,9 +414,9 @@ export function connect(address = '/', options = {}) {
     inside.look(type)
   })
   signal?.addEventListener('abort', close)
-  if (signal?.aborted) queueMicrotask(close)
+  if (signal?.aborted) close()
   // Loaded only when it is used.
-  else if (options.share) import('./share.js').then(({ share }) => share(hub, inside)).catch(lead)
+  if (options.share) import('./share.js').then(({ share }) => share(hub, inside)).catch(lead)
   // One tick later, so that the channels opened beside it are in the first attach.
   else queueMicrotask(lead)
   return hub
