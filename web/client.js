@@ -98,7 +98,7 @@ export function connect(address = '/', options = {}) {
   const log = []
   /** @type {any} */
   let timer
-  const hub = /** @type {Hub} */ (Object.assign(new EventTarget(), { state: 'connecting', transport: null, session: null, rtt: undefined, channel, use, report, close }))
+  const hub = /** @type {Hub} */ (Object.assign(new EventTarget(), { state: 'connecting', transport: null, session: null, channel, use, report, close }))
   hub.ready = new Promise((resolve, reject) => {
     hub.addEventListener('state', ({ to, error }) => {
       if (to === 'connected') resolve()
@@ -127,7 +127,7 @@ export function connect(address = '/', options = {}) {
   hub.inbox = channel('@')
 
   /** What follows from the ladder's steps. @type {Record<string, (step: any) => void>} */
-  const does = { open, close: ({ id }) => drop(id, 'closed'), carry, state: ({ state, why }) => change('state', state, why), check }
+  const does = { open, close: drop, carry, state: ({ state, why }) => change('state', state, why), check }
 
   // What the ladder is told, and what it wants.
 
@@ -169,8 +169,8 @@ export function connect(address = '/', options = {}) {
     if (hub.state !== 'closed') attaches.set(step.id, newAttach({ ...step, reads, cursor, session, shown }, options, asking, heard, ended))
   }
 
-  /** @param {number} id @param {string} why */
-  function drop(id, why) {
+  /** @param {{id: number, why?: string}} step */
+  function drop({ id, why = 'closed' }) {
     attaches.get(id)?.stop()
     attaches.delete(id)
     if (carrier?.id !== id) return
@@ -221,7 +221,7 @@ export function connect(address = '/', options = {}) {
     // Before the next heartbeat, whose frame is what reminds us.
     pingMs = 900 * beat
     look('hello', { id, beat, network, build })
-    if (attach.socket) ping(attach, () => look('proof', { id }))
+    if (attach.socket) ping(attach)
     if (inside.line) return
     // The first hello is the line that all others continue, as its session. What was opened beside
     // it begins elsewhere, as somebody else, who leaves: it begins anew.
@@ -257,7 +257,7 @@ export function connect(address = '/', options = {}) {
       if (joined.length) refuse(joined, error)
       else if (!planned || attach === carrier) return finish(why, error)
     }
-    drop(id, why)
+    drop({ id, why })
     look('ended', /** @type {any} */ ({ ...error, id, why }))
   }
 
@@ -336,23 +336,23 @@ export function connect(address = '/', options = {}) {
     }
     // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; on WS
     // what goes back by itself may be lost, or answered by a proxy.
-    if (now < pingAt || (!attach.socket && (attach.transport === 'poll' || !isShown()))) return
+    if (now < pingAt || (!attach.socket && (attach.transport === 'poll' || !attach.shown))) return
     pingAt = now + pingMs
     ping(attach)
   }
 
-  /** @param {Attach} attach @param {() => void} [onReply] */
-  function ping(attach, onReply) {
+  /** The first that is answered proves a WS; on SSE the request measures itself. @param {Attach} attach */
+  function ping({ id, command }) {
     const sentAt = Date.now()
-    attach.command('{"type":"ping"}', () => {
+    command('{"type":"ping"}', () => {
       measured(sentAt)
-      onReply?.()
+      look('proof', { id })
     })
   }
 
   /** Presence ends at once. */
   function leave() {
-    if (isShown()) carrier?.command('{"type":"leave"}')
+    if (carrier?.shown) carrier.command('{"type":"leave"}')
   }
 
   // What the application does.
@@ -385,8 +385,7 @@ export function connect(address = '/', options = {}) {
 
   async function report() {
     const { report } = await import('./report.js')
-    const { state, transport, rtt } = hub
-    return report({ state, transport, rtt, log, learned: ladder.learned })
+    return report({ ...hub, log, learned: ladder.learned })
   }
 
   function close() {
@@ -399,7 +398,7 @@ export function connect(address = '/', options = {}) {
     if (hub.state === 'closed') return
     clearTimeout(timer)
     unwatch()
-    for (const id of attaches.keys()) drop(id, why)
+    for (const id of attaches.keys()) drop({ id, why })
     sending.close(error)
     change('state', 'closed', why, error)
   }

@@ -8,8 +8,6 @@ export type Asking = ReturnType<typeof newAsking>;
 export declare function newAsking(base: string, { token, fetch }: import('./client.js').Options, session: () => {
     key: string;
 } | undefined, measured: (sentAt: number) => void): {
-    /** The last token was asked for because the one before it was refused. */
-    isRenewed: boolean;
     at: (path: string, more?: Record<string, any>, as?: {
         key: string;
     }) => string;

@@ -122,7 +122,7 @@ export declare function parsed(response: Response): Promise<any>;
  * @param {string} [place]
  */
 export declare function atOrBelow(id: string, place?: string): boolean;
-/** 64 bits: no cache ever holds an answer to it. */
+/** 52 bits, and no secret: no cache ever holds an answer to it. */
 export declare const newNonce: () => string;
 /** The name under which a channel is asked for: events of an inbox carry its real name. @param {string} channel */
 export declare const wireName: (channel: string) => string;
