@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::protocol::{ChannelName, Data, Draft, EventName, Refusal};
 use crate::session::Sessions;
-use crate::socket::Reader;
+use crate::socket::{Reader, Terms};
 use crate::transport::pump::Pumps;
 use crate::{broker, presence, session};
 
@@ -94,6 +94,7 @@ impl Hub {
     fn surface(&self) -> App {
         App {
             sessions: self.app.sessions.clone(),
+            terms: Arc::new(Terms::new(&self.app.sessions, &self.app.pumps)),
             pumps: self.app.pumps.clone(),
             bodies: http::Bodies::new(self.app.http.bodies_total),
             options: self.app.http.clone(),

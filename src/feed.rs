@@ -32,16 +32,6 @@ const SHARES_READ: usize = 4;
 /// worth its write.
 const SHARE_EVENTS_MIN: usize = 64;
 
-fn portion_of(transport: Option<Transport>) -> Portion {
-    Portion {
-        events: BATCH_EVENTS_MAX,
-        bytes: match transport {
-            Some(Transport::Ws | Transport::Sse) => STREAM_BATCH_BYTES_MAX,
-            Some(Transport::Poll) | None => BATCH_BYTES_MAX,
-        },
-    }
-}
-
 /// Items read in one step, in the order of their ids, and the cursor after them.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -66,8 +56,6 @@ pub struct Feed {
     transport: Option<Transport>,
     /// The slot of a channel that somebody else watches.
     watched: Option<usize>,
-    /// What one batch may hold.
-    portion: Portion,
 }
 
 #[derive(Debug)]
@@ -110,13 +98,23 @@ impl Feed {
             read_up_to: 0,
             transport,
             watched: None,
-            portion: portion_of(transport),
         };
         for (name, start) in channels {
             feed.register(name, *start)?;
         }
         feed.begin();
         Ok(feed)
+    }
+
+    /// What one batch may hold.
+    fn portion(&self) -> Portion {
+        Portion {
+            events: BATCH_EVENTS_MAX,
+            bytes: match self.transport {
+                Some(Transport::Ws | Transport::Sse) => STREAM_BATCH_BYTES_MAX,
+                Some(Transport::Poll) | None => BATCH_BYTES_MAX,
+            },
+        }
     }
 
     fn counted(&self) -> Counted {
@@ -254,10 +252,11 @@ impl Feed {
     /// What most readers find: one channel rang, and they are hardly behind.
     fn read_run(&mut self, rung: &Rung, head: u64) -> Option<Batch> {
         let Rung::One(slot) = rung else { return None };
+        let portion = self.portion();
         let joined = self.joined.get_mut(*slot)?;
         let run = self
             .hub
-            .read_run(&joined.channel, &mut joined.place, head, self.portion)?;
+            .read_run(&joined.channel, &mut joined.place, head, portion)?;
         self.read_up_to = self.read_up_to.max(head);
         Some(Batch {
             items: Items::Run(run),
@@ -274,7 +273,7 @@ impl Feed {
         let mut step = Step::default();
         match rung {
             Rung::None => {}
-            Rung::One(slot) => self.read_slot(*slot, head, self.portion, &mut step),
+            Rung::One(slot) => self.read_slot(*slot, head, self.portion(), &mut step),
             Rung::Some(slots) => {
                 let mut slots = slots.clone();
                 slots.sort_unstable();
@@ -286,7 +285,7 @@ impl Feed {
                 self.read_slots(&slots, head, &mut step);
             }
         }
-        let cut = step.merge(self.portion);
+        let cut = step.merge(self.portion());
         let more = cut.is_some();
         if more || step.unread {
             self.again = rung.clone();
@@ -311,10 +310,10 @@ impl Feed {
 
     /// Reads some channels, of each no more than a batch will hardly leave behind.
     fn read_slots(&mut self, slots: &[usize], head: u64, step: &mut Step) {
-        let share = SHARES_READ * self.portion.events / slots.len().max(1);
+        let share = SHARES_READ * self.portion().events / slots.len().max(1);
         let portion = Portion {
-            events: share.max(SHARE_EVENTS_MIN).min(self.portion.events),
-            ..self.portion
+            events: share.max(SHARE_EVENTS_MIN).min(self.portion().events),
+            ..self.portion()
         };
         for slot in slots {
             self.read_slot(*slot, head, portion, step);
@@ -365,13 +364,14 @@ impl Feed {
     /// The next page of a replay: events of that channel alone, up to where the feed is. When the page holds
     /// no more, the channel is part of the feed.
     pub fn replay(&mut self, replay: &Replay) -> Page {
+        let portion = self.portion();
         let Some(joined) = self.joined.get_mut(replay.slot) else {
             return Page::default();
         };
         let head = self.read_up_to;
         let page = self
             .hub
-            .read(&joined.channel, &mut joined.place, head, self.portion);
+            .read(&joined.channel, &mut joined.place, head, portion);
         if !page.more {
             // What lies beyond the feed's cursor may have rung already, or before this channel was registered.
             self.again.add(replay.slot);

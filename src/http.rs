@@ -30,7 +30,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::auth::Grants;
 use crate::protocol::{Code, Refusal, Transport};
 use crate::session::Sessions;
-use crate::socket::Reader;
+use crate::socket::{Reader, Terms};
 use crate::transport::pump::Pumps;
 
 pub(crate) use body::Bodies;
@@ -77,6 +77,8 @@ impl Default for Options {
 pub(crate) struct App {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) pumps: Arc<Pumps>,
+    /// What every answer on a socket is held to.
+    pub(crate) terms: Arc<Terms>,
     pub(crate) bodies: Bodies,
     pub(crate) options: Options,
     pub(crate) authorize: Option<Authorize>,

@@ -226,12 +226,12 @@ impl Door {
                     ..Peer::direct(address, self.local)
                 };
                 let owned = Owned::new(Link::tcp(stream), axum::body::Bytes::new());
-                let served = Served {
+                let served = Arc::new(Served {
                     peer,
-                    places: Arc::new(places),
+                    _places: places,
                     shared: shared.clone(),
                     app: self.app.clone(),
-                };
+                });
                 let tasks = served.shared.tasks.clone();
                 tasks.spawn(connection::drive(owned, served));
             }

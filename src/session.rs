@@ -13,7 +13,7 @@ mod surplus;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -281,7 +281,7 @@ impl Sessions {
                 id: id.clone(),
                 network: address.map(client_network),
                 bucket: Mutex::default(),
-                sequence: tokio::sync::Mutex::default(),
+                sequence: OnceLock::new(),
                 state: Mutex::default(),
             })
         });

@@ -27,6 +27,7 @@ use prometheus_client::metrics::counter::Counter;
 use self::again::Whole;
 use self::conversation::Conversation;
 pub use self::link::{Io, Link};
+use crate::session::Sessions;
 use crate::transport::pump::Pumps;
 use crate::transport::{FrameBody, Frames, Piece};
 
@@ -221,6 +222,19 @@ pub(crate) struct Terms {
     pub(crate) pumps: Option<Arc<Pumps>>,
 }
 
+impl Terms {
+    /// Those of readers.
+    pub(crate) fn new(sessions: &Sessions, pumps: &Arc<Pumps>) -> Self {
+        let metrics = sessions.hub().metrics();
+        Self {
+            budget: sessions.options().write_timeout,
+            writes: metrics.writes.clone(),
+            slow: metrics.slow_byes(),
+            pumps: Some(pumps.clone()),
+        }
+    }
+}
+
 fn response_of(headers: HeaderMap, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.headers_mut() = headers;
@@ -232,7 +246,7 @@ pub(crate) fn trickle<F: Frames + 'static>(
     offer: Option<&Offer>,
     headers: HeaderMap,
     frames: F,
-    terms: Terms,
+    terms: Arc<Terms>,
 ) -> Response {
     if offer.is_none() {
         let body = FrameBody::new(frames, terms.budget, &terms.slow);
@@ -248,7 +262,7 @@ pub(crate) async fn whole<F: Frames + 'static>(
     offer: Option<&Offer>,
     headers: HeaderMap,
     mut frames: F,
-    terms: Terms,
+    terms: Arc<Terms>,
 ) -> Response {
     if offer.is_none() {
         let bytes = std::future::poll_fn(|cx| frames.poll_piece(cx))
@@ -265,12 +279,12 @@ pub(crate) async fn whole<F: Frames + 'static>(
 async fn finished(body: Body) -> GoOn {
     let bytes = axum::body::to_bytes(body, FINISHED_BYTES_MAX).await.ok();
     Box::new(move |head, owned| {
-        let terms = Terms {
+        let terms = Arc::new(Terms {
             budget: Some(FINISHED_BUDGET),
             writes: Counter::default(),
             slow: Counter::default(),
             pumps: None,
-        };
+        });
         match bytes {
             Some(bytes) => Whole::new(&head, &owned, Ready(bytes), terms).make(owned),
             None => Box::pin(std::future::ready(None)),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Feed, Joined, portion_of};
+use super::{Feed, Joined};
 use crate::bell::{Bell, Rung};
 use crate::cursor::Start;
 use crate::hub::{Channel, Counted, Hub, Tally};
@@ -32,9 +32,9 @@ impl Feed {
             joined,
             again: Rung::One(0),
             read_up_to: place.offset,
-            transport: None,
+            // By what its readers take at once.
+            transport: Some(Transport::Ws),
             watched: None,
-            portion: portion_of(Some(Transport::Ws)),
         })
     }
 

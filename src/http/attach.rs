@@ -86,14 +86,8 @@ async fn answer(
     offer: Option<&Offer>,
     by_head: bool,
 ) -> Response {
-    let transport = attach.opening().transport;
-    let metrics = attach.sessions().hub().metrics();
-    let terms = socket::Terms {
-        budget: attach.sessions().options().write_timeout,
-        writes: metrics.writes.clone(),
-        slow: metrics.slow_byes(),
-        pumps: Some(app.pumps.clone()),
-    };
+    let transport = attach.transport();
+    let terms = app.terms.clone();
     let mut headers = streaming_headers(content_type(transport));
     if transport == Transport::Sse {
         return socket::trickle(offer, headers, sse::Stream::new(attach, facts), terms);

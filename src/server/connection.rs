@@ -94,34 +94,34 @@ impl Builders {
 }
 
 /// What a connection is served with, however often its socket changes hands.
-#[derive(Clone)]
 pub(super) struct Served {
     pub(super) peer: Peer,
-    pub(super) places: Arc<Places>,
+    pub(super) _places: Places,
     pub(super) shared: Arc<Shared>,
     pub(super) app: Router,
 }
 
 /// Serves one connection until it ends, a limit is reached, or the drain is over. Whatever is large is boxed, and
 /// gone while an answer is made on the socket itself: this task is as small as an idle reader.
-pub(super) async fn drive(mut owned: Owned, served: Served) {
-    // Kept from one poll to the next only.
-    let mut wait = None;
-    loop {
-        let Some((taken, rest)) = Box::pin(next(owned, &served, &mut wait)).await else {
-            return;
-        };
-        let Some(back) = taken.make(rest).await else {
-            return;
-        };
-        owned = back;
+/// No `async fn`, which would hold its arguments twice.
+pub(super) fn drive(owned: Owned, served: Arc<Served>) -> impl Future<Output = ()> + Send {
+    let mut back = Some(Box::new(owned));
+    async move {
+        // Kept from one poll to the next only.
+        let mut wait = None;
+        while let Some(owned) = back {
+            let Some((taken, rest)) = Box::pin(next(*owned, &served, &mut wait)).await else {
+                return;
+            };
+            back = taken.make(rest).await.map(Box::new);
+        }
     }
 }
 
 /// Waits for a request, and reads on up to an answer that wants the socket.
 async fn next<'a>(
     mut owned: Owned,
-    served: &'a Served,
+    served: &'a Arc<Served>,
     wait: &mut Option<Box<plain::Wait<'a>>>,
 ) -> Option<(Taken, Owned)> {
     let asked = plain::asked(&mut owned, &served.shared, wait).await;
@@ -135,7 +135,11 @@ async fn next<'a>(
 }
 
 /// Reads requests and answers them, up to an answer that wants the socket.
-async fn take_request(asked: Asked, mut owned: Owned, served: &Served) -> Option<(Taken, Owned)> {
+async fn take_request(
+    asked: Asked,
+    mut owned: Owned,
+    served: &Arc<Served>,
+) -> Option<(Taken, Owned)> {
     match asked {
         Asked::Gone => return None,
         Asked::Draining => {}
@@ -157,7 +161,7 @@ fn answer_again(owned: &mut Owned) -> Option<Taken> {
 }
 
 /// The answer to a plain request that came whole.
-async fn answer_plain(owned: &mut Owned, served: &Served) -> Option<Taken> {
+async fn answer_plain(owned: &mut Owned, served: &Arc<Served>) -> Option<Taken> {
     // Behind a trusted proxy each request is judged by what the proxy says of it.
     let reader = served
         .shared
@@ -165,7 +169,7 @@ async fn answer_plain(owned: &mut Owned, served: &Served) -> Option<Taken> {
         .as_ref()
         .filter(|_| !served.peer.proxied)?;
     let (mut request, length) = plain::request(&owned.unread)?;
-    let guard = ConnectionGuard::new(served.places.clone());
+    let guard = ConnectionGuard::new(served.clone());
     let extensions = request.extensions_mut();
     extensions.insert(served.peer);
     extensions.insert(guard.clone());
@@ -176,7 +180,7 @@ async fn answer_plain(owned: &mut Owned, served: &Served) -> Option<Taken> {
     Some(Taken::of(answering.await, guard).await)
 }
 
-async fn through_hyper(owned: Owned, served: &Served) -> Option<(Taken, Owned)> {
+async fn through_hyper(owned: Owned, served: &Arc<Served>) -> Option<(Taken, Owned)> {
     let pulse = Arc::new(Pulse::new());
     let mut wire = Wire::new(owned.io, owned.unread, pulse.clone());
     let mut clocked = Clocked::new(served, &pulse);
@@ -190,7 +194,7 @@ async fn through_hyper(owned: Owned, served: &Served) -> Option<(Taken, Owned)> 
         shared: served.shared.clone(),
         peer: served.peer,
         pulse: pulse.clone(),
-        guard: ConnectionGuard::new(served.places.clone()),
+        guard: ConnectionGuard::new(served.clone()),
         offer: Offer::default(),
     });
     if is_http2 {

@@ -71,13 +71,15 @@ pub struct Attach {
     crowd: Option<SharedBucket>,
     line: Arc<Line>,
     feed: Feed,
-    /// Boxed, and what each delivery needs of it kept beside it: most of it is needed but once.
-    opening: Box<Opening>,
+    /// What each delivery needs of it is kept beside it; gone where the rest is not needed again.
+    opening: Option<Box<Opening>>,
     transport: Transport,
     format: Format,
     echo: bool,
     /// Where the request brought a valid session key, the seconds since 1970 at which that ends.
     known_until_s: Option<u64>,
+    /// Whether the request went on from where another attach of the same session was.
+    goes_on: bool,
     /// Whether it left all that others see of it, between two polls.
     is_resting: bool,
     metrics: ReaderMetrics,
@@ -112,7 +114,7 @@ impl Attach {
         session: Arc<Session>,
         grants: Arc<Grants>,
         crowd: Option<SharedBucket>,
-        opening: Box<Opening>,
+        mut opening: Box<Opening>,
         channels: &[(ChannelName, Start)],
         known_until_s: Option<u64>,
     ) -> Result<Self, Refusal> {
@@ -120,6 +122,16 @@ impl Attach {
         let metrics = sessions.hub.metrics().reader(opening.transport);
         if let Some(why) = &opening.why {
             sessions.hub.metrics().fallback(opening.transport, why);
+        }
+        // Of no use any more, and long.
+        opening.token = None;
+        let has_key = opening.session.take().is_some();
+        let is_cursor = |(_, start): &(ChannelName, Start)| matches!(start, Start::At(_));
+        let goes_on =
+            opening.channels.iter().all(is_cursor) && (known_until_s.is_some() || !has_key);
+        // A bare WebSocket publishes to the first of them; nobody else asks for the names as they were given.
+        if opening.format == Format::Full {
+            opening.channels = Vec::new();
         }
         let line = session.attach(feed.bell());
         let pace = Pace::new(&opening, sessions.options.heartbeat, grants.expires_s());
@@ -133,8 +145,9 @@ impl Attach {
             transport: opening.transport,
             format: opening.format,
             echo: opening.echo,
-            opening,
+            opening: Some(opening),
             known_until_s,
+            goes_on,
             is_resting: false,
             metrics,
             pace,
@@ -160,8 +173,13 @@ impl Attach {
 
     /// What the reader asked for.
     #[must_use]
-    pub fn opening(&self) -> &Opening {
-        &self.opening
+    pub fn opening(&self) -> Option<&Opening> {
+        self.opening.as_deref()
+    }
+
+    /// Hello is written: of what a stream asked for nothing more is needed, but for who is to be shown where.
+    pub(crate) fn forget_opening(&mut self) {
+        self.opening.take_if(|opening| !opening.presence);
     }
 
     /// How frames are written.
@@ -191,12 +209,7 @@ impl Attach {
     /// Whether the request went on from where another attach of the same session was.
     #[must_use]
     pub fn goes_on(&self) -> bool {
-        let resumes = self
-            .opening
-            .channels
-            .iter()
-            .all(|(_, start)| matches!(start, Start::At(_)));
-        resumes && (self.known_until_s.is_some() || self.opening.session.is_none())
+        self.goes_on
     }
 
     /// The hello frame, with a renewed session key and a tag of the client's network.
@@ -218,8 +231,9 @@ impl Attach {
             .heartbeat
             .unwrap_or(self.sessions.options.heartbeat);
         let (id, places) = self.feed.starts();
+        let nonce = self.opening().and_then(|opening| opening.nonce.clone());
         Hello::new(id, session, &channels, &places)
-            .with(self.opening.nonce.clone(), heartbeat.as_secs(), network)
+            .with(nonce, heartbeat.as_secs(), network)
             .json()
     }
 
@@ -227,7 +241,8 @@ impl Attach {
     pub fn hold(&mut self, wait: Duration) {
         let opened = self.pace.opened;
         self.pace.held_until = Some(opened + wait);
-        self.pace.heartbeat = self.opening.early.then_some(SPACE_EVERY);
+        let is_early = self.opening().is_some_and(|opening| opening.early);
+        self.pace.heartbeat = is_early.then_some(SPACE_EVERY);
         self.pace.next_ping = opened + SPACE_EVERY;
     }
 

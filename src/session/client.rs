@@ -24,7 +24,8 @@ pub struct Session {
     /// Where it was opened from.
     pub(super) network: Option<IpAddr>,
     pub(super) bucket: Mutex<Bucket>,
-    pub(super) sequence: tokio::sync::Mutex<Sequence>,
+    /// Absent until a numbered key comes, as with most readers.
+    pub(super) sequence: OnceLock<Box<tokio::sync::Mutex<Sequence>>>,
     pub(super) state: Mutex<State>,
 }
 
@@ -97,9 +98,14 @@ impl Session {
 
     /// Whether it has answers to numbered keys; a sequence that is locked is in use.
     fn is_used(&self) -> bool {
+        let is_used = |sequence: &tokio::sync::Mutex<Sequence>| {
+            sequence
+                .try_lock()
+                .map_or(true, |sequence| sequence.is_used())
+        };
         self.sequence
-            .try_lock()
-            .map_or(true, |sequence| sequence.is_used())
+            .get()
+            .is_some_and(|sequence| is_used(sequence))
     }
 
     /// Whether it may be forgotten: it rested for `rest` with nothing to remember, or for a whole `lifetime`.

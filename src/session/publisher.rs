@@ -186,9 +186,10 @@ impl Publisher {
             (_, Err(_)) => Err(Refusal::bad_parameter(
                 "a numbered key ends in a whole number",
             )),
-            (Some(session), Ok(number)) if &*session.id == id => {
-                Ok(Key::Sequenced(&session.sequence, number))
-            }
+            (Some(session), Ok(number)) if &*session.id == id => Ok(Key::Sequenced(
+                session.sequence.get_or_init(Box::default),
+                number,
+            )),
             _ => Err(Refusal::new(
                 Code::Unauthorized,
                 "a numbered key needs the key of that session",

@@ -3,6 +3,8 @@
 //!
 //! Compares heads byte for byte; what an address means is for whoever makes the frames.
 
+use std::sync::Arc;
+
 use axum::http::response::Parts;
 use bytes::Bytes;
 
@@ -20,11 +22,11 @@ pub(super) struct Whole<F> {
     head: Head,
     closes: bool,
     frames: F,
-    terms: Terms,
+    terms: Arc<Terms>,
 }
 
 impl<F: Frames + 'static> Whole<F> {
-    pub(super) fn new(head: &Parts, owned: &Owned, frames: F, terms: Terms) -> Box<Self> {
+    pub(super) fn new(head: &Parts, owned: &Owned, frames: F, terms: Arc<Terms>) -> Box<Self> {
         Box::new(Self {
             asked: owned.asked.clone(),
             head: Head::of(head),

@@ -6,18 +6,16 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use axum::http::response::Parts;
 use bytes::{Bytes, BytesMut};
-use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::head::{Head, Length};
 use super::{Link, Owned, Terms};
 use crate::transport::output::Output;
-use crate::transport::pump::{Berth, Pumps};
+use crate::transport::pump::Berth;
 use crate::transport::{Frames, Piece};
 
 /// Bytes that a client may send ahead while its answer trickles; they are kept for the next request, and beyond
@@ -31,9 +29,7 @@ pub(super) struct Conversation {
     io: Link,
     ahead: BytesMut,
     pub(super) output: Output,
-    budget: Option<Duration>,
-    slow: Counter,
-    pumps: Option<Arc<Pumps>>,
+    terms: Arc<Terms>,
     berth: Berth,
     /// Whether this answer is the last one.
     closes: bool,
@@ -51,15 +47,13 @@ enum Step {
 }
 
 impl Conversation {
-    pub(super) fn new(closes: bool, owned: Owned, terms: &Terms) -> Self {
+    pub(super) fn new(closes: bool, owned: Owned, terms: &Arc<Terms>) -> Self {
         let ahead = BytesMut::from(&owned.unread[..]);
         Self {
             io: owned.io,
             ahead,
             output: Output::new(&terms.writes),
-            budget: terms.budget,
-            slow: terms.slow.clone(),
-            pumps: terms.pumps.clone(),
+            terms: terms.clone(),
             berth: Berth::default(),
             closes,
             is_settled: false,
@@ -137,16 +131,15 @@ impl Conversation {
 
     /// What happens next. While nothing does, a pump writes what comes.
     fn poll_step(&mut self, frames: &mut impl Frames, cx: &mut Context<'_>) -> Poll<Step> {
-        if let Some((attach, _)) = frames.pumped() {
-            let rest = self.berth.rise(attach);
-            if !rest.is_empty() {
-                self.output.push(rest);
-            }
+        if let Some((attach, _)) = frames.pumped()
+            && let Some(rest) = self.berth.rise(attach)
+        {
+            self.output.push(rest);
         }
         let step = self.poll_own(frames, cx);
         if step.is_pending()
             && self.output.is_empty()
-            && let (Some(pumps), Some(stream)) = (&self.pumps, self.io.shared())
+            && let (Some(pumps), Some(stream)) = (&self.terms.pumps, self.io.shared())
             && let Some((attach, wording)) = frames.pumped()
         {
             self.berth.leave_it(pumps, attach, stream, wording);
@@ -191,7 +184,7 @@ impl Conversation {
     }
 
     fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        let (Some(budget), Some(since)) = (self.budget, self.output.blocked_since()) else {
+        let (Some(budget), Some(since)) = (self.terms.budget, self.output.blocked_since()) else {
             return Poll::Pending;
         };
         let at: Instant = since + budget;
@@ -203,7 +196,7 @@ impl Conversation {
         }
         timer.as_mut().poll(cx).map(|()| {
             // Its socket is full: no last word would get through.
-            self.slow.inc();
+            self.terms.slow.inc();
             Step::Gone
         })
     }

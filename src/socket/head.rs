@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::response::Parts;
@@ -26,7 +27,7 @@ pub(super) enum Length {
 /// The status line and the headers but for the length, encoded at once: a held answer keeps these bytes and not the
 /// map, which is four times as large.
 pub(super) struct Head {
-    lines: Box<[u8]>,
+    lines: Arc<[u8]>,
     is_dated: bool,
 }
 
@@ -47,7 +48,7 @@ impl Head {
             }
         }
         Self {
-            lines: lines.into(),
+            lines: shared(&lines),
             is_dated: head.headers.contains_key(DATE),
         }
     }
@@ -68,6 +69,20 @@ impl Head {
         out.extend_from_slice(b"\r\n");
         out
     }
+}
+
+thread_local! {
+    /// The lines of the last answer: those of all polls are the same, but for what a client asks for.
+    static LINES: RefCell<Arc<[u8]>> = RefCell::new(Arc::from([]));
+}
+
+fn shared(lines: &[u8]) -> Arc<[u8]> {
+    LINES.with_borrow_mut(|last| {
+        if **last != *lines {
+            *last = lines.into();
+        }
+        last.clone()
+    })
 }
 
 thread_local! {

@@ -31,35 +31,24 @@ const GATHERED_TURNS_MAX: u8 = 8;
 pub(crate) struct Output {
     /// The first piece, mostly the only one: it needs no list. Empty where nothing waits at all.
     first: Bytes,
-    /// The pieces behind it.
-    pieces: VecDeque<Bytes>,
-    /// The small pieces since the last large one, while there is more than one.
-    joined: BytesMut,
+    /// What comes behind it; an idle reader keeps no room for a burst.
+    behind: Option<Box<Behind>>,
     blocked_since: Option<Instant>,
     /// Turns since the last write.
     gathered: u8,
     writes: Counter,
 }
 
-impl Output {
-    /// Nothing waits yet; `writes` counts what the socket is handed.
-    pub(crate) fn new(writes: &Counter) -> Self {
-        Self {
-            first: Bytes::new(),
-            pieces: VecDeque::new(),
-            joined: BytesMut::new(),
-            blocked_since: None,
-            gathered: 0,
-            writes: writes.clone(),
-        }
-    }
+/// What waits behind the first piece.
+#[derive(Default)]
+struct Behind {
+    pieces: VecDeque<Bytes>,
+    /// The small pieces since the last large one.
+    joined: BytesMut,
+}
 
-    /// Adds a piece behind all others.
-    pub(crate) fn push(&mut self, piece: Bytes) {
-        if self.first.is_empty() {
-            self.first = piece;
-            return;
-        }
+impl Behind {
+    fn push(&mut self, piece: Bytes) {
         if piece.len() > JOIN_BYTES_MAX {
             self.settle();
             self.pieces.push_back(piece);
@@ -78,14 +67,40 @@ impl Output {
         }
     }
 
+    fn bytes(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum::<usize>() + self.joined.len()
+    }
+}
+
+impl Output {
+    /// Nothing waits yet; `writes` counts what the socket is handed.
+    pub(crate) fn new(writes: &Counter) -> Self {
+        Self {
+            first: Bytes::new(),
+            behind: None,
+            blocked_since: None,
+            gathered: 0,
+            writes: writes.clone(),
+        }
+    }
+
+    /// Adds a piece behind all others.
+    pub(crate) fn push(&mut self, piece: Bytes) {
+        if self.first.is_empty() {
+            self.first = piece;
+            return;
+        }
+        self.behind.get_or_insert_default().push(piece);
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_empty()
     }
 
     fn bytes(&self) -> usize {
-        let pieces = self.pieces.iter().map(Bytes::len).sum::<usize>();
-        self.first.len() + pieces + self.joined.len()
+        let behind = self.behind.as_deref();
+        self.first.len() + behind.map_or(0, Behind::bytes)
     }
 
     /// Whether so much waits that it should be written before more is made.
@@ -120,17 +135,20 @@ impl Output {
         if self.first.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        self.settle();
+        if let Some(behind) = &mut self.behind {
+            behind.settle();
+        }
         while !self.first.is_empty() {
-            let written = if self.pieces.is_empty() {
-                io.as_mut().poll_write(cx, &self.first)
-            } else {
-                let slices: Vec<IoSlice<'_>> = std::iter::once(&self.first)
-                    .chain(&self.pieces)
-                    .take(WRITE_PIECES_MAX)
-                    .map(|piece| IoSlice::new(piece))
-                    .collect();
-                io.as_mut().poll_write_vectored(cx, &slices)
+            let written = match &self.behind {
+                None => io.as_mut().poll_write(cx, &self.first),
+                Some(behind) => {
+                    let slices: Vec<IoSlice<'_>> = std::iter::once(&self.first)
+                        .chain(&behind.pieces)
+                        .take(WRITE_PIECES_MAX)
+                        .map(|piece| IoSlice::new(piece))
+                        .collect();
+                    io.as_mut().poll_write_vectored(cx, &slices)
+                }
             };
             match written {
                 Poll::Pending => {
@@ -140,10 +158,7 @@ impl Output {
                 Poll::Ready(result) => self.written(result?)?,
             }
         }
-        // An idle reader keeps no room for a burst.
-        if self.pieces.capacity() > 0 {
-            self.pieces = VecDeque::new();
-        }
+        self.behind = None;
         io.poll_flush(cx)
     }
 
@@ -160,7 +175,11 @@ impl Output {
             if !self.first.is_empty() {
                 break;
             }
-            self.first = self.pieces.pop_front().unwrap_or_default();
+            let next = self
+                .behind
+                .as_mut()
+                .and_then(|behind| behind.pieces.pop_front());
+            self.first = next.unwrap_or_default();
             if self.first.is_empty() {
                 break;
             }
@@ -170,11 +189,12 @@ impl Output {
 
     /// All that waits, as one piece, to be written with the last words.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
-        self.settle();
         let mut rest = std::mem::take(&mut self.first).to_vec();
-        self.pieces
-            .drain(..)
-            .for_each(|piece| rest.extend_from_slice(&piece));
+        if let Some(mut behind) = self.behind.take() {
+            behind.settle();
+            let pieces = behind.pieces.iter();
+            pieces.for_each(|piece| rest.extend_from_slice(piece));
+        }
         rest
     }
 }

@@ -59,16 +59,19 @@ impl Answer {
 
     /// Whether the head goes out before the answer is known.
     pub(crate) fn is_early(&self) -> bool {
-        self.attach.opening().early && self.hello.is_none()
+        self.hello.is_none() && self.attach.opening().is_some_and(|opening| opening.early)
     }
 
     /// The answer out of frames, joined by commas where there are several.
     fn text(&mut self, frames: &[u8], cursor: Cursor, more: bool) -> Bytes {
-        let opening = self.attach.opening();
+        let nonce = self
+            .attach
+            .opening()
+            .and_then(|opening| opening.nonce.as_ref());
         let mut out = Vec::with_capacity(frames.len() + ANSWER_WORDS_BYTES);
         // Writing to memory cannot fail.
         let _ = write!(out, "{{\"cursor\":\"{cursor}\"");
-        if let Some(nonce) = &opening.nonce {
+        if let Some(nonce) = nonce {
             let _ = write!(
                 out,
                 ",\"nonce\":{}",
@@ -137,7 +140,10 @@ impl Frames for Answer {
 
 fn hold(attach: &mut Attach) {
     let options = attach.sessions().options();
-    let wait = attach.opening().wait.unwrap_or(options.poll_wait);
+    let wait = attach
+        .opening()
+        .and_then(|opening| opening.wait)
+        .unwrap_or(options.poll_wait);
     attach.hold(wait);
 }
 

@@ -69,7 +69,7 @@ struct State {
     /// When it was last written to by the pump.
     written: Option<Instant>,
     /// What the socket did not take of the last write.
-    rest: Bytes,
+    rest: Option<Box<Bytes>>,
 }
 
 /// What a pump writes to all of its readers.
@@ -281,23 +281,22 @@ impl Slot {
         };
         state.offset = load.head;
         state.written = Some(load.now);
-        state.rest = bytes.slice(taken..);
-        state.rest.is_empty()
+        let is_whole = taken == bytes.len();
+        state.rest = (!is_whole).then(|| Box::new(bytes.slice(taken..)));
+        is_whole
     }
 }
 
 impl Berth {
     /// The reader's own task goes on: what its pump did until now is taken over, and what is left of a write is given.
-    pub(crate) fn rise(&mut self, attach: &mut Attach) -> Bytes {
-        let Some(member) = &self.0 else {
-            return Bytes::new();
-        };
+    pub(crate) fn rise(&mut self, attach: &mut Attach) -> Option<Bytes> {
+        let member = self.0.as_ref()?;
         let mut state = member.slot.state.lock();
         state.is_left = false;
         if let Some(at) = state.written.take() {
             attach.told(state.offset, at);
         }
-        std::mem::take(&mut state.rest)
+        state.rest.take().map(|rest| *rest)
     }
 
     /// The reader's own task has nothing more to do: what comes next is left to a pump, where that is enough.

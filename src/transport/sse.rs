@@ -40,13 +40,14 @@ impl Stream {
         }
     }
 
-    fn opening(&self, facts: Facts) -> Bytes {
+    fn opening(&mut self, facts: Facts) -> Bytes {
         let cursor = self.attach.start();
         let head = format!("retry: {RETRY_MS}\n\n: triway/1\n\n");
         let hello = match self.attach.format() {
             Format::Full => block_of_frame(Some(cursor), &self.attach.hello(facts.client)),
             Format::Data => id_block(cursor),
         };
+        self.attach.forget_opening();
         Bytes::from(head + &hello)
     }
 }

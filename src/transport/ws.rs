@@ -120,6 +120,7 @@ impl Socket {
         if self.attach.format() == Format::Full {
             self.output
                 .push(frame::text_frame(&self.attach.hello(facts.client)));
+            self.attach.forget_opening();
         }
         async move {
             if let Some(ending) = self.converse().await {
@@ -160,8 +161,7 @@ impl Socket {
 
     /// What happens next. While nothing does, a pump writes what comes.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        let rest = self.berth.rise(&mut self.attach);
-        if !rest.is_empty() {
+        if let Some(rest) = self.berth.rise(&mut self.attach) {
             self.output.push(rest);
         }
         let step = self.poll_own(cx);
@@ -341,7 +341,7 @@ impl Socket {
 
     /// Publishes what a bare WebSocket sent; a refusal ends it with its code.
     async fn publish_bare(&mut self, data: Data, sent_bytes: usize) -> Option<Ending> {
-        let channel = self.attach.opening().channels.first()?.0.clone();
+        let channel = self.attach.opening()?.channels.first()?.0.clone();
         let publish = Publish {
             channel,
             name: EventName::default(),

@@ -161,7 +161,7 @@ impl Reader {
         };
         self.asleep = false;
         assert_eq!(batch.cursor, self.feed.cursor());
-        is_within_limits(&batch, self.feed.portion);
+        is_within_limits(&batch, self.feed.portion());
         let told = match cut {
             Some(cut) => whole_id(&batch.items, cut),
             None => batch.items.len(),

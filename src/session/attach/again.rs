@@ -14,7 +14,7 @@ impl Attach {
     pub fn pause(&mut self) -> bool {
         let comes_back = self.known_until_s.is_some()
             && self.goes_on()
-            && self.opening.why.is_none()
+            && self.opening().is_some_and(|opening| opening.why.is_none())
             && self.line.end.get().is_none();
         if comes_back && !self.is_resting {
             self.is_resting = true;
@@ -40,16 +40,20 @@ impl Attach {
         self.is_resting = false;
         self.metrics.again();
         self.session.attach_line(&self.line);
-        self.opening.nonce = nonce;
+        let Some(opening) = &mut self.opening else {
+            return false;
+        };
+        opening.nonce = nonce;
+        let presence = opening.presence;
         let expires = self.grants.expires_s();
         let alarm = std::mem::take(&mut self.pace.alarm);
         self.pace = Pace {
             // Its bell is still to be nudged at the time of before.
             alarm,
-            ..Pace::new(&self.opening, self.sessions.options.heartbeat, expires)
+            ..Pace::new(opening, self.sessions.options.heartbeat, expires)
         };
         (self.is_parting, self.is_settled) = (false, false);
-        !self.opening.presence || self.appear_again()
+        !presence || self.appear_again()
     }
 
     fn appear_again(&mut self) -> bool {

@@ -65,7 +65,7 @@ impl Attach {
     }
 
     fn shows(&self, name: &ChannelName) -> bool {
-        self.opening.presence && name.owner() == Owner::Anyone
+        self.opening().is_some_and(|opening| opening.presence) && name.owner() == Owner::Anyone
     }
 
     /// Whether showing itself in this channel would be told, and counts for its address.
@@ -83,7 +83,7 @@ impl Attach {
                 self.sessions.broker.charge(self.meters());
             }
             let (id, user) = (&self.session.id, self.grants.user());
-            let info = self.opening.info.as_ref();
+            let info = self.opening().and_then(|opening| opening.info.as_ref());
             let here = self.sessions.presence.join(name, id, user, info);
             self.late().here.push(here);
         }
