@@ -12,6 +12,7 @@ mod ids;
 mod layers;
 mod long;
 mod pubsub;
+mod pumped;
 mod ratios;
 mod raw;
 mod restart;
