@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import WebSocket from 'ws'
-import { connect } from '../dist/client.mjs'
+import { connect } from '../client.js'
 import { TestHub, until } from './hub.js'
 
 /** As navigator.locks: one holder at a time; a signal that fires gives up the lock or the wait. */

@@ -234,7 +234,8 @@ test('a transport asked for before the first hello: one session, and it carries'
     assert.equal((await hub.channel('lobby').publish(1)).id, 'e1-1')
     const early = open()
     early.use('sse')
-    await until(() => early.transport === 'sse')
+    await early.ready
+    assert.equal(early.transport, 'sse')
   }))
 
 test('many channels with long names: over any transport', () =>

@@ -51,7 +51,7 @@ export type Problem = {
 };
 /**
  * A frame of the hub, or one of the marks that are added while reading: `head` (the other side
- * accepted) and `end` (where a poll's answer ends).
+ * accepted), `end` (where a poll's answer ends) and `mute` (no reply comes).
  * @typedef {object} Frame
  * @property {string} type
  * @property {string} [id]
@@ -107,13 +107,22 @@ export declare class TriwayError extends Error {
     transport: import('./cuts.js').Transport | null | undefined;
     /**
      * @param {string} code
-     * @param {Partial<Problem> & Partial<Omit<TriwayError, 'code'>>} [more]
+     * @param {Partial<Problem> & {foreign?: boolean, transport?: import('./cuts.js').Transport | null}} [more]
      */
-    constructor(code: string, more?: Partial<Problem> & Partial<Omit<TriwayError, 'code'>>);
+    constructor(code: string, more?: Partial<Problem> & {
+        foreign?: boolean;
+        transport?: import('./cuts.js').Transport | null;
+    });
 }
 /** What answers is not the hub. */
 export declare const foreign: () => TriwayError;
-/** The JSON of an answer; any other text is somebody's page, or one that was cut short and given as whole, as WebKit does. @param {Response} response */
+/**
+ * What a refused HTTP answer means. Only our own problem JSON is believed; anything else was said
+ * by something between the hub and us. A gateway that cannot reach the hub is no stranger, though.
+ * @param {Response} response
+ */
+export declare function refused(response: Response): Promise<TriwayError>;
+/** The JSON of an answer. WebKit gives a body that was cut short as if it were whole; any other text is somebody's page. @param {Response} response */
 export declare function parsed(response: Response): Promise<any>;
 /**
  * Is `id` at or below `place`, in the same epoch? Offsets are decimal texts of up to 20 digits, more
@@ -122,21 +131,21 @@ export declare function parsed(response: Response): Promise<any>;
  * @param {string} [place]
  */
 export declare function atOrBelow(id: string, place?: string): boolean;
-/** 52 bits, and no secret: no cache ever holds an answer to it. */
+/** 64 bits: no cache ever holds an answer to it. */
 export declare const newNonce: () => string;
 /** The name under which a channel is asked for: events of an inbox carry its real name. @param {string} channel */
 export declare const wireName: (channel: string) => string;
-/** Data as a command has it: bytes as base64. @param {any} data @returns {{data: any} | {data64: string}} */
-export declare function withBytes(data: any): {
-    data: any;
-} | {
-    data64: string;
-};
+/**
+ * The bytes in `data` as base64, or nothing when it is to be sent as JSON.
+ * @param {any} data
+ * @returns {string | undefined}
+ */
+export declare function base64Of(data: any): string | undefined;
 /**
  * One frame as JSON; or, in a binary message of a WS, its JSON, a line feed and the raw bytes.
  * @param {string | ArrayBuffer} message
  * @returns {Frame}
  */
 export declare function parseFrame(message: string | ArrayBuffer): Frame;
-/** Bytes that came as base64. @param {string} data64 */
-export declare const bytesOf: (data64: string) => ArrayBuffer;
+/** Bytes that came as base64. @param {Frame} frame */
+export declare function withBytes(frame: Frame): Frame;
