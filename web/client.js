@@ -6,9 +6,9 @@
 import { newAsking } from './ask.js'
 import { newAttach } from './attach.js'
 import { newChannel, tell } from './channel.js'
-import { atOrBelow, MAGIC, newNonce, TriwayError, wireName, withBytes } from './frame.js'
+import { atOrBelow, TriwayError, wireName, withBytes } from './frame.js'
 import { newLadder } from './ladder.js'
-import { link, load, keep, watchPage } from './page.js'
+import { load, keep, watchPage } from './page.js'
 import { newSending } from './send.js'
 
 export { TriwayError }
@@ -56,8 +56,6 @@ export { TriwayError }
 const LOG_MOST = 200
 /** The session key lasts an hour at most, and each hello renews it: so long after one, in ms, another is asked for. Twice, if need be. */
 const RENEW_MS = 25 * 60_000
-/** No answer to the look for the hub, in ms. */
-const CHECK_MS = 2500
 const PING = '{"type":"ping"}'
 /** Longest time that timers take, in ms: they count in 31 bits. */
 const TIMER_MOST_MS = 1e9
@@ -72,7 +70,6 @@ export function connect(address = '/', options = {}) {
     transports.filter((transport) => transport !== 'ws' || options.WebSocket || globalThis.WebSocket),
     Math.random,
     load(base),
-    link(),
   )
   /** @type {Map<string, ReturnType<typeof newChannel>>} */
   const channels = new Map()
@@ -126,11 +123,10 @@ export function connect(address = '/', options = {}) {
       if (step.do === 'open') open(step)
       else if (step.do === 'close') drop(step.id, 'closed')
       else if (step.do === 'carry') {
-        carry(step.id, step.why)
+        carry(step.id)
         keep(base, ladder.memory)
       }
       else if (step.do === 'state') change('state', step.state, step.why)
-      else if (step.do === 'check') check()
     }
   }
 
@@ -168,15 +164,15 @@ export function connect(address = '/', options = {}) {
     change('transport', null, `${attach.step.transport}:${why}`)
   }
 
-  /** @param {number} id @param {string} why */
-  function carry(id, why) {
+  /** @param {number} id */
+  function carry(id) {
     const attach = /** @type {Attach} */ (attaches.get(id))
     // What was joined while this one was opened goes on from where the old line has read it to.
     const { reads, cursor } = line ?? attach
     for (const [name, start] of reads) if (start === true && !attach.reads.has(name)) places.set(name, /** @type {string} */ (cursor))
     carrier = line = attach
     adopt(attach)
-    change('transport', attach.step.transport, why)
+    change('transport', attach.step.transport, attach.step.why)
     isReady()
     sync()
   }
@@ -317,16 +313,6 @@ export function connect(address = '/', options = {}) {
   /** @param {number} sentAt */
   function measured(sentAt) {
     look('rtt', { ms: (hub.rtt = Date.now() - sentAt) })
-  }
-
-  /** Is it the hub that answers? No answer is none from a stranger either. */
-  function check() {
-    ask(at('healthz', { nonce: newNonce() }), { signal: AbortSignal.timeout(CHECK_MS) })
-      .then(
-        ({ magic }) => ({ ok: magic === MAGIC, foreign: true }),
-        ({ foreign, afterMs }) => ({ foreign, afterMs }),
-      )
-      .then((fact) => look('checked', fact))
   }
 
   /** Something came on the carrier: a time to say that we are here, and who, as often as it is asked. @param {Transport} transport */

@@ -6,66 +6,61 @@
  * `see`, steps come out; `wakeAt` says when to ask again if nothing happens.
  * Its state is local to one closure, whose functions are the rules; each is short.
  */
-import { learn, WAIT_S } from './cuts.js'
+import { learn } from './cuts.js'
 
 /** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./rungs.js').Try} Try */
 /** @typedef {import('./rungs.js').Fact} Fact @typedef {import('./rungs.js').FactType} FactType @typedef {import('./rungs.js').Step} Step */
 /** @typedef {import('./rungs.js').Ladder} Ladder @typedef {(fact: Fact, one: Try) => any} See what follows from a fact */
 
 /** The round-trip time to assume until one was measured, in ms: a slow mobile network. */
-const RTT_ASSUMED_MS = 300
+const RTT_ASSUMED_MS = 400
 /** Longest round trip to conclude from a first sign, in ms: it may have needed several. */
 const RTT_SIGN_MOST_MS = 600
-/** Round trips that a better transport has for its proof: TCP, TLS, the request, its ping. */
+/** A try has so many round trips for its proof (TCP, TLS, the request, its ping), and this at least, in ms; then it counts as failed. */
 const PROOF_ROUND_TRIPS = 4
+const PROOF_LEAST_MS = 1000
 /** The next transport is tried beside one that is not proven by then, in ms, and two round trips; but not later than the other. */
-const BESIDE_WS_MS = [250, 700]
-const BESIDE_MS = [800, 2000]
-/** A WS that is not proven by then, in ms, counts as failed. */
-const WS_MOST_MS = 1500
-/** A try that is not proven by then, in ms, is closed; until then a better transport is still welcome. */
+const BESIDE_MS = 250
+const BESIDE_MOST_MS = 700
+/** A try that is not proven by then, in ms, is closed; until then it is still welcome. */
 const LATE_MS = 10_000
 /** The lone ping of `probe=1` must come before this, in ms after hello: it is sent after 150 ms, and 1.2 s of silence follow. */
 const PROBE_MOST_MS = 1100
-/** Sooner than this, in ms after what came before it (half of the 150), it came in one piece with that: something held both, or the page was busy. */
+/** Sooner than this, in ms after hello (half of the 150), it came in one piece with it: something held both, or the page was busy. */
 const LONE_MS = 75
-/** The hub sends a second probe 5 s after hello. So long after hello, in ms, a lone ping proves what the first could not. */
+/** The hub sends a second probe 5 s after hello. So long after hello, in ms, a ping proves what the first could not. */
 const PROBE_AGAIN_MS = 3000
-/** Pauses in which nothing gets through, in ms: never more than a request a second, and on top of that full jitter. */
+/** Pauses in which nothing gets through, in ms: never more than a request a second, and on top of that full jitter, of so much at first and at most. */
 const PAUSE_LEAST_MS = 1000
-const PAUSE_MOST_MS = 19_000
-/** Each so-many-th pause ends with a try: a gateway may let through all but the address that is looked at. */
-const LOOKS = 4
-/** A look for the hub that is not answered, in ms. */
-const LOOK_MOST_MS = 3000
+const JITTER_MS = 500
+const JITTER_MOST_MS = 14_000
 /** A cut carrier is replaced at once, but after so many in a row that lived shorter than this, in ms, with a pause. */
-const CUTS_FREE = 3
+const CUTS_FREE = 5
 const STEADY_MS = 5000
-/** Below the best transport it is tried again after so long, in ms; then each half hour. */
-const UP_MS = [30_000, 120_000, 600_000]
-const UP_LAST_MS = 1_800_000
+/** Below the best transport it is tried again after so long, in ms, then after so many times longer, at most each half hour: 30 s, 2 min, 10 min, 30 min. */
+const UP_MS = 30_000
+const UP_TIMES = 4.5
+const UP_MOST_MS = 1_800_000
+/** Transports that changed within this, in ms, go on with the waits before they try again: so they cannot flap more than six times in it. */
+const CALM_MS = 300_000
+/** Of the age at which a transport is cut: when its successor is attached. */
+const RENEW_PART = 0.8
 /** Hidden for so long, in ms, a page may have come to another network. */
 const HIDDEN_LONG_MS = 300_000
-/** So many changes of transport in so long, in ms, are flapping: then the last transport is best for a while. */
-const CHANGES_MOST = 6
-const CHANGES_MS = 300_000
-const CALM_UPS = 2
 /** A timer that is this late, in ms, says that the page slept. */
 const SLEEP_MS = 5000
-/** Silence in heartbeats after which a carrier is suspect; an event so late, in parts of that silence, is half a heartbeat late. */
+/** Silence in heartbeats after which a carrier is suspect. */
 const SILENT_BEATS = 1.5
-const LATE_PART = 1 / 3
-/** A held poll may be late by this, in ms. */
-const POLL_LATE_MS = 5000
+/** A poll that is not answered by then, in ms, is suspect: the hub holds it for 25 s, and it may be late by 5. */
+const POLL_SILENT_MS = 30_000
 /** So many events in a row that are later than this, in ms, make a stream suspect. */
 const SLOW_MOST = 3
 const SLOW_MS = 1000
-/** A success is remembered for so long, and a page that was left does nothing. */
+/** How long a success is remembered, in ms. */
 const DAY_MS = 24 * 3_600_000
-/** How long a first failure is remembered, in ms, how much longer each further one, and the longest: networks change. */
-const FADE_MS = 600_000
+/** A failure is remembered so many times longer than the one before it, the first one as if this, in ms, had been before it, and a day at most: networks change. */
 const FADE_TIMES = 6
-const FADE_MOST_MS = 24 * 3_600_000
+const FADE_MS = 100_000
 /** A transport that was left must live longer than before, by this, but no more than that, in ms, beside the carrier before it carries again. */
 const TRIAL_LEAST_MS = 3000
 const TRIAL_MOST_MS = 60_000
@@ -73,16 +68,14 @@ const TRIAL_MOST_MS = 60_000
 /**
  * @param {Transport[]} transports the order is the preference
  * @param {() => number} random
- * @param {Record<string, any>} [memory] as an earlier ladder left it
- * @param {string} [link] what the platform says of the network, before the hub names it
+ * @param {Record<string, any>} [memory] as an earlier ladder left it: what was learned by network, and under '' the last network
  * @returns {Ladder}
  */
-export function newLadder(transports, random, memory = {}, link = '') {
-  let network = memory['?' + link]
+export function newLadder(transports, random, memory = {}) {
   /** @type {Map<number, Try>} */
   const tries = new Map()
   /** @type {Ladder} */
-  const ladder = { see, wakeAt: Infinity, tries, learned: { ...memory[network] }, memory }
+  const ladder = { see, wakeAt: Infinity, tries, learned: memory[memory['']] ?? {}, memory }
   /** When something is due; and how far the clock was set back, in ms. */
   let wakeAt = Infinity
   let shift = 0
@@ -93,35 +86,26 @@ export function newLadder(transports, random, memory = {}, link = '') {
   let steps
   let lastId = 0
   let rttMs = RTT_ASSUMED_MS
+  const given = transports
   /** Least difference of the clocks seen, in ms; a little more with each event, since clocks drift. */
   let skew = Infinity
-  const given = transports
+  /** Events of the carrier in a row that were late. */
+  let slow = 0
   /** The last that carried. @type {Transport | undefined} */
   let last
-  /** The round: what is left of it, why, whether its tries replace the carrier, and when the next one is due. A look for the hub is a round of its own. @type {any[]} */
+  /** The round: what is left of it, why, and when the next one is due. @type {Transport[]} */
   let round = []
   let why = ''
-  let replaces = false
   let nextAt = 0
-  /** Opened since something carried, or suspect: and the age at which it was, in ms. @type {Map<Transport, number>} */
-  const tried = new Map()
-  /** Rounds in which nothing got through, and carriers that were cut soon, in a row. */
-  let failures = 0
-  let cuts = 0
-  /** How far apart tries are that fail, in ms: nothing at first, later never more than one request a second. */
-  let apartMs = 0
-  /** A look found the hub since something carried, or is left out; something else answered; and that is all that answers. */
-  let looked = false
+  /** Nothing was heard of the hub since it carried, or since all were tried: it may be away. */
+  let isLost = false
+  /** Somebody else answered since then. */
   let strange = false
-  let captive = false
-  /** When to try what is better than the carrier; 0 where nothing is. */
-  let upAt = 0
+  /** Carriers that were cut soon, since one was steady; over the free ones also rounds in which nothing got through. */
+  let failures = 0
+  /** From when on the wait counts until what is better than the carrier is tried: the last try or change of transport; and how often it was tried. */
+  let upFrom = 0
   let ups = 0
-  /** Changes of transport, newest first. @type {number[]} */
-  let changes = []
-  /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
-  let lives = {}
-  let silences = 0
   let hiddenAt = 0
   let isOffline = false
   let state = 'connecting'
@@ -135,143 +119,132 @@ export function newLadder(transports, random, memory = {}, link = '') {
     shift = Math.max(shift, now - at)
     now = at + shift
     // Timers do not run in a sleeping page, and what is heard after it may be an echo.
-    if (carrier && now > wakeAt + SLEEP_MS && silent(carrier)) suspect('sleep')
+    if (carrier && now > deadline(carrier) + SLEEP_MS) suspect('sleep')
     const one = /** @type {Try} */ (tries.get(/** @type {number} */ (fact.id)))
     // What an attach that was given up tells is no fact any more; a tick is none.
     if (one || !fact.id) facts[type]?.(fact, one)
     // What is due may make more due, or bring the next moment nearer: until nothing is.
     while (settle());
     ladder.wakeAt = wakeAt - shift
-    const next = carrier ? 'connected' : isOffline ? 'offline' : captive ? 'captive' : last ? 'reconnecting' : 'connecting'
+    const next = carrier ? 'connected' : isOffline ? 'offline' : isLost && strange ? 'captive' : last ? 'reconnecting' : 'connecting'
     if (next !== state) steps.push({ do: 'state', state: (state = next), why: carrier?.why ?? why })
     return steps
   }
 
   /** @type {Partial<Record<FactType, See>>} */
   const facts = {
-    start: () => tries.size || begin(order(), 'start'),
+    start: () => tries.size || begin('start'),
     rtt: ({ ms = 0 }) => (rttMs = ms),
-    /** By hand. */
+    /** By hand; what is none of them is the ladder's own choice. */
     use({ transport }) {
-      transports = transport && transport !== 'auto' ? [transport, ...given.filter((other) => other !== transport)] : given
+      transports = [...given].sort((one, other) => Number(other === transport) - Number(one === transport))
       if (carrier) climb('asked')
-      else begin(order(), 'asked')
+      else begin('asked', transports)
     },
     /** Another list of channels: the same transport, attached anew beside the old one. */
-    reopen: () => carrier && begin([carrier.transport], 'channels', true),
+    reopen: () => carrier && begin('channels', [carrier.transport]),
     hello({ beat, network: name, build: made }, one) {
-      one.helloAt = one.frameAt = now
-      if (beat && one.transport !== 'poll') one.silentMs = SILENT_BEATS * 1000 * beat
-      // On a network where it carried before, a stream is taken at its word until its probe is due.
-      if (one.transport === 'sse' && now < /** @type {number} */ (here('sse').good)) one.provenAt = now
-      if (build && made !== build) upAt = now
+      const { transport, openedAt } = one
+      one.helloAt = now
+      if (transport !== 'poll' && beat) one.silentMs = SILENT_BEATS * 1000 * beat
+      // How far the network is, at most.
+      rttMs = Math.min(now - openedAt, RTT_SIGN_MOST_MS)
+      let isNew = build && made !== build
       build = made
-      if (!name || name === network) return
-      if (network) upAt = now
-      // The first name of a network is that of what was learned so far.
-      if (network || memory[name]) ladder.learned = { ...memory[name] }
-      memory['?' + link] = network = name
+      if (name && name !== memory['']) {
+        isNew ||= memory['']
+        memory[''] = name
+        ladder.learned = memory[name] ??= {}
+      }
+      if (isNew) {
+        isLost = true
+        upFrom = 0
+      }
+      // The hub is back, or the network is another, and it is not the first choice that found it: that may get through
+      // now. A hub that is away for a moment refuses all transports, which is no reason to change the transport.
+      if (isLost && !carrier && transport !== order()[0]) begin(why)
+      isLost = strange = false
     },
     /** Anything came. */
     frame({ ping, time }, one) {
-      const { helloAt } = one
-      const gap = now - one.frameAt
-      // The first sign of a request shows how far the network is; a WS needs several round trips for it.
-      if (one.transport !== 'ws' && one.frameAt === one.openedAt) rttMs = Math.min(gap, RTT_SIGN_MOST_MS)
-      one.gap = Math.max(one.gap, gap)
+      const { transport, openedAt, helloAt, frameAt } = one
+      one.gap = Math.max(one.gap, now - frameAt)
       one.frameAt = now
       const lateMs = time ? now - time - skew : 0
       // What was published before this attach began was replayed.
-      const isLate = lateMs > Math.max(SLOW_MS, 4 * rttMs) && lateMs < now - one.openedAt
-      if (ping) {
-        const isLone = now < helloAt + PROBE_MOST_MS ? now > helloAt + LONE_MS : now > helloAt + PROBE_AGAIN_MS && gap > LONE_MS
-        if (one.transport === 'sse' && isLone && !isLate) one.provenAt ||= now
-        one.pinged = true
-      }
+      const isLate = lateMs > Math.max(SLOW_MS, 4 * rttMs) && lateMs < now - openedAt
+      const age = now - helloAt
+      if (ping && transport === 'sse' && !isLate && age > LONE_MS && (age < PROBE_MOST_MS || age > PROBE_AGAIN_MS)) one.provenAt ||= now
       if (!time) return
       skew = Math.min(skew + 1, now - time)
-      one.slow = isLate ? one.slow + 1 : 0
-      if (one !== carrier || one.transport === 'poll' || (one.slow < SLOW_MOST && !(ping && lateMs > one.silentMs * LATE_PART))) return
+      if (one !== carrier || transport === 'poll') return
+      slow = isLate ? slow + 1 : 0
+      if (slow < SLOW_MOST) return
       // The clock may have been set forward.
       skew = Infinity
       suspect('slow')
     },
     /** The hub answered what only it can, to us. */
-    proof: (fact, one) => (one.provenAt ||= one.frameAt = now),
+    proof: (fact, one) => (one.provenAt ||= now),
     /** A command went unanswered. */
     mute: () => suspect('mute'),
     ended(fact, one) {
-      const { transport, openedAt, frameAt, provenAt } = one
-      const { planned, afterMs, foreign } = fact
+      const { transport, openedAt, frameAt, provenAt, failed } = one
+      const { planned, afterMs = 0, foreign = false } = fact
       tries.delete(one.id)
       if (one !== carrier) return fail(one, fact)
-      const isLeft = !planned && !isOffline && one.suspect !== 'sleep' && outlived(one)
-      // A chain of polls that was answered more than once is as steady as a poll can be.
-      if (planned || now >= openedAt + STEADY_MS || (transport === 'poll' && frameAt > provenAt)) cuts = 0
+      if (!planned && !isOffline && !failed) outlived(one)
       lose()
-      // Its successor is under way already.
-      if (replaces && (round.length || isTrying())) return
-      begin(order(isLeft ? undefined : transport), `${transport}:${fact.why}`)
-      // Pauses are for the same again: what is left leaves no time.
-      nextAt += afterMs ?? ((isLeft && transports[1]) || cuts++ < CUTS_FREE ? 0 : pause(cuts - CUTS_FREE))
-      if (!foreign) return
-      strange = true
-      round = ['check']
-    },
-    /** What the look for the hub found. */
-    checked({ ok, foreign = false, afterMs }) {
-      if (round[0] !== 'check') return
-      strange ||= foreign
-      if (!ok) return rest(afterMs)
-      strange = captive = false
-      looked = true
-      begin(order(last))
-      nextAt += apartMs
+      begin(`${transport}:${fact.why}`)
+      strange = foreign
+      // A chain of polls that was answered more than once is as steady as a poll can be.
+      failures = planned || now >= openedAt + STEADY_MS || (transport === 'poll' && frameAt > /** @type {number} */ (provenAt)) ? 0 : failures + 1
+      nextAt += pause() + afterMs
     },
     offline: () => (isOffline = true),
     online() {
       isOffline = false
-      apartMs = 0
+      failures = 0
       // Its socket may belong to the network that was left.
       if (carrier) suspect('sleep')
-      else begin(order(), 'online')
+      else begin('online')
     },
     hidden: () => (hiddenAt = now),
     visible() {
-      if (now > hiddenAt + HIDDEN_LONG_MS) upAt &&= now
+      if (now > hiddenAt + HIDDEN_LONG_MS) upFrom = 0
       hiddenAt = 0
     },
     /** The page goes into the cache of pages, or for good. WebKit ends its connections just before: those were no cuts. */
     pause() {
-      begin(['check'], 'pagehide')
-      nextAt += DAY_MS
       lose()
-      lives = {}
+      begin('pagehide')
+      nextAt = Infinity
+      if (last) here(last).cut = undefined
     },
     /** Publishes find no way: on WS they would. */
-    blocked: () => (upAt &&= now),
+    blocked: () => (upFrom = 0),
   }
 
   /** What is known here. @param {Transport} transport @returns {import('./cuts.js').Known} */
   const here = (transport) => (ladder.learned[transport] ??= {})
 
-  /** 0 is the best. @param {any} transport */
-  const rank = (transport) => transports.indexOf(transport)
+  /** 0 is the best. @param {Transport | undefined} transport */
+  const rank = (transport) => transports.indexOf(/** @type {Transport} */ (transport))
 
-  /** What to try, in order; memory orders, and never forbids. @param {Transport} [first] */
-  function order(first) {
-    const place = (/** @type {Transport} */ transport) => (transport === first ? 0 : now < /** @type {number} */ (here(transport).until) ? 2 : 1)
+  /** What to try, in order: the last that carried first. Memory orders, and never forbids. */
+  function order() {
+    const place = (/** @type {Transport} */ transport) => (isDown(here(transport)) ? 2 : transport === last ? 0 : 1)
     return [...transports].sort((one, other) => place(one) - place(other))
   }
 
+  /** It failed where another got through. @param {import('./cuts.js').Known} known */
+  const isDown = ({ good, until = 0 }) => !good && now < until
+
+  /** What is preferred to it. @param {Transport} transport */
+  const better = (transport) => transports.slice(0, rank(transport))
+
   /** @param {number} at @returns {boolean} */
   const due = (at) => now >= at || ((wakeAt = Math.min(wakeAt, at)), false)
-
-  /** @param {Try} one */
-  const silent = ({ frameAt, silentMs }) => now >= frameAt + silentMs
-
-  /** Is anything under way that has not failed? */
-  const isTrying = () => [...tries.values()].some(({ failed }) => !failed)
 
   /** @param {Try} one */
   const close = ({ id }) => tries.delete(id) && steps.push({ do: 'close', id })
@@ -280,203 +253,171 @@ export function newLadder(transports, random, memory = {}, link = '') {
   function lose() {
     if (carrier) close(carrier)
     carrier = undefined
+    isLost = true
   }
 
-  /** A new round instead of what was under way. @param {(Transport | 'check')[]} list @param {string} [because] @param {boolean} [isInstead] of the carrier */
-  function begin(list, because = why, isInstead = false) {
+  /** A new round instead of what was under way. @param {string} because @param {Transport[]} [list] */
+  function begin(because, list = order()) {
     for (const one of tries.values()) if (one !== carrier) close(one)
     round = list
     why = because
-    replaces = isInstead
     nextAt = now
   }
 
   function open() {
-    const transport = /** @type {Transport | 'check'} */ (round.shift())
-    if (transport === 'check') {
-      round = ['check']
-      nextAt = now + LOOK_MOST_MS
-      return steps.push({ do: 'check' })
-    }
-    const { beat, wait, early, age = Infinity } = here(transport)
-    const id = ++lastId
-    const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
+    const transport = /** @type {Transport} */ (round.shift())
+    const known = here(transport)
     /** @type {Step & {do: 'open'}} */
-    const step = { do: 'open', id, transport, why, beat, wait, early }
-    tries.set(id, { ...step, replaces, openedAt: now, frameAt: now, helloAt: 0, provenAt: 0, renewAt: now + 0.8 * age, silentMs, gap: 0, slow: 0 })
-    tried.set(transport, 0)
+    const step = { ...known, do: 'open', id: ++lastId, transport, why }
+    tries.set(lastId, { ...step, openedAt: now, frameAt: now, helloAt: 0, renewAt: now + RENEW_PART * (known.age ?? Infinity), silentMs: POLL_SILENT_MS, gap: 0 })
     steps.push(step)
     // Whoever is tried beside it is tried because of it.
-    if (!replaces) why = transport + ':slow'
-    const [besideMs, mostMs] = transport === 'ws' ? BESIDE_WS_MS : BESIDE_MS
-    nextAt = now + Math.max(apartMs, Math.min(besideMs + 2 * rttMs, mostMs))
+    if (!carrier && !isLost) why = transport + ':slow'
+    nextAt = now + Math.min(BESIDE_MS + 2 * rttMs, BESIDE_MOST_MS)
   }
 
-  /** When it should be proven, by how far the network is, or else as long after its hello as that took. @param {Try} one */
-  const dueBy = ({ openedAt, helloAt }) => (helloAt ? 2 * helloAt - openedAt : openedAt + PROOF_ROUND_TRIPS * rttMs)
-
-  /** How long a try has until it counts as failed, or is closed. @param {Try} one */
-  function unprovenAt(one) {
-    const { transport, failed, openedAt, helloAt } = one
-    if (transport === 'ws' && !failed) return Math.max(openedAt + WS_MOST_MS, dueBy(one))
-    return transport === 'sse' && !failed && helloAt ? helloAt + PROBE_MOST_MS : openedAt + LATE_MS
-  }
-
-  /** When one that is proven may carry. @param {Try} one */
-  function readyAt({ transport, provenAt, replaces }) {
-    if (replaces) return 0
-    if (carrier) return provenAt + (here(transport).trial ?? 0)
-    // A better one is under way without a failure: a far network is no reason to leave it.
-    const rivals = [...tries.values()].filter((other) => !other.failed && !other.provenAt && rank(other.transport) < rank(transport))
-    return Math.max(0, ...rivals.map(dueBy))
+  /** When something must have been heard of it. @param {Try} one */
+  function deadline({ transport, openedAt, frameAt, helloAt, provenAt, silentMs, failed }) {
+    if (provenAt) return frameAt + silentMs
+    if (failed) return openedAt + LATE_MS
+    if (helloAt && transport === 'sse') return helloAt + PROBE_MOST_MS
+    // By how far the network is, or as long after its hello as that took.
+    return openedAt + Math.max(PROOF_LEAST_MS, PROOF_ROUND_TRIPS * rttMs, 2 * (helloAt - openedAt))
   }
 
   /** @param {Try} one */
   function carry(one) {
-    const before = carrier
+    const old = carrier
     const { id, transport } = one
     carrier = one
-    steps.push({ do: 'carry', id, why: one.why })
-    // What failed, or had its time, while this one got through is down until it comes after all; what failed with all the others is not.
-    for (const [other, ageMs] of tried) if (rank(other) < rank(transport)) lower(other, ageMs)
-    tried.clear()
-    Object.assign(here(transport), { until: 0, good: now + DAY_MS })
-    // The way back up, to what is preferred or was asked for.
-    if (rank(transport)) upAt ||= now + UP_MS[0]
-    else upAt = ups = 0
-    if (last && last !== transport && one.why !== 'asked') flap()
+    one.failed = ''
+    steps.push({ do: 'carry', id })
+    if (transport !== last) {
+      // What has had its time while this one got through is down until it comes after all.
+      for (const other of better(transport)) if (!round.includes(other)) lower(other)
+      if (now > upFrom + CALM_MS) ups = 0
+      upFrom = now
+    }
     last = transport
-    if (network) memory[network] = ladder.learned
-    looked = strange = captive = false
-    apartMs = failures = 0
+    here(transport).good = now + DAY_MS
     round = []
     // What could still do better may go on until it is late; all else has lost.
-    for (const other of tries.values()) if (other !== one && (other === before || rank(other.transport) >= rank(transport))) close(other)
-  }
-
-  /** Where transports change all the time, what disturbs them holds for all but the last. */
-  function flap() {
-    changes = [now, ...changes].slice(0, CHANGES_MOST)
-    if (!(changes[CHANGES_MOST - 1] > now - CHANGES_MS)) return
-    for (const transport of transports.slice(0, -1)) lower(transport)
-    ups = CALM_UPS
-    upAt = now + UP_MS[ups]
+    for (const other of tries.values()) if (other !== one && (other === old || rank(other.transport) >= rank(transport))) close(other)
   }
 
   /** What is better is tried beside the carrier. @param {string} because */
-  const climb = (because) => begin(transports.slice(0, rank(carrier?.transport)), because, because === 'asked')
-
-  /** It failed where another got through, if it carried at all at this age. @param {Transport} transport @param {number} [ageMs] */
-  function lower(transport, ageMs) {
-    const it = here(transport)
-    const { times = 0, until = 0 } = it
-    it.good = 0
-    if (ageMs) it.trial = Math.min(TRIAL_MOST_MS, TRIAL_LEAST_MS + ageMs)
-    // Tried again while it is known to fail, it is no worse than it was.
-    if (now < until) return
-    it.times = times + 1
-    it.until = now + Math.min(FADE_MS * FADE_TIMES ** times, FADE_MOST_MS)
+  function climb(because) {
+    ups++
+    upFrom = now
+    begin(because, better(/** @type {Try} */ (carrier).transport))
   }
 
-  /** Takes down how long it lived. @param {Try} one @returns whether it is to be left */
-  function outlived({ transport, openedAt, frameAt, provenAt, gap }) {
-    const life = { age: now - openedAt, idle: now - frameAt, gap, proven: now - provenAt }
-    const isLeft = learn(transport, here(transport), here('poll'), (lives[transport] = [life, ...(lives[transport] ?? []).slice(0, 2)]))
-    if (isLeft) lower(transport, life.age)
-    return isLeft
+  /** It failed where another got through: it is down for a while. @param {Transport} transport */
+  function lower(transport) {
+    const it = here(transport)
+    // Tried again while it is known to fail, it is no worse than it was.
+    if (isDown(it)) return
+    it.good = 0
+    it.fade = Math.min(FADE_TIMES * (it.fade ?? FADE_MS), DAY_MS)
+    it.until = now + it.fade
+  }
+
+  /** Takes down how long it lived. @param {Try} one */
+  function outlived({ transport, openedAt, frameAt, gap }) {
+    const age = now - openedAt
+    here(transport).trial = Math.min(TRIAL_LEAST_MS + age, TRIAL_MOST_MS)
+    if (learn(transport, here(transport), here('poll'), age, now - frameAt, gap)) lower(transport)
   }
 
   /** A try that did not get to carry. @param {Try} one @param {Fact} fact */
-  function fail(one, { why: because = '', afterMs, foreign = false }) {
-    const { id, transport } = one
-    if (one.failed) return
-    one.failed = true
-    nextAt = now + apartMs
+  function fail(one, { why: because = 'unproven', afterMs, foreign = false }) {
+    const { id, transport, failed } = one
+    if (failed) return
+    one.failed = because
+    nextAt = now
     steps.push({ do: 'failed', id, why: because })
     if (carrier) {
-      if (rank(transport) < rank(carrier.transport)) {
-        lower(transport)
-        upAt ||= now + UP_MS[0]
-      }
+      if (rank(transport) < rank(carrier.transport)) lower(transport)
       return
     }
-    why = `${transport}:${because}`
+    if (!isLost) why = `${transport}:${because}`
     strange ||= foreign
-    if (afterMs) rest(afterMs * (1 + random() / 4))
-    // A hub that is away for a moment refuses all transports: no reason to change the transport.
-    else if (last && !looked && (foreign || (transport === last && because !== 'unproven'))) round = ['check']
+    if (afterMs) rest(afterMs)
   }
 
-  /** Nothing gets through, or the hub said when to come back. What carries after that may be a makeshift. */
-  function rest(ms = pause(failures)) {
-    captive ||= strange
-    looked = !(++failures % LOOKS)
-    round = [looked ? (last ?? transports.at(-1)) : 'check']
-    nextAt = now + ms
-    apartMs = PAUSE_LEAST_MS
-    upAt = now
+  /** Nothing gets through, or the hub said when to come back: one try after each pause, each time another. @param {number} [afterMs] */
+  function rest(afterMs = 0) {
+    const list = order()
+    failures = Math.max(failures, CUTS_FREE) + 1
+    round = [list[failures % list.length]]
+    nextAt = now + pause() + afterMs
+    isLost = true
   }
 
-  /** Never the least for many at once, or all would come back in the same moment. @param {number} times in a row, in ms */
-  const pause = (times) => PAUSE_LEAST_MS + random() * Math.min(PAUSE_MOST_MS, PAUSE_LEAST_MS * 2 ** times)
+  /** Never the least for many at once, or all would come back in the same moment. */
+  const pause = () => (failures > CUTS_FREE ? PAUSE_LEAST_MS + random() * Math.min(JITTER_MOST_MS, JITTER_MS * 2 ** (failures - CUTS_FREE)) : 0)
 
   /** The carrier may be dead or held: others are tried beside it. @param {string} reason */
   function suspect(reason) {
-    if (!carrier || carrier.suspect) return
-    carrier.suspect = reason
-    if (reason === 'silent') outlived(carrier)
-    if (reason !== 'sleep') tried.set(carrier.transport, now - carrier.openedAt)
-    const list = order(carrier.transport)
-    // Gateways forget idle sockets in silence: once, the same transport anew is worth a try.
-    if (list[1] && reason !== 'sleep' && (reason !== 'silent' || list[0] !== 'ws' || silences++)) list.shift()
-    begin(list, `${carrier.transport}:${reason}`, true)
+    if (!carrier || carrier.failed) return
+    const { transport } = carrier
+    carrier.failed = reason
+    const list = order()
+    // What slept is attached anew; what is held would be held again.
+    if (reason !== 'sleep') {
+      if (list[1]) list.shift()
+      outlived(carrier)
+    }
+    begin(`${transport}:${reason}`, list)
   }
 
   /** Does one thing that is due, or finds when the next one is. @returns {boolean | void} whether something was done */
   function settle() {
     wakeAt = Infinity
-    for (const one of tries.values()) if (one !== carrier && settleTry(one)) return true
+    let isTrying = false
+    for (const one of tries.values()) {
+      if (one !== carrier && settleTry(one, isTrying)) return true
+      isTrying ||= !one.failed && !one.provenAt
+    }
     if (round.length) {
       if (!due(nextAt)) return
       open()
     } else if (carrier) return settleCarrier(carrier)
-    else if (isTrying()) return
+    else if (isTrying) return
     else rest()
     return true
   }
 
-  /** @param {Try} one */
-  function settleTry(one) {
-    const { provenAt, openedAt } = one
-    if (!due(provenAt ? readyAt(one) : unprovenAt(one))) return
-    if (provenAt && !silent(one)) carry(one)
-    else {
-      if (provenAt || now >= openedAt + LATE_MS) close(one)
-      fail(one, { why: 'unproven' })
+  /** @param {Try} one @param {boolean} hasRival one that comes before it has not failed yet: a far network is no reason to leave it */
+  function settleTry(one, hasRival) {
+    const { transport, helloAt, provenAt, failed, good = 0, trial = 0 } = one
+    if (due(deadline(one))) {
+      if (failed) close(one)
+      else fail(one, {})
+      return true
     }
+    // On a network where it carried before, a stream is taken at its word until its probe is due.
+    const isProven = provenAt || (transport === 'sse' && helloAt && now < good)
+    if (!isProven || hasRival || !due(!carrier || carrier.failed || good ? 0 : /** @type {number} */ (provenAt) + trial)) return
+    carry(one)
     return true
   }
 
   /** @param {Try} carrier */
   function settleCarrier(carrier) {
-    const { transport, frameAt, silentMs, helloAt, renewAt } = carrier
     const isAlone = tries.size < 2
-    if (carrier.suspect) {
+    if (carrier.failed) {
       if (!isAlone) return
       // Nothing else got through: a suspect that speaks is kept, a silent one is dead.
-      carrier.suspect = ''
-      carrier.slow = 0
-      if (silent(carrier)) lose()
-    } else if (due(frameAt + silentMs)) suspect('silent')
-    else if (transport === 'sse' && !carrier.pinged && due(helloAt + PROBE_MOST_MS)) suspect('held')
+      carrier.failed = ''
+      if (due(deadline(carrier))) lose()
+    } else if (due(deadline(carrier))) suspect('silent')
     else if (!isAlone) return
-    else if (due(renewAt)) {
+    else if (due(carrier.renewAt)) {
       carrier.renewAt = Infinity
-      begin([transport], 'age', true)
-    } else if (upAt && !hiddenAt && due(upAt)) {
-      upAt = now + (UP_MS[++ups] ?? UP_LAST_MS)
-      climb('up')
-    } else return
+      begin('age', [carrier.transport])
+    } else if (rank(carrier.transport) && !hiddenAt && due(upFrom + Math.min(UP_MS * UP_TIMES ** ups, UP_MOST_MS))) climb('up')
+    else return
     return true
   }
 

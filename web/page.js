@@ -18,10 +18,8 @@ export function watchPage(tell) {
   return () => stop.abort()
 }
 
-/** What the platform says of the network. */
-export const link = () => String(/** @type {any} */ (globalThis.navigator)?.connection?.type)
-
-const nameOf = (/** @type {string} */ base) => 'triway ' + base
+/** Each kind of network that the platform tells apart has a memory of its own: what it is like is known before the hub names it. */
+const nameOf = (/** @type {string} */ base) => `triway ${/** @type {any} */ (globalThis.navigator)?.connection?.type} ${base}`
 
 /** @param {string} base address of the hub @returns {Record<string, any> | undefined} */
 export function load(base) {

@@ -46,8 +46,8 @@ function text({ state, transport, rtt, why, tries, events, learned }) {
     ...events.map((/** @type {any} */ event) => [event.at, event.what]),
   ]
   for (const [at, what] of all.sort(([one], [other]) => one - other)) lines.push(`${time(at)} ${what}`)
-  for (const [name, { until, beat, age, early, wait }] of Object.entries(/** @type {Record<string, import('./cuts.js').Known>} */ (learned))) {
-    if (until && until > Date.now()) lines.push(`${name} failed here; tried last until ${time(until)}`)
+  for (const [name, { good, until, beat, age, early, wait }] of Object.entries(/** @type {Record<string, import('./cuts.js').Known>} */ (learned))) {
+    if (!good && until && until > Date.now()) lines.push(`${name} failed here; tried last until ${time(until)}`)
     if (beat) lines.push(`${name} is cut when idle; a heartbeat each ${beat} s`)
     if (age) lines.push(`${name} is cut at ${age} ms; replaced before`)
     if (early) lines.push('silent polls are cut; heads are sent early')

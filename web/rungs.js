@@ -6,28 +6,25 @@
 /** @typedef {import('./cuts.js').Transport} Transport */
 
 /**
- * @typedef {object} Try one attach of one transport
+ * @typedef {object} Trial what is kept of one attach of one transport
  * @property {number} id
  * @property {Transport} transport
  * @property {string} why
- * @property {boolean} replaces takes over when proven, whatever the carrier is
  * @property {number} openedAt
  * @property {number} frameAt when it was last heard
  * @property {number} helloAt
- * @property {number} provenAt
+ * @property {number} [provenAt]
  * @property {number} renewAt when its successor is due, before it is cut
  * @property {number} silentMs after which it is suspect
  * @property {number} gap longest silence so far, in ms
- * @property {number} slow late events in a row
- * @property {boolean} [failed] counted as failed, though a late proof is still welcome
- * @property {string} [suspect] why
- * @property {boolean} [pinged]
+ * @property {string} [failed] why it counts as failed, though a late proof is still welcome; of a carrier why it is suspect
+ * @typedef {Trial & import('./cuts.js').Known} Try it, with what was known when it was opened
  *
- * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
- *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
- *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string} | {do: 'check'}} Step
+ * @typedef {import('./cuts.js').Known & {do: 'open', id: number, transport: Transport, why: string}
+ *   | {do: 'close', id: number} | {do: 'carry', id: number}
+ *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string}} Step
  *
- * @typedef {'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended' | 'checked'
+ * @typedef {'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended'
  *   | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked'} FactType
  *
  * @typedef {object} Fact
@@ -43,7 +40,6 @@
  * @property {number} [afterMs] not before, by the hub's word
  * @property {boolean} [planned] not the way's fault
  * @property {boolean} [foreign] not the hub answered
- * @property {boolean} [ok]
  *
  * @typedef {object} Ladder
  * @property {(now: number, type: FactType, fact?: Fact) => Step[]} see

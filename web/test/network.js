@@ -44,7 +44,7 @@ export class Network {
   /** @type {[number, number, string, any][]} */
   #coming = []
 
-  /** @param {Record<string, any>} paths behaviours by transport, and `check` */
+  /** @param {Record<string, any>} paths behaviours by transport */
   constructor(paths, { transports = ['ws', 'sse', 'poll'], random = () => 0.5, memory } = {}) {
     this.paths = paths
     this.ladder = newLadder(transports, random, memory)
@@ -58,7 +58,6 @@ export class Network {
     for (const step of steps) {
       this.log.push({ at: this.now, ...step })
       if (step.do === 'close') this.#coming = this.#coming.filter(([, id]) => id !== step.id)
-      if (step.do === 'check') this.#coming.push([this.now + R, -1, 'checked', this.paths.check?.(this.now) ?? {}])
       if (step.do === 'open') {
         const seen = this.paths[step.transport](step, this.now)
         for (const [after, type, fact] of seen) this.#coming.push([this.now + after, step.id, type, fact])
@@ -107,8 +106,8 @@ export class Network {
 
   /** What carried, in order, as `at:transport`. */
   get carried() {
-    const transports = new Map(this.steps('open').map(({ id, transport }) => [id, transport]))
-    return this.steps('carry').map(({ id, at, why }) => ({ at, transport: transports.get(id), why }))
+    const opened = new Map(this.steps('open').map((step) => [step.id, step]))
+    return this.steps('carry').map(({ id, at }) => ({ ...opened.get(id), at }))
   }
 
   get state() {

@@ -28,16 +28,16 @@ function guestOf(address) {
   const note = (/** @type {string} */ url) => {
     if (/\/(ws|sse|poll)\?/.test(url)) guest.tries.push(Date.now())
   }
-  /** A look for the hub that did not find it is counted. @param {string} url @param {any} init */
+  /** A poll is what is tried last: one in vain is counted. @param {string} url @param {any} init */
   const looked = async (url, init) => {
     note(url)
-    const isLook = url.includes('/healthz?')
+    const isLast = url.includes('/poll?')
     try {
       const answer = await fetch(url, init)
-      if (isLook && !answer.ok) guest.inVain++
+      if (isLast && !answer.ok) guest.inVain++
       return answer
     } catch (error) {
-      if (isLook) guest.inVain++
+      if (isLast) guest.inVain++
       throw error
     }
   }

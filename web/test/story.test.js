@@ -145,7 +145,7 @@ test('Upgrade refused: usable over SSE at once; streams refused too: over polls'
 
 test('a hole is a gap event before the next event, told once', () =>
   withHub(async (server, open) => {
-    const hub = open({ transports: ['ws'] })
+    const hub = open({ transports: ['ws', 'sse'] })
     const lobby = hub.channel('lobby')
     const told = []
     lobby.addEventListener('message', (event) => told.push(event.data))

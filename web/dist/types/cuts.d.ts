@@ -9,17 +9,21 @@ export type Known = {
      */
     good?: number;
     /**
-     * it failed while another got through, and is tried last until then
+     * where it is not good: it failed while another got through, and is tried last until then
      */
     until?: number;
     /**
-     * that it failed so
+     * for so long, in ms
      */
-    times?: number;
+    fade?: number;
     /**
-     * ms that it must live before it is trusted again
+     * ms that it must live before it carries again, once it has failed
      */
     trial?: number;
+    /**
+     * ms of silence, or else of age, at which it was cut the last time
+     */
+    cut?: number;
     /**
      * heartbeat in seconds that outruns an idle cut
      */
@@ -38,32 +42,14 @@ export type Known = {
     wait?: number;
 };
 export type Learned = Partial<Record<Transport, Known>>;
-export type Life = {
-    /**
-     * ms since it was opened
-     */
-    age: number;
-    /**
-     * ms since anything came
-     */
-    idle: number;
-    /**
-     * longest idle time in ms that it outlived
-     */
-    gap: number;
-    /**
-     * ms since it was proven
-     */
-    proven: number;
-};
-/** Held by the hub where nothing else was asked, in seconds. */
-export declare const WAIT_S = 25;
 /**
- * Two cuts alike name the cut.
+ * Two cuts alike name the cut. Only those count that were neither made by us nor announced.
  * @param {Transport} transport
  * @param {Known} known of it
  * @param {Known} polls what is known of polls: what cuts streams by age cuts them too
- * @param {Life[]} lives the last three of that transport, newest first
+ * @param {number} age ms since it was opened
+ * @param {number} idle ms since anything came
+ * @param {number} gap longest idle time in ms that it outlived
  * @returns {boolean | void} whether the transport is to be left
  */
-export declare function learn(transport: Transport, known: Known, polls: Known, lives: Life[]): boolean | void;
+export declare function learn(transport: Transport, known: Known, polls: Known, age: number, idle: number, gap: number): boolean | void;

@@ -8,8 +8,7 @@ export type See = (fact: Fact, one: Try) => any;
 /**
  * @param {Transport[]} transports the order is the preference
  * @param {() => number} random
- * @param {Record<string, any>} [memory] as an earlier ladder left it
- * @param {string} [link] what the platform says of the network, before the hub names it
+ * @param {Record<string, any>} [memory] as an earlier ladder left it: what was learned by network, and under '' the last network
  * @returns {Ladder}
  */
-export declare function newLadder(transports: Transport[], random: () => number, memory?: Record<string, any>, link?: string): Ladder;
+export declare function newLadder(transports: Transport[], random: () => number, memory?: Record<string, any>): Ladder;

@@ -4,8 +4,6 @@
  */
 /** @param {(type: 'online' | 'offline' | 'hidden' | 'visible' | 'pause' | 'start') => void} tell */
 export declare function watchPage(tell: (type: 'online' | 'offline' | 'hidden' | 'visible' | 'pause' | 'start') => void): () => void;
-/** What the platform says of the network. */
-export declare const link: () => string;
 /** @param {string} base address of the hub @returns {Record<string, any> | undefined} */
 export declare function load(base: string): Record<string, any> | undefined;
 /** @param {string} base @param {object} memory */

@@ -3,21 +3,17 @@
  * What follows from what is in ladder.js.
  */
 export type Transport = import('./cuts.js').Transport;
-export type Try = {
+export type Trial = {
     id: number;
     transport: Transport;
     why: string;
-    /**
-     * takes over when proven, whatever the carrier is
-     */
-    replaces: boolean;
     openedAt: number;
     /**
      * when it was last heard
      */
     frameAt: number;
     helloAt: number;
-    provenAt: number;
+    provenAt?: number;
     /**
      * when its successor is due, before it is cut
      */
@@ -31,34 +27,22 @@ export type Try = {
      */
     gap: number;
     /**
-     * late events in a row
+     * why it counts as failed, though a late proof is still welcome; of a carrier why it is suspect
      */
-    slow: number;
-    /**
-     * counted as failed, though a late proof is still welcome
-     */
-    failed?: boolean;
-    /**
-     * why
-     */
-    suspect?: string;
-    pinged?: boolean;
+    failed?: string;
 };
-export type Step = {
+export type Try = Trial & import('./cuts.js').Known;
+export type Step = (import('./cuts.js').Known & {
     do: 'open';
     id: number;
     transport: Transport;
     why: string;
-    beat?: number;
-    wait?: number;
-    early?: number;
-} | {
+}) | {
     do: 'close';
     id: number;
 } | {
     do: 'carry';
     id: number;
-    why: string;
 } | {
     do: 'failed';
     id: number;
@@ -67,10 +51,8 @@ export type Step = {
     do: 'state';
     state: string;
     why: string;
-} | {
-    do: 'check';
 };
-export type FactType = 'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended' | 'checked' | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked';
+export type FactType = 'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended' | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked';
 export type Fact = {
     /**
      * of the try
@@ -102,7 +84,6 @@ export type Fact = {
      * not the hub answered
      */
     foreign?: boolean;
-    ok?: boolean;
 };
 export type Ladder = {
     see: (now: number, type: FactType, fact?: Fact) => Step[];
@@ -122,28 +103,25 @@ export type Ladder = {
 };
 /** @typedef {import('./cuts.js').Transport} Transport */
 /**
- * @typedef {object} Try one attach of one transport
+ * @typedef {object} Trial what is kept of one attach of one transport
  * @property {number} id
  * @property {Transport} transport
  * @property {string} why
- * @property {boolean} replaces takes over when proven, whatever the carrier is
  * @property {number} openedAt
  * @property {number} frameAt when it was last heard
  * @property {number} helloAt
- * @property {number} provenAt
+ * @property {number} [provenAt]
  * @property {number} renewAt when its successor is due, before it is cut
  * @property {number} silentMs after which it is suspect
  * @property {number} gap longest silence so far, in ms
- * @property {number} slow late events in a row
- * @property {boolean} [failed] counted as failed, though a late proof is still welcome
- * @property {string} [suspect] why
- * @property {boolean} [pinged]
+ * @property {string} [failed] why it counts as failed, though a late proof is still welcome; of a carrier why it is suspect
+ * @typedef {Trial & import('./cuts.js').Known} Try it, with what was known when it was opened
  *
- * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
- *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
- *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string} | {do: 'check'}} Step
+ * @typedef {import('./cuts.js').Known & {do: 'open', id: number, transport: Transport, why: string}
+ *   | {do: 'close', id: number} | {do: 'carry', id: number}
+ *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string}} Step
  *
- * @typedef {'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended' | 'checked'
+ * @typedef {'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended'
  *   | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked'} FactType
  *
  * @typedef {object} Fact
@@ -159,7 +137,6 @@ export type Ladder = {
  * @property {number} [afterMs] not before, by the hub's word
  * @property {boolean} [planned] not the way's fault
  * @property {boolean} [foreign] not the hub answered
- * @property {boolean} [ok]
  *
  * @typedef {object} Ladder
  * @property {(now: number, type: FactType, fact?: Fact) => Step[]} see
