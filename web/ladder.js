@@ -6,7 +6,7 @@
  * `see`, steps come out; `wakeAt` says when to ask again if nothing happens.
  * Its state is local to one closure, whose functions are the rules; each is short.
  */
-import { learn } from './cuts.js'
+import { learn, TIMER_LEAST_MS } from './cuts.js'
 
 /** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./rungs.js').Try} Try */
 /** @typedef {import('./rungs.js').Fact} Fact @typedef {import('./rungs.js').FactType} FactType @typedef {import('./rungs.js').Step} Step */
@@ -56,28 +56,25 @@ const POLL_SILENT_MS = 30_000
 /** So many events in a row that are later than this, in ms, make a stream suspect. */
 const SLOW_MOST = 3
 const SLOW_MS = 1000
+/** A transport that was suspect must live so long, in ms, beside the carrier before it carries again. */
+const TRIAL_MS = 60_000
 /** How long a success is remembered, in ms. */
 const DAY_MS = 24 * 3_600_000
 /** A failure is remembered so many times longer than the one before it, the first one as if this, in ms, had been before it, and a day at most: networks change. */
 const FADE_TIMES = 6
 const FADE_MS = 100_000
-/** A transport that was left must live longer than before, by this, but no more than that, in ms, beside the carrier before it carries again. */
-const TRIAL_LEAST_MS = 3000
-const TRIAL_MOST_MS = 60_000
-
 /**
  * @param {Transport[]} transports the order is the preference
  * @param {() => number} random
- * @param {Record<string, any>} [memory] as an earlier ladder left it: what was learned by network, and under '' the last network
+ * @param {Record<string, any>} [memory] as an earlier ladder left it: what was learned by place (the network, and the build of the hub that was reached there), and under '' the last place
  * @returns {Ladder}
  */
 export function newLadder(transports, random, memory = {}) {
   /** @type {Map<number, Try>} */
   const tries = new Map()
   /** @type {Ladder} */
-  const ladder = { see, wakeAt: Infinity, tries, learned: memory[memory['']] ?? {}, memory }
-  /** When something is due; and how far the clock was set back, in ms. */
-  let wakeAt = Infinity
+  const ladder = { see, wakeAt: Infinity, learned: memory[memory['']] ?? {}, memory }
+  /** How far the clock was set back, in ms. */
   let shift = 0
   /** @type {Try | undefined} */
   let carrier
@@ -100,17 +97,15 @@ export function newLadder(transports, random, memory = {}) {
   /** Nothing was heard of the hub since it carried, or since all were tried: it may be away. */
   let isLost = false
   /** Somebody else answered since then. */
-  let strange = false
+  let strange = /** @type {boolean | undefined} */ (false)
   /** Carriers that were cut soon, since one was steady; over the free ones also rounds in which nothing got through. */
   let failures = 0
-  /** From when on the wait counts until what is better than the carrier is tried: the last try or change of transport; and how often it was tried. */
-  let upFrom = 0
+  /** From when on the wait counts until what is better than the carrier is tried: the last try or change of transport, or 0 for at once; and how often it was tried. */
+  let upFrom = Infinity
   let ups = 0
   let hiddenAt = 0
   let isOffline = false
   let state = 'connecting'
-  /** @type {string | undefined} */
-  let build
 
   /** @param {number} at @param {FactType} type @param {Fact} [fact] */
   function see(at, type, fact = {}) {
@@ -119,22 +114,22 @@ export function newLadder(transports, random, memory = {}) {
     shift = Math.max(shift, now - at)
     now = at + shift
     // Timers do not run in a sleeping page, and what is heard after it may be an echo.
-    if (carrier && now > deadline(carrier) + SLEEP_MS) suspect('sleep')
+    if (carrier && now > deadline(carrier) + SLEEP_MS) fail(carrier, 'sleep')
     const one = /** @type {Try} */ (tries.get(/** @type {number} */ (fact.id)))
     // What an attach that was given up tells is no fact any more; a tick is none.
     if (one || !fact.id) facts[type]?.(fact, one)
     // What is due may make more due, or bring the next moment nearer: until nothing is.
-    while (settle());
-    ladder.wakeAt = wakeAt - shift
+    while (!settle());
+    ladder.wakeAt -= shift
     const next = carrier ? 'connected' : isOffline ? 'offline' : isLost && strange ? 'captive' : last ? 'reconnecting' : 'connecting'
-    if (next !== state) steps.push({ do: 'state', state: (state = next), why: carrier?.why ?? why })
+    if (next !== state) steps.push({ do: 'state', state: (state = next), why })
     return steps
   }
 
   /** @type {Partial<Record<FactType, See>>} */
   const facts = {
     start: () => tries.size || begin('start'),
-    rtt: ({ ms = 0 }) => (rttMs = ms),
+    rtt: ({ ms }) => (rttMs = /** @type {number} */ (ms)),
     /** By hand; what is none of them is the ladder's own choice. */
     use({ transport }) {
       transports = [...given].sort((one, other) => Number(other === transport) - Number(one === transport))
@@ -143,37 +138,32 @@ export function newLadder(transports, random, memory = {}) {
     },
     /** Another list of channels: the same transport, attached anew beside the old one. */
     reopen: () => carrier && begin('channels', [carrier.transport]),
-    hello({ beat, network: name, build: made }, one) {
+    hello({ beat, network, build }, one) {
       const { transport, openedAt } = one
       one.helloAt = now
-      if (transport !== 'poll' && beat) one.silentMs = SILENT_BEATS * 1000 * beat
+      if (transport !== 'poll') one.silentMs = SILENT_BEATS * 1000 * /** @type {number} */ (beat)
       // How far the network is, at most.
       rttMs = Math.min(now - openedAt, RTT_SIGN_MOST_MS)
-      let isNew = build && made !== build
-      build = made
-      if (name && name !== memory['']) {
-        isNew ||= memory['']
-        memory[''] = name
-        ladder.learned = memory[name] ??= {}
+      const place = network + ' ' + build
+      if (place !== memory['']) {
+        if (memory['']) upFrom = 0
+        memory[''] = place
+        ladder.learned = memory[place] ??= {}
       }
-      if (isNew) {
-        isLost = true
-        upFrom = 0
-      }
-      // The hub is back, or the network is another, and it is not the first choice that found it: that may get through
-      // now. A hub that is away for a moment refuses all transports, which is no reason to change the transport.
+      // The hub is back, and it is not the first choice that found it: that may get through now. A hub that is away for
+      // a moment refuses all transports, which is no reason to change the transport.
       if (isLost && !carrier && transport !== order()[0]) begin(why)
       isLost = strange = false
     },
     /** Anything came. */
     frame({ ping, time }, one) {
-      const { transport, openedAt, helloAt, frameAt } = one
-      one.gap = Math.max(one.gap, now - frameAt)
+      const { transport } = one
+      one.gap = Math.max(one.gap, now - one.frameAt)
       one.frameAt = now
-      const lateMs = time ? now - time - skew : 0
+      const lateMs = now - /** @type {number} */ (time) - skew
       // What was published before this attach began was replayed.
-      const isLate = lateMs > Math.max(SLOW_MS, 4 * rttMs) && lateMs < now - openedAt
-      const age = now - helloAt
+      const isLate = lateMs > Math.max(SLOW_MS, 4 * rttMs) && lateMs < now - one.openedAt
+      const age = now - one.helloAt
       if (ping && transport === 'sse' && !isLate && age > LONE_MS && (age < PROBE_MOST_MS || age > PROBE_AGAIN_MS)) one.provenAt ||= now
       if (!time) return
       skew = Math.min(skew + 1, now - time)
@@ -182,17 +172,17 @@ export function newLadder(transports, random, memory = {}) {
       if (slow < SLOW_MOST) return
       // The clock may have been set forward.
       skew = Infinity
-      suspect('slow')
+      fail(one, 'slow')
     },
     /** The hub answered what only it can, to us. */
     proof: (fact, one) => (one.provenAt ||= now),
     /** A command went unanswered. */
-    mute: () => suspect('mute'),
+    mute: () => carrier && fail(carrier, 'mute'),
     ended(fact, one) {
       const { transport, openedAt, frameAt, provenAt, failed } = one
-      const { planned, afterMs = 0, foreign = false } = fact
+      const { planned, afterMs = 0, foreign } = fact
       tries.delete(one.id)
-      if (one !== carrier) return fail(one, fact)
+      if (one !== carrier) return fail(one, fact.why, fact)
       if (!planned && !isOffline && !failed) outlived(one)
       lose()
       begin(`${transport}:${fact.why}`)
@@ -206,7 +196,7 @@ export function newLadder(transports, random, memory = {}) {
       isOffline = false
       failures = 0
       // Its socket may belong to the network that was left.
-      if (carrier) suspect('sleep')
+      if (carrier) fail(carrier, 'sleep')
       else begin('online')
     },
     hidden: () => (hiddenAt = now),
@@ -228,8 +218,8 @@ export function newLadder(transports, random, memory = {}) {
   /** What is known here. @param {Transport} transport @returns {import('./cuts.js').Known} */
   const here = (transport) => (ladder.learned[transport] ??= {})
 
-  /** 0 is the best. @param {Transport | undefined} transport */
-  const rank = (transport) => transports.indexOf(/** @type {Transport} */ (transport))
+  /** 0 is the best. @param {Transport} transport */
+  const rank = (transport) => transports.indexOf(transport)
 
   /** What to try, in order: the last that carried first. Memory orders, and never forbids. */
   function order() {
@@ -244,7 +234,7 @@ export function newLadder(transports, random, memory = {}) {
   const better = (transport) => transports.slice(0, rank(transport))
 
   /** @param {number} at @returns {boolean} */
-  const due = (at) => now >= at || ((wakeAt = Math.min(wakeAt, at)), false)
+  const due = (at) => now >= at || ((ladder.wakeAt = Math.min(ladder.wakeAt, at)), false)
 
   /** @param {Try} one */
   const close = ({ id }) => tries.delete(id) && steps.push({ do: 'close', id })
@@ -269,10 +259,10 @@ export function newLadder(transports, random, memory = {}) {
     const known = here(transport)
     /** @type {Step & {do: 'open'}} */
     const step = { ...known, do: 'open', id: ++lastId, transport, why }
-    tries.set(lastId, { ...step, openedAt: now, frameAt: now, helloAt: 0, renewAt: now + RENEW_PART * (known.age ?? Infinity), silentMs: POLL_SILENT_MS, gap: 0 })
+    tries.set(lastId, { ...step, openedAt: now, frameAt: now, helloAt: 0, renewAt: now + RENEW_PART * (known.age ?? Infinity), silentMs: POLL_SILENT_MS, gap: TIMER_LEAST_MS })
     steps.push(step)
     // Whoever is tried beside it is tried because of it.
-    if (!carrier && !isLost) why = transport + ':slow'
+    if (!isLost) why = transport + ':slow'
     nextAt = now + Math.min(BESIDE_MS + 2 * rttMs, BESIDE_MOST_MS)
   }
 
@@ -291,12 +281,13 @@ export function newLadder(transports, random, memory = {}) {
     const { id, transport } = one
     carrier = one
     one.failed = ''
+    why = one.why
     steps.push({ do: 'carry', id })
     if (transport !== last) {
       // What has had its time while this one got through is down until it comes after all.
       for (const other of better(transport)) if (!round.includes(other)) lower(other)
       if (now > upFrom + CALM_MS) ups = 0
-      upFrom = now
+      upFrom &&= now
     }
     last = transport
     here(transport).good = now + DAY_MS
@@ -324,25 +315,35 @@ export function newLadder(transports, random, memory = {}) {
 
   /** Takes down how long it lived. @param {Try} one */
   function outlived({ transport, openedAt, frameAt, gap }) {
-    const age = now - openedAt
-    here(transport).trial = Math.min(TRIAL_LEAST_MS + age, TRIAL_MOST_MS)
-    if (learn(transport, here(transport), here('poll'), age, now - frameAt, gap)) lower(transport)
+    if (learn(transport, here(transport), here('poll'), now - openedAt, now - frameAt, gap)) lower(transport)
   }
 
-  /** A try that did not get to carry. @param {Try} one @param {Fact} fact */
-  function fail(one, { why: because = 'unproven', afterMs, foreign = false }) {
+  /**
+   * A try that did not get to carry; or a carrier that may be dead or held: others are tried beside it.
+   * @param {Try} one @param {string} [because] @param {Fact} [fact]
+   */
+  function fail(one, because = '', { afterMs, foreign } = {}) {
     const { id, transport, failed } = one
     if (failed) return
     one.failed = because
     nextAt = now
     steps.push({ do: 'failed', id, why: because })
-    if (carrier) {
-      if (rank(transport) < rank(carrier.transport)) lower(transport)
-      return
+    if (one === carrier) {
+      const list = order()
+      // What slept is attached anew; what is held would be held again.
+      if (because !== 'sleep') {
+        if (list[1]) list.shift()
+        here(transport).trial = TRIAL_MS
+        outlived(one)
+      }
+      begin(`${transport}:${because}`, list)
+    } else if (carrier) {
+      if (transport !== last) lower(transport)
+    } else {
+      if (!isLost) why = `${transport}:${because}`
+      strange ||= foreign
+      if (afterMs) rest(afterMs)
     }
-    if (!isLost) why = `${transport}:${because}`
-    strange ||= foreign
-    if (afterMs) rest(afterMs)
   }
 
   /** Nothing gets through, or the hub said when to come back: one try after each pause, each time another. @param {number} [afterMs] */
@@ -357,43 +358,28 @@ export function newLadder(transports, random, memory = {}) {
   /** Never the least for many at once, or all would come back in the same moment. */
   const pause = () => (failures > CUTS_FREE ? PAUSE_LEAST_MS + random() * Math.min(JITTER_MOST_MS, JITTER_MS * 2 ** (failures - CUTS_FREE)) : 0)
 
-  /** The carrier may be dead or held: others are tried beside it. @param {string} reason */
-  function suspect(reason) {
-    if (!carrier || carrier.failed) return
-    const { transport } = carrier
-    carrier.failed = reason
-    const list = order()
-    // What slept is attached anew; what is held would be held again.
-    if (reason !== 'sleep') {
-      if (list[1]) list.shift()
-      outlived(carrier)
-    }
-    begin(`${transport}:${reason}`, list)
-  }
-
-  /** Does one thing that is due, or finds when the next one is. @returns {boolean | void} whether something was done */
+  /** Does one thing that is due, or finds when the next one is. @returns {boolean | void} whether nothing is */
   function settle() {
-    wakeAt = Infinity
+    ladder.wakeAt = Infinity
     let isTrying = false
     for (const one of tries.values()) {
-      if (one !== carrier && settleTry(one, isTrying)) return true
+      if (one !== carrier && settleTry(one, isTrying)) return
       isTrying ||= !one.failed && !one.provenAt
     }
     if (round.length) {
-      if (!due(nextAt)) return
+      if (!due(nextAt)) return true
       open()
     } else if (carrier) return settleCarrier(carrier)
-    else if (isTrying) return
+    else if (isTrying) return true
     else rest()
-    return true
   }
 
-  /** @param {Try} one @param {boolean} hasRival one that comes before it has not failed yet: a far network is no reason to leave it */
+  /** Does what is due with one. @param {Try} one @param {boolean} hasRival one that comes before it has not failed yet: a far network is no reason to leave it */
   function settleTry(one, hasRival) {
     const { transport, helloAt, provenAt, failed, good = 0, trial = 0 } = one
     if (due(deadline(one))) {
       if (failed) close(one)
-      else fail(one, {})
+      else fail(one, 'unproven')
       return true
     }
     // On a network where it carried before, a stream is taken at its word until its probe is due.
@@ -403,22 +389,19 @@ export function newLadder(transports, random, memory = {}) {
     return true
   }
 
-  /** @param {Try} carrier */
+  /** The same. @param {Try} carrier @returns {boolean | void} */
   function settleCarrier(carrier) {
-    const isAlone = tries.size < 2
-    if (carrier.failed) {
-      if (!isAlone) return
+    if (!carrier.failed && due(deadline(carrier))) fail(carrier, 'silent')
+    else if (tries.size > 1) return true
+    else if (carrier.failed) {
       // Nothing else got through: a suspect that speaks is kept, a silent one is dead.
       carrier.failed = ''
       if (due(deadline(carrier))) lose()
-    } else if (due(deadline(carrier))) suspect('silent')
-    else if (!isAlone) return
-    else if (due(carrier.renewAt)) {
+    } else if (due(carrier.renewAt)) {
       carrier.renewAt = Infinity
       begin('age', [carrier.transport])
     } else if (rank(carrier.transport) && !hiddenAt && due(upFrom + Math.min(UP_MS * UP_TIMES ** ups, UP_MOST_MS))) climb('up')
-    else return
-    return true
+    else return true
   }
 
   return ladder

@@ -44,7 +44,6 @@
  * @typedef {object} Ladder
  * @property {(now: number, type: FactType, fact?: Fact) => Step[]} see
  * @property {number} wakeAt when to tell it a `tick` if nothing happens
- * @property {Map<number, Try>} tries
  * @property {import('./cuts.js').Learned} learned of this network
  * @property {Record<string, any>} memory what a later ladder may begin with
  */

@@ -40,7 +40,7 @@ test('clear path: nothing but WS is ever opened, for an hour', () => {
 
 test('a round trip of 600 ms is no reason for a false fallback', () => {
   const slow = (behaviour) => (step) => behaviour(step).map(([at, ...rest]) => [at < 1000 ? at * 30 : at + 1800, ...rest])
-  const network = new Network({ ...clear, ws: slow(ws()), sse: () => [[1200, 'hello', {}], [1350, 'frame', { ping: true }]], poll: () => [[1200, 'hello', {}], [1200, 'proof']] })
+  const network = new Network({ ...clear, ws: slow(ws()), sse: () => [[1200, 'hello', { beat: 15, network: 'n1', build: 'b1' }], [1350, 'frame', { ping: true }]], poll: () => [[1200, 'hello', { beat: 15, network: 'n1', build: 'b1' }], [1200, 'proof']] })
   network.tell('start')
   network.run(60_000)
   assert.equal(ways(network), 'ws')
@@ -52,21 +52,21 @@ for (const [name, hello, proof] of [['cleartext', 2, 3], ['TLS', 3, 4]]) {
     let memory
     for (let time = 0; time < 100; time++) {
       const network = new Network({
-        ws: () => [[hello * 600 + 20, 'hello', { beat: 15, network: 'n1' }], [proof * 600 + 40, 'proof']],
-        sse: () => [[600, 'frame'], [605, 'hello', { beat: 15, network: 'n1' }], [755, 'frame', { ping: true }]],
-        poll: () => [[605, 'hello', { network: 'n1' }], [605, 'proof']],
+        ws: () => [[hello * 600 + 20, 'hello', { beat: 15, network: 'n1', build: 'b1' }], [proof * 600 + 40, 'proof']],
+        sse: () => [[600, 'frame'], [605, 'hello', { beat: 15, network: 'n1', build: 'b1' }], [755, 'frame', { ping: true }]],
+        poll: () => [[605, 'hello', { network: 'n1', build: 'b1' }], [605, 'proof']],
       }, { memory })
       network.tell('start')
       network.run(4000)
       assert.equal(ways(network), 'ws')
       memory = JSON.parse(JSON.stringify(network.ladder.memory))
-      assert.ok(memory.n1.ws.good)
+      assert.ok(memory['n1 b1'].ws.good)
     }
   })
 }
 
 test('a WS that came late is welcome, and first again on the next page', () => {
-  const late = { ...clear, ws: () => [[1200, 'hello', { beat: 15, network: 'n1' }], [8000, 'proof']] }
+  const late = { ...clear, ws: () => [[1200, 'hello', { beat: 15, network: 'n1', build: 'b1' }], [8000, 'proof']] }
   const network = new Network(late)
   network.tell('start')
   network.run(20_000)
@@ -191,7 +191,7 @@ test('a stream whose events come late three times in a row is left', () => {
 })
 
 test('a stream that is late by 3 s does not take over from polls that are prompt', () => {
-  const late = () => [[3040, 'hello', { beat: 15 }], [3190, 'frame', { ping: true, time: 1_000_190 }]]
+  const late = () => [[3040, 'hello', { beat: 15, network: 'n1', build: 'b1' }], [3190, 'frame', { ping: true, time: 1_000_190 }]]
   const prompt = (step, now) => [...poll()(step).slice(0, 2), ...[...Array(90).keys()].map((n) => [60 + 100 * n, 'frame', { time: 1_000_000 + now + 55 + 100 * n }])]
   const network = new Network({ ...clear, ws: refused, sse: late, poll: prompt })
   network.tell('start')
@@ -258,7 +258,7 @@ test('asked for by hand and not to be had: tried again as the way up, while the 
 })
 
 test('polls of which some answers are lost: the next one at once', () => {
-  const lossy = (step) => [[40, 'hello', { network: 'n1' }], [40, 'proof'], [200, 'frame'], [400, 'frame'], [600, 'ended', { why: 'closed' }]]
+  const lossy = (step) => [[40, 'hello', { network: 'n1', build: 'b1' }], [40, 'proof'], [200, 'frame'], [400, 'frame'], [600, 'ended', { why: 'closed' }]]
   const network = new Network({ ...clear, poll: lossy }, { transports: ['poll'] })
   network.tell('start')
   network.run(60_000)
@@ -277,7 +277,7 @@ test('why it is not WS: each reason is told', () => {
 })
 
 test('a page that was busy when the probe came: the second probe brings SSE back from polls', () => {
-  const busy = (step) => [[300, 'hello', { beat: 15 }], [301, 'frame', { ping: true }], ...sse()(step).slice(2).map(([at, ...rest]) => [at, ...rest]), [5040, 'frame', { ping: true }]]
+  const busy = (step) => [[300, 'hello', { beat: 15, network: 'n1', build: 'b1' }], [301, 'frame', { ping: true }], ...sse()(step).slice(2).map(([at, ...rest]) => [at, ...rest]), [5040, 'frame', { ping: true }]]
   const network = new Network({ ...clear, ws: refused, sse: busy })
   network.tell('start')
   network.run(8000)
@@ -285,7 +285,7 @@ test('a page that was busy when the probe came: the second probe brings SSE back
 })
 
 test('WS said hello before SSE was proven: it has as long again for its own proof', () => {
-  const network = new Network({ ...clear, ws: () => [[1200, 'hello', { beat: 15 }], [2000, 'proof']], sse: () => [[600, 'hello', { beat: 15 }], [750, 'frame', { ping: true }]], poll: mute })
+  const network = new Network({ ...clear, ws: () => [[1200, 'hello', { beat: 15, network: 'n1', build: 'b1' }], [2000, 'proof']], sse: () => [[600, 'hello', { beat: 15, network: 'n1', build: 'b1' }], [750, 'frame', { ping: true }]], poll: mute })
   network.tell('start')
   network.run(5000)
   assert.equal(ways(network), 'ws')

@@ -5,6 +5,8 @@
 import { newLadder } from '../ladder.js'
 
 const R = 20
+/** The ladder is told the wall's clock: 0 is long ago. */
+const EPOCH_MS = 1.8e12
 
 /** Sends its first frames, then a ping each heartbeat, until `dies` ms after it was opened. */
 const alive = (first) => ({ dies, idle, beatS = 15, silentFrom = Infinity } = {}) => (step) => {
@@ -51,7 +53,8 @@ export class Network {
   }
 
   tell(type, fact) {
-    this.#steps(this.ladder.see(this.now, type, fact))
+    this.log.push({ at: this.now, type, ...fact })
+    this.#steps(this.ladder.see(EPOCH_MS + this.now, type, fact))
   }
 
   #steps(steps) {
@@ -70,7 +73,7 @@ export class Network {
     const end = this.now + ms
     for (;;) {
       this.#coming.sort(([one], [other]) => one - other)
-      const at = Math.min(this.#coming[0]?.[0] ?? Infinity, this.ladder.wakeAt)
+      const at = Math.min(this.#coming[0]?.[0] ?? Infinity, this.ladder.wakeAt - EPOCH_MS)
       if (at > end) break
       this.now = Math.max(at, this.now)
       const coming = this.#coming[0]?.[0] <= at ? this.#coming.shift() : undefined
@@ -80,7 +83,7 @@ export class Network {
         if (type === 'ended') this.#coming = this.#coming.filter(([, other]) => other !== id)
         this.tell(type, { ...fact, ...(id > 0 && { id }) })
       }
-      if (this.log.length > 20_000) throw new Error('the ladder spins')
+      if (this.log.length > 60_000) throw new Error('the ladder spins')
     }
     this.now = end
     return this
@@ -114,10 +117,16 @@ export class Network {
     return this.steps('state').at(-1)?.state
   }
 
-  /** The try that carries now. */
+  /** The try that carried last. */
   get carrying() {
     const { id } = this.steps('carry').at(-1) ?? {}
-    return this.ladder.tries.get(id)
+    return this.steps('open').find((step) => step.id === id)
+  }
+
+  /** How many tries there are. */
+  get open() {
+    const ended = this.log.filter((step) => step.do === 'close' || step.type === 'ended').map(({ id }) => id)
+    return this.steps('open').filter(({ id }) => !ended.includes(id)).length
   }
 
   get carrier() {

@@ -42,6 +42,8 @@ export type Known = {
     wait?: number;
 };
 export type Learned = Partial<Record<Transport, Known>>;
+/** No timer cuts so soon, in ms: what ends sooner is being killed, and a shorter silence is no reason. */
+export declare const TIMER_LEAST_MS = 2000;
 /**
  * Two cuts alike name the cut. Only those count that were neither made by us nor announced.
  * @param {Transport} transport
@@ -49,7 +51,7 @@ export type Learned = Partial<Record<Transport, Known>>;
  * @param {Known} polls what is known of polls: what cuts streams by age cuts them too
  * @param {number} age ms since it was opened
  * @param {number} idle ms since anything came
- * @param {number} gap longest idle time in ms that it outlived
+ * @param {number} gap longest idle time in ms that it outlived, or that is too short to say something
  * @returns {boolean | void} whether the transport is to be left
  */
 export declare function learn(transport: Transport, known: Known, polls: Known, age: number, idle: number, gap: number): boolean | void;

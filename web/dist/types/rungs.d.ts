@@ -91,7 +91,6 @@ export type Ladder = {
      * when to tell it a `tick` if nothing happens
      */
     wakeAt: number;
-    tries: Map<number, Try>;
     /**
      * of this network
      */
@@ -141,7 +140,6 @@ export type Ladder = {
  * @typedef {object} Ladder
  * @property {(now: number, type: FactType, fact?: Fact) => Step[]} see
  * @property {number} wakeAt when to tell it a `tick` if nothing happens
- * @property {Map<number, Try>} tries
  * @property {import('./cuts.js').Learned} learned of this network
  * @property {Record<string, any>} memory what a later ladder may begin with
  */
