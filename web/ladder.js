@@ -66,7 +66,7 @@ const FADE_MS = 100_000
 /**
  * @param {Transport[]} transports the order is the preference
  * @param {() => number} random
- * @param {Record<string, any>} [memory] as an earlier ladder left it: what was learned by place (the network, and the build of the hub that was reached there), and under '' the last place
+ * @param {Record<string, any>} [memory] as an earlier ladder left it: what was learned, by network; and under '' the last one
  * @returns {Ladder}
  */
 export function newLadder(transports, random, memory = {}) {
@@ -104,6 +104,8 @@ export function newLadder(transports, random, memory = {}) {
   let upFrom = Infinity
   let ups = 0
   let hiddenAt = 0
+  /** Of the hub. @type {string | undefined} */
+  let version
   let isOffline = false
   let state = 'connecting'
 
@@ -144,16 +146,10 @@ export function newLadder(transports, random, memory = {}) {
       if (transport !== 'poll') one.silentMs = SILENT_BEATS * 1000 * /** @type {number} */ (beat)
       // How far the network is, at most.
       rttMs = Math.min(now - openedAt, RTT_SIGN_MOST_MS)
-      const place = network + ' ' + build
-      if (place !== memory['']) {
-        if (memory['']) upFrom = 0
-        memory[''] = place
-        ladder.learned = memory[place] ??= {}
-      }
-      // The hub is back, and it is not the first choice that found it: that may get through now. A hub that is away for
-      // a moment refuses all transports, which is no reason to change the transport.
-      if (isLost && !carrier && transport !== order()[0]) begin(why)
-      isLost = strange = false
+      if ((version ??= build) !== build || (memory[''] ??= network) !== network) upFrom = 0
+      version = build
+      memory[''] = network
+      ladder.learned = memory[/** @type {string} */ (network)] ??= {}
     },
     /** Anything came. */
     frame({ ping, time }, one) {
@@ -278,11 +274,16 @@ export function newLadder(transports, random, memory = {}) {
   /** @param {Try} one */
   function carry(one) {
     const old = carrier
-    const { id, transport } = one
+    const { transport } = one
+    // The hub is back, and it is not the first choice that found it: that may get through now. A hub that is away for
+    // a moment refuses all transports, which is no reason to change the transport.
+    const isMakeshift = isLost && transport !== order()[0]
+    isLost = strange = false
+    if (isMakeshift) return begin(why)
     carrier = one
     one.failed = ''
     why = one.why
-    steps.push({ do: 'carry', id })
+    steps.push({ do: 'carry', id: one.id })
     if (transport !== last) {
       // What has had its time while this one got through is down until it comes after all.
       for (const other of better(transport)) if (!round.includes(other)) lower(other)

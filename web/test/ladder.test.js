@@ -60,7 +60,7 @@ for (const [name, hello, proof] of [['cleartext', 2, 3], ['TLS', 3, 4]]) {
       network.run(4000)
       assert.equal(ways(network), 'ws')
       memory = JSON.parse(JSON.stringify(network.ladder.memory))
-      assert.ok(memory['n1 b1'].ws.good)
+      assert.ok(memory.n1.ws.good)
     }
   })
 }

@@ -27,7 +27,8 @@ export const poll = ({ cut } = {}) => (step) => {
   const waitMs = (step.wait ?? 25) * 1000
   const answers = []
   for (let at = 2 * R; at < 3_600_000; at += waitMs) answers.push([at, 'frame'])
-  const start = [hello(2 * R), [2 * R, 'proof']]
+  // One that goes on in a session hears no hello.
+  const start = step.id > 1 ? [[2 * R, 'frame'], [2 * R, 'proof']] : [hello(2 * R), [2 * R, 'proof']]
   return cut && !step.early && waitMs > cut ? [...start, [2 * R + cut, 'ended', { why: 'closed' }]] : [...start, ...answers]
 }
 export const refused = () => [[R, 'ended', { why: 'refused' }]]

@@ -8,7 +8,7 @@ export type See = (fact: Fact, one: Try) => any;
 /**
  * @param {Transport[]} transports the order is the preference
  * @param {() => number} random
- * @param {Record<string, any>} [memory] as an earlier ladder left it: what was learned by place (the network, and the build of the hub that was reached there), and under '' the last place
+ * @param {Record<string, any>} [memory] as an earlier ladder left it: what was learned, by network; and under '' the last one
  * @returns {Ladder}
  */
 export declare function newLadder(transports: Transport[], random: () => number, memory?: Record<string, any>): Ladder;
