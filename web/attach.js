@@ -12,6 +12,8 @@ import { readWs } from './ws.js'
 
 /** Longest address, in characters, where a body may say it instead: proxies take 4 to 8 KB of head in all. */
 const ADDRESS_MOST = 2500
+/** A socket that for so long, in ms, answers none of the commands that wait is mute. */
+const ANSWER_MOST_MS = 5000
 
 /**
  * What is read: channels by wire name. `true` are those that the cursor covers; of the others it
@@ -49,9 +51,11 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
   const replies = []
   let nonce = ''
   let isGreeted = false
+  /** @type {any} */
+  let watch
 
   /** @type {Attach} */
-  const attach = { ...plan, command, stop: (code = 4000) => stop.abort(code) }
+  const attach = { ...plan, command, stop: (code = 4000) => (clearTimeout(watch), stop.abort(code)) }
 
   async function run() {
     /** @type {Partial<TriwayError>} */
@@ -99,7 +103,10 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
   function hear(frame) {
     const { type, id, channel = '', code = 0, reason, reconnect, after_ms: afterMs, error } = frame
     if (signal.aborted) return
-    if (type === 'reply') replies.shift()?.(frame)
+    if (type === 'reply') {
+      replies.shift()?.(frame)
+      expect()
+    }
     if (type === 'bye') {
       throw new TriwayError(error?.code ?? type, { ...error, why: 'bye:' + reason, afterMs, planned: true, isFinal: !((code === 3003 || code === 3501) && renew()) && !reconnect })
     }
@@ -119,9 +126,15 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
   /** @param {string} json @param {(reply: Frame) => void} [onReply] */
   function command(json, onReply = () => {}) {
     if (attach.socket) {
-      replies.push(onReply)
       attach.socket(json)
+      if (replies.push(onReply) < 2) expect()
     } else ask('send', {}, `[${json}]`).catch(() => {})
+  }
+
+  /** From now on a reply, if one is awaited. */
+  function expect() {
+    clearTimeout(watch)
+    if (replies.length) watch = setTimeout(hear, ANSWER_MOST_MS, { type: 'mute' })
   }
 
   run()

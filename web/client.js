@@ -207,7 +207,8 @@ export function connect(address = '/', options = {}) {
     const { type, time } = frame
     if (type === 'hello') hello(attach, frame)
     inside.deliver(transport, frame)
-    look('frame', { id, time, ping: type === 'ping' })
+    if (type !== 'mute') look('frame', { id, time, ping: type === 'ping' })
+    else if (attach === carrier) return look(type)
     if (type === 'end') look('proof', { id })
     if (attach === carrier) alive(attach)
   }

@@ -5,7 +5,7 @@
 
 /**
  * A frame of the hub, or one of the marks that are added while reading: `head` (the other side
- * accepted) and `end` (where a poll's answer ends).
+ * accepted), `end` (where a poll's answer ends) and `mute` (no reply comes).
  * @typedef {object} Frame
  * @property {string} type
  * @property {string} [id]
@@ -86,12 +86,13 @@ export class TriwayError extends Error {
 /** What answers is not the hub. */
 export const foreign = () => new TriwayError('foreign', { foreign: true })
 
-/** The JSON of an answer; any other text is somebody's page, or one that was cut short and given as whole, as WebKit does. @param {Response} response */
+/** The JSON of an answer. WebKit gives a body that was cut short as if it were whole; any other text is somebody's page. @param {Response} response */
 export async function parsed(response) {
+  const text = await response.text()
   try {
-    return await response.json()
-  } catch (error) {
-    throw error instanceof SyntaxError ? foreign() : error
+    return JSON.parse(text)
+  } catch {
+    throw /^\s*([{[]|$)/.test(text) ? new TriwayError('closed') : foreign()
   }
 }
 

@@ -51,7 +51,7 @@ export type Problem = {
 };
 /**
  * A frame of the hub, or one of the marks that are added while reading: `head` (the other side
- * accepted) and `end` (where a poll's answer ends).
+ * accepted), `end` (where a poll's answer ends) and `mute` (no reply comes).
  * @typedef {object} Frame
  * @property {string} type
  * @property {string} [id]
@@ -113,7 +113,7 @@ export declare class TriwayError extends Error {
 }
 /** What answers is not the hub. */
 export declare const foreign: () => TriwayError;
-/** The JSON of an answer; any other text is somebody's page, or one that was cut short and given as whole, as WebKit does. @param {Response} response */
+/** The JSON of an answer. WebKit gives a body that was cut short as if it were whole; any other text is somebody's page. @param {Response} response */
 export declare function parsed(response: Response): Promise<any>;
 /**
  * Is `id` at or below `place`, in the same epoch? Offsets are decimal texts of up to 20 digits, more
