@@ -3,13 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use triway::protocol::Data;
 
-use crate::support::{Ask, PATIENCE, Reader, Server, Via, in_time, until};
+use crate::support::{Ask, PATIENCE, Reader, Server, Via, until};
 
 /// Far more than a pump begins with, and some of each kind.
 const READERS: usize = 40;
@@ -171,39 +169,6 @@ async fn reached_counts_who_is_there() {
         until("nine have left", async || reached().await == (3, 2)).await;
         drop(readers);
         until("all have left", async || reached().await == (0, 0)).await;
-    }
-}
-
-#[tokio::test]
-async fn a_ping_comes_when_nothing_else_was_sent() {
-    let server = Server::start();
-    // Long enough that no busy machine lets so much time pass between two events.
-    let ask = Ask::of(["lobby"]).with("heartbeat", 4);
-    let mut readers = Vec::new();
-    for number in 0..8 {
-        let mut reader = server
-            .wire
-            .open([Via::Ws, Via::Sse][number % 2], &ask)
-            .await;
-        reader.expect_type("hello").await;
-        readers.push(reader);
-    }
-    let mut ticks = tokio::time::interval(Duration::from_millis(250));
-    let mut last = String::new();
-    for number in 0..20 {
-        ticks.tick().await;
-        last = server.wire.publish("lobby", "tick").await;
-        for reader in &mut readers {
-            let frame = reader.expect().await;
-            assert_eq!(frame["id"], last.as_str(), "{number}: {frame}");
-        }
-    }
-    for reader in &mut readers {
-        let frame = in_time("a ping", reader.frame()).await.unwrap();
-        assert_eq!(
-            (&frame["type"], &frame["id"]),
-            (&json!("ping"), &json!(last))
-        );
     }
 }
 
