@@ -13,6 +13,7 @@ mod layers;
 mod long;
 mod pubsub;
 mod pumped;
+mod pumps;
 mod ratios;
 mod raw;
 mod restart;

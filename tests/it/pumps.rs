@@ -1,0 +1,424 @@
+//! Many readers of one channel, who are written to from one place: each is told what it would be told alone.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Message;
+use triway::Hub;
+use triway::protocol::Data;
+use triway::server::Options;
+
+use crate::story::events;
+use crate::support::{Ask, Reader, Server, Tally, Told, Via, Wire, in_time, parts, until};
+
+const PUBLISHERS: usize = 3;
+const EVENTS: u64 = 2_000;
+/// So many that each form of reading is at a pump.
+const READERS: usize = 60;
+/// Events that fill the socket of who does not read.
+const LARGE_EVENTS: u64 = 250;
+const LARGE_BYTES: usize = 60_000;
+/// More than one pump has.
+const CROWD: usize = 1_100;
+
+/// Every way that a pump may write.
+const FORMS: [(Via, &str); 4] = [
+    (Via::Ws, "full"),
+    (Via::Ws, "data"),
+    (Via::Sse, "full"),
+    (Via::Sse, "data"),
+];
+
+/// A hub that forgets nothing.
+fn remembering() -> Server {
+    Server::with(|builder| {
+        builder.hub.history_events = None;
+        builder.hub.history_bytes = None;
+        builder.hub.history_total = None;
+    })
+}
+
+/// Readers of the lobby, in these forms in turn, that the hub has all of.
+async fn open(server: &Server, count: usize, forms: &[(Via, &str)]) -> Vec<Reader> {
+    let mut readers = Vec::new();
+    for (via, format) in forms.iter().cycle().take(count) {
+        let ask = Ask::of(["lobby"]).with("format", format);
+        readers.push(server.wire.open(*via, &ask).await);
+    }
+    until("all are counted", async || {
+        let open = count_of(&server.wire, Via::Ws).await + count_of(&server.wire, Via::Sse).await;
+        open == count as u64
+    })
+    .await;
+    readers
+}
+
+/// The data of an event in whatever form it came; none where the frame is no event.
+fn data_of(frame: &Value) -> Option<Value> {
+    match frame["type"].as_str().unwrap() {
+        "event" => Some(frame["data"].clone()),
+        "text" | "block" => serde_json::from_str(frame["data"].as_str()?).ok(),
+        "gap" | "bye" => panic!("{frame}"),
+        _ => None,
+    }
+}
+
+/// The next events of any form, so many of them.
+async fn told(reader: &mut Reader, count: usize) -> Vec<Value> {
+    let mut told = Vec::with_capacity(count);
+    while told.len() < count {
+        told.extend(data_of(&reader.expect().await));
+    }
+    told
+}
+
+async fn publish(hub: Hub, publisher: usize) {
+    for number in 0..EVENTS {
+        let data = Data::json(format!("[{publisher},{number}]").as_bytes()).unwrap();
+        hub.publish("lobby", data).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Each publisher's events once and in order.
+#[track_caller]
+fn assert_each_once(told: &[Value]) {
+    let mut next: HashMap<u64, u64> = HashMap::new();
+    for data in told {
+        let next = next.entry(data[0].as_u64().unwrap()).or_default();
+        assert_eq!(data[1], *next, "lost, twice or out of order: {data}");
+        *next += 1;
+    }
+}
+
+/// The value of a metric; 0 while it is not told.
+async fn metric(wire: &Wire, name: &str, via: Via) -> u64 {
+    let name = format!("triway_{name}{{transport=\"{}\"}}", via.name());
+    let text = wire.get("/metrics").await.text();
+    let value = text.lines().find_map(|line| line.strip_prefix(&name));
+    value.map_or(0, |value| value.trim().parse().unwrap())
+}
+
+async fn count_of(wire: &Wire, via: Via) -> u64 {
+    metric(wire, "readers", via).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_reader_gets_every_event_once_and_in_order() {
+    let server = remembering();
+    let mut reading = JoinSet::new();
+    for mut reader in open(&server, READERS, &FORMS).await {
+        reading.spawn(async move { told(&mut reader, PUBLISHERS * EVENTS as usize).await });
+    }
+    for publisher in 0..PUBLISHERS {
+        tokio::spawn(publish(server.hub.clone(), publisher));
+    }
+    let all = reading.join_all().await;
+    assert_each_once(&all[0]);
+    assert!(all.iter().all(|told| *told == all[0]), "one order for all");
+    for via in [Via::Ws, Via::Sse] {
+        let each = READERS as u64 / 2;
+        until("all are counted as delivered", async || {
+            let delivered = metric(&server.wire, "delivered_total", via).await;
+            delivered == each * PUBLISHERS as u64 * EVENTS
+        })
+        .await;
+    }
+}
+
+/// Sends commands of every kind while events flow, until it has the lobby's last event; gives the lobby's.
+async fn converse(mut reader: Reader, number: usize) -> Vec<Value> {
+    let mine = format!("mine {number}");
+    let commands = [
+        json!({"type": "ping"}),
+        json!({"type": "subscribe", "channel": mine}),
+        json!({"type": "publish", "channel": mine, "data": "own"}),
+        json!({"type": "unsubscribe", "channel": mine}),
+    ];
+    let mut commands = commands.into_iter().cycle().enumerate();
+    let (mut lobby, mut own, mut asked) = (Vec::new(), 0, 0);
+    let mut is_answered = true;
+    while lobby.len() < PUBLISHERS * EVENTS as usize || !is_answered {
+        if is_answered && lobby.len() < PUBLISHERS * EVENTS as usize {
+            let (reference, mut command) = commands.next().unwrap();
+            command["ref"] = json!(reference);
+            asked = reference;
+            reader.send(&command).await;
+            is_answered = false;
+        }
+        let frame = reader.expect().await;
+        match frame["type"].as_str().unwrap() {
+            "reply" => {
+                assert_eq!(frame["ok"], true, "{frame}");
+                assert_eq!(frame["ref"], asked, "{frame}");
+                is_answered = true;
+            }
+            "event" if frame["channel"] == "lobby" => lobby.push(frame["data"].clone()),
+            "event" => own += 1,
+            "gap" => panic!("{frame}"),
+            _ => {}
+        }
+    }
+    assert!(own <= asked / 4 + 1, "{own} own events, {asked} commands");
+    lobby
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_command_while_events_flow() {
+    let server = remembering();
+    let mut reading = JoinSet::new();
+    let readers = open(&server, 12, &FORMS[..1]).await;
+    for (number, reader) in readers.into_iter().enumerate() {
+        reading.spawn(converse(reader, number));
+    }
+    for publisher in 0..PUBLISHERS {
+        tokio::spawn(publish(server.hub.clone(), publisher));
+    }
+    for told in reading.join_all().await {
+        assert_each_once(&told);
+    }
+}
+
+/// A gap, or an event that holds its number before its padding.
+async fn tell(reader: &mut Reader) -> Told {
+    let frame = reader.expect_told().await;
+    match frame["type"].as_str().unwrap() {
+        "gap" => Told::Gap(frame),
+        _ => Told::Event(frame),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_stops_reading_harms_nobody_and_misses_nothing_in_silence() {
+    let server = Server::start();
+    let full = [FORMS[0], FORMS[2]];
+    let mut readers = open(&server, 10, &full).await;
+    let slow = readers.split_off(8);
+    let mut tallies: Vec<Tally> = readers.iter().map(|_| Tally::default()).collect();
+    for number in 0..LARGE_EVENTS {
+        let data = json!([number, "x".repeat(LARGE_BYTES)]).to_string();
+        let data = Data::json(data.as_bytes()).unwrap();
+        server.hub.publish("lobby", data).await.unwrap();
+        for (reader, tally) in readers.iter_mut().zip(&mut tallies) {
+            tally.take(&tell(reader).await);
+            assert_eq!(tally.gaps, [json!(null); 0]);
+            assert_eq!(tally.next("lobby"), number + 1);
+        }
+    }
+    for mut reader in slow {
+        let mut tally = Tally::default();
+        while tally.next("lobby") < LARGE_EVENTS {
+            tally.take(&tell(&mut reader).await);
+        }
+        assert!(!tally.gaps.is_empty(), "its socket was full");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_socket_takes_in_two_is_counted_as_delivered() {
+    let server = remembering();
+    let mut readers = open(&server, 8, &FORMS[..1]).await;
+    for number in 0..LARGE_EVENTS {
+        let data = json!([number, "x".repeat(LARGE_BYTES)]).to_string();
+        let data = Data::json(data.as_bytes()).unwrap();
+        server.hub.publish("lobby", data).await.unwrap();
+    }
+    let count = readers.len() as u64;
+    for reader in &mut readers {
+        events(reader, LARGE_EVENTS as usize).await;
+    }
+    let delivered = metric(&server.wire, "delivered_total", Via::Ws).await;
+    assert_eq!(delivered, LARGE_EVENTS * count);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_that_come_and_go_are_counted() {
+    let server = Server::start();
+    let flowing = tokio::spawn(publish(server.hub.clone(), 0));
+    let mut stay = Vec::new();
+    for round in 0..100 {
+        let (via, format) = FORMS[round % FORMS.len()];
+        let ask = Ask::of(["lobby"]).with("format", format);
+        let mut reader = server.wire.open(via, &ask).await;
+        let reading = tokio::spawn(async move { while reader.frame().await.is_ok() {} });
+        stay.push((via, reading));
+        if round % 3 == 0 {
+            let (_, gone) = stay.swap_remove(round * 7 % stay.len());
+            gone.abort();
+        }
+    }
+    in_time("the end of the flow", flowing).await.unwrap();
+    let there = |via| stay.iter().filter(|(other, _)| *other == via).count() as u64;
+    let (ws, sse) = (there(Via::Ws), there(Via::Sse));
+    until("who went is gone", async || {
+        let open = [Via::Ws, Via::Sse].map(|via| count_of(&server.wire, via));
+        let [open_ws, open_sse] = open;
+        (open_ws.await, open_sse.await) == (ws, sse)
+    })
+    .await;
+    let counts = async || {
+        let ws = metric(&server.wire, "delivered_total", Via::Ws).await;
+        (ws, metric(&server.wire, "delivered_total", Via::Sse).await)
+    };
+    // The last of the flow may still be on its way.
+    let mut before = counts().await;
+    until("the flow is over", async || {
+        let now = counts().await;
+        std::mem::replace(&mut before, now) == now
+    })
+    .await;
+    let answer = server.wire.publish_as("lobby", "", "text/plain", "x").await;
+    let reached = &answer["reached"];
+    assert_eq!((&reached["ws"], &reached["sse"]), (&json!(ws), &json!(sse)));
+    until("they are counted as delivered", async || {
+        counts().await == (before.0 + ws, before.1 + sse)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pings_come_only_when_events_do_not() {
+    let server = Server::start();
+    let mut readers = Vec::new();
+    for (via, _) in [FORMS[0], FORMS[2]].into_iter().cycle().take(8) {
+        let ask = Ask::of(["lobby"]).with("heartbeat", 1);
+        let mut reader = server.wire.open(via, &ask).await;
+        assert_eq!(reader.expect().await["type"], "hello");
+        readers.push(reader);
+        // The first pings come early: none may be due before the events begin.
+        server.wire.publish("lobby", "so far").await;
+        for reader in &mut readers {
+            reader.expect_told().await;
+        }
+    }
+    let mut ticks = tokio::time::interval(Duration::from_millis(200));
+    let (mut last, mut told_at) = (String::new(), Instant::now());
+    for _ in 0..15 {
+        ticks.tick().await;
+        last = server.wire.publish("lobby", "flows").await;
+        // Where this machine itself paused, a ping is due.
+        let has_paused = told_at.elapsed() > Duration::from_millis(900);
+        told_at = Instant::now();
+        for reader in &mut readers {
+            let mut frame = reader.expect().await;
+            while has_paused && frame["type"] == "ping" {
+                frame = reader.expect().await;
+            }
+            assert_eq!(frame["type"], "event", "{:?}", reader.via);
+        }
+    }
+    // All at once: who is not read answers no Ping of its WebSocket either, and is taken for gone.
+    let silent = Instant::now();
+    let pings = readers.iter_mut().map(Reader::expect);
+    for frame in futures_util::future::join_all(pings).await {
+        assert_eq!(frame["type"], "ping", "{frame}");
+        let (id, last) = (parts(frame["id"].as_str().unwrap()), parts(&last));
+        assert!(id <= last, "{id:?} is above what was sent: {last:?}");
+    }
+    assert!(silent.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_readers_than_one_pump_has() {
+    let _ = rlimit::increase_nofile_limit(rlimit::INFINITY);
+    let options = Options {
+        address_connections: None,
+        ..Options::default()
+    };
+    let server = Server::with_options(|_| {}, options);
+    let request = "GET /sse/lobby?format=data HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut crowd = Vec::with_capacity(CROWD);
+    for _ in 0..CROWD {
+        let connected = TcpStream::connect(server.wire.address);
+        let mut stream = in_time("a connection", connected).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        crowd.push(stream);
+    }
+    until("all are read to", async || {
+        count_of(&server.wire, Via::Sse).await == CROWD as u64
+    })
+    .await;
+    for number in 0..3 {
+        let text = format!("to all {number}");
+        let answer = server
+            .wire
+            .publish_as("lobby", "", "text/plain", text.clone());
+        assert_eq!(answer.await["reached"]["sse"], CROWD);
+        for stream in &mut crowd {
+            let mut read = Vec::new();
+            while !String::from_utf8_lossy(&read).contains(&text) {
+                let more = in_time("an event", stream.read_buf(&mut read)).await;
+                assert!(more.unwrap() > 0, "closed");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_are_told_of_the_drain() {
+    let server = remembering();
+    let readers = open(&server, 40, &[FORMS[0], FORMS[2]]).await;
+    let mut flowing = JoinSet::new();
+    flowing.spawn(publish(server.hub.clone(), 0));
+    let mut reading = JoinSet::new();
+    for mut reader in readers {
+        events(&mut reader, 1).await;
+        reading.spawn(async move { reader.expect_end().await.0 });
+    }
+    let serving = server.drain();
+    for mut frames in reading.join_all().await {
+        let bye = frames.pop().unwrap();
+        assert_eq!((&bye["type"], &bye["code"]), (&json!("bye"), &json!(3001)));
+        let before = frames.iter().rev().find(|frame| frame["type"] == "event");
+        if let Some(event) = before {
+            let id = parts(bye["id"].as_str().unwrap());
+            assert!(parts(event["id"].as_str().unwrap()) <= id, "{bye}");
+        }
+    }
+    in_time("the end", serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_changes_channels_in_one_breath_reads_the_new_one_alone() {
+    for next in ["other", "lobby"] {
+        let server = Server::start();
+        let mut others = open(&server, 8, &FORMS[..1]).await;
+        let url = format!("ws://{}/ws/lobby", server.wire.address);
+        let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        let mut frame = async |commands: &[Value]| {
+            for command in commands {
+                let message = Message::text(command.to_string());
+                socket.feed(message).await.unwrap();
+            }
+            socket.flush().await.unwrap();
+            let message = in_time("a frame", socket.next()).await.unwrap().unwrap();
+            serde_json::from_str::<Value>(message.to_text().unwrap()).unwrap()
+        };
+        assert_eq!(frame(&[]).await["type"], "hello");
+        server.wire.publish("lobby", "first").await;
+        assert_eq!(frame(&[]).await["data"], "first");
+        // Both are read at once, so that nobody is idle in between.
+        let commands = [
+            json!({"type": "unsubscribe", "channel": "lobby"}),
+            json!({"type": "subscribe", "channel": next}),
+        ];
+        assert_eq!(frame(&commands).await["channel"], "lobby");
+        assert_eq!(frame(&[]).await["channel"], next);
+        let reached = server.wire.publish_as("lobby", "", "text/plain", "second");
+        let is_there = u64::from(next == "lobby");
+        assert_eq!(reached.await["reached"]["ws"], 8 + is_there, "{next}");
+        for other in &mut others {
+            assert_eq!(events(other, 2).await[1]["data"], "second");
+        }
+        server.wire.publish(next, "third").await;
+        let due = if next == "lobby" { "second" } else { "third" };
+        assert_eq!(frame(&[]).await["data"], due, "{next}");
+    }
+}
