@@ -230,7 +230,9 @@ impl Feed {
         let head = self.hub.head();
         let mut rung = std::mem::take(&mut self.again);
         rung.merge(self.bell.silence(cx.waker()));
-        if let Some(slot) = self.unrung(head) {
+        // The head once more, after the waker is registered: a nudge before that left nothing behind, and what it was
+        // about may lie above the first head. It is then read the next time, since nothing above that head is read.
+        if let Some(slot) = self.unrung(self.hub.head()) {
             rung.add(slot);
         }
         if let Some(batch) = self.read(&rung, head) {
@@ -387,6 +389,8 @@ impl Feed {
             .find(|(_, joined)| joined.channel.name == *name)
             .map(|(slot, _)| slot);
         let Some(slot) = found else { return false };
+        // Its slot may be another channel's next, which nobody else watches.
+        self.watched = self.watched.filter(|watched| *watched != slot);
         self.joined.remove(slot).leave();
         true
     }

@@ -46,6 +46,11 @@ impl Feed {
         is_calm.then_some((&joined.channel, self.read_up_to))
     }
 
+    /// Whether somebody else watches its one channel.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched.is_some()
+    }
+
     /// Somebody else watches its one channel from now on.
     pub(crate) fn let_watch(&mut self) {
         let Some((slot, joined)) = self.joined.iter_mut().next() else {

@@ -252,9 +252,11 @@ impl Pump {
 }
 
 impl Slot {
-    /// Writes, where nothing speaks against it, or else wakes the reader's own task. Whether all was written.
+    /// Writes, where nothing speaks against it, or else wakes the reader's own task, which writes the rest too. Whether it was
+    /// written to.
     fn take(&self, load: &Load<'_>) -> bool {
         let mut state = self.state.lock();
+        let mut is_told = false;
         if let Some(run) = load.run
             && state.is_left
         {
@@ -262,14 +264,15 @@ impl Slot {
                 // It has read this by itself.
                 return false;
             }
-            if run.begins_at(state.offset) && self.write(run, load, &mut state) {
+            is_told = run.begins_at(state.offset) && self.write(run, load, &mut state);
+            if is_told && state.rest.is_none() {
                 return true;
             }
         }
         state.is_left = false;
         drop(state);
         self.bell.nudge();
-        false
+        is_told
     }
 
     fn write(&self, run: &Run, load: &Load<'_>, state: &mut State) -> bool {
@@ -283,7 +286,7 @@ impl Slot {
         state.written = Some(load.now);
         let is_whole = taken == bytes.len();
         state.rest = (!is_whole).then(|| Box::new(bytes.slice(taken..)));
-        is_whole
+        true
     }
 }
 
@@ -307,9 +310,15 @@ impl Berth {
         stream: &Arc<TcpStream>,
         wording: Wording,
     ) {
+        if !attach.is_watched() {
+            // It left the channel of that pump, and perhaps reads another one.
+            self.0 = None;
+        }
         let Some((channel, offset)) = attach.calm() else {
             if self.0.is_some() {
                 attach.watch();
+                // What the pump was about to nudge it for, it looks for itself.
+                attach.bell().nudge();
                 self.0 = None;
             }
             return;

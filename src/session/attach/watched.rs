@@ -38,6 +38,12 @@ impl Attach {
         self.feed.let_watch();
     }
 
+    /// Whether its channel rings for somebody else.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.feed.is_watched()
+    }
+
     /// Its channel rings for itself again.
     pub fn watch(&mut self) {
         self.feed.watch();
