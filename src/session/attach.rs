@@ -387,7 +387,7 @@ impl Attach {
             if self.is_silent(now) {
                 return Some(self.bye(ByeReason::Silent));
             }
-            self.pace.sent(now);
+            self.pace.pinged(now);
             return Some(Turn::Ping(self.cursor(), now_ms()));
         }
         let at = self.pace.nearest();

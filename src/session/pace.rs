@@ -102,8 +102,17 @@ impl Pace {
         }
     }
 
+    /// A ping goes out, which is a look too.
+    pub(super) fn pinged(&mut self, now: Instant) {
+        self.sent(now);
+        if let Some(heartbeat) = self.heartbeat {
+            self.next_look = now + heartbeat;
+        }
+    }
+
     pub(super) fn nearest(&self) -> Instant {
-        let ping = self.heartbeat.map(|_| self.next_ping);
+        // The look comes first where events put the ping off, which a pump may have sent unseen by this task.
+        let ping = self.heartbeat.map(|_| self.next_ping.min(self.next_look));
         let far = self.opened + Duration::from_secs(u64::from(u32::MAX));
         let probe = self.probe.map(|(at, _)| at);
         [ping, probe, self.held_until, self.expires]
@@ -118,4 +127,39 @@ impl Pace {
 pub(super) fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(now_ms())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace(transport: Transport) -> Pace {
+        let opening = Opening::parse(transport, Some("a"), "", None, None).unwrap();
+        Pace::new(&opening, Duration::from_secs(4), None)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_is_looked_at_each_heartbeat_though_others_send_for_it() {
+        let mut pace = pace(Transport::Ws);
+        let opened = pace.opened;
+        let after = |ms| opened + Duration::from_millis(ms);
+        // A pump sent, last just now; the ping is put off, the look is not.
+        pace.sent(after(3_900));
+        assert_eq!(pace.nearest(), after(4_000));
+        assert!(!pace.look_is_due(after(3_999)));
+        assert!(pace.look_is_due(after(4_000)));
+        assert_eq!(pace.nearest(), after(7_900));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_peer_is_woken_for_once_a_heartbeat() {
+        let mut pace = pace(Transport::Ws);
+        for _ in 0..3 {
+            let at = pace.nearest();
+            assert_eq!(at, pace.next_ping);
+            assert!(!pace.look_is_due(at), "the ping looks");
+            pace.pinged(at);
+            assert_eq!(pace.nearest(), at + Duration::from_secs(4));
+        }
+    }
 }
