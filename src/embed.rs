@@ -95,7 +95,6 @@ impl Hub {
         App {
             sessions: self.app.sessions.clone(),
             terms: Arc::new(Terms::new(&self.app.sessions, &self.app.pumps)),
-            pumps: self.app.pumps.clone(),
             bodies: http::Bodies::new(self.app.http.bodies_total),
             options: self.app.http.clone(),
             authorize: self.app.authorize.clone(),

@@ -31,7 +31,6 @@ use crate::auth::Grants;
 use crate::protocol::{Code, Refusal, Transport};
 use crate::session::Sessions;
 use crate::socket::{Reader, Terms};
-use crate::transport::pump::Pumps;
 
 pub(crate) use body::Bodies;
 pub use credentials::{Asked, Authorize};
@@ -76,7 +75,6 @@ impl Default for Options {
 /// What every handler needs.
 pub(crate) struct App {
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) pumps: Arc<Pumps>,
     /// What every answer on a socket is held to.
     pub(crate) terms: Arc<Terms>,
     pub(crate) bodies: Bodies,

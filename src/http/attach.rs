@@ -201,9 +201,9 @@ impl Handshake {
     }
 
     fn accept(self, app: &App, attach: Attach, facts: Facts, beside: Beside) -> Response {
-        let pumps = app.pumps.clone();
+        let pumps = app.terms.pumps.clone();
         self.go_on(beside, move |io, unread, first| {
-            ws::Socket::new(io, attach, &unread, first, &pumps).run(facts)
+            ws::Socket::new(io, attach, &unread, first, pumps).run(facts)
         })
     }
 

@@ -86,9 +86,11 @@ impl Channel {
         })
     }
 
-    /// How many registrations there are.
-    pub(crate) fn readers(&self) -> usize {
-        self.readers.lock().len()
+    /// Whether there are so many readers, or somebody who reads for many.
+    pub(crate) fn is_crowded(&self, least: usize) -> bool {
+        let readers = self.readers.lock();
+        let is_many = |reader: &Reader| matches!(reader.counted, Counted::All(_));
+        readers.len() >= least || readers.iter().any(|(_, reader)| is_many(reader))
     }
 
     /// Ends a registration.

@@ -66,7 +66,7 @@ impl Run {
     }
 
     /// Whether it is all that a reader at `offset` has before it up to `head`, and no more than its portion.
-    pub(crate) fn follows(&self, offset: u64, head: u64, portion: Portion) -> bool {
+    pub(super) fn follows(&self, offset: u64, head: u64, portion: Portion) -> bool {
         let Some(last) = self.items.last() else {
             return false;
         };

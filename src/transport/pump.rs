@@ -118,6 +118,9 @@ impl Pumps {
         }
         let tally: Arc<Tally> = Arc::default();
         let Ok(feed) = Feed::for_many(&self.hub, channel, tally.clone()) else {
+            if pumps.is_empty() {
+                by_channel.remove(channel);
+            }
             return None;
         };
         let pump = Arc::new(Pump::new(&self.hub, tally, &feed));
@@ -252,8 +255,8 @@ impl Pump {
 }
 
 impl Slot {
-    /// Writes, where nothing speaks against it, or else wakes the reader's own task, which writes the rest too. Whether it was
-    /// written to.
+    /// Writes, where nothing speaks against it, or else wakes the reader's own task, which writes the rest too. Whether
+    /// it was written to.
     fn take(&self, load: &Load<'_>) -> bool {
         let mut state = self.state.lock();
         let mut is_told = false;
@@ -324,7 +327,7 @@ impl Berth {
             return;
         };
         if self.0.is_none() {
-            if channel.readers() < READERS_MIN {
+            if !channel.is_crowded(READERS_MIN) {
                 return;
             }
             let slot = Slot {

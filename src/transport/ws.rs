@@ -45,7 +45,7 @@ const GOING_AWAY: u16 = 1_001;
 /// One WebSocket that reads and writes a session.
 pub(crate) struct Socket {
     io: Link,
-    pumps: Arc<Pumps>,
+    pumps: Option<Arc<Pumps>>,
     berth: Berth,
     attach: Attach,
     input: Input,
@@ -82,7 +82,7 @@ impl Socket {
         attach: Attach,
         unread: &[u8],
         first: Bytes,
-        pumps: &Arc<Pumps>,
+        pumps: Option<Arc<Pumps>>,
     ) -> Self {
         let data_bytes = attach.sessions().broker().options().max_data;
         let message_bytes = match attach.format() {
@@ -101,7 +101,7 @@ impl Socket {
         };
         Self {
             io,
-            pumps: pumps.clone(),
+            pumps,
             berth: Berth::default(),
             attach,
             input,
@@ -168,11 +168,11 @@ impl Socket {
         if step.is_pending()
             && self.output.is_empty()
             && self.rests_until.is_none()
-            && let Some(stream) = self.io.shared()
+            && let (Some(pumps), Some(stream)) = (&self.pumps, self.io.shared())
         {
             let wording = run_frames(self.attach.format());
             let attach = &mut self.attach;
-            self.berth.leave_it(&self.pumps, attach, stream, wording);
+            self.berth.leave_it(pumps, attach, stream, wording);
         }
         step
     }

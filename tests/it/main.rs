@@ -12,7 +12,6 @@ mod ids;
 mod layers;
 mod long;
 mod pubsub;
-mod pumped;
 mod pumps;
 mod ratios;
 mod raw;

@@ -221,6 +221,27 @@ async fn who_stops_reading_harms_nobody_and_misses_nothing_in_silence() {
     }
 }
 
+#[tokio::test]
+async fn who_reads_late_gets_each_event_whole() {
+    let server = remembering();
+    let mut readers = open(&server, 6, &[FORMS[0], FORMS[2]]).await;
+    let mut late = readers.split_off(4);
+    let text = |number| format!("{number} {}", "x".repeat(LARGE_BYTES));
+    for number in 0..LARGE_EVENTS {
+        let data = Data::text(&text(number));
+        server.hub.publish("lobby", data).await.unwrap();
+        for reader in &mut readers {
+            reader.expect_told().await;
+        }
+    }
+    for reader in &mut late {
+        for number in 0..LARGE_EVENTS {
+            let frame = reader.expect_told().await;
+            assert!(frame["data"] == text(number), "{number}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_a_socket_takes_in_two_is_counted_as_delivered() {
     let server = remembering();
