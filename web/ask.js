@@ -12,6 +12,10 @@ import { parsed, refused, TriwayError } from './frame.js'
  * @param {(sentAt: number) => void} measured an answer came at once: a round trip
  */
 export function newAsking(base, { token, fetch = globalThis.fetch }, measured) {
+  /** A redirect was seen; and how they are taken. The hub makes none, and a portal's lead nowhere. */
+  let wasRedirected = false
+  /** @type {RequestRedirect} */
+  let redirect = 'manual'
   /** What was given as a token last. @type {Promise<string | undefined> | undefined} */
   let given
 
@@ -54,14 +58,21 @@ export function newAsking(base, { token, fetch = globalThis.fetch }, measured) {
     const token = await used
     const response = await fetch(address, {
       cache: 'no-store',
-      // The hub redirects nobody: a portal does, to a page that leads nowhere.
-      redirect: 'manual',
+      redirect,
       headers: token ? { Authorization: 'Bearer ' + token } : {},
       ...init,
     })
     if (response.ok) {
       asking.isRenewed = false
       return response
+    }
+    // Only the first is followed, and the others where that one led to the hub.
+    if (response.status < 400 && !wasRedirected) {
+      wasRedirected = true
+      redirect = 'follow'
+      const led = await answered(address, init).catch(() => {})
+      if (led && !/html/.test(led.headers.get('content-type') ?? '')) return led
+      redirect = 'manual'
     }
     const error = await refused(response)
     if (error.code !== 'unauthorized' || !renew(used)) throw error

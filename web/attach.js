@@ -77,10 +77,10 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
   /** @param {Parameters<typeof ended>[1]} fact */
   const end = (fact) => signal.aborted || ended(attach, fact)
 
-  const request = () => answered(...target())
+  const request = (isPosted = false) => answered(...target(isPosted))
 
-  /** What is asked for next: an address, and how. @returns {[string, RequestInit]} */
-  function target() {
+  /** What is asked for next: an address, and how. @param {boolean} [isPosted] @returns {[string, RequestInit]} */
+  function target(isPosted) {
     signal.throwIfAborted()
     const { cursor, session } = attach
     const starts = [...reads].filter(([, start]) => start !== true)
@@ -97,7 +97,7 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
     }
     const since = Object.fromEntries(starts.map(([name, start]) => ['since.' + name, start]))
     const address = `${at(transport, { ...more, since: cursor, ...since }, session)}&channels=${channels.map(encodeURIComponent)}`
-    if (transport === 'ws' || address.length < ADDRESS_MOST) return [address, { signal }]
+    if (transport === 'ws' || (!isPosted && address.length < ADDRESS_MOST)) return [address, { signal }]
     const body = JSON.stringify({ channels, since: { '': cursor, ...Object.fromEntries(starts) } })
     return [at(transport, more, session), { signal, method: 'POST', body }]
   }
@@ -113,7 +113,8 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
     }
     if (type === 'bye') {
       const isBack = (code === 3003 || code === 3501) && renew()
-      return end({ why: 'bye:' + reason, afterMs, planned: true, error: !isBack && !frame.reconnect && new TriwayError(error?.code ?? 'bye', error) })
+      // That the hub hears nothing is the way's fault.
+      return end({ why: 'bye:' + reason, afterMs, planned: reason !== 'silent', error: !isBack && !frame.reconnect && new TriwayError(error?.code ?? 'bye', error) })
     }
     if (type === 'hello') {
       if (frame.magic !== MAGIC || frame.nonce !== nonce) throw foreign()

@@ -89,7 +89,7 @@ export async function refused(response) {
   const { status } = response
   const problem = await response.json().catch(() => {})
   const afterMs = 1000 * Number(response.headers.get('retry-after')) || undefined
-  if (!problem?.hint) return new TriwayError('http_' + status, { status, afterMs, foreign: status < 502 || status > 504 })
+  if (!problem?.hint || status === 405) return new TriwayError('http_' + status, { status, afterMs, foreign: status < 502 || status > 504 })
   return new TriwayError(problem.code, { ...problem, status, afterMs })
 }
 

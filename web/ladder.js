@@ -134,8 +134,11 @@ export function newLadder(transports, random, memory = {}, link = '') {
     // A clock that was set back goes on from where it was: what is due is due all the same.
     shift = Math.max(shift, now - at)
     now = at + shift
-    // Timers do not run in a sleeping page, and what is heard after it may be an echo.
-    if (carrier && now > wakeAt + SLEEP_MS && silent(carrier)) suspect('sleep')
+    // Timers do not run in a sleeping page, and what is heard after it may be an echo. Or else the clock was set forward.
+    if (now > wakeAt + SLEEP_MS) {
+      skew = Infinity
+      if (carrier && silent(carrier)) suspect('sleep')
+    }
     const one = /** @type {Try} */ (tries.get(/** @type {number} */ (fact.id)))
     // What an attach that was given up tells is no fact any more; a tick is none.
     if (one || !fact.id) facts[type]?.(fact, one)
@@ -427,8 +430,8 @@ export function newLadder(transports, random, memory = {}, link = '') {
     if (reason === 'silent') outlived(carrier)
     if (reason !== 'sleep') tried.set(carrier.transport, now - carrier.openedAt)
     const list = order(carrier.transport)
-    // Gateways forget idle sockets in silence: once, the same transport anew is worth a try.
-    if (list[1] && reason !== 'sleep' && (reason !== 'silent' || list[0] !== 'ws' || silences++)) list.shift()
+    // Gateways forget idle sockets in silence: the same transport anew is worth a try, for a WS once.
+    if (list[1] && reason !== 'sleep' && (reason !== 'silent' || list[0] === 'sse' || (list[0] === 'ws' && silences++))) list.shift()
     begin(list, `${carrier.transport}:${reason}`, true)
   }
 

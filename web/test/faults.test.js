@@ -205,6 +205,57 @@ test('polls: an answer lost, one out of a cache, one from another hub: each even
     assert.deepEqual(seen, numbers(12))
   }))
 
+test('polls out of a cache that looks at the path alone: asked for by POST', () =>
+  story({ transports: ['poll'] }, async (server, hub) => {
+    let cached
+    server.spoil = (request, response) => {
+      if (!request.url.startsWith('/poll') || request.method === 'POST') return false
+      if (cached) return !!response.writeHead(200, { 'content-type': 'application/json' }).end(cached)
+      const { end } = response
+      response.end = (text) => end.call(response, (cached ??= text))
+      return false
+    }
+    const lobby = hub.channel('lobby')
+    const seen = []
+    lobby.addEventListener('message', (event) => seen.push(event.data))
+    await hub.ready
+    for (const number of numbers(5)) {
+      server.publish('lobby', number)
+      await until(() => seen.length === number + 1, `${number}`)
+    }
+    assert.deepEqual(seen, numbers(5))
+    assert.equal(hub.state, 'connected')
+  }))
+
+for (const status of [302, 307]) {
+  test(`each address redirected once to itself, ${status}: followed, and what is said arrives`, () =>
+    story({ transports: ['sse', 'poll'] }, async (server, hub) => {
+      server.spoil = (request, response) =>
+        !request.url.includes('seen') && !!response.writeHead(status, { location: `${request.url}${request.url.includes('?') ? '&' : '?'}seen` }).end()
+      const lobby = hub.channel('lobby')
+      const seen = []
+      lobby.addEventListener('message', (event) => seen.push(event.data))
+      await hub.ready
+      assert.equal(hub.transport, 'sse')
+      for (const number of numbers(3)) await lobby.publish(number)
+      await until(() => seen.length === 3, 'all three')
+      assert.deepEqual(seen, numbers(3))
+    }))
+}
+
+test('a portal that redirects to its page: followed once, and never again', () =>
+  story({ transports: ['poll'] }, async (server, hub) => {
+    let pages = 0
+    server.spoil = (request, response) => {
+      if (!request.url.startsWith('/login')) return !!response.writeHead(302, { location: '/login' }).end()
+      pages++
+      return !!response.writeHead(200, { 'content-type': 'text/html' }).end('<html>')
+    }
+    await until(() => hub.state === 'captive', 'captive', 10_000)
+    await until(() => server.requests.filter((line) => line.startsWith('GET /healthz')).length > 1, 'two looks', 10_000)
+    assert.equal(pages, 1)
+  }))
+
 test('polls whose bodies are cut short and given as whole: the same poll again at once', () =>
   story({ transports: ['poll'] }, async (server, hub) => {
     let count = 0
@@ -295,8 +346,9 @@ test('a page of somebody else without Retry-After: one look for the hub at a tim
     server.spoilUpgrade = (request, socket) => !!socket.end('HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n')
     server.spoil = (request, response) => request.url.startsWith('/healthz') && looks.push(Date.now()) && !!response.writeHead(302, { location: '/login' }).end('<html>')
     server.cut()
-    await until(() => looks.length === 3, 'looks')
-    assert.ok(looks[2] - looks[0] > 1500, `${looks.map((at) => at - looks[0])} ms`)
+    // The first redirect of all is followed, which asks for it once more.
+    await until(() => looks.length === 4, 'looks')
+    assert.ok(looks[3] - looks[1] > 1500, `${looks.map((at) => at - looks[0])} ms`)
   }))
 
 test('a closed hub keeps no process alive', async () => {

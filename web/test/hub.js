@@ -150,6 +150,7 @@ export class TestHub {
     for await (const part of request) body += part
     const json = (value, status = 200) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
     if (url.pathname === '/healthz') return json({ magic: 'triway/1', build: 'test' })
+    if (url.pathname === '/send' && request.method !== 'POST') return json({ code: 'method_not_allowed', status: 405, hint: 'POST it' }, 405)
     if (url.pathname === '/send') {
       const session = url.searchParams.get('session').slice(4)
       return json(JSON.parse(body).map((command) => ({ type: 'reply', ...this.#act(command, session) })))

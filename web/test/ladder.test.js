@@ -167,6 +167,28 @@ test('a WS gone silent: the same anew once, then it is left', () => {
   assert.equal(network.carrier, 'sse')
 })
 
+test('a poll gone silent: the same anew, before anything else is tried', () => {
+  let opened = 0
+  const network = new Network({ ...clear, ws: refused, sse: refused, poll: (step) => poll()(step).filter(([at]) => opened > 1 || at < 60_000, (opened += 1)) })
+  network.tell('start')
+  network.run(200_000)
+  assert.equal(network.steps('open').find(({ why }) => why === 'poll:silent').transport, 'poll')
+  assert.equal(ways(network), 'poll poll')
+})
+
+test('the clock is set forward by an hour: the stream is attached anew, and its events are not late', () => {
+  const network = new Network({ ...clear, ws: refused })
+  network.tell('start')
+  network.run(1000)
+  const hear = (/** @type {number} */ behindMs) => network.tell('frame', { id: network.carrying.id, time: network.now - behindMs })
+  for (let count = 0; count < 3; count++) hear(5)
+  network.sleep(3_600_000)
+  network.run(5000)
+  for (let count = 0; count < 5; count++) hear(3_600_005)
+  network.run(5000)
+  assert.equal(ways(network), 'sse sse')
+})
+
 test('a stream whose events come late three times in a row is left', () => {
   const network = new Network({ ...clear, ws: refused })
   network.tell('start')

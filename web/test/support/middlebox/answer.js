@@ -196,7 +196,8 @@ class Way {
       this.#head = undefined
       if (this.#isChunked) this.#send(LAST_CHUNK)
       const { cache } = this.#rule
-      if (cache) this.#box.kept.set(cacheKey(this.#request, cache), Buffer.concat(this.#kept))
+      // What answers a POST is kept by no cache.
+      if (cache && this.#request.method === 'GET') this.#box.kept.set(cacheKey(this.#request, cache), Buffer.concat(this.#kept))
       this.#later(done)
     }
     if (this.#held) this.#held.end(finish)

@@ -80,7 +80,7 @@ const SEEN = 'seen=1'
 
 /** @param {Middlebox} box @param {Wire} client @param {Request} request @param {import('../middlebox.js').Rule} rule */
 function fromCache(box, client, request, { cache }) {
-  const kept = cache && box.kept.get(cacheKey(request, cache))
+  const kept = cache && request.method === 'GET' && box.kept.get(cacheKey(request, cache))
   if (!kept || (typeof cache === 'number' && !box.isNth('cache ' + request.kind, cache))) return ''
   client.write(kept)
   client.end()
