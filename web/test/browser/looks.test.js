@@ -93,7 +93,7 @@ tell('the looks and reach of the chat page', {
 async function legible({ hub, browser, kind }, scheme) {
   const room = `looks-${scheme}`
   await fillRoom(hub, room)
-  const painter = kind === 'firefox' ? await Browser.start(kind, { scheme }) : browser
+  const painter = kind === 'chromium' ? browser : await Browser.start(kind, { scheme })
   for (const [place, width, height] of /** @type {const} */ ([['desk', 1100, 760], ['phone', 320, 640]])) {
     const ann = await Visitor.open(painter, `${hub.address}/#${room}`, { width, height })
     assert.ok(await wears(ann, scheme))

@@ -15,12 +15,10 @@ import { Browser, BROWSERS, Hub } from './world.js'
 /**
  * @param {string} title
  * @param {Record<string, (stage: Stage) => Promise<void>>} stories  by what they show
- * @param {RegExp} [inWebKit]  those told in WebKit too, which is slow without a graphics card: all of them where it is asked for by name
  */
-export function tell(title, stories, inWebKit = /(?!)/) {
+export function tell(title, stories) {
   // One story, for a look at it.
   const wanted = new RegExp(process.env.TRIWAY_STORY ?? '')
-  const isAsked = process.env.TRIWAY_BROWSERS?.includes('webkit')
   for (const kind of BROWSERS) {
     describe(`${title} in ${kind}`, () => {
       const stage = /** @type {Stage} */ ({ kind })
@@ -33,7 +31,7 @@ export function tell(title, stories, inWebKit = /(?!)/) {
         await stage.browser?.stop()
         await stage.hub?.stop()
       })
-      for (const [name, story] of Object.entries(stories)) if (wanted.test(name) && (kind !== 'webkit' || isAsked || inWebKit.test(name))) test(name, () => story(stage))
+      for (const [name, story] of Object.entries(stories)) if (wanted.test(name)) test(name, () => story(stage))
     })
   }
 }

@@ -12,14 +12,18 @@ const KEYS = { Backspace: '\ue003', Tab: '\ue004', Enter: '\ue007', Shift: '\ue0
 
 export class WebKit {
   kind = 'webkit'
+  theme = ''
   /** @type {Set<Context>} */
   contexts = new Set()
   downloads = mkdtempSync(join(tmpdir(), 'triway-downloads-'))
   /** Its settings say where downloads go. */
   settings = mkdtempSync(join(tmpdir(), 'triway-settings-'))
 
-  static async start() {
+  /** @param {'light' | 'dark'} scheme */
+  static async start(scheme) {
     const browser = new WebKit()
+    // The toolkit's, which pages are told as theirs.
+    browser.theme = scheme === 'dark' ? 'Adwaita:dark' : 'Adwaita'
     writeFileSync(join(browser.settings, 'user-dirs.dirs'), `XDG_DOWNLOAD_DIR="${browser.downloads}"\n`)
     return browser
   }
@@ -27,7 +31,7 @@ export class WebKit {
   async newContext() {
     // A screen for each: a window that is covered by another's is not drawn, and has no picture.
     const screen = await startScreen()
-    const context = new Context(await Session.start(screen.name, { XDG_CONFIG_HOME: this.settings }), () => {
+    const context = new Context(await Session.start(screen.name, { XDG_CONFIG_HOME: this.settings, GTK_THEME: this.theme }), () => {
       this.contexts.delete(context)
       screen.end()
     })

@@ -125,11 +125,11 @@ export class Browser {
 
   /**
    * @param {string} kind  chromium, firefox or webkit
-   * @param {{scheme?: 'light' | 'dark', flags?: string[], without?: string[]}} [how]  `scheme` is for Firefox, which is told
-   *   its colours only at its start; `flags` are more for Chromium, and `without` those of puppeteer's own that are left out
+   * @param {{scheme?: 'light' | 'dark', flags?: string[], without?: string[]}} [how]  `scheme` is for Firefox and WebKit, which are
+   *   told their colours only at their start; `flags` are more for Chromium, and `without` those of puppeteer's own that are left out
    */
   static async start(kind, { scheme = 'light', flags = [], without = [] } = {}) {
-    if (kind === 'webkit') return /** @type {Browser} */ (/** @type {unknown} */ (await WebKit.start()))
+    if (kind === 'webkit') return /** @type {Browser} */ (/** @type {unknown} */ (await WebKit.start(scheme)))
     const downloads = mkdtempSync(join(tmpdir(), 'triway-downloads-'))
     const isFirefox = kind === 'firefox'
     const executablePath = isFirefox
