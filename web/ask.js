@@ -64,8 +64,8 @@ export function newAsking(base, { token, fetch = globalThis.fetch }, session, me
       headers: token ? { Authorization: 'Bearer ' + token } : {},
       ...init,
     })
-    const { ok, status } = response
-    if (ok) {
+    const { status } = response
+    if (response.ok) {
       asking.isRenewed = false
       return response
     }

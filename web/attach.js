@@ -43,8 +43,7 @@ const ANSWER_MOST_MS = 5000
  * @returns {Attach}
  */
 export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSocket }, asking, heard, ended) {
-  const { at, ask, answered, bearer, renew } = asking
-  const { transport, why, beat = heartbeat, wait, early, reads, shown } = plan
+  const { transport, why, reads } = plan
   const stop = new AbortController()
   const { signal } = stop
   /** Awaited, in the order of the commands. @type {((reply: Frame) => void)[]} */
@@ -64,7 +63,7 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
       if (transport === 'poll') await readPoll(request, () => nonce, hear)
       else if (transport === 'sse') await readSse(await request(), hear)
       else {
-        const token = await bearer()
+        const token = await asking.bearer()
         await readWs(WebSocket, target()[0], token, attach, signal, hear)
       }
     } catch (caught) {
@@ -74,7 +73,7 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
     if (!signal.aborted) ended(attach, why, error)
   }
 
-  const request = () => answered(...target())
+  const request = () => asking.answered(...target())
 
   /** What is asked for next: an address, and how. @returns {[string, RequestInit]} */
   function target() {
@@ -83,20 +82,20 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
     const more = {
       nonce: (nonce = newNonce()),
       why: why.includes(':') ? why : undefined,
-      heartbeat: beat,
-      presence: shown,
-      info: shown && JSON.stringify(info),
+      heartbeat: plan.beat ?? heartbeat,
+      presence: plan.shown,
+      info: plan.shown && JSON.stringify(info),
       ...(transport === 'sse' && { format: 'full', probe: 1 }),
       // The first poll is the proof: it must not be held.
-      ...(transport === 'poll' && (isGreeted ? { wait, early } : { wait: 0 })),
+      ...(transport === 'poll' && (isGreeted ? { wait: plan.wait, early: plan.early } : { wait: 0 })),
     }
     const channels = [...reads.keys()]
     const starts = [['', cursor], ...[...reads].filter(([, start]) => start !== true)]
     const since = Object.fromEntries(starts.map(([name, start]) => ['since' + (name && '.' + name), start]))
-    const address = `${at(transport, { ...more, ...since }, session)}&channels=${channels.map(encodeURIComponent)}`
+    const address = `${asking.at(transport, { ...more, ...since }, session)}&channels=${channels.map(encodeURIComponent)}`
     if (transport === 'ws' || address.length < ADDRESS_MOST) return [address, { signal }]
     const body = JSON.stringify({ channels, since: Object.fromEntries(starts) })
-    return [at(transport, more, session), { signal, method: 'POST', body }]
+    return [asking.at(transport, more, session), { signal, method: 'POST', body }]
   }
 
   /** @param {Frame} frame */
@@ -108,7 +107,7 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
       expect()
     }
     if (type === 'bye') {
-      throw new TriwayError(error?.code ?? type, { ...error, why: 'bye:' + reason, afterMs, planned: true, isFinal: !((code === 3003 || code === 3501) && renew()) && !reconnect })
+      throw new TriwayError(error?.code ?? type, { ...error, why: 'bye:' + reason, afterMs, planned: true, isFinal: !((code === 3003 || code === 3501) && asking.renew()) && !reconnect })
     }
     if (type === 'hello') {
       if (frame.magic !== MAGIC || frame.nonce !== nonce) throw foreign()
@@ -128,7 +127,7 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
     if (attach.socket) {
       attach.socket(json)
       if (replies.push(onReply) < 2) expect()
-    } else ask('send', {}, `[${json}]`).catch(() => {})
+    } else asking.ask('send', {}, `[${json}]`).catch(() => {})
   }
 
   /** From now on a reply, if one is awaited. */

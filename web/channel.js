@@ -70,7 +70,7 @@ const LOOP_EVENTS = 10_000
  */
 
 /** @param {EventTarget} target @param {string} type @param {object} [facts] that the event has as properties */
-export const tell = (target, type, facts = {}) => target.dispatchEvent(Object.assign(new Event(type), facts))
+export const tell = (target, type, facts) => target.dispatchEvent(Object.assign(new Event(type), facts))
 
 /**
  * The handle.

@@ -83,6 +83,7 @@ export function connect(address = '/', options = {}) {
   const base = new URL(address, globalThis.location?.href).href.replace(/\/?$/, '/')
   const asking = newAsking(base, options, () => inside.line?.session, measured)
   const { ask } = asking
+  const stop = new AbortController()
   const ladder = newLadder(
     transports.filter((transport) => transport !== 'ws' || options.WebSocket || globalThis.WebSocket),
     Math.random,
@@ -169,12 +170,12 @@ export function connect(address = '/', options = {}) {
   /** @param {import('./attach.js').Open} step */
   function open(step) {
     const { line } = inside
-    const { cursor, session } = line ?? {}
+    const cursor = line?.cursor
     const start = (/** @type {string} */ name) => line?.reads.get(name) === true || (inside.startOf(name) ?? (cursor ? 'now' : true))
     const reads = new Map(inside.wanted().map((name) => [name, start(name)]))
     // Of several that begin without a session only one shows itself: each would be somebody else.
     const shown = line || !attaches.size ? isShown() : undefined
-    if (hub.state !== 'closed') attaches.set(step.id, newAttach({ ...step, reads, cursor, session, shown }, options, asking, heard, ended))
+    if (hub.state !== 'closed') attaches.set(step.id, newAttach({ ...step, reads, cursor, session: line?.session, shown }, options, asking, heard, ended))
   }
 
   /** @param {{id: number, why?: string}} step */
@@ -201,21 +202,21 @@ export function connect(address = '/', options = {}) {
   }
 
   /** Publishes go by this attach, as its session. @param {Attach} attach */
-  function adopt({ session, socket, command }) {
-    const { id } = /** @type {import('./frame.js').Session} */ (session)
+  function adopt(attach) {
+    const { id } = /** @type {import('./frame.js').Session} */ (attach.session)
     hub.session = { id }
-    sending.by(id, socket ? command : true)
+    sending.by(id, attach.socket ? attach.command : true)
   }
 
   // What attaches tell.
 
   /** @param {Attach} attach @param {Frame} frame */
   function heard(attach, frame) {
-    const { id, transport } = attach
-    const { type, time } = frame
+    const { id } = attach
+    const { type } = frame
     if (type === 'hello') hello(attach, frame)
-    inside.deliver(transport, frame)
-    if (type !== 'mute') look('frame', { id, time, ping: type === 'ping' })
+    inside.deliver(attach.transport, frame)
+    if (type !== 'mute') look('frame', { id, time: frame.time, ping: type === 'ping' })
     else if (attach === carrier) return look(type)
     if (type === 'end') look('proof', { id })
     if (attach === carrier) alive(attach)
@@ -223,13 +224,13 @@ export function connect(address = '/', options = {}) {
 
   /** @param {Attach} attach @param {Frame} frame */
   function hello(attach, { heartbeat: beat = 0, network, build }) {
-    const { id } = attach
+    asking.isRenewed = false
     // A poll may find in mid-chain that the hub no longer knows its session.
     if (attach === carrier) adopt(attach)
     renewAt = Date.now() + RENEW_MS
     // Before the next heartbeat, whose frame is what reminds us.
     pingMs = 900 * beat
-    look('hello', { id, beat, network, build })
+    look('hello', { id: attach.id, beat, network, build })
     if (attach.socket) ping(attach)
     if (inside.line) return
     // The first hello is the line that all others continue, as its session. What was opened beside
@@ -258,11 +259,10 @@ export function connect(address = '/', options = {}) {
   /** @param {Attach} attach @param {string} why @param {Partial<TriwayError>} error */
   function ended(attach, why, error) {
     const { id } = attach
-    const { isFinal, planned } = error
-    if (isFinal) {
+    if (error.isFinal) {
       const joined = [...attach.reads.keys()].filter((name) => carrier && !carrier.reads.has(name))
       if (joined.length) refuse(joined, error)
-      else if (!planned || attach === carrier) return finish(why, error)
+      else if (!error.planned || attach === carrier) return finish(why, error)
     }
     drop({ id, why })
     look('ended', /** @type {any} */ ({ ...error, id, why }))
@@ -288,17 +288,17 @@ export function connect(address = '/', options = {}) {
   function sync() {
     queueMicrotask(() => {
       if (!carrier) return
-      const { reads, command, socket, shown } = carrier
+      const { reads } = carrier
       // Who came while the channel was being joined was told by nobody.
       for (const [name, it] of channels) it.isRead ||= it.presence && reads.get(name) === true && it.reload()
       const names = inside.wanted()
       // What is left goes first: a session has a bound.
       const changed = [...reads.keys(), ...names].filter((name) => !reads.has(name) || !names.includes(name))
-      if (changed[0] && (!socket || (isShown() && !shown))) return look('reopen')
+      if (changed[0] && (!carrier.socket || (isShown() && !carrier.shown))) return look('reopen')
       for (const channel of changed) {
         const since = reads.delete(channel) ? undefined : (inside.startOf(channel) ?? 'now')
         if (since) reads.set(channel, since)
-        command(JSON.stringify({ type: since ? 'subscribe' : 'unsubscribe', channel, since }), ({ ok, error }) => {
+        carrier.command(JSON.stringify({ type: since ? 'subscribe' : 'unsubscribe', channel, since }), ({ ok, error }) => {
           if (!since) return
           if (!ok) refuse([channel], new TriwayError(error?.code ?? '', error))
           // It may have been closed meanwhile.
@@ -348,11 +348,11 @@ export function connect(address = '/', options = {}) {
   }
 
   /** The first that is answered proves a WS; on SSE the request measures itself. @param {Attach} attach */
-  function ping({ id, command }) {
+  function ping(attach) {
     const sentAt = Date.now()
-    command('{"type":"ping"}', () => {
+    attach.command('{"type":"ping"}', () => {
       measured(sentAt)
-      look('proof', { id })
+      look('proof', { id: attach.id })
     })
   }
 
@@ -412,7 +412,7 @@ export function connect(address = '/', options = {}) {
   function finish(why, error) {
     if (hub.state === 'closed') return
     clearTimeout(timer)
-    unwatch()
+    stop.abort()
     for (const id of attaches.keys()) drop({ id, why })
     sending.close(error)
     change('state', 'closed', why, error)
@@ -430,7 +430,7 @@ export function connect(address = '/', options = {}) {
     if (wish) use(wish)
   }
 
-  const unwatch = watchPage((type) => {
+  watchPage(stop.signal, (type) => {
     if (type === 'pause') leave()
     inside.look(type)
   })

@@ -76,8 +76,8 @@ export class TriwayError extends Error {
    * @param {string} code
    * @param {Partial<Problem> & Partial<Omit<TriwayError, 'code'>>} [more]
    */
-  constructor(code, more = {}) {
-    super(more.detail ?? code)
+  constructor(code, more) {
+    super(more?.detail ?? code)
     Object.assign(this, more)
     this.code = code
   }
@@ -103,8 +103,7 @@ export async function parsed(response) {
  * @param {string} [place]
  */
 export function atOrBelow(id, place = '') {
-  const [epoch, offset] = id.split('-')
-  const [placeEpoch, placeOffset] = place.split('-')
+  const [epoch, offset, placeEpoch, placeOffset] = `${id}-${place}`.split('-')
   return epoch === placeEpoch && offset.padStart(20) <= placeOffset.padStart(20)
 }
 
@@ -117,8 +116,8 @@ export const wireName = (channel) => (channel[0] === '@' ? '@' : channel)
 /** Data as a command has it: bytes as base64. @param {any} data @returns {{data: any} | {data64: string}} */
 export function withBytes(data) {
   if (!(data instanceof ArrayBuffer || ArrayBuffer.isView(data))) return { data }
-  const { buffer = data, byteOffset, byteLength } = /** @type {any} */ (data)
-  return { data64: btoa(Array.from(new Uint8Array(buffer, byteOffset, byteLength), (byte) => String.fromCharCode(byte)).join('')) }
+  const view = /** @type {any} */ (data)
+  return { data64: btoa(Array.from(new Uint8Array(view.buffer ?? view, view.byteOffset, view.byteLength), (byte) => String.fromCharCode(byte)).join('')) }
 }
 
 /**

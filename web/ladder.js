@@ -62,8 +62,8 @@ const SLOW_MOST = 3
 const SLOW_MS = 1000
 /** A success is remembered for so long, and a page that was left does nothing. */
 const DAY_MS = 24 * 3_600_000
-/** How long a first failure is remembered, in ms, how much longer each further one, and the longest: networks change. */
-const FADE_MS = 600_000
+/** A failure is remembered so many times longer than the one before it, the first one as if this, in ms, had been before it, and a day at most: networks change. */
+const FADE_MS = 100_000
 const FADE_TIMES = 6
 const FADE_MOST_MS = 24 * 3_600_000
 /** A transport that was left must live longer than before, by this, but no more than that, in ms, beside the carrier before it carries again. */
@@ -83,8 +83,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
   const tries = new Map()
   /** @type {Ladder} */
   const ladder = { see, wakeAt: Infinity, tries, learned: { ...memory[network] }, memory }
-  /** When something is due; and how far the clock was set back, in ms. */
-  let wakeAt = Infinity
+  /** How far the clock was set back, in ms. */
   let shift = 0
   /** @type {Try | undefined} */
   let carrier
@@ -112,8 +111,8 @@ export function newLadder(transports, random, memory = {}, link = '') {
   let apartMs = 0
   /** A look found the hub since something carried, or is left out; something else answered; and that is all that answers. */
   let looked = false
-  let strange = false
-  let captive = false
+  let strange = /** @type {boolean | undefined} */ (false)
+  let captive = strange
   /** When to try what is better than the carrier; 0 where nothing is. */
   let upAt = 0
   let ups = 0
@@ -135,13 +134,12 @@ export function newLadder(transports, random, memory = {}, link = '') {
     shift = Math.max(shift, now - at)
     now = at + shift
     // Timers do not run in a sleeping page, and what is heard after it may be an echo.
-    if (carrier && now > wakeAt + SLEEP_MS && silent(carrier)) suspect('sleep')
+    if (carrier && at > ladder.wakeAt + SLEEP_MS && silent(carrier)) suspect('sleep')
     const one = /** @type {Try} */ (tries.get(/** @type {number} */ (fact.id)))
     // What an attach that was given up tells is no fact any more; a tick is none.
     if (one || !fact.id) facts[type]?.(fact, one)
     // What is due may make more due, or bring the next moment nearer: until nothing is.
     while (settle());
-    ladder.wakeAt = wakeAt - shift
     const next = carrier ? 'connected' : isOffline ? 'offline' : captive ? 'captive' : last ? 'reconnecting' : 'connecting'
     if (next !== state) steps.push({ do: 'state', state: (state = next), why: carrier?.why ?? why })
     return steps
@@ -150,7 +148,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
   /** @type {Partial<Record<FactType, See>>} */
   const facts = {
     start: () => tries.size || begin(order(), 'start'),
-    rtt: ({ ms = 0 }) => (rttMs = ms),
+    rtt: ({ ms }) => (rttMs = /** @type {number} */ (ms)),
     /** By hand. */
     use({ transport }) {
       transports = transport && transport !== 'auto' ? [transport, ...given.filter((other) => other !== transport)] : given
@@ -174,7 +172,6 @@ export function newLadder(transports, random, memory = {}, link = '') {
     },
     /** Anything came. */
     frame({ ping, time }, one) {
-      const { helloAt } = one
       const gap = now - one.frameAt
       // The first sign of a request shows how far the network is; a WS needs several round trips for it.
       if (one.transport !== 'ws' && one.frameAt === one.openedAt) rttMs = Math.min(gap, RTT_SIGN_MOST_MS)
@@ -184,7 +181,8 @@ export function newLadder(transports, random, memory = {}, link = '') {
       // What was published before this attach began was replayed.
       const isLate = lateMs > Math.max(SLOW_MS, 4 * rttMs) && lateMs < now - one.openedAt
       if (ping) {
-        const isLone = now < helloAt + PROBE_MOST_MS ? now > helloAt + LONE_MS : now > helloAt + PROBE_AGAIN_MS && gap > LONE_MS
+        const age = now - one.helloAt
+        const isLone = age < PROBE_MOST_MS ? age > LONE_MS : age > PROBE_AGAIN_MS && gap > LONE_MS
         if (one.transport === 'sse' && isLone && !isLate) one.provenAt ||= now
         one.pinged = true
       }
@@ -201,28 +199,28 @@ export function newLadder(transports, random, memory = {}, link = '') {
     /** A command went unanswered. */
     mute: () => suspect('mute'),
     ended(fact, one) {
-      const { transport, openedAt, frameAt, provenAt } = one
-      const { planned, afterMs, foreign } = fact
+      const { transport } = one
+      const { planned } = fact
       tries.delete(one.id)
       if (one !== carrier) return fail(one, fact)
       const isLeft = !planned && !isOffline && one.suspect !== 'sleep' && outlived(one)
       // A chain of polls that was answered more than once is as steady as a poll can be.
-      if (planned || now >= openedAt + STEADY_MS || (transport === 'poll' && frameAt > provenAt)) cuts = 0
+      if (planned || now >= one.openedAt + STEADY_MS || (transport === 'poll' && one.frameAt > one.provenAt)) cuts = 0
       lose()
       // Its successor is under way already.
       if (replaces && (round.length || isTrying())) return
       begin(order(isLeft ? undefined : transport), `${transport}:${fact.why}`)
       // Pauses are for the same again: what is left leaves no time.
-      nextAt += afterMs ?? ((isLeft && transports[1]) || cuts++ < CUTS_FREE ? 0 : pause(cuts - CUTS_FREE))
-      if (!foreign) return
+      nextAt += fact.afterMs ?? ((isLeft && transports[1]) || cuts++ < CUTS_FREE ? 0 : pause(cuts - CUTS_FREE))
+      if (!fact.foreign) return
       strange = true
       round = ['check']
     },
     /** What the look for the hub found. */
-    checked({ ok, foreign = false, afterMs }) {
+    checked(fact) {
       if (round[0] !== 'check') return
-      strange ||= foreign
-      if (!ok) return rest(afterMs)
+      strange ||= fact.foreign
+      if (!fact.ok) return rest(fact.afterMs)
       strange = captive = false
       looked = true
       begin(order(last))
@@ -265,13 +263,15 @@ export function newLadder(transports, random, memory = {}, link = '') {
   }
 
   /** @param {number} at @returns {boolean} */
-  const due = (at) => now >= at || ((wakeAt = Math.min(wakeAt, at)), false)
+  const due = (at) => now >= at || !(ladder.wakeAt = Math.min(ladder.wakeAt, at - shift))
 
   /** @param {Try} one */
-  const silent = ({ frameAt, silentMs }) => now >= frameAt + silentMs
+  const silent = (one) => now >= one.frameAt + one.silentMs
+
+  const all = () => [...tries.values()]
 
   /** Is anything under way that has not failed? */
-  const isTrying = () => [...tries.values()].some(({ failed }) => !failed)
+  const isTrying = () => all().some(({ failed }) => !failed)
 
   /** @param {Try} one */
   const close = ({ id }) => tries.delete(id) && steps.push({ do: 'close', id })
@@ -284,7 +284,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
 
   /** A new round instead of what was under way. @param {(Transport | 'check')[]} list @param {string} [because] @param {boolean} [isInstead] of the carrier */
   function begin(list, because = why, isInstead = false) {
-    for (const one of tries.values()) if (one !== carrier) close(one)
+    for (const one of all()) if (one !== carrier) close(one)
     round = list
     why = because
     replaces = isInstead
@@ -299,11 +299,10 @@ export function newLadder(transports, random, memory = {}, link = '') {
       return steps.push({ do: 'check' })
     }
     const { beat, wait, early, age = Infinity } = here(transport)
-    const id = ++lastId
-    const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
     /** @type {Step & {do: 'open'}} */
-    const step = { do: 'open', id, transport, why, beat, wait, early }
-    tries.set(id, { ...step, replaces, openedAt: now, frameAt: now, helloAt: 0, provenAt: 0, renewAt: now + 0.8 * age, silentMs, gap: 0, slow: 0 })
+    const step = { do: 'open', id: ++lastId, transport, why, beat, wait, early }
+    const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
+    tries.set(lastId, { ...step, openedAt: now, frameAt: now, helloAt: 0, provenAt: 0, renewAt: now + 0.8 * age, silentMs, gap: 0, slow: 0 })
     tried.set(transport, 0)
     steps.push(step)
     // Whoever is tried beside it is tried because of it.
@@ -313,30 +312,30 @@ export function newLadder(transports, random, memory = {}, link = '') {
   }
 
   /** When it should be proven, by how far the network is, or else as long after its hello as that took. @param {Try} one */
-  const dueBy = ({ openedAt, helloAt }) => (helloAt ? 2 * helloAt - openedAt : openedAt + PROOF_ROUND_TRIPS * rttMs)
+  const dueBy = (one) => (one.helloAt ? 2 * one.helloAt - one.openedAt : one.openedAt + PROOF_ROUND_TRIPS * rttMs)
 
   /** How long a try has until it counts as failed, or is closed. @param {Try} one */
   function unprovenAt(one) {
-    const { transport, failed, openedAt, helloAt } = one
-    if (transport === 'ws' && !failed) return Math.max(openedAt + WS_MOST_MS, dueBy(one))
-    return transport === 'sse' && !failed && helloAt ? helloAt + PROBE_MOST_MS : openedAt + LATE_MS
+    const { transport } = one
+    if (!one.failed && transport === 'ws') return Math.max(one.openedAt + WS_MOST_MS, dueBy(one))
+    return !one.failed && transport === 'sse' && one.helloAt ? one.helloAt + PROBE_MOST_MS : one.openedAt + LATE_MS
   }
 
   /** When one that is proven may carry. @param {Try} one */
-  function readyAt({ transport, provenAt, replaces }) {
+  function readyAt(one) {
     if (replaces) return 0
-    if (carrier) return provenAt + (here(transport).trial ?? 0)
+    if (carrier) return one.provenAt + (here(one.transport).trial ?? 0)
     // A better one is under way without a failure: a far network is no reason to leave it.
-    const rivals = [...tries.values()].filter((other) => !other.failed && !other.provenAt && rank(other.transport) < rank(transport))
+    const rivals = all().filter((other) => !other.failed && !other.provenAt && rank(other.transport) < rank(one.transport))
     return Math.max(0, ...rivals.map(dueBy))
   }
 
   /** @param {Try} one */
   function carry(one) {
     const before = carrier
-    const { id, transport } = one
+    const { transport } = one
     carrier = one
-    steps.push({ do: 'carry', id, why: one.why })
+    steps.push({ do: 'carry', id: one.id, why: one.why })
     // What failed, or had its time, while this one got through is down until it comes after all; what failed with all the others is not.
     for (const [other, ageMs] of tried) if (rank(other) < rank(transport)) lower(other, ageMs)
     tried.clear()
@@ -351,7 +350,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
     apartMs = failures = 0
     round = []
     // What could still do better may go on until it is late; all else has lost.
-    for (const other of tries.values()) if (other !== one && (other === before || rank(other.transport) >= rank(transport))) close(other)
+    for (const other of all()) if (other !== one && (other === before || rank(other.transport) >= rank(transport))) close(other)
   }
 
   /** Where transports change all the time, what disturbs them holds for all but the last. */
@@ -369,30 +368,30 @@ export function newLadder(transports, random, memory = {}, link = '') {
   /** It failed where another got through, if it carried at all at this age. @param {Transport} transport @param {number} [ageMs] */
   function lower(transport, ageMs) {
     const it = here(transport)
-    const { times = 0, until = 0 } = it
     it.good = 0
     if (ageMs) it.trial = Math.min(TRIAL_MOST_MS, TRIAL_LEAST_MS + ageMs)
     // Tried again while it is known to fail, it is no worse than it was.
-    if (now < until) return
-    it.times = times + 1
-    it.until = now + Math.min(FADE_MS * FADE_TIMES ** times, FADE_MOST_MS)
+    if (now < /** @type {number} */ (it.until)) return
+    it.times = (it.times ?? 0) + 1
+    it.until = now + Math.min(FADE_MS * FADE_TIMES ** it.times, FADE_MOST_MS)
   }
 
   /** Takes down how long it lived. @param {Try} one @returns whether it is to be left */
-  function outlived({ transport, openedAt, frameAt, provenAt, gap }) {
-    const life = { age: now - openedAt, idle: now - frameAt, gap, proven: now - provenAt }
+  function outlived(one) {
+    const { transport } = one
+    const life = { age: now - one.openedAt, idle: now - one.frameAt, gap: one.gap, proven: now - one.provenAt }
     const isLeft = learn(transport, here(transport), here('poll'), (lives[transport] = [life, ...(lives[transport] ?? []).slice(0, 2)]))
     if (isLeft) lower(transport, life.age)
     return isLeft
   }
 
   /** A try that did not get to carry. @param {Try} one @param {Fact} fact */
-  function fail(one, { why: because = '', afterMs, foreign = false }) {
-    const { id, transport } = one
+  function fail(one, fact) {
+    const { transport } = one
     if (one.failed) return
     one.failed = true
     nextAt = now + apartMs
-    steps.push({ do: 'failed', id, why: because })
+    steps.push({ do: 'failed', id: one.id, why: fact.why })
     if (carrier) {
       if (rank(transport) < rank(carrier.transport)) {
         lower(transport)
@@ -400,11 +399,11 @@ export function newLadder(transports, random, memory = {}, link = '') {
       }
       return
     }
-    why = `${transport}:${because}`
-    strange ||= foreign
-    if (afterMs) rest(afterMs * (1 + random() / 4))
+    why = `${transport}:${fact.why}`
+    strange ||= fact.foreign
+    if (fact.afterMs) rest(fact.afterMs * (1 + random() / 4))
     // A hub that is away for a moment refuses all transports: no reason to change the transport.
-    else if (last && !looked && (foreign || (transport === last && because !== 'unproven'))) round = ['check']
+    else if (last && !looked && (fact.foreign || (transport === last && fact.why !== 'unproven'))) round = ['check']
   }
 
   /** Nothing gets through, or the hub said when to come back. What carries after that may be a makeshift. */
@@ -434,8 +433,8 @@ export function newLadder(transports, random, memory = {}, link = '') {
 
   /** Does one thing that is due, or finds when the next one is. @returns {boolean | void} whether something was done */
   function settle() {
-    wakeAt = Infinity
-    for (const one of tries.values()) if (one !== carrier && settleTry(one)) return true
+    ladder.wakeAt = Infinity
+    for (const one of all()) if (one !== carrier && settleTry(one)) return true
     if (round.length) {
       if (!due(nextAt)) return
       open()
@@ -447,11 +446,11 @@ export function newLadder(transports, random, memory = {}, link = '') {
 
   /** @param {Try} one */
   function settleTry(one) {
-    const { provenAt, openedAt } = one
+    const { provenAt } = one
     if (!due(provenAt ? readyAt(one) : unprovenAt(one))) return
     if (provenAt && !silent(one)) carry(one)
     else {
-      if (provenAt || now >= openedAt + LATE_MS) close(one)
+      if (provenAt || now >= one.openedAt + LATE_MS) close(one)
       fail(one, { why: 'unproven' })
     }
     return true
@@ -459,7 +458,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
 
   /** @param {Try} carrier */
   function settleCarrier(carrier) {
-    const { transport, frameAt, silentMs, helloAt, renewAt } = carrier
+    const { transport } = carrier
     const isAlone = tries.size < 2
     if (carrier.suspect) {
       if (!isAlone) return
@@ -467,10 +466,10 @@ export function newLadder(transports, random, memory = {}, link = '') {
       carrier.suspect = ''
       carrier.slow = 0
       if (silent(carrier)) lose()
-    } else if (due(frameAt + silentMs)) suspect('silent')
-    else if (transport === 'sse' && !carrier.pinged && due(helloAt + PROBE_MOST_MS)) suspect('held')
+    } else if (due(carrier.frameAt + carrier.silentMs)) suspect('silent')
+    else if (transport === 'sse' && !carrier.pinged && due(carrier.helloAt + PROBE_MOST_MS)) suspect('held')
     else if (!isAlone) return
-    else if (due(renewAt)) {
+    else if (due(carrier.renewAt)) {
       carrier.renewAt = Infinity
       begin([transport], 'age', true)
     } else if (upAt && !hiddenAt && due(upAt)) {

@@ -123,8 +123,8 @@ export function newSending(hub, isShared, { at, ask }, tell) {
     const answer = send(texts)
     pump()
     const replies = await answer.catch((error) => {
-      const { status, hint, code } = error
-      if (status !== 413 || !texts[1]) return [{ error, isLost: status !== 413 && (!hint || code === 'bad_json') }]
+      const { status } = error
+      if (status !== 413 || !texts[1]) return [{ error, isLost: status !== 413 && (!error.hint || error.code === 'bad_json') }]
       batchMost = texts.length >> 1
       return []
     })
@@ -161,21 +161,21 @@ export function newSending(hub, isShared, { at, ask }, tell) {
 
   /** @param {Reply} reply to the first of the queue @returns {boolean} whether that is done with */
   function settle({ ok, id, reached, error = { code: 'failed' }, isLost }) {
-    const { code, name, status, expected, foreign, afterMs } = error
+    const { code, status, expected } = error
     const isExpired = code === 'session_expired'
     if (!(isLost || expected || isExpired || status === 429 || status === 503)) {
-      const { fulfil, refuse } = /** @type {Entry} */ (queue.shift())
+      const entry = /** @type {Entry} */ (queue.shift())
       first++
-      if (ok) fulfil({ id, reached })
-      else refuse(new TriwayError(code, { ...error, transport: hub.transport }))
+      if (ok) entry.fulfil({ id, reached })
+      else entry.refuse(new TriwayError(code, { ...error, transport: hub.transport }))
       return true
     }
-    again(afterMs || Math.min(RETRY_FIRST_MS * 2 ** failures++, RETRY_MOST_MS))
+    again(error.afterMs || Math.min(RETRY_FIRST_MS * 2 ** failures++, RETRY_MOST_MS))
     // The hub counts otherwise (a key was used up by a refusal on the way): go on as it counts.
     if (expected) first = expected
     else if (isExpired) tell('expired')
     else if (isLost && byGet) return failures > GETS_MOST && settle({ error: blocked() })
-    else if (isLost && (foreign || failures >= POSTS_MOST || /Abort|Timeout/.test(name))) {
+    else if (isLost && (error.foreign || failures >= POSTS_MOST || /Abort|Timeout/.test(error.name))) {
       byGet = true
       failures = 0
       tell('blocked')
@@ -186,7 +186,7 @@ export function newSending(hub, isShared, { at, ask }, tell) {
   /** Nothing more is sent. @param {TriwayError} error */
   function close(error) {
     by()
-    for (const { refuse } of queue.splice(0)) refuse(error)
+    for (const entry of queue.splice(0)) entry.refuse(error)
   }
 
   return { add, by, close }
