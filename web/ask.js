@@ -17,7 +17,7 @@ const KEEP_MOST = 20
  * @param {() => {key: string} | undefined} session as which requests are made
  * @param {(sentAt: number) => void} measured an answer came at once: a round trip
  */
-export function newAsking(base, { token, fetch = globalThis.fetch }, session, measured) {
+export function newAsking(base, { token, fetch: request = fetch }, session, measured) {
   /** What was given as a token last. @type {Promise<string | undefined> | undefined} */
   let given
   const asking = {
@@ -57,7 +57,7 @@ export function newAsking(base, { token, fetch = globalThis.fetch }, session, me
   async function answered(address, init) {
     const used = bearer()
     const token = await used
-    const response = await fetch(address, {
+    const response = await request(address, {
       cache: 'no-store',
       // The hub redirects nobody: a portal does, to a page that leads nowhere.
       redirect: 'manual',

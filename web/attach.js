@@ -46,7 +46,7 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
   const { transport, why, reads } = plan
   const stop = new AbortController()
   const { signal } = stop
-  /** Awaited, in the order of the commands. @type {((reply: Frame) => void)[]} */
+  /** Awaited, in the order of the commands. @type {(((reply: Frame) => void) | undefined)[]} */
   const replies = []
   let nonce = ''
   let isGreeted = false
@@ -123,7 +123,7 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
   }
 
   /** @param {string} json @param {(reply: Frame) => void} [onReply] */
-  function command(json, onReply = () => {}) {
+  function command(json, onReply) {
     if (attach.socket) {
       attach.socket(json)
       if (replies.push(onReply) < 2) expect()

@@ -15,7 +15,7 @@ const internal = `
   carrier memory replaces failed openedAt frameAt silentMs helloAt provenAt renewAt suspect pinged slow wakeAt
   foreign planned afterMs proven gap idle ping ms see
   reads shown command asking answered bearer renew isRenewed base sending places line lead sync look rests deliver
-  startOf wanted take change isReady by handle isRead moved reload encoded isSent isLost fulfil refuse socket stop isFinal
+  startOf handleOf wanted take change isReady by handle isRead moved reload encoded isSent isLost fulfil refuse socket stop isFinal
 `.trim().split(/\s+/)
 
 const shared = { bundle: true, minify: true, target: 'es2022', legalComments: 'none', logLevel: 'warning' }

@@ -62,6 +62,7 @@ export { TriwayError }
  * @property {(type: import('./rungs.js').FactType, fact?: import('./rungs.js').Fact) => void} look
  * @property {() => void} lead this tab reads
  * @property {(via: Transport | null, frame: Frame) => void} deliver
+ * @property {(channel?: string) => ReturnType<typeof newChannel> | undefined} handleOf
  * @property {() => void} sync
  * @property {() => string[]} wanted
  * @property {(name: string) => string | undefined} startOf
@@ -128,6 +129,7 @@ export function connect(address = '/', options = {}) {
     look,
     lead,
     deliver: read,
+    handleOf,
     sync,
     wanted,
     startOf,
@@ -244,15 +246,20 @@ export function connect(address = '/', options = {}) {
     if (wish) use(wish)
   }
 
+  /** Whose frames they are, and those of its presence. @param {string} [channel] */
+  function handleOf(channel = '') {
+    return channels.get(wireName(channel.replace(/^\$presence\//, '')))
+  }
+
   /** Event or gap: what is new goes to its handle. @param {Transport | null} via @param {Frame} frame */
   function read(via, { type, channel = '', id = '', name = 'message', data, data64, from, time = 0, after, reason }) {
     if (!channel || !id || atOrBelow(id, places.get(channel))) return
-    const watched = channel.replace(/^\$presence\//, '')
-    const known = channels.get(wireName(watched))
+    const known = handleOf(channel)
     if (!known) return
     places.set(channel, id)
-    if (type !== 'event') watched === channel ? tell(known, 'gap', { after, reason, id, channel }) : known.reload()
-    else if (watched !== channel) known.moved(name, data, { time, via })
+    const isPresence = channel[0] === '$'
+    if (type !== 'event') isPresence ? known.reload() : tell(known, 'gap', { after, reason, id, channel })
+    else if (isPresence) known.moved(name, data, { time, via })
     else tell(known, 'message', { data: data64 == null ? data : bytesOf(data64), name, id, from, time, channel, via })
   }
 
@@ -272,8 +279,7 @@ export function connect(address = '/', options = {}) {
 
   /** Names that should be read now. Somebody else's inbox can be written only. */
   function wanted() {
-    const names = [...channels].filter(([name]) => !/^@./.test(name)).flatMap(([name, { presence }]) => (presence ? ['$presence/' + name, name] : name))
-    return [...new Set(names)]
+    return [...channels].filter(([name]) => !/^@./.test(name)).flatMap(([name, { presence }]) => (presence ? ['$presence/' + name, name] : name))
   }
 
   /** Is this session shown to others? No name has a comma. */
@@ -293,7 +299,7 @@ export function connect(address = '/', options = {}) {
       for (const [name, it] of channels) it.isRead ||= it.presence && reads.get(name) === true && it.reload()
       const names = inside.wanted()
       // What is left goes first: a session has a bound.
-      const changed = [...reads.keys(), ...names].filter((name) => !reads.has(name) || !names.includes(name))
+      const changed = [...new Set([...reads.keys(), ...names])].filter((name) => !reads.has(name) || !names.includes(name))
       if (changed[0] && (!carrier.socket || (isShown() && !carrier.shown))) return look('reopen')
       for (const channel of changed) {
         const since = reads.delete(channel) ? undefined : (inside.startOf(channel) ?? 'now')
@@ -312,7 +318,7 @@ export function connect(address = '/', options = {}) {
   /** These channels are not to be had; the others go on. @param {string[]} names @param {any} error */
   function refuse(names, error) {
     for (const name of names) {
-      const handle = channels.get(name.replace('$presence/', ''))
+      const handle = handleOf(name)
       if (!handle) continue
       tell(handle, 'error', { error })
       handle.close()

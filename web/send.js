@@ -153,8 +153,10 @@ export function newSending(hub, isShared, { at, ask }, tell) {
     const more = { key, name, data: JSON.stringify(data) }
     const { length } = at(path, more)
     if (data64 != null || length > ADDRESS_MOST) throw blocked()
-    if (length > addressMost) await ask('healthz', { pad: '.'.repeat(length) })
-    addressMost = Math.max(addressMost, length)
+    if (length > addressMost) {
+      await ask('healthz', { pad: '.'.repeat(length) })
+      addressMost = length
+    }
     const answer = await ask(path, more)
     return answer?.id && { ok: true, ...answer }
   }

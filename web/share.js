@@ -16,11 +16,11 @@ const AGAIN_MS = 1000
  * @param {Inside} inside
  */
 export function share(hub, inside) {
-  const { base, asking, sending, channels, places, look, lead, deliver, wanted, sync, change } = inside
+  const { sending, channels, places, look, lead, deliver, wanted, sync, change } = inside
   // Where tabs cannot find each other, each reads for itself. What has locks has BroadcastChannel.
   const locks = globalThis.navigator?.locks
   if (!locks || hub.state === 'closed') return lead()
-  const name = 'triway ' + base
+  const name = 'triway ' + inside.base
   const tab = Math.random()
   const wire = new BroadcastChannel(name)
   /** From asking for the lock until this tab gives it up. @type {AbortController | undefined} */
@@ -31,20 +31,29 @@ export function share(hub, inside) {
   const replies = new Map()
   let leads = false
 
-  /** What tabs say to each other, and what follows. They may be of two builds: no name here, nor in a message, may be shortened. @type {Record<string, (...words: any[]) => any>} */
-  const on = {
-    wish(from, names) {
-      wishes.set(from, names)
-      // Which tells the others where it reads, too.
-      if (leads) inside.sync()
-    },
-    use: (fact) => leads && look('use', fact),
+  // What tabs say to each other, and what follows. They may be of two builds: no name here, nor in a
+  // message, may be shortened. What a leader says is nothing to the next one, though it may come late.
+
+  const wish = (/** @type {number} */ from, /** @type {string[]} */ names) => {
+    wishes.set(from, names)
+    // Which tells the others where it reads, too.
+    if (leads) inside.sync()
+  }
+
+  /** @type {Record<string, (...words: any[]) => any>} */
+  const toLeader = {
+    wish,
+    use: (fact) => look('use', fact),
     send: ({ key, ...command }) =>
-      leads &&
       sending.add(JSON.stringify(command), undefined, key).then(
         (result) => say('reply', key, { ok: true, ...result }),
         (error) => say('reply', key, { error: { ...error } }),
       ),
+  }
+
+  /** @type {Record<string, (...words: any[]) => any>} */
+  const toOthers = {
+    wish,
     reply(key, reply) {
       replies.get(key)?.(reply)
       replies.delete(key)
@@ -68,7 +77,8 @@ export function share(hub, inside) {
       begin()
     },
   }
-  wire.onmessage = ({ data: [what, ...words] }) => on[what]?.(...words)
+
+  wire.onmessage = ({ data: [what, ...words] }) => (leads ? toLeader : toOthers)[what]?.(...words)
 
   const say = (/** @type {any[]} */ ...message) => turn && wire.postMessage(message)
 
@@ -102,12 +112,13 @@ export function share(hub, inside) {
   const catchUp = async (name, channel) => {
     /** @type {Frame[]} */
     const waiting = []
+    const pass = (/** @type {Frame} */ frame) => deliver(hub.transport, frame)
     const wait = (channel.take = (/** @type {any} */ via, /** @type {Frame} */ frame) => waiting.push(frame))
     for (const place of real(name)) {
       let since = places.get(place) ?? channel.since
       // Without a start it begins with what comes.
       for (let more = since; more; ) {
-        const page = await asking.ask('history/' + encodeURIComponent(place), { since }).catch(() => {})
+        const page = await inside.asking.ask('history/' + encodeURIComponent(place), { since }).catch(() => {})
         // It was begun anew.
         if (channel.take !== wait) return
         // What comes meanwhile will be in the history.
@@ -115,17 +126,17 @@ export function share(hub, inside) {
           channel.take = undefined
           return setTimeout(begin, AGAIN_MS)
         }
-        for (const frame of page.frames) deliver(hub.transport, frame)
+        page.frames.forEach(pass)
         ;({ cursor: since, more } = page)
       }
     }
     channel.take = deliver
-    for (const frame of waiting) deliver(hub.transport, frame)
+    waiting.forEach(pass)
     if (channel.presence) channel.reload()
   }
 
   /** Frames are read where all that came before is; until then they wait. @param {Transport | null} via @param {Frame} frame */
-  const take = (via, frame) => channels.get(/** @type {string} */ (frame.channel?.replace(/^(@).*|^\$presence./, '$1')))?.take?.(via, frame)
+  const take = (via, frame) => inside.handleOf(frame.channel)?.take?.(via, frame)
 
   /** Something may be missed from here on: each channel will begin anew, where it is now. */
   const forget = () => {
@@ -139,8 +150,7 @@ export function share(hub, inside) {
 
   function enter() {
     if (turn) return
-    turn = new AbortController()
-    const { signal } = turn
+    const { signal } = (turn = new AbortController())
     const granted = () => {
       leads = true
       say('leader')
@@ -166,7 +176,7 @@ export function share(hub, inside) {
     say('frame', frame, inside.line?.cursor)
     take(via, frame)
   }
-  inside.wanted = () => [...new Set([wanted(), ...wishes.values()].flat())]
+  inside.wanted = () => [wanted(), ...wishes.values()].flat()
   inside.startOf = (name) => places.get(name)
   inside.sync = () => {
     sync()

@@ -10,7 +10,7 @@ import { foreign, parseFrame } from './frame.js'
  * @param {(frame: import('./frame.js').Frame) => void} tell
  */
 export async function readSse({ headers, body }, tell) {
-  if (!/^text\/event-stream/.test(String(headers.get('content-type')))) throw foreign()
+  if (!/^text\/event-stream/.test(/** @type {any} */ (headers.get('content-type')))) throw foreign()
   tell({ type: 'head' })
   const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader()
   const decoder = new TextDecoder()

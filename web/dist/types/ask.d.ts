@@ -5,7 +5,7 @@ export type Asking = ReturnType<typeof newAsking>;
  * @param {() => {key: string} | undefined} session as which requests are made
  * @param {(sentAt: number) => void} measured an answer came at once: a round trip
  */
-export declare function newAsking(base: string, { token, fetch }: import('./client.js').Options, session: () => {
+export declare function newAsking(base: string, { token, fetch: request }: import('./client.js').Options, session: () => {
     key: string;
 } | undefined, measured: (sentAt: number) => void): {
     /** The last token was asked for because the one before it was refused. */

@@ -115,6 +115,7 @@ export type Inside = {
      */
     lead: () => void;
     deliver: (via: Transport | null, frame: Frame) => void;
+    handleOf: (channel?: string) => ReturnType<typeof newChannel> | undefined;
     sync: () => void;
     wanted: () => string[];
     startOf: (name: string) => string | undefined;
