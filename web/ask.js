@@ -77,7 +77,7 @@ export function newAsking(base, { token, fetch: request = fetch }, session, meas
     throw new TriwayError(isOurs ? problem.code : 'http_' + status, {
       ...(isOurs && problem),
       status,
-      afterMs: 1000 * Number(response.headers.get('retry-after')) || undefined,
+      afterMs: 1000 * /** @type {any} */ (response.headers.get('retry-after')) || undefined,
       // The word of a proxy may change, that of the hub is final; but 426 and 429 may end.
       isFinal: isOurs && /^4(?!2[69])/.test(/** @type {any} */ (status)),
       foreign: !isOurs && (status < 502 || status > 504),

@@ -69,8 +69,7 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
     } catch (caught) {
       if (caught instanceof TriwayError) error = caught
     }
-    const { code = isGreeted ? 'closed' : 'refused', why = code } = error
-    if (!signal.aborted) ended(attach, why, error)
+    if (!signal.aborted) ended(attach, error.why ?? error.code ?? (isGreeted ? 'closed' : 'refused'), error)
   }
 
   const request = () => asking.answered(...target())
@@ -100,14 +99,14 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
 
   /** @param {Frame} frame */
   function hear(frame) {
-    const { type, id, channel = '', code = 0, reason, reconnect, after_ms: afterMs, error } = frame
+    const { type, id, channel = '', code, error } = frame
     if (signal.aborted) return
     if (type === 'reply') {
       replies.shift()?.(frame)
       expect()
     }
     if (type === 'bye') {
-      throw new TriwayError(error?.code ?? type, { ...error, why: 'bye:' + reason, afterMs, planned: true, isFinal: !((code === 3003 || code === 3501) && asking.renew()) && !reconnect })
+      throw new TriwayError(error?.code ?? type, { ...error, why: 'bye:' + frame.reason, afterMs: frame.after_ms, planned: true, isFinal: !((code === 3003 || code === 3501) && asking.renew()) && !frame.reconnect })
     }
     if (type === 'hello') {
       if (frame.magic !== MAGIC || frame.nonce !== nonce) throw foreign()

@@ -187,7 +187,7 @@ export function connect(address = '/', options = {}) {
     if (carrier?.id !== id) return
     carrier = undefined
     sending.by()
-    change('transport', null, `${hub.transport}:${why}`)
+    change('transport', null, hub.transport + ':' + why)
   }
 
   /** @param {{id: number, why: string}} step */
@@ -283,7 +283,7 @@ export function connect(address = '/', options = {}) {
   }
 
   /** Is this session shown to others? No name has a comma. */
-  const isShown = () => (/(^|,)\$presence\//.test(String(inside.wanted())) ? 1 : undefined)
+  const isShown = () => (/(^|,)\$presence\//.test(/** @type {any} */ (inside.wanted())) ? 1 : undefined)
 
   /** Where a channel starts that no cursor covers. @param {string} name */
   function startOf(name) {
@@ -436,10 +436,12 @@ export function connect(address = '/', options = {}) {
     if (wish) use(wish)
   }
 
-  watchPage(stop.signal, (type) => {
+  /** @param {import('./rungs.js').FactType} type */
+  function felt(type) {
     if (type === 'pause') leave()
     inside.look(type)
-  })
+  }
+  watchPage(stop.signal, felt)
   signal?.addEventListener('abort', close)
   if (signal?.aborted) queueMicrotask(close)
   // Loaded only when it is used.

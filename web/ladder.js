@@ -19,8 +19,10 @@ const RTT_SIGN_MOST_MS = 600
 /** Round trips that a better transport has for its proof: TCP, TLS, the request, its ping. */
 const PROOF_ROUND_TRIPS = 4
 /** The next transport is tried beside one that is not proven by then, in ms, and two round trips; but not later than the other. */
-const BESIDE_WS_MS = [250, 700]
-const BESIDE_MS = [800, 2000]
+const BESIDE_WS_MS = 250
+const BESIDE_WS_MOST_MS = 700
+const BESIDE_MS = 800
+const BESIDE_MOST_MS = 2000
 /** A WS that is not proven by then, in ms, counts as failed. */
 const WS_MOST_MS = 1500
 /** A try that is not proven by then, in ms, is closed; until then a better transport is still welcome. */
@@ -42,7 +44,9 @@ const LOOK_MOST_MS = 3000
 const CUTS_FREE = 3
 const STEADY_MS = 5000
 /** Below the best transport it is tried again after so long, in ms; then each half hour. */
-const UP_MS = [30_000, 120_000, 600_000]
+const UP_FIRST_MS = 30_000
+const UP_SECOND_MS = 120_000
+const UP_THIRD_MS = 600_000
 const UP_LAST_MS = 1_800_000
 /** Hidden for so long, in ms, a page may have come to another network. */
 const HIDDEN_LONG_MS = 300_000
@@ -52,9 +56,9 @@ const CHANGES_MS = 300_000
 const CALM_UPS = 2
 /** A timer that is this late, in ms, says that the page slept. */
 const SLEEP_MS = 5000
-/** Silence in heartbeats after which a carrier is suspect; an event so late, in parts of that silence, is half a heartbeat late. */
+/** Silence in heartbeats after which a carrier is suspect; an event later than that silence over this is half a heartbeat late. */
 const SILENT_BEATS = 1.5
-const LATE_PART = 1 / 3
+const LATE_PART = 3
 /** A held poll may be late by this, in ms. */
 const POLL_LATE_MS = 5000
 /** So many events in a row that are later than this, in ms, make a stream suspect. */
@@ -103,7 +107,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
   let replaces = false
   let nextAt = 0
   /** Opened since something carried, or suspect: and the age at which it was, in ms. @type {Map<Transport, number>} */
-  const tried = new Map()
+  let tried = new Map()
   /** Rounds in which nothing got through, and carriers that were cut soon, in a row. */
   let failures = 0
   let cuts = 0
@@ -147,16 +151,16 @@ export function newLadder(transports, random, memory = {}, link = '') {
 
   /** @type {Partial<Record<FactType, See>>} */
   const facts = {
-    start: () => tries.size || begin(order(), 'start'),
+    start: () => tries.size || begin('start'),
     rtt: ({ ms }) => (rttMs = /** @type {number} */ (ms)),
     /** By hand. */
     use({ transport }) {
       transports = transport && transport !== 'auto' ? [transport, ...given.filter((other) => other !== transport)] : given
       if (carrier) climb('asked')
-      else begin(order(), 'asked')
+      else begin('asked')
     },
     /** Another list of channels: the same transport, attached anew beside the old one. */
-    reopen: () => carrier && begin([carrier.transport], 'channels', true),
+    reopen: () => carrier && begin('channels', [carrier.transport], true),
     hello({ beat, network: name, build: made }, one) {
       one.helloAt = one.frameAt = now
       if (beat && one.transport !== 'poll') one.silentMs = SILENT_BEATS * 1000 * beat
@@ -189,7 +193,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
       if (!time) return
       skew = Math.min(skew + 1, now - time)
       one.slow = isLate ? one.slow + 1 : 0
-      if (one !== carrier || one.transport === 'poll' || (one.slow < SLOW_MOST && !(ping && lateMs > one.silentMs * LATE_PART))) return
+      if (one !== carrier || one.transport === 'poll' || (one.slow < SLOW_MOST && !(ping && lateMs > one.silentMs / LATE_PART))) return
       // The clock may have been set forward.
       skew = Infinity
       suspect('slow')
@@ -209,7 +213,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
       lose()
       // Its successor is under way already.
       if (replaces && (round.length || isTrying())) return
-      begin(order(isLeft ? undefined : transport), `${transport}:${fact.why}`)
+      begin(transport + ':' + fact.why, order(isLeft ? undefined : transport))
       // Pauses are for the same again: what is left leaves no time.
       nextAt += fact.afterMs ?? ((isLeft && transports[1]) || cuts++ < CUTS_FREE ? 0 : pause(cuts - CUTS_FREE))
       if (!fact.foreign) return
@@ -223,7 +227,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
       if (!fact.ok) return rest(fact.afterMs)
       strange = captive = false
       looked = true
-      begin(order(last))
+      begin(why, order(last))
       nextAt += apartMs
     },
     offline: () => (isOffline = true),
@@ -232,7 +236,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
       apartMs = 0
       // Its socket may belong to the network that was left.
       if (carrier) suspect('sleep')
-      else begin(order(), 'online')
+      else begin('online')
     },
     hidden: () => (hiddenAt = now),
     visible() {
@@ -241,7 +245,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
     },
     /** The page goes into the cache of pages, or for good. WebKit ends its connections just before: those were no cuts. */
     pause() {
-      begin(['check'], 'pagehide')
+      begin('pagehide', ['check'])
       nextAt += DAY_MS
       lose()
       lives = {}
@@ -282,8 +286,8 @@ export function newLadder(transports, random, memory = {}, link = '') {
     carrier = undefined
   }
 
-  /** A new round instead of what was under way. @param {(Transport | 'check')[]} list @param {string} [because] @param {boolean} [isInstead] of the carrier */
-  function begin(list, because = why, isInstead = false) {
+  /** A new round instead of what was under way. @param {string} because @param {(Transport | 'check')[]} [list] @param {boolean} [isInstead] of the carrier */
+  function begin(because, list = order(), isInstead = false) {
     for (const one of all()) if (one !== carrier) close(one)
     round = list
     why = because
@@ -307,7 +311,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
     steps.push(step)
     // Whoever is tried beside it is tried because of it.
     if (!replaces) why = transport + ':slow'
-    const [besideMs, mostMs] = transport === 'ws' ? BESIDE_WS_MS : BESIDE_MS
+    const [besideMs, mostMs] = transport === 'ws' ? [BESIDE_WS_MS, BESIDE_WS_MOST_MS] : [BESIDE_MS, BESIDE_MOST_MS]
     nextAt = now + Math.max(apartMs, Math.min(besideMs + 2 * rttMs, mostMs))
   }
 
@@ -338,10 +342,11 @@ export function newLadder(transports, random, memory = {}, link = '') {
     steps.push({ do: 'carry', id: one.id, why: one.why })
     // What failed, or had its time, while this one got through is down until it comes after all; what failed with all the others is not.
     for (const [other, ageMs] of tried) if (rank(other) < rank(transport)) lower(other, ageMs)
-    tried.clear()
-    Object.assign(here(transport), { until: 0, good: now + DAY_MS })
+    tried = new Map()
+    here(transport).until = 0
+    here(transport).good = now + DAY_MS
     // The way back up, to what is preferred or was asked for.
-    if (rank(transport)) upAt ||= now + UP_MS[0]
+    if (rank(transport)) upAt ||= now + UP_FIRST_MS
     else upAt = ups = 0
     if (last && last !== transport && one.why !== 'asked') flap()
     last = transport
@@ -359,11 +364,11 @@ export function newLadder(transports, random, memory = {}, link = '') {
     if (!(changes[CHANGES_MOST - 1] > now - CHANGES_MS)) return
     for (const transport of transports.slice(0, -1)) lower(transport)
     ups = CALM_UPS
-    upAt = now + UP_MS[ups]
+    upAt = now + UP_THIRD_MS
   }
 
   /** What is better is tried beside the carrier. @param {string} because */
-  const climb = (because) => begin(transports.slice(0, rank(carrier?.transport)), because, because === 'asked')
+  const climb = (because) => begin(because, transports.slice(0, rank(carrier?.transport)), because === 'asked')
 
   /** It failed where another got through, if it carried at all at this age. @param {Transport} transport @param {number} [ageMs] */
   function lower(transport, ageMs) {
@@ -395,11 +400,11 @@ export function newLadder(transports, random, memory = {}, link = '') {
     if (carrier) {
       if (rank(transport) < rank(carrier.transport)) {
         lower(transport)
-        upAt ||= now + UP_MS[0]
+        upAt ||= now + UP_FIRST_MS
       }
       return
     }
-    why = `${transport}:${fact.why}`
+    why = transport + ':' + fact.why
     strange ||= fact.foreign
     if (fact.afterMs) rest(fact.afterMs * (1 + random() / 4))
     // A hub that is away for a moment refuses all transports: no reason to change the transport.
@@ -428,7 +433,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
     const list = order(carrier.transport)
     // Gateways forget idle sockets in silence: once, the same transport anew is worth a try.
     if (list[1] && reason !== 'sleep' && (reason !== 'silent' || list[0] !== 'ws' || silences++)) list.shift()
-    begin(list, `${carrier.transport}:${reason}`, true)
+    begin(`${carrier.transport}:${reason}`, list, true)
   }
 
   /** Does one thing that is due, or finds when the next one is. @returns {boolean | void} whether something was done */
@@ -471,9 +476,9 @@ export function newLadder(transports, random, memory = {}, link = '') {
     else if (!isAlone) return
     else if (due(carrier.renewAt)) {
       carrier.renewAt = Infinity
-      begin([transport], 'age', true)
+      begin('age', [transport], true)
     } else if (upAt && !hiddenAt && due(upAt)) {
-      upAt = now + (UP_MS[++ups] ?? UP_LAST_MS)
+      upAt = now + ([UP_SECOND_MS, UP_THIRD_MS][ups++] ?? UP_LAST_MS)
       climb('up')
     } else return
     return true

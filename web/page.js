@@ -3,12 +3,11 @@
  * Knows the browser's globals; where they are missing (workers, Node) there is nothing to tell.
  */
 
-/** What follows from an event of the page; a page that comes back from the cache of pages has lost its connections: nobody's fault. */
-const FACTS = { online: 'online', offline: 'offline', pagehide: 'pause', pageshow: 'start', visibilitychange: '' }
-
 /** @param {AbortSignal} signal ends it @param {(type: any) => void} tell */
 export function watchPage(signal, tell) {
-  for (const [type, fact] of Object.entries(FACTS)) globalThis.addEventListener?.(type, () => tell(fact || document.visibilityState), { signal })
+  // A page that comes back from the cache of pages has lost its connections: nobody's fault.
+  const facts = { online: 'online', offline: 'offline', pagehide: 'pause', pageshow: 'start', visibilitychange: '' }
+  for (const [type, fact] of Object.entries(facts)) globalThis.addEventListener?.(type, () => tell(fact || document.visibilityState), { signal })
 }
 
 /** What the platform says of the network. */

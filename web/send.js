@@ -148,10 +148,10 @@ export function newSending(hub, isShared, { at, ask }, tell) {
 
   /** One publish as an address. Boxes differ in how long a one they take: a longer one is proven by what may be lost. @param {string} text */
   async function get(text) {
-    const { key, channel, name, data, data64 } = JSON.parse(text)
+    const { channel, data, data64, key, name } = JSON.parse(text)
     const path = 'pub/' + encodeURIComponent(channel)
     const more = { key, name, data: JSON.stringify(data) }
-    const { length } = at(path, more)
+    const length = at(path, more).length
     if (data64 != null || length > ADDRESS_MOST) throw blocked()
     if (length > addressMost) {
       await ask('healthz', { pad: '.'.repeat(length) })
