@@ -1,7 +1,7 @@
 /**
  * Makes web/dist: the client as an ES module and as a classic script, the parts that are loaded only
  * when used, and the chat page where its source is. Names that are in use only between the client's
- * modules end in an underscore, or are listed here; they are shortened, alike in all parts.
+ * modules are listed here; they are shortened, alike in all parts.
  */
 import { build } from 'esbuild'
 import { existsSync, readFileSync, writeFileSync, mkdirSync } from 'node:fs'
@@ -10,12 +10,15 @@ import { minify } from 'terser'
 const here = (path) => new URL(path, import.meta.url).pathname
 const { version } = JSON.parse(readFileSync(here('package.json'), 'utf8'))
 
-/** Properties of the client's own objects: none of them is on the wire, the platform's or the application's. */
+/**
+ * Properties of the client's own objects: none of them is on the wire, the platform's or the
+ * application's. They stand in the order of their new names, which compresses best (found by trying; 0.5 %).
+ */
 const internal = `
-  carrier memory replaces failed openedAt frameAt silentMs helloAt provenAt renewAt suspect pinged slow wakeAt
-  foreign planned afterMs proven gap idle ping ms see
-  reads shown command asking answered bearer renew isRenewed base sending places line lead sync look rests deliver
-  startOf handleOf wanted take change isReady by handle isRead moved reload encoded isSent isLost fulfil refuse socket stop isFinal
+  suspect openedAt afterMs failed moved frameAt gap provenAt idle wakeAt socket command bearer silentMs slow
+  foreign helloAt reads encoded isSent isRenewed isLost stop reload isRead wanted lead sync shown proven base
+  renewAt line isFinal ms rests handleOf answered deliver renew fulfil ping change sending pinged asking places
+  startOf refuse look by planned see memory take
 `.trim().split(/\s+/)
 
 const shared = { bundle: true, minify: true, target: 'es2022', legalComments: 'none', logLevel: 'warning' }
@@ -36,12 +39,11 @@ const nameOf = (n) => (n < FIRST.length ? FIRST[n] : nameOf(Math.floor(n / FIRST
 /** Read as TypeScript, for which a class field without a value is a type and no code. */
 const asTypes = { loader: { '.js': 'ts' }, tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } } }
 
-const client = { ...shared, ...asTypes, format: 'esm', write: false, plugins: [parts], mangleProps: new RegExp(`[^_]_$|^(${internal.join('|')})$`), mangleCache: {} }
+const client = { ...shared, ...asTypes, format: 'esm', write: false, plugins: [parts], mangleProps: new RegExp(`^(${internal.join('|')})$`), mangleCache: Object.fromEntries(internal.map((name, n) => [name, nameOf(n)])) }
 
 mkdirSync(here('dist'), { recursive: true })
 for (const name of ['client', 'report', 'share']) {
-  const { mangleCache, outputFiles } = await build({ ...client, entryPoints: [here(name + '.js')] })
-  Object.assign(client.mangleCache, mangleCache)
+  const { outputFiles } = await build({ ...client, entryPoints: [here(name + '.js')] })
   // A second look by another minifier takes off 4 % more. Its unsafe assumptions hold: no function here
   // is called with `new` or has a `this`, no property read acts, and nothing tells true from 1.
   const compress = { passes: 5, ecma: 2020, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, booleans_as_integers: true, lhs_constants: false }
