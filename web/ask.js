@@ -32,7 +32,7 @@ export function newAsking(base, { token, fetch: request = fetch }, session, meas
 
   /** @param {string} path @param {Record<string, any>} [more] of the query; what is undefined is left out @param {{key: string}} [as] */
   function at(path, more, as = session()) {
-    return `${base}${path}?${new URLSearchParams(JSON.parse(JSON.stringify({ session: as?.key, ...more })))}`
+    return base + path + '?' + new URLSearchParams(JSON.parse(JSON.stringify({ session: as?.key, ...more })))
   }
 
   /** The token: asked for once, and again when it was refused or has expired. */

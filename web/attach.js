@@ -89,11 +89,11 @@ export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSoc
       ...(transport === 'poll' && (isGreeted ? { wait: plan.wait, early: plan.early } : { wait: 0 })),
     }
     const channels = [...reads.keys()]
-    const starts = [['', cursor], ...[...reads].filter(([, start]) => start !== true)]
-    const since = Object.fromEntries(starts.map(([name, start]) => ['since' + (name && '.' + name), start]))
-    const address = `${asking.at(transport, { ...more, ...since }, session)}&channels=${channels.map(encodeURIComponent)}`
+    const starts = [...reads].filter(([, start]) => start !== true)
+    const since = Object.fromEntries(starts.map(([name, start]) => ['since.' + name, start]))
+    const address = asking.at(transport, { ...more, since: cursor, ...since }, session) + '&channels=' + channels.map(encodeURIComponent)
     if (transport === 'ws' || address.length < ADDRESS_MOST) return [address, { signal }]
-    const body = JSON.stringify({ channels, since: Object.fromEntries(starts) })
+    const body = JSON.stringify({ channels, since: { '': cursor, ...Object.fromEntries(starts) } })
     return [asking.at(transport, more, session), { signal, method: 'POST', body }]
   }
 

@@ -15,10 +15,10 @@ const { version } = JSON.parse(readFileSync(here('package.json'), 'utf8'))
  * application's. They stand in the order of their new names, which compresses best (found by trying; 0.5 %).
  */
 const internal = `
-  suspect openedAt afterMs failed moved frameAt gap provenAt idle wakeAt socket command bearer silentMs slow
-  foreign helloAt reads encoded isSent isRenewed isLost stop reload isRead wanted lead sync shown proven base
-  renewAt line isFinal ms rests handleOf answered deliver renew fulfil ping change sending pinged asking places
-  startOf refuse look by planned see memory take
+  helloAt foreign afterMs isFinal provenAt frameAt gap refuse openedAt wakeAt socket suspect look failed by
+  bearer renewAt reads encoded isSent isRenewed isLost moved reload stop renew slow isRead places planned
+  handleOf proven pinged memory rests command answered sending lead fulfil startOf base deliver see ping idle
+  shown change wanted sync silentMs asking ms line take
 `.trim().split(/\s+/)
 
 const shared = { bundle: true, minify: true, target: 'es2022', legalComments: 'none', logLevel: 'warning' }

@@ -83,7 +83,6 @@ export function connect(address = '/', options = {}) {
   const { transports = ['ws', 'sse', 'poll'], signal } = options
   const base = new URL(address, globalThis.location?.href).href.replace(/\/?$/, '/')
   const asking = newAsking(base, options, () => inside.line?.session, measured)
-  const { ask } = asking
   const stop = new AbortController()
   const ladder = newLadder(
     transports.filter((transport) => transport !== 'ws' || options.WebSocket || globalThis.WebSocket),
@@ -184,7 +183,7 @@ export function connect(address = '/', options = {}) {
   function drop({ id, why = 'closed' }) {
     attaches.get(id)?.stop()
     attaches.delete(id)
-    if (carrier?.id !== id) return
+    if (id !== carrier?.id) return
     carrier = undefined
     sending.by()
     change('transport', null, hub.transport + ':' + why)
@@ -334,7 +333,7 @@ export function connect(address = '/', options = {}) {
 
   /** Is it the hub that answers? No answer is none from a stranger either. */
   function check() {
-    ask('healthz', { nonce: newNonce() }, '', CHECK_MS)
+    asking.ask('healthz', { nonce: newNonce() }, '', CHECK_MS)
       .then(
         ({ magic }) => ({ ok: magic === MAGIC, foreign: true }),
         (error) => error,
@@ -348,9 +347,10 @@ export function connect(address = '/', options = {}) {
     if (now > renewAt) renew()
     // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; on WS
     // what goes back by itself may be lost, or answered by a proxy.
-    if (now < pingAt || (!attach.socket && (attach.transport === 'poll' || !attach.shown))) return
-    pingAt = now + pingMs
-    ping(attach)
+    if (now >= pingAt && (attach.socket || (attach.shown && attach.transport === 'sse'))) {
+      pingAt = now + pingMs
+      ping(attach)
+    }
   }
 
   /** The first that is answered proves a WS; on SSE the request measures itself. @param {Attach} attach */
@@ -383,7 +383,7 @@ export function connect(address = '/', options = {}) {
       name,
       how,
       sending.add,
-      () => hub.ready.then(() => ask('presence/' + encodeURIComponent(name))),
+      () => hub.ready.then(() => asking.ask('presence/' + encodeURIComponent(name))),
       () => {
         channels.delete(name)
         places.delete(name)

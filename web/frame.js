@@ -103,7 +103,7 @@ export async function parsed(response) {
  * @param {string} [place]
  */
 export function atOrBelow(id, place = '') {
-  const [epoch, offset, placeEpoch, placeOffset] = `${id}-${place}`.split('-')
+  const [epoch, offset, placeEpoch, placeOffset] = (id + '-' + place).split('-')
   return epoch === placeEpoch && offset.padStart(20) <= placeOffset.padStart(20)
 }
 

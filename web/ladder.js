@@ -181,22 +181,23 @@ export function newLadder(transports, random, memory = {}, link = '') {
       if (one.transport !== 'ws' && one.frameAt === one.openedAt) rttMs = Math.min(gap, RTT_SIGN_MOST_MS)
       one.gap = Math.max(one.gap, gap)
       one.frameAt = now
-      const lateMs = time ? now - time - skew : 0
+      const lateMs = now - /** @type {number} */ (time) - skew
       // What was published before this attach began was replayed.
       const isLate = lateMs > Math.max(SLOW_MS, 4 * rttMs) && lateMs < now - one.openedAt
       if (ping) {
         const age = now - one.helloAt
         const isLone = age < PROBE_MOST_MS ? age > LONE_MS : age > PROBE_AGAIN_MS && gap > LONE_MS
-        if (one.transport === 'sse' && isLone && !isLate) one.provenAt ||= now
+        if (isLone && !isLate && one.transport === 'sse') one.provenAt ||= now
         one.pinged = true
       }
       if (!time) return
       skew = Math.min(skew + 1, now - time)
       one.slow = isLate ? one.slow + 1 : 0
-      if (one !== carrier || one.transport === 'poll' || (one.slow < SLOW_MOST && !(ping && lateMs > one.silentMs / LATE_PART))) return
-      // The clock may have been set forward.
-      skew = Infinity
-      suspect('slow')
+      if (one === carrier && one.transport !== 'poll' && (one.slow >= SLOW_MOST || (ping && lateMs > one.silentMs / LATE_PART))) {
+        // The clock may have been set forward.
+        skew = Infinity
+        suspect('slow')
+      }
     },
     /** The hub answered what only it can, to us. */
     proof: (fact, one) => (one.provenAt ||= one.frameAt = now),
@@ -204,7 +205,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
     mute: () => suspect('mute'),
     ended(fact, one) {
       const { transport } = one
-      const { planned } = fact
+      const planned = fact.planned
       tries.delete(one.id)
       if (one !== carrier) return fail(one, fact)
       const isLeft = !planned && !isOffline && one.suspect !== 'sleep' && outlived(one)
@@ -275,7 +276,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
   const all = () => [...tries.values()]
 
   /** Is anything under way that has not failed? */
-  const isTrying = () => all().some(({ failed }) => !failed)
+  const isTrying = () => !all().every(({ failed }) => failed)
 
   /** @param {Try} one */
   const close = ({ id }) => tries.delete(id) && steps.push({ do: 'close', id })
@@ -302,11 +303,20 @@ export function newLadder(transports, random, memory = {}, link = '') {
       nextAt = now + LOOK_MOST_MS
       return steps.push({ do: 'check' })
     }
-    const { beat, wait, early, age = Infinity } = here(transport)
+    const known = here(transport)
     /** @type {Step & {do: 'open'}} */
-    const step = { do: 'open', id: ++lastId, transport, why, beat, wait, early }
-    const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
-    tries.set(lastId, { ...step, openedAt: now, frameAt: now, helloAt: 0, provenAt: 0, renewAt: now + 0.8 * age, silentMs, gap: 0, slow: 0 })
+    const step = { ...known, do: 'open', id: ++lastId, transport, why }
+    tries.set(lastId, {
+      ...step,
+      openedAt: now,
+      frameAt: now,
+      helloAt: 0,
+      provenAt: 0,
+      renewAt: now + 0.8 * (known.age ?? Infinity),
+      silentMs: 1000 * (known.wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs,
+      gap: 0,
+      slow: 0,
+    })
     tried.set(transport, 0)
     steps.push(step)
     // Whoever is tried beside it is tried because of it.
