@@ -308,14 +308,9 @@ export function newLadder(transports, random, memory = {}, link = '') {
     const step = { ...known, do: 'open', id: ++lastId, transport, why }
     tries.set(lastId, {
       ...step,
-      openedAt: now,
-      frameAt: now,
-      helloAt: 0,
-      provenAt: 0,
+      ...{ openedAt: now, frameAt: now, helloAt: 0, provenAt: 0, gap: 0, slow: 0 },
       renewAt: now + 0.8 * (known.age ?? Infinity),
       silentMs: 1000 * (known.wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs,
-      gap: 0,
-      slow: 0,
     })
     tried.set(transport, 0)
     steps.push(step)
@@ -439,7 +434,9 @@ export function newLadder(transports, random, memory = {}, link = '') {
     if (!carrier || carrier.suspect) return
     carrier.suspect = reason
     if (reason === 'silent') outlived(carrier)
-    if (reason !== 'sleep') tried.set(carrier.transport, now - carrier.openedAt)
+    // The clock may have been set ahead, which looks like sleep.
+    if (reason === 'sleep') skew = Infinity
+    else tried.set(carrier.transport, now - carrier.openedAt)
     const list = order(carrier.transport)
     // Gateways forget idle sockets in silence: once, the same transport anew is worth a try.
     if (list[1] && reason !== 'sleep' && (reason !== 'silent' || list[0] !== 'ws' || silences++)) list.shift()
