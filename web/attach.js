@@ -20,101 +20,94 @@ const ANSWER_MOST_MS = 5000
  * says where they start, until the hub confirms.
  * @typedef {Map<string, string | true>} Reads
  *
- * @typedef {object} Attach
- * @property {Open} step by which it was opened
+ * @typedef {object} Plan what is attached, beside the ladder's step
  * @property {Reads} reads
  * @property {string} [cursor] everything up to here is read
  * @property {import('./frame.js').Session} [session] its own
  * @property {any} shown 1 when it shows the session in presence
+ *
+ * @typedef {object} Ways
  * @property {((message: string) => void) | undefined} [socket] where the wire carries commands
- * @property {(json: string, onReply?: (reply: Frame) => void) => void} command
+ * @property {(json: string, onReply?: (reply: Frame) => void) => void} command only a WS tells the reply
  * @property {(code?: number) => void} stop a WS with this code: 1000 says that its session leaves, and not only this attach
+ *
+ * @typedef {Open & Plan & Ways} Attach
  */
 
 /**
- * @param {Open} step
- * @param {Pick<Attach, 'reads' | 'cursor' | 'shown'>} plan
+ * @param {Open & Plan} plan
  * @param {import('./client.js').Options} options
  * @param {import('./ask.js').Asking} asking
  * @param {(attach: Attach, frame: Frame) => void} heard
- * @param {(attach: Attach, fact: import('./rungs.js').Fact & {why: string, error?: TriwayError | false}) => void} ended
+ * @param {(attach: Attach, why: string, error: Partial<TriwayError>) => void} ended
  * @returns {Attach}
  */
-export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.WebSocket }, asking, heard, ended) {
-  const { at, answered, bearer, renew } = asking
-  const { transport, why, beat = heartbeat, wait, early } = step
-  const { reads, shown } = plan
+export function newAttach(plan, { heartbeat, info, WebSocket = globalThis.WebSocket }, asking, heard, ended) {
+  const { transport, why, reads } = plan
   const stop = new AbortController()
   const { signal } = stop
-  /** Awaited, by ref. @type {Map<number, (reply: Frame) => void>} */
-  const replies = new Map()
-  let lastRef = 0
+  /** Awaited, in the order of the commands. @type {(((reply: Frame) => void) | undefined)[]} */
+  const replies = []
   let nonce = ''
   let isGreeted = false
   /** @type {any} */
   let watch
 
   /** @type {Attach} */
-  const attach = { ...plan, step, socket: undefined, session: asking.session, command, stop: (code = 4000) => (clearTimeout(watch), stop.abort(code)) }
+  const attach = { ...plan, command, stop: (code = 4000) => (clearTimeout(watch), stop.abort(code)) }
 
   async function run() {
-    let error
+    /** @type {Partial<TriwayError>} */
+    let error = {}
     try {
       if (transport === 'poll') await readPoll(request, () => nonce, hear)
       else if (transport === 'sse') await readSse(await request(), hear)
       else {
-        const token = await bearer()
+        const token = await asking.bearer()
         await readWs(WebSocket, target()[0], token, attach, signal, hear)
       }
     } catch (caught) {
-      error = caught
+      if (caught instanceof TriwayError) error = caught
     }
-    const { code = isGreeted ? 'closed' : 'refused', status = 0, hint, foreign, afterMs } = error instanceof TriwayError ? error : /** @type {Partial<TriwayError>} */ ({})
-    // The word of a proxy may change, that of the hub is final.
-    end({ why: code, foreign, afterMs, error: !!hint && status < 500 && status !== 426 && status !== 429 && /** @type {TriwayError} */ (error) })
+    if (!signal.aborted) ended(attach, error.why ?? error.code ?? (isGreeted ? 'closed' : 'refused'), error)
   }
 
-  /** @param {Parameters<typeof ended>[1]} fact */
-  const end = (fact) => signal.aborted || ended(attach, fact)
-
-  const request = (isPosted = false) => answered(...target(isPosted))
+  const request = (isPosted = false) => asking.answered(...target(isPosted))
 
   /** What is asked for next: an address, and how. @param {boolean} [isPosted] @returns {[string, RequestInit]} */
   function target(isPosted) {
     signal.throwIfAborted()
     const { cursor, session } = attach
-    const starts = [...reads].filter(([, start]) => start !== true)
-    const channels = [...reads.keys()]
     const more = {
       nonce: (nonce = newNonce()),
       why: why.includes(':') ? why : undefined,
-      heartbeat: beat,
-      presence: shown,
-      info: shown && info && JSON.stringify(info),
+      heartbeat: plan.beat ?? heartbeat,
+      presence: plan.shown,
+      info: plan.shown && JSON.stringify(info),
       ...(transport === 'sse' && { format: 'full', probe: 1 }),
       // The first poll is the proof: it must not be held.
-      ...(transport === 'poll' && (isGreeted ? { wait, early } : { wait: 0 })),
+      ...(transport === 'poll' && (isGreeted ? { wait: plan.wait, early: plan.early } : { wait: 0 })),
     }
+    const channels = [...reads.keys()]
+    const starts = [...reads].filter(([, start]) => start !== true)
     const since = Object.fromEntries(starts.map(([name, start]) => ['since.' + name, start]))
-    const address = `${at(transport, { ...more, since: cursor, ...since }, session)}&channels=${channels.map(encodeURIComponent)}`
+    const address = asking.at(transport, { ...more, since: cursor, ...since }, session) + '&channels=' + channels.map(encodeURIComponent)
     if (transport === 'ws' || (!isPosted && address.length < ADDRESS_MOST)) return [address, { signal }]
     const body = JSON.stringify({ channels, since: { '': cursor, ...Object.fromEntries(starts) } })
-    return [at(transport, more, session), { signal, method: 'POST', body }]
+    return [asking.at(transport, more, session), { signal, method: 'POST', body }]
   }
 
   /** @param {Frame} frame */
   function hear(frame) {
-    const { type, id, channel = '', ref = 0, code = 0, reason, after_ms: afterMs, error } = frame
+    const { type, id, channel = '', code, error } = frame
     if (signal.aborted) return
     if (type === 'reply') {
-      replies.get(ref)?.(frame)
-      replies.delete(ref)
+      replies.shift()?.(frame)
       expect()
     }
     if (type === 'bye') {
-      const isBack = (code === 3003 || code === 3501) && renew()
       // That the hub hears nothing is the way's fault.
-      return end({ why: 'bye:' + reason, afterMs, planned: reason !== 'silent', error: !isBack && !frame.reconnect && new TriwayError(error?.code ?? 'bye', error) })
+      throw new TriwayError(error?.code ?? type, { ...error, why: 'bye:' + frame.reason, afterMs: frame.after_ms, planned: frame.reason !== 'silent', isFinal: !((code === 3003 || code === 3501) && asking.renew()) && !frame.reconnect })
     }
     if (type === 'hello') {
       if (frame.magic !== MAGIC || frame.nonce !== nonce) throw foreign()
@@ -130,16 +123,17 @@ export function newAttach(step, plan, { heartbeat, info, WebSocket = globalThis.
   }
 
   /** @param {string} json @param {(reply: Frame) => void} [onReply] */
-  function command(json, onReply = () => {}) {
-    replies.set(++lastRef, onReply)
-    attach.socket?.(`{"ref":${lastRef},${json.slice(1)}`)
-    if (replies.size < 2) expect()
+  function command(json, onReply) {
+    if (attach.socket) {
+      attach.socket(json)
+      if (replies.push(onReply) < 2) expect()
+    } else asking.ask('send', {}, `[${json}]`).catch(() => {})
   }
 
   /** From now on a reply, if one is awaited. */
   function expect() {
     clearTimeout(watch)
-    if (replies.size) watch = setTimeout(hear, ANSWER_MOST_MS, { type: 'mute' })
+    if (replies.length) watch = setTimeout(hear, ANSWER_MOST_MS, { type: 'mute' })
   }
 
   run()

@@ -1,7 +1,7 @@
 /**
  * Makes web/dist: the client as an ES module and as a classic script, the parts that are loaded only
  * when used, and the chat page where its source is. Names that are in use only between the client's
- * modules end in an underscore, or are listed here; they are shortened, alike in all parts.
+ * modules are listed here; they are shortened, alike in all parts.
  */
 import { build } from 'esbuild'
 import { existsSync, readFileSync, writeFileSync, mkdirSync } from 'node:fs'
@@ -10,12 +10,15 @@ import { minify } from 'terser'
 const here = (path) => new URL(path, import.meta.url).pathname
 const { version } = JSON.parse(readFileSync(here('package.json'), 'utf8'))
 
-/** Properties of the client's own objects: none of them is on the wire, the platform's or the application's. */
+/**
+ * Properties of the client's own objects: none of them is on the wire, the platform's or the
+ * application's. They stand in the order of their new names, which compresses best (found by trying; 0.5 %).
+ */
 const internal = `
-  carrier memory replaces failed openedAt frameAt silentMs helloAt provenAt renewAt suspect pinged slow wakeAt
-  foreign planned afterMs proven
-  step reads shown command asking ask answered bearer renew isRenewed base sending places line lead sync
-  wanted change isReady by handle isRead moved reload encoded socket stop
+  helloAt foreign afterMs isFinal provenAt frameAt gap refuse openedAt wakeAt socket suspect look failed by
+  bearer renewAt reads encoded isSent isRenewed isLost moved reload stop renew slow isRead places planned
+  handleOf proven pinged memory rests command answered sending lead fulfil startOf base deliver see ping idle
+  shown change wanted sync silentMs asking ms line take
 `.trim().split(/\s+/)
 
 const shared = { bundle: true, minify: true, target: 'es2022', legalComments: 'none', logLevel: 'warning' }
@@ -26,14 +29,26 @@ const parts = {
   setup: ({ onResolve }) => onResolve({ filter: /^\.\/(report|share)\.js$/ }, ({ path }) => ({ path: path.replace('./', './client-').replace('.js', '.mjs'), external: true })),
 }
 
-const client = { ...shared, format: 'esm', write: false, plugins: [parts], mangleProps: new RegExp(`[^_]_$|^(${internal.join('|')})$`), mangleCache: {} }
+/** Letters of names, those first that text has most of: so they compress best, by 0.5 %. */
+const LETTERS = 'etaoinsrhldcumfpgwybvkxjqz'
+const FIRST = LETTERS + LETTERS.toUpperCase() + '$_'
+
+/** The n-th name. @param {number} n @returns {string} */
+const nameOf = (n) => (n < FIRST.length ? FIRST[n] : nameOf(Math.floor(n / FIRST.length) - 1) + FIRST[n % FIRST.length])
+
+/** Read as TypeScript, for which a class field without a value is a type and no code. */
+const asTypes = { loader: { '.js': 'ts' }, tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } } }
+
+const client = { ...shared, ...asTypes, format: 'esm', write: false, plugins: [parts], mangleProps: new RegExp(`^(${internal.join('|')})$`), mangleCache: Object.fromEntries(internal.map((name, n) => [name, nameOf(n)])) }
 
 mkdirSync(here('dist'), { recursive: true })
 for (const name of ['client', 'report', 'share']) {
-  const { mangleCache, outputFiles } = await build({ ...client, entryPoints: [here(name + '.js')] })
-  Object.assign(client.mangleCache, mangleCache)
-  // A second look by another minifier takes off 3 % more.
-  const { code } = await minify(outputFiles[0].text, { module: true, compress: { passes: 3, ecma: 2020 } })
+  const { outputFiles } = await build({ ...client, entryPoints: [here(name + '.js')] })
+  // A second look by another minifier takes off 4 % more. Its unsafe assumptions hold: no function here
+  // is called with `new` or has a `this`, no property read acts, and nothing tells true from 1.
+  const compress = { passes: 5, ecma: 2020, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, booleans_as_integers: true, lhs_constants: false }
+  const compressed = await minify(outputFiles[0].text, { module: true, compress, mangle: false })
+  const { code } = await minify(compressed.code, { module: true, compress: false, mangle: { nth_identifier: { get: nameOf } } })
   const banner = `/*! triway ${version} */\n`
   writeFileSync(here(`dist/${name === 'client' ? 'client' : 'client-' + name}.mjs`), banner + code)
   // The classic script is the same module inside a function, with its exports as the global's properties.

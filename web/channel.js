@@ -2,7 +2,7 @@
  * The application's handle of one channel: events out, publishes in. Knows the hub only by the few
  * functions it was given, and nothing of transports.
  */
-import { TriwayError } from './frame.js'
+import { TriwayError, withBytes } from './frame.js'
 
 /** Events that wait for a `for await` loop: far beyond a history; a loop that is slower has stopped. */
 const LOOP_EVENTS = 10_000
@@ -57,86 +57,97 @@ const LOOP_EVENTS = 10_000
  * @typedef {Target<ChannelEventMap> & AsyncIterable<Event & Received> & Uses} Channel
  */
 
+/**
+ * @typedef {object} Kept what the hub has of a channel
+ * @property {string} [since]
+ * @property {boolean} [presence]
+ * @property {any} [isRead] its members are told as they come
+ * @property {any} [take] what tabs do with its frames
+ * @property {(type: string, data: any, more?: object) => void} moved
+ * @property {() => Promise<void>} reload
+ *
+ * @typedef {Channel & Kept} Opened
+ */
+
 /** @param {EventTarget} target @param {string} type @param {object} [facts] that the event has as properties */
-export const tell = (target, type, facts = {}) => target.dispatchEvent(Object.assign(new Event(type), facts))
+export const tell = (target, type, facts) => target.dispatchEvent(Object.assign(new Event(type), facts))
 
 /**
- * The handle, and what the hub does with it.
+ * The handle.
  * @param {string} name
  * @param {{since?: string, presence?: boolean}} options
- * @param {(command: object, data: any, signal?: AbortSignal) => Promise<any>} push
- * @param {() => Promise<Member[]>} who
+ * @param {(json: string, signal?: AbortSignal) => Promise<any>} push
+ * @param {() => Promise<{members: Member[]}>} who
  * @param {() => void} end
+ * @returns {Opened}
  */
 export function newChannel(name, { since, presence }, push, who, end) {
   /** Members as told so far, by id: what a reload is compared with. @type {Map<string, Member> | undefined} */
   let known
 
-  const handle = /** @type {Channel} */ (
+  const handle = /** @type {Opened} */ (
     Object.assign(new EventTarget(), {
       name,
-      publish: (/** @type {any} */ data, /** @type {{name?: string, signal?: AbortSignal}} */ { name: named, signal } = {}) =>
-        push({ type: 'publish', channel: name, name: named }, data, signal),
+      since,
+      presence,
+      publish: async (/** @type {any} */ data = null, /** @type {{name?: string, signal?: AbortSignal}} */ { name: named, signal } = {}) =>
+        push(JSON.stringify({ type: 'publish', channel: name, name: named, ...withBytes(data) }), signal),
       on(/** @type {string} */ named, /** @type {(data: any, event: Event & Received) => void} */ listener) {
         const stop = new AbortController()
         handle.addEventListener('message', (event) => event.name === named && listener(event.data, event), stop)
         return () => stop.abort()
       },
       async members() {
-        const members = await who()
+        const { members } = await who()
         known = new Map(members.map((member) => [member.id, member]))
         return members
+      },
+      /** @param {string} type join, leave or count @param {any} data @param {object} [more] when, and by which transport */
+      moved(type, { count, ...member }, more) {
+        if (type === 'join') known?.set(member.id, member)
+        else known?.delete(member.id)
+        tell(handle, type, { member, count, ...more })
+      },
+      /** Presence events were missed: the members are loaded again, and the difference told. */
+      async reload() {
+        const before = known
+        const members = await handle.members().catch(() => {})
+        if (!before || !members) return
+        const count = members.length
+        for (const member of members) if (!before.delete(member.id)) handle.moved('join', { ...member, count })
+        for (const member of before.values()) handle.moved('leave', { ...member, count })
       },
       close() {
         end()
         tell(handle, 'close')
       },
-      [Symbol.asyncIterator]: () => loop(handle),
+      /** The events pulled, from the first pull on, to the handle's end. */
+      async *[Symbol.asyncIterator]() {
+        const stop = new AbortController()
+        const { signal } = stop
+        /** @type {any[]} */
+        const waiting = []
+        /** @type {(value?: any) => void} */
+        let wake = () => {}
+        const heard = (/** @type {Event} */ event) => {
+          if (waiting.push(event) > LOOP_EVENTS) stop.abort()
+          wake()
+        }
+        handle.addEventListener('message', heard, stop)
+        handle.addEventListener('close', heard, stop)
+        try {
+          for (;;) {
+            await (waiting.length || signal.aborted || new Promise((resolve) => (wake = resolve)))
+            const event = waiting.shift()
+            if (!event) throw new TriwayError('too_slow')
+            if (event.type === 'close') return
+            yield event
+          }
+        } finally {
+          stop.abort()
+        }
+      },
     })
   )
-
-  /** @param {string} type join, leave or count @param {any} data @param {object} [more] when, and by which transport */
-  function moved(type, { count, ...member }, more) {
-    if (type === 'join') known?.set(member.id, member)
-    else known?.delete(member.id)
-    tell(handle, type, { member, count, ...more })
-  }
-
-  /** Presence events were missed: the members are loaded again, and the difference told. */
-  async function reload() {
-    const before = known
-    const members = await handle.members().catch(() => {})
-    if (!before || !members) return
-    const count = members.length
-    for (const member of members) if (!before.delete(member.id)) moved('join', { ...member, count })
-    for (const member of before.values()) moved('leave', { ...member, count })
-  }
-
-  return { handle, since, presence, isRead: false, moved, reload }
-}
-
-/** The events pulled, from the first pull on, to the handle's end. @param {Channel} handle */
-async function* loop(handle) {
-  const stop = new AbortController()
-  /** @type {(Event & Received)[]} */
-  const waiting = []
-  let isClosed = false
-  /** @type {(value?: any) => void} */
-  let wake = () => {}
-  const heard = (/** @type {Event & Received} */ event) => {
-    if (waiting.push(event) > LOOP_EVENTS) stop.abort()
-    wake()
-  }
-  handle.addEventListener('message', heard, stop)
-  handle.addEventListener('close', () => wake((isClosed = true)), stop)
-  try {
-    for (;;) {
-      while (waiting.length) yield /** @type {Event & Received} */ (waiting.shift())
-      if (stop.signal.aborted) throw new TriwayError('too_slow')
-      if (isClosed) return
-      await new Promise((resolve) => (wake = resolve))
-    }
-  } finally {
-    stop.abort()
-  }
+  return handle
 }

@@ -6,7 +6,7 @@
 import { newAsking } from './ask.js'
 import { newAttach } from './attach.js'
 import { newChannel, tell } from './channel.js'
-import { atOrBelow, MAGIC, newNonce, TriwayError, wireName, withBytes } from './frame.js'
+import { atOrBelow, bytesOf, MAGIC, newNonce, TriwayError, wireName } from './frame.js'
 import { newLadder } from './ladder.js'
 import { link, load, keep, watchPage } from './page.js'
 import { newSending } from './send.js'
@@ -50,6 +50,23 @@ export { TriwayError }
  * @property {() => void} close ends everything; what waits to be sent is rejected
  *
  * @typedef {import('./channel.js').Target<HubEventMap> & Face} Hub
+ *
+ * @typedef {object} Inside what is shared of the client's state
+ * @property {string} base
+ * @property {import('./ask.js').Asking} asking
+ * @property {import('./send.js').Sending} sending
+ * @property {Map<string, ReturnType<typeof newChannel>>} channels
+ * @property {Map<string, string>} places
+ * @property {Pick<Attach, 'reads' | 'cursor' | 'session'>} [line] where reading goes on from: the carrier, the last one, or the first to say hello
+ * @property {boolean} [rests] another tab reads for this one: its ladder rests
+ * @property {(type: import('./rungs.js').FactType, fact?: import('./rungs.js').Fact) => void} look
+ * @property {() => void} lead this tab reads
+ * @property {(via: Transport | null, frame: Frame) => void} deliver
+ * @property {(channel?: string) => ReturnType<typeof newChannel> | undefined} handleOf
+ * @property {() => void} sync
+ * @property {() => string[]} wanted
+ * @property {(name: string) => string | undefined} startOf
+ * @property {(what: 'state' | 'transport', to: any, reason: string) => void} change
  */
 
 /** Steps and facts kept for the report. */
@@ -58,7 +75,6 @@ const LOG_MOST = 200
 const RENEW_MS = 25 * 60_000
 /** No answer to the look for the hub, in ms. */
 const CHECK_MS = 2500
-const PING = '{"type":"ping"}'
 /** Longest time that timers take, in ms: they count in 31 bits. */
 const TIMER_MOST_MS = 1e9
 
@@ -66,8 +82,8 @@ const TIMER_MOST_MS = 1e9
 export function connect(address = '/', options = {}) {
   const { transports = ['ws', 'sse', 'poll'], signal } = options
   const base = new URL(address, globalThis.location?.href).href.replace(/\/?$/, '/')
-  const asking = newAsking(base, options, measured)
-  const { at, ask } = asking
+  const asking = newAsking(base, options, () => inside.line?.session, measured)
+  const stop = new AbortController()
   const ladder = newLadder(
     transports.filter((transport) => transport !== 'ws' || options.WebSocket || globalThis.WebSocket),
     Math.random,
@@ -80,8 +96,6 @@ export function connect(address = '/', options = {}) {
   const places = new Map()
   /** By the number of the try. @type {Map<number, Attach>} */
   const attaches = new Map()
-  /** Where reading goes on from: the carrier, the last one, or the first to say hello. @type {Pick<Attach, 'reads' | 'cursor'> | undefined} */
-  let line
   /** @type {Attach | undefined} */
   let carrier
   let renewAt = 0
@@ -93,29 +107,43 @@ export function connect(address = '/', options = {}) {
   let timer
   /** Asked for before there was a session to go on with. @type {Transport | 'auto' | undefined} */
   let wish
-  /** @type {import('./share.js').Share | undefined} */
-  let share
-  /** Another tab reads for this one: its ladder rests. */
-  let follows = !!options.share
-  /** @type {(value?: any) => void} */
-  let isReady = () => {}
-  /** @type {(error: any) => void} */
-  let isRefused = () => {}
-  const ready = new Promise((resolve, reject) => {
-    isReady = resolve
-    isRefused = reject
+  const hub = /** @type {Hub} */ (Object.assign(new EventTarget(), { state: 'connecting', transport: null, session: null, channel, use, report, close }))
+  hub.ready = new Promise((resolve, reject) => {
+    hub.addEventListener('state', ({ to, error }) => {
+      if (to === 'connected') resolve()
+      else if (to === 'closed') reject(error)
+    })
   })
-  ready.catch(() => {})
+  hub.ready.catch(() => {})
+  const sending = newSending(hub, !!options.share, asking, (what) => (what === 'expired' ? renew() : look(what)))
 
-  const hub = /** @type {Hub} */ (Object.assign(new EventTarget(), { state: 'connecting', transport: null, session: null, rtt: undefined, ready, channel, use, report, close }))
-  const sending = newSending(hub, at, ask, (what) => (what === 'expired' ? renew() : look(what)))
+  /** What the part of tabs is given, and what it puts something of its own in the place of. @type {Inside} */
+  const inside = {
+    base,
+    asking,
+    sending,
+    channels,
+    places,
+    rests: options.share,
+    look,
+    lead,
+    deliver: read,
+    handleOf,
+    sync,
+    wanted,
+    startOf,
+    change,
+  }
   hub.inbox = channel('@')
+
+  /** What follows from the ladder's steps. @type {Record<string, (step: any) => void>} */
+  const does = { open, close: drop, carry, state: ({ state, why }) => change('state', state, why), check }
 
   // What the ladder is told, and what it wants.
 
   /** @param {import('./rungs.js').FactType} type @param {import('./rungs.js').Fact} [fact] */
   function look(type, fact) {
-    if (hub.state === 'closed' || follows) return
+    if (hub.state === 'closed' || inside.rests) return
     const now = Date.now()
     const steps = ladder.see(now, type, fact)
     if (!/frame|tick|rtt|proof/.test(type)) note(now, type, fact)
@@ -123,14 +151,7 @@ export function connect(address = '/', options = {}) {
     timer = setTimeout(look, Math.min(ladder.wakeAt - now, TIMER_MOST_MS), 'tick')
     for (const step of steps) {
       note(now, step.do, step)
-      if (step.do === 'open') open(step)
-      else if (step.do === 'close') drop(step.id, 'closed')
-      else if (step.do === 'carry') {
-        carry(step.id, step.why)
-        keep(base, ladder.memory)
-      }
-      else if (step.do === 'state') change('state', step.state, step.why)
-      else if (step.do === 'check') check()
+      does[step.do]?.(step)
     }
   }
 
@@ -149,163 +170,154 @@ export function connect(address = '/', options = {}) {
 
   /** @param {import('./attach.js').Open} step */
   function open(step) {
+    const { line } = inside
     const cursor = line?.cursor
-    const start = (/** @type {string} */ name) => line?.reads.get(name) === true || (startOf(name) ?? (cursor ? 'now' : true))
-    const reads = new Map(wanted().map((name) => [name, start(name)]))
+    const start = (/** @type {string} */ name) => line?.reads.get(name) === true || (inside.startOf(name) ?? (cursor ? 'now' : true))
+    const reads = new Map(inside.wanted().map((name) => [name, start(name)]))
     // Of several that begin without a session only one shows itself: each would be somebody else.
     const shown = line || !attaches.size ? isShown() : undefined
-    if (hub.state !== 'closed') attaches.set(step.id, newAttach(step, { reads, cursor, shown }, options, asking, heard, ended))
+    if (hub.state !== 'closed') attaches.set(step.id, newAttach({ ...step, reads, cursor, session: line?.session, shown }, options, asking, heard, ended))
   }
 
-  /** @param {number} id @param {string} why */
-  function drop(id, why) {
-    const attach = attaches.get(id)
+  /** @param {{id: number, why?: string}} step */
+  function drop({ id, why = 'closed' }) {
+    attaches.get(id)?.stop()
     attaches.delete(id)
-    attach?.stop()
-    if (!attach || attach !== carrier) return
+    if (id !== carrier?.id) return
     carrier = undefined
     sending.by()
-    change('transport', null, `${attach.step.transport}:${why}`)
+    change('transport', null, hub.transport + ':' + why)
   }
 
-  /** @param {number} id @param {string} why */
-  function carry(id, why) {
+  /** @param {{id: number, why: string}} step */
+  function carry({ id, why }) {
     const attach = /** @type {Attach} */ (attaches.get(id))
     // What was joined while this one was opened goes on from where the old line has read it to.
-    const { reads, cursor } = line ?? attach
+    const { reads, cursor } = inside.line ?? attach
     for (const [name, start] of reads) if (start === true && !attach.reads.has(name)) places.set(name, /** @type {string} */ (cursor))
-    carrier = line = attach
+    carrier = inside.line = attach
     adopt(attach)
-    change('transport', attach.step.transport, why)
-    isReady()
-    sync()
+    change('transport', attach.transport, why)
+    inside.sync()
+    keep(base, ladder.memory)
   }
 
   /** Publishes go by this attach, as its session. @param {Attach} attach */
-  function adopt({ session, socket, command }) {
-    asking.session = session
-    hub.session = { id: session?.id ?? '' }
-    sending.by(session?.id, socket ? command : true)
+  function adopt(attach) {
+    const { id } = /** @type {import('./frame.js').Session} */ (attach.session)
+    hub.session = { id }
+    sending.by(id, attach.socket ? attach.command : true)
   }
 
   // What attaches tell.
 
   /** @param {Attach} attach @param {Frame} frame */
   function heard(attach, frame) {
-    const { id, transport } = attach.step
-    const { type, time } = frame
+    const { id } = attach
+    const { type } = frame
     if (type === 'hello') hello(attach, frame)
-    ;(share ?? inside).read(transport, frame)
-    if (type !== 'mute') look('frame', { id, time, ping: type === 'ping' })
+    inside.deliver(attach.transport, frame)
+    if (type !== 'mute') look('frame', { id, time: frame.time, ping: type === 'ping' })
+    else if (attach === carrier) return look(type)
     if (type === 'end') look('proof', { id })
-    if (attach === carrier) type === 'mute' ? look(type) : alive(transport)
+    if (attach === carrier) alive(attach)
   }
 
   /** @param {Attach} attach @param {Frame} frame */
-  function hello(attach, { session, heartbeat: beat = 0, network, build }) {
-    const { id } = attach.step
+  function hello(attach, { heartbeat: beat = 0, network, build }) {
     asking.isRenewed = false
-    if (!asking.session || asking.session.id === session?.id) asking.session = session
     // A poll may find in mid-chain that the hub no longer knows its session.
     if (attach === carrier) adopt(attach)
     renewAt = Date.now() + RENEW_MS
     // Before the next heartbeat, whose frame is what reminds us.
     pingMs = 900 * beat
-    look('hello', { id, beat, network, build })
-    if (attach.socket) ping(attach, () => look('proof', { id }))
-    if (line) return
+    look('hello', { id: attach.id, beat, network, build })
+    if (attach.socket) ping(attach)
+    if (inside.line) return
     // The first hello is the line that all others continue, as its session. What was opened beside
     // it begins elsewhere, as somebody else, who leaves: it begins anew.
-    line = attach
+    inside.line = attach
     for (const other of attaches.values()) {
       if (other === attach) continue
       other.stop(1000)
-      open(other.step)
+      open(other)
     }
     if (wish) use(wish)
   }
 
-  /** Event or gap: what is new goes to its handle. @param {Transport | null} via @param {Frame} frame */
-  function read(via, frame) {
-    const { type, channel = '', id = '', name = 'message', data, from, time = 0, after, reason } = withBytes(frame)
-    if (!channel || !id || atOrBelow(id, places.get(channel))) return
-    const watched = channel.replace(/^\$presence\//, '')
-    const known = channels.get(wireName(watched))
-    if (!known) return
-    places.set(channel, id)
-    if (watched !== channel) {
-      if (type === 'event') known.moved(name, data, { time, via })
-      else known.reload()
-    } else if (type === 'event') tell(known.handle, 'message', { data, name, id, from, time, channel, via })
-    else tell(known.handle, 'gap', { after, reason, id, channel })
+  /** Whose frames they are, and those of its presence. @param {string} [channel] */
+  function handleOf(channel = '') {
+    return channels.get(wireName(channel.replace(/^\$presence\//, '')))
   }
 
-  /** @param {Attach} attach @param {import('./rungs.js').Fact & {why: string, error?: TriwayError | false}} fact `error` is the hub's last word */
-  function ended(attach, { error, ...fact }) {
-    const { id } = attach.step
-    if (error) {
+  /** Event or gap: what is new goes to its handle. @param {Transport | null} via @param {Frame} frame */
+  function read(via, { type, channel = '', id = '', name = 'message', data, data64, from, time = 0, after, reason }) {
+    if (!channel || !id || atOrBelow(id, places.get(channel))) return
+    const known = handleOf(channel)
+    if (!known) return
+    places.set(channel, id)
+    const isPresence = channel[0] === '$'
+    if (type !== 'event') isPresence ? known.reload() : tell(known, 'gap', { after, reason, id, channel })
+    else if (isPresence) known.moved(name, data, { time, via })
+    else tell(known, 'message', { data: data64 == null ? data : bytesOf(data64), name, id, from, time, channel, via })
+  }
+
+  /** @param {Attach} attach @param {string} why @param {Partial<TriwayError>} error */
+  function ended(attach, why, error) {
+    const { id } = attach
+    if (error.isFinal) {
       const joined = [...attach.reads.keys()].filter((name) => carrier && !carrier.reads.has(name))
       if (joined.length) refuse(joined, error)
-      else if (!fact.planned || attach === carrier) return finish(fact.why, error)
+      else if (!error.planned || attach === carrier) return finish(why, error)
     }
-    drop(id, fact.why)
-    look('ended', { ...fact, id })
+    drop({ id, why })
+    look('ended', /** @type {any} */ ({ ...error, id, why }))
   }
 
   // Which channels are wanted.
 
-  /** Names that should be read now. @param {boolean} [own] without what other tabs want */
-  function wanted(own) {
-    // Somebody else's inbox can be written only.
-    const names = [...channels].filter(([name]) => !/^@./.test(name)).flatMap(([name, { presence }]) => (presence ? ['$presence/' + name, name] : name))
-    return [...new Set([...names, ...((!own && share?.wanted()) || [])])]
+  /** Names that should be read now. Somebody else's inbox can be written only. */
+  function wanted() {
+    return [...channels].filter(([name]) => !/^@./.test(name)).flatMap(([name, { presence }]) => (presence ? ['$presence/' + name, name] : name))
   }
 
-  /** Is this session shown to others? */
-  const isShown = () => (wanted().some((name) => name.startsWith('$presence/')) ? 1 : undefined)
+  /** Is this session shown to others? No name has a comma. */
+  const isShown = () => (/(^|,)\$presence\//.test(/** @type {any} */ (inside.wanted())) ? 1 : undefined)
 
-  /** Where a channel starts that no cursor covers; tabs that share read what was before each for itself. @param {string} name */
-  const startOf = (name) => places.get(name) ?? (share ? undefined : channels.get(name)?.since)
+  /** Where a channel starts that no cursor covers. @param {string} name */
+  function startOf(name) {
+    return places.get(name) ?? channels.get(name)?.since
+  }
 
   /** Soon brings what is read in line with what is wanted: in place on WS; on SSE and polls, where nothing can be asked, by attaching anew. */
   function sync() {
     queueMicrotask(() => {
-      share?.sync()
       if (!carrier) return
-      const { reads, command, socket, shown } = carrier
-      for (const [name, channel] of channels) {
-        // Who came while the channel was being joined was told by nobody.
-        if (channel.presence && !channel.isRead && reads.get(name) === true) {
-          channel.isRead = true
-          channel.reload()
-        }
-      }
-      const names = wanted()
-      const fresh = names.filter((name) => !reads.has(name))
-      const stale = [...reads.keys()].filter((name) => !names.includes(name))
-      if (!fresh.length && !stale.length) return
-      if (!socket || (isShown() && !shown)) return look('reopen')
-      for (const channel of stale) {
-        reads.delete(channel)
-        command(JSON.stringify({ type: 'unsubscribe', channel }))
-      }
-      for (const channel of fresh) {
-        const since = startOf(channel) ?? 'now'
-        reads.set(channel, since)
-        command(JSON.stringify({ type: 'subscribe', channel, since }), ({ ok, error }) => {
+      const { reads } = carrier
+      // Who came while the channel was being joined was told by nobody.
+      for (const [name, it] of channels) it.isRead ||= it.presence && reads.get(name) === true && it.reload()
+      const names = inside.wanted()
+      // What is left goes first: a session has a bound.
+      const changed = [...new Set([...reads.keys(), ...names])].filter((name) => !reads.has(name) || !names.includes(name))
+      if (changed[0] && (!carrier.socket || (isShown() && !carrier.shown))) return look('reopen')
+      for (const channel of changed) {
+        const since = reads.delete(channel) ? undefined : (inside.startOf(channel) ?? 'now')
+        if (since) reads.set(channel, since)
+        carrier.command(JSON.stringify({ type: since ? 'subscribe' : 'unsubscribe', channel, since }), ({ ok, error }) => {
+          if (!since) return
           if (!ok) refuse([channel], new TriwayError(error?.code ?? '', error))
           // It may have been closed meanwhile.
           else if (reads.has(channel)) reads.set(channel, true)
-          sync()
+          inside.sync()
         })
       }
     })
   }
 
-  /** These channels are not to be had; the others go on. @param {string[]} names @param {TriwayError} error */
+  /** These channels are not to be had; the others go on. @param {string[]} names @param {any} error */
   function refuse(names, error) {
     for (const name of names) {
-      const handle = channels.get(name.replace('$presence/', ''))?.handle
+      const handle = handleOf(name)
       if (!handle) continue
       tell(handle, 'error', { error })
       handle.close()
@@ -321,32 +333,32 @@ export function connect(address = '/', options = {}) {
 
   /** Is it the hub that answers? No answer is none from a stranger either. */
   function check() {
-    ask(at('healthz', { nonce: newNonce() }), { signal: AbortSignal.timeout(CHECK_MS) })
+    asking.ask('healthz', { nonce: newNonce() }, '', CHECK_MS)
       .then(
         ({ magic }) => ({ ok: magic === MAGIC, foreign: true }),
-        ({ foreign, afterMs }) => ({ foreign, afterMs }),
+        (error) => error,
       )
       .then((fact) => look('checked', fact))
   }
 
-  /** Something came on the carrier: a time to say that we are here, and who, as often as it is asked. @param {Transport} transport */
-  function alive(transport) {
+  /** Something came on the carrier: a time to say that we are here, and who, as often as it is asked. @param {Attach} attach */
+  function alive(attach) {
     const now = Date.now()
     if (now > renewAt) renew()
-    if (transport === 'poll' || now < pingAt) return
-    pingAt = now + pingMs
     // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; on WS
     // what goes back by itself may be lost, or answered by a proxy.
-    if (transport === 'ws') ping(/** @type {Attach} */ (carrier))
-    else if (isShown()) say(PING)
+    if (now >= pingAt && (attach.socket || (attach.shown && attach.transport === 'sse'))) {
+      pingAt = now + pingMs
+      ping(attach)
+    }
   }
 
-  /** @param {Attach} attach @param {() => void} [onReply] */
-  function ping(attach, onReply) {
+  /** The first that is answered proves a WS; on SSE the request measures itself. @param {Attach} attach */
+  function ping(attach) {
     const sentAt = Date.now()
-    attach.command(PING, () => {
+    attach.command('{"type":"ping"}', () => {
       measured(sentAt)
-      onReply?.()
+      look('proof', { id: attach.id })
     })
   }
 
@@ -356,15 +368,9 @@ export function connect(address = '/', options = {}) {
     if (attaches.size < 2) look('reopen')
   }
 
-  /** @param {string} json a command whose reply is nobody's */
-  function say(json) {
-    if (carrier?.socket) carrier.command(json)
-    else ask(at('send'), { method: 'POST', body: `[${json}]`, keepalive: true }).catch(() => {})
-  }
-
   /** Presence ends at once. */
   function leave() {
-    if (carrier && isShown()) say('{"type":"leave"}')
+    if (carrier?.shown) carrier.command('{"type":"leave"}')
   }
 
   // What the application does.
@@ -372,43 +378,35 @@ export function connect(address = '/', options = {}) {
   /** @param {string} name @param {{since?: string, presence?: boolean}} [how] @returns {Channel} */
   function channel(name, how = {}) {
     const known = channels.get(name)
-    if (known) return known.handle
+    if (known) return known
     const made = newChannel(
       name,
       how,
-      async (command, data, signal) => {
-        if (hub.state === 'closed') throw new TriwayError('closed')
-        // The leader of tabs may change before it has answered: such a key is the same for all.
-        return sending.push({ ...command, key: options.share && crypto.randomUUID() }, data, signal)
-      },
-      async () => {
-        await ready
-        return (await ask(at('presence/' + encodeURIComponent(name)))).members
-      },
+      sending.add,
+      () => hub.ready.then(() => asking.ask('presence/' + encodeURIComponent(name))),
       () => {
         channels.delete(name)
         places.delete(name)
         places.delete('$presence/' + name)
-        sync()
+        inside.sync()
       },
     )
     channels.set(name, made)
-    sync()
-    return made.handle
+    inside.sync()
+    return made
   }
 
   /** @param {Transport | 'auto'} transport */
   function use(transport) {
-    if (follows) share?.use(transport)
     // A second attach beside a hello that is on its way would be another session.
-    if (follows || (!line && attaches.size)) wish = transport
-    else look('use', { transport })
+    const isEarly = !inside.line && attaches.size
+    wish = isEarly || inside.rests ? transport : undefined
+    if (!isEarly) inside.look('use', { transport })
   }
 
   async function report() {
     const { report } = await import('./report.js')
-    const { state, transport, rtt } = hub
-    return report({ state, transport, rtt, log, learned: ladder.learned })
+    return report({ ...hub, log, learned: ladder.learned })
   }
 
   function close() {
@@ -416,60 +414,38 @@ export function connect(address = '/', options = {}) {
     finish('closed', new TriwayError('closed'))
   }
 
-  /** @param {string} why @param {TriwayError} error */
+  /** @param {string} why @param {any} error */
   function finish(why, error) {
     if (hub.state === 'closed') return
     clearTimeout(timer)
-    unwatch()
-    share?.close()
-    for (const id of attaches.keys()) drop(id, why)
+    stop.abort()
+    for (const id of attaches.keys()) drop({ id, why })
     sending.close(error)
-    isRefused(error)
     change('state', 'closed', why, error)
   }
 
-  /** This tab reads. */
   function lead() {
-    follows = false
+    inside.rests = false
     look('start')
     if (wish) look('use', { transport: wish })
   }
 
-  /** What the part of tabs is given. @type {import('./share.js').Inside} */
-  const inside = {
-    base,
-    asking,
-    sending,
-    channels,
-    places,
-    line: (next) => (line = next ?? line),
-    lead,
-    read,
-    sync,
-    wanted,
-    change,
-    isReady,
-  }
-
   /** @param {typeof import('./share.js')} part */
-  function join(part) {
-    if (hub.state === 'closed') return
-    share = part.share(hub, inside) ?? undefined
-    if (wish) share?.use(wish)
+  function join({ share }) {
+    share(hub, inside)
+    if (wish) use(wish)
   }
 
-  const unwatch = watchPage((type) => {
+  /** @param {import('./rungs.js').FactType} type */
+  function felt(type) {
     if (type === 'pause') leave()
-    look(type)
-    if (type === 'start') share?.enter()
-    if (type !== 'pause' || !share) return
-    follows = true
-    share.leave()
-  })
+    inside.look(type)
+  }
+  watchPage(stop.signal, felt)
   signal?.addEventListener('abort', close)
   if (signal?.aborted) queueMicrotask(close)
   // Loaded only when it is used.
-  else if (options.share) import('./share.js').then(join).catch(lead)
+  if (options.share) import('./share.js').then(join).catch(lead)
   // One tick later, so that the channels opened beside it are in the first attach.
   else queueMicrotask(lead)
   return hub

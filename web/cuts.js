@@ -28,7 +28,8 @@ const ALIKE_MS = 400
 /** Idle for less than a second is no idle cut: no heartbeat could be faster. */
 const IDLE_LEAST_MS = 1000
 /** Cut sooner than this by age, in ms, a transport is left: it would be attached anew all the time. */
-const AGE_LEAST_MS = { ws: 20_000, sse: 10_000 }
+const WS_LEAST_MS = 20_000
+const SSE_LEAST_MS = 10_000
 /** What dies twice so soon after its proof, in ms, or three times at so short an age, is being killed, not cut. */
 const KILLED_PROVEN_MS = 2000
 const KILLED_AGE_MS = 5000
@@ -50,19 +51,18 @@ const seconds = (ms, part) => Math.max(1, Math.floor((ms * part) / 1000))
  * @returns {boolean | void} whether the transport is to be left
  */
 export function learn(transport, known, polls, lives) {
-  const [last, before] = lives
-  if (!before) return
-  const alike = (/** @type {number} */ one, /** @type {number} */ other) => Math.abs(one - other) < Math.max(ALIKE_MS, one / 10)
+  const [last, before = /** @type {Partial<Life>} */ ({})] = lives
+  const alike = (/** @type {number} */ one, /** @type {any} */ other) => Math.abs(one - other) < Math.max(ALIKE_MS, one / 10)
   const isPoll = transport === 'poll'
   if (last.idle >= IDLE_LEAST_MS && last.idle > last.gap && alike(last.idle, before.idle)) {
     if (!isPoll) known.beat = seconds(last.idle, BEAT_PART)
     else if (polls.early) polls.wait = seconds(last.idle, HOLD_PART)
     else polls.early = 1
   } else if (!isPoll) {
-    if (last.proven < KILLED_PROVEN_MS && before.proven < KILLED_PROVEN_MS) return true
+    if (last.proven < KILLED_PROVEN_MS && /** @type {any} */ (before.proven) < KILLED_PROVEN_MS) return true
     if (lives[2] && lives.every(({ age }) => age < KILLED_AGE_MS)) return true
     if (!alike(last.age, before.age)) return
-    if (last.age >= AGE_LEAST_MS[transport]) known.age = Math.min(last.age, before.age)
+    if (last.age >= (transport === 'ws' ? WS_LEAST_MS : SSE_LEAST_MS)) known.age = Math.min(last.age, /** @type {any} */ (before.age))
     else {
       if (transport === 'sse') polls.wait = seconds(last.age, HOLD_PART)
       return true

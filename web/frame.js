@@ -65,13 +65,19 @@ export class TriwayError extends Error {
   afterMs
   /** @internal what answered was not the hub @type {boolean | undefined} */
   foreign
+  /** @internal what is said of it elsewhere, where that is more than the code @type {string | undefined} */
+  why
+  /** @internal nobody's fault @type {boolean | undefined} */
+  planned
+  /** @internal the hub's last word @type {any} */
+  isFinal
 
   /**
    * @param {string} code
-   * @param {Partial<Problem> & {foreign?: boolean, transport?: import('./cuts.js').Transport | null}} [more]
+   * @param {Partial<Problem> & Partial<Omit<TriwayError, 'code'>>} [more]
    */
-  constructor(code, more = {}) {
-    super(more.detail ?? code)
+  constructor(code, more) {
+    super(more?.detail ?? code)
     Object.assign(this, more)
     this.code = code
   }
@@ -79,19 +85,6 @@ export class TriwayError extends Error {
 
 /** What answers is not the hub. */
 export const foreign = () => new TriwayError('foreign', { foreign: true })
-
-/**
- * What a refused HTTP answer means. Only our own problem JSON is believed; anything else was said
- * by something between the hub and us. A gateway that cannot reach the hub is no stranger, though.
- * @param {Response} response
- */
-export async function refused(response) {
-  const { status } = response
-  const problem = await response.json().catch(() => {})
-  const afterMs = 1000 * Number(response.headers.get('retry-after')) || undefined
-  if (!problem?.hint || status === 405) return new TriwayError('http_' + status, { status, afterMs, foreign: status < 502 || status > 504 })
-  return new TriwayError(problem.code, { ...problem, status, afterMs })
-}
 
 /** The JSON of an answer. WebKit gives a body that was cut short as if it were whole; any other text is somebody's page. @param {Response} response */
 export async function parsed(response) {
@@ -110,27 +103,21 @@ export async function parsed(response) {
  * @param {string} [place]
  */
 export function atOrBelow(id, place = '') {
-  const [epoch, offset] = id.split('-')
-  const [placeEpoch, placeOffset] = place.split('-')
+  const [epoch, offset, placeEpoch, placeOffset] = (id + '-' + place).split('-')
   return epoch === placeEpoch && offset.padStart(20) <= placeOffset.padStart(20)
 }
 
-/** 64 bits: no cache ever holds an answer to it. */
-export const newNonce = () => crypto.getRandomValues(new Uint32Array(2)).join('')
+/** 52 bits, and no secret: no cache ever holds an answer to it. */
+export const newNonce = () => String(Math.random()).slice(2)
 
 /** The name under which a channel is asked for: events of an inbox carry its real name. @param {string} channel */
 export const wireName = (channel) => (channel[0] === '@' ? '@' : channel)
 
-/**
- * The bytes in `data` as base64, or nothing when it is to be sent as JSON.
- * @param {any} data
- * @returns {string | undefined}
- */
-export function base64Of(data) {
-  if (!(data instanceof ArrayBuffer || ArrayBuffer.isView(data))) return
-  const { buffer = data, byteOffset, byteLength } = /** @type {any} */ (data)
-  const bytes = new Uint8Array(buffer, byteOffset, byteLength)
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
+/** Data as a command has it: bytes as base64. @param {any} data @returns {{data: any} | {data64: string}} */
+export function withBytes(data) {
+  if (!(data instanceof ArrayBuffer || ArrayBuffer.isView(data))) return { data }
+  const view = /** @type {any} */ (data)
+  return { data64: btoa(Array.from(new Uint8Array(view.buffer ?? view, view.byteOffset, view.byteLength), (byte) => String.fromCharCode(byte)).join('')) }
 }
 
 /**
@@ -144,8 +131,5 @@ export function parseFrame(message) {
   return { ...JSON.parse(new TextDecoder().decode(message.slice(0, border))), data: message.slice(border + 1) }
 }
 
-/** Bytes that came as base64. @param {Frame} frame */
-export function withBytes(frame) {
-  if (frame.data64 != null) frame.data = Uint8Array.from(atob(frame.data64), (character) => character.charCodeAt(0)).buffer
-  return frame
-}
+/** Bytes that came as base64. @param {string} data64 */
+export const bytesOf = (data64) => Uint8Array.from(atob(data64), (character) => character.charCodeAt(0)).buffer

@@ -19,8 +19,10 @@ const RTT_SIGN_MOST_MS = 600
 /** Round trips that a better transport has for its proof: TCP, TLS, the request, its ping. */
 const PROOF_ROUND_TRIPS = 4
 /** The next transport is tried beside one that is not proven by then, in ms, and two round trips; but not later than the other. */
-const BESIDE_WS_MS = [250, 700]
-const BESIDE_MS = [800, 2000]
+const BESIDE_WS_MS = 250
+const BESIDE_WS_MOST_MS = 700
+const BESIDE_MS = 800
+const BESIDE_MOST_MS = 2000
 /** A WS that is not proven by then, in ms, counts as failed. */
 const WS_MOST_MS = 1500
 /** A try that is not proven by then, in ms, is closed; until then a better transport is still welcome. */
@@ -42,7 +44,9 @@ const LOOK_MOST_MS = 3000
 const CUTS_FREE = 3
 const STEADY_MS = 5000
 /** Below the best transport it is tried again after so long, in ms; then each half hour. */
-const UP_MS = [30_000, 120_000, 600_000]
+const UP_FIRST_MS = 30_000
+const UP_SECOND_MS = 120_000
+const UP_THIRD_MS = 600_000
 const UP_LAST_MS = 1_800_000
 /** Hidden for so long, in ms, a page may have come to another network. */
 const HIDDEN_LONG_MS = 300_000
@@ -52,9 +56,9 @@ const CHANGES_MS = 300_000
 const CALM_UPS = 2
 /** A timer that is this late, in ms, says that the page slept. */
 const SLEEP_MS = 5000
-/** Silence in heartbeats after which a carrier is suspect; an event so late, in parts of that silence, is half a heartbeat late. */
+/** Silence in heartbeats after which a carrier is suspect; an event later than that silence over this is half a heartbeat late. */
 const SILENT_BEATS = 1.5
-const LATE_PART = 1 / 3
+const LATE_PART = 3
 /** A held poll may be late by this, in ms. */
 const POLL_LATE_MS = 5000
 /** So many events in a row that are later than this, in ms, make a stream suspect. */
@@ -62,8 +66,8 @@ const SLOW_MOST = 3
 const SLOW_MS = 1000
 /** A success is remembered for so long, and a page that was left does nothing. */
 const DAY_MS = 24 * 3_600_000
-/** How long a first failure is remembered, in ms, how much longer each further one, and the longest: networks change. */
-const FADE_MS = 600_000
+/** A failure is remembered so many times longer than the one before it, the first one as if this, in ms, had been before it, and a day at most: networks change. */
+const FADE_MS = 100_000
 const FADE_TIMES = 6
 const FADE_MOST_MS = 24 * 3_600_000
 /** A transport that was left must live longer than before, by this, but no more than that, in ms, beside the carrier before it carries again. */
@@ -83,8 +87,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
   const tries = new Map()
   /** @type {Ladder} */
   const ladder = { see, wakeAt: Infinity, tries, learned: { ...memory[network] }, memory }
-  /** When something is due; and how far the clock was set back, in ms. */
-  let wakeAt = Infinity
+  /** How far the clock was set back, in ms. */
   let shift = 0
   /** @type {Try | undefined} */
   let carrier
@@ -104,7 +107,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
   let replaces = false
   let nextAt = 0
   /** Opened since something carried, or suspect: and the age at which it was, in ms. @type {Map<Transport, number>} */
-  const tried = new Map()
+  let tried = new Map()
   /** Rounds in which nothing got through, and carriers that were cut soon, in a row. */
   let failures = 0
   let cuts = 0
@@ -112,8 +115,8 @@ export function newLadder(transports, random, memory = {}, link = '') {
   let apartMs = 0
   /** A look found the hub since something carried, or is left out; something else answered; and that is all that answers. */
   let looked = false
-  let strange = false
-  let captive = false
+  let strange = /** @type {boolean | undefined} */ (false)
+  let captive = strange
   /** When to try what is better than the carrier; 0 where nothing is. */
   let upAt = 0
   let ups = 0
@@ -135,7 +138,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
     shift = Math.max(shift, now - at)
     now = at + shift
     // Timers do not run in a sleeping page, and what is heard after it may be an echo. Or else the clock was set forward.
-    if (now > wakeAt + SLEEP_MS) {
+    if (at > ladder.wakeAt + SLEEP_MS) {
       skew = Infinity
       if (carrier && silent(carrier)) suspect('sleep')
     }
@@ -144,7 +147,6 @@ export function newLadder(transports, random, memory = {}, link = '') {
     if (one || !fact.id) facts[type]?.(fact, one)
     // What is due may make more due, or bring the next moment nearer: until nothing is.
     while (settle());
-    ladder.wakeAt = wakeAt - shift
     const next = carrier ? 'connected' : isOffline ? 'offline' : captive ? 'captive' : last ? 'reconnecting' : 'connecting'
     if (next !== state) steps.push({ do: 'state', state: (state = next), why: carrier?.why ?? why })
     return steps
@@ -152,16 +154,16 @@ export function newLadder(transports, random, memory = {}, link = '') {
 
   /** @type {Partial<Record<FactType, See>>} */
   const facts = {
-    start: () => tries.size || begin(order(), 'start'),
-    rtt: ({ ms = 0 }) => (rttMs = ms),
+    start: () => tries.size || begin('start'),
+    rtt: ({ ms }) => (rttMs = /** @type {number} */ (ms)),
     /** By hand. */
     use({ transport }) {
       transports = transport && transport !== 'auto' ? [transport, ...given.filter((other) => other !== transport)] : given
       if (carrier) climb('asked')
-      else begin(order(), 'asked')
+      else begin('asked')
     },
     /** Another list of channels: the same transport, attached anew beside the old one. */
-    reopen: () => carrier && begin([carrier.transport], 'channels', true),
+    reopen: () => carrier && begin('channels', [carrier.transport], true),
     hello({ beat, network: name, build: made }, one) {
       one.helloAt = one.frameAt = now
       if (beat && one.transport !== 'poll') one.silentMs = SILENT_BEATS * 1000 * beat
@@ -177,58 +179,59 @@ export function newLadder(transports, random, memory = {}, link = '') {
     },
     /** Anything came. */
     frame({ ping, time }, one) {
-      const { helloAt } = one
       const gap = now - one.frameAt
       // The first sign of a request shows how far the network is; a WS needs several round trips for it.
       if (one.transport !== 'ws' && one.frameAt === one.openedAt) rttMs = Math.min(gap, RTT_SIGN_MOST_MS)
       one.gap = Math.max(one.gap, gap)
       one.frameAt = now
-      const lateMs = time ? now - time - skew : 0
+      const lateMs = now - /** @type {number} */ (time) - skew
       // What was published before this attach began was replayed.
       const isLate = lateMs > Math.max(SLOW_MS, 4 * rttMs) && lateMs < now - one.openedAt
       if (ping) {
-        const isLone = now < helloAt + PROBE_MOST_MS ? now > helloAt + LONE_MS : now > helloAt + PROBE_AGAIN_MS && gap > LONE_MS
-        if (one.transport === 'sse' && isLone && !isLate) one.provenAt ||= now
+        const age = now - one.helloAt
+        const isLone = age < PROBE_MOST_MS ? age > LONE_MS : age > PROBE_AGAIN_MS && gap > LONE_MS
+        if (isLone && !isLate && one.transport === 'sse') one.provenAt ||= now
         one.pinged = true
       }
       if (!time) return
       skew = Math.min(skew + 1, now - time)
       one.slow = isLate ? one.slow + 1 : 0
-      if (one !== carrier || one.transport === 'poll' || (one.slow < SLOW_MOST && !(ping && lateMs > one.silentMs * LATE_PART))) return
-      // The clock may have been set forward.
-      skew = Infinity
-      suspect('slow')
+      if (one === carrier && one.transport !== 'poll' && (one.slow >= SLOW_MOST || (ping && lateMs > one.silentMs / LATE_PART))) {
+        // The clock may have been set forward.
+        skew = Infinity
+        suspect('slow')
+      }
     },
     /** The hub answered what only it can, to us. */
     proof: (fact, one) => (one.provenAt ||= one.frameAt = now),
     /** A command went unanswered. */
     mute: () => suspect('mute'),
     ended(fact, one) {
-      const { transport, openedAt, frameAt, provenAt } = one
-      const { planned, afterMs, foreign } = fact
+      const { transport } = one
+      const planned = fact.planned
       tries.delete(one.id)
       if (one !== carrier) return fail(one, fact)
       const isLeft = !planned && !isOffline && one.suspect !== 'sleep' && outlived(one)
       // A chain of polls that was answered more than once is as steady as a poll can be.
-      if (planned || now >= openedAt + STEADY_MS || (transport === 'poll' && frameAt > provenAt)) cuts = 0
+      if (planned || now >= one.openedAt + STEADY_MS || (transport === 'poll' && one.frameAt > one.provenAt)) cuts = 0
       lose()
       // Its successor is under way already.
       if (replaces && (round.length || isTrying())) return
-      begin(order(isLeft ? undefined : transport), `${transport}:${fact.why}`)
+      begin(transport + ':' + fact.why, order(isLeft ? undefined : transport))
       // Pauses are for the same again: what is left leaves no time.
-      nextAt += afterMs ?? ((isLeft && transports[1]) || cuts++ < CUTS_FREE ? 0 : pause(cuts - CUTS_FREE))
-      if (!foreign) return
+      nextAt += fact.afterMs ?? ((isLeft && transports[1]) || cuts++ < CUTS_FREE ? 0 : pause(cuts - CUTS_FREE))
+      if (!fact.foreign) return
       strange = true
       round = ['check']
     },
     /** What the look for the hub found. */
-    checked({ ok, foreign = false, afterMs }) {
+    checked(fact) {
       if (round[0] !== 'check') return
-      strange ||= foreign
-      if (!ok) return rest(afterMs)
+      strange ||= fact.foreign
+      if (!fact.ok) return rest(fact.afterMs)
       strange = captive = false
       looked = true
-      begin(order(last))
+      begin(why, order(last))
       nextAt += apartMs
     },
     offline: () => (isOffline = true),
@@ -237,7 +240,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
       apartMs = 0
       // Its socket may belong to the network that was left.
       if (carrier) suspect('sleep')
-      else begin(order(), 'online')
+      else begin('online')
     },
     hidden: () => (hiddenAt = now),
     visible() {
@@ -246,7 +249,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
     },
     /** The page goes into the cache of pages, or for good. WebKit ends its connections just before: those were no cuts. */
     pause() {
-      begin(['check'], 'pagehide')
+      begin('pagehide', ['check'])
       nextAt += DAY_MS
       lose()
       lives = {}
@@ -268,13 +271,15 @@ export function newLadder(transports, random, memory = {}, link = '') {
   }
 
   /** @param {number} at @returns {boolean} */
-  const due = (at) => now >= at || ((wakeAt = Math.min(wakeAt, at)), false)
+  const due = (at) => now >= at || !(ladder.wakeAt = Math.min(ladder.wakeAt, at - shift))
 
   /** @param {Try} one */
-  const silent = ({ frameAt, silentMs }) => now >= frameAt + silentMs
+  const silent = (one) => now >= one.frameAt + one.silentMs
+
+  const all = () => [...tries.values()]
 
   /** Is anything under way that has not failed? */
-  const isTrying = () => [...tries.values()].some(({ failed }) => !failed)
+  const isTrying = () => !all().every(({ failed }) => failed)
 
   /** @param {Try} one */
   const close = ({ id }) => tries.delete(id) && steps.push({ do: 'close', id })
@@ -285,9 +290,9 @@ export function newLadder(transports, random, memory = {}, link = '') {
     carrier = undefined
   }
 
-  /** A new round instead of what was under way. @param {(Transport | 'check')[]} list @param {string} [because] @param {boolean} [isInstead] of the carrier */
-  function begin(list, because = why, isInstead = false) {
-    for (const one of tries.values()) if (one !== carrier) close(one)
+  /** A new round instead of what was under way. @param {string} because @param {(Transport | 'check')[]} [list] @param {boolean} [isInstead] of the carrier */
+  function begin(because, list = order(), isInstead = false) {
+    for (const one of all()) if (one !== carrier) close(one)
     round = list
     why = because
     replaces = isInstead
@@ -301,51 +306,55 @@ export function newLadder(transports, random, memory = {}, link = '') {
       nextAt = now + LOOK_MOST_MS
       return steps.push({ do: 'check' })
     }
-    const { beat, wait, early, age = Infinity } = here(transport)
-    const id = ++lastId
-    const silentMs = 1000 * (wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs
+    const known = here(transport)
     /** @type {Step & {do: 'open'}} */
-    const step = { do: 'open', id, transport, why, beat, wait, early }
-    tries.set(id, { ...step, replaces, openedAt: now, frameAt: now, helloAt: 0, provenAt: 0, renewAt: now + 0.8 * age, silentMs, gap: 0, slow: 0 })
+    const step = { ...known, do: 'open', id: ++lastId, transport, why }
+    tries.set(lastId, {
+      ...step,
+      ...{ openedAt: now, frameAt: now, helloAt: 0, provenAt: 0, gap: 0, slow: 0 },
+      renewAt: now + 0.8 * (known.age ?? Infinity),
+      silentMs: 1000 * (known.wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs,
+    })
     tried.set(transport, 0)
     steps.push(step)
     // Whoever is tried beside it is tried because of it.
     if (!replaces) why = transport + ':slow'
-    const [besideMs, mostMs] = transport === 'ws' ? BESIDE_WS_MS : BESIDE_MS
+    const [besideMs, mostMs] = transport === 'ws' ? [BESIDE_WS_MS, BESIDE_WS_MOST_MS] : [BESIDE_MS, BESIDE_MOST_MS]
     nextAt = now + Math.max(apartMs, Math.min(besideMs + 2 * rttMs, mostMs))
   }
 
   /** When it should be proven, by how far the network is, or else as long after its hello as that took. @param {Try} one */
-  const dueBy = ({ openedAt, helloAt }) => (helloAt ? 2 * helloAt - openedAt : openedAt + PROOF_ROUND_TRIPS * rttMs)
+  const dueBy = (one) => (one.helloAt ? 2 * one.helloAt - one.openedAt : one.openedAt + PROOF_ROUND_TRIPS * rttMs)
 
   /** How long a try has until it counts as failed, or is closed. @param {Try} one */
   function unprovenAt(one) {
-    const { transport, failed, openedAt, helloAt } = one
-    if (transport === 'ws' && !failed) return Math.max(openedAt + WS_MOST_MS, dueBy(one))
-    return transport === 'sse' && !failed && helloAt ? helloAt + PROBE_MOST_MS : openedAt + LATE_MS
+    const { transport } = one
+    if (!one.failed && transport === 'ws') return Math.max(one.openedAt + WS_MOST_MS, dueBy(one))
+    return !one.failed && transport === 'sse' && one.helloAt ? one.helloAt + PROBE_MOST_MS : one.openedAt + LATE_MS
   }
 
   /** When one that is proven may carry. @param {Try} one */
-  function readyAt({ transport, provenAt, replaces }) {
+  function readyAt(one) {
     if (replaces) return 0
-    if (carrier) return provenAt + (here(transport).trial ?? 0)
+    if (carrier) return one.provenAt + (here(one.transport).trial ?? 0)
     // A better one is under way without a failure: a far network is no reason to leave it.
-    const rivals = [...tries.values()].filter((other) => !other.failed && !other.provenAt && rank(other.transport) < rank(transport))
+    const rivals = all().filter((other) => !other.failed && !other.provenAt && rank(other.transport) < rank(one.transport))
     return Math.max(0, ...rivals.map(dueBy))
   }
 
   /** @param {Try} one */
   function carry(one) {
     const before = carrier
-    const { id, transport } = one
+    const { transport } = one
     carrier = one
-    steps.push({ do: 'carry', id, why: one.why })
+    steps.push({ do: 'carry', id: one.id, why: one.why })
     // What failed, or had its time, while this one got through is down until it comes after all; what failed with all the others is not.
     for (const [other, ageMs] of tried) if (rank(other) < rank(transport)) lower(other, ageMs)
-    tried.clear()
-    Object.assign(here(transport), { until: 0, good: now + DAY_MS })
+    tried = new Map()
+    here(transport).until = 0
+    here(transport).good = now + DAY_MS
     // The way back up, to what is preferred or was asked for.
-    if (rank(transport)) upAt ||= now + UP_MS[0]
+    if (rank(transport)) upAt ||= now + UP_FIRST_MS
     else upAt = ups = 0
     if (last && last !== transport && one.why !== 'asked') flap()
     last = transport
@@ -354,7 +363,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
     apartMs = failures = 0
     round = []
     // What could still do better may go on until it is late; all else has lost.
-    for (const other of tries.values()) if (other !== one && (other === before || rank(other.transport) >= rank(transport))) close(other)
+    for (const other of all()) if (other !== one && (other === before || rank(other.transport) >= rank(transport))) close(other)
   }
 
   /** Where transports change all the time, what disturbs them holds for all but the last. */
@@ -363,51 +372,51 @@ export function newLadder(transports, random, memory = {}, link = '') {
     if (!(changes[CHANGES_MOST - 1] > now - CHANGES_MS)) return
     for (const transport of transports.slice(0, -1)) lower(transport)
     ups = CALM_UPS
-    upAt = now + UP_MS[ups]
+    upAt = now + UP_THIRD_MS
   }
 
   /** What is better is tried beside the carrier. @param {string} because */
-  const climb = (because) => begin(transports.slice(0, rank(carrier?.transport)), because, because === 'asked')
+  const climb = (because) => begin(because, transports.slice(0, rank(carrier?.transport)), because === 'asked')
 
   /** It failed where another got through, if it carried at all at this age. @param {Transport} transport @param {number} [ageMs] */
   function lower(transport, ageMs) {
     const it = here(transport)
-    const { times = 0, until = 0 } = it
     it.good = 0
     if (ageMs) it.trial = Math.min(TRIAL_MOST_MS, TRIAL_LEAST_MS + ageMs)
     // Tried again while it is known to fail, it is no worse than it was.
-    if (now < until) return
-    it.times = times + 1
-    it.until = now + Math.min(FADE_MS * FADE_TIMES ** times, FADE_MOST_MS)
+    if (now < /** @type {number} */ (it.until)) return
+    it.times = (it.times ?? 0) + 1
+    it.until = now + Math.min(FADE_MS * FADE_TIMES ** it.times, FADE_MOST_MS)
   }
 
   /** Takes down how long it lived. @param {Try} one @returns whether it is to be left */
-  function outlived({ transport, openedAt, frameAt, provenAt, gap }) {
-    const life = { age: now - openedAt, idle: now - frameAt, gap, proven: now - provenAt }
+  function outlived(one) {
+    const { transport } = one
+    const life = { age: now - one.openedAt, idle: now - one.frameAt, gap: one.gap, proven: now - one.provenAt }
     const isLeft = learn(transport, here(transport), here('poll'), (lives[transport] = [life, ...(lives[transport] ?? []).slice(0, 2)]))
     if (isLeft) lower(transport, life.age)
     return isLeft
   }
 
   /** A try that did not get to carry. @param {Try} one @param {Fact} fact */
-  function fail(one, { why: because = '', afterMs, foreign = false }) {
-    const { id, transport } = one
+  function fail(one, fact) {
+    const { transport } = one
     if (one.failed) return
     one.failed = true
     nextAt = now + apartMs
-    steps.push({ do: 'failed', id, why: because })
+    steps.push({ do: 'failed', id: one.id, why: fact.why })
     if (carrier) {
       if (rank(transport) < rank(carrier.transport)) {
         lower(transport)
-        upAt ||= now + UP_MS[0]
+        upAt ||= now + UP_FIRST_MS
       }
       return
     }
-    why = `${transport}:${because}`
-    strange ||= foreign
-    if (afterMs) rest(afterMs * (1 + random() / 4))
+    why = transport + ':' + fact.why
+    strange ||= fact.foreign
+    if (fact.afterMs) rest(fact.afterMs * (1 + random() / 4))
     // A hub that is away for a moment refuses all transports: no reason to change the transport.
-    else if (last && !looked && (foreign || (transport === last && because !== 'unproven'))) round = ['check']
+    else if (last && !looked && (fact.foreign || (transport === last && fact.why !== 'unproven'))) round = ['check']
   }
 
   /** Nothing gets through, or the hub said when to come back. What carries after that may be a makeshift. */
@@ -432,13 +441,13 @@ export function newLadder(transports, random, memory = {}, link = '') {
     const list = order(carrier.transport)
     // Gateways forget idle sockets in silence: the same transport anew is worth a try, for a WS once.
     if (list[1] && reason !== 'sleep' && (reason !== 'silent' || list[0] === 'sse' || (list[0] === 'ws' && silences++))) list.shift()
-    begin(list, `${carrier.transport}:${reason}`, true)
+    begin(`${carrier.transport}:${reason}`, list, true)
   }
 
   /** Does one thing that is due, or finds when the next one is. @returns {boolean | void} whether something was done */
   function settle() {
-    wakeAt = Infinity
-    for (const one of tries.values()) if (one !== carrier && settleTry(one)) return true
+    ladder.wakeAt = Infinity
+    for (const one of all()) if (one !== carrier && settleTry(one)) return true
     if (round.length) {
       if (!due(nextAt)) return
       open()
@@ -450,11 +459,11 @@ export function newLadder(transports, random, memory = {}, link = '') {
 
   /** @param {Try} one */
   function settleTry(one) {
-    const { provenAt, openedAt } = one
+    const { provenAt } = one
     if (!due(provenAt ? readyAt(one) : unprovenAt(one))) return
     if (provenAt && !silent(one)) carry(one)
     else {
-      if (provenAt || now >= openedAt + LATE_MS) close(one)
+      if (provenAt || now >= one.openedAt + LATE_MS) close(one)
       fail(one, { why: 'unproven' })
     }
     return true
@@ -462,7 +471,7 @@ export function newLadder(transports, random, memory = {}, link = '') {
 
   /** @param {Try} carrier */
   function settleCarrier(carrier) {
-    const { transport, frameAt, silentMs, helloAt, renewAt } = carrier
+    const { transport } = carrier
     const isAlone = tries.size < 2
     if (carrier.suspect) {
       if (!isAlone) return
@@ -470,14 +479,14 @@ export function newLadder(transports, random, memory = {}, link = '') {
       carrier.suspect = ''
       carrier.slow = 0
       if (silent(carrier)) lose()
-    } else if (due(frameAt + silentMs)) suspect('silent')
-    else if (transport === 'sse' && !carrier.pinged && due(helloAt + PROBE_MOST_MS)) suspect('held')
+    } else if (due(carrier.frameAt + carrier.silentMs)) suspect('silent')
+    else if (transport === 'sse' && !carrier.pinged && due(carrier.helloAt + PROBE_MOST_MS)) suspect('held')
     else if (!isAlone) return
-    else if (due(renewAt)) {
+    else if (due(carrier.renewAt)) {
       carrier.renewAt = Infinity
-      begin([transport], 'age', true)
+      begin('age', [transport], true)
     } else if (upAt && !hiddenAt && due(upAt)) {
-      upAt = now + (UP_MS[++ups] ?? UP_LAST_MS)
+      upAt = now + ([UP_SECOND_MS, UP_THIRD_MS][ups++] ?? UP_LAST_MS)
       climb('up')
     } else return
     return true

@@ -3,19 +3,11 @@
  * Knows the browser's globals; where they are missing (workers, Node) there is nothing to tell.
  */
 
-/** @param {(type: 'online' | 'offline' | 'hidden' | 'visible' | 'pause' | 'start') => void} tell */
-export function watchPage(tell) {
-  const stop = new AbortController()
-  const on = (/** @type {any} */ target, /** @type {string} */ type, /** @type {any} */ fact) =>
-    target?.addEventListener?.(type, () => tell(fact), stop)
-  const page = globalThis.document
-  on(globalThis, 'online', 'online')
-  on(globalThis, 'offline', 'offline')
-  on(globalThis, 'pagehide', 'pause')
+/** @param {AbortSignal} signal ends it @param {(type: any) => void} tell */
+export function watchPage(signal, tell) {
   // A page that comes back from the cache of pages has lost its connections: nobody's fault.
-  on(globalThis, 'pageshow', 'start')
-  page?.addEventListener('visibilitychange', () => tell(page.hidden ? 'hidden' : 'visible'), stop)
-  return () => stop.abort()
+  const facts = { online: 'online', offline: 'offline', pagehide: 'pause', pageshow: 'start', visibilitychange: '' }
+  for (const [type, fact] of Object.entries(facts)) globalThis.addEventListener?.(type, () => tell(fact || document.visibilityState), { signal })
 }
 
 /** What the platform says of the network. */

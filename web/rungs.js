@@ -10,7 +10,6 @@
  * @property {number} id
  * @property {Transport} transport
  * @property {string} why
- * @property {boolean} replaces takes over when proven, whatever the carrier is
  * @property {number} openedAt
  * @property {number} frameAt when it was last heard
  * @property {number} helloAt
@@ -25,7 +24,7 @@
  *
  * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
  *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
- *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string} | {do: 'check'}} Step
+ *   | {do: 'failed', id: number, why?: string} | {do: 'state', state: string, why: string} | {do: 'check'}} Step
  *
  * @typedef {'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended' | 'checked'
  *   | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked'} FactType

@@ -3,7 +3,7 @@
  * Every publish has the key `SESSIONID:N`; until it is answered it is sent again, by whatever way
  * there is, under the same key, and the hub acts on each key once. Knows no ladder and no channel.
  */
-import { base64Of, foreign, TriwayError } from './frame.js'
+import { foreign, newNonce, TriwayError } from './frame.js'
 
 /** Publishes waiting for their answers: more than any burst of a page, and a bound for its memory. */
 const QUEUE_COMMANDS = 1000
@@ -12,11 +12,9 @@ const QUEUE_SIZE = 8 * 1024 * 1024
 /** Commands in one POST, and their characters: an answer lost on the way costs one batch. */
 const BATCH_COMMANDS = 100
 const BATCH_SIZE = 256 * 1024
-/** First and longest pause after a POST that failed, in ms. */
+/** First and longest pause after a request that failed, in ms. */
 const RETRY_FIRST_MS = 250
 const RETRY_MOST_MS = 5000
-/** A request without an answer for so long, in ms, hangs. */
-const ANSWER_MOST_MS = 5000
 /** Failures in a row after which POST counts as blocked, and those after which a GET is given up. */
 const POSTS_MOST = 2
 const GETS_MOST = 2
@@ -24,33 +22,33 @@ const GETS_MOST = 2
 const ADDRESS_FIRST = 500
 const ADDRESS_MOST = 4096
 
-const blocked = () => new TriwayError('post_blocked', { hint: 'POST is refused on the way, and this does not fit an address' })
-
 /**
  * @typedef {object} Entry
  * @property {string} encoded the command without key, as it was when it was published
- * @property {string} [key] its own
- * @property {number} [round] in which it was sent last
- * @property {(value: any) => void} resolve
- * @property {(error: any) => void} reject
+ * @property {any} [key] its own
+ * @property {boolean} [isSent] it may have acted
+ * @property {(value: any) => void} fulfil
+ * @property {(error: any) => void} refuse
  *
- * @typedef {Pick<import('./frame.js').Frame, 'ok' | 'error' | 'id' | 'reached'>} Reply
- * @typedef {(json: string, onReply: (reply: Reply) => any) => void} Socket
+ * @typedef {{ok?: any, id?: string, reached?: any, error?: any, isLost?: boolean}} Reply `isLost` when it is none of the hub's
+ * @typedef {(json: string, onReply: (reply: any) => any) => void} Socket
  */
 
 /** @typedef {ReturnType<typeof newSending>} Sending */
 
+const blocked = () => new TriwayError('post_blocked', { hint: 'POST is blocked, and a GET has too little room' })
+
 /**
- * @param {{transport: import('./cuts.js').Transport | null}} hub named in refusals
- * @param {(path: string, more?: Record<string, any>) => string} at an address of the hub, as this session
- * @param {(address: string, init?: RequestInit) => Promise<any>} ask
- * @param {(what: 'expired' | 'blocked') => void} tell
+ * @param {{state: string, transport: import('./cuts.js').Transport | null}} hub its transport is named in refusals
+ * @param {boolean} isShared by tabs: who reads for all may change before it has answered, and a key must be the same for all
+ * @param {import('./ask.js').Asking} asking
+ * @param {(fact: 'expired' | 'blocked') => void} tell
  */
-export function newSending(hub, at, ask, tell) {
+export function newSending(hub, isShared, { at, ask }, tell) {
   /** @type {Entry[]} */
   const queue = []
   let session = ''
-  /** N of the key of the first that has none of its own; the others follow. */
+  /** N of the key of the first of the queue; the others follow. */
   let first = 0
   /** The way: a WS's, or true for requests. @type {Socket | boolean | undefined} */
   let way
@@ -59,52 +57,31 @@ export function newSending(hub, at, ask, tell) {
   let addressMost = ADDRESS_FIRST
   let batchMost = BATCH_COMMANDS
   let isAsking = false
+  /** So many, the first of the queue, are on their way. */
+  let sent = 0
   let failures = 0
-  /** Grows whenever all that has no answer is to be sent again. */
+  /** Grows whenever all that has no answer is to be sent again: what an earlier round is answered is no word. */
   let round = 0
   /** @type {any} */
   let pause
 
-  /**
-   * @param {Record<string, any>} command
-   * @param {any} data
-   * @param {AbortSignal} [signal]
-   */
-  function push({ key, ...command }, data, signal) {
-    const data64 = base64Of(data)
-    return add(JSON.stringify({ ...command, ...(data64 == null ? { data: data ?? null } : { data64 }) }), key, signal)
-  }
-
-  /**
-   * @param {string} encoded
-   * @param {string} [key]
-   * @param {AbortSignal} [signal]
-   * @returns {Promise<any>}
-   */
-  function add(encoded, key, signal) {
-    return new Promise((resolve, reject) => {
+  /** @param {string} encoded @param {AbortSignal} [signal] @param {any} [key] @returns {Promise<any>} */
+  const add = (encoded, signal, key = isShared && newNonce()) =>
+    new Promise((fulfil, refuse) => {
       signal?.throwIfAborted()
+      if (hub.state === 'closed') throw new TriwayError('closed')
       const size = queue.reduce((sum, entry) => sum + entry.encoded.length, 0)
       if (queue.length >= QUEUE_COMMANDS || (size && size + encoded.length > QUEUE_SIZE)) throw new TriwayError('queue_full')
       /** @type {Entry} */
-      const entry = { encoded, key, resolve, reject }
+      const entry = { encoded, key, fulfil, refuse }
       queue.push(entry)
       signal?.addEventListener('abort', () => {
         // What was sent may have acted: it stays, to be answered, so that no key is ever skipped.
-        if (!entry.round) remove(entry)
-        reject(signal.reason)
+        if (!entry.isSent) queue.splice(queue.indexOf(entry), 1)
+        refuse(signal.reason)
       })
       pump()
     })
-  }
-
-  /** @param {Entry} entry */
-  function remove(entry) {
-    const place = queue.indexOf(entry)
-    if (place < 0) return
-    queue.splice(place, 1)
-    if (entry.round && !entry.key) first++
-  }
 
   /**
    * From now on by this way; all that has no answer is sent again.
@@ -118,114 +95,101 @@ export function newSending(hub, at, ask, tell) {
     way = next
     byGet = false
     failures = 0
-    again(0)
+    again()
   }
 
-  /** @param {number} pauseMs */
-  function again(pauseMs) {
+  function again(pauseMs = 0) {
     round++
+    sent = 0
     clearTimeout(pause)
-    pause = pauseMs && setTimeout(again, pauseMs, 0)
+    pause = pauseMs && setTimeout(again, pauseMs)
     pump()
   }
 
-  /** @param {Entry} entry */
-  const keyOf = (entry) => entry.key ?? `${session}:${first + queue.filter(({ key }) => !key).indexOf(entry)}`
-
-  /** The command with its key. @param {Entry} entry */
-  function text(entry) {
-    entry.round = round
-    return `{"key":"${keyOf(entry)}",${entry.encoded.slice(1)}`
-  }
-
-  function pump() {
-    if (pause) return
-    if (typeof way === 'function') for (const entry of queue) if (entry.round !== round) write(entry, way)
-    if (way === true && !isAsking && queue.length) request()
-  }
-
-  /** @param {Entry} entry @param {Socket} socket */
-  function write(entry, socket) {
-    const sent = round
-    socket(text(entry), (reply) => sent === round && settle(entry, reply))
-  }
-
-  /**
-   * @param {Entry} entry
-   * @param {Reply} reply
-   * @returns {boolean} whether what follows it was acted on
-   */
-  function settle(entry, { ok, error = { code: 'failed' }, id, reached }) {
-    if (!ok && retries(error)) return false
-    remove(entry)
-    if (ok) entry.resolve({ id, reached })
-    else entry.reject(new TriwayError(error.code, { ...error, transport: hub.transport }))
-    return true
-  }
-
-  /** @param {Partial<import('./frame.js').Problem>} problem @returns {boolean} whether all is sent again, later */
-  function retries({ code, status, expected, afterMs }) {
-    // The hub counts otherwise (a key was used up by a refusal on the way): go on as it counts.
-    if (expected) first = expected
-    else if (code === 'session_expired') tell('expired')
-    else if (status !== 429 && status !== 503) return false
-    const pauseMs = Math.min(RETRY_FIRST_MS * 2 ** failures++, RETRY_MOST_MS)
-    again(afterMs || pauseMs)
-    return true
-  }
-
-  async function request() {
-    isAsking = true
+  /** Sends what is not on its way: on a WS all at once, by requests when the last one was answered. */
+  async function pump() {
+    const byRequest = way === true
+    if (pause || !way || (byRequest && isAsking)) return
     let size = 0
-    const batch = queue.slice(0, byGet ? 1 : batchMost).filter((entry) => (size += entry.encoded.length) <= BATCH_SIZE || entry === queue[0])
-    const signal = AbortSignal.timeout(ANSWER_MOST_MS)
-    try {
-      const replies = byGet ? [await get(batch[0], signal)] : await ask(at('send'), { method: 'POST', body: `[${batch.map(text)}]`, signal })
-      if (!replies[0]) throw foreign()
-      failures = 0
-      batchMost = BATCH_COMMANDS
-      batch.every((entry, index) => replies[index] && settle(entry, replies[index]))
-    } catch (error) {
-      refused(batch, /** @type {TriwayError} */ (error), signal.aborted)
+    const batch = queue.slice(sent, sent + (byRequest && !byGet ? batchMost : 1)).filter(({ encoded }, index) => (size += encoded.length) <= BATCH_SIZE || !index)
+    if (!batch[0]) return
+    const mine = round
+    const texts = batch.map((entry, index) => {
+      entry.isSent = true
+      return `{"key":"${entry.key || session + ':' + (first + sent + index)}",${entry.encoded.slice(1)}`
+    })
+    sent += texts.length
+    isAsking ||= byRequest
+    const answer = send(texts)
+    pump()
+    const replies = await answer.catch((error) => {
+      const { status } = error
+      if (status !== 413 || !texts[1]) return [{ error, isLost: status !== 413 && (!error.hint || error.code === 'bad_json') }]
+      batchMost = texts.length >> 1
+      return []
+    })
+    if (byRequest) isAsking = false
+    if (mine === round) {
+      sent -= texts.length
+      batch.every((entry, index) => replies[index] && settle(replies[index]))
     }
-    isAsking = false
     pump()
   }
 
-  /** One publish as an address. Boxes differ in how long a one they take: a longer one is proven by what may be lost. @param {Entry} entry @param {AbortSignal} signal */
-  async function get(entry, signal) {
-    text(entry)
-    const { channel, name, data, data64 } = JSON.parse(entry.encoded)
-    const address = at('pub/' + encodeURIComponent(channel), { key: keyOf(entry), name, data: JSON.stringify(data) })
-    const { length } = address
+  /** @param {string[]} texts @returns {Promise<Reply[]>} */
+  async function send(texts) {
+    if (way !== true) return [await new Promise((resolve) => /** @type {Socket} */ (way)(texts[0], resolve))]
+    const replies = byGet ? [await get(texts[0])] : await ask('send', {}, `[${texts}]`)
+    if (!replies[0]) throw foreign()
+    failures = 0
+    batchMost = BATCH_COMMANDS
+    return replies
+  }
+
+  /** One publish as an address. Boxes differ in how long a one they take: a longer one is proven by what may be lost. @param {string} text */
+  async function get(text) {
+    const { channel, data, data64, key, name } = JSON.parse(text)
+    const path = 'pub/' + encodeURIComponent(channel)
+    const more = { key, name, data: JSON.stringify(data) }
+    const length = at(path, more).length
     if (data64 != null || length > ADDRESS_MOST) throw blocked()
-    if (length > addressMost) await ask(at('healthz', { pad: '.'.repeat(length) }), { signal })
-    addressMost = Math.max(addressMost, length)
-    const answer = await ask(address, { signal })
+    if (length > addressMost) {
+      await ask('healthz', { pad: '.'.repeat(length) })
+      addressMost = length
+    }
+    const answer = await ask(path, more)
     return answer?.id && { ok: true, ...answer }
   }
 
-  /** @param {Entry[]} batch @param {TriwayError} error @param {boolean} isHung */
-  function refused(batch, error, isHung) {
-    const { code, status, hint, foreign, afterMs } = error
-    if (status === 413 && batch.length > 1) batchMost = batch.length >> 1
-    // Our JSON is good: what the hub calls bad was spoiled on the way.
-    else if (status === 413 || (hint && code !== 'bad_json')) settle(batch[0], { error })
-    else {
-      retries({ status: 503, afterMs })
-      if (!byGet && (isHung || foreign || failures >= POSTS_MOST)) {
-        byGet = true
-        failures = 0
-        tell('blocked')
-      } else if (byGet && failures > GETS_MOST) settle(batch[0], { error: blocked() })
+  /** @param {Reply} reply to the first of the queue @returns {boolean} whether that is done with */
+  function settle({ ok, id, reached, error = { code: 'failed' }, isLost }) {
+    const { code, status, expected } = error
+    const isExpired = code === 'session_expired'
+    if (!(isLost || expected || isExpired || status === 429 || status === 503)) {
+      const entry = /** @type {Entry} */ (queue.shift())
+      first++
+      if (ok) entry.fulfil({ id, reached })
+      else entry.refuse(new TriwayError(code, { ...error, transport: hub.transport }))
+      return true
     }
+    again(error.afterMs || Math.min(RETRY_FIRST_MS * 2 ** failures++, RETRY_MOST_MS))
+    // The hub counts otherwise (a key was used up by a refusal on the way): go on as it counts.
+    if (expected) first = expected
+    else if (isExpired) tell('expired')
+    else if (isLost && byGet) return failures > GETS_MOST && settle({ error: blocked() })
+    else if (isLost && (error.foreign || failures >= POSTS_MOST || /Abort|Timeout/.test(error.name))) {
+      byGet = true
+      failures = 0
+      tell('blocked')
+    }
+    return false
   }
 
   /** Nothing more is sent. @param {TriwayError} error */
   function close(error) {
     by()
-    for (const { reject } of queue.splice(0)) reject(error)
+    for (const entry of queue.splice(0)) entry.refuse(error)
   }
 
-  return { push, add, by, close }
+  return { add, by, close }
 }

@@ -5,152 +5,155 @@
  * reads from the hub's history for itself; until then what is live waits. To their publishes the leader is a socket.
  * Loaded only with `share: true`.
  */
-/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./attach.js').Attach} Attach @typedef {NonNullable<ReturnType<typeof share>>} Share */
-
-/** @typedef {import('./cuts.js').Transport} Transport @typedef {{since?: string, presence?: boolean, reload: () => any}} Shared */
-/** @typedef {Pick<Attach, 'reads' | 'cursor'>} Line where reading goes on from */
+/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./client.js').Inside} Inside @typedef {import('./cuts.js').Transport} Transport */
 
 /** Until a history that was refused is asked for again, in ms: never more than one request a second. */
 const AGAIN_MS = 1000
-
-/**
- * @typedef {object} Inside what is shared of the client's state
- * @property {string} base
- * @property {import('./ask.js').Asking} asking
- * @property {import('./send.js').Sending} sending
- * @property {Map<string, Shared>} channels
- * @property {Map<string, string>} places
- * @property {(next?: Line) => Line | undefined} line
- * @property {() => void} lead
- * @property {(via: Transport | null, frame: Frame) => void} read
- * @property {() => void} sync
- * @property {(own?: boolean) => string[]} wanted
- * @property {(what: 'state' | 'transport', to: any, reason: string) => void} change
- * @property {() => void} isReady
- */
 
 /**
  * What it uses of the client is given, not imported: it is a file of its own.
  * @param {import('./client.js').Hub} hub
  * @param {Inside} inside
  */
-export function share(hub, { base, asking, sending, channels, places, line, lead, read, sync, wanted, change, isReady }) {
+export function share(hub, inside) {
+  const { sending, channels, places, look, lead, deliver, wanted, sync, change } = inside
   // Where tabs cannot find each other, each reads for itself. What has locks has BroadcastChannel.
   const locks = globalThis.navigator?.locks
-  if (!locks) return lead()
-  const name = 'triway ' + base
+  if (!locks || hub.state === 'closed') return lead()
+  const name = 'triway ' + inside.base
   const tab = Math.random()
   const wire = new BroadcastChannel(name)
   /** From asking for the lock until this tab gives it up. @type {AbortController | undefined} */
   let turn
-  /** What each other tab wants to read. @type {Map<string, string[]>} */
+  /** What each other tab wants to read. @type {Map<number, string[]>} */
   const wishes = new Map()
   /** Publishes without a reply, by key. @type {Map<string, (reply: any) => void>} */
   const replies = new Map()
-  /** What is done with a channel's frames: they are read where all that came before is; until then they wait. @type {WeakMap<any, Inside['read']>} */
-  let past = new WeakMap()
   let leads = false
-  const say = (/** @type {any} */ message) => turn && wire.postMessage(message)
+
+  // What tabs say to each other, and what follows. They may be of two builds: no name here, nor in a
+  // message, may be shortened. What a leader says is nothing to the next one, though it may come late.
+
+  const wish = (/** @type {number} */ from, /** @type {string[]} */ names) => {
+    wishes.set(from, names)
+    // Which tells the others where it reads, too.
+    if (leads) inside.sync()
+  }
+
+  /** @type {Record<string, (...words: any[]) => any>} */
+  const toLeader = {
+    wish,
+    use: (fact) => look('use', fact),
+    send: ({ key, ...command }) =>
+      sending.add(JSON.stringify(command), undefined, key).then(
+        (result) => say('reply', key, { ok: true, ...result }),
+        (error) => say('reply', key, { error: { ...error } }),
+      ),
+  }
+
+  /** @type {Record<string, (...words: any[]) => any>} */
+  const toOthers = {
+    wish,
+    reply(key, reply) {
+      replies.get(key)?.(reply)
+      replies.delete(key)
+    },
+    leader() {
+      // Whether it goes on just where the last one ended, it cannot know.
+      forget()
+      come()
+    },
+    frame(frame, cursor) {
+      if (inside.line) inside.line.cursor = cursor
+      take(hub.transport, frame)
+    },
+    told(state, transport, reads, cursor, session) {
+      if (session) {
+        inside.line = { reads, cursor, session }
+        hub.session = { id: session.id }
+      }
+      change('transport', transport, 'shared')
+      change('state', state, 'shared')
+      begin()
+    },
+  }
+
+  wire.onmessage = ({ data: [what, ...words] }) => (leads ? toLeader : toOthers)[what]?.(...words)
+
+  const say = (/** @type {any[]} */ ...message) => turn && wire.postMessage(message)
 
   /** What a channel is called where its events are. @param {string} name */
-  const real = (name) => (name === '@' ? /** @type {any} */ (asking.session).inboxes : [name])
+  const real = (name) => (name === '@' ? /** @type {any} */ (inside.line?.session).inboxes : [name])
 
   /** A follower says what it wants; the leader what the others need to know, and to go on if this tab is gone. */
   const tell = () => {
-    say(leads ? { told: [hub.state, hub.transport, asking.session, line()?.cursor, line()?.reads] } : { wish: wanted(true), from: tab })
+    const { reads, cursor, session } = inside.line ?? {}
+    if (leads) say('told', hub.state, hub.transport, reads, cursor, session)
+    else say('wish', tab, wanted())
     begin()
   }
 
   /** To the leader, from now on; what it has not answered, again. */
   const come = () => {
     sending.by(undefined, (json, onReply) => {
-      const key = json.split('"')[3]
-      replies.set(key, onReply)
-      say({ key, json })
+      const command = JSON.parse(json)
+      replies.set(command.key, onReply)
+      say('send', command)
     })
     tell()
   }
 
   /** What is read from now on begins where this tab left it, or was told to. */
   const begin = () => {
-    for (const [name, channel] of channels) if (line()?.reads.get(name) === true && !past.has(channel)) catchUp(name, channel)
+    for (const [name, channel] of channels) if (inside.line?.reads.get(name) === true && !channel.take) catchUp(name, channel)
   }
 
-  /** @param {string} name @param {Shared} channel */
+  /** @param {string} name @param {any} channel */
   const catchUp = async (name, channel) => {
     /** @type {Frame[]} */
     const waiting = []
-    const wait = (/** @type {any} */ via, /** @type {Frame} */ frame) => waiting.push(frame)
-    past.set(channel, wait)
+    const pass = (/** @type {Frame} */ frame) => deliver(hub.transport, frame)
+    const wait = (channel.take = (/** @type {any} */ via, /** @type {Frame} */ frame) => waiting.push(frame))
     for (const place of real(name)) {
       let since = places.get(place) ?? channel.since
       // Without a start it begins with what comes.
-      for (let more = /** @type {any} */ (since); more; ) {
-        const page = await asking.ask(asking.at('history/' + encodeURIComponent(place), { since })).catch(() => {})
+      for (let more = since; more; ) {
+        const page = await inside.asking.ask('history/' + encodeURIComponent(place), { since }).catch(() => {})
         // It was begun anew.
-        if (past.get(channel) !== wait) return
+        if (channel.take !== wait) return
         // What comes meanwhile will be in the history.
-        if (!page) return past.delete(channel) && setTimeout(begin, AGAIN_MS)
-        for (const frame of page.frames) read(hub.transport, frame)
+        if (!page) {
+          channel.take = undefined
+          return setTimeout(begin, AGAIN_MS)
+        }
+        page.frames.forEach(pass)
         ;({ cursor: since, more } = page)
       }
     }
-    past.set(channel, read)
-    for (const frame of waiting) read(hub.transport, frame)
+    channel.take = deliver
+    waiting.forEach(pass)
     if (channel.presence) channel.reload()
   }
 
-  /** @param {Transport | null} via @param {Frame} frame */
-  const take = (via, frame) => past.get(channels.get(/** @type {string} */ (frame.channel?.replace(/^(@).*|^\$presence./, '$1'))))?.(via, frame)
+  /** Frames are read where all that came before is; until then they wait. @param {Transport | null} via @param {Frame} frame */
+  const take = (via, frame) => inside.handleOf(frame.channel)?.take?.(via, frame)
 
   /** Something may be missed from here on: each channel will begin anew, where it is now. */
   const forget = () => {
-    const cursor = /** @type {string} */ (line()?.cursor)
-    for (const [name, channel] of channels) if (past.get(channel) === read) for (const place of real(name)) if (!places.has(place)) places.set(place, cursor)
-    past = new WeakMap()
-    line({ cursor, reads: new Map() })
-  }
-
-  wire.onmessage = ({ data: message }) => {
-    const { wish: wished, from, use, leader, frame, cursor, key, json, reply, told } = message
-    if (wished) {
-      wishes.set(from, wished)
-      // Which tells the others where it reads, too.
-      if (leads) sync()
-    } else if (leads && use) hub.use(use)
-    else if (leads && json)
-      sending.add(json.replace(/"key":".*?",/, ''), key).then((result) => ({ ok: true, ...result }), (error) => ({ error: { ...error } })).then((reply) => say({ key, reply }))
-    else if (leads) return
-    else if (leader) {
-      // Whether it goes on just where the last one ended, it cannot know.
-      forget()
-      come()
-    } else if (frame) {
-      const now = line()
-      if (now) now.cursor = cursor
-      take(hub.transport, frame)
-    } else if (reply) {
-      replies.get(key)?.(reply)
-      replies.delete(key)
-    } else if (told) {
-      const [state, transport, session, cursor, reads] = told
-      if (reads) line({ cursor, reads })
-      asking.session = session
-      hub.session = { id: session?.id }
-      change('transport', transport, 'shared')
-      change('state', state, 'shared')
-      if (transport) isReady()
-      begin()
+    const { cursor = '' } = inside.line ?? {}
+    for (const [name, channel] of channels) {
+      if (channel.take === deliver) for (const place of real(name)) if (!places.has(place)) places.set(place, cursor)
+      channel.take = undefined
     }
+    inside.line = { ...inside.line, reads: new Map() }
   }
 
   function enter() {
     if (turn) return
-    turn = new AbortController()
-    const { signal } = turn
+    const { signal } = (turn = new AbortController())
     const granted = () => {
       leads = true
-      say({ leader: true })
+      say('leader')
       lead()
       return new Promise((resolve) => (signal.onabort = resolve))
     }
@@ -158,34 +161,39 @@ export function share(hub, { base, asking, sending, channels, places, line, lead
     come()
   }
 
+  /** The page may be frozen at any moment: another tab leads; and when the page is back, it stands in the queue anew. */
   function leave() {
     forget()
     turn?.abort()
     turn = undefined
     leads = false
+    inside.rests = true
   }
 
-  hub.addEventListener('state', () => leads && tell())
-  enter()
-
-  return {
-    /** What other tabs want. */
-    wanted: () => [...wishes.values()].flat(),
-    /** The leader's frames go to all. @param {Transport} via @param {Frame} frame */
-    read(via, frame) {
-      if (frame.session) frame.session.inboxes = frame.channels?.filter((name) => name[0] === '@')
-      say({ frame, cursor: line()?.cursor })
-      take(via, frame)
-    },
-    sync: tell,
-    /** The leader changes for all. @param {string} transport */
-    use: (transport) => say({ use: transport }),
-    /** The page may be frozen at any moment: another tab leads; and when the page is back, it stands in the queue anew. */
-    leave,
-    enter,
-    close() {
+  // The leader's frames go to all.
+  inside.deliver = (via, frame) => {
+    if (frame.session) frame.session.inboxes = frame.channels?.filter((name) => name[0] === '@')
+    say('frame', frame, inside.line?.cursor)
+    take(via, frame)
+  }
+  inside.wanted = () => [wanted(), ...wishes.values()].flat()
+  inside.startOf = (name) => places.get(name)
+  inside.sync = () => {
+    sync()
+    queueMicrotask(tell)
+  }
+  inside.look = (type, fact) => {
+    // The leader changes for all.
+    if (type === 'use' && !leads) say(type, fact)
+    look(type, fact)
+    if (type === 'pause') leave()
+    if (type === 'start') enter()
+  }
+  hub.addEventListener('state', ({ to }) => {
+    if (to === 'closed') {
       leave()
       wire.close()
-    },
-  }
+    } else if (leads) tell()
+  })
+  enter()
 }

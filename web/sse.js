@@ -10,7 +10,7 @@ import { foreign, parseFrame } from './frame.js'
  * @param {(frame: import('./frame.js').Frame) => void} tell
  */
 export async function readSse({ headers, body }, tell) {
-  if (!/^text\/event-stream/.test(headers.get('content-type') ?? '')) throw foreign()
+  if (!/^text\/event-stream/.test(/** @type {any} */ (headers.get('content-type')))) throw foreign()
   tell({ type: 'head' })
   const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader()
   const decoder = new TextDecoder()
@@ -18,8 +18,8 @@ export async function readSse({ headers, body }, tell) {
   for (;;) {
     const { done, value } = await reader.read()
     if (done) return
-    // In format full each frame is one block with one line of data; comments and `retry` have none.
-    const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/)
+    // A CR at the end of a line is space to JSON. In format full each frame is one block with one line of data; comments and `retry` have none.
+    const lines = (rest + decoder.decode(value, { stream: true })).split('\n')
     rest = /** @type {string} */ (lines.pop())
     for (const line of lines) if (line.startsWith('data:')) tell(parseFrame(line.slice(5)))
   }

@@ -20,7 +20,6 @@ export const readWs = (WebSocket, address, token, attach, signal, tell) =>
   new Promise((end, fail) => {
     const socket = new WebSocket(address.replace(/^http/, 'ws'), protocols(token))
     socket.binaryType = 'arraybuffer'
-    socket.onopen = () => tell({ type: 'head' })
     attach.socket = (message) => socket.send(message)
     socket.onmessage = (/** @type {MessageEvent} */ { data }) => {
       try {

@@ -188,6 +188,16 @@ test('memory is of one network: with another tag WS is tried at once', () => {
   assert.equal(ways(next), 'sse ws')
 })
 
+test('the clock is set ahead by an hour: it looks like sleep, and the hub\'s clock is not late after it', () => {
+  const network = new Network({ ...clear, ws: refused, sse: (step, now) => [[10, 'hello', { beat: 15, network: 'n1' }], [160, 'frame', { ping: true, time: now < 3_600_000 ? now + 155 : now - 3_599_845 }]] })
+  network.tell('start')
+  network.run(2000)
+  network.sleep(3_600_000)
+  network.tell('tick')
+  network.run(10_000)
+  assert.equal(ways(network), 'sse sse')
+})
+
 test('sleep: what was held is attached anew at once, and nothing is held against the transport', () => {
   const network = new Network(clear)
   network.tell('start')

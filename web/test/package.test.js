@@ -12,7 +12,7 @@ const dist = (name) => readFileSync(new URL('../dist/' + name, import.meta.url))
 const zipped = (name) => gzipSync(dist(name), { level: 9 }).length
 
 /** Bytes, minified and gzipped: what it is today and a little, so that it cannot grow unseen. The target of 6,500 is not reached. */
-const CLIENT_MOST = 9_250
+const CLIENT_MOST = 8_480
 const PART_MOST = 1_000
 const SHARE_MOST = 1_200
 

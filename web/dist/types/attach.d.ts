@@ -9,11 +9,7 @@ export type Open = import('./rungs.js').Step & {
     do: 'open';
 };
 export type Reads = Map<string, string | true>;
-export type Attach = {
-    /**
-     * by which it was opened
-     */
-    step: Open;
+export type Plan = {
     reads: Reads;
     /**
      * everything up to here is read
@@ -27,41 +23,46 @@ export type Attach = {
      * 1 when it shows the session in presence
      */
     shown: any;
+};
+export type Ways = {
     /**
      * where the wire carries commands
      */
     socket?: ((message: string) => void) | undefined;
+    /**
+     * only a WS tells the reply
+     */
     command: (json: string, onReply?: (reply: Frame) => void) => void;
     /**
      * a WS with this code: 1000 says that its session leaves, and not only this attach
      */
     stop: (code?: number) => void;
 };
+export type Attach = Open & Plan & Ways;
 /**
  * What is read: channels by wire name. `true` are those that the cursor covers; of the others it
  * says where they start, until the hub confirms.
  * @typedef {Map<string, string | true>} Reads
  *
- * @typedef {object} Attach
- * @property {Open} step by which it was opened
+ * @typedef {object} Plan what is attached, beside the ladder's step
  * @property {Reads} reads
  * @property {string} [cursor] everything up to here is read
  * @property {import('./frame.js').Session} [session] its own
  * @property {any} shown 1 when it shows the session in presence
+ *
+ * @typedef {object} Ways
  * @property {((message: string) => void) | undefined} [socket] where the wire carries commands
- * @property {(json: string, onReply?: (reply: Frame) => void) => void} command
+ * @property {(json: string, onReply?: (reply: Frame) => void) => void} command only a WS tells the reply
  * @property {(code?: number) => void} stop a WS with this code: 1000 says that its session leaves, and not only this attach
+ *
+ * @typedef {Open & Plan & Ways} Attach
  */
 /**
- * @param {Open} step
- * @param {Pick<Attach, 'reads' | 'cursor' | 'shown'>} plan
+ * @param {Open & Plan} plan
  * @param {import('./client.js').Options} options
  * @param {import('./ask.js').Asking} asking
  * @param {(attach: Attach, frame: Frame) => void} heard
- * @param {(attach: Attach, fact: import('./rungs.js').Fact & {why: string, error?: TriwayError | false}) => void} ended
+ * @param {(attach: Attach, why: string, error: Partial<TriwayError>) => void} ended
  * @returns {Attach}
  */
-export declare function newAttach(step: Open, plan: Pick<Attach, 'reads' | 'cursor' | 'shown'>, { heartbeat, info, WebSocket }: import('./client.js').Options, asking: import('./ask.js').Asking, heard: (attach: Attach, frame: Frame) => void, ended: (attach: Attach, fact: import('./rungs.js').Fact & {
-    why: string;
-    error?: TriwayError | false;
-}) => void): Attach;
+export declare function newAttach(plan: Open & Plan, { heartbeat, info, WebSocket }: import('./client.js').Options, asking: import('./ask.js').Asking, heard: (attach: Attach, frame: Frame) => void, ended: (attach: Attach, why: string, error: Partial<TriwayError>) => void): Attach;

@@ -105,6 +105,21 @@ export type Uses = {
     close: () => void;
 };
 export type Channel = Target<ChannelEventMap> & AsyncIterable<Event & Received> & Uses;
+export type Kept = {
+    since?: string;
+    presence?: boolean;
+    /**
+     * its members are told as they come
+     */
+    isRead?: any;
+    /**
+     * what tabs do with its frames
+     */
+    take?: any;
+    moved: (type: string, data: any, more?: object) => void;
+    reload: () => Promise<void>;
+};
+export type Opened = Channel & Kept;
 /**
  * An event target that knows its events by name.
  * @template Events
@@ -153,24 +168,31 @@ export type Channel = Target<ChannelEventMap> & AsyncIterable<Event & Received> 
  *
  * @typedef {Target<ChannelEventMap> & AsyncIterable<Event & Received> & Uses} Channel
  */
+/**
+ * @typedef {object} Kept what the hub has of a channel
+ * @property {string} [since]
+ * @property {boolean} [presence]
+ * @property {any} [isRead] its members are told as they come
+ * @property {any} [take] what tabs do with its frames
+ * @property {(type: string, data: any, more?: object) => void} moved
+ * @property {() => Promise<void>} reload
+ *
+ * @typedef {Channel & Kept} Opened
+ */
 /** @param {EventTarget} target @param {string} type @param {object} [facts] that the event has as properties */
 export declare const tell: (target: EventTarget, type: string, facts?: object) => boolean;
 /**
- * The handle, and what the hub does with it.
+ * The handle.
  * @param {string} name
  * @param {{since?: string, presence?: boolean}} options
- * @param {(command: object, data: any, signal?: AbortSignal) => Promise<any>} push
- * @param {() => Promise<Member[]>} who
+ * @param {(json: string, signal?: AbortSignal) => Promise<any>} push
+ * @param {() => Promise<{members: Member[]}>} who
  * @param {() => void} end
+ * @returns {Opened}
  */
 export declare function newChannel(name: string, { since, presence }: {
     since?: string;
     presence?: boolean;
-}, push: (command: object, data: any, signal?: AbortSignal) => Promise<any>, who: () => Promise<Member[]>, end: () => void): {
-    handle: Channel;
-    since: string | undefined;
-    presence: boolean | undefined;
-    isRead: boolean;
-    moved: (type: string, { count, ...member }: any, more?: object) => void;
-    reload: () => Promise<void>;
-};
+}, push: (json: string, signal?: AbortSignal) => Promise<any>, who: () => Promise<{
+    members: Member[];
+}>, end: () => void): Opened;

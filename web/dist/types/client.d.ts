@@ -1,3 +1,4 @@
+import { newChannel } from './channel.js';
 import { TriwayError } from './frame.js';
 export { TriwayError };
 export type Transport = import('./cuts.js').Transport;
@@ -94,5 +95,31 @@ export type Face = {
     close: () => void;
 };
 export type Hub = import('./channel.js').Target<HubEventMap> & Face;
+export type Inside = {
+    base: string;
+    asking: import('./ask.js').Asking;
+    sending: import('./send.js').Sending;
+    channels: Map<string, ReturnType<typeof newChannel>>;
+    places: Map<string, string>;
+    /**
+     * where reading goes on from: the carrier, the last one, or the first to say hello
+     */
+    line?: Pick<Attach, 'reads' | 'cursor' | 'session'>;
+    /**
+     * another tab reads for this one: its ladder rests
+     */
+    rests?: boolean;
+    look: (type: import('./rungs.js').FactType, fact?: import('./rungs.js').Fact) => void;
+    /**
+     * this tab reads
+     */
+    lead: () => void;
+    deliver: (via: Transport | null, frame: Frame) => void;
+    handleOf: (channel?: string) => ReturnType<typeof newChannel> | undefined;
+    sync: () => void;
+    wanted: () => string[];
+    startOf: (name: string) => string | undefined;
+    change: (what: 'state' | 'transport', to: any, reason: string) => void;
+};
 /** @param {string | URL} [address] of the hub @param {Options} [options] @returns {Hub} */
 export declare function connect(address?: string | URL, options?: Options): Hub;

@@ -107,21 +107,12 @@ export declare class TriwayError extends Error {
     transport: import('./cuts.js').Transport | null | undefined;
     /**
      * @param {string} code
-     * @param {Partial<Problem> & {foreign?: boolean, transport?: import('./cuts.js').Transport | null}} [more]
+     * @param {Partial<Problem> & Partial<Omit<TriwayError, 'code'>>} [more]
      */
-    constructor(code: string, more?: Partial<Problem> & {
-        foreign?: boolean;
-        transport?: import('./cuts.js').Transport | null;
-    });
+    constructor(code: string, more?: Partial<Problem> & Partial<Omit<TriwayError, 'code'>>);
 }
 /** What answers is not the hub. */
 export declare const foreign: () => TriwayError;
-/**
- * What a refused HTTP answer means. Only our own problem JSON is believed; anything else was said
- * by something between the hub and us. A gateway that cannot reach the hub is no stranger, though.
- * @param {Response} response
- */
-export declare function refused(response: Response): Promise<TriwayError>;
 /** The JSON of an answer. WebKit gives a body that was cut short as if it were whole; any other text is somebody's page. @param {Response} response */
 export declare function parsed(response: Response): Promise<any>;
 /**
@@ -131,21 +122,21 @@ export declare function parsed(response: Response): Promise<any>;
  * @param {string} [place]
  */
 export declare function atOrBelow(id: string, place?: string): boolean;
-/** 64 bits: no cache ever holds an answer to it. */
+/** 52 bits, and no secret: no cache ever holds an answer to it. */
 export declare const newNonce: () => string;
 /** The name under which a channel is asked for: events of an inbox carry its real name. @param {string} channel */
 export declare const wireName: (channel: string) => string;
-/**
- * The bytes in `data` as base64, or nothing when it is to be sent as JSON.
- * @param {any} data
- * @returns {string | undefined}
- */
-export declare function base64Of(data: any): string | undefined;
+/** Data as a command has it: bytes as base64. @param {any} data @returns {{data: any} | {data64: string}} */
+export declare function withBytes(data: any): {
+    data: any;
+} | {
+    data64: string;
+};
 /**
  * One frame as JSON; or, in a binary message of a WS, its JSON, a line feed and the raw bytes.
  * @param {string | ArrayBuffer} message
  * @returns {Frame}
  */
 export declare function parseFrame(message: string | ArrayBuffer): Frame;
-/** Bytes that came as base64. @param {Frame} frame */
-export declare function withBytes(frame: Frame): Frame;
+/** Bytes that came as base64. @param {string} data64 */
+export declare const bytesOf: (data64: string) => ArrayBuffer;

@@ -2,8 +2,8 @@
  * What the page goes through, told as facts for the ladder, and where what was learned is kept.
  * Knows the browser's globals; where they are missing (workers, Node) there is nothing to tell.
  */
-/** @param {(type: 'online' | 'offline' | 'hidden' | 'visible' | 'pause' | 'start') => void} tell */
-export declare function watchPage(tell: (type: 'online' | 'offline' | 'hidden' | 'visible' | 'pause' | 'start') => void): () => void;
+/** @param {AbortSignal} signal ends it @param {(type: any) => void} tell */
+export declare function watchPage(signal: AbortSignal, tell: (type: any) => void): void;
 /** What the platform says of the network. */
 export declare const link: () => string;
 /** @param {string} base address of the hub @returns {Record<string, any> | undefined} */

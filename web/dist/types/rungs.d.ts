@@ -7,10 +7,6 @@ export type Try = {
     id: number;
     transport: Transport;
     why: string;
-    /**
-     * takes over when proven, whatever the carrier is
-     */
-    replaces: boolean;
     openedAt: number;
     /**
      * when it was last heard
@@ -62,7 +58,7 @@ export type Step = {
 } | {
     do: 'failed';
     id: number;
-    why: string;
+    why?: string;
 } | {
     do: 'state';
     state: string;
@@ -126,7 +122,6 @@ export type Ladder = {
  * @property {number} id
  * @property {Transport} transport
  * @property {string} why
- * @property {boolean} replaces takes over when proven, whatever the carrier is
  * @property {number} openedAt
  * @property {number} frameAt when it was last heard
  * @property {number} helloAt
@@ -141,7 +136,7 @@ export type Ladder = {
  *
  * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
  *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
- *   | {do: 'failed', id: number, why: string} | {do: 'state', state: string, why: string} | {do: 'check'}} Step
+ *   | {do: 'failed', id: number, why?: string} | {do: 'state', state: string, why: string} | {do: 'check'}} Step
  *
  * @typedef {'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended' | 'checked'
  *   | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked'} FactType

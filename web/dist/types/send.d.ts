@@ -12,40 +12,34 @@ export type Entry = {
     /**
      * its own
      */
-    key?: string;
+    key?: any;
     /**
-     * in which it was sent last
+     * it may have acted
      */
-    round?: number;
-    resolve: (value: any) => void;
-    reject: (error: any) => void;
+    isSent?: boolean;
+    fulfil: (value: any) => void;
+    refuse: (error: any) => void;
 };
-export type Reply = Pick<import('./frame.js').Frame, 'ok' | 'error' | 'id' | 'reached'>;
-export type Socket = (json: string, onReply: (reply: Reply) => any) => void;
+export type Reply = {
+    ok?: any;
+    id?: string;
+    reached?: any;
+    error?: any;
+    isLost?: boolean;
+};
+export type Socket = (json: string, onReply: (reply: any) => any) => void;
 export type Sending = ReturnType<typeof newSending>;
 /**
- * @typedef {object} Entry
- * @property {string} encoded the command without key, as it was when it was published
- * @property {string} [key] its own
- * @property {number} [round] in which it was sent last
- * @property {(value: any) => void} resolve
- * @property {(error: any) => void} reject
- *
- * @typedef {Pick<import('./frame.js').Frame, 'ok' | 'error' | 'id' | 'reached'>} Reply
- * @typedef {(json: string, onReply: (reply: Reply) => any) => void} Socket
- */
-/** @typedef {ReturnType<typeof newSending>} Sending */
-/**
- * @param {{transport: import('./cuts.js').Transport | null}} hub named in refusals
- * @param {(path: string, more?: Record<string, any>) => string} at an address of the hub, as this session
- * @param {(address: string, init?: RequestInit) => Promise<any>} ask
- * @param {(what: 'expired' | 'blocked') => void} tell
+ * @param {{state: string, transport: import('./cuts.js').Transport | null}} hub its transport is named in refusals
+ * @param {boolean} isShared by tabs: who reads for all may change before it has answered, and a key must be the same for all
+ * @param {import('./ask.js').Asking} asking
+ * @param {(fact: 'expired' | 'blocked') => void} tell
  */
 export declare function newSending(hub: {
+    state: string;
     transport: import('./cuts.js').Transport | null;
-}, at: (path: string, more?: Record<string, any>) => string, ask: (address: string, init?: RequestInit) => Promise<any>, tell: (what: 'expired' | 'blocked') => void): {
-    push: ({ key, ...command }: Record<string, any>, data: any, signal?: AbortSignal) => Promise<any>;
-    add: (encoded: string, key?: string, signal?: AbortSignal) => Promise<any>;
+}, isShared: boolean, { at, ask }: import('./ask.js').Asking, tell: (fact: 'expired' | 'blocked') => void): {
+    add: (encoded: string, signal?: AbortSignal, key?: any) => Promise<any>;
     by: (id?: string, next?: Socket | boolean) => void;
     close: (error: TriwayError) => void;
 };
