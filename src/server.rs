@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
@@ -174,8 +175,18 @@ pub async fn serve(
         }),
         app,
     };
-    door.open_until(shutdown).await;
-    Ok(door.close(options.drain, on_drain).await)
+    // In a task of the runtime's own, beside those of the connections: whoever waits for a server by `block_on` is a
+    // thread apart, and each connection would be handed from there to a worker and wake it.
+    let mut served = JoinSet::new();
+    served.spawn(async move {
+        door.open_until(shutdown).await;
+        door.close(options.drain, on_drain).await
+    });
+    match served.join_next().await {
+        Some(Ok(drained)) => Ok(drained),
+        Some(Err(error)) => Err(io::Error::other(error)),
+        None => Ok(Drained { cut: 0 }),
+    }
 }
 
 /// The accept loop.
