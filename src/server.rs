@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-pub use accept::{BACKLOG_CONNECTIONS, listen};
+pub use accept::{BACKLOG_CONNECTIONS, listen, listen_with};
 pub use proxy::{BadNetwork, Network};
 
 use crate::metrics::Metrics;
@@ -148,9 +148,8 @@ pub async fn serve(
 ) -> io::Result<Drained> {
     let local = listener.local_addr()?;
     let mut door = Door {
-        acceptor: Acceptor::new(listener),
+        acceptor: Acceptor::new(listener, options.peer_timeout),
         local,
-        peer_timeout: options.peer_timeout,
         refusals: Refusals::new(),
         shared: Arc::new(Shared {
             builders: Builders::new(),
@@ -193,7 +192,6 @@ pub async fn serve(
 struct Door {
     acceptor: Acceptor,
     local: SocketAddr,
-    peer_timeout: Option<Duration>,
     refusals: Refusals,
     shared: Arc<Shared>,
     app: Router,
@@ -215,7 +213,6 @@ impl Door {
     }
 
     fn admit(&self, stream: TcpStream, address: SocketAddr) {
-        accept::set_up(&stream, self.peer_timeout);
         let shared = &self.shared;
         let proxied = proxy::is_trusted(&shared.trusted_proxies, address.ip());
         let places = shared.connections.seat().and_then(|seat| {
