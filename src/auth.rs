@@ -3,11 +3,11 @@
 //! Pure rules: the time is an argument, and how a credential came is the edge's business.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use data_encoding::{Encoding, Specification};
+use data_encoding::{Encoding, HEXLOWER, Specification};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -22,6 +22,9 @@ const SIGNATURE_BYTES: usize = 16;
 const SESSION_ID_BYTES: usize = 26;
 /// The longest user id, in bytes: its inbox must be a channel name.
 const USER_BYTES_MAX: usize = 127;
+/// Room for what a key says of a session under usual grants, and for the whole key.
+const CLAIMS_BYTES_USUAL: usize = 128;
+const KEY_BYTES_USUAL: usize = 192;
 /// The longest session key that is looked at, in bytes.
 const KEY_BYTES_MAX: usize = 4_096;
 
@@ -245,9 +248,11 @@ impl Signer {
             grants: grants.clone(),
             expires,
         };
-        let text = serde_json::to_vec(&claims)
+        let mut text = Vec::with_capacity(CLAIMS_BYTES_USUAL);
+        serde_json::to_writer(&mut text, &claims)
             .expect("plain structs of texts and numbers always serialise");
-        let mut key = URL_SAFE_NO_PAD.encode(text);
+        let mut key = String::with_capacity(KEY_BYTES_USUAL);
+        URL_SAFE_NO_PAD.encode_string(text, &mut key);
         let signature = self.signature(key.as_bytes());
         key.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut key);
@@ -271,10 +276,7 @@ impl Signer {
     /// A short tag of some bytes that cannot be turned back without the secret.
     #[must_use]
     pub fn tag(&self, bytes: &[u8]) -> String {
-        self.signature(bytes)[..3]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        HEXLOWER.encode(&self.signature(bytes)[..3])
     }
 
     /// A salted tag of a client's network: /24 of an IPv4 address, /48 of an IPv6 one.
@@ -304,8 +306,10 @@ impl std::fmt::Debug for Signer {
 /// A new session id out of random bytes.
 #[must_use]
 pub fn session_id(random: [u8; 16]) -> Arc<str> {
-    let text = base32().encode(&random);
-    Arc::from(format!("s{}", &text[..SESSION_ID_BYTES - 1]))
+    let mut text = String::with_capacity(2 * random.len());
+    text.push('s');
+    BASE32.encode_append(&random, &mut text);
+    Arc::from(&text[..SESSION_ID_BYTES])
 }
 
 /// Whether a text has the form of a session id.
@@ -320,7 +324,8 @@ pub fn is_session_id(text: &str) -> bool {
     })
 }
 
-fn base32() -> Encoding {
+/// In small letters. Its tables are made once.
+static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
     let mut specification = Specification::new();
     specification
         .symbols
@@ -328,7 +333,7 @@ fn base32() -> Encoding {
     specification
         .encoding()
         .expect("32 different symbols are an encoding")
-}
+});
 
 #[cfg(test)]
 mod tests {

@@ -92,28 +92,35 @@ impl Broker {
         key: Key<'_>,
         meters: Meters<'_>,
     ) -> Result<Published, Refusal> {
-        let fingerprint = self.keys.fingerprint(&draft);
-        let act = || async {
-            if draft.sent_bytes > self.options.max_data {
-                let detail = format!(
-                    "{} bytes of data; the limit is {}",
-                    draft.sent_bytes, self.options.max_data
-                );
-                return Err(Refusal::new(Code::TooLarge, detail));
-            }
-            self.take_rate(meters)?;
-            memory::append(&self.hub, draft)
-        };
         match key {
-            Key::None => act().await,
-            Key::Scoped(scope, key) => self.keys.once(scope, key, fingerprint, act).await,
+            Key::None => self.append(draft, meters),
+            Key::Scoped(scope, key) => {
+                let fingerprint = self.keys.fingerprint(&draft);
+                let act = || async { self.append(draft, meters) };
+                self.keys.once(scope, key, fingerprint, act).await
+            }
             Key::Sequenced(sequence, number) => {
+                let fingerprint = self.keys.fingerprint(&draft);
+                let act = || async { self.append(draft, meters) };
                 let mut sequence = sequence.lock().await;
                 sequence
                     .once(number, fingerprint, &self.keys.kept, act)
                     .await
             }
         }
+    }
+
+    /// Appends what is within the size and the rate.
+    fn append(&self, draft: Draft, meters: Meters<'_>) -> Result<Published, Refusal> {
+        if draft.sent_bytes > self.options.max_data {
+            let detail = format!(
+                "{} bytes of data; the limit is {}",
+                draft.sent_bytes, self.options.max_data
+            );
+            return Err(Refusal::new(Code::TooLarge, detail));
+        }
+        self.take_rate(meters)?;
+        memory::append(&self.hub, draft)
     }
 
     /// Refuses before anything was tried. A final refusal is the answer to a numbered key, and uses it up.

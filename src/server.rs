@@ -22,10 +22,11 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-pub use accept::{BACKLOG_CONNECTIONS, listen};
+pub use accept::{BACKLOG_CONNECTIONS, listen, listen_with};
 pub use proxy::{BadNetwork, Network};
 
 use crate::metrics::Metrics;
@@ -147,9 +148,8 @@ pub async fn serve(
 ) -> io::Result<Drained> {
     let local = listener.local_addr()?;
     let mut door = Door {
-        acceptor: Acceptor::new(listener),
+        acceptor: Acceptor::new(listener, options.peer_timeout),
         local,
-        peer_timeout: options.peer_timeout,
         refusals: Refusals::new(),
         shared: Arc::new(Shared {
             builders: Builders::new(),
@@ -174,15 +174,24 @@ pub async fn serve(
         }),
         app,
     };
-    door.open_until(shutdown).await;
-    Ok(door.close(options.drain, on_drain).await)
+    // In a task of the runtime's own, beside those of the connections: whoever waits for a server by `block_on` is a
+    // thread apart, and each connection would be handed from there to a worker and wake it.
+    let mut served = JoinSet::new();
+    served.spawn(async move {
+        door.open_until(shutdown).await;
+        door.close(options.drain, on_drain).await
+    });
+    match served.join_next().await {
+        Some(Ok(drained)) => Ok(drained),
+        Some(Err(error)) => Err(io::Error::other(error)),
+        None => Ok(Drained { cut: 0 }),
+    }
 }
 
 /// The accept loop.
 struct Door {
     acceptor: Acceptor,
     local: SocketAddr,
-    peer_timeout: Option<Duration>,
     refusals: Refusals,
     shared: Arc<Shared>,
     app: Router,
@@ -204,7 +213,6 @@ impl Door {
     }
 
     fn admit(&self, stream: TcpStream, address: SocketAddr) {
-        accept::set_up(&stream, self.peer_timeout);
         let shared = &self.shared;
         let proxied = proxy::is_trusted(&shared.trusted_proxies, address.ip());
         let places = shared.connections.seat().and_then(|seat| {

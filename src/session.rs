@@ -11,6 +11,7 @@ mod pace;
 mod publisher;
 mod surplus;
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -325,10 +326,23 @@ fn real_names(name: &ChannelName, grants: &Grants, id: &str) -> Vec<ChannelName>
     }
 }
 
+/// Ids that one call of the kernel is good for.
+const IDS_AT_ONCE: usize = 32;
+
+thread_local! {
+    static RANDOM: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
+}
+
 fn new_id() -> Arc<str> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).expect("the system gives random bytes");
-    session_id(random)
+    let random = RANDOM.with_borrow_mut(|left| {
+        if left.is_empty() {
+            left.resize(IDS_AT_ONCE, [0; 16]);
+            let bytes = left.as_flattened_mut();
+            getrandom::fill(bytes).expect("the system gives random bytes");
+        }
+        left.pop()
+    });
+    session_id(random.expect("it was filled"))
 }
 
 /// Ends an attach over a refusal.

@@ -17,7 +17,8 @@ use super::signals::Signals;
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let named = config.is_named();
     let listen = config.listen;
-    let listener = server::listen(listen).with_context(|| format!("cannot listen on {listen}"))?;
+    let listener = server::listen_with(listen, config.server.peer_timeout)
+        .with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
     let mut first = Signals::new()?;
     let mut second = Signals::new()?;

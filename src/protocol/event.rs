@@ -2,6 +2,7 @@
 //!
 //! Knows how an event looks as a JSON frame; the wires' own framing is handed in by the transports.
 
+use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -307,12 +308,15 @@ impl Event {
         let from = self.from.as_ref().map_or(0, |from| from.len());
         // What is not used of it is held as long as the event, and counted nowhere.
         let mut out = Vec::with_capacity(data_bytes + words + from + JSON_WORDS_BYTES);
-        out.extend_from_slice(b"{\"type\":\"event\",\"id\":\"");
-        out.extend_from_slice(self.id.to_string().as_bytes());
-        out.extend_from_slice(b"\",\"channel\":");
-        out.extend_from_slice(json_string(self.channel.as_str()).as_bytes());
+        // Writing to memory cannot fail.
+        let _ = write!(
+            out,
+            "{{\"type\":\"event\",\"id\":\"{}\",\"channel\":",
+            self.id
+        );
+        push_json(&mut out, self.channel.as_str());
         out.extend_from_slice(b",\"name\":");
-        out.extend_from_slice(json_string(self.name.as_str()).as_bytes());
+        push_json(&mut out, self.name.as_str());
         match &self.data {
             _ if !with_data => {}
             Data::Json(text) => {
@@ -327,11 +331,9 @@ impl Event {
         }
         if let Some(from) = &self.from {
             out.extend_from_slice(b",\"from\":");
-            out.extend_from_slice(json_string(from).as_bytes());
+            push_json(&mut out, from);
         }
-        out.extend_from_slice(b",\"time\":");
-        out.extend_from_slice(self.time_ms.to_string().as_bytes());
-        out.push(b'}');
+        let _ = write!(out, ",\"time\":{}}}", self.time_ms);
         out
     }
 }
@@ -342,10 +344,15 @@ impl Drop for Event {
     }
 }
 
-/// A text as a JSON string, quotes included; no larger in memory than it is.
+/// Adds a text as a JSON string, quotes included.
+fn push_json(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("a text always serialises");
+}
+
+/// A text as a JSON string; no larger in memory than it is.
 pub(super) fn json_string(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len() + 2);
-    serde_json::to_writer(&mut out, text).expect("a text always serialises");
+    push_json(&mut out, text);
     out.shrink_to_fit();
     String::from_utf8(out).expect("a text stays one")
 }

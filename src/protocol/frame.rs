@@ -87,6 +87,9 @@ pub struct HelloSession {
     pub expires: u64,
 }
 
+/// Bytes of a hello of one channel, and some.
+const HELLO_BYTES_USUAL: usize = 512;
+
 /// The first frame of an attach.
 #[derive(Clone, Debug, Serialize)]
 pub struct Hello {
@@ -146,7 +149,10 @@ impl Hello {
     /// The hello frame.
     #[must_use]
     pub fn json(&self) -> String {
-        to_json(self)
+        // Room for a usual one, so that it does not grow in steps.
+        let mut json = Vec::with_capacity(HELLO_BYTES_USUAL);
+        serde_json::to_writer(&mut json, self).expect("texts and numbers always serialise");
+        String::from_utf8(json).expect("JSON is text")
     }
 }
 

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
-#[cfg(target_os = "linux")]
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
@@ -26,11 +25,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const WARN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Binds `address` with a backlog of [`BACKLOG_CONNECTIONS`], so that a restart finds its port free
-/// (`SO_REUSEADDR`) and a storm of clients finds a place.
+/// (`SO_REUSEADDR`) and a storm of clients finds a place. Ready for the usual [`Options`](super::Options).
 ///
 /// # Errors
 /// Those of the operating system: the port is taken, or not ours to take.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    listen_with(address, super::Options::default().peer_timeout)
+}
+
+/// The same for another [`peer_timeout`](super::Options::peer_timeout). On Linux sockets inherit what they need of
+/// their listener, which saves two calls of the kernel for each; one that was bound otherwise is served all the same.
+///
+/// # Errors
+/// Those of the operating system: the port is taken, or not ours to take.
+pub fn listen_with(address: SocketAddr, peer_timeout: Option<Duration>) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
@@ -40,37 +48,58 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     if cfg!(unix) {
         socket.set_reuseaddr(true)?;
     }
+    // Before it listens: no socket that it accepts is older.
+    set_up(&SockRef::from(&socket), peer_timeout);
     socket.bind(address)?;
     socket.listen(BACKLOG_CONNECTIONS)
 }
 
-/// What every accepted socket gets. Failing is no reason to turn a client away.
-pub(super) fn set_up(stream: &TcpStream, peer_timeout: Option<Duration>) {
+/// What every socket gets. Failing is no reason to turn a client away.
+fn set_up(socket: &SockRef<'_>, peer_timeout: Option<Duration>) {
     // Frames are small and go out whole: waiting for more would only add 40 ms.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = socket.set_tcp_nodelay(true) {
         debug!(%error, "TCP_NODELAY");
     }
     #[cfg(target_os = "linux")]
-    if let Some(timeout) = peer_timeout
-        && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(timeout))
-    {
+    if let Err(error) = socket.set_tcp_user_timeout(peer_timeout) {
         debug!(%error, "TCP_USER_TIMEOUT");
     }
     #[cfg(not(target_os = "linux"))]
     let _ = peer_timeout;
 }
 
+/// Whether all that this listener accepts is set up so, which only Linux promises.
+#[cfg(target_os = "linux")]
+fn is_set_up(listener: &TcpListener, peer_timeout: Option<Duration>) -> bool {
+    let socket = SockRef::from(listener);
+    socket.tcp_nodelay().is_ok_and(|is_set| is_set)
+        && socket
+            .tcp_user_timeout()
+            .is_ok_and(|timeout| timeout == peer_timeout)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_set_up(_: &TcpListener, _: Option<Duration>) -> bool {
+    false
+}
+
 /// A listener that neither spins nor dies.
 pub(super) struct Acceptor {
     listener: TcpListener,
+    peer_timeout: Option<Duration>,
+    /// Whether its sockets inherit all that they need.
+    is_set_up: bool,
     warned: Option<Instant>,
     failures_untold: u64,
 }
 
 impl Acceptor {
-    pub(super) fn new(listener: TcpListener) -> Self {
+    /// What it accepts gives up peers that confirm nothing for so long.
+    pub(super) fn new(listener: TcpListener, peer_timeout: Option<Duration>) -> Self {
         Self {
+            is_set_up: is_set_up(&listener, peer_timeout),
             listener,
+            peer_timeout,
             warned: None,
             failures_untold: 0,
         }
@@ -80,7 +109,7 @@ impl Acceptor {
     pub(super) async fn next(&mut self, failures: &Counter) -> (TcpStream, SocketAddr) {
         loop {
             match self.listener.accept().await {
-                Ok(accepted) => return accepted,
+                Ok(accepted) => return self.set_up(accepted),
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
                     failures.inc();
@@ -95,9 +124,16 @@ impl Acceptor {
     pub(super) fn waiting(&mut self) -> Option<(TcpStream, SocketAddr)> {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         match self.listener.poll_accept(&mut context) {
-            std::task::Poll::Ready(accepted) => accepted.ok(),
+            std::task::Poll::Ready(accepted) => accepted.ok().map(|accepted| self.set_up(accepted)),
             std::task::Poll::Pending => None,
         }
+    }
+
+    fn set_up(&self, accepted: (TcpStream, SocketAddr)) -> (TcpStream, SocketAddr) {
+        if !self.is_set_up {
+            set_up(&SockRef::from(&accepted.0), self.peer_timeout);
+        }
+        accepted
     }
 
     fn warn(&mut self, error: &io::Error) {
@@ -129,20 +165,37 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn sockets_send_at_once_and_give_up_vanished_peers() {
-        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    /// Whether what is accepted sends at once, and how long it waits for a peer that confirms nothing.
+    async fn accepted(
+        listener: TcpListener,
+        peer_timeout: Option<Duration>,
+    ) -> (bool, Option<Duration>) {
         let _client = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        set_up(&stream, Some(Duration::from_secs(30)));
-        assert!(stream.nodelay().unwrap());
+        let mut acceptor = Acceptor::new(listener, peer_timeout);
+        let (stream, _) = acceptor.next(&Counter::default()).await;
         #[cfg(target_os = "linux")]
-        assert_eq!(
-            SockRef::from(&stream).tcp_user_timeout().unwrap(),
-            Some(Duration::from_secs(30))
-        );
+        let timeout = SockRef::from(&stream).tcp_user_timeout().unwrap();
+        #[cfg(not(target_os = "linux"))]
+        let timeout = peer_timeout;
+        (stream.nodelay().unwrap(), timeout)
+    }
+
+    #[tokio::test]
+    async fn sockets_send_at_once_and_give_up_vanished_peers() {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let (short, long) = (Duration::from_secs(7), Duration::from_secs(30));
+        for wanted in [None, Some(short), Some(long)] {
+            // Inherited, of another listener, and of one that is not ours.
+            let listener = listen_with(address, wanted).unwrap();
+            assert_eq!(is_set_up(&listener, wanted), cfg!(target_os = "linux"));
+            assert_eq!(accepted(listener, wanted).await, (true, wanted));
+            let listener = listen(address).unwrap();
+            assert_eq!(accepted(listener, wanted).await, (true, wanted));
+            let listener = TcpListener::bind(address).await.unwrap();
+            assert_eq!(accepted(listener, wanted).await, (true, wanted));
+        }
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::head::{Head, Length};
+use super::head::{HELLO_BYTES, Head, Length};
 use super::{Link, Owned, Terms};
 use crate::transport::output::Output;
 use crate::transport::pump::Berth;
@@ -68,7 +68,7 @@ impl Conversation {
         head: &Parts,
         mut frames: F,
     ) -> impl Future<Output = Option<Owned>> + Send + use<F> {
-        let head = Head::of(head).bytes(Length::Chunked, 0);
+        let head = Head::of(head).bytes(Length::Chunked, HELLO_BYTES);
         self.output.push(head.into());
         async move {
             let is_whole = self.chunks(&mut frames).await;

@@ -13,6 +13,9 @@ const LINES_BYTES: usize = 384;
 /// Room for a length and a date.
 const LENGTH_AND_DATE_BYTES: usize = 80;
 
+/// Room behind a head for the hello that goes out with it.
+pub(super) const HELLO_BYTES: usize = 512;
+
 /// How the length of what follows is told.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Length {

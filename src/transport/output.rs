@@ -90,6 +90,17 @@ impl Output {
             self.first = piece;
             return;
         }
+        if self.behind.is_none() && self.first.len() + piece.len() <= JOIN_BYTES_MAX {
+            // Hello joins the head of its answer, which is nobody else's and has room for it: one piece needs no list.
+            match std::mem::take(&mut self.first).try_into_mut() {
+                Ok(mut own) => {
+                    own.extend_from_slice(&piece);
+                    self.first = own.freeze();
+                    return;
+                }
+                Err(shared) => self.first = shared,
+            }
+        }
         self.behind.get_or_insert_default().push(piece);
     }
 
@@ -196,5 +207,46 @@ impl Output {
             pieces.for_each(|piece| rest.extend_from_slice(piece));
         }
         rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output() -> Output {
+        Output::new(&Counter::default())
+    }
+
+    #[test]
+    fn a_piece_of_its_own_takes_what_follows_and_a_shared_one_stays_as_it_is() {
+        let mut own = output();
+        own.push(b"head ".to_vec().into());
+        own.push(Bytes::from_static(b"hello"));
+        assert!(own.behind.is_none(), "one piece");
+        assert_eq!(own.rest(), b"head hello");
+
+        let event = Bytes::from(b"event ".to_vec());
+        let mut shared = output();
+        shared.push(event.clone());
+        shared.push(Bytes::from_static(b"more"));
+        assert_eq!(&event[..], b"event ");
+        assert_eq!(shared.rest(), b"event more");
+    }
+
+    #[test]
+    fn pieces_keep_their_order_however_large_they_are() {
+        let mut output = output();
+        let mut all = Vec::new();
+        for (index, bytes) in [100, JOIN_BYTES_MAX, 1, 70_000, 5, 6]
+            .into_iter()
+            .enumerate()
+        {
+            let piece = vec![b'a' + index as u8; bytes];
+            all.extend_from_slice(&piece);
+            output.push(piece.into());
+        }
+        assert_eq!(output.bytes(), all.len());
+        assert_eq!(output.rest(), all);
     }
 }

@@ -68,7 +68,8 @@ impl Answer {
             .attach
             .opening()
             .and_then(|opening| opening.nonce.as_ref());
-        let mut out = Vec::with_capacity(frames.len() + ANSWER_WORDS_BYTES);
+        let hello_bytes = self.hello.as_ref().map_or(0, String::len);
+        let mut out = Vec::with_capacity(frames.len() + hello_bytes + ANSWER_WORDS_BYTES);
         // Writing to memory cannot fail.
         let _ = write!(out, "{{\"cursor\":\"{cursor}\"");
         if let Some(nonce) = nonce {

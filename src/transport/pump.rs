@@ -175,11 +175,17 @@ impl Pump {
     /// Reads its channel for as long as it has readers.
     async fn run(self: Arc<Self>, mut feed: Feed, pumps: Arc<Pumps>) {
         let channel = feed.channels().next().cloned();
+        let mut are_many = false;
         loop {
             match self.next(&mut feed).await {
-                Next::Batch(batch) => self.deliver(&batch).await,
+                Next::Batch(batch) => {
+                    are_many = batch.items.len() > 1;
+                    self.deliver(&batch).await;
+                }
                 // Whoever publishes beside the one who rang goes first: what they publish goes out in the same writes.
-                Next::Rung => tokio::task::yield_now().await,
+                // Where several do, those too whose sockets were not looked at yet.
+                Next::Rung if are_many => tokio::task::yield_now().await,
+                Next::Rung => behind_the_others().await,
                 Next::Empty if channel.as_ref().is_some_and(|name| pumps.bury(name, &self)) => {
                     return;
                 }
@@ -252,6 +258,20 @@ impl Pump {
         }
         (end < slots.capacity()).then_some(end)
     }
+}
+
+/// Until all tasks that are ready had their turn. A task that wakes itself goes behind them; the runtime's own
+/// `yield_now` looks for sockets too, a call of the kernel that an event by itself need not cost.
+async fn behind_the_others() {
+    let mut has_waited = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Slot {
