@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use anyhow::Context;
+use tokio::sync::oneshot;
 use triway::Hub;
 use triway::config::Config;
 use triway::metrics::Metrics;
@@ -20,11 +21,12 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let listener = server::listen_with(listen, config.server.peer_timeout)
         .with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
-    let mut first = Signals::new()?;
-    let mut second = Signals::new()?;
+    let mut signals = Signals::new()?;
     let (hub, mut options) = build(config);
     options.reader = Some(hub.reader());
-    let told = async move { first.next().await };
+    let (tell, told) = oneshot::channel();
+    // Told, or nobody is left to tell.
+    let told = async { told.await.unwrap_or_default() };
     let serving = server::serve(listener, hub.router(), options, told, move || hub.drain());
     start_lines(address, named);
     tokio::select! {
@@ -34,8 +36,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
                 tracing::warn!(cut = drained.cut, "connections had not ended when the drain was over");
             }
         }
-        // Both hear every signal, so the second one here is the second at all.
-        () = async { second.next().await; second.next().await } => {
+        // One after the other in one place: two signals that are not heard in between are one.
+        () = async { signals.next().await; let _ = tell.send(()); signals.next().await } => {
             tracing::warn!("second signal: ending at once");
         }
     }
