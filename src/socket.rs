@@ -303,7 +303,7 @@ impl Frames for Ready {
 
 /// The head of a handshake, which goes out with whatever is written first.
 pub(crate) fn handshake(head: &Parts) -> Bytes {
-    head::Head::of(head).bytes(head::Length::None, 0).into()
+    head::Head::of(head).bytes(head::Length::None).into()
 }
 
 /// Whether this answer is the last one of its connection.
