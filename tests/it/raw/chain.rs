@@ -49,7 +49,12 @@ fn data_of(answer: &Value) -> Vec<Value> {
 
 #[tokio::test]
 async fn each_poll_of_a_chain_goes_on_from_its_own_cursor() {
-    let server = Server::start();
+    for server in [Server::start(), Server::plain(|_, _| {})] {
+        goes_on_from_its_own_cursor(server).await;
+    }
+}
+
+async fn goes_on_from_its_own_cursor(server: Server) {
     let (_, key) = server.session().await;
     let mut cursor = server.publish("a", "before").await;
     let first = cursor.clone();
@@ -87,7 +92,12 @@ async fn each_poll_of_a_chain_goes_on_from_its_own_cursor() {
 
 #[tokio::test]
 async fn what_asks_for_anything_else_is_read_anew() {
-    let server = Server::start();
+    for server in [Server::start(), Server::plain(|_, _| {})] {
+        anything_else_is_read_anew(server).await;
+    }
+}
+
+async fn anything_else_is_read_anew(server: Server) {
     let (_, key) = server.session().await;
     let since = server.publish("a", "before").await;
     let target = |rest: &str| format!("/poll?since={since}&nonce=n&session={key}{rest}");

@@ -54,6 +54,22 @@ impl Server {
     }
 
     pub(crate) fn built(change: impl FnOnce(Builder, &mut Options) -> Builder) -> Self {
+        Self::built_to_read(change, false)
+    }
+
+    /// As the binary does it: plain requests of readers are answered without hyper.
+    pub(crate) fn plain(change: impl FnOnce(&mut Builder, &mut Options)) -> Self {
+        let change = |mut builder, options: &mut Options| {
+            change(&mut builder, options);
+            builder
+        };
+        Self::built_to_read(change, true)
+    }
+
+    fn built_to_read(
+        change: impl FnOnce(Builder, &mut Options) -> Builder,
+        is_plain: bool,
+    ) -> Self {
         let metrics = triway::metrics::Metrics::default();
         let mut options = Options {
             metrics: metrics.clone(),
@@ -62,6 +78,7 @@ impl Server {
         let builder = triway::Hub::builder().metrics(metrics);
         let builder = builder.with(|builder| builder.http = triway::http::Options::default());
         let hub = change(builder, &mut options).build();
+        options.reader = is_plain.then(|| hub.reader());
         let listener = server::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (shutdown, told) = oneshot::channel::<()>();
