@@ -16,6 +16,7 @@ pub struct Bell {
     state: Mutex<State>,
     /// Stands beside what the feed looks at anyway: what it calls to may lie in memory that is cold.
     is_called: AtomicBool,
+    is_resting: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +81,16 @@ impl Bell {
     /// Whether there is something beside the feed to look at.
     pub fn is_called(&self) -> bool {
         self.is_called.load(Ordering::Acquire)
+    }
+
+    /// Whether its feed waits for nothing, though its owner does not know of that yet.
+    pub fn set_resting(&self, is_resting: bool) {
+        self.is_resting.store(is_resting, Ordering::Release);
+    }
+
+    /// Whether its feed waits for nothing for now.
+    pub fn is_resting(&self) -> bool {
+        self.is_resting.load(Ordering::Acquire)
     }
 
     /// Wakes the feed without anything new, so that it looks at its deadlines.

@@ -207,6 +207,11 @@ impl Hub {
         self.head.load(Ordering::Acquire)
     }
 
+    /// Whether this is a cursor of this life, and not above the head: such a one is a place in every channel.
+    pub(crate) fn has_been_at(&self, cursor: Cursor) -> bool {
+        cursor.epoch == self.epoch && cursor.offset <= self.head()
+    }
+
     /// Appends an event and wakes who waits. Only brokers call this.
     ///
     /// # Errors

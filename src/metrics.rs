@@ -82,6 +82,11 @@ impl ReaderMetrics {
         }
     }
 
+    /// It is no reader for a while, and somebody else has counted that.
+    pub fn rested(&mut self) {
+        self.is_reading = false;
+    }
+
     /// It is a reader again.
     pub fn again(&mut self) {
         if !std::mem::replace(&mut self.is_reading, true) {
@@ -159,6 +164,13 @@ impl Metrics {
         let transport = transport.as_str();
         self.delivered
             .get_or_create_owned(&ByTransport { transport })
+    }
+
+    /// The gauge of readers of this kind.
+    #[must_use]
+    pub fn readers(&self, transport: Transport) -> Gauge {
+        let transport = transport.as_str();
+        self.readers.get_or_create_owned(&ByTransport { transport })
     }
 
     /// Counts a gap told.

@@ -24,6 +24,7 @@ use hyper::header::{
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 
+use crate::cursor::Cursor;
 use crate::hub::Run;
 use crate::session::Attach;
 
@@ -87,8 +88,26 @@ fn body_of(chunk: &[u8]) -> &[u8] {
     body.unwrap_or_default()
 }
 
-/// How the newest events are written for one reader.
+/// How the newest events are written for a reader.
 pub(crate) type Wording = fn(&Run) -> Bytes;
+
+/// How the newest events are the answer to a poll, whose nonce this is; the cursor comes behind them.
+pub(crate) type Answering = fn(&mut Vec<u8>, &Run, Cursor, Option<&str>);
+
+/// What a pump may write in a reader's stead.
+#[derive(Clone, Copy)]
+pub(crate) enum Pumped {
+    /// Whatever comes.
+    Each(Wording),
+    /// What comes next, as the answer to its poll.
+    Once(Answering),
+}
+
+/// What goes around an answer on its wire.
+pub(crate) trait Envelope: Send + Sync {
+    /// Writes it, with the answer in it.
+    fn enclose(&self, out: &mut Vec<u8>, answer: &[u8]);
+}
 
 /// Bytes for one reader, as they become ready.
 pub(crate) trait Frames: Send + Unpin {
@@ -100,8 +119,8 @@ pub(crate) trait Frames: Send + Unpin {
         false
     }
 
-    /// Its reader, and how the newest events are worded for it, where a pump may write them.
-    fn pumped(&mut self) -> Option<(&mut Attach, Wording)> {
+    /// Its reader, and what a pump may write in its stead.
+    fn pumped(&mut self) -> Option<(&mut Attach, Pumped)> {
         None
     }
 
@@ -112,8 +131,8 @@ pub(crate) trait Frames: Send + Unpin {
     }
 
     /// Begins the answer to another request, of which only the address is not that of the first one. Where it does
-    /// not, that request must be opened like any other.
-    fn again(&mut self, _first_address: &str, _address: &str) -> bool {
+    /// not, that request must be opened like any other. `is_watched` where a pump still watches its channel.
+    fn again(&mut self, _first_address: &str, _address: &str, _is_watched: bool) -> bool {
         false
     }
 }

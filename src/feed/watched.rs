@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Feed, Joined};
 use crate::bell::{Bell, Rung};
-use crate::cursor::Start;
-use crate::hub::{Channel, Counted, Hub, Tally};
+use crate::cursor::{Cursor, Start};
+use crate::hub::{Channel, Counted, Hub, Place, Tally};
 use crate::protocol::{ChannelName, Refusal, Transport};
 use slab::Slab;
 
@@ -58,6 +58,24 @@ impl Feed {
         };
         joined.leave();
         self.watched = Some(slot);
+    }
+
+    /// Comes back after a rest, from this cursor on, while somebody else still watches its one channel. Whether that
+    /// can be: where it cannot, the channel must be joined anew.
+    pub(crate) fn again_watched(&mut self, cursor: Cursor) -> bool {
+        let Some(joined) = self.watched.and_then(|slot| self.joined.get_mut(slot)) else {
+            return false;
+        };
+        if !self.hub.has_been_at(cursor) {
+            return false;
+        }
+        joined.place = Place {
+            offset: cursor.offset,
+            hole: None,
+        };
+        self.again = Rung::None;
+        self.read_up_to = cursor.offset;
+        true
     }
 
     /// Watches by itself again. Somebody else still does, too, so that the channel lives.

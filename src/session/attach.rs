@@ -103,7 +103,7 @@ struct Late {
 impl Drop for Attach {
     fn drop(&mut self) {
         if !self.is_resting {
-            self.session.detach(&self.line);
+            self.session.detach(&self.line, Instant::now());
         }
     }
 }

@@ -46,6 +46,13 @@ pub(super) struct Line {
     pub(super) end: OnceLock<ByeReason>,
 }
 
+impl Line {
+    /// Whether its attach still waits for something, and was not ended.
+    fn is_living(&self) -> bool {
+        self.end.get().is_none() && !self.bell.is_resting()
+    }
+}
+
 impl Session {
     /// Adds an attach; a fifth ends the oldest.
     pub(super) fn attach(&self, bell: &Arc<Bell>) -> Arc<Line> {
@@ -61,23 +68,20 @@ impl Session {
     pub(super) fn attach_line(&self, line: &Arc<Line>) {
         let mut state = self.state.lock();
         state.lines.push(line.clone());
-        let living = state
-            .lines
-            .iter()
-            .filter(|line| line.end.get().is_none())
-            .count();
-        if living > ATTACHES_MAX
-            && let Some(oldest) = state.lines.iter().find(|line| line.end.get().is_none())
+        let living = || state.lines.iter().filter(|line| line.is_living());
+        if living().count() > ATTACHES_MAX
+            && let Some(oldest) = living().next()
         {
             let _ = oldest.end.set(ByeReason::Newer);
             oldest.bell.call();
         }
     }
 
-    pub(super) fn detach(&self, line: &Arc<Line>) {
+    /// Its attach is gone, or rests since this time.
+    pub(super) fn detach(&self, line: &Arc<Line>, at: Instant) {
         let mut state = self.state.lock();
         state.lines.retain(|other| !Arc::ptr_eq(other, line));
-        state.idle_since = Some(Instant::now());
+        state.idle_since = state.idle_since.max(Some(at));
     }
 
     /// Since when it has no attach.

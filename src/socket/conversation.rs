@@ -15,8 +15,8 @@ use tokio::time::{Instant, Sleep};
 use super::head::{HELLO_BYTES, Head, Length};
 use super::{Link, Owned, Terms};
 use crate::transport::output::Output;
-use crate::transport::pump::Berth;
-use crate::transport::{Frames, Piece};
+use crate::transport::pump::{Berth, Risen};
+use crate::transport::{Envelope, Frames, Piece};
 
 /// Bytes that a client may send ahead while its answer trickles; they are kept for the next request, and beyond
 /// them the socket is read no further.
@@ -30,7 +30,9 @@ pub(super) struct Conversation {
     ahead: BytesMut,
     pub(super) output: Output,
     terms: Arc<Terms>,
-    berth: Berth,
+    pub(super) berth: Berth,
+    /// What a pump puts around an answer that comes as a whole; absent where it may not make one.
+    pub(super) envelope: Option<Arc<dyn Envelope>>,
     /// Whether this answer is the last one.
     closes: bool,
     /// Whether what is to be written now is all that there is, until the task is woken.
@@ -43,7 +45,17 @@ pub(super) struct Conversation {
 enum Step {
     Piece(Option<Piece>),
     Written,
+    /// A pump made the answer.
+    Answered,
     Gone,
+}
+
+/// What came of an answer that comes as a whole.
+pub(super) enum Outcome {
+    /// This is it.
+    Bytes(Bytes),
+    /// A pump wrote it, but for what waits to be written.
+    Written,
 }
 
 impl Conversation {
@@ -55,6 +67,7 @@ impl Conversation {
             output: Output::new(&terms.writes),
             terms: terms.clone(),
             berth: Berth::default(),
+            envelope: None,
             closes,
             is_settled: false,
             timer: None,
@@ -92,19 +105,21 @@ impl Conversation {
                     self.output.push(Bytes::from_static(b"0\r\n\r\n"));
                     return true;
                 }
-                Step::Written => {}
+                Step::Written | Step::Answered => {}
                 Step::Gone => return false,
             }
         }
     }
 
     /// Waits for the one answer; none where the peer is gone.
-    pub(super) async fn answer(&mut self, frames: &mut impl Frames) -> Option<Bytes> {
+    pub(super) async fn answer(&mut self, frames: &mut impl Frames) -> Option<Outcome> {
         loop {
             match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
                 Step::Piece(piece) => {
-                    return Some(piece.map_or_else(Bytes::new, Piece::into_bytes));
+                    let bytes = piece.map_or_else(Bytes::new, Piece::into_bytes);
+                    return Some(Outcome::Bytes(bytes));
                 }
+                Step::Answered => return Some(Outcome::Written),
                 Step::Written => {}
                 Step::Gone => return None,
             }
@@ -116,7 +131,7 @@ impl Conversation {
         while !self.output.is_empty() {
             match std::future::poll_fn(|cx| self.poll_write(cx)).await {
                 Step::Gone => return false,
-                Step::Written | Step::Piece(_) => {}
+                Step::Written | Step::Answered | Step::Piece(_) => {}
             }
         }
         if self.closes {
@@ -131,18 +146,25 @@ impl Conversation {
 
     /// What happens next. While nothing does, a pump writes what comes.
     fn poll_step(&mut self, frames: &mut impl Frames, cx: &mut Context<'_>) -> Poll<Step> {
-        if let Some((attach, _)) = frames.pumped()
-            && let Some(rest) = self.berth.rise(attach)
-        {
-            self.output.push(rest);
+        if let Some((attach, _)) = frames.pumped() {
+            let Risen { rest, is_answered } = self.berth.rise(attach);
+            if let Some(rest) = rest {
+                self.output.push(rest);
+            }
+            if is_answered {
+                return Poll::Ready(Step::Answered);
+            }
         }
         let step = self.poll_own(frames, cx);
         if step.is_pending()
             && self.output.is_empty()
+            // Who has asked for more already is not heard when his answer is written.
+            && (self.envelope.is_none() || self.ahead.is_empty())
             && let (Some(pumps), Some(stream)) = (&self.terms.pumps, self.io.shared())
-            && let Some((attach, wording)) = frames.pumped()
+            && let Some((attach, pumped)) = frames.pumped()
         {
-            self.berth.leave_it(pumps, attach, stream, wording);
+            let around = self.envelope.as_ref();
+            self.berth.leave_it(pumps, attach, stream, (pumped, around));
         }
         step
     }

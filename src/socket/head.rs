@@ -8,6 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::http::response::Parts;
 use hyper::header::{CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 
+use crate::transport::Envelope;
+
 /// Room for the status line and the headers of an answer; ours need some 250.
 const LINES_BYTES: usize = 384;
 /// Room for a length and a date.
@@ -30,12 +32,12 @@ pub(super) enum Length {
 /// The status line and the headers but for the length, encoded at once: a held answer keeps these bytes and not the
 /// map, which is four times as large.
 pub(super) struct Head {
-    lines: Arc<[u8]>,
+    lines: Box<[u8]>,
     is_dated: bool,
 }
 
 impl Head {
-    pub(super) fn of(head: &Parts) -> Self {
+    pub(super) fn of(head: &Parts) -> Arc<Self> {
         let reason = head.status.canonical_reason().unwrap_or_default();
         let mut lines = Vec::with_capacity(LINES_BYTES);
         for part in ["HTTP/1.1 ", head.status.as_str(), " ", reason, "\r\n"] {
@@ -50,15 +52,22 @@ impl Head {
                 lines.extend_from_slice(part);
             }
         }
-        Self {
-            lines: shared(&lines),
-            is_dated: head.headers.contains_key(DATE),
-        }
+        shared(&lines, head.headers.contains_key(DATE))
+    }
+
+    /// Bytes of the head, at most, and so many behind it.
+    pub(super) fn room(&self, bytes: usize) -> usize {
+        self.lines.len() + LENGTH_AND_DATE_BYTES + bytes
     }
 
     /// The whole head, with the length, the time of now and the empty line; behind it there is room for so many bytes.
     pub(super) fn bytes(&self, length: Length, room: usize) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.lines.len() + LENGTH_AND_DATE_BYTES + room);
+        let mut out = Vec::with_capacity(self.room(room));
+        self.write(&mut out, length);
+        out
+    }
+
+    fn write(&self, out: &mut Vec<u8>, length: Length) {
         out.extend_from_slice(&self.lines);
         // Writing to memory cannot fail.
         let _ = match length {
@@ -67,24 +76,33 @@ impl Head {
             Length::Bytes(bytes) => write!(out, "content-length: {bytes}\r\n"),
         };
         if !self.is_dated {
-            push_date(&mut out);
+            push_date(out);
         }
         out.extend_from_slice(b"\r\n");
-        out
+    }
+}
+
+impl Envelope for Head {
+    fn enclose(&self, out: &mut Vec<u8>, answer: &[u8]) {
+        self.write(out, Length::Bytes(answer.len()));
+        // In one piece: copying is cheaper than a vectored write.
+        out.extend_from_slice(answer);
     }
 }
 
 thread_local! {
-    /// The lines of the last answer: those of all polls are the same, but for what a client asks for.
-    static LINES: RefCell<Arc<[u8]>> = RefCell::new(Arc::from([]));
+    /// The head of the last answer: those of all polls are the same, but for what a client asks for.
+    static LAST: RefCell<Option<Arc<Head>>> = const { RefCell::new(None) };
 }
 
-fn shared(lines: &[u8]) -> Arc<[u8]> {
-    LINES.with_borrow_mut(|last| {
-        if **last != *lines {
-            *last = lines.into();
+fn shared(lines: &[u8], is_dated: bool) -> Arc<Head> {
+    LAST.with_borrow_mut(|last| {
+        let same = last.as_ref().filter(|last| *last.lines == *lines);
+        if let Some(head) = same {
+            return head.clone();
         }
-        last.clone()
+        let lines = lines.into();
+        last.insert(Arc::new(Head { lines, is_dated })).clone()
     })
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Facts, Frames, Piece};
+use super::{Facts, Frames, Piece, Pumped};
 use crate::cursor::Cursor;
 use crate::feed::{Batch, Item};
-use crate::hub::Items;
-use crate::protocol::{Moved, WireForm};
+use crate::hub::{Items, Run};
+use crate::protocol::{Event, Moved, WireForm};
 use crate::session::{Attach, Turn};
 
 /// The words of an answer around its frames, in bytes.
@@ -67,22 +67,10 @@ impl Answer {
         let nonce = self
             .attach
             .opening()
-            .and_then(|opening| opening.nonce.as_ref());
+            .and_then(|opening| opening.nonce.as_deref());
         let hello_bytes = self.hello.as_ref().map_or(0, String::len);
         let mut out = Vec::with_capacity(frames.len() + hello_bytes + ANSWER_WORDS_BYTES);
-        // Writing to memory cannot fail.
-        let _ = write!(out, "{{\"cursor\":\"{cursor}\"");
-        if let Some(nonce) = nonce {
-            let _ = write!(
-                out,
-                ",\"nonce\":{}",
-                serde_json::Value::from(nonce.as_str())
-            );
-        }
-        if more {
-            out.extend_from_slice(b",\"more\":true");
-        }
-        out.extend_from_slice(b",\"frames\":[");
+        begin(&mut out, cursor, nonce, more);
         if let Some(hello) = self.hello.take() {
             out.extend_from_slice(hello.as_bytes());
             out.extend_from_slice(if frames.is_empty() { b"" } else { b"," });
@@ -126,11 +114,16 @@ impl Frames for Answer {
         self.may_repeat && self.attach.pause()
     }
 
-    fn again(&mut self, first_address: &str, address: &str) -> bool {
+    fn pumped(&mut self) -> Option<(&mut Attach, Pumped)> {
+        let is_held = self.may_repeat && self.hello.is_none() && !self.is_over;
+        is_held.then_some((&mut self.attach, Pumped::Once(answer_with)))
+    }
+
+    fn again(&mut self, first_address: &str, address: &str, is_watched: bool) -> bool {
         let Some(moved) = Moved::between(first_address, address) else {
             return false;
         };
-        let is_open = self.attach.again(moved.cursor, moved.nonce);
+        let is_open = self.attach.again(moved.cursor, moved.nonce, is_watched);
         if is_open {
             hold(&mut self.attach);
             self.is_over = false;
@@ -148,15 +141,41 @@ fn hold(attach: &mut Attach) {
     attach.hold(wait);
 }
 
+/// An answer up to its frames.
+fn begin(out: &mut Vec<u8>, cursor: Cursor, nonce: Option<&str>, more: bool) {
+    // Writing to memory cannot fail.
+    let _ = write!(out, "{{\"cursor\":\"{cursor}\"");
+    if let Some(nonce) = nonce {
+        out.extend_from_slice(b",\"nonce\":");
+        let _ = serde_json::to_writer(&mut *out, nonce);
+    }
+    if more {
+        out.extend_from_slice(b",\"more\":true");
+    }
+    out.extend_from_slice(b",\"frames\":[");
+}
+
+/// The answer with the newest events.
+fn answer_with(out: &mut Vec<u8>, run: &Run, cursor: Cursor, nonce: Option<&str>) {
+    begin(out, cursor, nonce, false);
+    out.extend_from_slice(&run_frames(run));
+    out.extend_from_slice(b"]}");
+}
+
+fn run_frames(run: &Run) -> Bytes {
+    let encode = |event: &Event| event.encode_json(true).into();
+    run.wire(WireForm::Json, encode, |frames| frames.join(&b',').into())
+}
+
 /// The frames of a batch, with commas between them.
 fn frames_of(batch: &Batch) -> Bytes {
-    let join = |frames: Vec<Bytes>| frames.join(&b',').into();
     if let Items::Run(run) = &batch.items {
-        return run.wire(WireForm::Json, |event| event.encode_json(true).into(), join);
+        return run_frames(run);
     }
     let frames = batch.items.iter().map(|item| match item {
         Item::Event(event) => event.json(),
         Item::Gap(gap) => gap.json().into(),
     });
-    join(frames.collect())
+    let frames: Vec<Bytes> = frames.collect();
+    frames.join(&b',').into()
 }

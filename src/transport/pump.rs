@@ -3,27 +3,33 @@
 //!
 //! A pump is one feed for many: it pulls by cursor and log as each of them would. It writes to whoever is just where
 //! the newest events begin and has nothing else to be told; everybody else it nudges, to go his own way. So it has
-//! no queue: who takes less than he is given is nudged with what is left of that. Knows no session and no wire.
+//! no queue: who takes less than he is given is nudged with what is left of that. A held poll is told once, and rests
+//! until its client asks again. Knows no session and no wire.
+
+mod berth;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use slab::Slab;
-use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::Wording;
 use crate::bell::Bell;
+use crate::cursor::Cursor;
 use crate::feed::{Batch, Feed};
 use crate::hub::{Hub, Items, Run, Tally};
 use crate::protocol::{ChannelName, Transport};
-use crate::session::Attach;
+use crate::wheel::Alarm;
+
+use berth::{Member, Slot};
+
+pub(crate) use berth::{Berth, Risen};
 
 /// Readers of a channel from which on a pump is worth its task.
 const READERS_MIN: usize = 4;
@@ -33,6 +39,9 @@ const READERS_MAX: usize = 1_024;
 const READERS_AT_ONCE: usize = 32;
 /// Writes until other tasks get their turn, some 1 ms.
 const WRITES_AT_ONCE: usize = 256;
+/// How long a reader may be between two polls and keep its place: most come back within the way there and back, and
+/// whoever does not must hear soon that its poll was answered.
+const REST_MAX: Duration = Duration::from_millis(200);
 
 /// All pumps of a hub.
 pub(crate) struct Pumps {
@@ -46,38 +55,28 @@ struct Pump {
     tally: Arc<Tally>,
     /// That of its feed.
     bell: Arc<Bell>,
+    /// How many of its readers are between two polls.
+    resting: AtomicUsize,
     delivered: [Counter; Transport::ALL.len()],
+    /// The gauge of those who poll.
+    polling: Gauge,
     writes: Counter,
-}
-
-/// One reader, as its pump sees it.
-struct Slot {
-    stream: Arc<TcpStream>,
-    bell: Arc<Bell>,
-    transport: Transport,
-    wording: Wording,
-    state: Mutex<State>,
-}
-
-/// Where a reader is, while it leaves the writing to its pump.
-#[derive(Default)]
-struct State {
-    /// Whether its own task writes nothing for now.
-    is_left: bool,
-    /// Everything up to here was told.
-    offset: u64,
-    /// When it was last written to by the pump.
-    written: Option<Instant>,
-    /// What the socket did not take of the last write.
-    rest: Option<Box<Bytes>>,
 }
 
 /// What a pump writes to all of its readers.
 struct Load<'a> {
     /// Absent where it is not simply the newest events.
     run: Option<&'a Run>,
-    head: u64,
+    /// After it.
+    cursor: Cursor,
     now: Instant,
+}
+
+/// Where answers are put together, one after the other.
+#[derive(Default)]
+struct Scratch {
+    answer: Vec<u8>,
+    out: Vec<u8>,
 }
 
 /// What a pump comes to.
@@ -88,17 +87,6 @@ enum Next {
     /// Nobody is left to read for.
     Empty,
 }
-
-/// A reader's place at a pump; leaves it when dropped.
-struct Member {
-    pump: Arc<Pump>,
-    slot: Arc<Slot>,
-    key: usize,
-}
-
-/// A reader's side: whether a pump writes for it.
-#[derive(Default)]
-pub(crate) struct Berth(Option<Member>);
 
 impl Pumps {
     pub(crate) fn new(hub: &Arc<Hub>) -> Arc<Self> {
@@ -153,7 +141,9 @@ impl Pump {
             slots: Mutex::default(),
             tally,
             bell: feed.bell().clone(),
+            resting: AtomicUsize::new(0),
             delivered: Transport::ALL.map(|transport| metrics.delivered(transport)),
+            polling: metrics.readers(Transport::Poll),
             writes: metrics.writes.clone(),
         }
     }
@@ -165,22 +155,20 @@ impl Pump {
         }
         self.tally[slot.transport as usize].fetch_add(1, Ordering::Relaxed);
         let key = slots.insert(slot.clone());
-        Some(Member {
-            pump: self.clone(),
-            slot: slot.clone(),
-            key,
-        })
+        Some(Member::new(self, slot.clone(), key))
     }
 
     /// Reads its channel for as long as it has readers.
     async fn run(self: Arc<Self>, mut feed: Feed, pumps: Arc<Pumps>) {
         let channel = feed.channels().next().cloned();
+        let mut alarm = Alarm::default();
+        let mut scratch = Scratch::default();
         let mut are_many = false;
         loop {
-            match self.next(&mut feed).await {
+            match self.next(&mut feed, &mut alarm).await {
                 Next::Batch(batch) => {
                     are_many = batch.items.len() > 1;
-                    self.deliver(&batch).await;
+                    self.deliver(&batch, &mut scratch).await;
                 }
                 // Whoever publishes beside the one who rang goes first: what they publish goes out in the same writes.
                 // Where several do, those too whose sockets were not looked at yet.
@@ -194,38 +182,60 @@ impl Pump {
         }
     }
 
-    async fn next(&self, feed: &mut Feed) -> Next {
+    async fn next(&self, feed: &mut Feed, alarm: &mut Alarm) -> Next {
         let mut has_waited = false;
         std::future::poll_fn(|cx| {
             if has_waited {
                 return Poll::Ready(Next::Rung);
             }
-            match feed.poll_next(cx) {
-                Poll::Ready(batch) => Poll::Ready(Next::Batch(batch)),
-                // Looked at after the waker is registered: the last reader to leave nudges the bell.
-                Poll::Pending if self.slots.lock().is_empty() => Poll::Ready(Next::Empty),
-                Poll::Pending => {
-                    has_waited = true;
-                    Poll::Pending
-                }
-            }
+            let next = self.poll_now(feed, alarm, cx);
+            has_waited = next.is_pending();
+            next
         })
         .await
     }
 
-    async fn deliver(&self, batch: &Batch) {
+    fn poll_now(&self, feed: &mut Feed, alarm: &mut Alarm, cx: &mut Context<'_>) -> Poll<Next> {
+        if let Poll::Ready(batch) = feed.poll_next(cx) {
+            return Poll::Ready(Next::Batch(batch));
+        }
+        if self.resting.load(Ordering::Relaxed) > 0 {
+            let now = Instant::now();
+            if !alarm.is_armed(now) {
+                self.cast_off(now);
+                alarm.arm(feed.hub().wheel(), &self.bell, now + REST_MAX, now);
+            }
+        }
+        // Looked at after the waker is registered: the last reader to leave nudges the bell.
+        if self.slots.lock().is_empty() {
+            return Poll::Ready(Next::Empty);
+        }
+        Poll::Pending
+    }
+
+    /// Forgets readers who did not come back from their rest.
+    fn cast_off(&self, now: Instant) {
+        let then = now.checked_sub(REST_MAX).unwrap_or(now);
+        let mut slots = self.slots.lock();
+        slots.retain(|_, slot| !slot.cast_off(then, now, self));
+        if slots.is_empty() {
+            slots.shrink_to_fit();
+        }
+    }
+
+    async fn deliver(&self, batch: &Batch, scratch: &mut Scratch) {
         let load = Load {
             run: match &batch.items {
                 Items::Run(run) => Some(run),
                 Items::Own(_) => None,
             },
-            head: batch.cursor.offset,
+            cursor: batch.cursor,
             now: Instant::now(),
         };
         let mut written = [0; Transport::ALL.len()];
         let mut from = 0;
         let mut until_pause = WRITES_AT_ONCE;
-        while let Some(next) = self.deliver_some(&load, from, &mut written) {
+        while let Some(next) = self.deliver_some(&load, from, &mut written, scratch) {
             from = next;
             until_pause = until_pause.saturating_sub(READERS_AT_ONCE);
             if until_pause == 0 {
@@ -246,12 +256,13 @@ impl Pump {
         load: &Load<'_>,
         from: usize,
         written: &mut [u64; Transport::ALL.len()],
+        scratch: &mut Scratch,
     ) -> Option<usize> {
         let slots = self.slots.lock();
         let end = slots.capacity().min(from + READERS_AT_ONCE);
         for key in from..end {
             if let Some(slot) = slots.get(key)
-                && slot.take(load)
+                && slot.take(load, self, scratch)
             {
                 written[slot.transport as usize] += 1;
             }
@@ -272,112 +283,4 @@ async fn behind_the_others() {
         Poll::Pending
     })
     .await;
-}
-
-impl Slot {
-    /// Writes, where nothing speaks against it, or else wakes the reader's own task, which writes the rest too. Whether
-    /// it was written to.
-    fn take(&self, load: &Load<'_>) -> bool {
-        let mut state = self.state.lock();
-        let mut is_told = false;
-        if let Some(run) = load.run
-            && state.is_left
-        {
-            if state.offset >= run.last() {
-                // It has read this by itself.
-                return false;
-            }
-            is_told = run.begins_at(state.offset) && self.write(run, load, &mut state);
-            if is_told && state.rest.is_none() {
-                return true;
-            }
-        }
-        state.is_left = false;
-        drop(state);
-        self.bell.nudge();
-        is_told
-    }
-
-    fn write(&self, run: &Run, load: &Load<'_>, state: &mut State) -> bool {
-        let bytes = (self.wording)(run);
-        // Past the runtime, which would look first whether it knows the socket to be ready. Where it is not, or is
-        // gone, the reader's own task finds out when it tries again.
-        let Ok(taken) = SockRef::from(&*self.stream).send(&bytes) else {
-            return false;
-        };
-        state.offset = load.head;
-        state.written = Some(load.now);
-        let is_whole = taken == bytes.len();
-        state.rest = (!is_whole).then(|| Box::new(bytes.slice(taken..)));
-        true
-    }
-}
-
-impl Berth {
-    /// The reader's own task goes on: what its pump did until now is taken over, and what is left of a write is given.
-    pub(crate) fn rise(&mut self, attach: &mut Attach) -> Option<Bytes> {
-        let member = self.0.as_ref()?;
-        let mut state = member.slot.state.lock();
-        state.is_left = false;
-        if let Some(at) = state.written.take() {
-            attach.told(state.offset, at);
-        }
-        state.rest.take().map(|rest| *rest)
-    }
-
-    /// The reader's own task has nothing more to do: what comes next is left to a pump, where that is enough.
-    pub(crate) fn leave_it(
-        &mut self,
-        pumps: &Arc<Pumps>,
-        attach: &mut Attach,
-        stream: &Arc<TcpStream>,
-        wording: Wording,
-    ) {
-        if !attach.is_watched() {
-            // It left the channel of that pump, and perhaps reads another one.
-            self.0 = None;
-        }
-        let Some((channel, offset)) = attach.calm() else {
-            if self.0.is_some() {
-                attach.watch();
-                // What the pump was about to nudge it for, it looks for itself.
-                attach.bell().nudge();
-                self.0 = None;
-            }
-            return;
-        };
-        if self.0.is_none() {
-            if !channel.is_crowded(READERS_MIN) {
-                return;
-            }
-            let slot = Slot {
-                stream: stream.clone(),
-                bell: attach.bell().clone(),
-                transport: attach.transport(),
-                wording,
-                state: Mutex::default(),
-            };
-            self.0 = pumps.join(&channel.name, slot);
-            if self.0.is_some() {
-                attach.let_watch();
-            }
-        }
-        if let Some(member) = &self.0 {
-            let mut state = member.slot.state.lock();
-            state.is_left = true;
-            state.offset = offset;
-        }
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        let mut slots = self.pump.slots.lock();
-        slots.remove(self.key);
-        self.pump.tally[self.slot.transport as usize].fetch_sub(1, Ordering::Relaxed);
-        if slots.is_empty() {
-            drop(slots);
-            self.pump.bell.nudge();
-        }
-    }
 }

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::{Facts, Frames, Piece, Wording, chunk};
+use super::{Facts, Frames, Piece, Pumped, Wording, chunk};
 use crate::cursor::Cursor;
 use crate::feed::{Batch, Item};
 use crate::hub::{Items, Run};
@@ -81,9 +81,9 @@ impl Frames for Stream {
         self.attach.is_settled()
     }
 
-    fn pumped(&mut self) -> Option<(&mut Attach, Wording)> {
+    fn pumped(&mut self) -> Option<(&mut Attach, Pumped)> {
         let chunk = run_chunk(self.attach.format());
-        Some((&mut self.attach, chunk))
+        Some((&mut self.attach, Pumped::Each(chunk)))
     }
 }
 

@@ -17,9 +17,9 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 
-use super::Facts;
 use super::output::Output;
 use super::pump::{Berth, Pumps};
+use super::{Facts, Pumped};
 use crate::feed::{Batch, Item};
 use crate::hub::Items;
 use crate::protocol::{Bye, ByeReason, Data, EventName, Format, Order, Publish, Refusal};
@@ -161,7 +161,7 @@ impl Socket {
 
     /// What happens next. While nothing does, a pump writes what comes.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        if let Some(rest) = self.berth.rise(&mut self.attach) {
+        if let Some(rest) = self.berth.rise(&mut self.attach).rest {
             self.output.push(rest);
         }
         let step = self.poll_own(cx);
@@ -170,9 +170,9 @@ impl Socket {
             && self.rests_until.is_none()
             && let (Some(pumps), Some(stream)) = (&self.pumps, self.io.shared())
         {
-            let wording = run_frames(self.attach.format());
+            let pumped = Pumped::Each(run_frames(self.attach.format()));
             let attach = &mut self.attach;
-            self.berth.leave_it(pumps, attach, stream, wording);
+            self.berth.leave_it(pumps, attach, stream, (pumped, None));
         }
         step
     }

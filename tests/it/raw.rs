@@ -12,6 +12,7 @@ mod ends;
 mod frames;
 mod full;
 mod guard;
+mod held;
 mod holes;
 mod hostile;
 mod keys;

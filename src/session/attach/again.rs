@@ -2,6 +2,8 @@
 //!
 //! What a request had to prove stays proven only as long as its session key is good.
 
+use tokio::time::Instant;
+
 use super::Attach;
 use crate::cursor::Cursor;
 use crate::hub::now_ms;
@@ -18,8 +20,10 @@ impl Attach {
             && self.line.end.get().is_none();
         if comes_back && !self.is_resting {
             self.is_resting = true;
-            self.session.detach(&self.line);
-            self.feed.rest();
+            self.session.detach(&self.line, Instant::now());
+            if !self.feed.is_watched() {
+                self.feed.rest();
+            }
             self.metrics.rest();
             self.late = None;
         }
@@ -27,14 +31,16 @@ impl Attach {
     }
 
     /// Comes back from its rest with a cursor and the nonce of another request, under the rules of an opening. Where
-    /// it cannot, that request must be opened like any other.
-    pub fn again(&mut self, cursor: Cursor, nonce: Option<String>) -> bool {
+    /// it cannot, that request must be opened like any other. `is_watched` where somebody else still watches its
+    /// channel.
+    pub fn again(&mut self, cursor: Cursor, nonce: Option<String>, is_watched: bool) -> bool {
         let now_s = now_ms() / 1_000;
         let is_known = self.known_until_s.is_some_and(|until| now_s < until);
         if !self.is_resting || !is_known || self.sessions.drain.has_begun() {
             return false;
         }
-        if self.feed.again(cursor).is_err() {
+        let is_back = is_watched && self.feed.again_watched(cursor);
+        if !is_back && self.feed.again(cursor).is_err() {
             return false;
         }
         self.is_resting = false;

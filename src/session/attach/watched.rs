@@ -14,7 +14,8 @@ impl Attach {
     #[must_use]
     pub fn calm(&self) -> Option<(&Arc<Channel>, u64)> {
         let may_be_left = self.echo
-            && self.transport != Transport::Poll
+            // Of a poll that shows itself each end is told.
+            && (self.transport != Transport::Poll || self.late.is_none())
             && !self.is_replaying()
             && !self.is_parting
             && !self.sessions.drain.has_begun();
@@ -53,5 +54,26 @@ impl Attach {
     pub fn told(&mut self, offset: u64, at: Instant) {
         self.feed.told(offset);
         self.pace.sent(at);
+    }
+
+    /// Somebody else answered its poll at this time, up to here, and counted that it reads no more: it rests since.
+    pub fn answered_for(&mut self, offset: u64, at: Instant) {
+        self.feed.told(offset);
+        self.is_resting = true;
+        self.session.detach(&self.line, at);
+        self.metrics.rested();
+        self.feed.bell().set_resting(false);
+    }
+
+    /// The nonce of its poll, for whoever answers that.
+    pub(crate) fn take_nonce(&mut self) -> Option<String> {
+        self.opening.as_mut()?.nonce.take()
+    }
+
+    /// Nobody used the nonce.
+    pub(crate) fn set_nonce(&mut self, nonce: String) {
+        if let Some(opening) = &mut self.opening {
+            opening.nonce = Some(nonce);
+        }
     }
 }
