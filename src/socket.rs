@@ -4,7 +4,7 @@
 //! A server offers its sockets with each request; where there is no offer (HTTP/2, somebody else's server) the same
 //! frames go out as an ordinary body. One place decides, and the transports do not know.
 
-mod again;
+mod chain;
 mod conversation;
 mod head;
 mod link;
@@ -24,8 +24,9 @@ use hyper::header::{CONNECTION, HeaderMap};
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 
-use self::again::Whole;
+use self::chain::Whole;
 use self::conversation::Conversation;
+pub(crate) use self::link::with_room;
 pub use self::link::{Io, Link};
 use crate::session::Sessions;
 use crate::transport::pump::Pumps;
@@ -44,8 +45,6 @@ pub struct Owned {
     pub unread: Bytes,
     /// The head of the request that is answered, where it came plain and whole.
     pub asked: Bytes,
-    /// The answer that was made last, where it can be made again.
-    pub again: Option<Box<dyn Again>>,
 }
 
 impl Owned {
@@ -56,7 +55,6 @@ impl Owned {
             io,
             unread,
             asked: Bytes::new(),
-            again: None,
         }
     }
 }
@@ -73,28 +71,60 @@ pub struct Offer {
 
 /// An answer that is made on the socket itself.
 pub struct Taken {
-    answer: Answer,
+    head: Parts,
+    go_on: GoOn,
     /// What must live until the answer ends.
     held: Box<dyn Any + Send>,
 }
 
-enum Answer {
-    First(Parts, GoOn),
-    Again(Box<dyn Again>),
+/// An answer on its way.
+pub enum Making {
+    /// Gives the socket back where the next request may be read from it.
+    Once(Pin<Box<dyn Future<Output = Option<Owned>> + Send>>),
+    /// May be followed by others of its kind.
+    Chain(Box<dyn Chain>),
 }
 
-/// An answer that can be made again, to a request that asks for the same from another place.
-pub trait Again: Send {
-    /// Begins the answer to the request at the beginning of these bytes, and says how long its head is. `None` where
-    /// that request is another one, or must be judged anew.
-    fn begin(&mut self, unread: &[u8]) -> Option<usize>;
-
-    /// Makes the answer. Gives the socket back where the next request may be read from it.
-    fn make(self: Box<Self>, owned: Owned) -> Making;
+impl Making {
+    /// One that no other follows.
+    pub(crate) fn once(answer: impl Future<Output = Option<Owned>> + Send + 'static) -> Self {
+        Self::Once(Box::pin(answer))
+    }
 }
 
-/// An answer on its way; gives the socket back where the next request may be read from it.
-pub type Making = Pin<Box<dyn Future<Output = Option<Owned>> + Send>>;
+/// Answers on one socket, one after the other, to requests that ask for the same from another place.
+pub trait Chain: Send {
+    /// Makes the answer that was begun.
+    fn poll_made(&mut self, cx: &mut Context<'_>) -> Poll<Made>;
+
+    /// Waits for the next request while the last answer rests.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next>;
+
+    /// Gives the socket back, with what was read from it and not used.
+    fn give_back(self: Box<Self>) -> Owned;
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// With the connection.
+    Gone,
+    /// The socket is free for the next request, whatever that is.
+    Over,
+    /// So, and one that asks for the same can be answered again.
+    Rests,
+}
+
+/// What comes after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A request that asks for the same; its answer is begun.
+    Same,
+    /// Bytes of anything else, or of what must be judged anew.
+    Other,
+    /// The end of the peer.
+    Gone,
+}
 
 /// In the extensions of a response: what wants the socket. Taken out by the server that offered it.
 #[derive(Clone)]
@@ -142,7 +172,8 @@ impl Offer {
             return Some(Response::from_parts(head, body));
         };
         *self.slot.lock() = Some(Taken {
-            answer: Answer::First(head, go_on),
+            head,
+            go_on,
             held: Box::new(held),
         });
         None
@@ -156,8 +187,9 @@ impl Offer {
 }
 
 impl Taken {
-    /// An answer whose socket is there already: where it wants none, it is written as a whole.
-    pub async fn of(response: Response, held: impl Any + Send) -> Self {
+    /// An answer whose socket is there already: where it wants none, it is written as a whole. Whoever makes it holds
+    /// what must live until it ends.
+    pub async fn of(response: Response) -> Self {
         let (mut head, body) = response.into_parts();
         let wish = head.extensions.remove::<TakeOver>();
         let wish = wish.and_then(|wish| wish.0.lock().take());
@@ -166,44 +198,25 @@ impl Taken {
             None => finished(body).await,
         };
         Self {
-            answer: Answer::First(head, go_on),
-            held: Box::new(held),
-        }
-    }
-
-    /// An answer that was begun again; whoever makes it holds what must live until it ends.
-    #[must_use]
-    pub fn again(again: Box<dyn Again>) -> Self {
-        Self {
-            answer: Answer::Again(again),
+            head,
+            go_on,
             held: Box::new(()),
         }
     }
 
-    /// Makes the answer. Gives the socket back where the next request may be read from it.
-    pub fn make(self, owned: Owned) -> impl Future<Output = Option<Owned>> + Send {
-        let Self { answer, held } = self;
-        let answer = match answer {
-            Answer::First(head, go_on) => go_on(head, owned),
-            Answer::Again(again) => again.make(owned),
-        };
-        async move {
-            let owned = answer.await;
-            drop(held);
-            owned
-        }
+    /// Begins the answer; what is beside it must live until it ends.
+    #[must_use]
+    pub fn make(self, owned: Owned) -> (Making, Box<dyn Any + Send>) {
+        ((self.go_on)(self.head, owned), self.held)
     }
 }
 
 /// An answer that wants the socket: its head is this response's, what follows is up to `go_on`.
-pub(crate) fn take_over<F>(
+pub(crate) fn take_over(
     mut response: Response,
-    go_on: impl FnOnce(Parts, Owned) -> F + Send + 'static,
-) -> Response
-where
-    F: Future<Output = Option<Owned>> + Send + 'static,
-{
-    let go_on: GoOn = Box::new(|head, owned| Box::pin(go_on(head, owned)));
+    go_on: impl FnOnce(Parts, Owned) -> Making + Send + 'static,
+) -> Response {
+    let go_on: GoOn = Box::new(go_on);
     response
         .extensions_mut()
         .insert(TakeOver(Arc::new(Mutex::new(Some(go_on)))));
@@ -253,7 +266,7 @@ pub(crate) fn trickle<F: Frames + 'static>(
         return response_of(headers, Body::new(body));
     }
     take_over(response_of(headers, Body::empty()), move |head, owned| {
-        Conversation::new(is_last(&head), owned, &terms).trickle(&head, frames)
+        Making::once(Conversation::new(is_last(&head), owned, &terms).trickle(&head, frames))
     })
 }
 
@@ -271,7 +284,7 @@ pub(crate) async fn whole<F: Frames + 'static>(
         return response_of(headers, Body::from(bytes));
     }
     take_over(response_of(headers, Body::empty()), move |head, owned| {
-        Whole::new(&head, &owned, frames, terms).make(owned)
+        Making::Chain(Whole::new(&head, owned, frames, &terms))
     })
 }
 
@@ -286,8 +299,8 @@ async fn finished(body: Body) -> GoOn {
             pumps: None,
         });
         match bytes {
-            Some(bytes) => Whole::new(&head, &owned, Ready(bytes), terms).make(owned),
-            None => Box::pin(std::future::ready(None)),
+            Some(bytes) => Making::Chain(Whole::new(&head, owned, Ready(bytes), &terms)),
+            None => Making::once(std::future::ready(None)),
         }
     })
 }

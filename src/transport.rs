@@ -105,6 +105,9 @@ pub(crate) enum Pumped {
 
 /// What goes around an answer on its wire.
 pub(crate) trait Envelope: Send + Sync {
+    /// Bytes of an answer of so many with what goes around it, at most.
+    fn room(&self, bytes: usize) -> usize;
+
     /// Writes it, with the answer in it.
     fn enclose(&self, out: &mut Vec<u8>, answer: &[u8]);
 }

@@ -24,7 +24,7 @@ use super::{App, Refused, Shared};
 use crate::peer::{ConnectionGuard, Peer};
 use crate::protocol::{Code, Format, Opening, OpeningBody, Refusal, Transport};
 use crate::session::Attach;
-use crate::socket::{self, Link, Offer};
+use crate::socket::{self, Link, Making, Offer};
 use crate::transport::{Facts, poll, sse, streaming_headers, ws};
 
 /// The largest body of a reader's request: 10,000 channels with their starts.
@@ -228,7 +228,7 @@ impl Handshake {
             return socket::take_over(response, |head, owned| {
                 let answer = socket::handshake(&head);
                 // Not an `async` block: it would hold the socket's future twice.
-                go_on(owned.io, owned.unread, answer).map(|()| None)
+                Making::once(go_on(owned.io, owned.unread, answer).map(|()| None))
             });
         }
         let upgrade = self.upgrade;

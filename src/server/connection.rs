@@ -2,6 +2,7 @@
 //!
 //! One task and at most one timer each. Knows no route, and nothing of what is asked.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Method, Request, Response, Version};
-use bytes::Buf as _;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -33,7 +33,7 @@ use super::pulse::{Limits, Pulse, Reached, Wire};
 use super::refuse;
 use super::streams::StreamExecutor;
 use crate::peer::{ConnectionGuard, Peer};
-use crate::socket::{Offer, Owned, Taken};
+use crate::socket::{Chain, Made, Making, Next, Offer, Owned, Taken};
 
 /// Bytes of one request head, and of what is read ahead of it. Browsers send at most some 16 KiB of cookies;
 /// beyond this the answer is 431.
@@ -107,31 +107,48 @@ pub(super) struct Served {
 pub(super) fn drive(owned: Owned, served: Arc<Served>) -> impl Future<Output = ()> + Send {
     let mut back = Some(Box::new(owned));
     async move {
-        // Kept from one poll to the next only.
-        let mut wait = None;
-        while let Some(owned) = back {
-            let Some((taken, rest)) = Box::pin(next(*owned, &served, &mut wait)).await else {
+        while let Some(owned) = back.take() {
+            let Some((making, held)) = Box::pin(next(owned, &served)).await else {
                 return;
             };
-            back = taken.make(rest).await.map(Box::new);
+            let owned = match making {
+                Making::Once(answer) => answer.await,
+                Making::Chain(mut chain) => follow(&mut *chain, &served.shared)
+                    .await
+                    .then(|| chain.give_back()),
+            };
+            drop(held);
+            back = owned.map(Box::new);
         }
     }
 }
 
-/// Waits for a request, and reads on up to an answer that wants the socket.
-async fn next<'a>(
-    mut owned: Owned,
-    served: &'a Arc<Served>,
-    wait: &mut Option<Box<plain::Wait<'a>>>,
-) -> Option<(Taken, Owned)> {
-    let asked = plain::asked(&mut owned, &served.shared, wait).await;
-    if asked == Asked::Bytes
-        && let Some(taken) = answer_again(&mut owned)
-    {
-        return Some((taken, owned));
+/// Makes the answers of a chain, for as long as nothing else is asked. Whether its socket may be read further.
+async fn follow(chain: &mut dyn Chain, shared: &Shared) -> bool {
+    // Kept from one request to the next.
+    let mut wait = None;
+    loop {
+        match std::future::poll_fn(|cx| chain.poll_made(cx)).await {
+            Made::Gone => return false,
+            Made::Over => return true,
+            Made::Rests => {}
+        }
+        match plain::asked(|cx| chain.poll_next(cx), shared, &mut wait).await {
+            Asked::Next(Next::Same) => {}
+            Asked::Next(Next::Other) | Asked::Draining => return true,
+            Asked::Next(Next::Gone) | Asked::Idle => return false,
+        }
     }
-    *wait = None;
-    Box::pin(take_request(asked, owned, served)).await
+}
+
+/// Waits for a request, and reads on up to an answer that wants the socket. What it was given is gone by then.
+async fn next(
+    mut owned: Box<Owned>,
+    served: &Arc<Served>,
+) -> Option<(Making, Box<dyn Any + Send>)> {
+    let asked = plain::first(&mut owned, &served.shared).await;
+    let (taken, owned) = Box::pin(take_request(asked, *owned, served)).await?;
+    Some(taken.make(owned))
 }
 
 /// Reads requests and answers them, up to an answer that wants the socket.
@@ -141,23 +158,15 @@ async fn take_request(
     served: &Arc<Served>,
 ) -> Option<(Taken, Owned)> {
     match asked {
-        Asked::Gone => return None,
+        Asked::Idle | Asked::Next(Next::Gone) => return None,
         Asked::Draining => {}
-        Asked::Bytes => {
+        Asked::Next(_) => {
             if let Some(taken) = answer_plain(&mut owned, served).await {
                 return Some((taken, owned));
             }
         }
     }
     Box::pin(through_hyper(owned, served)).await
-}
-
-/// The answer to a request that asks for the same as the one before it. Its places are held by the driver.
-fn answer_again(owned: &mut Owned) -> Option<Taken> {
-    let mut again = owned.again.take()?;
-    let length = again.begin(&owned.unread)?;
-    owned.unread.advance(length);
-    Some(Taken::again(again))
 }
 
 /// The answer to a plain request that came whole.
@@ -172,12 +181,12 @@ async fn answer_plain(owned: &mut Owned, served: &Arc<Served>) -> Option<Taken> 
     let guard = ConnectionGuard::new(served.clone());
     let extensions = request.extensions_mut();
     extensions.insert(served.peer);
-    extensions.insert(guard.clone());
+    extensions.insert(guard);
     extensions.insert(Offer::default());
     let answering = reader.read(request)?;
     owned.asked = owned.unread.split_to(length);
     // One that does not want the socket is a refusal, and is written to it all the same.
-    Some(Taken::of(answering.await, guard).await)
+    Some(Taken::of(answering.await).await)
 }
 
 async fn through_hyper(owned: Owned, served: &Arc<Served>) -> Option<(Taken, Owned)> {

@@ -1,5 +1,6 @@
 //! Plain requests: heads that came whole and ask for nothing but to read, understood without hyper, whose buffers
-//! and whose work for one request cost more than all else that a poll needs.
+//! and whose work for one request cost more than all else that a poll needs. One that is longer than one read, or
+//! comes in parts, is left to hyper.
 //!
 //! Knows which heads are plain; whatever is not goes to hyper byte for byte. Answers nothing.
 
@@ -15,10 +16,8 @@ use tokio::time::{Instant, Sleep};
 
 use super::Shared;
 use super::drain::{Stage, Stages};
-use crate::socket::Owned;
+use crate::socket::{Next, Owned, with_room};
 
-/// Bytes of one read: a usual head with some cookies. A longer one is left to hyper, and so is one that comes in parts.
-const HEAD_BYTES: usize = 2_048;
 /// Headers of a plain head; browsers send some twenty.
 const HEADERS_MAX: usize = 40;
 /// Headers by which a request is not plain: a body, or a wish for another protocol or for another way to answer.
@@ -34,30 +33,36 @@ const UNUSUAL: [HeaderName; 6] = [
 /// Why nothing more is waited for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// Bytes are there.
-    Bytes,
+    /// Something came, or the peer is gone.
+    Next(Next),
     /// The server goes down.
     Draining,
-    /// The peer is gone, or was idle for too long.
-    Gone,
+    /// Nothing came for as long as a connection may be idle.
+    Idle,
 }
 
-/// Waits for the first bytes of a request, as long as a connection may be idle.
+/// Waits for the first bytes of a request.
+pub(super) async fn first(owned: &mut Owned, shared: &Shared) -> Asked {
+    if shared.drain.stage() == Stage::Serving && !owned.unread.is_empty() {
+        return Asked::Next(Next::Other);
+    }
+    let mut wait = None;
+    asked(|cx| poll_read(owned, cx), shared, &mut wait).await
+}
+
+/// Waits for a request, as long as a connection may be idle.
 pub(super) async fn asked<'a>(
-    owned: &mut Owned,
+    mut read: impl FnMut(&mut Context<'_>) -> Poll<Next>,
     shared: &'a Shared,
     wait: &mut Option<Box<Wait<'a>>>,
 ) -> Asked {
     if shared.drain.stage() != Stage::Serving {
         return Asked::Draining;
     }
-    if !owned.unread.is_empty() {
-        return Asked::Bytes;
-    }
     let mut begins = true;
     std::future::poll_fn(|cx| {
-        if let Poll::Ready(asked) = poll_read(owned, cx) {
-            return Poll::Ready(asked);
+        if let Poll::Ready(next) = read(cx) {
+            return Poll::Ready(Asked::Next(next));
         }
         let wait = wait.get_or_insert_with(|| Box::new(Wait::new(shared)));
         if std::mem::take(&mut begins) {
@@ -68,16 +73,17 @@ pub(super) async fn asked<'a>(
     .await
 }
 
-fn poll_read(owned: &mut Owned, cx: &mut Context<'_>) -> Poll<Asked> {
-    let mut bytes = [0; HEAD_BYTES];
-    let mut buffer = ReadBuf::new(&mut bytes);
-    match ready!(Pin::new(&mut owned.io).poll_read(cx, &mut buffer)) {
-        Ok(()) if !buffer.filled().is_empty() => {
-            owned.unread = Bytes::copy_from_slice(buffer.filled());
-            Poll::Ready(Asked::Bytes)
+fn poll_read(owned: &mut Owned, cx: &mut Context<'_>) -> Poll<Next> {
+    with_room(|room| {
+        let mut buffer = ReadBuf::new(room);
+        match ready!(Pin::new(&mut owned.io).poll_read(cx, &mut buffer)) {
+            Ok(()) if !buffer.filled().is_empty() => {
+                owned.unread = Bytes::copy_from_slice(buffer.filled());
+                Poll::Ready(Next::Other)
+            }
+            _ => Poll::Ready(Next::Gone),
         }
-        _ => Poll::Ready(Asked::Gone),
-    }
+    })
 }
 
 /// What ends a wait beside bytes. Made only where there is something to wait for; one wait after the other may use it.
@@ -113,7 +119,7 @@ impl<'a> Wait<'a> {
         loop {
             ready!(clock.as_mut().poll(cx));
             if clock.deadline() >= until {
-                return Poll::Ready(Asked::Gone);
+                return Poll::Ready(Asked::Idle);
             }
             clock.as_mut().reset(until);
         }

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::head::{HELLO_BYTES, Head, Length};
+use super::link::with_room;
 use super::{Link, Owned, Terms};
 use crate::transport::output::Output;
 use crate::transport::pump::{Berth, Risen};
@@ -21,8 +22,6 @@ use crate::transport::{Envelope, Frames, Piece};
 /// Bytes that a client may send ahead while its answer trickles; they are kept for the next request, and beyond
 /// them the socket is read no further.
 const AHEAD_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of one read of what a client sends ahead.
-const READ_BYTES: usize = 1_024;
 
 /// A socket while an answer is made on it.
 pub(super) struct Conversation {
@@ -42,20 +41,12 @@ pub(super) struct Conversation {
 }
 
 /// What ended a wait.
-enum Step {
+pub(super) enum Step {
     Piece(Option<Piece>),
     Written,
     /// A pump made the answer.
     Answered,
     Gone,
-}
-
-/// What came of an answer that comes as a whole.
-pub(super) enum Outcome {
-    /// This is it.
-    Bytes(Bytes),
-    /// A pump wrote it, but for what waits to be written.
-    Written,
 }
 
 impl Conversation {
@@ -111,33 +102,47 @@ impl Conversation {
         }
     }
 
-    /// Waits for the one answer; none where the peer is gone.
-    pub(super) async fn answer(&mut self, frames: &mut impl Frames) -> Option<Outcome> {
-        loop {
-            match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
-                Step::Piece(piece) => {
-                    let bytes = piece.map_or_else(Bytes::new, Piece::into_bytes);
-                    return Some(Outcome::Bytes(bytes));
-                }
-                Step::Answered => return Some(Outcome::Written),
-                Step::Written => {}
-                Step::Gone => return None,
-            }
-        }
+    /// Writes what is left. Whether the next request may be read from the socket.
+    async fn finish(&mut self) -> bool {
+        let finished = std::future::poll_fn(|cx| self.poll_finish(cx)).await;
+        finished.is_some() && !self.closes
     }
 
-    /// Writes what is left. Whether the next request may be read from the socket.
-    pub(super) async fn finish(&mut self) -> bool {
+    /// Writes what is left, and ends the connection where this answer is its last one; none where the peer is gone.
+    pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         while !self.output.is_empty() {
-            match std::future::poll_fn(|cx| self.poll_write(cx)).await {
-                Step::Gone => return false,
-                Step::Written | Step::Answered | Step::Piece(_) => {}
+            if let Step::Gone = ready!(self.poll_write(cx)) {
+                return Poll::Ready(None);
             }
         }
         if self.closes {
-            let _ = std::future::poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+            let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
         }
-        !self.closes
+        Poll::Ready(Some(()))
+    }
+
+    /// Whether this answer is the last one of its connection.
+    pub(super) fn closes(&self) -> bool {
+        self.closes
+    }
+
+    /// What the client sent ahead, to be used.
+    pub(super) fn take_ahead(&mut self) -> BytesMut {
+        std::mem::take(&mut self.ahead)
+    }
+
+    /// Keeps what the client sent for whoever reads next.
+    pub(super) fn keep(&mut self, unread: &[u8]) {
+        if !unread.is_empty() {
+            self.ahead.extend_from_slice(unread);
+        }
+    }
+
+    /// Reads what is there; no bytes are the end of the peer.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<usize> {
+        let mut buffer = ReadBuf::new(room);
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer));
+        Poll::Ready(read.map_or(0, |()| buffer.filled().len()))
     }
 
     pub(super) fn give_back(self) -> Owned {
@@ -145,7 +150,11 @@ impl Conversation {
     }
 
     /// What happens next. While nothing does, a pump writes what comes.
-    fn poll_step(&mut self, frames: &mut impl Frames, cx: &mut Context<'_>) -> Poll<Step> {
+    pub(super) fn poll_step(
+        &mut self,
+        frames: &mut impl Frames,
+        cx: &mut Context<'_>,
+    ) -> Poll<Step> {
         if let Some((attach, _)) = frames.pumped() {
             let Risen { rest, is_answered } = self.berth.rise(attach);
             if let Some(rest) = rest {
@@ -225,16 +234,15 @@ impl Conversation {
 
     /// Reads what the client sends ahead, which is mostly its end.
     fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
-        while self.ahead.len() < AHEAD_BYTES_MAX {
-            let mut bytes = [0; READ_BYTES];
-            let mut buffer = ReadBuf::new(&mut bytes);
-            match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
-                Poll::Pending => return false,
-                Poll::Ready(Err(_)) => return true,
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return true,
-                Poll::Ready(Ok(())) => self.ahead.extend_from_slice(buffer.filled()),
+        with_room(|room| {
+            while self.ahead.len() < AHEAD_BYTES_MAX {
+                match self.poll_read(cx, room) {
+                    Poll::Pending => return false,
+                    Poll::Ready(0) => return true,
+                    Poll::Ready(bytes) => self.ahead.extend_from_slice(&room[..bytes]),
+                }
             }
-        }
-        false
+            false
+        })
     }
 }

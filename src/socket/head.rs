@@ -55,11 +55,6 @@ impl Head {
         shared(&lines, head.headers.contains_key(DATE))
     }
 
-    /// Bytes of the head, at most, and so many behind it.
-    pub(super) fn room(&self, bytes: usize) -> usize {
-        self.lines.len() + LENGTH_AND_DATE_BYTES + bytes
-    }
-
     /// The whole head, with the length, the time of now and the empty line; behind it there is room for so many bytes.
     pub(super) fn bytes(&self, length: Length, room: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.room(room));
@@ -83,6 +78,10 @@ impl Head {
 }
 
 impl Envelope for Head {
+    fn room(&self, bytes: usize) -> usize {
+        self.lines.len() + LENGTH_AND_DATE_BYTES + bytes
+    }
+
     fn enclose(&self, out: &mut Vec<u8>, answer: &[u8]) {
         self.write(out, Length::Bytes(answer.len()));
         // In one piece: copying is cheaper than a vectored write.

@@ -2,6 +2,7 @@
 //!
 //! One of the kernel's is shared, so that a pump may write to it for its reader; any other kind has one owner.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::Shutdown;
 use std::pin::Pin;
@@ -11,6 +12,25 @@ use std::task::{Context, Poll, ready};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+/// Bytes of one read of a head: a usual one with some cookies.
+const ROOM_BYTES: usize = 4 * 1024;
+
+thread_local! {
+    /// Room for one read. One a thread, not one a connection.
+    static ROOM: Cell<Box<[u8]>> = Cell::default();
+}
+
+/// Lends room for one read.
+pub(crate) fn with_room<T>(act: impl FnOnce(&mut [u8]) -> T) -> T {
+    let mut room = ROOM.take();
+    if room.is_empty() {
+        room = vec![0; ROOM_BYTES].into();
+    }
+    let done = act(&mut room);
+    ROOM.set(room);
+    done
+}
 
 /// A socket of any kind.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}

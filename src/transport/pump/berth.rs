@@ -261,6 +261,11 @@ impl Berth {
         }
     }
 
+    /// It has no place any more.
+    pub(crate) fn leave(&mut self) {
+        self.0 = None;
+    }
+
     /// Its poll is answered: it is no reader until it comes back.
     pub(crate) fn rest(&mut self) {
         let Some(member) = &self.0 else { return };

@@ -1,0 +1,156 @@
+//! Answers that come as a whole, and may be followed by others of their kind on the same socket: the poll that comes
+//! next asks for the same, and what was judged and made for the first one is kept.
+//!
+//! Compares heads byte for byte; what an address means is for whoever makes the frames.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::http::response::Parts;
+use bytes::Bytes;
+
+use super::conversation::{Conversation, Step};
+use super::head::Head;
+use super::link::with_room;
+use super::{Chain, Made, Next, Owned, Terms, is_last};
+use crate::transport::{Envelope, Frames, Piece};
+
+/// What a head that may be answered again begins with.
+const METHOD: &[u8] = b"GET ";
+
+/// An answer that is written as a whole, and those that follow it.
+pub(super) struct Whole<F> {
+    conversation: Conversation,
+    /// Gone with the last answer.
+    frames: Option<F>,
+    /// The head of the request that was answered first; empty where it did not come plain.
+    asked: Box<[u8]>,
+    head: Arc<dyn Envelope>,
+    at: At,
+}
+
+/// How far the answer is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    Waiting,
+    Writing(Made),
+}
+
+impl<F: Frames + 'static> Whole<F> {
+    pub(super) fn new(head: &Parts, owned: Owned, frames: F, terms: &Arc<Terms>) -> Box<Self> {
+        let asked = Box::from(&*owned.asked);
+        let mut conversation = Conversation::new(is_last(head), owned, terms);
+        let head: Arc<dyn Envelope> = Head::of(head);
+        if !conversation.closes() && !<[u8]>::is_empty(&asked) {
+            conversation.envelope = Some(head.clone());
+        }
+        Box::new(Self {
+            conversation,
+            frames: Some(frames),
+            asked,
+            head,
+            at: At::Waiting,
+        })
+    }
+
+    /// The answer is made: it rests, where another one may follow.
+    fn rest(&mut self) {
+        let frames = self.frames.as_mut();
+        let rests = !self.asked.is_empty() && frames.is_some_and(Frames::rest);
+        self.at = At::Writing(if rests { Made::Rests } else { Made::Over });
+        if rests {
+            self.conversation.berth.rest();
+        } else {
+            self.conversation.berth.leave();
+            self.frames = None;
+        }
+    }
+
+    fn enclose(&mut self, piece: Option<Piece>) {
+        let answer = piece.map_or_else(Bytes::new, Piece::into_bytes);
+        let mut out = Vec::with_capacity(self.head.room(answer.len()));
+        self.head.enclose(&mut out, &answer);
+        self.conversation.output.push(out.into());
+    }
+
+    /// Begins the answer to the request at the beginning of these bytes, and says how long its head is. `None` where
+    /// that request is another one, or must be judged anew.
+    fn begin(&mut self, unread: &[u8]) -> Option<usize> {
+        let (first_address, lines) = split(&self.asked)?;
+        let (address, rest) = split(unread)?;
+        if !rest.starts_with(lines) {
+            return None;
+        }
+        let length = METHOD.len() + address.len() + lines.len();
+        let is_watched = self.conversation.berth.come_back();
+        let frames = self.frames.as_mut()?;
+        let is_same = frames.again(first_address, address, is_watched);
+        if let Some((attach, _)) = frames.pumped()
+            && !attach.is_watched()
+        {
+            self.conversation.berth.leave();
+        }
+        is_same.then_some(length)
+    }
+
+    /// These bytes of the client are there. Whatever is not used is kept.
+    fn next(&mut self, unread: &[u8]) -> Next {
+        let used = self.begin(unread);
+        self.conversation.keep(&unread[used.unwrap_or(0)..]);
+        if used.is_none() {
+            return Next::Other;
+        }
+        self.at = At::Waiting;
+        Next::Same
+    }
+}
+
+impl<F: Frames + 'static> Chain for Whole<F> {
+    fn poll_made(&mut self, cx: &mut Context<'_>) -> Poll<Made> {
+        while self.at == At::Waiting {
+            let Some(frames) = &mut self.frames else {
+                break;
+            };
+            match ready!(self.conversation.poll_step(frames, cx)) {
+                Step::Piece(piece) => {
+                    self.enclose(piece);
+                    self.rest();
+                }
+                Step::Answered => self.rest(),
+                Step::Written => {}
+                Step::Gone => return Poll::Ready(Made::Gone),
+            }
+        }
+        let finished = ready!(self.conversation.poll_finish(cx)).is_some();
+        Poll::Ready(match self.at {
+            At::Writing(made) if finished && !self.conversation.closes() => made,
+            _ => Made::Gone,
+        })
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        let ahead = self.conversation.take_ahead();
+        if !ahead.is_empty() {
+            return Poll::Ready(self.next(&ahead));
+        }
+        with_room(|room| {
+            let read = ready!(self.conversation.poll_read(cx, room));
+            Poll::Ready(match read {
+                0 => Next::Gone,
+                bytes => self.next(&room[..bytes]),
+            })
+        })
+    }
+
+    fn give_back(self: Box<Self>) -> Owned {
+        self.conversation.give_back()
+    }
+}
+
+/// The address of a GET, and all of its head behind that.
+fn split(head: &[u8]) -> Option<(&str, &[u8])> {
+    let head = head.strip_prefix(METHOD)?;
+    let end = memchr::memchr(b' ', head)?;
+    let (address, lines) = head.split_at(end);
+    Some((str::from_utf8(address).ok()?, lines))
+}
