@@ -12,7 +12,7 @@ pub struct Moved {
     /// Its `since`.
     pub cursor: Cursor,
     /// Its `nonce`.
-    pub nonce: Option<String>,
+    pub nonce: Option<Box<str>>,
 }
 
 impl Moved {
@@ -42,7 +42,7 @@ impl Moved {
                     Ok(Start::At(at)) => cursor = Some(at),
                     _ => return None,
                 },
-                ("nonce", Some(value)) if is_plain_nonce(value) => nonce = Some(value.to_owned()),
+                ("nonce", Some(value)) if is_plain_nonce(value) => nonce = Some(value.into()),
                 ("since" | "nonce", _) => return None,
                 _ => {}
             }

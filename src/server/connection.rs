@@ -27,7 +27,7 @@ use super::Shared;
 use super::admit::{AddressSeat, Seat};
 use super::body::{Busy, BusyBody, TimedBody};
 use super::drain::{Stage, Stages};
-use super::plain::{self, Asked};
+use super::plain::{self, Asked, Patience};
 use super::proxy;
 use super::pulse::{Limits, Pulse, Reached, Wire};
 use super::refuse;
@@ -113,9 +113,11 @@ pub(super) fn drive(owned: Owned, served: Arc<Served>) -> impl Future<Output = (
             };
             let owned = match making {
                 Making::Once(answer) => answer.await,
-                Making::Chain(mut chain) => follow(&mut *chain, &served.shared)
-                    .await
-                    .then(|| chain.give_back()),
+                Making::Chain(chain) => {
+                    let mut following = Following::new(chain, &served.shared);
+                    let is_free = std::future::poll_fn(|cx| following.poll(cx)).await;
+                    is_free.then(|| following.chain.give_back())
+                }
             };
             drop(held);
             back = owned.map(Box::new);
@@ -123,20 +125,39 @@ pub(super) fn drive(owned: Owned, served: Arc<Served>) -> impl Future<Output = (
     }
 }
 
-/// Makes the answers of a chain, for as long as nothing else is asked. Whether its socket may be read further.
-async fn follow(chain: &mut dyn Chain, shared: &Shared) -> bool {
-    // Kept from one request to the next.
-    let mut wait = None;
-    loop {
-        match std::future::poll_fn(|cx| chain.poll_made(cx)).await {
-            Made::Gone => return false,
-            Made::Over => return true,
-            Made::Rests => {}
+/// The answers of a chain, for as long as nothing else is asked.
+struct Following<'a> {
+    chain: Box<dyn Chain>,
+    patience: Patience<'a>,
+    /// Whether the next request is waited for.
+    rests: bool,
+}
+
+impl<'a> Following<'a> {
+    fn new(chain: Box<dyn Chain>, shared: &'a Shared) -> Self {
+        Self {
+            chain,
+            patience: Patience::new(shared),
+            rests: false,
         }
-        match plain::asked(|cx| chain.poll_next(cx), shared, &mut wait).await {
-            Asked::Next(Next::Same) => {}
-            Asked::Next(Next::Other) | Asked::Draining => return true,
-            Asked::Next(Next::Gone) | Asked::Idle => return false,
+    }
+
+    /// Whether the socket may be read further, once nothing more is to be answered here.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            if !self.rests {
+                match ready!(self.chain.poll_made(cx)) {
+                    Made::Gone => return Poll::Ready(false),
+                    Made::Over => return Poll::Ready(true),
+                    Made::Rests => self.rests = true,
+                }
+            }
+            let chain = &mut *self.chain;
+            match ready!(self.patience.poll(cx, |cx| chain.poll_next(cx))) {
+                Asked::Next(Next::Same) => self.rests = false,
+                Asked::Next(Next::Other) | Asked::Draining => return Poll::Ready(true),
+                Asked::Next(Next::Gone) | Asked::Idle => return Poll::Ready(false),
+            }
         }
     }
 }

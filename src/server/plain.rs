@@ -43,37 +43,52 @@ pub(super) enum Asked {
 
 /// Waits for the first bytes of a request.
 pub(super) async fn first(owned: &mut Owned, shared: &Shared) -> Asked {
-    if shared.drain.stage() == Stage::Serving && !owned.unread.is_empty() {
-        return Asked::Next(Next::Other);
-    }
-    let mut wait = None;
-    asked(|cx| poll_read(owned, cx), shared, &mut wait).await
+    let mut patience = Patience::new(shared);
+    std::future::poll_fn(|cx| patience.poll(cx, |cx| poll_read(owned, cx))).await
 }
 
-/// Waits for a request, as long as a connection may be idle.
-pub(super) async fn asked<'a>(
-    mut read: impl FnMut(&mut Context<'_>) -> Poll<Next>,
+/// Waits for requests, one after the other, each as long as a connection may be idle.
+pub(super) struct Patience<'a> {
     shared: &'a Shared,
-    wait: &mut Option<Box<Wait<'a>>>,
-) -> Asked {
-    if shared.drain.stage() != Stage::Serving {
-        return Asked::Draining;
+    /// Kept from one request to the next.
+    wait: Option<Box<Wait<'a>>>,
+    has_begun: bool,
+}
+
+impl<'a> Patience<'a> {
+    pub(super) fn new(shared: &'a Shared) -> Self {
+        Self {
+            shared,
+            wait: None,
+            has_begun: false,
+        }
     }
-    let mut begins = true;
-    std::future::poll_fn(|cx| {
+
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: impl FnOnce(&mut Context<'_>) -> Poll<Next>,
+    ) -> Poll<Asked> {
+        if self.shared.drain.stage() != Stage::Serving {
+            return Poll::Ready(Asked::Draining);
+        }
         if let Poll::Ready(next) = read(cx) {
+            self.has_begun = false;
             return Poll::Ready(Asked::Next(next));
         }
-        let wait = wait.get_or_insert_with(|| Box::new(Wait::new(shared)));
-        if std::mem::take(&mut begins) {
-            wait.begin(shared.limits.idle);
+        let new = || Box::new(Wait::new(self.shared));
+        let wait = self.wait.get_or_insert_with(new);
+        if !std::mem::replace(&mut self.has_begun, true) {
+            wait.begin(self.shared.limits.idle);
         }
         wait.poll(cx)
-    })
-    .await
+    }
 }
 
 fn poll_read(owned: &mut Owned, cx: &mut Context<'_>) -> Poll<Next> {
+    if !owned.unread.is_empty() {
+        return Poll::Ready(Next::Other);
+    }
     with_room(|room| {
         let mut buffer = ReadBuf::new(room);
         match ready!(Pin::new(&mut owned.io).poll_read(cx, &mut buffer)) {
@@ -87,7 +102,7 @@ fn poll_read(owned: &mut Owned, cx: &mut Context<'_>) -> Poll<Next> {
 }
 
 /// What ends a wait beside bytes. Made only where there is something to wait for; one wait after the other may use it.
-pub(super) struct Wait<'a> {
+struct Wait<'a> {
     stages: Stages<'a>,
     until: Option<Instant>,
     clock: Option<Pin<Box<Sleep>>>,

@@ -76,8 +76,11 @@ pub struct Attach {
     transport: Transport,
     format: Format,
     echo: bool,
-    /// Where the request brought a valid session key, the seconds since 1970 at which that ends.
-    known_until_s: Option<u64>,
+    /// Its nonce; gone with the hello of a stream.
+    nonce: Option<Box<str>>,
+    /// Until when a poll that asks for the same may go on with this attach: as long as its session key is good. None
+    /// where it may not.
+    returns_until: Option<Instant>,
     /// Whether the request went on from where another attach of the same session was.
     goes_on: bool,
     /// Whether it left all that others see of it, between two polls.
@@ -102,9 +105,7 @@ struct Late {
 
 impl Drop for Attach {
     fn drop(&mut self) {
-        if !self.is_resting {
-            self.session.detach(&self.line, Instant::now());
-        }
+        self.session.detach(&self.line);
     }
 }
 
@@ -129,12 +130,15 @@ impl Attach {
         let is_cursor = |(_, start): &(ChannelName, Start)| matches!(start, Start::At(_));
         let goes_on =
             opening.channels.iter().all(is_cursor) && (known_until_s.is_some() || !has_key);
+        // What is counted or told at the opening alone must be opened each time.
+        let known_until_s = known_until_s.filter(|_| goes_on && opening.why.is_none());
         // A bare WebSocket publishes to the first of them; nobody else asks for the names as they were given.
         if opening.format == Format::Full {
             opening.channels = Vec::new();
         }
         let line = session.attach(feed.bell());
         let pace = Pace::new(&opening, sessions.options.heartbeat, grants.expires_s());
+        let nonce = opening.nonce.take().map(String::into_boxed_str);
         let mut attach = Self {
             sessions: sessions.clone(),
             session,
@@ -146,7 +150,8 @@ impl Attach {
             format: opening.format,
             echo: opening.echo,
             opening: Some(opening),
-            known_until_s,
+            nonce,
+            returns_until: known_until_s.and_then(|until_s| pace.at_second(until_s)),
             goes_on,
             is_resting: false,
             metrics,
@@ -177,9 +182,11 @@ impl Attach {
         self.opening.as_deref()
     }
 
-    /// Hello is written: of what a stream asked for nothing more is needed, but for who is to be shown where.
+    /// Hello is written: of what was asked for nothing more is needed, but for who is to be shown where, and the nonce
+    /// of a poll.
     pub(crate) fn forget_opening(&mut self) {
         self.opening.take_if(|opening| !opening.presence);
+        self.nonce.take_if(|_| self.transport != Transport::Poll);
     }
 
     /// How frames are written.
@@ -231,17 +238,16 @@ impl Attach {
             .heartbeat
             .unwrap_or(self.sessions.options.heartbeat);
         let (id, places) = self.feed.starts();
-        let nonce = self.opening().and_then(|opening| opening.nonce.clone());
+        let nonce = self.nonce.as_deref().map(str::to_owned);
         Hello::new(id, session, &channels, &places)
             .with(nonce, heartbeat.as_secs(), network)
             .json()
     }
 
-    /// Ends the hold of a poll after this time.
-    pub fn hold(&mut self, wait: Duration) {
+    /// Ends the hold of a poll after this time; an early one sends spaces until then.
+    pub fn hold(&mut self, wait: Duration, is_early: bool) {
         let opened = self.pace.opened;
         self.pace.held_until = Some(opened + wait);
-        let is_early = self.opening().is_some_and(|opening| opening.early);
         self.pace.heartbeat = is_early.then_some(SPACE_EVERY);
         self.pace.next_ping = opened + SPACE_EVERY;
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::surplus::Resting;
@@ -31,8 +32,8 @@ pub struct Session {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Its living attaches, oldest first.
-    pub(super) lines: Vec<Arc<Line>>,
+    /// Its attaches, oldest first: mostly one.
+    pub(super) lines: SmallVec<[Arc<Line>; 1]>,
     /// When it last said over HTTP that it lives; none before it ever did.
     pub(super) heard: Option<Instant>,
     /// When its last attach ended, or its last request came.
@@ -44,6 +45,20 @@ pub(super) struct State {
 pub(super) struct Line {
     pub(super) bell: Arc<Bell>,
     pub(super) end: OnceLock<ByeReason>,
+}
+
+impl State {
+    /// Adds one; a fifth that lives ends the oldest.
+    fn add(&mut self, line: &Arc<Line>) {
+        self.lines.push(line.clone());
+        let living = || self.lines.iter().filter(|line| line.is_living());
+        if living().count() > ATTACHES_MAX
+            && let Some(oldest) = living().next()
+        {
+            let _ = oldest.end.set(ByeReason::Newer);
+            oldest.bell.call();
+        }
+    }
 }
 
 impl Line {
@@ -60,28 +75,23 @@ impl Session {
             bell: bell.clone(),
             end: OnceLock::new(),
         });
-        self.attach_line(&line);
+        self.state.lock().add(&line);
         line
     }
 
-    /// Adds an attach that left before.
-    pub(super) fn attach_line(&self, line: &Arc<Line>) {
+    /// An attach that rested is its newest one now.
+    pub(super) fn come_back(&self, line: &Arc<Line>) {
         let mut state = self.state.lock();
-        state.lines.push(line.clone());
-        let living = || state.lines.iter().filter(|line| line.is_living());
-        if living().count() > ATTACHES_MAX
-            && let Some(oldest) = living().next()
-        {
-            let _ = oldest.end.set(ByeReason::Newer);
-            oldest.bell.call();
+        if state.lines.len() > 1 {
+            state.lines.retain(|other| !Arc::ptr_eq(other, line));
+            state.add(line);
         }
     }
 
-    /// Its attach is gone, or rests since this time.
-    pub(super) fn detach(&self, line: &Arc<Line>, at: Instant) {
+    pub(super) fn detach(&self, line: &Arc<Line>) {
         let mut state = self.state.lock();
         state.lines.retain(|other| !Arc::ptr_eq(other, line));
-        state.idle_since = state.idle_since.max(Some(at));
+        state.idle_since = Some(Instant::now());
     }
 
     /// Since when it has no attach.

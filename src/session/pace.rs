@@ -50,12 +50,7 @@ impl Pace {
                 heartbeat.mul_f64(phase)
             }
         };
-        // A credential may end later than any clock can say, which is never.
-        let expires = expires_s.and_then(|at| {
-            let left = Duration::from_secs(at.saturating_sub(now_ms() / 1_000));
-            opened.checked_add(left)
-        });
-        Self {
+        let mut pace = Self {
             alarm: Alarm::default(),
             heartbeat: (!heartbeat.is_zero()).then_some(heartbeat),
             opened,
@@ -64,8 +59,16 @@ impl Pace {
             probe: (opening.probe && opening.transport == Transport::Sse)
                 .then(|| (opened + PROBES_AFTER[0], 0)),
             held_until: None,
-            expires,
-        }
+            expires: None,
+        };
+        pace.expires = expires_s.and_then(|at| pace.at_second(at));
+        pace
+    }
+
+    /// The time of this second since 1970; none where it is later than any clock can say, which is never.
+    pub(super) fn at_second(&self, second: u64) -> Option<Instant> {
+        let left = Duration::from_secs(second.saturating_sub(now_ms() / 1_000));
+        self.opened.checked_add(left)
     }
 
     /// Whether a lone ping is due now; the next one is planned then, and nothing but events follows this one soon.

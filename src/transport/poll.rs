@@ -24,6 +24,10 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 pub(crate) struct Answer {
     attach: Attach,
     hello: Option<String>,
+    /// How long it is held.
+    wait: Duration,
+    /// Whether the head goes out before the answer is known.
+    is_early: bool,
     /// Whether something was sent already: the spaces of an early poll.
     is_over: bool,
     /// Whether another poll of the same connection may go on with this attach.
@@ -34,15 +38,23 @@ impl Answer {
     /// Answers at once, hello first, where the request did not go on from another one; else holds it.
     pub(crate) fn new(mut attach: Attach, facts: Facts) -> Self {
         let goes_on = attach.goes_on();
-        if goes_on {
-            hold(&mut attach);
+        let opening = attach.opening();
+        let asked = opening.and_then(|opening| opening.wait.filter(|_| goes_on));
+        let usual = if goes_on {
+            attach.sessions().options().poll_wait
         } else {
-            attach.hold(Duration::ZERO);
-        }
+            Duration::ZERO
+        };
+        let wait = asked.unwrap_or(usual);
+        let is_early = goes_on && opening.is_some_and(|opening| opening.early);
+        attach.hold(wait, is_early);
         let hello = (!goes_on).then(|| attach.hello(facts.client));
+        attach.forget_opening();
         Self {
             attach,
             hello,
+            wait,
+            is_early,
             is_over: false,
             may_repeat: false,
         }
@@ -59,15 +71,12 @@ impl Answer {
 
     /// Whether the head goes out before the answer is known.
     pub(crate) fn is_early(&self) -> bool {
-        self.hello.is_none() && self.attach.opening().is_some_and(|opening| opening.early)
+        self.is_early
     }
 
     /// The answer out of frames, joined by commas where there are several.
     fn text(&mut self, frames: &[u8], cursor: Cursor, more: bool) -> Bytes {
-        let nonce = self
-            .attach
-            .opening()
-            .and_then(|opening| opening.nonce.as_deref());
+        let nonce = self.attach.nonce();
         let hello_bytes = self.hello.as_ref().map_or(0, String::len);
         let mut out = Vec::with_capacity(frames.len() + hello_bytes + ANSWER_WORDS_BYTES);
         begin(&mut out, cursor, nonce, more);
@@ -125,20 +134,11 @@ impl Frames for Answer {
         };
         let is_open = self.attach.again(moved.cursor, moved.nonce, is_watched);
         if is_open {
-            hold(&mut self.attach);
+            self.attach.hold(self.wait, self.is_early);
             self.is_over = false;
         }
         is_open
     }
-}
-
-fn hold(attach: &mut Attach) {
-    let options = attach.sessions().options();
-    let wait = attach
-        .opening()
-        .and_then(|opening| opening.wait)
-        .unwrap_or(options.poll_wait);
-    attach.hold(wait);
 }
 
 /// An answer up to its frames.

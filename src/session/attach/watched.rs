@@ -56,24 +56,25 @@ impl Attach {
         self.pace.sent(at);
     }
 
-    /// Somebody else answered its poll at this time, up to here, and counted that it reads no more: it rests since.
-    pub fn answered_for(&mut self, offset: u64, at: Instant) {
+    /// Somebody else answered its poll, up to here, and counted that it reads no more: it rests since.
+    pub fn answered_for(&mut self, offset: u64) {
         self.feed.told(offset);
         self.is_resting = true;
-        self.session.detach(&self.line, at);
         self.metrics.rested();
-        self.feed.bell().set_resting(false);
     }
 
-    /// The nonce of its poll, for whoever answers that.
-    pub(crate) fn take_nonce(&mut self) -> Option<String> {
-        self.opening.as_mut()?.nonce.take()
+    /// The nonce of its poll.
+    pub(crate) fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
+    }
+
+    /// The nonce, for whoever answers the poll.
+    pub(crate) fn take_nonce(&mut self) -> Option<Box<str>> {
+        self.nonce.take()
     }
 
     /// Nobody used the nonce.
-    pub(crate) fn set_nonce(&mut self, nonce: String) {
-        if let Some(opening) = &mut self.opening {
-            opening.nonce = Some(nonce);
-        }
+    pub(crate) fn set_nonce(&mut self, nonce: Box<str>) {
+        self.nonce = Some(nonce);
     }
 }

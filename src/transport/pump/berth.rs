@@ -49,7 +49,7 @@ struct State {
     /// When its rest began, as far as the pump saw.
     rests_since: Option<Instant>,
     /// That of its poll, while the pump is to answer it.
-    nonce: Option<String>,
+    nonce: Option<Box<str>>,
     /// What the socket did not take of the last write.
     rest: Option<Box<Bytes>>,
 }
@@ -196,7 +196,7 @@ impl Berth {
         let at = state.written.take();
         if let Some(at) = at {
             if state.is_resting {
-                attach.answered_for(state.offset, at);
+                attach.answered_for(state.offset);
             } else {
                 attach.told(state.offset, at);
             }
