@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use crate::cursor::Cursor;
 use crate::hub::Run;
+use crate::protocol::Nonce;
 use crate::session::Attach;
 
 /// nginx holds a stream to its end without it (`docs/networks.md`).
@@ -92,7 +93,7 @@ fn body_of(chunk: &[u8]) -> &[u8] {
 pub(crate) type Wording = fn(&Run) -> Bytes;
 
 /// How the newest events are the answer to a poll, whose nonce this is; the cursor comes behind them.
-pub(crate) type Answering = fn(&mut Vec<u8>, &Run, Cursor, Option<&str>);
+pub(crate) type Answering = fn(&mut Vec<u8>, &Run, Cursor, &Nonce);
 
 /// What a pump may write in a reader's stead.
 #[derive(Clone, Copy)]
@@ -127,16 +128,20 @@ pub(crate) trait Frames: Send + Unpin {
         None
     }
 
+    /// The request came plain, with this head: what is answered may be followed by more of its kind.
+    fn asked(&mut self, _head: &[u8]) {}
+
     /// The answer is made. Whether another one of its kind may follow, by [`Frames::again`]; it holds nothing open
     /// until then.
     fn rest(&mut self) -> bool {
         false
     }
 
-    /// Begins the answer to another request, of which only the address is not that of the first one. Where it does
-    /// not, that request must be opened like any other. `is_watched` where a pump still watches its channel.
-    fn again(&mut self, _first_address: &str, _address: &str, _is_watched: bool) -> bool {
-        false
+    /// Begins the answer to the request at the beginning of these bytes, where that asks for the same from another
+    /// place, and says how long its head is. Where it does not, that request must be opened like any other.
+    /// `is_watched` where a pump still watches its channel.
+    fn again(&mut self, _unread: &[u8], _is_watched: bool) -> Option<usize> {
+        None
     }
 }
 

@@ -1,10 +1,17 @@
-//! A poll that asks for the same as the one before it, but from another place: known by its address alone.
+//! A poll that asks for the same as the one before it, but from another place: known by its head alone.
 //!
 //! Compares bytes and reads two words; everything else is read in `opening`.
 
+use smallvec::SmallVec;
+
 use crate::cursor::{Cursor, Start};
 
-use super::NONCE_BYTES_MAX;
+use super::{NONCE_BYTES_MAX, Nonce};
+
+/// What the head of a poll begins with.
+const METHOD: &[u8] = b"GET ";
+/// Words of an address that may move, usually: `since` and `nonce`.
+const HOLES_USUAL: usize = 2;
 
 /// Where a poll goes on that asks for nothing else than an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,69 +19,113 @@ pub struct Moved {
     /// Its `since`.
     pub cursor: Cursor,
     /// Its `nonce`.
-    pub nonce: Option<Box<str>>,
+    pub nonce: Nonce,
+    /// Bytes of its head.
+    pub head_bytes: usize,
 }
 
-impl Moved {
-    /// Compares two addresses, each a path and a query; `None` where anything but the values of `since` and `nonce`
-    /// differs, or where one of these would have to be decoded.
+/// The head of a poll, and where another one may differ from it: in the values of `since` and `nonce`.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    head: Box<[u8]>,
+    holes: SmallVec<[Hole; HOLES_USUAL]>,
+}
+
+/// A value that may differ.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    from: u16,
+    to: u16,
+    is_nonce: bool,
+}
+
+impl Asked {
+    /// Reads a head with its empty line; `None` where no other poll can be known by it: it names no `since`, or names
+    /// one in words that would have to be decoded.
     #[must_use]
-    pub fn between(earlier: &str, later: &str) -> Option<Self> {
-        let (path, earlier) = earlier.split_once('?')?;
-        let (same_path, later) = later.split_once('?')?;
-        if path != same_path {
-            return None;
+    pub fn new(head: &[u8]) -> Option<Self> {
+        let target = head.strip_prefix(METHOD)?;
+        let end = METHOD.len() + memchr::memchr(b' ', target)?;
+        let question = METHOD.len() + memchr::memchr(b'?', target)?;
+        let mut at = question + 1;
+        let mut holes = SmallVec::<[Hole; HOLES_USUAL]>::new();
+        for pair in head.get(at..end)?.split(|byte| *byte == b'&') {
+            let name = pair.split(|byte| *byte == b'=').next()?;
+            // An encoded name may be one of these two; a start of one channel by name does not move.
+            if name.iter().any(|byte| b"%+.#".contains(byte)) {
+                return None;
+            }
+            let is_nonce = name == b"nonce";
+            if is_nonce || name == b"since" {
+                // A name without a value does not move.
+                let from = at + name.len() + 1;
+                let (from, to) = (from.try_into().ok()?, (at + pair.len()).try_into().ok()?);
+                (from <= to).then(|| holes.push(Hole { from, to, is_nonce }))?;
+            }
+            at += pair.len() + 1;
         }
-        let (mut cursor, mut nonce) = (None, None);
-        let mut rest = Some(later);
-        for was in earlier.split('&') {
-            let later = rest?;
-            let name = was.split_once('=').map_or(was, |(name, _)| name);
-            let pair = match name {
-                "since" | "nonce" => later.split_once('&').map_or(later, |(pair, _)| pair),
-                // An encoded name may be one of these two; a start of one channel by name does not move.
-                _ if name.contains(['%', '+', '.', '#']) => return None,
-                _ => was,
-            };
-            let value = pair.strip_prefix(name)?;
-            match (name, value.strip_prefix('=')) {
-                ("since", Some(value)) => match value.parse() {
+        let moves = holes.iter().any(|hole| !hole.is_nonce);
+        moves.then(|| Self {
+            head: head.into(),
+            holes,
+        })
+    }
+
+    /// Where the poll goes on whose head these bytes begin with; `None` where they are anything else, or where a value
+    /// would have to be decoded.
+    #[must_use]
+    pub fn moved(&self, bytes: &[u8]) -> Option<Moved> {
+        let (mut rest, mut from) = (bytes, 0);
+        let (mut cursor, mut nonce) = (None, Nonce::default());
+        for hole in &self.holes {
+            rest = rest.strip_prefix(&self.head[from..usize::from(hole.from)])?;
+            from = hole.to.into();
+            let end = rest.iter().position(|byte| !is_plain(*byte))?;
+            let (value, behind) = rest.split_at(end);
+            rest = behind;
+            if hole.is_nonce {
+                nonce = (value.len() <= NONCE_BYTES_MAX).then(|| Nonce::plain(value))?;
+            } else {
+                match str::from_utf8(value).ok()?.parse() {
                     Ok(Start::At(at)) => cursor = Some(at),
                     _ => return None,
-                },
-                ("nonce", Some(value)) if is_plain_nonce(value) => nonce = Some(value.into()),
-                ("since" | "nonce", _) => return None,
-                _ => {}
+                }
             }
-            rest = match later.strip_prefix(pair)? {
-                "" => None,
-                more => Some(more.strip_prefix('&')?),
-            };
         }
-        if rest.is_some() {
-            return None;
-        }
-        cursor.map(|cursor| Self { cursor, nonce })
+        rest = rest.strip_prefix(&self.head[from..])?;
+        Some(Moved {
+            cursor: cursor?,
+            nonce,
+            head_bytes: bytes.len() - rest.len(),
+        })
     }
 }
 
-/// Whether a nonce means what it says without being decoded, as those of our clients do.
-fn is_plain_nonce(value: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    value.len() <= NONCE_BYTES_MAX && value.bytes().all(is_plain)
+/// Whether a byte means what it says without being decoded: cursors have no others, nor have our clients' nonces.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn head(address: &str) -> String {
+        format!("GET {address} HTTP/1.1\r\nHost: h\r\n\r\n")
+    }
+
+    fn between(earlier: &str, later: &str) -> Option<Moved> {
+        Asked::new(head(earlier).as_bytes())?.moved(head(later).as_bytes())
+    }
+
     #[test]
     fn only_since_and_nonce_may_differ() {
         let earlier = "/poll?channels=a%2Cb&since=k-5&nonce=n1&session=S&echo=0";
-        let moved = |later| Moved::between(earlier, later);
-        let there = moved("/poll?channels=a%2Cb&since=k-7&nonce=n2&session=S&echo=0").unwrap();
-        assert_eq!(there.cursor, "k-7".parse().unwrap());
-        assert_eq!(there.nonce.as_deref(), Some("n2"));
+        let moved = |later| between(earlier, later);
+        let there = moved("/poll?channels=a%2Cb&since=k-17&nonce=n2&session=S&echo=0").unwrap();
+        assert_eq!(there.cursor, "k-17".parse().unwrap());
+        assert_eq!(there.nonce, Nonce::new("n2"));
+        assert_eq!(there.head_bytes, head(earlier).len() + 1);
         for later in [
             "/poll?channels=a%2Cc&since=k-7&nonce=n2&session=S&echo=0",
             "/poll?channels=a%2Cb&since=k-7&nonce=n2&session=T&echo=0",
@@ -86,6 +137,7 @@ mod tests {
             "/poll?channels=a%2Cb&since=&nonce=n2&session=S&echo=0",
             "/poll?channels=a%2Cb&since=k-7&nonce=%20&session=S&echo=0",
             "/poll?channels=a%2Cb&since=k-7&nonce=a+b&session=S&echo=0",
+            "/poll?channels=a%2Cb&since=k-7&since=k-8&session=S&echo=0",
             "/poll/a?channels=a%2Cb&since=k-7&nonce=n2&session=S&echo=0",
             "/poll",
         ] {
@@ -97,14 +149,36 @@ mod tests {
     }
 
     #[test]
+    fn values_at_the_end_of_an_address_and_none_at_all_are_read() {
+        let there = between("/poll/a?nonce=&since=k-5", "/poll/a?nonce=&since=k-6").unwrap();
+        assert_eq!(there.nonce, Nonce::new(""));
+        let there = between("/poll/a?since=k-5", "/poll/a?since=k-66").unwrap();
+        assert_eq!(there.nonce, Nonce::default());
+    }
+
+    #[test]
+    fn a_head_must_be_there_whole_and_be_the_same() {
+        let earlier = head("/poll/a?since=k-5");
+        let asked = Asked::new(earlier.as_bytes()).unwrap();
+        for end in 0..earlier.len() {
+            assert_eq!(asked.moved(&earlier.as_bytes()[..end]), None, "{end}");
+        }
+        assert!(asked.moved(format!("{earlier}GET /").as_bytes()).is_some());
+        let other = earlier.replace("Host", "host");
+        assert_eq!(asked.moved(other.as_bytes()), None);
+        assert!(Asked::new(b"POST /poll/a?since=k-5 HTTP/1.1\r\n\r\n").is_none());
+    }
+
+    #[test]
     fn what_would_have_to_be_decoded_is_left() {
         for address in [
             "/poll/a?since=k-5&s%69nce=k-1",
             "/poll/a,b?since=k-5&since.b=k-1",
+            "/poll/a?since=k-5&nonce",
             "/poll/a",
             "/poll/a?nonce=n",
         ] {
-            assert_eq!(Moved::between(address, address), None, "{address}");
+            assert_eq!(between(address, address), None, "{address}");
         }
     }
 }

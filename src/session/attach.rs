@@ -26,8 +26,8 @@ use crate::hub::{Items, now_ms};
 use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
-    Bye, ByeReason, ChannelName, Command, Format, Hello, HelloSession, Opening, Order, Refusal,
-    Transport, reply_error, reply_ok,
+    Bye, ByeReason, ChannelName, Command, Format, Hello, HelloSession, Nonce, Opening, Order,
+    Refusal, Transport, reply_error, reply_ok,
 };
 
 /// Heartbeats without a sign of life after which a peer is taken for gone.
@@ -76,8 +76,8 @@ pub struct Attach {
     transport: Transport,
     format: Format,
     echo: bool,
-    /// Its nonce; gone with the hello of a stream.
-    nonce: Option<Box<str>>,
+    /// That of a poll.
+    nonce: Nonce,
     /// Until when a poll that asks for the same may go on with this attach: as long as its session key is good. None
     /// where it may not.
     returns_until: Option<Instant>,
@@ -138,7 +138,10 @@ impl Attach {
         }
         let line = session.attach(feed.bell());
         let pace = Pace::new(&opening, sessions.options.heartbeat, grants.expires_s());
-        let nonce = opening.nonce.take().map(String::into_boxed_str);
+        let nonce = match (&opening.nonce, opening.transport) {
+            (Some(nonce), Transport::Poll) => Nonce::new(nonce),
+            _ => Nonce::default(),
+        };
         let mut attach = Self {
             sessions: sessions.clone(),
             session,
@@ -182,11 +185,9 @@ impl Attach {
         self.opening.as_deref()
     }
 
-    /// Hello is written: of what was asked for nothing more is needed, but for who is to be shown where, and the nonce
-    /// of a poll.
+    /// Hello is written: of what was asked for nothing more is needed, but for who is to be shown where.
     pub(crate) fn forget_opening(&mut self) {
         self.opening.take_if(|opening| !opening.presence);
-        self.nonce.take_if(|_| self.transport != Transport::Poll);
     }
 
     /// How frames are written.
@@ -238,7 +239,7 @@ impl Attach {
             .heartbeat
             .unwrap_or(self.sessions.options.heartbeat);
         let (id, places) = self.feed.starts();
-        let nonce = self.nonce.as_deref().map(str::to_owned);
+        let nonce = self.opening().and_then(|opening| opening.nonce.clone());
         Hello::new(id, session, &channels, &places)
             .with(nonce, heartbeat.as_secs(), network)
             .json()

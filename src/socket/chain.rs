@@ -1,7 +1,7 @@
 //! Answers that come as a whole, and may be followed by others of their kind on the same socket: the poll that comes
 //! next asks for the same, and what was judged and made for the first one is kept.
 //!
-//! Compares heads byte for byte; what an address means is for whoever makes the frames.
+//! What a head asks for is known to whoever makes the frames.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,16 +15,11 @@ use super::link::with_room;
 use super::{Chain, Made, Next, Owned, Terms, is_last};
 use crate::transport::{Envelope, Frames, Piece};
 
-/// What a head that may be answered again begins with.
-const METHOD: &[u8] = b"GET ";
-
 /// An answer that is written as a whole, and those that follow it.
 pub(super) struct Whole<F> {
     conversation: Conversation,
     /// Gone with the last answer.
     frames: Option<F>,
-    /// The head of the request that was answered first; empty where it did not come plain.
-    asked: Box<[u8]>,
     head: Arc<dyn Envelope>,
     at: At,
 }
@@ -37,17 +32,18 @@ enum At {
 }
 
 impl<F: Frames + 'static> Whole<F> {
-    pub(super) fn new(head: &Parts, owned: Owned, frames: F, terms: &Arc<Terms>) -> Box<Self> {
-        let asked = Box::from(&*owned.asked);
+    pub(super) fn new(head: &Parts, owned: Owned, mut frames: F, terms: &Arc<Terms>) -> Box<Self> {
+        if !owned.asked.is_empty() {
+            frames.asked(&owned.asked);
+        }
         let mut conversation = Conversation::new(is_last(head), owned, terms);
         let head: Arc<dyn Envelope> = Head::of(head);
-        if !conversation.closes() && !<[u8]>::is_empty(&asked) {
+        if !conversation.closes() {
             conversation.envelope = Some(head.clone());
         }
         Box::new(Self {
             conversation,
             frames: Some(frames),
-            asked,
             head,
             at: At::Waiting,
         })
@@ -56,7 +52,7 @@ impl<F: Frames + 'static> Whole<F> {
     /// The answer is made: it rests, where another one may follow.
     fn rest(&mut self) {
         let frames = self.frames.as_mut();
-        let rests = !self.asked.is_empty() && frames.is_some_and(Frames::rest);
+        let rests = frames.is_some_and(Frames::rest);
         self.at = At::Writing(if rests { Made::Rests } else { Made::Over });
         if rests {
             self.conversation.berth.rest();
@@ -76,21 +72,16 @@ impl<F: Frames + 'static> Whole<F> {
     /// Begins the answer to the request at the beginning of these bytes, and says how long its head is. `None` where
     /// that request is another one, or must be judged anew.
     fn begin(&mut self, unread: &[u8]) -> Option<usize> {
-        let (first_address, lines) = split(&self.asked)?;
-        let (address, rest) = split(unread)?;
-        if !rest.starts_with(lines) {
-            return None;
-        }
-        let length = METHOD.len() + address.len() + lines.len();
-        let is_watched = self.conversation.berth.come_back();
         let frames = self.frames.as_mut()?;
-        let is_same = frames.again(first_address, address, is_watched);
+        let berth = &mut self.conversation.berth;
+        let is_watched = berth.come_back();
+        let head_bytes = frames.again(unread, is_watched);
         if let Some((attach, _)) = frames.pumped()
             && !attach.is_watched()
         {
-            self.conversation.berth.leave();
+            berth.leave();
         }
-        is_same.then_some(length)
+        head_bytes
     }
 
     /// These bytes of the client are there. Whatever is not used is kept.
@@ -145,12 +136,4 @@ impl<F: Frames + 'static> Chain for Whole<F> {
     fn give_back(self: Box<Self>) -> Owned {
         self.conversation.give_back()
     }
-}
-
-/// The address of a GET, and all of its head behind that.
-fn split(head: &[u8]) -> Option<(&str, &[u8])> {
-    let head = head.strip_prefix(METHOD)?;
-    let end = memchr::memchr(b' ', head)?;
-    let (address, lines) = head.split_at(end);
-    Some((str::from_utf8(address).ok()?, lines))
 }

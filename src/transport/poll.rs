@@ -12,7 +12,7 @@ use super::{Facts, Frames, Piece, Pumped};
 use crate::cursor::Cursor;
 use crate::feed::{Batch, Item};
 use crate::hub::{Items, Run};
-use crate::protocol::{Event, Moved, WireForm};
+use crate::protocol::{Asked, Event, Nonce, WireForm};
 use crate::session::{Attach, Turn};
 
 /// The words of an answer around its frames, in bytes.
@@ -30,8 +30,10 @@ pub(crate) struct Answer {
     is_early: bool,
     /// Whether something was sent already: the spaces of an early poll.
     is_over: bool,
-    /// Whether another poll of the same connection may go on with this attach.
-    may_repeat: bool,
+    /// Whether its request is judged by nothing but its head.
+    is_by_head: bool,
+    /// What another poll of the same connection must ask to go on with this attach.
+    asked: Option<Asked>,
 }
 
 impl Answer {
@@ -56,7 +58,8 @@ impl Answer {
             wait,
             is_early,
             is_over: false,
-            may_repeat: false,
+            is_by_head: false,
+            asked: None,
         }
     }
 
@@ -64,7 +67,7 @@ impl Answer {
     /// differs in its cursor only.
     pub(crate) fn repeatable(self) -> Self {
         Self {
-            may_repeat: true,
+            is_by_head: true,
             ..self
         }
     }
@@ -119,35 +122,39 @@ impl Frames for Answer {
         Poll::Ready(Some(Piece::Bytes(answer)))
     }
 
+    fn asked(&mut self, head: &[u8]) {
+        if self.is_by_head && self.attach.may_return() {
+            self.asked = Asked::new(head);
+        }
+    }
+
     fn rest(&mut self) -> bool {
-        self.may_repeat && self.attach.pause()
+        self.asked.is_some() && self.attach.pause()
     }
 
     fn pumped(&mut self) -> Option<(&mut Attach, Pumped)> {
-        let is_held = self.may_repeat && self.hello.is_none() && !self.is_over;
+        let is_held = self.asked.is_some() && self.hello.is_none() && !self.is_over;
         is_held.then_some((&mut self.attach, Pumped::Once(answer_with)))
     }
 
-    fn again(&mut self, first_address: &str, address: &str, is_watched: bool) -> bool {
-        let Some(moved) = Moved::between(first_address, address) else {
-            return false;
-        };
-        let is_open = self.attach.again(moved.cursor, moved.nonce, is_watched);
-        if is_open {
-            self.attach.hold(self.wait, self.is_early);
-            self.is_over = false;
+    fn again(&mut self, unread: &[u8], is_watched: bool) -> Option<usize> {
+        let moved = self.asked.as_ref()?.moved(unread)?;
+        if !self.attach.again(moved.cursor, moved.nonce, is_watched) {
+            return None;
         }
-        is_open
+        self.attach.hold(self.wait, self.is_early);
+        self.is_over = false;
+        Some(moved.head_bytes)
     }
 }
 
 /// An answer up to its frames.
-fn begin(out: &mut Vec<u8>, cursor: Cursor, nonce: Option<&str>, more: bool) {
+fn begin(out: &mut Vec<u8>, cursor: Cursor, nonce: &Nonce, more: bool) {
     // Writing to memory cannot fail.
     let _ = write!(out, "{{\"cursor\":\"{cursor}\"");
-    if let Some(nonce) = nonce {
+    if !nonce.json().is_empty() {
         out.extend_from_slice(b",\"nonce\":");
-        let _ = serde_json::to_writer(&mut *out, nonce);
+        out.extend_from_slice(nonce.json());
     }
     if more {
         out.extend_from_slice(b",\"more\":true");
@@ -156,7 +163,7 @@ fn begin(out: &mut Vec<u8>, cursor: Cursor, nonce: Option<&str>, more: bool) {
 }
 
 /// The answer with the newest events.
-fn answer_with(out: &mut Vec<u8>, run: &Run, cursor: Cursor, nonce: Option<&str>) {
+fn answer_with(out: &mut Vec<u8>, run: &Run, cursor: Cursor, nonce: &Nonce) {
     begin(out, cursor, nonce, false);
     out.extend_from_slice(&run_frames(run));
     out.extend_from_slice(b"]}");

@@ -6,13 +6,19 @@ use tokio::time::Instant;
 
 use super::Attach;
 use crate::cursor::Cursor;
-use crate::protocol::ChannelName;
+use crate::protocol::{ChannelName, Nonce};
 
 impl Attach {
+    /// Whether a poll that asks for the same may go on with it.
+    pub fn may_return(&self) -> bool {
+        self.returns_until.is_some()
+    }
+
     /// Leaves its channels and its presence, as if it were dropped, and is none of its session's attaches. Whether it
     /// may come back.
     pub fn pause(&mut self) -> bool {
-        let comes_back = self.returns_until.is_some() && self.line.end.get().is_none();
+        let is_ended = self.feed.bell().is_called() && self.line.end.get().is_some();
+        let comes_back = self.may_return() && !is_ended;
         if comes_back && !self.is_resting {
             self.is_resting = true;
             self.feed.bell().set_resting(true);
@@ -28,7 +34,7 @@ impl Attach {
     /// Comes back from its rest with a cursor and the nonce of another request, under the rules of an opening. Where
     /// it cannot, that request must be opened like any other. `is_watched` where somebody else still watches its
     /// channel.
-    pub fn again(&mut self, cursor: Cursor, nonce: Option<Box<str>>, is_watched: bool) -> bool {
+    pub fn again(&mut self, cursor: Cursor, nonce: Nonce, is_watched: bool) -> bool {
         let now = Instant::now();
         let is_known = self.returns_until.is_some_and(|until| now < until);
         if !self.is_resting || !is_known || self.sessions.drain.has_begun() {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Attach;
 use crate::bell::Bell;
 use crate::hub::Channel;
-use crate::protocol::Transport;
+use crate::protocol::{Nonce, Transport};
 
 impl Attach {
     /// Its one channel, and up to where that is told, while whatever comes next there is all that it waits for.
@@ -64,17 +64,17 @@ impl Attach {
     }
 
     /// The nonce of its poll.
-    pub(crate) fn nonce(&self) -> Option<&str> {
-        self.nonce.as_deref()
+    pub(crate) fn nonce(&self) -> &Nonce {
+        &self.nonce
     }
 
     /// The nonce, for whoever answers the poll.
-    pub(crate) fn take_nonce(&mut self) -> Option<Box<str>> {
-        self.nonce.take()
+    pub(crate) fn take_nonce(&mut self) -> Nonce {
+        std::mem::take(&mut self.nonce)
     }
 
     /// Nobody used the nonce.
-    pub(crate) fn set_nonce(&mut self, nonce: Box<str>) {
-        self.nonce = Some(nonce);
+    pub(crate) fn set_nonce(&mut self, nonce: Nonce) {
+        self.nonce = nonce;
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{Load, Pump, Pumps, READERS_MIN, Scratch};
 use crate::bell::Bell;
 use crate::hub::Run;
-use crate::protocol::Transport;
+use crate::protocol::{Nonce, Transport};
 use crate::session::Attach;
 use crate::transport::{Answering, Envelope, Pumped, Wording};
 
@@ -49,7 +49,7 @@ struct State {
     /// When its rest began, as far as the pump saw.
     rests_since: Option<Instant>,
     /// That of its poll, while the pump is to answer it.
-    nonce: Option<Box<str>>,
+    nonce: Nonce,
     /// What the socket did not take of the last write.
     rest: Option<Box<Bytes>>,
 }
@@ -115,12 +115,7 @@ impl Slot {
             }
             Words::Once(answering, envelope) => {
                 scratch.answer.clear();
-                answering(
-                    &mut scratch.answer,
-                    run,
-                    load.cursor,
-                    state.nonce.as_deref(),
-                );
+                answering(&mut scratch.answer, run, load.cursor, &state.nonce);
                 scratch.out.clear();
                 envelope.enclose(&mut scratch.out, &scratch.answer);
                 let rest = |taken| Bytes::copy_from_slice(&scratch.out[taken..]);
@@ -137,7 +132,7 @@ impl Slot {
     /// It reads no more, and others see that at once. Its own task takes that over when it is woken.
     fn answered(&self, load: &Load<'_>, pump: &Pump, state: &mut State) {
         state.is_left = false;
-        state.nonce = None;
+        state.nonce = Nonce::default();
         self.bell.set_resting(true);
         pump.polling.dec();
         self.rest(pump, state, Some(load.now));
@@ -190,8 +185,8 @@ impl Berth {
         };
         let mut state = member.slot.state.lock();
         state.is_left = false;
-        if let Some(nonce) = state.nonce.take() {
-            attach.set_nonce(nonce);
+        if !state.nonce.json().is_empty() {
+            attach.set_nonce(std::mem::take(&mut state.nonce));
         }
         let at = state.written.take();
         if let Some(at) = at {
