@@ -6,6 +6,7 @@
 mod accept;
 mod admit;
 mod body;
+mod clocked;
 mod connection;
 mod drain;
 mod plain;

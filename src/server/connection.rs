@@ -19,17 +19,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, Sleep};
 use tower::Service;
 use tracing::debug;
 
 use super::Shared;
 use super::admit::{AddressSeat, Seat};
 use super::body::{Busy, BusyBody, TimedBody};
-use super::drain::{Stage, Stages};
+use super::clocked::{Call, Clocked};
+use super::drain::Stage;
 use super::plain::{self, Asked, Patience};
 use super::proxy;
-use super::pulse::{Limits, Pulse, Reached, Wire};
+use super::pulse::{Pulse, Wire};
 use super::refuse;
 use super::streams::StreamExecutor;
 use crate::peer::{ConnectionGuard, Peer};
@@ -45,10 +45,6 @@ const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 /// What one HTTP/2 stream holds for a peer that takes nothing: a reader is a cursor, not a queue.
 const STREAM_SEND_BYTES: usize = 64 * 1024;
-/// How long a connection that is told to end may take for its last words, such as GOAWAY.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// On drain, how long a connection that has not asked yet may still ask: its request may be on its way.
-const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 
 /// What every request of one connection needs.
 struct Entry {
@@ -213,7 +209,7 @@ async fn answer_plain(owned: &mut Owned, served: &Arc<Served>) -> Option<Taken> 
 async fn through_hyper(owned: Owned, served: &Arc<Served>) -> Option<(Taken, Owned)> {
     let pulse = Arc::new(Pulse::new());
     let mut wire = Wire::new(owned.io, owned.unread, pulse.clone());
-    let mut clocked = Clocked::new(served, &pulse);
+    let mut clocked = Clocked::new(&served.shared, served.peer.address, &pulse);
     let start = clocked.run(|call| match call {
         Call::Poll(cx) => wire.poll_start(cx).map(Result::ok),
         Call::Farewell => Poll::Ready(None),
@@ -293,150 +289,6 @@ async fn drive_one(
 fn log_end(peer: &Peer, outcome: Option<hyper::Result<()>>) {
     if let Some(Err(error)) = outcome {
         debug!(peer = %peer.address, %error, "connection ended");
-    }
-}
-
-/// What the clock asks of whatever it runs.
-enum Call<'a, 'b> {
-    Poll(&'a mut Context<'b>),
-    /// Tell the peer that no further request is taken.
-    Farewell,
-}
-
-/// The limits of one connection, and the stages of the server, beside whatever it is at.
-struct Clocked<'a> {
-    served: &'a Served,
-    pulse: &'a Pulse,
-    stages: Pin<Box<Stages<'a>>>,
-    clock: Pin<Box<Sleep>>,
-    watch: Watch,
-}
-
-impl<'a> Clocked<'a> {
-    fn new(served: &'a Served, pulse: &'a Pulse) -> Self {
-        let stages = Box::pin(served.shared.drain.stages());
-        let clock = Box::pin(tokio::time::sleep(Duration::ZERO));
-        Self {
-            served,
-            pulse,
-            stages,
-            clock,
-            watch: Watch::default(),
-        }
-    }
-
-    /// Runs something until it is ready; `None` where a limit cut it.
-    async fn run<T>(&mut self, mut what: impl FnMut(Call<'_, '_>) -> Poll<T>) -> Option<T> {
-        std::future::poll_fn(|cx| {
-            self.pulse.set_driver(cx.waker());
-            Poll::Ready(())
-        })
-        .await;
-        std::future::poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(outcome) = what(Call::Poll(cx)) {
-                    return Poll::Ready(Some(outcome));
-                }
-                let stage = self.stages.as_mut().poll_stage(cx);
-                match self
-                    .watch
-                    .step(stage, self.pulse, &self.served.shared.limits)
-                {
-                    Step::Wait => return Poll::Pending,
-                    Step::WaitUntil(at) => ready!(poll_clock(self.clock.as_mut(), at, cx)),
-                    Step::Farewell => {
-                        if let Poll::Ready(outcome) = what(Call::Farewell) {
-                            return Poll::Ready(Some(outcome));
-                        }
-                    }
-                    Step::Cut(why) => {
-                        debug!(peer = %self.served.peer.address, ?why, "connection cut");
-                        return Poll::Ready(None);
-                    }
-                }
-            }
-        })
-        .await
-    }
-}
-
-/// What the driver does next, once hyper can do no more for now.
-enum Step {
-    Wait,
-    WaitUntil(Instant),
-    /// Tell the peer that no further request is taken.
-    Farewell,
-    Cut(Why),
-}
-
-#[derive(Debug)]
-enum Why {
-    Limit(#[expect(dead_code, reason = "read by Debug, for the log")] Reached),
-    Farewell,
-    DrainOver,
-}
-
-/// Whether the peer was told to end, and until when it may.
-#[derive(Default)]
-struct Watch {
-    told: bool,
-    farewell_until: Option<Instant>,
-}
-
-impl Watch {
-    fn step(&mut self, stage: Stage, pulse: &Pulse, limits: &Limits) -> Step {
-        match stage {
-            Stage::Over => return Step::Cut(Why::DrainOver),
-            Stage::Draining { since } if !self.told => {
-                let grace_until = since + FIRST_REQUEST_GRACE;
-                if pulse.is_fresh() && Instant::now() < grace_until {
-                    return Step::WaitUntil(grace_until);
-                }
-                self.told = true;
-                return Step::Farewell;
-            }
-            Stage::Serving | Stage::Draining { .. } => {}
-        }
-        if self.told && pulse.is_idle() {
-            // HTTP/1 has closed by now; an HTTP/2 peer was asked to, and may be dead.
-            let now = Instant::now();
-            let until = *self.farewell_until.get_or_insert(now + FAREWELL);
-            return if now < until {
-                Step::WaitUntil(until)
-            } else {
-                Step::Cut(Why::Farewell)
-            };
-        }
-        self.farewell_until = None;
-        let Some((at, reached)) = pulse.nearest(limits) else {
-            return Step::Wait;
-        };
-        if Instant::now() < at {
-            return Step::WaitUntil(at);
-        }
-        if reached == Reached::Idle {
-            self.told = true;
-            return Step::Farewell;
-        }
-        if reached == Reached::Stream && limits.write.is_some_and(|limit| pulse.end_untaken(limit))
-        {
-            return self.step(stage, pulse, limits);
-        }
-        Step::Cut(Why::Limit(reached))
-    }
-}
-
-/// Ready once `at` has passed. A clock that is set earlier than `at` is left to fire once before it is moved:
-/// that is cheaper than moving it at every request.
-fn poll_clock(mut clock: Pin<&mut Sleep>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-    loop {
-        if clock.deadline() > at || clock.is_elapsed() {
-            clock.as_mut().reset(at);
-        }
-        ready!(clock.as_mut().poll(cx));
-        if clock.deadline() >= at {
-            return Poll::Ready(());
-        }
     }
 }
 

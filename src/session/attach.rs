@@ -4,6 +4,7 @@
 
 mod again;
 mod channels;
+mod deadlines;
 mod watched;
 
 use std::net::IpAddr;
@@ -29,11 +30,6 @@ use crate::protocol::{
     Bye, ByeReason, ChannelName, Command, Format, Hello, HelloSession, Nonce, Opening, Order,
     Refusal, Transport, reply_error, reply_ok,
 };
-
-/// Heartbeats without a sign of life after which a peer is taken for gone.
-const SILENT_HEARTBEATS: u32 = 2;
-/// How often an early poll sends a space.
-const SPACE_EVERY: Duration = Duration::from_secs(1);
 
 /// What a reader is to be told next.
 #[derive(Debug)]
@@ -245,23 +241,6 @@ impl Attach {
             .json()
     }
 
-    /// Ends the hold of a poll after this time; an early one sends spaces until then.
-    pub fn hold(&mut self, wait: Duration, is_early: bool) {
-        let opened = self.pace.opened;
-        self.pace.held_until = Some(opened + wait);
-        self.pace.heartbeat = is_early.then_some(SPACE_EVERY);
-        self.pace.next_ping = opened + SPACE_EVERY;
-    }
-
-    /// How long after the last sign of life a peer is taken for gone.
-    #[must_use]
-    pub fn silence_allowed(&self) -> Duration {
-        self.pace
-            .heartbeat
-            .unwrap_or(self.sessions.options.heartbeat)
-            * SILENT_HEARTBEATS
-    }
-
     /// Who commands on this attach.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
@@ -363,54 +342,6 @@ impl Attach {
             }
         }
         self.metrics.delivered(events);
-    }
-
-    /// What does not wait until nothing flows: a reader that is always behind must hear of it too.
-    fn urgent_turn(&mut self, now: Instant) -> Option<Turn> {
-        if self.is_parting {
-            return Some(self.bye(ByeReason::Drain));
-        }
-        if self.pace.expires.is_some_and(|expires| expires <= now) {
-            return Some(self.bye(ByeReason::Expired));
-        }
-        if self.transport == Transport::Poll || !self.pace.look_is_due(now) {
-            return None;
-        }
-        if self.is_silent(now) {
-            return Some(self.bye(ByeReason::Silent));
-        }
-        (self.transport == Transport::Ws).then_some(Turn::Look)
-    }
-
-    /// Looks at the deadlines; arms the alarm for the nearest where none has come.
-    fn deadline_turn(&mut self, now: Instant) -> Option<Turn> {
-        if self.sessions.drain.has_begun() {
-            return Some(self.bye(ByeReason::Drain));
-        }
-        if self.pace.held_until.is_some_and(|until| until <= now) {
-            return Some(Turn::Held(self.cursor()));
-        }
-        if self.pace.heartbeat.is_some() && self.pace.next_ping <= now {
-            if self.is_silent(now) {
-                return Some(self.bye(ByeReason::Silent));
-            }
-            self.pace.pinged(now);
-            return Some(Turn::Ping(self.cursor(), now_ms()));
-        }
-        let at = self.pace.nearest();
-        self.pace
-            .alarm
-            .arm(self.sessions.hub.wheel(), self.feed.bell(), at, now);
-        None
-    }
-
-    /// Whether an event stream's client, which once said over HTTP that it lives, said so no more.
-    fn is_silent(&self, now: Instant) -> bool {
-        let heard = self.session.state.lock().heard;
-        let last = heard.map(|heard| heard.max(self.pace.opened));
-        let is_stream = self.transport == Transport::Sse;
-        is_stream
-            && last.is_some_and(|last| now.saturating_duration_since(last) > self.silence_allowed())
     }
 
     /// The end, for a reason that is known outside of the attach, such as a peer that is silent.
