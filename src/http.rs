@@ -19,6 +19,7 @@ use axum::extract::Request;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
+use futures_util::FutureExt as _;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION,
     CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
@@ -145,11 +146,10 @@ pub(crate) fn reader(app: App) -> Reader {
             .into_iter()
             .find(|transport| below(transport.as_str()));
         let transport = found.filter(|_| !request.headers().contains_key(ORIGIN))?;
-        let app = app.clone();
-        Some(Box::pin(async move {
-            let next = |request| attach::read(app.clone(), transport, request);
-            common_headers(guard::guarded(&app, request, next).await).await
-        }))
+        let own = app.clone();
+        let next = move |request| attach::read(own, transport, request);
+        let answer = guard::guarded(&app, request, next);
+        Some(Box::pin(answer.map(with_common_headers)))
     })
 }
 
@@ -184,8 +184,12 @@ fn cors(app: Shared) -> CorsLayer {
         .vary([])
 }
 
+async fn common_headers(response: Response) -> Response {
+    with_common_headers(response)
+}
+
 /// What every answer carries, refusals too.
-async fn common_headers(mut response: Response) -> Response {
+fn with_common_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let is_asset = headers.contains_key(hyper::header::ETAG);
     headers.insert(

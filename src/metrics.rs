@@ -42,7 +42,7 @@ struct ByFallback {
 }
 
 /// What one hub counts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Metrics {
     /// Events published.
     pub published: Counter,
@@ -54,6 +54,8 @@ pub struct Metrics {
     pub connections: Gauge,
     readers: Family<ByTransport, Gauge>,
     delivered: Family<ByTransport, Counter>,
+    /// Those of each transport, looked up once for all readers.
+    by_transport: [(Gauge, Counter); Transport::ALL.len()],
     gaps: Family<ByGap, Counter>,
     refusals: Family<ByCode, Counter>,
     byes: Family<ByCode, Counter>,
@@ -98,6 +100,32 @@ impl ReaderMetrics {
 impl Drop for ReaderMetrics {
     fn drop(&mut self) {
         self.rest();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let readers = Family::<ByTransport, Gauge>::default();
+        let delivered = Family::<ByTransport, Counter>::default();
+        let by_transport = Transport::ALL.map(|transport| {
+            let transport = transport.as_str();
+            let label = ByTransport { transport };
+            let readers = readers.get_or_create_owned(&label);
+            (readers, delivered.get_or_create_owned(&label))
+        });
+        Self {
+            published: Counter::default(),
+            writes: Counter::default(),
+            accept_failures: Counter::default(),
+            connections: Gauge::default(),
+            readers,
+            delivered,
+            by_transport,
+            gaps: Family::default(),
+            refusals: Family::default(),
+            byes: Family::default(),
+            fallbacks: Family::default(),
+        }
     }
 }
 
@@ -146,31 +174,25 @@ impl Metrics {
     /// Counts a reader until the returned value is dropped.
     #[must_use]
     pub fn reader(&self, transport: Transport) -> ReaderMetrics {
-        let label = ByTransport {
-            transport: transport.as_str(),
-        };
-        let readers = self.readers.get_or_create_owned(&label);
+        let (readers, delivered) = self.by_transport[transport as usize].clone();
         readers.inc();
         ReaderMetrics {
             readers,
             is_reading: true,
-            delivered: self.delivered.get_or_create_owned(&label),
+            delivered,
         }
     }
 
     /// The counter of events written to readers of this kind.
     #[must_use]
     pub fn delivered(&self, transport: Transport) -> Counter {
-        let transport = transport.as_str();
-        self.delivered
-            .get_or_create_owned(&ByTransport { transport })
+        self.by_transport[transport as usize].1.clone()
     }
 
     /// The gauge of readers of this kind.
     #[must_use]
     pub fn readers(&self, transport: Transport) -> Gauge {
-        let transport = transport.as_str();
-        self.readers.get_or_create_owned(&ByTransport { transport })
+        self.by_transport[transport as usize].0.clone()
     }
 
     /// Counts a gap told.

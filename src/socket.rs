@@ -9,7 +9,6 @@ mod conversation;
 mod head;
 mod link;
 
-use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -28,6 +27,7 @@ use self::chain::Whole;
 use self::conversation::Conversation;
 pub(crate) use self::link::with_room;
 pub use self::link::{Io, Link};
+use crate::peer::ConnectionGuard;
 use crate::session::Sessions;
 use crate::transport::pump::Pumps;
 use crate::transport::{FrameBody, Frames, Piece};
@@ -64,18 +64,21 @@ impl Owned {
 type GoOn = Box<dyn FnOnce(Parts, Owned) -> Making + Send>;
 
 /// What a server puts into the extensions of a request whose socket it would hand over.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Offer {
-    slot: Arc<Mutex<Option<Taken>>>,
+    /// Where the answer waits for its socket; absent where that is at hand.
+    slot: Option<Arc<Mutex<Option<Taken>>>>,
 }
 
 /// An answer that is made on the socket itself.
 pub struct Taken {
     head: Parts,
     go_on: GoOn,
-    /// What must live until the answer ends.
-    held: Box<dyn Any + Send>,
+    held: Held,
 }
+
+/// What must live until an answer ends, where that is anything. Small, since an idle reader keeps it too.
+pub type Held = Option<Box<ConnectionGuard>>;
 
 /// An answer on its way.
 pub enum Making {
@@ -136,8 +139,8 @@ impl std::fmt::Debug for Offer {
     }
 }
 
-/// What comes of an answer.
-type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+/// An answer that is waited for.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// Answers plain requests whose socket is at hand, and leaves those that are not for it.
 #[derive(Clone)]
@@ -162,19 +165,36 @@ impl Reader {
 }
 
 impl Offer {
+    /// Of a socket that hyper has to let go first.
+    #[must_use]
+    pub fn later() -> Self {
+        Self {
+            slot: Some(Arc::default()),
+        }
+    }
+
+    /// Of a socket that is at hand.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { slot: None }
+    }
+
     /// Takes the answer out of a response that wants the socket, to be made once hyper is out of the way; `held`
     /// lives until it ends. Gives the response back where it wants no socket.
     #[must_use]
-    pub fn accept(&self, response: Response, held: impl Any + Send) -> Option<Response> {
+    pub fn accept(&self, response: Response, held: ConnectionGuard) -> Option<Response> {
+        let Some(slot) = &self.slot else {
+            return Some(response);
+        };
         let (mut head, body) = response.into_parts();
         let wish = head.extensions.remove::<TakeOver>();
         let Some(go_on) = wish.and_then(|wish| wish.0.lock().take()) else {
             return Some(Response::from_parts(head, body));
         };
-        *self.slot.lock() = Some(Taken {
+        *slot.lock() = Some(Taken {
             head,
             go_on,
-            held: Box::new(held),
+            held: Some(Box::new(held)),
         });
         None
     }
@@ -182,7 +202,7 @@ impl Offer {
     /// The answer that waits for its socket.
     #[must_use]
     pub fn taken(&self) -> Option<Taken> {
-        self.slot.lock().take()
+        self.slot.as_ref()?.lock().take()
     }
 }
 
@@ -200,13 +220,13 @@ impl Taken {
         Self {
             head,
             go_on,
-            held: Box::new(()),
+            held: None,
         }
     }
 
     /// Begins the answer; what is beside it must live until it ends.
     #[must_use]
-    pub fn make(self, owned: Owned) -> (Making, Box<dyn Any + Send>) {
+    pub fn make(self, owned: Owned) -> (Making, Held) {
         ((self.go_on)(self.head, owned), self.held)
     }
 }
@@ -270,22 +290,22 @@ pub(crate) fn trickle<F: Frames + 'static>(
     })
 }
 
-/// An answer that comes as a whole, after a while: held on the socket where one is offered.
-pub(crate) async fn whole<F: Frames + 'static>(
-    offer: Option<&Offer>,
+/// An answer that comes as a whole, after a while, held on the socket that is offered.
+pub(crate) fn whole<F: Frames + 'static>(
     headers: HeaderMap,
-    mut frames: F,
+    frames: F,
     terms: Arc<Terms>,
 ) -> Response {
-    if offer.is_none() {
-        let bytes = std::future::poll_fn(|cx| frames.poll_piece(cx))
-            .await
-            .map_or_else(Bytes::new, Piece::into_bytes);
-        return response_of(headers, Body::from(bytes));
-    }
     take_over(response_of(headers, Body::empty()), move |head, owned| {
         Making::Chain(Whole::new(&head, owned, frames, &terms))
     })
+}
+
+/// The same where no socket is offered.
+pub(crate) async fn whole_body(headers: HeaderMap, mut frames: impl Frames) -> Response {
+    let piece = std::future::poll_fn(|cx| frames.poll_piece(cx)).await;
+    let bytes = piece.map_or_else(Bytes::new, Piece::into_bytes);
+    response_of(headers, Body::from(bytes))
 }
 
 /// An answer that is ready, to be written as a whole. A body that fails is told by the end of the connection.

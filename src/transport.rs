@@ -34,8 +34,9 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 
 /// Bytes around those of a chunk: its length in hexadecimal, and two line ends.
 const CHUNK_FRAME_BYTES: usize = 20;
-/// Headers of an answer that trickles, those that every answer carries among them.
-const STREAMING_HEADERS: usize = 8;
+/// Headers of an answer that trickles, those that every answer carries among them. Room for more would be too large
+/// for the quick way of the C library's allocator.
+const STREAMING_HEADERS: usize = 6;
 
 /// Some bytes for one reader.
 pub(crate) enum Piece {

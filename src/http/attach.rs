@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use futures_util::future::{Either, Ready, ready};
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue,
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
@@ -24,7 +25,7 @@ use super::{App, Refused, Shared};
 use crate::peer::{ConnectionGuard, Peer};
 use crate::protocol::{Code, Format, Opening, OpeningBody, Refusal, Transport};
 use crate::session::Attach;
-use crate::socket::{self, Link, Making, Offer};
+use crate::socket::{self, Answering, Link, Making, Offer};
 use crate::transport::{Facts, poll, sse, streaming_headers, ws};
 
 /// The largest body of a reader's request: 10,000 channels with their starts.
@@ -34,67 +35,106 @@ const PROTOCOL: &str = "triway.v1";
 /// The header of an event stream that comes back.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// Serves a reading address.
-pub(super) async fn read(app: Shared, transport: Transport, mut request: Request) -> Response {
-    let handshake = match transport {
-        Transport::Ws => match Handshake::of(&mut request) {
-            Ok(handshake) => Some(handshake),
-            Err(refusal) => {
-                // Told with every refusal of the handshake, as RFC 6455, 4.4 asks for a wrong version.
-                let version = [(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
-                return (version, Refused(refusal)).into_response();
-            }
-        },
-        Transport::Sse | Transport::Poll => None,
-    };
-    let allowed =
-        matches!(*request.method(), Method::GET | Method::HEAD) || request.method() == Method::POST;
-    if !allowed && handshake.is_none() {
-        let refused = Refused::from(Refusal::new(Code::MethodNotAllowed, "read by GET or POST"));
-        return ([(hyper::header::ALLOW, "GET,HEAD,POST")], refused).into_response();
+/// A request to read.
+struct Asked {
+    transport: Transport,
+    /// That of a WebSocket.
+    handshake: Option<Handshake>,
+    parts: Parts,
+    body: Body,
+}
+
+/// What comes of a request: mostly its answer is there.
+type Begun = Either<Ready<Response>, Answering>;
+
+/// Serves a reading address. No `async fn`, which would hold its arguments twice.
+pub(super) fn read(
+    app: Shared,
+    transport: Transport,
+    request: Request,
+) -> impl Future<Output = Response> + Send {
+    match Asked::of(transport, request) {
+        Ok(mut asked) => Either::Right(async move {
+            let attach = open(&app, &mut asked).await;
+            begin(&app, attach, asked).await
+        }),
+        Err(response) => Either::Left(ready(*response)),
     }
-    let is_head = request.method() == Method::HEAD;
-    let (parts, body) = request.into_parts();
+}
+
+impl Asked {
+    fn of(transport: Transport, mut request: Request) -> Result<Self, Box<Response>> {
+        let handshake = match transport {
+            Transport::Ws => match Handshake::of(&mut request) {
+                Ok(handshake) => Some(handshake),
+                Err(refusal) => {
+                    // Told with every refusal of the handshake, as RFC 6455, 4.4 asks for a wrong version.
+                    let version = [(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
+                    return Err(Box::new((version, Refused(refusal)).into_response()));
+                }
+            },
+            Transport::Sse | Transport::Poll => None,
+        };
+        let allowed = [Method::GET, Method::HEAD, Method::POST];
+        if !allowed.contains(request.method()) && handshake.is_none() {
+            let refusal = Refusal::new(Code::MethodNotAllowed, "read by GET or POST");
+            let allow = [(hyper::header::ALLOW, "GET,HEAD,POST")];
+            return Err(Box::new((allow, Refused(refusal)).into_response()));
+        }
+        let (parts, body) = request.into_parts();
+        Ok(Self {
+            transport,
+            handshake,
+            parts,
+            body,
+        })
+    }
+}
+
+fn begin(app: &Shared, attach: Result<Attach, Refusal>, asked: Asked) -> Begun {
+    let Asked {
+        transport,
+        handshake,
+        parts,
+        ..
+    } = asked;
     let facts = Facts {
         client: parts.extensions.get::<Peer>().map(|peer| peer.client),
     };
-    let beside = Beside {
-        offer: parts.extensions.get::<Offer>().cloned(),
+    let offer = parts.extensions.get::<Offer>();
+    let beside = || Beside {
+        offer: offer.cloned(),
         guard: parts.extensions.get::<ConnectionGuard>().cloned(),
     };
-    let format = asked_format(&parts);
-    let attach = open(&app, transport, &parts, body).await;
-    match (attach, handshake) {
-        (Ok(attach), Some(handshake)) => handshake.accept(&app, attach, facts, beside),
-        (Err(refusal), Some(handshake)) => handshake.refuse(&app, refusal, format, beside),
+    let response = match (attach, handshake) {
+        (Ok(attach), Some(handshake)) => handshake.accept(app, attach, facts, beside()),
+        (Err(refusal), Some(handshake)) => {
+            handshake.refuse(app, refusal, asked_format(&parts), beside())
+        }
         (Err(refusal), None) => Refused(refusal).into_response(),
-        (Ok(_), None) if is_head => {
+        (Ok(_), None) if parts.method == Method::HEAD => {
             (streaming_headers(content_type(transport)), Body::empty()).into_response()
         }
         (Ok(attach), None) => {
             // An authorize hook judges each request, and a header may say where to go on.
             let by_head = app.authorize.is_none() && !parts.headers.contains_key(LAST_EVENT_ID);
-            answer(&app, attach, facts, beside.offer.as_ref(), by_head).await
+            return answer(app, attach, facts, offer, by_head);
         }
-    }
+    };
+    Either::Left(ready(response))
 }
 
-async fn answer(
-    app: &App,
-    attach: Attach,
-    facts: Facts,
-    offer: Option<&Offer>,
-    by_head: bool,
-) -> Response {
+fn answer(app: &App, attach: Attach, facts: Facts, offer: Option<&Offer>, by_head: bool) -> Begun {
     let transport = attach.transport();
     let terms = app.terms.clone();
     let mut headers = streaming_headers(content_type(transport));
     if transport == Transport::Sse {
-        return socket::trickle(offer, headers, sse::Stream::new(attach, facts), terms);
+        let stream = sse::Stream::new(attach, facts);
+        return Either::Left(ready(socket::trickle(offer, headers, stream, terms)));
     }
     let answer = poll::Answer::new(attach, facts);
     if answer.is_early() {
-        return socket::trickle(offer, headers, answer, terms);
+        return Either::Left(ready(socket::trickle(offer, headers, answer, terms)));
     }
     headers.insert(
         CACHE_CONTROL,
@@ -102,7 +142,10 @@ async fn answer(
     );
     headers.remove(CONTENT_ENCODING);
     let answer = if by_head { answer.repeatable() } else { answer };
-    socket::whole(offer, headers, answer, terms).await
+    match offer {
+        Some(_) => Either::Left(ready(socket::whole(headers, answer, terms))),
+        None => Either::Right(Box::pin(socket::whole_body(headers, answer))),
+    }
 }
 
 fn content_type(transport: Transport) -> &'static str {
@@ -112,14 +155,11 @@ fn content_type(transport: Transport) -> &'static str {
     }
 }
 
-async fn open(
-    app: &Shared,
-    transport: Transport,
-    parts: &Parts,
-    body: Body,
-) -> Result<Attach, Refusal> {
+async fn open(app: &Shared, asked: &mut Asked) -> Result<Attach, Refusal> {
+    let (parts, transport) = (&asked.parts, asked.transport);
     let body = if parts.method == Method::POST {
-        let (bytes, _counted) = app.bodies.read(body, OPENING_BYTES_MAX).await?;
+        let body = std::mem::take(&mut asked.body);
+        let (bytes, _counted) = Box::pin(app.bodies.read(body, OPENING_BYTES_MAX)).await?;
         if bytes.is_empty() {
             None
         } else {

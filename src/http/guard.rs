@@ -7,6 +7,8 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, ready};
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 
 use super::{App, Refused, Shared};
@@ -22,23 +24,28 @@ pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Nex
 }
 
 /// The same before whatever comes next.
-pub(super) async fn guarded<F: Future<Output = Response>>(
-    app: &App,
+pub(super) fn guarded<F, N>(
+    app: &Shared,
     request: Request,
-    next: impl FnOnce(Request) -> F,
-) -> Response {
+    next: N,
+) -> impl Future<Output = Response> + use<F, N>
+where
+    F: Future<Output = Response>,
+    N: FnOnce(Request) -> F,
+{
     let (parts, body) = request.into_parts();
-    let response = match may_ask(app, &parts) {
-        Ok(()) => next(Request::from_parts(parts, body)).await,
-        Err(refusal) => Refused(refusal).into_response(),
+    let answer = match may_ask(app, &parts) {
+        Ok(()) => Either::Right(next(Request::from_parts(parts, body))),
+        Err(refusal) => Either::Left(ready(Refused(refusal).into_response())),
     };
-    if let Some(code) = response.extensions().get::<Code>() {
-        app.sessions
-            .hub()
-            .metrics()
-            .refusal(&Refusal::new(*code, ""));
-    }
-    response
+    let app = app.clone();
+    answer.map(move |response| {
+        if let Some(code) = response.extensions().get::<Code>() {
+            let refusal = Refusal::new(*code, "");
+            app.sessions.hub().metrics().refusal(&refusal);
+        }
+        response
+    })
 }
 
 fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {

@@ -2,7 +2,6 @@
 //!
 //! One task and at most one timer each. Knows no route, and nothing of what is asked.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,13 +26,13 @@ use super::admit::{AddressSeat, Seat};
 use super::body::{Busy, BusyBody, TimedBody};
 use super::clocked::{Call, Clocked};
 use super::drain::Stage;
-use super::plain::{self, Asked, Patience};
+use super::plain::{self, Asked, Patience, Wait};
 use super::proxy;
 use super::pulse::{Pulse, Wire};
 use super::refuse;
 use super::streams::StreamExecutor;
 use crate::peer::{ConnectionGuard, Peer};
-use crate::socket::{Chain, Made, Making, Next, Offer, Owned, Taken};
+use crate::socket::{Chain, Held, Made, Making, Next, Offer, Owned, Taken};
 
 /// Bytes of one request head, and of what is read ahead of it. Browsers send at most some 16 KiB of cookies;
 /// beyond this the answer is 431.
@@ -103,14 +102,20 @@ pub(super) struct Served {
 pub(super) fn drive(owned: Owned, served: Arc<Served>) -> impl Future<Output = ()> + Send {
     let mut back = Some(Box::new(owned));
     async move {
+        // Kept while one request soon follows another.
+        let mut wait = None;
         while let Some(owned) = back.take() {
-            let Some((making, held)) = Box::pin(next(owned, &served)).await else {
+            let Some((making, held)) = Box::pin(next(owned, &served, &mut wait)).await else {
                 return;
             };
             let owned = match making {
-                Making::Once(answer) => answer.await,
+                Making::Once(answer) => {
+                    wait = None;
+                    answer.await
+                }
                 Making::Chain(chain) => {
-                    let mut following = Following::new(chain, &served.shared);
+                    let patience = Patience::new(&served.shared, &mut wait);
+                    let mut following = Following::new(chain, patience);
                     let is_free = std::future::poll_fn(|cx| following.poll(cx)).await;
                     is_free.then(|| following.chain.give_back())
                 }
@@ -122,35 +127,52 @@ pub(super) fn drive(owned: Owned, served: Arc<Served>) -> impl Future<Output = (
 }
 
 /// The answers of a chain, for as long as nothing else is asked.
-struct Following<'a> {
+struct Following<'a, 'b> {
     chain: Box<dyn Chain>,
-    patience: Patience<'a>,
-    /// Whether the next request is waited for.
-    rests: bool,
+    patience: Patience<'a, 'b>,
+    at: At,
 }
 
-impl<'a> Following<'a> {
-    fn new(chain: Box<dyn Chain>, shared: &'a Shared) -> Self {
+/// Where a chain is.
+#[derive(PartialEq, Eq)]
+enum At {
+    /// Its first answer is made.
+    First,
+    /// Another one is.
+    Later,
+    /// The next request is waited for.
+    Rest,
+}
+
+impl<'a, 'b> Following<'a, 'b> {
+    fn new(chain: Box<dyn Chain>, patience: Patience<'a, 'b>) -> Self {
         Self {
             chain,
-            patience: Patience::new(shared),
-            rests: false,
+            patience,
+            at: At::First,
         }
     }
 
     /// Whether the socket may be read further, once nothing more is to be answered here.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
-            if !self.rests {
-                match ready!(self.chain.poll_made(cx)) {
+            if self.at != At::Rest {
+                let Poll::Ready(made) = self.chain.poll_made(cx) else {
+                    if self.at == At::First {
+                        // It may be held for long, and most wait for no request between two of them.
+                        self.patience.forget();
+                    }
+                    return Poll::Pending;
+                };
+                match made {
                     Made::Gone => return Poll::Ready(false),
                     Made::Over => return Poll::Ready(true),
-                    Made::Rests => self.rests = true,
+                    Made::Rests => self.at = At::Rest,
                 }
             }
             let chain = &mut *self.chain;
             match ready!(self.patience.poll(cx, |cx| chain.poll_next(cx))) {
-                Asked::Next(Next::Same) => self.rests = false,
+                Asked::Next(Next::Same) => self.at = At::Later,
                 Asked::Next(Next::Other) | Asked::Draining => return Poll::Ready(true),
                 Asked::Next(Next::Gone) | Asked::Idle => return Poll::Ready(false),
             }
@@ -159,11 +181,12 @@ impl<'a> Following<'a> {
 }
 
 /// Waits for a request, and reads on up to an answer that wants the socket. What it was given is gone by then.
-async fn next(
+async fn next<'a>(
     mut owned: Box<Owned>,
-    served: &Arc<Served>,
-) -> Option<(Making, Box<dyn Any + Send>)> {
-    let asked = plain::first(&mut owned, &served.shared).await;
+    served: &'a Arc<Served>,
+    wait: &mut Option<Pin<Box<Wait<'a>>>>,
+) -> Option<(Making, Held)> {
+    let asked = plain::first(&mut owned, Patience::new(&served.shared, wait)).await;
     let (taken, owned) = Box::pin(take_request(asked, *owned, served)).await?;
     Some(taken.make(owned))
 }
@@ -199,7 +222,7 @@ async fn answer_plain(owned: &mut Owned, served: &Arc<Served>) -> Option<Taken> 
     let extensions = request.extensions_mut();
     extensions.insert(served.peer);
     extensions.insert(guard);
-    extensions.insert(Offer::default());
+    extensions.insert(Offer::now());
     let answering = reader.read(request)?;
     owned.asked = owned.unread.split_to(length);
     // One that does not want the socket is a refusal, and is written to it all the same.
@@ -221,7 +244,7 @@ async fn through_hyper(owned: Owned, served: &Arc<Served>) -> Option<(Taken, Own
         peer: served.peer,
         pulse: pulse.clone(),
         guard: ConnectionGuard::new(served.clone()),
-        offer: Offer::default(),
+        offer: Offer::later(),
     });
     if is_http2 {
         drive_two(&mut clocked, wire, entry).await;

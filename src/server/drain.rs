@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
+use pin_project_lite::pin_project;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
@@ -68,32 +69,36 @@ impl Drain {
     pub(super) fn stages(&self) -> Stages<'_> {
         Stages {
             drain: self,
-            changed: Box::pin(self.changed.notified()),
+            changed: self.changed.notified(),
             heard: None,
         }
     }
 }
 
-/// One task's ear for the stages.
-#[derive(Debug)]
-pub(super) struct Stages<'a> {
-    drain: &'a Drain,
-    changed: Pin<Box<Notified<'a>>>,
-    heard: Option<Stage>,
+pin_project! {
+    /// One task's ear for the stages.
+    #[derive(Debug)]
+    pub(super) struct Stages<'a> {
+        drain: &'a Drain,
+        #[pin]
+        changed: Notified<'a>,
+        heard: Option<Stage>,
+    }
 }
 
 impl Stages<'_> {
     /// The stage now; the task is woken when it changes.
-    pub(super) fn poll_stage(&mut self, cx: &mut Context<'_>) -> Stage {
-        let mut stage = self.drain.stage();
+    pub(super) fn poll_stage(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Stage {
+        let mut this = self.project();
+        let mut stage = this.drain.stage();
         // Asked at every step of every connection, so the list of waiters, which has one lock, is touched
         // only when there is news. The first time counts as news: it puts us on the list.
-        while self.heard != Some(stage) {
-            self.heard = Some(stage);
-            while self.changed.as_mut().poll(cx) == Poll::Ready(()) {
-                self.changed.set(self.drain.changed.notified());
+        while *this.heard != Some(stage) {
+            *this.heard = Some(stage);
+            while this.changed.as_mut().poll(cx) == Poll::Ready(()) {
+                this.changed.set(this.drain.changed.notified());
             }
-            stage = self.drain.stage();
+            stage = this.drain.stage();
         }
         stage
     }
@@ -110,9 +115,9 @@ mod tests {
         let listener = tokio::spawn({
             let drain = drain.clone();
             async move {
-                let mut stages = drain.stages();
+                let mut stages = std::pin::pin!(drain.stages());
                 std::future::poll_fn(|cx| {
-                    let stage = stages.poll_stage(cx);
+                    let stage = stages.as_mut().poll_stage(cx);
                     heard.send(stage).unwrap();
                     if stage == Stage::Over {
                         Poll::Ready(())

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, Request, Uri, Version};
+use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -42,26 +43,30 @@ pub(super) enum Asked {
 }
 
 /// Waits for the first bytes of a request.
-pub(super) async fn first(owned: &mut Owned, shared: &Shared) -> Asked {
-    let mut patience = Patience::new(shared);
+pub(super) async fn first(owned: &mut Owned, mut patience: Patience<'_, '_>) -> Asked {
     std::future::poll_fn(|cx| patience.poll(cx, |cx| poll_read(owned, cx))).await
 }
 
 /// Waits for requests, one after the other, each as long as a connection may be idle.
-pub(super) struct Patience<'a> {
+pub(super) struct Patience<'a, 'b> {
     shared: &'a Shared,
     /// Kept from one request to the next.
-    wait: Option<Box<Wait<'a>>>,
+    wait: &'b mut Option<Pin<Box<Wait<'a>>>>,
     has_begun: bool,
 }
 
-impl<'a> Patience<'a> {
-    pub(super) fn new(shared: &'a Shared) -> Self {
+impl<'a, 'b> Patience<'a, 'b> {
+    pub(super) fn new(shared: &'a Shared, wait: &'b mut Option<Pin<Box<Wait<'a>>>>) -> Self {
         Self {
             shared,
-            wait: None,
+            wait,
             has_begun: false,
         }
+    }
+
+    /// Keeps nothing until it is asked again.
+    pub(super) fn forget(&mut self) {
+        *self.wait = None;
     }
 
     pub(super) fn poll(
@@ -76,12 +81,12 @@ impl<'a> Patience<'a> {
             self.has_begun = false;
             return Poll::Ready(Asked::Next(next));
         }
-        let new = || Box::new(Wait::new(self.shared));
+        let new = || Box::pin(Wait::new(self.shared));
         let wait = self.wait.get_or_insert_with(new);
         if !std::mem::replace(&mut self.has_begun, true) {
-            wait.begin(self.shared.limits.idle);
+            wait.as_mut().begin(self.shared.limits.idle);
         }
-        wait.poll(cx)
+        wait.as_mut().poll(cx)
     }
 }
 
@@ -101,11 +106,16 @@ fn poll_read(owned: &mut Owned, cx: &mut Context<'_>) -> Poll<Next> {
     })
 }
 
-/// What ends a wait beside bytes. Made only where there is something to wait for; one wait after the other may use it.
-struct Wait<'a> {
-    stages: Stages<'a>,
-    until: Option<Instant>,
-    clock: Option<Pin<Box<Sleep>>>,
+pin_project! {
+    /// What ends a wait beside bytes. Made only where there is something to wait for; one wait after the other may use
+    /// it.
+    pub(super) struct Wait<'a> {
+        #[pin]
+        stages: Stages<'a>,
+        until: Option<Instant>,
+        #[pin]
+        clock: Option<Sleep>,
+    }
 }
 
 impl<'a> Wait<'a> {
@@ -117,27 +127,28 @@ impl<'a> Wait<'a> {
         }
     }
 
-    fn begin(&mut self, limit: Option<Duration>) {
-        self.until = limit.map(|limit| Instant::now() + limit);
+    fn begin(self: Pin<&mut Self>, limit: Option<Duration>) {
+        let mut this = self.project();
+        *this.until = limit.map(|limit| Instant::now() + limit);
+        if let (Some(until), None) = (*this.until, this.clock.as_ref().get_ref()) {
+            this.clock.set(Some(tokio::time::sleep_until(until)));
+        }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Asked> {
-        if self.stages.poll_stage(cx) != Stage::Serving {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Asked> {
+        let mut this = self.project();
+        if this.stages.poll_stage(cx) != Stage::Serving {
             return Poll::Ready(Asked::Draining);
         }
-        let Some(until) = self.until else {
-            return Poll::Pending;
-        };
-        let sleep = || Box::pin(tokio::time::sleep_until(until));
-        let clock = self.clock.get_or_insert_with(sleep);
         // One that was set for an earlier wait is left to fire before it is moved.
-        loop {
+        while let (Some(until), Some(mut clock)) = (*this.until, this.clock.as_mut().as_pin_mut()) {
             ready!(clock.as_mut().poll(cx));
             if clock.deadline() >= until {
                 return Poll::Ready(Asked::Idle);
             }
-            clock.as_mut().reset(until);
+            clock.reset(until);
         }
+        Poll::Pending
     }
 }
 
