@@ -17,9 +17,9 @@ const USAGE: u8 = 2;
 /// middle of a fan-out and finds the publisher ready again; with 512 readers find more pending and write it at once.
 const EVENT_INTERVAL_TASKS: u32 = 512;
 
-/// What the heap of a thread is stretched by: 32 MB of addresses, not of memory, which 10,000 idle readers fill. One
+/// What the heap of a thread is stretched by: 60 MB of addresses, not of memory, of the 64 that one heap may have. One
 /// block is smaller than what the C library takes of the kernel directly (128 KiB).
-const STRETCH_BLOCKS: usize = 320;
+const STRETCH_BLOCKS: usize = 600;
 const STRETCH_BLOCK_BYTES: usize = 100 * 1024;
 
 fn main() -> ExitCode {
