@@ -2,7 +2,9 @@
 //!
 //! Does not know on which wire a frame goes.
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{BUILD, ChannelName, MAGIC, Refusal};
@@ -80,7 +82,7 @@ impl Gap {
 #[derive(Clone, Debug, Serialize)]
 pub struct HelloSession {
     /// The public id.
-    pub id: String,
+    pub id: Arc<str>,
     /// The signed key that proves it.
     pub key: String,
     /// Seconds since 1970 at which the key ends.
@@ -98,10 +100,12 @@ pub struct Hello {
     magic: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<String>,
-    id: String,
+    #[serde(serialize_with = "as_text")]
+    id: Cursor,
     session: HelloSession,
     heartbeat: u64,
-    channels: Vec<String>,
+    #[serde(serialize_with = "as_names")]
+    channels: Vec<ChannelName>,
     /// Places of the channels that begin after `id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     places: Option<serde_json::Map<String, serde_json::Value>>,
@@ -116,7 +120,7 @@ impl Hello {
     pub fn new(
         id: Cursor,
         session: HelloSession,
-        channels: &[ChannelName],
+        channels: Vec<ChannelName>,
         places: &[(ChannelName, Cursor)],
     ) -> Self {
         let places = places
@@ -127,10 +131,10 @@ impl Hello {
             kind: "hello",
             magic: MAGIC,
             nonce: None,
-            id: id.to_string(),
+            id,
             session,
             heartbeat: 0,
-            channels: channels.iter().map(ChannelName::to_string).collect(),
+            channels,
             places: (!places.is_empty()).then_some(places),
             network: String::new(),
             build: BUILD,
@@ -154,6 +158,14 @@ impl Hello {
         serde_json::to_writer(&mut json, self).expect("texts and numbers always serialise");
         String::from_utf8(json).expect("JSON is text")
     }
+}
+
+fn as_text<S: Serializer>(cursor: &Cursor, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(cursor)
+}
+
+fn as_names<S: Serializer>(names: &[ChannelName], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(names.iter().map(ChannelName::as_str))
 }
 
 /// Why an attach ends, with the close code of the contract.
@@ -361,12 +373,7 @@ mod tests {
             expires: 1_795_172_788,
         };
         let lobby = ChannelName::new("lobby").unwrap();
-        let hello = Hello::new(
-            "k3x9q2-41".parse().unwrap(),
-            session,
-            std::slice::from_ref(&lobby),
-            &[],
-        );
+        let hello = Hello::new("k3x9q2-41".parse().unwrap(), session, vec![lobby], &[]);
         let json = hello.with(Some("n1".into()), 15, "9c1f".into()).json();
         assert_eq!(
             json,

@@ -225,7 +225,7 @@ impl Attach {
                 .signer
                 .sign(&self.session.id, &self.grants, now_ms() / 1_000);
         let session = HelloSession {
-            id: self.session.id.to_string(),
+            id: self.session.id.clone(),
             key,
             expires,
         };
@@ -236,7 +236,7 @@ impl Attach {
             .unwrap_or(self.sessions.options.heartbeat);
         let (id, places) = self.feed.starts();
         let nonce = self.opening().and_then(|opening| opening.nonce.clone());
-        Hello::new(id, session, &channels, &places)
+        Hello::new(id, session, channels, &places)
             .with(nonce, heartbeat.as_secs(), network)
             .json()
     }
