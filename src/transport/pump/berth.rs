@@ -90,10 +90,11 @@ impl Slot {
                 // It has read this by itself.
                 return false;
             }
-            is_told = run.begins_at(state.offset) && self.write(run, load, &mut state, scratch);
-            if is_told && matches!(self.words, Words::Once(..)) {
-                self.answered(load, pump, &mut state);
-            }
+            is_told = run.begins_at(state.offset)
+                && match self.words {
+                    Words::Each(_) => self.write(run, load, &mut state, scratch),
+                    Words::Once(..) => self.answer(run, load, pump, &mut state, scratch),
+                };
             if is_told && state.rest.is_none() {
                 return true;
             }
@@ -129,13 +130,29 @@ impl Slot {
         true
     }
 
-    /// It reads no more, and others see that at once. Its own task takes that over when it is woken.
-    fn answered(&self, load: &Load<'_>, pump: &Pump, state: &mut State) {
-        state.is_left = false;
-        state.nonce = Nonce::default();
+    /// It reads no more once it is told, and others see that at once: before its client has the answer, who may ask for
+    /// anything then. Its own task takes that over when it is woken.
+    fn answer(
+        &self,
+        run: &Run,
+        load: &Load<'_>,
+        pump: &Pump,
+        state: &mut State,
+        scratch: &mut Scratch,
+    ) -> bool {
         self.bell.set_resting(true);
         pump.polling.dec();
         self.rest(pump, state, Some(load.now));
+        let is_told = self.write(run, load, state, scratch);
+        if is_told {
+            state.is_left = false;
+            state.nonce = Nonce::default();
+        } else {
+            self.rest_no_more(pump, state);
+            pump.polling.inc();
+            self.bell.set_resting(false);
+        }
+        is_told
     }
 
     /// Whether it is the only one of its pump that rests.
@@ -144,6 +161,12 @@ impl Slot {
         state.rests_since = since;
         pump.tally[self.transport as usize].fetch_sub(1, Ordering::Relaxed);
         pump.resting.fetch_add(1, Ordering::Relaxed) == 0
+    }
+
+    fn rest_no_more(&self, pump: &Pump, state: &mut State) {
+        state.is_resting = false;
+        pump.resting.fetch_sub(1, Ordering::Relaxed);
+        pump.tally[self.transport as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether it rested since before then, or since nobody knows when, which is known from now on. It is told that its
@@ -276,10 +299,7 @@ impl Berth {
         let Some(member) = &self.0 else { return false };
         let mut state = member.slot.state.lock();
         if state.is_resting && !state.is_out {
-            state.is_resting = false;
-            let (pump, transport) = (&member.pump, member.slot.transport);
-            pump.resting.fetch_sub(1, Ordering::Relaxed);
-            pump.tally[transport as usize].fetch_add(1, Ordering::Relaxed);
+            member.slot.rest_no_more(&member.pump, &mut state);
             return true;
         }
         drop(state);
