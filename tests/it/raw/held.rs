@@ -1,5 +1,7 @@
 //! Many held polls of one channel, which are answered from one place: each is answered once, as if it were alone.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -18,6 +20,8 @@ const EVENTS: usize = 1_500;
 const LARGE_BYTES: usize = 12 * 1024 * 1024;
 /// Events around the end of a hold.
 const HOLDS: u64 = 40;
+/// Answers after which somebody asks at once how many read.
+const ANSWERS: usize = 400;
 /// Longer than a reader may be away and keep its place.
 const AWAY: Duration = Duration::from_millis(900);
 
@@ -255,6 +259,36 @@ async fn between_two_polls_nobody_is_read_to() {
         }
         readers_are(&server, CROWD).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_has_his_answer_is_counted_no_more() {
+    let server = remembering();
+    let mut chains = crowd(&server, CROWD, "").await;
+    // Those of a hub without threads to spare are cut off between any two steps.
+    let busy = Arc::new(AtomicBool::new(true));
+    for _ in 0..3 {
+        let busy = busy.clone();
+        std::thread::spawn(move || while busy.load(Ordering::Relaxed) {});
+    }
+    let (hub, mut counted) = (server.hub.clone(), Vec::new());
+    let data = || Data::json(b"1").unwrap();
+    for _ in 0..ANSWERS {
+        hub.publish("a", data()).await.unwrap();
+        for chain in chains.iter_mut().rev() {
+            assert_eq!(chain.data().await, [json!(1)]);
+        }
+        let reached = hub.publish("a", data()).await.unwrap().reached;
+        counted.push(reached.poll);
+        for chain in &mut chains {
+            chain.ask().await;
+            assert_eq!(chain.data().await, [json!(1)]);
+            chain.ask().await;
+        }
+        readers_are(&server, CROWD).await;
+    }
+    busy.store(false, Ordering::Relaxed);
+    assert!(counted.iter().all(|count| *count == 0), "{counted:?}");
 }
 
 #[tokio::test]
