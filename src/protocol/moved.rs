@@ -47,12 +47,17 @@ impl Asked {
         let target = head.strip_prefix(METHOD)?;
         let end = METHOD.len() + memchr::memchr(b' ', target)?;
         let question = METHOD.len() + memchr::memchr(b'?', target)?;
+        // What follows a fragment's sign is no part of what is asked.
+        let asked = head.get(question + 1..end)?;
+        if memchr::memchr(b'#', asked).is_some() {
+            return None;
+        }
         let mut at = question + 1;
         let mut holes = SmallVec::<[Hole; HOLES_USUAL]>::new();
-        for pair in head.get(at..end)?.split(|byte| *byte == b'&') {
+        for pair in asked.split(|byte| *byte == b'&') {
             let name = pair.split(|byte| *byte == b'=').next()?;
             // An encoded name may be one of these two; a start of one channel by name does not move.
-            if name.iter().any(|byte| b"%+.#".contains(byte)) {
+            if name.iter().any(|byte| b"%+.".contains(byte)) {
                 return None;
             }
             let is_nonce = name == b"nonce";
@@ -177,6 +182,7 @@ mod tests {
             "/poll/a?since=k-5&nonce",
             "/poll/a",
             "/poll/a?nonce=n",
+            "/poll/a?since=k-5#&since=k-1",
         ] {
             assert_eq!(between(address, address), None, "{address}");
         }
