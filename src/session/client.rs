@@ -79,9 +79,10 @@ impl Session {
         line
     }
 
-    /// An attach that rested is its newest one now.
+    /// An attach that rested is its newest one now. Under one lock, or of two that come back one would count as old.
     pub(super) fn come_back(&self, line: &Arc<Line>) {
         let mut state = self.state.lock();
+        line.bell.set_resting(false);
         if state.lines.len() > 1 {
             state.lines.retain(|other| !Arc::ptr_eq(other, line));
             state.add(line);

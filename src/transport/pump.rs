@@ -43,6 +43,9 @@ const WRITES_AT_ONCE: usize = 256;
 /// whoever does not must hear soon that its poll was answered.
 const REST_MAX: Duration = Duration::from_millis(200);
 
+/// Bytes of a buffer for answers that is kept for the next events: those of usual ones. A pump may wait for long.
+const SCRATCH_BYTES_MAX: usize = 64 * 1024;
+
 /// All pumps of a hub.
 pub(crate) struct Pumps {
     hub: Arc<Hub>,
@@ -77,6 +80,16 @@ struct Load<'a> {
 struct Scratch {
     answer: Vec<u8>,
     out: Vec<u8>,
+}
+
+impl Scratch {
+    /// Keeps no room for what was larger than usual.
+    fn give_back(&mut self) {
+        for buffer in [&mut self.answer, &mut self.out] {
+            buffer.clear();
+            buffer.shrink_to(SCRATCH_BYTES_MAX);
+        }
+    }
 }
 
 /// What a pump comes to.
@@ -169,6 +182,9 @@ impl Pump {
                 Next::Batch(batch) => {
                     are_many = batch.items.len() > 1;
                     self.deliver(&batch, &mut scratch).await;
+                    scratch.give_back();
+                    // Here too: where events never pause, it waits for nothing.
+                    self.mind_resting(&feed, &mut alarm);
                 }
                 // Whoever publishes beside the one who rang goes first: what they publish goes out in the same writes.
                 // Where several do, those too whose sockets were not looked at yet.
@@ -199,6 +215,16 @@ impl Pump {
         if let Poll::Ready(batch) = feed.poll_next(cx) {
             return Poll::Ready(Next::Batch(batch));
         }
+        self.mind_resting(feed, alarm);
+        // Looked at after the waker is registered: the last reader to leave nudges the bell.
+        if self.slots.lock().is_empty() {
+            return Poll::Ready(Next::Empty);
+        }
+        Poll::Pending
+    }
+
+    /// Looks every now and then for readers who rest for long.
+    fn mind_resting(&self, feed: &Feed, alarm: &mut Alarm) {
         if self.resting.load(Ordering::Relaxed) > 0 {
             let now = Instant::now();
             if !alarm.is_armed(now) {
@@ -206,11 +232,6 @@ impl Pump {
                 alarm.arm(feed.hub().wheel(), &self.bell, now + REST_MAX, now);
             }
         }
-        // Looked at after the waker is registered: the last reader to leave nudges the bell.
-        if self.slots.lock().is_empty() {
-            return Poll::Ready(Next::Empty);
-        }
-        Poll::Pending
     }
 
     /// Forgets readers who did not come back from their rest.

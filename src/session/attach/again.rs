@@ -46,7 +46,6 @@ impl Attach {
         }
         self.is_resting = false;
         self.metrics.again();
-        self.feed.bell().set_resting(false);
         self.session.come_back(&self.line);
         self.nonce = nonce;
         self.pace.opened = now;
