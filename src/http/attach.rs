@@ -36,7 +36,7 @@ const PROTOCOL: &str = "triway.v1";
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// A request to read.
-struct Asked {
+struct ReadRequest {
     transport: Transport,
     /// That of a WebSocket.
     handshake: Option<Handshake>,
@@ -53,7 +53,7 @@ pub(super) fn read(
     transport: Transport,
     request: Request,
 ) -> impl Future<Output = Response> + Send {
-    match Asked::of(transport, request) {
+    match ReadRequest::of(transport, request) {
         Ok(mut asked) => Either::Right(async move {
             let attach = open(&app, &mut asked).await;
             begin(&app, attach, asked).await
@@ -62,7 +62,7 @@ pub(super) fn read(
     }
 }
 
-impl Asked {
+impl ReadRequest {
     fn of(transport: Transport, mut request: Request) -> Result<Self, Box<Response>> {
         let handshake = match transport {
             Transport::Ws => match Handshake::of(&mut request) {
@@ -91,8 +91,8 @@ impl Asked {
     }
 }
 
-fn begin(app: &Shared, attach: Result<Attach, Refusal>, asked: Asked) -> Begun {
-    let Asked {
+fn begin(app: &Shared, attach: Result<Attach, Refusal>, asked: ReadRequest) -> Begun {
+    let ReadRequest {
         transport,
         handshake,
         parts,
@@ -155,7 +155,7 @@ fn content_type(transport: Transport) -> &'static str {
     }
 }
 
-async fn open(app: &Shared, asked: &mut Asked) -> Result<Attach, Refusal> {
+async fn open(app: &Shared, asked: &mut ReadRequest) -> Result<Attach, Refusal> {
     let (parts, transport) = (&asked.parts, asked.transport);
     let body = if parts.method == Method::POST {
         let body = std::mem::take(&mut asked.body);

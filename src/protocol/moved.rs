@@ -26,7 +26,7 @@ pub struct Moved {
 
 /// The head of a poll, and where another one may differ from it: in the values of `since` and `nonce`.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct PollHead {
     head: Box<[u8]>,
     holes: SmallVec<[Hole; HOLES_USUAL]>,
 }
@@ -39,7 +39,7 @@ struct Hole {
     is_nonce: bool,
 }
 
-impl Asked {
+impl PollHead {
     /// Reads a head with its empty line; `None` where no other poll can be known by it: it names no `since`, or names
     /// one in words that would have to be decoded.
     #[must_use]
@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn between(earlier: &str, later: &str) -> Option<Moved> {
-        Asked::new(head(earlier).as_bytes())?.moved(head(later).as_bytes())
+        PollHead::new(head(earlier).as_bytes())?.moved(head(later).as_bytes())
     }
 
     #[test]
@@ -164,14 +164,14 @@ mod tests {
     #[test]
     fn a_head_must_be_there_whole_and_be_the_same() {
         let earlier = head("/poll/a?since=k-5");
-        let asked = Asked::new(earlier.as_bytes()).unwrap();
+        let asked = PollHead::new(earlier.as_bytes()).unwrap();
         for end in 0..earlier.len() {
             assert_eq!(asked.moved(&earlier.as_bytes()[..end]), None, "{end}");
         }
         assert!(asked.moved(format!("{earlier}GET /").as_bytes()).is_some());
         let other = earlier.replace("Host", "host");
         assert_eq!(asked.moved(other.as_bytes()), None);
-        assert!(Asked::new(b"POST /poll/a?since=k-5 HTTP/1.1\r\n\r\n").is_none());
+        assert!(PollHead::new(b"POST /poll/a?since=k-5 HTTP/1.1\r\n\r\n").is_none());
     }
 
     #[test]

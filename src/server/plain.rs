@@ -12,7 +12,6 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, Request, Uri, Version};
 use pin_project_lite::pin_project;
-use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::Shared;
@@ -95,14 +94,13 @@ fn poll_read(owned: &mut Owned, cx: &mut Context<'_>) -> Poll<Next> {
         return Poll::Ready(Next::Other);
     }
     with_room(|room| {
-        let mut buffer = ReadBuf::new(room);
-        match ready!(Pin::new(&mut owned.io).poll_read(cx, &mut buffer)) {
-            Ok(()) if !buffer.filled().is_empty() => {
-                owned.unread = Bytes::copy_from_slice(buffer.filled());
-                Poll::Ready(Next::Other)
+        Poll::Ready(match ready!(owned.io.poll_bytes(cx, room)) {
+            0 => Next::Gone,
+            bytes => {
+                owned.unread = Bytes::copy_from_slice(&room[..bytes]);
+                Next::Other
             }
-            _ => Poll::Ready(Next::Gone),
-        }
+        })
     })
 }
 

@@ -13,14 +13,13 @@ use super::conversation::{Conversation, Step};
 use super::head::Head;
 use super::link::with_room;
 use super::{Chain, Made, Next, Owned, Terms, is_last};
-use crate::transport::{Envelope, Frames, Piece};
+use crate::transport::{Frames, Piece};
 
 /// An answer that is written as a whole, and those that follow it.
 pub(super) struct Whole<F> {
     conversation: Conversation,
     /// Gone with the last answer.
     frames: Option<F>,
-    head: Arc<dyn Envelope>,
     at: At,
 }
 
@@ -37,14 +36,10 @@ impl<F: Frames + 'static> Whole<F> {
             frames.asked(&owned.asked);
         }
         let mut conversation = Conversation::new(is_last(head), owned, terms);
-        let head: Arc<dyn Envelope> = Head::of(head);
-        if !conversation.closes() {
-            conversation.envelope = Some(head.clone());
-        }
+        conversation.envelope = Some(Head::of(head));
         Box::new(Self {
             conversation,
             frames: Some(frames),
-            head,
             at: At::Waiting,
         })
     }
@@ -60,13 +55,6 @@ impl<F: Frames + 'static> Whole<F> {
             self.conversation.berth.leave();
             self.frames = None;
         }
-    }
-
-    fn enclose(&mut self, piece: Option<Piece>) {
-        let answer = piece.map_or_else(Bytes::new, Piece::into_bytes);
-        let mut out = Vec::with_capacity(self.head.room(answer.len()));
-        self.head.enclose(&mut out, &answer);
-        self.conversation.output.push(out.into());
     }
 
     /// Begins the answer to the request at the beginning of these bytes, and says how long its head is. `None` where
@@ -104,7 +92,8 @@ impl<F: Frames + 'static> Chain for Whole<F> {
             };
             match ready!(self.conversation.poll_step(frames, cx)) {
                 Step::Piece(piece) => {
-                    self.enclose(piece);
+                    let answer = piece.map_or_else(Bytes::new, Piece::into_bytes);
+                    self.conversation.enclose(&answer);
                     self.rest();
                 }
                 Step::Answered => self.rest(),

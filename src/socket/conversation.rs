@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use axum::http::response::Parts;
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::io::AsyncWrite as _;
 use tokio::time::{Instant, Sleep};
 
 use super::head::{HELLO_BYTES, Head, Length};
@@ -30,7 +30,7 @@ pub(super) struct Conversation {
     pub(super) output: Output,
     terms: Arc<Terms>,
     pub(super) berth: Berth,
-    /// What a pump puts around an answer that comes as a whole; absent where it may not make one.
+    /// What goes around an answer that comes as a whole; absent where one trickles.
     pub(super) envelope: Option<Arc<dyn Envelope>>,
     /// Whether this answer is the last one.
     closes: bool,
@@ -121,6 +121,15 @@ impl Conversation {
         Poll::Ready(Some(()))
     }
 
+    /// Puts an answer that comes as a whole into its envelope, to be written.
+    pub(super) fn enclose(&mut self, answer: &[u8]) {
+        if let Some(envelope) = &self.envelope {
+            let mut out = Vec::with_capacity(envelope.room(answer.len()));
+            envelope.enclose(&mut out, answer);
+            self.output.push(out.into());
+        }
+    }
+
     /// Whether this answer is the last one of its connection.
     pub(super) fn closes(&self) -> bool {
         self.closes
@@ -140,9 +149,7 @@ impl Conversation {
 
     /// Reads what is there; no bytes are the end of the peer.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<usize> {
-        let mut buffer = ReadBuf::new(room);
-        let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer));
-        Poll::Ready(read.map_or(0, |()| buffer.filled().len()))
+        self.io.poll_bytes(cx, room)
     }
 
     pub(super) fn give_back(self) -> Owned {
@@ -168,7 +175,7 @@ impl Conversation {
         if step.is_pending()
             && self.output.is_empty()
             // Who has asked for more already is not heard when his answer is written.
-            && (self.envelope.is_none() || self.ahead.is_empty())
+            && (self.envelope.is_none() || !self.closes && self.ahead.is_empty())
             && let (Some(pumps), Some(stream)) = (&self.terms.pumps, self.io.shared())
             && let Some((attach, pumped)) = frames.pumped()
         {

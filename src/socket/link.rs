@@ -52,6 +52,13 @@ impl Link {
         Self::Tcp(Arc::new(stream))
     }
 
+    /// Reads what is there; no bytes are the end of the peer.
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<usize> {
+        let mut buffer = ReadBuf::new(room);
+        let read = ready!(Pin::new(self).poll_read(cx, &mut buffer));
+        Poll::Ready(read.map_or(0, |()| buffer.filled().len()))
+    }
+
     /// The socket that a pump may write to.
     pub(crate) fn shared(&self) -> Option<&Arc<TcpStream>> {
         match self {

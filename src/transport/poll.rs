@@ -12,7 +12,7 @@ use super::{Facts, Frames, Piece, Pumped};
 use crate::cursor::Cursor;
 use crate::feed::{Batch, Item};
 use crate::hub::{Items, Run};
-use crate::protocol::{Asked, Event, Nonce, WireForm};
+use crate::protocol::{Event, Nonce, PollHead, WireForm};
 use crate::session::{Attach, Turn};
 
 /// The words of an answer around its frames, in bytes.
@@ -33,7 +33,7 @@ pub(crate) struct Answer {
     /// Whether its request is judged by nothing but its head.
     is_by_head: bool,
     /// What another poll of the same connection must ask to go on with this attach.
-    asked: Option<Asked>,
+    asked: Option<PollHead>,
 }
 
 impl Answer {
@@ -124,7 +124,7 @@ impl Frames for Answer {
 
     fn asked(&mut self, head: &[u8]) {
         if self.is_by_head && self.attach.may_return() {
-            self.asked = Asked::new(head);
+            self.asked = PollHead::new(head);
         }
     }
 
