@@ -1,8 +1,11 @@
 /**
- * The application's handle of one channel: events out, publishes in. Knows the hub only by the few
- * functions it was given, and nothing of transports.
+ * The application's handle of one channel: events out, publishes in. It belongs to the code that opened it.
+ * Knows its subscription, and nothing of transports.
  */
-import { TriwayError, withBytes } from './frame.js'
+import { encode, sizeBefore } from './data.js'
+import { TriwayError } from './error.js'
+import { atOrBelow, dataText } from './frame.js'
+import { checkEventName } from './options.js'
 
 /** Events that wait for a `for await` loop: far beyond a history; a loop that is slower has stopped. */
 const LOOP_EVENTS = 10_000
@@ -19,12 +22,14 @@ const LOOP_EVENTS = 10_000
 /**
  * @typedef {object} Received one event of a channel
  * @property {any} data an ArrayBuffer where bytes were published
+ * @property {string} [text] the data as the JSON text that was published, where numbers are exact; absent for bytes
  * @property {string} name
  * @property {string} id
  * @property {string} [from]
  * @property {number} time ms since 1970, by the hub's clock
  * @property {string} channel
  * @property {import('./cuts.js').Transport} via the transport that brought it
+ * @property {boolean} [late] it was left out on the way and read again: newer ones came before it
  *
  * @typedef {object} Member
  * @property {string} id
@@ -40,114 +45,176 @@ const LOOP_EVENTS = 10_000
  *
  * @typedef {object} ChannelEventMap
  * @property {Received} message
- * @property {{after: string, reason: 'evicted' | 'expired' | 'restart' | 'unknown', id: string, channel: string}} gap before the next event: some were forgotten
+ * @property {{after: string, reason: 'evicted' | 'expired' | 'restart' | 'unknown' | 'incomplete', id: string, channel: string}} gap before the next event: some were forgotten
  * @property {Moved} join
  * @property {Moved} leave
  * @property {{count: number, time: number, via: import('./cuts.js').Transport}} count instead of both, where there are many members
- * @property {{error: TriwayError}} error the channel was refused
- * @property {{}} close nothing of the channel comes after
+ * @property {{}} caughtup everything from `since` to now was delivered; what follows is live
+ * @property {{error: TriwayError}} error the channel was refused, or the hub ended
+ * @property {{error?: TriwayError}} close nothing of the channel comes after
  *
- * @typedef {object} Uses what an application does with a channel
- * @property {string} name
- * @property {(data: any, options?: {name?: string, signal?: AbortSignal}) => Promise<{id: string, reached: {ws: number, sse: number, poll: number}}>} publish JSON, or bytes as ArrayBuffer or a view; resolves when the hub has the event
- * @property {(name: string, listener: (data: any, event: Event & Received) => void) => () => void} on calls `listener` for each event of that name; what it returns ends it
- * @property {() => Promise<Member[]>} members who is here
- * @property {() => void} close ends the handle; nothing of the channel comes after
- *
- * @typedef {Target<ChannelEventMap> & AsyncIterable<Event & Received> & Uses} Channel
+ * @typedef {{name?: string, signal?: AbortSignal}} PublishOptions
+ * @typedef {{id: string, reached: {ws: number, sse: number, poll: number}}} Published
  */
 
-/**
- * @typedef {object} Kept what the hub has of a channel
- * @property {string} [since]
- * @property {boolean} [presence]
- * @property {any} [isRead] its members are told as they come
- * @property {any} [take] what tabs do with its frames
- * @property {(type: string, data: any, more?: object) => void} moved
- * @property {() => Promise<void>} reload
- *
- * @typedef {Channel & Kept} Opened
- */
+/** An event of the hub, for the application. The text of its data is taken out when it is asked for. */
+class MessageEvent extends Event {
+  #json
+
+  /** @param {object} facts that it has as properties @param {string | undefined} json of its frame */
+  constructor(facts, json) {
+    super('message')
+    Object.assign(this, facts)
+    this.#json = json
+  }
+
+  get text() {
+    return this.#json === undefined ? undefined : dataText(this.#json)
+  }
+}
 
 /** @param {EventTarget} target @param {string} type @param {object} [facts] that the event has as properties */
-export const tell = (target, type, facts) => target.dispatchEvent(Object.assign(new Event(type), facts))
+export const emit = (target, type, facts) => target.dispatchEvent(Object.assign(new Event(type), facts))
 
-/**
- * The handle.
- * @param {string} name
- * @param {{since?: string, presence?: boolean}} options
- * @param {(json: string, signal?: AbortSignal) => Promise<any>} push
- * @param {() => Promise<{members: Member[]}>} who
- * @param {() => void} end
- * @returns {Opened}
- */
-export function newChannel(name, { since, presence }, push, who, end) {
-  /** Members as told so far, by id: what a reload is compared with. @type {Map<string, Member> | undefined} */
-  let known
+/** @extends {EventTarget} */
+export class Channel extends EventTarget {
+  /** Why it ended, where it was not closed by its owner. @type {TriwayError | undefined} */
+  #error
+  #isClosed = false
+  #context
+  /** The last id delivered, by the channel's real name; and the one before its first. @type {Map<string, string>} */
+  #places = new Map()
+  /** @type {Map<string, string>} */
+  #origins = new Map()
+  /** @internal Nothing of what came before is missing. */
+  isCaughtUp = false
 
-  const handle = /** @type {Opened} */ (
-    Object.assign(new EventTarget(), {
-      name,
-      since,
-      presence,
-      publish: async (/** @type {any} */ data = null, /** @type {{name?: string, signal?: AbortSignal}} */ { name: named, signal } = {}) =>
-        push(JSON.stringify({ type: 'publish', channel: name, name: named, ...withBytes(data) }), signal),
-      on(/** @type {string} */ named, /** @type {(data: any, event: Event & Received) => void} */ listener) {
-        const stop = new AbortController()
-        handle.addEventListener('message', (event) => event.name === named && listener(event.data, event), stop)
-        return () => stop.abort()
-      },
-      async members() {
-        const { members } = await who()
-        known = new Map(members.map((member) => [member.id, member]))
-        return members
-      },
-      /** @param {string} type join, leave or count @param {any} data @param {object} [more] when, and by which transport */
-      moved(type, { count, ...member }, more) {
-        if (type === 'join') known?.set(member.id, member)
-        else known?.delete(member.id)
-        tell(handle, type, { member, count, ...more })
-      },
-      /** Presence events were missed: the members are loaded again, and the difference told. */
-      async reload() {
-        const before = known
-        const members = await handle.members().catch(() => {})
-        if (!before || !members) return
-        const count = members.length
-        for (const member of members) if (!before.delete(member.id)) handle.moved('join', { ...member, count })
-        for (const member of before.values()) handle.moved('leave', { ...member, count })
-      },
-      close() {
-        end()
-        tell(handle, 'close')
-      },
-      /** The events pulled, from the first pull on, to the handle's end. */
-      async *[Symbol.asyncIterator]() {
-        const stop = new AbortController()
-        const { signal } = stop
-        /** @type {any[]} */
-        const waiting = []
-        /** @type {(value?: any) => void} */
-        let wake = () => {}
-        const heard = (/** @type {Event} */ event) => {
-          if (waiting.push(event) > LOOP_EVENTS) stop.abort()
-          wake()
-        }
-        handle.addEventListener('message', heard, stop)
-        handle.addEventListener('close', heard, stop)
-        try {
-          for (;;) {
-            await (waiting.length || signal.aborted || new Promise((resolve) => (wake = resolve)))
-            const event = waiting.shift()
-            if (!event) throw new TriwayError('too_slow')
-            if (event.type === 'close') return
-            yield event
-          }
-        } finally {
-          stop.abort()
-        }
-      },
-    })
-  )
-  return handle
+  /**
+   * @internal
+   * @param {string} name
+   * @param {{since?: string, presence?: boolean}} options
+   * @param {import('./subscription.js').Context} context
+   */
+  constructor(name, { since, presence }, context) {
+    super()
+    this.name = name
+    /** @internal Where it begins to read, until that was read. @type {string | undefined} */
+    this.start = since === 'now' ? undefined : (since ?? undefined)
+    /** @internal */
+    this.presence = !!presence
+    /** Whether what came before is still being read. */
+    this.loading = false
+    this.#context = context
+  }
+
+  /**
+   * Publishes JSON, or bytes as ArrayBuffer, view, Blob or File. Resolves when the hub has the event.
+   * @param {any} data
+   * @param {PublishOptions} [options]
+   * @returns {Promise<Published>}
+   */
+  async publish(data, { name, signal } = {}) {
+    if (this.#isClosed) throw this.#error ?? new TriwayError('closed', { hint: 'This channel was closed.' })
+    if (name != null) checkEventName(name)
+    const named = name == null ? '' : `,"name":${JSON.stringify(name)}`
+    return this.#context.publish({ channel: this.name, head: `"type":"publish","channel":${JSON.stringify(this.name)}${named}`, data: encode(data), sizeBefore: sizeBefore(data) }, signal)
+  }
+
+  /**
+   * Calls `listener` for each event of that name; what it returns ends it.
+   * @param {string} name
+   * @param {(data: any, event: Event & Received) => void} listener
+   * @returns {() => void}
+   */
+  on(name, listener) {
+    const hear = (/** @type {any} */ event) => event.name === name && listener(event.data, event)
+    this.addEventListener('message', hear)
+    return () => this.removeEventListener('message', hear)
+  }
+
+  /** Who is here. @returns {Promise<Member[]>} */
+  async members() {
+    if (this.#isClosed) throw this.#error ?? new TriwayError('closed', { hint: 'This channel was closed.' })
+    return this.#context.members(this.name)
+  }
+
+  /** Ends this handle, and no other of the same channel; nothing of the channel comes after. */
+  close() {
+    this.end()
+  }
+
+  /** @internal @param {TriwayError} [error] */
+  end(error) {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#error = error
+    this.loading = false
+    this.#context.leave(this)
+    if (error) emit(this, 'error', { error })
+    emit(this, 'close', { error })
+  }
+
+  /** @internal It begins after this place, where it has none. @param {string} real name @param {string} id */
+  beginAfter(real, id) {
+    if (this.#places.has(real)) return
+    this.#places.set(real, id)
+    this.#origins.set(real, id)
+  }
+
+  /** @internal An event that was left out on the way and read again. @param {import('./frame.js').Frame} frame @param {import('./cuts.js').Transport | null} via */
+  takeLate(frame, via) {
+    const { channel = '', id = '' } = frame
+    if (!atOrBelow(id, this.#places.get(channel))) this.take(frame, via)
+    else if (!atOrBelow(id, this.#origins.get(channel))) this.deliver(frame, via, true)
+  }
+
+  /** @internal An event or a gap, where it is new. @param {import('./frame.js').Frame} frame @param {import('./cuts.js').Transport | null} via */
+  take(frame, via) {
+    const { channel = '', id = '' } = frame
+    if (this.#isClosed || atOrBelow(id, this.#places.get(channel))) return
+    this.#places.set(channel, id)
+    this.deliver(frame, via)
+  }
+
+  /** @internal @param {import('./frame.js').Frame} frame @param {import('./cuts.js').Transport | null} via @param {boolean} [late] */
+  deliver({ type, channel = '', id = '', name = 'message', from, time = 0, after, reason, data, json }, via, late) {
+    if (this.#isClosed) return
+    if (type === 'gap') return emit(this, 'gap', { after, reason, id, channel })
+    // The listeners of other handles must not see what this one's make of it: each has its own.
+    const { reviver } = this.#context
+    const text = data instanceof ArrayBuffer ? undefined : json
+    try {
+      const value = text !== undefined && reviver ? JSON.parse(/** @type {string} */ (dataText(text)), reviver) : data
+      this.dispatchEvent(new MessageEvent({ data: value, name, id, from, time, channel, via, ...(late && { late }) }, text))
+    } catch (cause) {
+      emit(this, 'error', { error: new TriwayError('bad_data', { detail: `\`reviver\` failed: ${cause}`, cause }) })
+    }
+  }
+
+  /** The events pulled, from the first pull on, to the handle's end. @returns {AsyncGenerator<Event & Received>} */
+  async *[Symbol.asyncIterator]() {
+    /** @type {any[]} */
+    const waiting = []
+    let isOver = this.#isClosed
+    let isTooSlow = false
+    let wake = () => {}
+    const hear = (/** @type {Event} */ event) => {
+      if (event.type === 'close') isOver = true
+      else if (waiting.length < LOOP_EVENTS) waiting.push(event)
+      else isTooSlow = true
+      wake()
+    }
+    for (const type of ['message', 'close']) this.addEventListener(type, hear)
+    try {
+      for (;;) {
+        while (waiting.length) yield waiting.shift()
+        if (isTooSlow) throw new TriwayError('too_slow', { hint: `The loop fell ${LOOP_EVENTS} events behind.` })
+        if (isOver) break
+        await new Promise((resolve) => (wake = () => resolve(undefined)))
+      }
+      if (this.#error) throw this.#error
+    } finally {
+      for (const type of ['message', 'close']) this.removeEventListener(type, hear)
+    }
+  }
 }

@@ -1,104 +1,105 @@
 /**
- * What the hub and a client say to each other, in the client's terms: frames, ids, bytes, refusals.
- * Pure: knows no wire, no clock and no handle.
+ * What the hub and a client say to each other, in the client's terms: frames and ids. Pure: knows no
+ * transport, no clock and no handle.
  */
+import { bytesOf } from './data.js'
+import { TriwayError } from './error.js'
+import { elementsOf, firstValue, membersOf } from './json.js'
 
 /**
- * A frame of the hub, or one of the marks that are added while reading: `head` (the other side
- * accepted), `end` (where a poll's answer ends) and `mute` (no reply comes).
+ * A frame of the hub, or one of the marks that are added while reading: `head` (the other side accepted),
+ * `end` (where a poll's answer ends), `mute` (no reply comes) and `incomplete` (frames are missing).
  * @typedef {object} Frame
  * @property {string} type
+ * @property {string} [json] the frame's own text
  * @property {string} [id]
  * @property {string} [channel]
  * @property {any} [data]
  * @property {string} [data64]
  * @property {string} [name]
  * @property {string} [from]
- * @property {number} [time]
+ * @property {number} [time] ms since 1970, by the hub's clock
  * @property {string} [after]
  * @property {string} [reason]
  * @property {boolean} [more]
  * @property {string} [magic]
  * @property {string} [nonce]
  * @property {Session} [session]
- * @property {number} [heartbeat]
- * @property {string[]} [channels]
+ * @property {number} [heartbeat] seconds
+ * @property {string[] | {channel: string, error: import('./error.js').Problem}[]} [channels] read, or refused
+ * @property {Record<string, string>} [places]
+ * @property {boolean} [behind] nothing is replayed: what was missed is read as history
+ * @property {Limits} [limits]
  * @property {string} [network]
  * @property {string} [build]
- * @property {number} [ref]
  * @property {boolean} [ok]
- * @property {Problem} [error]
+ * @property {import('./error.js').Problem} [error]
  * @property {number} [code]
  * @property {boolean} [reconnect]
  * @property {number} [after_ms]
- * @property {number} [count]
+ * @property {number} [count] of members; in a ping, of the frames that were sent
  * @property {any[]} [members]
  * @property {any} [reached]
+ * @property {Frame[]} [frames]
+ * @property {string} [cursor]
  *
- * @typedef {{id: string, key: string, expires?: number, inboxes?: string[]}} Session `inboxes` are the real names behind `@`, where tabs share
- */
-
-/**
- * A refusal as the hub writes it (RFC 9457, with a stable `code`).
- * @typedef {object} Problem
- * @property {string} code
- * @property {string} [title]
- * @property {string} [detail]
- * @property {string} [hint]
- * @property {number} [status]
- * @property {number} [expected]
- * @property {number} [afterMs] not before, by the hub's word
+ * @typedef {{id: string, key: string, user?: string, expires?: number, inboxes?: string[]}} Session `inboxes`: the channels behind `@`
+ * @typedef {{data: number, message: number, body: number, commands: number, address: number, info: number, channels: number}} Limits
+ *   of one event's data, a WebSocket message, a body of `/send`, its commands, the address of a publishing GET, `info`, channels
  */
 
 /** The word by which an answer shows that a hub made it, and not something between. */
 export const MAGIC = 'triway/1'
 
-/** What rejects: `code` is stable, `hint` says what to do. */
-export class TriwayError extends Error {
-  /** @type {string | undefined} */
-  hint
-  /** @type {number | undefined} */
-  status
-  /** What carried when it was refused. @type {import('./cuts.js').Transport | null | undefined} */
-  transport
-  /** @internal @type {number | undefined} */
-  afterMs
-  /** @internal what answered was not the hub @type {boolean | undefined} */
-  foreign
-  /** @internal what is said of it elsewhere, where that is more than the code @type {string | undefined} */
-  why
-  /** @internal nobody's fault @type {boolean | undefined} */
-  planned
-  /** @internal the hub's last word @type {any} */
-  isFinal
+/** The error where something else than the hub answered. */
+export const foreign = () => new TriwayError('foreign', { kind: 'foreign' })
 
-  /**
-   * @param {string} code
-   * @param {Partial<Problem> & Partial<Omit<TriwayError, 'code'>>} [more]
-   */
-  constructor(code, more) {
-    super(more?.detail ?? code)
-    Object.assign(this, more)
-    this.code = code
-  }
+/** The first complete JSON value of an answer, as its text: a box may append to it. @param {Response} response */
+export async function jsonText(response) {
+  const text = await response.text()
+  const json = firstValue(text)
+  if (json) return json
+  // WebKit gives a body that was cut short as if it were whole; any other text is somebody's page.
+  throw /^\s*([{[]|$)/.test(text) ? new TriwayError('closed', { kind: 'unreachable' }) : foreign()
 }
 
-/** What answers is not the hub. */
-export const foreign = () => new TriwayError('foreign', { foreign: true })
+/** @param {Response} response */
+export const parsed = async (response) => parse(await jsonText(response))
 
-/** The JSON of an answer. WebKit gives a body that was cut short as if it were whole; any other text is somebody's page. @param {Response} response */
-export async function parsed(response) {
-  const text = await response.text()
+/** @param {string} json */
+function parse(json) {
   try {
-    return JSON.parse(text)
+    return JSON.parse(json)
   } catch {
-    throw /^\s*([{[]|$)/.test(text) ? new TriwayError('closed') : foreign()
+    throw foreign()
   }
 }
 
 /**
- * Is `id` at or below `place`, in the same epoch? Offsets are decimal texts of up to 20 digits, more
- * than a number holds exactly, so they are compared as texts.
+ * One frame as JSON; or, in a binary message of a WebSocket, its JSON, a line feed and the raw bytes.
+ * @param {string | ArrayBuffer} message
+ * @returns {Frame}
+ */
+export function parseFrame(message) {
+  if (typeof message !== 'string') {
+    const border = new Uint8Array(message).indexOf(10)
+    return { ...parse(new TextDecoder().decode(message.slice(0, border))), data: message.slice(border + 1) }
+  }
+  const json = firstValue(message)
+  const frame = parse(json)
+  if (frame.data64 != null) frame.data = bytesOf(frame.data64)
+  return { ...frame, json }
+}
+
+/** The frames of an answer, each with its own text. @param {Record<string, string>} members of the answer */
+export const framesOf = ({ frames = '[]' }) => elementsOf(frames).map(parseFrame)
+
+/** The data of an event, as its text. @param {string} json of the frame */
+export const dataText = (json) => membersOf(json).data
+
+/**
+ * Whether `id` is at or below `place`, in the same epoch. Offsets are decimal texts of up to 20 digits,
+ * more than a number holds exactly, so they are compared as texts.
  * @param {string} id
  * @param {string} [place]
  */
@@ -110,26 +111,5 @@ export function atOrBelow(id, place = '') {
 /** 52 bits, and no secret: no cache ever holds an answer to it. */
 export const newNonce = () => String(Math.random()).slice(2)
 
-/** The name under which a channel is asked for: events of an inbox carry its real name. @param {string} channel */
+/** The name under which a channel is read: events of an inbox carry its real name. @param {string} channel */
 export const wireName = (channel) => (channel[0] === '@' ? '@' : channel)
-
-/** Data as a command has it: bytes as base64. @param {any} data @returns {{data: any} | {data64: string}} */
-export function withBytes(data) {
-  if (!(data instanceof ArrayBuffer || ArrayBuffer.isView(data))) return { data }
-  const view = /** @type {any} */ (data)
-  return { data64: btoa(Array.from(new Uint8Array(view.buffer ?? view, view.byteOffset, view.byteLength), (byte) => String.fromCharCode(byte)).join('')) }
-}
-
-/**
- * One frame as JSON; or, in a binary message of a WS, its JSON, a line feed and the raw bytes.
- * @param {string | ArrayBuffer} message
- * @returns {Frame}
- */
-export function parseFrame(message) {
-  if (typeof message === 'string') return JSON.parse(message)
-  const border = new Uint8Array(message).indexOf(10)
-  return { ...JSON.parse(new TextDecoder().decode(message.slice(0, border))), data: message.slice(border + 1) }
-}
-
-/** Bytes that came as base64. @param {string} data64 */
-export const bytesOf = (data64) => Uint8Array.from(atob(data64), (character) => character.charCodeAt(0)).buffer

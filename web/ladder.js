@@ -494,3 +494,14 @@ export function newLadder(transports, random, memory = {}, link = '') {
 
   return ladder
 }
+
+export class Ladder {
+  constructor({ transports, random, memory, link }) {
+    const ladder = newLadder(transports, random, memory, link)
+    this.l = ladder
+  }
+  get wakeAt() { return this.l.wakeAt }
+  get learned() { return this.l.learned }
+  get memory() { return this.l.memory }
+  observe(now, type, fact) { return this.l.see(now, type, fact) }
+}

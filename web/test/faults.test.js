@@ -43,7 +43,7 @@ for (const [name, spoil] of Object.entries(posts)) {
     story({ transports: ['sse'] }, async (server, hub) => {
       server.spoil = spoil
       await everythingOnce(server, hub, 8)
-      assert.ok(server.requests.some((line) => line.startsWith('GET /pub/')))
+      assert.ok(server.requests.some((line) => line.startsWith('GET /pub?')))
     }))
 }
 
@@ -87,6 +87,8 @@ test('POST blocked: addresses over 500 bytes only after one of that length got t
     server.spoil = (request, response) => {
       if (posted(request)) return posts['POST refused (405 of a proxy)'](request, response)
       if (!/^.(pub|healthz)/.test(request.url)) return false
+      // Whether the hub is there is asked by a short one, which proves no length.
+      if (request.url.startsWith('/healthz') && !request.url.includes('pad=')) return false
       lengths.push([request.url.slice(1, 4), server.address.length + request.url.length - 1])
       // A box that takes no more.
       return lengths.at(-1)[1] > 1500 && !!response.writeHead(414).end()

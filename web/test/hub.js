@@ -61,7 +61,8 @@ export class TestHub {
   /** Channels and starts, from the address or, where that would be too long, from the body. */
   #opening(url, body = '') {
     const query = new URLSearchParams(url.searchParams)
-    const { channels: named, since = {} } = JSON.parse(body || '{}')
+    const { channels: named, since = {}, ...more } = JSON.parse(body || '{}')
+    for (const [name, value] of Object.entries(more)) query.set(name, value)
     for (const [name, start] of Object.entries(since)) query.set(name ? 'since.' + name : 'since', start)
     const channels = named ?? query.get('channels').split(',')
     const key = query.get('session')
@@ -72,13 +73,15 @@ export class TestHub {
       type: 'hello', magic: 'triway/1', nonce: query.get('nonce'), id: `${this.epoch}-${first}`,
       session: { id: session, key: 'key-' + session }, heartbeat: this.heartbeatMs / 1000, channels: channels.map((name) => (name === '@' ? '@' + session : name)), network: 'n1', build: 'test',
     }
-    return { channels, starts, hello, session, known: !!key && query.get('since')?.startsWith(this.epoch + '-') }
+    const areCursors = channels.every((name) => (query.get('since.' + name) ?? query.get('since'))?.startsWith(this.epoch + '-'))
+    return { query, channels, starts, hello, session, known: !!key && areCursors }
   }
 
   #start(name, since) {
     const own = this.events.filter((event) => event.channel === name)
     if (since === 'now') return this.head
     if (since === 'all') return 0
+    if (since.endsWith('ms')) return offsetOf(own.find(({ time }) => time >= Date.now() - parseInt(since))?.id ?? this.epoch + '-' + (this.head + 1)) - 1
     if (since.startsWith('last:')) return offsetOf(own.at(-Number(since.slice(5)))?.id ?? own[0]?.id ?? this.epoch + '-' + (this.head + 1)) - 1
     return offsetOf(since)
   }
@@ -109,6 +112,8 @@ export class TestHub {
     ws.on('close', () => this.readers.delete(reader))
     say(hello)
     reader.wake()
+    const probe = setTimeout(() => say({ type: 'ping', id: `${this.epoch}-${this.head}`, time: Date.now() }), this.pingAfterMs)
+    ws.on('close', () => clearTimeout(probe))
     ws.on('message', (message, binary) => {
       const border = binary ? message.indexOf(10) : message.length
       const command = JSON.parse(message.subarray(0, border))
@@ -118,7 +123,8 @@ export class TestHub {
         starts.set(command.channel, this.head)
       }
       if (command.type === 'unsubscribe') starts.delete(command.channel)
-      say({ type: 'reply', ref: command.ref, ...this.#act(command, session, binary ? message.subarray(border + 1) : undefined) })
+      const answer = command.type === 'history' ? { ok: true, ...this.#history(command.channel, command.since) } : this.#act(command, session, binary ? message.subarray(border + 1) : undefined)
+      say({ type: 'reply', ref: command.ref, ...answer })
     })
   }
 
@@ -142,32 +148,34 @@ export class TestHub {
     return answer
   }
 
+  #history(channel, since) {
+    const from = this.#start(channel, since)
+    const frames = this.events.filter((event) => event.channel === channel && offsetOf(event.id) > from)
+    return { channel, frames: frames.map(({ bytes, ...frame }) => (bytes ? { ...frame, data64: bytes.toString('base64') } : frame)), cursor: `${this.epoch}-${this.head}`, more: false }
+  }
+
   async #answer(request, response) {
     this.requests.push(request.method + ' ' + request.url)
     if (this.spoil(request, response)) return
     const url = new URL(request.url, this.address)
     let body = ''
     for await (const part of request) body += part
-    const json = (value, status = 200) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+    const nonce = url.searchParams.get('nonce')
+    const json = (value, status = 200) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(status < 400 ? value : { ...value, nonce }))
     if (url.pathname === '/healthz') return json({ magic: 'triway/1', build: 'test' })
     if (url.pathname === '/send' && request.method !== 'POST') return json({ code: 'method_not_allowed', status: 405, hint: 'POST it' }, 405)
     if (url.pathname === '/send') {
       const session = url.searchParams.get('session').slice(4)
       return json(JSON.parse(body).map((command) => ({ type: 'reply', ...this.#act(command, session) })))
     }
-    if (url.pathname.startsWith('/pub/')) {
+    if (url.pathname === '/pub') {
       const query = url.searchParams
-      const command = { type: 'publish', channel: decodeURIComponent(url.pathname.slice(5)), key: query.get('key'), data: JSON.parse(query.get('data')) }
+      const command = { type: 'publish', channel: query.get('channels'), key: query.get('key'), data: JSON.parse(query.get('data')) }
       const { ok, error, ...result } = this.#act(command, query.get('session').slice(4))
       return ok ? json(result, 201) : json(error, error.status)
     }
-    if (url.pathname.startsWith('/history/')) {
-      const channel = decodeURIComponent(url.pathname.slice(9))
-      const from = this.#start(channel, url.searchParams.get('since'))
-      const frames = this.events.filter((event) => event.channel === channel && offsetOf(event.id) > from)
-      return json({ channel, frames: frames.map(({ bytes, ...frame }) => (bytes ? { ...frame, data64: bytes.toString('base64') } : frame)), cursor: `${this.epoch}-${this.head}`, more: false })
-    }
-    if (url.pathname.startsWith('/presence/')) return json({ count: 1, members: [{ id: 's1', since: 1 }] })
+    if (url.pathname === '/history') return json(this.#history(url.searchParams.get('channels'), url.searchParams.get('since')))
+    if (url.pathname === '/presence') return json({ count: 1, members: [{ id: 's1', since: 1 }] })
     if (url.pathname === '/sse') return this.#sse(url, body, response)
     if (url.pathname === '/poll') return this.#poll(url, body, response, json)
     json({ code: 'not_found', hint: 'no such address', status: 404 }, 404)
@@ -201,13 +209,13 @@ export class TestHub {
   }
 
   #poll(url, body, response, json) {
-    const { starts, hello, session, known } = this.#opening(url, body)
+    const { query, starts, hello, session, known } = this.#opening(url, body)
     const reply = (frames) => {
       clearTimeout(timer)
       this.readers.delete(reader)
       json({
         cursor: `${this.epoch}-${this.head}`,
-        nonce: url.searchParams.get('nonce'),
+        nonce: query.get('nonce'),
         frames: frames.map(({ bytes, ...frame }) => (bytes ? { ...frame, data64: bytes.toString('base64') } : frame)),
       })
     }
@@ -221,7 +229,7 @@ export class TestHub {
     }
     let timer
     if (!known) return reply([hello, ...this.#after(starts, session)])
-    const wait = Number(url.searchParams.get('wait') ?? 25) * 1000
+    const wait = Number(query.get('wait') ?? 25) * 1000
     this.readers.add(reader)
     timer = setTimeout(() => reply([]), wait)
     response.on('close', () => {

@@ -1,0 +1,411 @@
+/**
+ * Reading: one loop of pick (ladder) → read (attachment) → hand over → move the cursor. Knows no transport's
+ * ways and no ranking: attachments bring frames, the ladder alone decides which transport is tried when.
+ */
+import { Attachment } from './attachment.js'
+import { TriwayError } from './error.js'
+import { MAGIC, newNonce, wireName } from './frame.js'
+import { Ladder } from './ladder.js'
+import { keep, link, load } from './page.js'
+
+/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./attachment.js').Line} Line @typedef {import('./cuts.js').Transport} Transport */
+
+/** Steps and facts kept for the report. */
+const LOG_MOST = 200
+/** The session key lasts an hour at most, and each hello renews it: so long after one, in ms, another is asked for. Twice, if need be. */
+const RENEW_MS = 25 * 60_000
+/** No answer to the look for the hub, in ms. */
+const CHECK_MS = 2500
+/** Longest time that timers take, in ms: they count in 31 bits. */
+const TIMER_MOST_MS = 1e9
+/** Facts that come with every frame: a report would hold nothing else. */
+const FREQUENT = /^(frame|tick|rtt|proof)$/
+
+/**
+ * @typedef {object} Owner what reading has of the hub
+ * @property {ReturnType<typeof import('./options.js').checkOptions>} options
+ * @property {import('./requests.js').Requests} requests
+ * @property {import('./outbox.js').Outbox} outbox
+ * @property {Map<string, import('./subscription.js').Subscription>} subscriptions
+ * @property {(frame: Frame, via: Transport | null) => void} receive
+ * @property {(what: 'state' | 'transport', to: any, reason: string) => void} change
+ * @property {(session: import('./frame.js').Session) => void} adopt publishes go as this session
+ * @property {(why: string, error: TriwayError) => void} finish
+ * @property {(names: string[], error: any) => void} refuse
+ *
+ * What sharing tabs add: channels of other tabs, and where frames go besides.
+ * @typedef {{names: () => string[], frame: (frame: Frame) => void, synced: () => void}} Sharing
+ */
+
+export class Connection {
+  /** Where reading goes on from: the carrier's, the last one's, or that of the first to say hello. @type {Line | undefined} */
+  line
+  /** @type {Sharing | undefined} */
+  sharing
+  /** Another tab reads for this one: the ladder rests. */
+  rests = false
+  /** What was seen and done, for the report. @type {any[][]} */
+  log = []
+  /** By the number of the attempt. @type {Map<number, Attachment>} */
+  #attachments = new Map()
+  /** @type {Attachment | undefined} */
+  #carrier
+  #ladder
+  #owner
+  #isEnded = false
+  #renewAt = 0
+  #pingAt = 0
+  #pingMs = 0
+  /** @type {any} */
+  #timer
+  /** Asked for before there was a session to go on with. @type {Transport | 'auto' | undefined} */
+  #wish
+  #isSyncing = false
+  /** A look for the hub that is under way. @type {Promise<any> | undefined} */
+  #check
+
+  /** @param {Owner} owner */
+  constructor(owner) {
+    this.#owner = owner
+    this.#ladder = new Ladder({ transports: owner.options.transports, random: Math.random, memory: load(owner.requests.base), link: link() })
+  }
+
+  get learned() {
+    return this.#ladder.learned
+  }
+
+  /** The names that the cursor covers. */
+  get covered() {
+    return [...(this.line?.reads ?? [])].filter(([, start]) => start === true).map(([name]) => name)
+  }
+
+  get carrier() {
+    return this.#carrier
+  }
+
+  // What the ladder is told, and what it wants.
+
+  /** @param {import('./rungs.js').FactType} type @param {import('./rungs.js').Fact} [fact] */
+  observe(type, fact) {
+    if (this.#isEnded || this.rests) return
+    const now = Date.now()
+    const steps = this.#ladder.observe(now, type, fact)
+    if (!FREQUENT.test(type)) this.#note(now, type, fact)
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.observe('tick'), Math.min(this.#ladder.wakeAt - now, TIMER_MOST_MS))
+    for (const step of steps) {
+      this.#note(now, step.do, step)
+      this.#perform(step)
+    }
+  }
+
+  /** @param {any} step */
+  #perform(step) {
+    if (this.#isEnded) return
+    if (step.do === 'open') this.#open(step)
+    else if (step.do === 'close') this.#drop(step)
+    else if (step.do === 'carry') this.#carry(step)
+    else if (step.do === 'state') this.#owner.change('state', step.state, step.why)
+    else if (step.do === 'check') this.isHubThere()
+    else if (step.do === 'remember') this.#remember()
+  }
+
+  /** @param {any[]} entry */
+  #note(...entry) {
+    if (this.log.push(entry) > LOG_MOST) this.log.shift()
+  }
+
+  #remember() {
+    keep(this.#owner.requests.base, this.#ladder.memory)
+  }
+
+  /** @param {import('./attachment.js').Open} step */
+  #open(step) {
+    const { line } = this
+    const reads = new Map(this.wanted().map((name) => [name, line && line.reads.get(name) !== true ? 'now' : /** @type {const} */ (true)]))
+    // Of several that begin without a session only one shows itself: each would be somebody else.
+    const isShown = this.#isShown() && (!!line || !this.#attachments.size)
+    const { options, requests } = this.#owner
+    const context = { options, requests, heard: this.#heard, ended: this.#ended }
+    this.#attachments.set(step.id, new Attachment(step, { reads, cursor: line?.cursor, session: line?.session }, isShown, context))
+  }
+
+  /** @param {{id: number, why?: string}} step */
+  #drop({ id, why = 'closed' }) {
+    const attachment = this.#attachments.get(id)
+    if (!attachment) return
+    attachment.stop()
+    this.#attachments.delete(id)
+    if (attachment === this.#carrier) {
+      this.#carrier = undefined
+      this.#owner.outbox.by(undefined)
+      this.#owner.change('transport', null, attachment.transport + ':' + why)
+    } else if (this.line !== attachment.line) this.#uncover(attachment.line, this.line)
+  }
+
+  /** @param {{id: number, why: string}} step */
+  #carry({ id, why }) {
+    const attachment = /** @type {Attachment} */ (this.#attachments.get(id))
+    const before = this.line
+    this.#carrier = attachment
+    this.line = attachment.line
+    // What was joined while this one was opened is read on from where the old line has read it to.
+    if (before && before !== attachment.line) this.#uncover(before, attachment.line)
+    this.#adopt(attachment)
+    this.#owner.change('transport', attachment.transport, why)
+    this.sync()
+    this.#remember()
+  }
+
+  /** What one line covers and the other does not. @param {Line} line @param {Line | undefined} other */
+  #uncover({ reads, cursor }, other) {
+    for (const [name, start] of reads) if (start === true && other?.reads.get(name) !== true) this.#owner.subscriptions.get(name)?.uncover(cursor)
+  }
+
+  /** Publishes go by this attachment, as its session. @param {Attachment} attachment */
+  #adopt(attachment) {
+    const session = /** @type {import('./frame.js').Session} */ (attachment.line.session)
+    this.#owner.adopt(session)
+    this.#owner.outbox.by(attachment.socket ? (json, onReply) => attachment.command(json, onReply) : true, session.id)
+  }
+
+  // What attachments report.
+
+  /** @param {Attachment} attachment @param {any} frame */
+  #heard = (attachment, frame) => {
+    const { id } = attachment
+    const { type } = frame
+    if (type === 'hello') this.#hello(attachment, frame)
+    else if (type === 'refused') for (const { channel, error } of frame.channels) this.#owner.refuse([channel], error)
+    else if (type === 'incomplete') return this.#repair(attachment, frame)
+    else if (type === 'event' || type === 'gap') this.#receive(frame, attachment.transport)
+    if (type !== 'mute') this.observe('frame', { id, time: frame.time, ping: type === 'ping', event: type === 'event' || type === 'gap' })
+    else if (attachment === this.#carrier) return this.observe(type)
+    if (type === 'end') this.observe('proof', { id })
+    if (attachment === this.#carrier) this.#alive(attachment)
+  }
+
+  /** @param {Frame} frame @param {Transport | null} via */
+  #receive(frame, via) {
+    this.sharing?.frame(frame)
+    this.#owner.receive(frame, via)
+  }
+
+  /** @param {Attachment} attachment @param {Frame} frame */
+  #hello(attachment, { id = '', channels = [], places = {}, behind, limits, heartbeat: beat = 0, network, build }) {
+    const { credentials } = this.#owner.requests
+    credentials.accepted()
+    if (limits) this.#owner.outbox.limits = limits
+    // A poll may find in mid-chain that the hub no longer knows its session.
+    if (attachment === this.#carrier) this.#adopt(attachment)
+    this.#renewAt = Date.now() + RENEW_MS
+    // Before the next heartbeat, whose frame is what reminds us.
+    this.#pingMs = 900 * beat
+    const before = this.line
+    if (!before) this.line = attachment.line
+    for (const name of new Set(/** @type {string[]} */ (channels).map(wireName))) {
+      const subscription = this.#owner.subscriptions.get(name)
+      if (behind && before?.reads.get(name) === true) subscription?.uncover(before.cursor)
+      subscription?.cover(behind ? undefined : (places[name] ?? id))
+    }
+    this.observe('hello', { id: attachment.id, beat, network, build })
+    if (attachment.socket) this.#ping(attachment)
+    if (!before) this.#restartOthers(attachment)
+  }
+
+  /** The first hello is the line that all others continue, as its session. What was opened beside it begins elsewhere, as somebody else, who leaves: it begins again. @param {Attachment} attachment */
+  #restartOthers(attachment) {
+    for (const other of [...this.#attachments.values()]) {
+      if (other === attachment) continue
+      other.stop(1000)
+      this.#open(other.step)
+    }
+    if (this.#wish) this.use(this.#wish)
+  }
+
+  /** The hub sent more than came: what is missing is read again. @param {Attachment} attachment @param {any} hole */
+  #repair(attachment, { since, upTo, arrived, isKnown }) {
+    for (const [name, start] of attachment.line.reads) {
+      const subscription = this.#owner.subscriptions.get(name)
+      if (start !== true || !subscription || !since) continue
+      if (isKnown) subscription.repair({ since, upTo, arrived })
+      else this.#owner.receive({ type: 'gap', channel: name, after: since, id: upTo, reason: 'incomplete' }, attachment.transport)
+    }
+    this.observe('incomplete', { id: attachment.id })
+  }
+
+  /** @param {Attachment} attachment @param {string} why @param {TriwayError | undefined} error */
+  #ended = (attachment, why, error) => {
+    const { id, transport } = attachment
+    const isCarrier = attachment === this.#carrier
+    if (error?.kind === 'final' && this.#isOver(attachment, error)) return this.#owner.finish(why, error)
+    // A cut that our own message caused says nothing of the network.
+    const isOurs = isCarrier && transport === 'ws' && !error && this.#owner.outbox.wasCutBy(attachment.closeCode)
+    this.#drop({ id, why })
+    this.observe('ended', { id, why, planned: isOurs || error?.isPlanned, foreign: error?.kind === 'foreign', afterMs: error?.afterMs })
+  }
+
+  /** Whether a final refusal ends everything, or only what was new. @param {Attachment} attachment @param {TriwayError} error */
+  #isOver(attachment, error) {
+    if (error.refused) {
+      for (const { channel, error: its } of error.refused) this.#owner.refuse([channel], its)
+      return false
+    }
+    const carrier = this.#carrier
+    // An attempt beside the carrier may be one too many for the session.
+    if (carrier && attachment !== carrier && error.code === 'newer') return false
+    const joined = carrier ? [...attachment.line.reads.keys()].filter((name) => !carrier.line.reads.has(name)) : []
+    if (!joined.length || /^(unauthorized|origin_refused|host_refused)$/.test(error.code)) return true
+    this.#owner.refuse(joined, error)
+    return false
+  }
+
+  // Which channels are wanted.
+
+  /** Names that should be read now, of other tabs too. */
+  wanted() {
+    return [...new Set([...this.ownNames(), ...(this.sharing?.names() ?? [])])]
+  }
+
+  /** Somebody else's inbox can be written only. */
+  ownNames() {
+    return [...this.#owner.subscriptions.values()].filter(({ name }) => !/^@./.test(name)).flatMap(({ name, hasPresence }) => (hasPresence ? ['$presence/' + name, name] : [name]))
+  }
+
+  /** Whether this session is shown to others. */
+  #isShown() {
+    return this.wanted().some((name) => name.startsWith('$presence/'))
+  }
+
+  /** Soon brings what is read in line with what is wanted: in place on WebSocket; on SSE and polls, where nothing can be asked, by attaching again. */
+  sync() {
+    if (this.#isSyncing) return
+    this.#isSyncing = true
+    queueMicrotask(() => {
+      this.#isSyncing = false
+      if (this.#carrier && !this.#isEnded) this.#join(this.#carrier)
+      this.sharing?.synced()
+    })
+  }
+
+  /** @param {Attachment} carrier */
+  #join(carrier) {
+    const { reads } = carrier.line
+    const names = this.wanted()
+    // What is left goes first: a session has a bound.
+    const changed = [...new Set([...reads.keys(), ...names])].filter((name) => !reads.has(name) || !names.includes(name))
+    if (!changed.length) return
+    if (!carrier.socket || (this.#isShown() && !carrier.isShown)) return this.observe('reopen')
+    for (const channel of changed) reads.has(channel) ? this.#unsubscribe(carrier, channel) : this.#subscribe(carrier, channel)
+  }
+
+  /** @param {Attachment} carrier @param {string} channel */
+  #unsubscribe(carrier, channel) {
+    carrier.line.reads.delete(channel)
+    carrier.command(JSON.stringify({ type: 'unsubscribe', channel }))
+  }
+
+  /** @param {Attachment} carrier @param {string} channel */
+  #subscribe(carrier, channel) {
+    const { reads } = carrier.line
+    reads.set(channel, 'now')
+    carrier.command(JSON.stringify({ type: 'subscribe', channel }), ({ ok, error }) => {
+      // It may have ended, or the channel been closed, meanwhile.
+      if (reads.get(channel) !== 'now' || error?.code === 'closed') return
+      if (!ok) {
+        reads.delete(channel)
+        return this.#owner.refuse([channel], error)
+      }
+      reads.set(channel, true)
+      if (this.line === carrier.line) this.#owner.subscriptions.get(channel)?.cover(carrier.line.cursor)
+      this.sync()
+    })
+  }
+
+  // What is said besides reading.
+
+  /** @returns {Promise<boolean>} whether the hub answers */
+  async isHubThere() {
+    const found = await (this.#check ??= this.#look())
+    this.#check = undefined
+    return found
+  }
+
+  async #look() {
+    const askedAt = Date.now()
+    /** @type {any} */
+    const fact = await this.#owner.requests.ask('healthz', { nonce: newNonce() }, undefined, CHECK_MS).then(
+      ({ magic }) => ({ ok: magic === MAGIC, foreign: magic !== MAGIC }),
+      ({ kind, afterMs }) => ({ ok: kind === 'altered', foreign: kind === 'foreign', afterMs }),
+    )
+    this.observe('checked', { ...fact, ms: Date.now() - askedAt })
+    return fact.ok
+  }
+
+  /** Something came on the carrier: a time to say that we are here, and who, as often as it is asked. @param {Attachment} attachment */
+  #alive(attachment) {
+    const now = Date.now()
+    if (now > this.#renewAt) this.renew()
+    // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; on WebSocket
+    // what goes back by itself may be lost, or answered by a proxy.
+    if (now >= this.#pingAt && (attachment.socket || (attachment.isShown && attachment.transport === 'sse'))) {
+      this.#pingAt = now + this.#pingMs
+      this.#ping(attachment)
+    }
+  }
+
+  /** The first that is answered proves a WebSocket; on SSE the request measures itself. @param {Attachment} attachment */
+  #ping(attachment) {
+    const sentAt = Date.now()
+    attachment.command('{"type":"ping"}', ({ ok }) => {
+      if (!ok) return
+      this.observe('rtt', { ms: Date.now() - sentAt })
+      this.observe('proof', { id: attachment.id })
+    })
+  }
+
+  /** A page of history by the carrier's WebSocket, or by a request. @param {string} channel @param {string} since @param {number} bytes @returns {Promise<string>} */
+  history(channel, since, bytes) {
+    const carrier = this.#carrier
+    if (!carrier?.socket) return this.#owner.requests.askText('history', { channels: channel, since, bytes, limit: 1000 })
+    return new Promise((resolve, reject) => {
+      carrier.command(JSON.stringify({ type: 'history', channel, since, bytes, limit: 1000 }), ({ ok, json = '', error }) => {
+        if (ok) resolve(json)
+        else reject(new TriwayError(error?.code ?? 'closed', { ...error, kind: error?.code === 'closed' || (error?.status ?? 500) >= 429 ? 'passing' : 'final' }))
+      })
+    })
+  }
+
+  /** A hello renews the session key. */
+  renew() {
+    this.#renewAt = Date.now() + RENEW_MS
+    if (this.#attachments.size < 2) this.observe('reopen')
+  }
+
+  /** Presence ends at once. */
+  leave() {
+    if (this.#carrier?.isShown) this.#carrier.command('{"type":"leave"}')
+  }
+
+  /** @param {Transport | 'auto'} transport */
+  use(transport) {
+    // A second attachment beside a hello that is on its way would be another session.
+    const isEarly = !this.line && this.#attachments.size
+    this.#wish = isEarly || this.rests ? transport : undefined
+    if (!isEarly) this.observe('use', { transport })
+  }
+
+  start() {
+    this.rests = false
+    this.observe('start')
+    if (this.#wish) this.use(this.#wish)
+  }
+
+  /** @param {string} why */
+  end(why) {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    clearTimeout(this.#timer)
+    for (const id of [...this.#attachments.keys()]) this.#drop({ id, why })
+  }
+}

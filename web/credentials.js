@@ -1,0 +1,87 @@
+/** The application's token: one current value in one place, read at each request. */
+import { TriwayError } from './error.js'
+
+/** An application is told when its `token` function has not settled by then, in ms. */
+const TOKEN_MOST_MS = 2500
+/** First and longest time until it is asked again after it failed, in ms. */
+const RETRY_FIRST_MS = 500
+const RETRY_MOST_MS = 30_000
+
+export class Credentials {
+  #token
+  #report
+  /** What was given last, or is awaited. @type {Promise<string | undefined> | undefined} */
+  #given
+  /** The current token was asked for because the one before it was refused. */
+  #isRenewed = false
+  #failures = 0
+
+  /**
+   * @param {string | (() => string | Promise<string>) | undefined} token
+   * @param {(error: TriwayError) => void} report
+   */
+  constructor(token, report) {
+    this.#token = token
+    this.#report = report
+  }
+
+  /**
+   * The token, `undefined` where the application gave none.
+   * @returns {Promise<string | undefined>}
+   * @throws {TriwayError} `token`, where the application's function failed or takes too long
+   */
+  async current() {
+    const given = (this.#given ??= this.#ask())
+    /** @type {any} */
+    let timer
+    const late = new Promise((_, reject) => (timer = setTimeout(reject, TOKEN_MOST_MS, new Error(`has not settled within ${TOKEN_MOST_MS / 1000} s`))))
+    try {
+      const token = await Promise.race([given, late])
+      this.#failures = 0
+      return token
+    } catch (cause) {
+      throw this.#failed(cause)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #ask() {
+    try {
+      const token = typeof this.#token === 'function' ? await this.#token() : this.#token
+      if (token != null && typeof token !== 'string') throw new Error(`gave a ${typeof token}, not a text`)
+      return token ?? undefined
+    } catch (error) {
+      this.#given = undefined
+      throw error
+    }
+  }
+
+  /** @param {any} cause */
+  #failed(cause) {
+    const afterMs = Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_MOST_MS)
+    const detail = `\`token\` failed: ${cause?.message ?? cause}`
+    const error = new TriwayError('token', { detail, hint: 'The function passed as `token` must return a text, or a promise of one.', cause, kind: 'token', afterMs, isPlanned: true })
+    this.#report(error)
+    return error
+  }
+
+  /**
+   * A token was refused or has expired.
+   * @param {string | undefined} used the refused one
+   * @returns {Promise<boolean>} whether there may be a better one
+   */
+  async renew(used) {
+    const current = await this.#given?.catch(() => undefined)
+    if (used === current) {
+      if (typeof this.#token !== 'function' || this.#isRenewed) return false
+      this.#given = undefined
+    }
+    return (this.#isRenewed = true)
+  }
+
+  /** The hub accepted the current token. */
+  accepted() {
+    this.#isRenewed = false
+  }
+}

@@ -1,0 +1,58 @@
+/** The one error of the client. Knows no transport and no request. */
+
+/**
+ * A refusal as the hub writes it (RFC 9457, with a stable `code`).
+ * @typedef {object} Problem
+ * @property {string} code
+ * @property {string} [title]
+ * @property {string} [detail]
+ * @property {string} [hint]
+ * @property {number} [status]
+ * @property {number} [expected] the number of a key that the hub expects next
+ * @property {string} [nonce] of the request that was refused
+ * @property {string} [credential] where the hub found a credential
+ * @property {{channel: string, error: Problem}[]} [refused] each channel with its refusal
+ */
+
+/**
+ * What a failure proves. `final`: the hub read our words and refused them. `passing`: the hub refuses for
+ * now. `altered`: the hub answered words that are not ours. `foreign`: something else answered. `away`: a
+ * gateway cannot reach the hub. `unreachable`: no answer. `hung`: no answer in time. `token`: the
+ * application's `token` failed.
+ * @typedef {'final' | 'passing' | 'altered' | 'foreign' | 'away' | 'unreachable' | 'hung' | 'token'} Kind
+ */
+
+/** An error with a stable `code`, and a `hint` that says what to do. */
+export class TriwayError extends Error {
+  /** @type {string | undefined} */
+  hint
+  /** HTTP status, where there is one. @type {number | undefined} */
+  status
+  /** The transport that carried when it happened. @type {import('./cuts.js').Transport | null | undefined} */
+  transport
+  /** @internal @type {Kind | undefined} */
+  kind
+  /** @internal Not before so many ms, by the hub's word. @type {number | undefined} */
+  afterMs
+  /** @internal What reasons call it, where that is more than the code. @type {string | undefined} */
+  why
+  /** @internal The end was announced: the network is not at fault. @type {boolean | undefined} */
+  isPlanned
+  /** @internal The code of a bye. @type {number | undefined} */
+  closeCode
+  /** @internal @type {number | undefined} */
+  expected
+  /** @internal @type {{channel: string, error: Problem}[] | undefined} */
+  refused
+
+  /**
+   * @param {string} code
+   * @param {Partial<Problem> & {[member: string]: any}} [more]
+   */
+  constructor(code, { detail, ...more } = {}) {
+    super(detail ?? more.hint ?? code)
+    this.name = 'TriwayError'
+    Object.assign(this, more)
+    this.code = code
+  }
+}

@@ -1,0 +1,427 @@
+/**
+ * What waits to be published: bounded, in order, each once. Every publish has the key `SESSIONID:N`; until
+ * it is answered it is sent again, by whichever way there is, under the same key, and the hub acts on each
+ * key once. It waits through an outage for a stated time. Knows no ladder and no channel.
+ */
+import { TriwayError } from './error.js'
+import { newNonce } from './frame.js'
+
+/** Publishes waiting for their answers: more than any burst of a page, and a bound for its memory. */
+const QUEUE_COMMANDS = 1000
+/** Characters waiting: a page that is cut off must not grow without end. */
+const QUEUE_SIZE = 8 * 1024 * 1024
+/** Commands in one POST, and their characters: an answer lost on the way costs one batch. */
+const BATCH_COMMANDS = 100
+const BATCH_SIZE = 256 * 1024
+/** First and longest pause after a request that failed, in ms. */
+const RETRY_FIRST_MS = 250
+const RETRY_MOST_MS = 5000
+/** POSTs that failed in a row while the hub answered something else, after which POST counts as blocked; and GETs after which one is given up. */
+const POSTS_MOST = 2
+const GETS_MOST = 2
+/** Longest address, in characters: the one to begin with, which every box takes. */
+const ADDRESS_FIRST = 500
+/** A request that waits for so long, in ms, makes us ask whether the hub answers anything else. */
+const DOUBT_MS = 2500
+/** Nothing but the stream for so long, in ms: no connection is left for requests. */
+const STARVED_MS = 5000
+/** Bounds where no hello has told them yet. */
+const LIMITS = { data: 64 * 1024, address: 4096 }
+/** A message of so many characters may be what a connection was cut for. */
+const LARGE = 16 * 1024
+
+/**
+ * @typedef {object} Entry
+ * @property {string} [encoded] the command without its key; absent while a Blob is read
+ * @property {number} size of the data, as the hub counts it
+ * @property {any} [key] its own
+ * @property {number} deadline when it is rejected, in ms since 1970
+ * @property {boolean} [isSent] it may have acted
+ * @property {boolean} [isLarge] a connection ended over it: it goes by a request of its own
+ * @property {(value: any) => void} resolve
+ * @property {(error: any) => void} reject
+ *
+ * @typedef {{ok?: any, id?: string, reached?: any, error?: any}} Reply
+ * @typedef {(json: string, onReply: (reply: any) => any) => void} Socket
+ * @typedef {'expired' | 'blocked' | 'starved'} Fact
+ */
+
+export class Outbox {
+  /** @type {Entry[]} */
+  #queue = []
+  #session = ''
+  /** N of the key of the first of the queue; the others follow. */
+  #first = 0
+  /** A WebSocket's way, or true for requests. @type {Socket | boolean | undefined} */
+  #way
+  /** POST is blocked: one at a time by GET. */
+  #isByGet = false
+  #addressMost = ADDRESS_FIRST
+  #batchMost = BATCH_COMMANDS
+  #isAsking = false
+  /** So many, the first of the queue, are on their way. */
+  #sent = 0
+  /** Requests that failed in a row, and those of them that failed while the hub answered something else. */
+  #failures = 0
+  #blockedTimes = 0
+  /** Since when nothing but the stream gets through, in ms since 1970. */
+  #silentSince = 0
+  /** Grows whenever all that has no answer is to be sent again: an answer of an earlier round counts no more. */
+  #round = 0
+  /** @type {any} */
+  #pause
+  /** @type {any} */
+  #timer
+  /** Why the last request failed. @type {any} */
+  #reason
+  /** When the last request was sent, in ms since 1970. */
+  #askedAt = 0
+  /** Why nothing more is sent. @type {any} */
+  #closedBy
+
+  /**
+   * @param {object} context
+   * @param {import('./requests.js').Requests} context.requests
+   * @param {number} context.timeoutMs how long a publish waits
+   * @param {() => import('./cuts.js').Transport | null} context.transport that carries, named in errors
+   * @param {() => Promise<boolean>} context.isHubThere asks for something small
+   * @param {(fact: Fact) => void} context.tell
+   * @param {boolean} context.isShared by tabs: the reading tab may change before it has answered, and a key must be the same for all
+   */
+  constructor({ requests, timeoutMs, transport, isHubThere, tell, isShared }) {
+    this.#requests = requests
+    this.#timeoutMs = timeoutMs
+    this.#transport = transport
+    this.#isHubThere = isHubThere
+    this.#tell = tell
+    this.isShared = isShared
+    /** What the hub takes, by its last hello. */
+    this.limits = LIMITS
+  }
+  #requests
+  #timeoutMs
+  #transport
+  #isHubThere
+  #tell
+
+  /**
+   * @param {object} command
+   * @param {string} command.head JSON members before the data
+   * @param {import('./data.js').Encoded | Promise<import('./data.js').Encoded>} command.data
+   * @param {number} command.sizeBefore what is known of its size before it is read
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<any>}
+   */
+  async publish({ head, data, sizeBefore }, signal) {
+    signal?.throwIfAborted()
+    this.#checkSize(sizeBefore)
+    const encoded = data instanceof Promise ? undefined : `{${head},${data.member}}`
+    const pending = this.add(encoded, data instanceof Promise ? sizeBefore : data.size, signal)
+    if (data instanceof Promise) this.#fill(pending.entry, head, data)
+    return pending.answer
+  }
+
+  /** @param {Entry} entry @param {string} head @param {Promise<import('./data.js').Encoded>} data */
+  async #fill(entry, head, data) {
+    try {
+      const { member, size } = await data
+      entry.size = size
+      entry.encoded = `{${head},${member}}`
+    } catch (error) {
+      this.#drop(entry, error)
+    }
+    this.#pump()
+  }
+
+  /** @param {number} size */
+  #checkSize(size) {
+    if (size > this.limits.data) throw new TriwayError('too_large', { detail: `${size} bytes of data; this hub takes ${this.limits.data}`, hint: 'Send less at once, or raise --max-data of the hub.', status: 413 })
+  }
+
+  /**
+   * @param {string | undefined} encoded
+   * @param {number} size
+   * @param {AbortSignal} [signal]
+   * @param {any} [key]
+   * @returns {{entry: Entry, answer: Promise<any>}}
+   */
+  add(encoded, size, signal, key = this.isShared && newNonce()) {
+    if (this.#closedBy) throw this.#closedBy
+    this.#checkSize(size)
+    const waiting = this.#queue.reduce((sum, entry) => sum + Math.max(entry.encoded?.length ?? 0, entry.size), 0)
+    if (this.#queue.length >= QUEUE_COMMANDS || (waiting && waiting + size > QUEUE_SIZE)) throw new TriwayError('queue_full', { hint: 'Wait for the promises of earlier publishes.' })
+    /** @type {Entry} */
+    const entry = { encoded, size, key, deadline: Date.now() + this.#timeoutMs, resolve: () => {}, reject: () => {} }
+    const answer = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }))
+    this.#queue.push(entry)
+    if (signal) this.#watch(entry, answer, signal)
+    this.#schedule()
+    this.#pump()
+    return { entry, answer }
+  }
+
+  /** Nothing of it stays with the signal when it is answered. @param {Entry} entry @param {Promise<any>} answer @param {AbortSignal} signal */
+  #watch(entry, answer, signal) {
+    const abort = () => this.#drop(entry, signal.reason)
+    signal.addEventListener('abort', abort)
+    const forget = () => signal.removeEventListener('abort', abort)
+    answer.then(forget, forget)
+  }
+
+  /** Gives one up. What was sent may have acted: it stays, to be answered, so that no key is ever skipped. @param {Entry} entry @param {any} error */
+  #drop(entry, error) {
+    const at = this.#queue.indexOf(entry)
+    if (!entry.isSent && at >= 0) this.#queue.splice(at, 1)
+    entry.reject(error)
+  }
+
+  /** The deadline of the oldest. */
+  #schedule() {
+    clearTimeout(this.#timer)
+    const [oldest] = this.#queue
+    if (oldest) this.#timer = setTimeout(() => this.#expire(), Math.max(0, oldest.deadline - Date.now()))
+  }
+
+  #expire() {
+    const { code = 'unreachable', ...facts } = this.#reason ?? {}
+    while (this.#queue[0]?.deadline <= Date.now()) {
+      const entry = /** @type {Entry} */ (this.#queue.shift())
+      // Its number stays used: it may have acted.
+      if (entry.isSent) this.#first++
+      const detail = `Not answered within ${this.#timeoutMs / 1000} s: ${this.#reason?.message ?? 'no connection'}`
+      entry.reject(new TriwayError(code, { ...facts, detail, hint: facts.hint ?? 'The hub could not be reached in time. It may have acted.', transport: this.#transport(), cause: this.#reason }))
+    }
+    this.#again()
+  }
+
+  /**
+   * From now on by this way; all that has no answer is sent again.
+   * @param {Socket | boolean} [way]
+   * @param {string} [session] id of the session whose keys are used; a new one begins its own count
+   */
+  by(way, session = this.#session) {
+    // Another tab may have counted for the same session before: then the hub says where it stands.
+    if (session !== this.#session) this.#first = Date.now()
+    this.#session = session
+    this.#way = way
+    this.#isByGet = false
+    this.#failures = this.#blockedTimes = this.#silentSince = 0
+    this.#again()
+  }
+
+  /**
+   * A WebSocket ended. Was it because of what we sent?
+   * @param {number} code of its close
+   * @returns {boolean} whether our own message caused it
+   */
+  wasCutBy(code) {
+    const onTheWay = this.#queue.slice(0, this.#sent).filter(({ isLarge }) => !isLarge)
+    const [largest] = onTheWay.sort((one, other) => (other.encoded?.length ?? 0) - (one.encoded?.length ?? 0))
+    if (!largest || (code !== 1009 && (largest.encoded?.length ?? 0) < LARGE)) return false
+    return (largest.isLarge = true)
+  }
+
+  /** Whether something waits. */
+  get isIdle() {
+    return !this.#queue.length
+  }
+
+  #again(pauseMs = 0) {
+    this.#round++
+    this.#sent = 0
+    clearTimeout(this.#pause)
+    this.#pause = pauseMs && setTimeout(() => this.#again(), pauseMs)
+    this.#schedule()
+    this.#pump()
+  }
+
+  /** The next ones to be sent: on a WebSocket one at a time, by requests all that fit. */
+  #batch() {
+    const isByRequest = this.#way === true
+    const [next] = this.#queue.slice(this.#sent)
+    const most = isByRequest && !this.#isByGet && !next?.isLarge ? this.#batchMost : 1
+    let size = 0
+    const batch = []
+    for (const entry of this.#queue.slice(this.#sent, this.#sent + most)) {
+      size += entry.encoded?.length ?? 0
+      if (entry.encoded === undefined || (batch[0] && (size > BATCH_SIZE || entry.isLarge))) break
+      batch.push(entry)
+    }
+    return batch
+  }
+
+  /** Whether a request may go now: one after the other, and nothing beside one that a WebSocket would not take. @param {boolean} isByRequest */
+  #mayAsk(isByRequest) {
+    return !this.#isAsking && (!isByRequest || this.#way === true || !this.#sent)
+  }
+
+  /** Sends what is not on its way: on a WebSocket all at once, by requests when the last one was answered. */
+  #pump() {
+    while (!this.#pause && this.#way) {
+      const batch = this.#batch()
+      const isByRequest = this.#way === true || !!batch[0]?.isLarge
+      if (!batch[0] || !this.#mayAsk(isByRequest) || !this.#isLegal(batch)) return
+      this.#transmit(batch, isByRequest)
+    }
+  }
+
+  /** What was queued before the hub told its limits may be too large for it. @param {Entry[]} batch */
+  #isLegal(batch) {
+    const isLarge = (/** @type {Entry} */ { size }) => size > this.limits.data
+    const large = batch.find(isLarge)
+    if (!large) return true
+    try {
+      this.#checkSize(large.size)
+    } catch (error) {
+      this.#drop(large, error)
+    }
+    queueMicrotask(() => this.#pump())
+    return false
+  }
+
+  /** @param {Entry[]} batch @param {boolean} isByRequest */
+  async #transmit(batch, isByRequest) {
+    const round = this.#round
+    const texts = batch.map((entry, index) => {
+      entry.isSent = true
+      return `{"key":"${entry.key || this.#session + ':' + (this.#first + this.#sent + index)}",${/** @type {string} */ (entry.encoded).slice(1)}`
+    })
+    this.#sent += texts.length
+    this.#isAsking ||= isByRequest
+    let replies
+    try {
+      replies = await (isByRequest ? this.#request(texts) : this.#say(texts[0]))
+    } catch (error) {
+      replies = [{ error }]
+    }
+    if (isByRequest) this.#isAsking = false
+    if (round === this.#round) {
+      this.#sent -= texts.length
+      await this.#settle(replies, texts.length)
+    }
+    this.#pump()
+  }
+
+  /** @param {string} text @returns {Promise<Reply[]>} */
+  #say(text) {
+    return new Promise((resolve) => /** @type {Socket} */ (this.#way)(text, (reply) => resolve([reply])))
+  }
+
+  /** @param {string[]} texts @returns {Promise<Reply[]>} */
+  async #request(texts) {
+    const askedAt = (this.#askedAt = Date.now())
+    const doubt = setTimeout(() => this.#doubt(askedAt), DOUBT_MS)
+    try {
+      const replies = this.#isByGet ? [await this.#get(texts[0])] : await this.#requests.ask('send', {}, `[${texts}]`)
+      if (!replies?.[0]) throw new TriwayError('foreign', { kind: 'foreign' })
+      this.#failures = this.#blockedTimes = this.#silentSince = 0
+      this.#batchMost = BATCH_COMMANDS
+      return replies
+    } catch (/** @type {any} */ error) {
+      // What we send is JSON: a box changed the body.
+      if (error.code === 'bad_json') error.kind = 'altered'
+      throw error
+    } finally {
+      clearTimeout(doubt)
+    }
+  }
+
+  /** One publish as an address. Boxes differ in how long a one they take: a longer one is proven by what may be lost. @param {string} text */
+  async #get(text) {
+    const { channel, data64, key, name } = JSON.parse(text)
+    const data = data64 == null ? text.slice(text.indexOf(',"data":') + 8, -1) : undefined
+    const query = { channels: channel, key, name, data }
+    const length = this.#requests.at('pub', query).length
+    if (data64 != null || length > this.limits.address) throw this.#blocked()
+    if (length > this.#addressMost) {
+      await this.#requests.ask('healthz', { pad: '.'.repeat(length) })
+      this.#addressMost = length
+    }
+    const answer = await this.#requests.ask('pub', query)
+    return answer?.id && { ok: true, ...answer }
+  }
+
+  #blocked() {
+    return new TriwayError('post_blocked', { hint: 'The network refuses POST, and a GET has too little room.', kind: 'final' })
+  }
+
+  /** The first of the queue are answered, or none. @param {Reply[]} replies @param {number} count that were asked */
+  async #settle(replies, count) {
+    const [{ error }] = replies
+    // A box takes no bodies of that size: by halves.
+    if (error?.status === 413 && error.kind !== 'final' && count > 1) {
+      this.#batchMost = count >> 1
+      return
+    }
+    if (error?.kind && error.kind !== 'final') return this.#retry(error)
+    for (const reply of replies.slice(0, count)) if (!this.#answer(reply)) return
+  }
+
+  /** @param {Reply} reply to the first of the queue @returns {boolean} whether that is done with */
+  #answer({ ok, id, reached, error = { code: 'failed' } }) {
+    const { code, status, expected } = error
+    if (expected || code === 'session_expired' || status === 429 || status === 503 || status === 500 || status === 408) {
+      // The hub counts otherwise (a key was used up by a refusal on the way): go on as it counts.
+      if (expected) this.#first = expected
+      else if (code === 'session_expired') this.#tell('expired')
+      this.#reason = new TriwayError(code, error)
+      this.#again(expected ? 0 : this.#pauseMs(error.afterMs))
+      return false
+    }
+    const entry = /** @type {Entry} */ (this.#queue.shift())
+    this.#first++
+    this.#schedule()
+    if (ok) entry.resolve({ id, reached })
+    else entry.reject(new TriwayError(code, { ...error, transport: this.#transport() }))
+    return true
+  }
+
+  #pauseMs(afterMs = 0) {
+    return afterMs || Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_MOST_MS)
+  }
+
+  /** A request failed: is it this request, or everything? @param {TriwayError} error */
+  async #retry(error) {
+    const round = this.#round
+    this.#reason = error
+    // A large one that no box lets through either.
+    const [first] = this.#queue
+    if (error.status === 413 && first) return void this.#answer({ error: new TriwayError('too_large', { status: 413, hint: 'A proxy takes no bodies of that size.' }) })
+    const isThere = error.kind !== 'away' && error.kind !== 'passing' && error.kind !== 'token' && (await this.#doubt(this.#askedAt))
+    if (round !== this.#round) return
+    if (isThere) this.#block(error)
+    this.#again(isThere ? 0 : this.#pauseMs(error.afterMs))
+  }
+
+  /** Whether the hub answers something else. Where it does not, although a stream lives, no connection is left. @param {number} askedAt when the request that fails was sent */
+  async #doubt(askedAt) {
+    const isThere = await this.#isHubThere()
+    if (isThere) this.#silentSince = 0
+    else {
+      this.#silentSince ||= askedAt
+      if (Date.now() - this.#silentSince >= STARVED_MS) this.#tell('starved')
+    }
+    return isThere
+  }
+
+  /** The hub answers something else: this way of publishing is blocked, once that is sure. @param {TriwayError} error */
+  #block(error) {
+    this.#blockedTimes++
+    if (this.#isByGet || this.#way !== true) {
+      if (this.#blockedTimes > GETS_MOST) this.#answer({ error: this.#blocked() })
+    } else if (error.kind === 'foreign' || error.kind === 'hung' || this.#blockedTimes >= POSTS_MOST) {
+      this.#isByGet = true
+      this.#blockedTimes = 0
+      this.#tell('blocked')
+    }
+  }
+
+  /** Nothing more is sent. @param {any} error of what waits */
+  close(error) {
+    this.#closedBy = error
+    this.#way = undefined
+    clearTimeout(this.#pause)
+    clearTimeout(this.#timer)
+    for (const entry of this.#queue.splice(0)) entry.reject(error)
+  }
+}

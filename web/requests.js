@@ -1,0 +1,148 @@
+/**
+ * Single requests to the hub, as this session, with the application's token; and what an answer that is no
+ * success proves. Knows nothing of channels, positions or the ladder.
+ */
+import { TriwayError } from './error.js'
+import { firstValue } from './json.js'
+import { jsonText, newNonce } from './frame.js'
+
+/** A request without an answer for so long, in ms, hangs; larger bodies have a ms more for each so many characters. */
+const ANSWER_MOST_MS = 5000
+const BODY_CHARACTERS_PER_MS = 8
+/** Characters of a body that may outlive its page: those of `leave`, but of no publish, which would act without an answer. */
+const KEEP_MOST = 20
+
+export class Requests {
+  #fetch
+  #session
+  #measured
+  /** A redirect was seen; and how they are taken. The hub makes none, and a portal's lead nowhere. */
+  #wasRedirected = false
+  /** @type {RequestRedirect} */
+  #redirect = 'manual'
+
+  /**
+   * @param {string} base address of the hub, with a slash at its end
+   * @param {typeof globalThis.fetch} fetch
+   * @param {import('./credentials.js').Credentials} credentials
+   * @param {() => {key: string} | undefined} session as which requests are made
+   * @param {(ms: number) => void} measured an answer came at once: a round trip
+   */
+  constructor(base, fetch, credentials, session, measured) {
+    this.base = base
+    this.credentials = credentials
+    this.#fetch = fetch
+    this.#session = session
+    this.#measured = measured
+  }
+
+  /** An address; what is undefined is left out. @param {string} path @param {Record<string, any>} [query] @param {{key: string}} [session] */
+  at(path, query, session = this.#session()) {
+    return this.base + path + '?' + new URLSearchParams(JSON.parse(JSON.stringify({ session: session?.key, ...query })))
+  }
+
+  /**
+   * @param {string} address
+   * @param {string} nonce that the request carries, and a refusal of the hub repeats
+   * @param {RequestInit} [init]
+   * @returns {Promise<Response>} a success
+   * @throws {TriwayError}
+   */
+  async send(address, nonce, init) {
+    const token = await this.credentials.current()
+    const response = await this.#ask(address, token, init)
+    if (response.ok) {
+      this.credentials.accepted()
+      return response
+    }
+    const followed = response.status < 400 && (await this.#follow(address, nonce, init))
+    if (followed) return followed
+    const error = refusalOf(response.status, await problemOf(response), nonce, !!token)
+    error.afterMs = 1000 * /** @type {any} */ (response.headers.get('retry-after')) || undefined
+    if (error.code === 'unauthorized' && error.kind === 'final' && (await this.credentials.renew(token))) return this.send(address, nonce, init)
+    throw error
+  }
+
+  /** @param {string} address @param {string | undefined} token @param {RequestInit} [init] */
+  async #ask(address, token, init) {
+    const fetch = this.#fetch
+    try {
+      return await fetch(address, { cache: 'no-store', redirect: this.#redirect, headers: token ? { Authorization: 'Bearer ' + token } : {}, ...init })
+    } catch (cause) {
+      throw failureOf(cause)
+    }
+  }
+
+  /** The first redirect is followed, and the others where that one led to the hub. @param {string} address @param {string} nonce @param {RequestInit} [init] */
+  async #follow(address, nonce, init) {
+    if (this.#wasRedirected) return
+    this.#wasRedirected = true
+    this.#redirect = 'follow'
+    const led = await this.send(address, nonce, init).catch(() => {})
+    if (led && !/html/.test(led.headers.get('content-type') ?? '')) return led
+    this.#redirect = 'manual'
+  }
+
+  /**
+   * A request that is answered at once, or hangs.
+   * @param {string} path
+   * @param {Record<string, any>} [query]
+   * @param {string} [body] posted
+   * @param {number} [mostMs] until it hangs
+   * @returns {Promise<string>} the JSON of the answer, as it came
+   */
+  async askText(path, query, body, mostMs = ANSWER_MOST_MS + Math.ceil((body?.length ?? 0) / BODY_CHARACTERS_PER_MS)) {
+    const sentAt = Date.now()
+    const nonce = newNonce()
+    const init = { signal: AbortSignal.timeout(mostMs), ...(body && { method: 'POST', body, keepalive: body.length < KEEP_MOST }) }
+    const response = await this.send(this.at(path, { nonce, ...query }), nonce, init)
+    const text = await jsonText(response).catch((cause) => Promise.reject(failureOf(cause)))
+    this.#measured(Date.now() - sentAt)
+    return text
+  }
+
+  /** The same, parsed. @param {string} path @param {Record<string, any>} [query] @param {string} [body] @param {number} [mostMs] @returns {Promise<any>} */
+  async ask(path, query, body, mostMs) {
+    return JSON.parse(await this.askText(path, query, body, mostMs))
+  }
+}
+
+/** @param {any} cause */
+function failureOf(cause) {
+  if (cause instanceof TriwayError) return cause
+  const isHung = cause?.name === 'TimeoutError'
+  return new TriwayError(isHung ? 'timeout' : 'unreachable', { detail: isHung ? 'No answer came in time' : 'The hub cannot be reached', kind: isHung ? 'hung' : 'unreachable', cause })
+}
+
+/** @param {Response} response @returns {Promise<any>} */
+async function problemOf(response) {
+  const json = firstValue(await response.text().catch(() => ''))
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * What an answer that is no success proves.
+ * @param {number} status
+ * @param {any} problem its JSON
+ * @param {string} nonce of the request
+ * @param {boolean} hasToken a token was sent along
+ */
+function refusalOf(status, problem, nonce, hasToken) {
+  // A POST that a redirect made a GET is not to be heard of.
+  const isOurs = status !== 405 && problem?.hint && problem.code
+  if (!isOurs) return new TriwayError('http_' + status, { status, kind: status >= 502 && status <= 504 ? 'away' : 'foreign' })
+  return new TriwayError(problem.code, { ...problem, status, kind: kindOf(status, problem, nonce, hasToken) })
+}
+
+/** What a refusal of the hub proves, by whichever transport it came. @param {number} status @param {any} problem @param {string} nonce @param {boolean} hasToken @returns {import('./error.js').Kind} */
+export function kindOf(status, problem, nonce, hasToken) {
+  // It read other words than ours: part of them was lost on the way.
+  if (problem.nonce !== nonce || (problem.code === 'unauthorized' && hasToken && !problem.credential)) return 'altered'
+  // 408, 426 and 429 may end, as may what is the hub's own fault.
+  return status >= 500 || /^4(08|26|29)$/.test(String(status)) ? 'passing' : 'final'
+}
+

@@ -1,0 +1,215 @@
+/**
+ * What is read of one channel, once for all its handles. A handle is live, or first has its history read.
+ * Knows no transport: whoever reads says when the channel is covered, and hands over what comes.
+ */
+import { emit } from './channel.js'
+import { atOrBelow } from './frame.js'
+import { History } from './history.js'
+
+/** @typedef {import('./channel.js').Channel} Channel @typedef {import('./channel.js').Member} Member */
+/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./cuts.js').Transport} Transport */
+
+/** How long a publish waits for its own channel to be read, in ms. */
+const JOIN_MOST_MS = 3000
+
+/**
+ * @typedef {{channel: string, head: string, data: any, sizeBefore: number}} Publish a command but for its key
+ *
+ * @typedef {object} Context what handles and subscriptions have of the hub
+ * @property {(command: Publish, signal?: AbortSignal) => Promise<any>} publish
+ * @property {(name: string) => Promise<Member[]>} members
+ * @property {(channel: Channel) => void} leave
+ * @property {(name: string, since: string, bytes: number) => Promise<string>} history one page, as JSON
+ * @property {import('./history.js').PageSize} pageSize
+ * @property {() => Transport | null} via the transport that carries
+ * @property {() => string | undefined} cursor up to which everything live has come
+ * @property {(name: string) => string[]} realNames what a channel is called where its events are
+ * @property {((key: string, value: any) => any) | undefined} reviver
+ */
+
+export class Subscription {
+  /** @type {Set<Channel>} */
+  handles = new Set()
+  /** Everything from here on comes: live handles miss nothing. */
+  isCovered = false
+  /** Histories under way, by their handles. @type {Map<Channel, History>} */
+  #histories = new Map()
+  /** Members as told so far, by id: what a reload is compared with. @type {Map<string, Member> | undefined} */
+  #members
+  #context
+
+  /** @param {string} name under which it is read @param {Context} context */
+  constructor(name, context) {
+    this.name = name
+    this.#context = context
+  }
+
+  /** Resolves when the channel is covered, or after a while: what is published right after it was opened is read, too. @returns {Promise<void> | undefined} */
+  joined() {
+    if (this.isCovered) return
+    return (this.#joined ??= new Promise((resolve) => {
+      const timer = setTimeout(resolve, JOIN_MOST_MS)
+      this.#join = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    }))
+  }
+  /** @type {Promise<void> | undefined} */
+  #joined
+  #join = () => {}
+
+  /** Whether some handle shows this session, and hears who comes and goes. */
+  get hasPresence() {
+    return [...this.handles].some(({ presence }) => presence)
+  }
+
+  /** @param {Channel} handle */
+  add(handle) {
+    this.handles.add(handle)
+    handle.loading = !!handle.start
+    if (!this.isCovered) return
+    if (!handle.start) this.#beginAfter(handle, this.#context.cursor())
+    queueMicrotask(() => this.#begin())
+  }
+
+  /** @param {Channel} handle @param {string | undefined} id */
+  #beginAfter(handle, id) {
+    if (id) for (const real of this.#context.realNames(this.name)) handle.beginAfter(real, id)
+  }
+
+  /** @param {Channel} handle @returns {boolean} whether it was the last one */
+  remove(handle) {
+    this.handles.delete(handle)
+    const history = this.#histories.get(handle)
+    this.#histories.delete(handle)
+    if (history && ![...this.#histories.values()].includes(history)) history.stop()
+    return !this.handles.size
+  }
+
+  /** What comes from now on is complete. @param {string} [id] it begins after this */
+  cover(id) {
+    if (this.isCovered) return
+    this.isCovered = true
+    this.#join()
+    this.#joined = undefined
+    for (const handle of this.handles) if (!handle.start) this.#beginAfter(handle, id)
+    this.#begin()
+    if (this.hasPresence) this.reload()
+  }
+
+  /** Something may be missed from here on. @param {string} [cursor] live handles have read up to here; without it they go on with what is live next */
+  uncover(cursor) {
+    this.isCovered = false
+    for (const [handle, history] of this.#histories) {
+      history.stop()
+      handle.start = history.since
+    }
+    this.#histories.clear()
+    for (const handle of this.handles) if (handle.isCaughtUp) handle.start ??= cursor
+  }
+
+  /** Reads what came before, once for all handles that begin at the same place. */
+  #begin() {
+    if (!this.isCovered) return
+    /** @type {Map<string, Channel[]>} */
+    const groups = new Map()
+    for (const handle of this.handles) {
+      if (this.#histories.has(handle)) continue
+      if (handle.start) groups.set(handle.start, [...(groups.get(handle.start) ?? []), handle])
+      else if (!handle.isCaughtUp) this.#caughtUp(handle)
+    }
+    for (const [start, handles] of groups) this.#load(start, handles)
+  }
+
+  /** @param {string} start @param {Channel[]} handles */
+  #load(start, handles) {
+    const mine = () => handles.filter((handle) => this.#histories.get(handle) === history)
+    const history = new History(this.#context.realNames(this.name), start, this.#context, {
+      take: (frame, via) => mine().forEach((handle) => handle.take(frame, via)),
+      done: () =>
+        mine().forEach((handle) => {
+          this.#histories.delete(handle)
+          handle.start = undefined
+          this.#caughtUp(handle)
+        }),
+      refused: (error) => mine().forEach((handle) => handle.end(error)),
+    })
+    for (const handle of handles) {
+      handle.loading = true
+      handle.isCaughtUp = false
+      this.#histories.set(handle, history)
+    }
+  }
+
+  /** @param {Channel} handle */
+  #caughtUp(handle) {
+    handle.loading = false
+    handle.isCaughtUp = true
+    emit(handle, 'caughtup')
+  }
+
+  /** An event or gap of the channel, or of its presence. @param {Frame} frame @param {Transport | null} via */
+  receive(frame, via) {
+    const { type, channel = '', name = '', data } = frame
+    if (channel !== this.name && channel[0] === '$') {
+      if (type === 'gap') this.reload()
+      else this.#move(name, data, frame, via)
+      return
+    }
+    for (const history of new Set(this.#histories.values())) history.hold(frame)
+    for (const handle of [...this.handles]) if (!this.#histories.has(handle)) handle.take(frame, via)
+  }
+
+  /**
+   * Frames were left out on the way: reads again, and delivers what did not come.
+   * @param {{since: string, upTo: string, arrived: Set<string>}} hole from the last place at which nothing was missing, up to a place; and the ids that came
+   */
+  repair({ since, upTo, arrived }) {
+    const handles = [...this.handles].filter((handle) => !this.#histories.has(handle))
+    if (!handles[0]) return
+    new History(this.#context.realNames(this.name), since, this.#context, {
+      take: (frame, via) => {
+        const { id = '' } = frame
+        if (!atOrBelow(id, upTo) || arrived.has(id)) return
+        for (const handle of handles) if (this.handles.has(handle)) handle.takeLate(frame, via)
+      },
+      done: () => {},
+      refused: () => {},
+    })
+  }
+
+  /** Who is here. @returns {Promise<Member[]>} */
+  async members() {
+    const members = await this.#context.members(this.name)
+    this.#members = new Map(members.map((member) => [member.id, member]))
+    return members
+  }
+
+  /** Somebody came or left. @param {string} type join, leave or count @param {any} data @param {Frame} frame @param {Transport | null} via */
+  #move(type, { count, ...member }, { time, id = '', channel = '' }, via) {
+    if (id && atOrBelow(id, this.#presencePlace)) return
+    if (channel) this.#presencePlace = id
+    if (type === 'join') this.#members?.set(member.id, member)
+    else this.#members?.delete(member.id)
+    for (const handle of [...this.handles]) if (handle.presence) emit(handle, type, { member, count, time, via })
+  }
+  #presencePlace = ''
+
+  /** Presence events were missed: the members are loaded again, and the difference told. */
+  async reload() {
+    const before = this.#members
+    const members = await this.members().catch(() => {})
+    if (!before || !members) return
+    const more = { id: '', time: Date.now(), type: '' }
+    const count = members.length
+    for (const member of members) if (!before.delete(member.id)) this.#move('join', { ...member, count }, more, this.#context.via())
+    for (const member of before.values()) this.#move('leave', { ...member, count }, more, this.#context.via())
+  }
+
+  /** Its end: every handle ends. @param {import('./error.js').TriwayError} [error] */
+  end(error) {
+    this.#join()
+    for (const handle of [...this.handles]) handle.end(error)
+  }
+}
