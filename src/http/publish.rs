@@ -14,13 +14,10 @@ use super::{App, Refused, Shared, json};
 use crate::broker::Published;
 use crate::peer::Peer;
 use crate::protocol::{
-    ChannelName, Code, Data, EventName, GET_PUBLISH_BYTES_MAX, Publish, Refusal, decode_query,
-    parse_channel_list, parse_commands,
+    ChannelName, Code, Data, EventName, GET_PUBLISH_BYTES_MAX, Limits, Publish, Refusal,
+    decode_query, parse_channel_list, parse_commands,
 };
 use crate::session::Publisher;
-
-/// What the commands of one `POST /send` may need beyond the data of the largest event.
-const COMMANDS_BYTES: usize = 1024 * 1024;
 
 /// The media type of data that is JSON.
 const JSON: &str = "application/json";
@@ -94,7 +91,7 @@ pub(super) async fn publish(
             .and_then(crate::protocol::check_key)
     });
     let key = key.transpose()?;
-    let limit = body_limit(&parts, app.sessions.broker().options().max_data);
+    let limit = body_limit(&parts, app.sessions.limits());
     let body = match app.bodies.read(body, limit).await {
         // A body that was cut on its way says nothing of what was meant, and comes again under the same key.
         Err(refusal) if refusal.code != Code::TooLarge => return Err(refusal.into()),
@@ -122,11 +119,11 @@ fn media_type(parts: &Parts) -> String {
     essence.unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// The most bytes of a body: JSON may be a string, whose escapes do not count as data and can double it.
-fn body_limit(parts: &Parts, max_data: usize) -> usize {
+/// The most bytes of a body: JSON may be a string, whose escapes do not count as data.
+fn body_limit(parts: &Parts, limits: Limits) -> usize {
     match media_type(parts).as_str() {
-        JSON => max_data.saturating_mul(2).saturating_add(2),
-        _ => max_data,
+        JSON => limits.body,
+        _ => limits.data,
     }
 }
 
@@ -234,7 +231,7 @@ pub(super) async fn send(State(app): State<Shared>, request: Request) -> Result<
     let (parts, body) = request.into_parts();
     let parameters = Parameters::of(&parts)?;
     let publisher = app.publisher(&parts, &parameters).await?;
-    let limit = app.sessions.broker().options().max_data * 2 + COMMANDS_BYTES;
+    let limit = app.sessions.limits().body;
     let (body, _counted) = app.bodies.read(body, limit).await?;
     let orders = parse_commands(&body)?;
     drop(body);

@@ -238,6 +238,7 @@ impl Attach {
         let nonce = self.opening().and_then(|opening| opening.nonce.clone());
         Hello::new(id, session, channels, &places)
             .with(nonce, heartbeat.as_secs(), network)
+            .with_limits(self.sessions.limits())
             .json()
     }
 

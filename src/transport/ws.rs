@@ -30,8 +30,6 @@ use codec::{Broken, Incoming};
 use input::{Input, Reading};
 use words::{event_frame, farewell, run_frames};
 
-/// What a command may need beyond its data, in bytes: channel, name, key and the words of the JSON around them.
-const COMMAND_BYTES: usize = 8 * 1024;
 /// Messages acted on before readers get their turn, this one too: one read can hold thousands, and a thousand events
 /// at once are a gap for everybody who reads.
 const ACTS_AT_ONCE: usize = 64;
@@ -84,11 +82,10 @@ impl Socket {
         first: Bytes,
         pumps: Option<Arc<Pumps>>,
     ) -> Self {
-        let data_bytes = attach.sessions().broker().options().max_data;
+        let limits = attach.sessions().limits();
         let message_bytes = match attach.format() {
-            // Base64 is a third longer, JSON escapes can double.
-            Format::Full => data_bytes * 2 + COMMAND_BYTES,
-            Format::Data => data_bytes,
+            Format::Full => limits.message,
+            Format::Data => limits.data,
         };
         let mut input = Input::new(message_bytes);
         let mut output = Output::new(&attach.sessions().hub().metrics().writes);

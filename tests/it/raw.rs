@@ -9,6 +9,7 @@ mod crowds;
 mod drain;
 mod embedded;
 mod ends;
+mod escaped;
 mod frames;
 mod full;
 mod guard;
