@@ -24,7 +24,7 @@ use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION,
     CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
 };
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, Uri};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -120,7 +120,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/", only(get(assets::page)))
         .route("/{file}", only(get(assets::client)))
         .route("/chat/{file}", only(get(assets::chat)))
-        .fallback(|| async { Refused::from(Refusal::new(Code::NotFound, "no such address")) });
+        .fallback(|uri: Uri| async move { assets::missing(&uri) });
     routes
         .layer(cors(app.clone()))
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
@@ -159,8 +159,9 @@ fn publishing() -> MethodRouter<Shared> {
 
 /// A route whose other methods are refused in the way of all refusals.
 fn only(route: MethodRouter<Shared>) -> MethodRouter<Shared> {
-    route.fallback(|| async {
-        Refused::from(Refusal::new(Code::MethodNotAllowed, "not by this method"))
+    route.fallback(|uri: Uri| async move {
+        let refusal = Refusal::new(Code::MethodNotAllowed, "not by this method");
+        Refused::at(&uri, refusal)
     })
 }
 

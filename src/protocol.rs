@@ -4,6 +4,7 @@
 
 mod channel;
 mod command;
+mod credential;
 mod event;
 mod frame;
 mod limits;
@@ -15,12 +16,13 @@ mod refusal;
 pub use channel::{ChannelName, Owner, parse_channel_list};
 pub use command::{Command, Order, Publish, parse_command, parse_commands};
 pub(crate) use command::{check_key, history_limit};
+pub use credential::CredentialPlace;
 pub(crate) use event::WIRE_FORMS;
 pub use event::{Data, Draft, Event, EventName, Ledger, WireForm};
 pub use frame::{Bye, ByeReason, Gap, GapReason, Hello, HelloSession, ping, reply_error, reply_ok};
 pub use limits::Limits;
 pub use moved::{Moved, PollHead};
-pub use nonce::Nonce;
+pub use nonce::{BodyEcho, Nonce, nonce_of_query};
 pub use opening::{Format, Opening, OpeningBody, Transport, decode_query, decode_text};
 pub use refusal::{Code, Refusal};
 

@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{App, Refused, Shared};
 use crate::peer::{ConnectionGuard, Peer};
-use crate::protocol::{Code, Format, Opening, OpeningBody, Refusal, Transport};
+use crate::protocol::{BodyEcho, Code, Format, Opening, OpeningBody, Refusal, Transport};
 use crate::session::Attach;
 use crate::socket::{self, Answering, Link, Making, Offer};
 use crate::transport::{Facts, poll, sse, streaming_headers, ws};
@@ -70,7 +70,8 @@ impl ReadRequest {
                 Err(refusal) => {
                     // Told with every refusal of the handshake, as RFC 6455, 4.4 asks for a wrong version.
                     let version = [(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
-                    return Err(Box::new((version, Refused(refusal)).into_response()));
+                    let refused = Refused::at(request.uri(), refusal);
+                    return Err(Box::new((version, refused).into_response()));
                 }
             },
             Transport::Sse | Transport::Poll => None,
@@ -79,7 +80,8 @@ impl ReadRequest {
         if !allowed.contains(request.method()) && handshake.is_none() {
             let refusal = Refusal::new(Code::MethodNotAllowed, "read by GET or POST");
             let allow = [(hyper::header::ALLOW, "GET,HEAD,POST")];
-            return Err(Box::new((allow, Refused(refusal)).into_response()));
+            let refused = Refused::at(request.uri(), refusal);
+            return Err(Box::new((allow, refused).into_response()));
         }
         let (parts, body) = request.into_parts();
         Ok(Self {
@@ -156,10 +158,22 @@ fn content_type(transport: Transport) -> &'static str {
 }
 
 async fn open(app: &Shared, asked: &mut ReadRequest) -> Result<Attach, Refusal> {
+    let mut echo = BodyEcho::default();
+    let attach = open_with(app, asked, &mut echo).await;
+    attach.map_err(|refusal| app.told_reader(&asked.parts, &echo, refusal))
+}
+
+/// Leaves in `echo` what a refusal repeats of the body.
+async fn open_with(
+    app: &Shared,
+    asked: &mut ReadRequest,
+    echo: &mut BodyEcho,
+) -> Result<Attach, Refusal> {
     let (parts, transport) = (&asked.parts, asked.transport);
     let body = if parts.method == Method::POST {
         let body = std::mem::take(&mut asked.body);
         let (bytes, _counted) = Box::pin(app.bodies.read(body, OPENING_BYTES_MAX)).await?;
+        *echo = BodyEcho::of(&bytes);
         if bytes.is_empty() {
             None
         } else {

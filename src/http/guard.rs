@@ -36,7 +36,7 @@ where
     let (parts, body) = request.into_parts();
     let answer = match may_ask(app, &parts) {
         Ok(()) => Either::Right(next(Request::from_parts(parts, body))),
-        Err(refusal) => Either::Left(ready(Refused(refusal).into_response())),
+        Err(refusal) => Either::Left(ready(Refused::at(&parts.uri, refusal).into_response())),
     };
     let app = app.clone();
     answer.map(move |response| {

@@ -7,6 +7,7 @@ mod bodies;
 mod chain;
 mod crowds;
 mod drain;
+mod echoes;
 mod embedded;
 mod ends;
 mod escaped;
