@@ -11,6 +11,7 @@ mod error;
 mod guard;
 mod health;
 mod publish;
+mod strangers;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ use crate::socket::{Reader, Terms};
 pub(crate) use body::Bodies;
 pub use credentials::{Asked, Authorize};
 pub(crate) use error::Refused;
+pub(crate) use strangers::Strangers;
 
 /// How long a browser may remember a preflight, in seconds.
 const PREFLIGHT_AGE_S: u64 = 600;
@@ -81,6 +83,8 @@ pub(crate) struct App {
     pub(crate) bodies: Bodies,
     pub(crate) options: Options,
     pub(crate) authorize: Option<Authorize>,
+    /// Whom the guard refused.
+    pub(crate) strangers: Arc<Strangers>,
 }
 
 type Shared = Arc<App>;
@@ -122,9 +126,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/chat/{file}", only(get(assets::chat)))
         .fallback(|uri: Uri| async move { assets::missing(&uri) });
     routes
-        .layer(cors(app.clone()))
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(cors())
         .layer(middleware::map_response(common_headers))
         .with_state(app)
 }
@@ -136,15 +140,9 @@ pub(crate) fn reader(app: App) -> Reader {
     let app = Arc::new(app);
     Reader::new(move |request: Request| {
         let path = request.uri().path();
-        let below = |name: &str| {
-            let rest = path
-                .strip_prefix('/')
-                .and_then(|path| path.strip_prefix(name));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
         let found = Transport::ALL
             .into_iter()
-            .find(|transport| below(transport.as_str()));
+            .find(|transport| attach::is_address_of(*transport, path));
         let transport = found.filter(|_| !request.headers().contains_key(ORIGIN))?;
         let own = app.clone();
         let next = move |request| attach::read(own, transport, request);
@@ -165,13 +163,12 @@ fn only(route: MethodRouter<Shared>) -> MethodRouter<Shared> {
     })
 }
 
-fn cors(app: Shared) -> CorsLayer {
-    // Whoever comes this far passed the guard; what is left is to say so to the browser.
-    let allowed = move |origin: &HeaderValue, parts: &axum::http::request::Parts| {
-        guard::origin_is_allowed(&app, origin, parts)
-    };
+/// Lets the page that asks read the answer, whatever its origin. The guard stands behind this: to an origin that it
+/// refuses it answers nothing but the refusal, which holds no secret, and whose code and hint the page must be able
+/// to read. So preflights are answered alike for every origin, and the request that follows is refused.
+fn cors() -> CorsLayer {
     CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(allowed))
+        .allow_origin(AllowOrigin::mirror_request())
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([

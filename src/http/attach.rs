@@ -17,7 +17,7 @@ use hyper::header::{
     UPGRADE,
 };
 use hyper::upgrade::OnUpgrade;
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -111,7 +111,7 @@ fn begin(app: &Shared, attach: Result<Attach, Refusal>, asked: ReadRequest) -> B
     let response = match (attach, handshake) {
         (Ok(attach), Some(handshake)) => handshake.accept(app, attach, facts, beside()),
         (Err(refusal), Some(handshake)) => {
-            handshake.refuse(app, refusal, asked_format(&parts), beside())
+            handshake.refuse(app, refusal, asked_format(&parts.uri), beside())
         }
         (Err(refusal), None) => Refused(refusal).into_response(),
         (Ok(_), None) if parts.method == Method::HEAD => {
@@ -191,6 +191,29 @@ async fn open_with(
     app.sessions.open(opening, &credential, address)
 }
 
+/// Whether a path is a reading address of this transport.
+pub(super) fn is_address_of(transport: Transport, path: &str) -> bool {
+    let rest = path
+        .strip_prefix('/')
+        .and_then(|path| path.strip_prefix(transport.as_str()));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Refuses a WebSocket over the open socket, where the handshake is right; `None` where it is none.
+pub(super) fn refuse_socket(
+    app: &Shared,
+    request: &mut Request,
+    refusal: Refusal,
+) -> Option<Response> {
+    let handshake = Handshake::of(request).ok()?;
+    let extensions = request.extensions();
+    let beside = Beside {
+        offer: extensions.get::<Offer>().cloned(),
+        guard: extensions.get::<ConnectionGuard>().cloned(),
+    };
+    Some(handshake.refuse(app, refusal, asked_format(request.uri()), beside))
+}
+
 /// What follows the first segment of the path, not decoded: `a,b` of `/sse/a,b`.
 pub(super) fn rest_of_path(parts: &Parts) -> Option<&str> {
     let path = parts.uri.path();
@@ -198,9 +221,8 @@ pub(super) fn rest_of_path(parts: &Parts) -> Option<&str> {
 }
 
 /// The format that a request asks for, known even where the rest of it cannot be read.
-fn asked_format(parts: &Parts) -> Format {
-    let is_data = parts
-        .uri
+fn asked_format(uri: &Uri) -> Format {
+    let is_data = uri
         .query()
         .is_some_and(|query| query.split('&').any(|pair| pair == "format=data"));
     if is_data { Format::Data } else { Format::Full }

@@ -176,13 +176,13 @@ const FACTS: [(u16, &str, &str, &str); 25] = [
     (
         403,
         "origin_refused",
-        "This origin may not ask",
+        "Origin not allowed",
         "Start the hub with --origin and the page's origin to allow it.",
     ),
     (
         421,
         "host_refused",
-        "This Host is not served here",
+        "Unknown Host",
         "Start the hub with --host and this name, or --origin with the page's origin; behind a trusted proxy --host '*'.",
     ),
     (

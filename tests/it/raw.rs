@@ -28,5 +28,6 @@ mod rest;
 mod sessions;
 mod slow;
 mod socket;
+mod strangers;
 mod swept;
 mod wire;
