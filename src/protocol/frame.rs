@@ -83,6 +83,9 @@ impl Gap {
 pub struct HelloSession {
     /// The public id.
     pub id: Arc<str>,
+    /// The user that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<Arc<str>>,
     /// The signed key that proves it.
     pub key: String,
     /// Seconds since 1970 at which the key ends.
@@ -379,6 +382,7 @@ mod tests {
     fn a_hello_has_exact_bytes() {
         let session = HelloSession {
             id: "s8f3".into(),
+            user: Some("ann".into()),
             key: "k".into(),
             expires: 1_795_172_788,
         };
@@ -389,7 +393,7 @@ mod tests {
         assert_eq!(
             json,
             format!(
-                r#"{{"type":"hello","magic":"triway/1","nonce":"n1","id":"k3x9q2-41","session":{{"id":"s8f3","key":"k","expires":1795172788}},"heartbeat":15,"limits":{{"data":10,"message":8252,"body":1048636,"commands":1000,"address":4096,"info":1024}},"channels":["lobby"],"network":"9c1f","build":"{BUILD}"}}"#
+                r#"{{"type":"hello","magic":"triway/1","nonce":"n1","id":"k3x9q2-41","session":{{"id":"s8f3","user":"ann","key":"k","expires":1795172788}},"heartbeat":15,"limits":{{"data":10,"message":8252,"body":1048636,"commands":1000,"address":4096,"info":1024}},"channels":["lobby"],"network":"9c1f","build":"{BUILD}"}}"#
             )
         );
     }

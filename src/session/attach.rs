@@ -226,6 +226,7 @@ impl Attach {
                 .sign(&self.session.id, &self.grants, now_ms() / 1_000);
         let session = HelloSession {
             id: self.session.id.clone(),
+            user: self.grants.user().map(Arc::from),
             key,
             expires,
         };
