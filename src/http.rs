@@ -39,6 +39,8 @@ pub use credentials::{Asked, Authorize};
 pub(crate) use error::Refused;
 pub(crate) use strangers::Strangers;
 
+/// Lets a page see the timing of an answer (W3C Resource Timing).
+const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 /// How long a browser may remember a preflight, in seconds.
 const PREFLIGHT_AGE_S: u64 = 600;
 
@@ -198,6 +200,10 @@ fn with_common_headers(mut response: Response) -> Response {
         // One answer for all origins, since caches keep it without `Vary`; these files hold no secret.
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
+    }
+    if let Some(origin) = headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).cloned() {
+        // Who may read an answer may also see how long each of its steps took.
+        headers.insert(TIMING_ALLOW_ORIGIN, origin);
     }
     if !is_asset {
         let vary = HeaderValue::from_static("Origin, Authorization, Cookie");

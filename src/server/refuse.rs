@@ -105,7 +105,13 @@ impl Heard {
     fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let named = |(name, value)| (name, HeaderValue::from_static(value));
         let origin = self.origin.iter().flat_map(move |origin| {
-            let own = [(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())];
+            let own = [
+                (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
+                (
+                    HeaderName::from_static("timing-allow-origin"),
+                    origin.clone(),
+                ),
+            ];
             own.into_iter().chain(READABLE.map(named))
         });
         HEADERS.map(named).into_iter().chain(origin)
@@ -177,6 +183,7 @@ mod tests {
         let answer = raw_answer(Full::Overall, Heard::of(head.as_bytes()));
         for words in [
             "access-control-allow-origin: https://page.example\r\n",
+            "timing-allow-origin: https://page.example\r\n",
             "access-control-allow-credentials: true\r\n",
             "access-control-expose-headers: retry-after\r\n",
             "\"nonce\":\"n1\"",

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use super::frames::handshake;
+use super::frames::{Ws, handshake};
 use super::refusals::{assert_common_headers, assert_refused};
 use super::wire::Server;
 
@@ -417,4 +417,37 @@ async fn pages_that_may_ask_can_read_answers_and_refusals() {
     let script = server.ask(request("GET /client.mjs", origin)).await;
     assert_eq!(script.status, 200);
     assert_eq!(script.header("access-control-allow-origin"), Some("*"));
+}
+
+#[tokio::test]
+async fn pages_that_read_an_answer_see_its_timing() {
+    let server = Server::plain(|builder, _| {
+        builder.http.origins = vec!["https://app.example.com".into()];
+    });
+    let host = "Host: localhost\r\n";
+    let origin = format!("{host}Origin: https://app.example.com\r\n");
+    for (line, allowed) in [
+        ("GET /poll/a", "https://app.example.com"),
+        ("GET /sse/a", "https://app.example.com"),
+        ("GET /history/a", "https://app.example.com"),
+        ("POST /pub/a", "https://app.example.com"),
+        ("GET /poll/a?since=x", "https://app.example.com"),
+        ("GET /healthz", "https://app.example.com"),
+        ("OPTIONS /pub/a", "https://app.example.com"),
+        ("GET /client.mjs", "*"),
+    ] {
+        let answer = server.send(request(line, &origin)).await.head().await;
+        for name in ["access-control-allow-origin", "timing-allow-origin"] {
+            assert_eq!(answer.header(name), Some(allowed), "{line}");
+        }
+        // No page asks, so nothing is said of pages, but for the files that are the same for all.
+        let answer = server.send(request(line, host)).await.head().await;
+        let open = answer.header("access-control-allow-origin");
+        assert_eq!(answer.header("timing-allow-origin"), open, "{line}");
+    }
+    let (_, socket) = Ws::open_with(&server, "/ws/a", "Origin: https://app.example.com\r\n").await;
+    assert_eq!(
+        socket.header("timing-allow-origin"),
+        Some("https://app.example.com")
+    );
 }

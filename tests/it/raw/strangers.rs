@@ -27,6 +27,7 @@ fn of_host(request: &str) -> String {
 fn readable(answer: &Answer, origin: &str) -> Value {
     for (name, value) in [
         ("access-control-allow-origin", origin),
+        ("timing-allow-origin", origin),
         ("access-control-allow-credentials", "true"),
     ] {
         assert_eq!(answer.header(name), Some(value), "{answer:?}");
