@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each story uses some of it")]
 
 mod bodies;
+mod causes;
 mod chain;
 mod crowds;
 mod drain;
