@@ -14,8 +14,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, Sleep};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Instant, Sleep, timeout};
 
 use super::output::Output;
 use super::pump::{Berth, Pumps};
@@ -33,6 +33,9 @@ use words::{event_frame, farewell, run_frames};
 /// Messages acted on before readers get their turn, this one too: one read can hold thousands, and a thousand events
 /// at once are a gap for everybody who reads.
 const ACTS_AT_ONCE: usize = 64;
+/// How long the Close of a refusal is held back behind its bye. Firefox drops a message whose Close comes before the
+/// page has heard that its socket is open, and a page that loads may be busy for so long.
+const CLOSE_HELD_BACK: Duration = Duration::from_secs(1);
 /// The write budget where none is set.
 const NEVER: Duration = Duration::from_secs(86_400);
 /// Close code of a normal end.
@@ -433,11 +436,23 @@ pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin + Send>(
     format: Format,
     first: Bytes,
 ) {
-    let last = [first]
-        .into_iter()
-        .chain(farewell(&Bye::refused(refusal), format));
-    let last = last.collect::<Vec<_>>().concat();
-    hang_up(&mut io, &last).await;
+    let mut last = vec![first];
+    last.extend(farewell(&Bye::refused(refusal), format));
+    let close = last.pop().unwrap_or_default();
+    let has_bye = format == Format::Full;
+    let written = async {
+        io.write_all(&last.concat()).await?;
+        io.flush().await
+    };
+    let is_written = matches!(timeout(close::CLOSING_TIME, written).await, Ok(Ok(())));
+    if !is_written {
+        return;
+    }
+    if has_bye {
+        // A peer that says or ends something has read it.
+        let _ = timeout(CLOSE_HELD_BACK, io.read(&mut [0; 256])).await;
+    }
+    hang_up(&mut io, &close).await;
 }
 
 async fn hang_up<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, last: &[u8]) {

@@ -1,8 +1,10 @@
 //! Who is refused by Host or Origin: a person gets to read why, and nothing is done.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
-use super::frames::{CLOSE, Ws, handshake};
+use super::frames::{CLOSE, Ws, close, handshake};
 use super::process::Process;
 use super::refusals::assert_common_headers;
 use super::wire::{Answer, Server, Wire, eventually, get, post};
@@ -174,15 +176,15 @@ async fn over_websocket_host_and_origin_are_refused_by_a_bye() {
             assert_eq!(bye["error"]["code"], code);
             assert_eq!(bye["error"]["nonce"], "n1");
             assert!(bye["error"]["hint"].as_str().unwrap().contains("--"));
-            let (close, reason, before) = ws.until_close().await;
-            assert_eq!((close, reason.as_str()), (Some(3502), code));
+            let (closed, reason, before) = ws.until_close().await;
+            assert_eq!((closed, reason.as_str()), (Some(3502), code));
             assert!(before.is_empty(), "{before:?}");
         }
         let bare = of_page(&handshake("/ws/a?format=data", ""));
         let mut ws = opened(server.send(bare).await).await;
-        let close = ws.frame().await;
+        let last = ws.frame().await;
         assert_eq!(
-            (close.opcode(), &close.payload[..2]),
+            (last.opcode(), &last.payload[..2]),
             (CLOSE, &3502_u16.to_be_bytes()[..])
         );
         // A handshake that is wrong has a status, and so has an address of no WebSocket.
@@ -194,6 +196,24 @@ async fn over_websocket_host_and_origin_are_refused_by_a_bye() {
         assert_eq!(server.metric(refused).await, 2.0, "each is counted once");
         assert_nothing_was_done(&server).await;
     }
+}
+
+#[tokio::test]
+async fn a_bye_of_a_refusal_comes_alone_and_its_close_when_the_page_has_read_it() {
+    let server = Server::start();
+    let shake = of_page(&handshake("/ws/a", ""));
+    let mut silent = opened(server.send(&shake).await).await;
+    assert_eq!(silent.json().await["code"], 3502);
+    let began = Instant::now();
+    assert_eq!(silent.until_close().await.0, Some(3502));
+    let held_back = began.elapsed();
+    assert!(held_back > Duration::from_millis(800), "{held_back:?}");
+    let mut quick = opened(server.send(&shake).await).await;
+    assert_eq!(quick.json().await["code"], 3502);
+    let began = Instant::now();
+    quick.send(close(1_000, "")).await;
+    assert_eq!(quick.until_close().await.0, Some(3502));
+    assert!(began.elapsed() < held_back, "{:?}", began.elapsed());
 }
 
 async fn opened(mut wire: Wire) -> Ws {
