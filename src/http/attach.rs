@@ -160,7 +160,14 @@ fn content_type(transport: Transport) -> &'static str {
 async fn open(app: &Shared, asked: &mut ReadRequest) -> Result<Attach, Refusal> {
     let mut echo = BodyEcho::default();
     let attach = open_with(app, asked, &mut echo).await;
-    attach.map_err(|refusal| app.told_reader(&asked.parts, &echo, refusal))
+    match attach {
+        // No other transport takes commands.
+        Ok(attach) if asked.transport == Transport::Ws => {
+            Ok(attach.found_at(app.place_of_reader(&asked.parts, &echo)))
+        }
+        Ok(attach) => Ok(attach),
+        Err(refusal) => Err(app.told_reader(&asked.parts, &echo, refusal)),
+    }
 }
 
 /// Leaves in `echo` what a refusal repeats of the body.

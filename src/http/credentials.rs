@@ -75,22 +75,36 @@ impl App {
 
     /// The refusal of this request: with its nonce, and with the place of its credential.
     pub(super) fn told(&self, parts: &Parts, refusal: Refusal) -> Refused {
+        let (nonce, place) = self.asked_with(parts);
+        Refused(refusal.answering(nonce, place))
+    }
+
+    /// What refusals repeat of this request: its nonce, and the place of its credential.
+    pub(super) fn asked_with(&self, parts: &Parts) -> (Option<Box<str>>, Option<CredentialPlace>) {
         let nonce = nonce_of_query(parts.uri.query().unwrap_or_default());
-        Refused(refusal.answering(nonce, self.place_of(parts)))
+        (nonce, self.place_of(parts))
     }
 
     /// The refusal of a reader's request, whose body may say the same as the query and comes before it.
     pub(super) fn told_reader(&self, parts: &Parts, body: &BodyEcho, refusal: Refusal) -> Refusal {
         let query = parts.uri.query().unwrap_or_default();
         let nonce = body.nonce().or_else(|| nonce_of_query(query));
-        let place = if body.has_token() {
+        refusal.answering(nonce, self.place_of_reader(parts, body))
+    }
+
+    /// Where a reader's request carries a credential.
+    pub(super) fn place_of_reader(
+        &self,
+        parts: &Parts,
+        body: &BodyEcho,
+    ) -> Option<CredentialPlace> {
+        if body.has_token() {
             Some(CredentialPlace::Body)
-        } else if has_token(query) {
+        } else if has_token(parts.uri.query().unwrap_or_default()) {
             Some(CredentialPlace::Query)
         } else {
             self.place_of(parts)
-        };
-        refusal.answering(nonce, place)
+        }
     }
 
     /// Where a request carries a credential, looked for in the order in which it is taken. One in the query is found

@@ -247,7 +247,9 @@ pub(super) async fn send(State(app): State<Shared>, request: Request) -> Result<
 
 async fn commanded(app: &App, parts: &Parts, body: Body) -> Result<Response, Refusal> {
     let parameters = Parameters::of(parts)?;
+    let (nonce, place) = app.asked_with(parts);
     let publisher = app.publisher(parts, &parameters).await?;
+    let publisher = publisher.asking(nonce, place);
     let limit = app.sessions.limits().body;
     let (body, _counted) = app.bodies.read(body, limit).await?;
     let orders = parse_commands(&body)?;

@@ -231,3 +231,40 @@ async fn a_bye_says_where_a_credential_was_found() {
     let problem = server.get("/history/a?token=good").await.json();
     assert_eq!(place(&problem), ("unauthorized", "query"));
 }
+
+#[tokio::test]
+async fn replies_that_refuse_say_where_a_credential_was_found() {
+    let server = closed(false);
+    let line = "Authorization: Bearer good\r\n";
+    let (mut ws, _) = Ws::open_with(&server, "/ws/a", line).await;
+    let (_, key) = super::wire::session_of(&ws.json().await);
+    let publish = json!({"type": "publish", "channel": "b", "data": 1});
+    for command in [
+        publish.clone(),
+        json!({"type": "subscribe", "channel": "b"}),
+        json!({"type": "history", "channel": "b"}),
+    ] {
+        let reply = ws.command(command).await;
+        assert_eq!(place(&reply["error"]), ("forbidden", "header"), "{reply}");
+    }
+    let target = format!("/send?session={key}&nonce=n1");
+    let body = json!([publish, {"type": "dance"}]).to_string();
+    let headers = [("Authorization", "Bearer good")];
+    for (headers, expected) in [(&headers[..], "header"), (&[], "none")] {
+        let request = post(&target, headers, body.as_bytes());
+        let replies = server.ask(request).await.json();
+        assert_eq!(place(&replies[0]["error"]), ("forbidden", expected));
+        for (number, code) in [(0, "forbidden"), (1, "bad_command")] {
+            let error = &replies[number]["error"];
+            assert_eq!(
+                (&error["code"], &error["nonce"]),
+                (&json!(code), &json!("n1"))
+            );
+        }
+    }
+    // A session that goes on by its key alone carries no credential.
+    let mut ws = Ws::open(&server, &format!("/ws/a?session={key}")).await;
+    ws.json().await;
+    let reply = ws.command(publish).await;
+    assert_eq!(place(&reply["error"]), ("forbidden", "none"), "{reply}");
+}
