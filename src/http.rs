@@ -85,7 +85,7 @@ pub(crate) struct App {
     pub(crate) bodies: Bodies,
     pub(crate) options: Options,
     pub(crate) authorize: Option<Authorize>,
-    /// Whom the guard refused.
+    /// The origins and hosts that the guard refused.
     pub(crate) strangers: Arc<Strangers>,
 }
 
@@ -165,9 +165,9 @@ fn only(route: MethodRouter<Shared>) -> MethodRouter<Shared> {
     })
 }
 
-/// Lets the page that asks read the answer, whatever its origin. The guard stands behind this: to an origin that it
-/// refuses it answers nothing but the refusal, which holds no secret, and whose code and hint the page must be able
-/// to read. So preflights are answered alike for every origin, and the request that follows is refused.
+/// Lets the page that sent a request read the answer, whatever its origin. The guard stands behind this layer: an
+/// origin that it refuses gets nothing but the refusal, which holds no secret, and the page must be able to read its
+/// code and hint. So every origin gets the same answer to a preflight, and the guard refuses the request that follows.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
@@ -202,7 +202,7 @@ fn with_common_headers(mut response: Response) -> Response {
         headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
     }
     if let Some(origin) = headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).cloned() {
-        // Who may read an answer may also see how long each of its steps took.
+        // A page that may read an answer may also see how long each of its steps took.
         headers.insert(TIMING_ALLOW_ORIGIN, origin);
     }
     if !is_asset {

@@ -163,10 +163,10 @@ async fn open(app: &Shared, asked: &mut ReadRequest) -> Result<Attach, Refusal> 
     match attach {
         // No other transport takes commands.
         Ok(attach) if asked.transport == Transport::Ws => {
-            Ok(attach.found_at(app.place_of_reader(&asked.parts, &echo)))
+            Ok(attach.with_credential_place(app.place_of_reader(&asked.parts, &echo)))
         }
         Ok(attach) => Ok(attach),
-        Err(refusal) => Err(app.told_reader(&asked.parts, &echo, refusal)),
+        Err(refusal) => Err(app.reader_refusal(&asked.parts, &echo, refusal)),
     }
 }
 

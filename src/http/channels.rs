@@ -38,7 +38,7 @@ pub(super) async fn history(
 ) -> Result<Response, Refused> {
     let (parts, _) = request.into_parts();
     let answer = page(&app, &parts).await;
-    answer.map_err(|refusal| app.told(&parts, refusal))
+    answer.map_err(|refusal| app.refused(&parts, refusal))
 }
 
 async fn page(app: &App, parts: &Parts) -> Result<Response, Refusal> {
@@ -66,7 +66,7 @@ pub(super) async fn presence(
 ) -> Result<Response, Refused> {
     let (parts, _) = request.into_parts();
     let answer = members(&app, &parts).await;
-    answer.map_err(|refusal| app.told(&parts, refusal))
+    answer.map_err(|refusal| app.refused(&parts, refusal))
 }
 
 async fn members(app: &App, parts: &Parts) -> Result<Response, Refusal> {

@@ -74,19 +74,24 @@ impl App {
     }
 
     /// The refusal of this request: with its nonce, and with the place of its credential.
-    pub(super) fn told(&self, parts: &Parts, refusal: Refusal) -> Refused {
-        let (nonce, place) = self.asked_with(parts);
+    pub(super) fn refused(&self, parts: &Parts, refusal: Refusal) -> Refused {
+        let (nonce, place) = self.echo_of(parts);
         Refused(refusal.answering(nonce, place))
     }
 
     /// What refusals repeat of this request: its nonce, and the place of its credential.
-    pub(super) fn asked_with(&self, parts: &Parts) -> (Option<Box<str>>, Option<CredentialPlace>) {
+    pub(super) fn echo_of(&self, parts: &Parts) -> (Option<Box<str>>, Option<CredentialPlace>) {
         let nonce = nonce_of_query(parts.uri.query().unwrap_or_default());
         (nonce, self.place_of(parts))
     }
 
     /// The refusal of a reader's request, whose body may say the same as the query and comes before it.
-    pub(super) fn told_reader(&self, parts: &Parts, body: &BodyEcho, refusal: Refusal) -> Refusal {
+    pub(super) fn reader_refusal(
+        &self,
+        parts: &Parts,
+        body: &BodyEcho,
+        refusal: Refusal,
+    ) -> Refusal {
         let query = parts.uri.query().unwrap_or_default();
         let nonce = body.nonce().or_else(|| nonce_of_query(query));
         refusal.answering(nonce, self.place_of_reader(parts, body))

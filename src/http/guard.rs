@@ -14,12 +14,13 @@ use futures_util::future::Either;
 use hyper::Method;
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 
-use super::strangers::shown;
+use super::strangers::printable;
 use super::{App, Refused, Shared, attach};
 use crate::peer::Peer;
 use crate::protocol::{Code, Refusal, Transport};
 
-/// Addresses that answer anybody: what probes and load balancers ask, under whatever name. They hold no secret.
+/// Addresses that are exempt from both rules: probes and load balancers use names of their own, and the answers hold
+/// no secret.
 const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 /// The name under which a proxy was asked.
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -56,7 +57,7 @@ where
     })
 }
 
-/// Refuses a request without acting on it, in a way that a page gets to read.
+/// Refuses a request without acting on it, such that the page can read the refusal.
 async fn refuse(app: Shared, mut request: Request, refusal: Refusal) -> Response {
     if matches!(refusal.code, Code::OriginRefused | Code::HostRefused) {
         app.strangers.log(&refusal);
@@ -89,7 +90,7 @@ fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
     if !host_is_served(app, parts, host) {
         return Err(Refusal::new(
             Code::HostRefused,
-            format!("unknown Host `{}`", shown(&host.to_ascii_lowercase())),
+            format!("unknown Host `{}`", printable(&host.to_ascii_lowercase())),
         ));
     }
     match parts.headers.get(ORIGIN) {
@@ -97,7 +98,7 @@ fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
             let origin = String::from_utf8_lossy(origin.as_bytes()).into_owned();
             Err(Refusal::new(
                 Code::OriginRefused,
-                format!("origin `{}` is not allowed", shown(&origin)),
+                format!("origin `{}` is not allowed", printable(&origin)),
             ))
         }
         _ => Ok(()),

@@ -85,7 +85,7 @@ pub(super) async fn publish(
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let answer = by_post(&app, &parts, body).await;
-    answer.map_err(|refusal| app.told(&parts, refusal))
+    answer.map_err(|refusal| app.refused(&parts, refusal))
 }
 
 async fn by_post(app: &App, parts: &Parts, body: Body) -> Result<Response, Refusal> {
@@ -176,7 +176,7 @@ pub(super) async fn publish_by_get(
 ) -> Result<Response, Refused> {
     let (parts, _) = request.into_parts();
     let answer = by_address(&app, &parts).await;
-    answer.map_err(|refusal| app.told(&parts, refusal))
+    answer.map_err(|refusal| app.refused(&parts, refusal))
 }
 
 async fn by_address(app: &App, parts: &Parts) -> Result<Response, Refusal> {
@@ -206,7 +206,7 @@ async fn by_address(app: &App, parts: &Parts) -> Result<Response, Refusal> {
             Code::MethodNotAllowed,
             "publish by POST; a GET publishes only with a session key and a numbered key",
         );
-        return Ok(([(ALLOW, "POST")], app.told(parts, refusal)).into_response());
+        return Ok(([(ALLOW, "POST")], app.refused(parts, refusal)).into_response());
     }
     let publisher = app.publisher(parts, &parameters).await?;
     let numbered =
@@ -242,14 +242,14 @@ fn publish_of(
 pub(super) async fn send(State(app): State<Shared>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let answer = commanded(&app, &parts, body).await;
-    answer.map_err(|refusal| app.told(&parts, refusal))
+    answer.map_err(|refusal| app.refused(&parts, refusal))
 }
 
 async fn commanded(app: &App, parts: &Parts, body: Body) -> Result<Response, Refusal> {
     let parameters = Parameters::of(parts)?;
-    let (nonce, place) = app.asked_with(parts);
+    let (nonce, place) = app.echo_of(parts);
     let publisher = app.publisher(parts, &parameters).await?;
-    let publisher = publisher.asking(nonce, place);
+    let publisher = publisher.with_echo(nonce, place);
     let limit = app.sessions.limits().body;
     let (body, _counted) = app.bodies.read(body, limit).await?;
     let orders = parse_commands(&body)?;

@@ -1,6 +1,6 @@
-//! The origins and hosts that were refused: each is logged once, for whoever runs the hub.
+//! The origins and hosts that the guard refused: each is logged once, so that the operator can allow it.
 //!
-//! A page that is refused asks again and again, and a stranger can make up names without end, so both are bounded.
+//! A page that is refused retries for ever, and a stranger can make up any number of names, so the log is bounded.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ const STRANGERS_MAX: usize = 100;
 /// Characters of a name that are shown; a longer one is no DNS name.
 const NAME_CHARS_MAX: usize = 200;
 
-/// What was refused so far.
+/// The names that were refused so far.
 #[derive(Debug, Default)]
 pub(crate) struct Strangers {
     /// The details of the refusals that were logged.
@@ -58,7 +58,7 @@ impl Strangers {
 }
 
 /// A name that a stranger chose, fit to be shown in a refusal and in a log.
-pub(super) fn shown(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     let is_cut = name.chars().nth(NAME_CHARS_MAX).is_some();
     let name = name.chars().take(NAME_CHARS_MAX);
     let mut shown: String = name.map(|c| if c.is_control() { '?' } else { c }).collect();
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn names_are_shown_without_controls_and_cut() {
-        assert_eq!(shown("https://a.example"), "https://a.example");
-        assert_eq!(shown("a\u{9b}31m"), "a?31m");
-        assert_eq!(shown(&"x".repeat(201)), "x".repeat(200) + "…");
+        assert_eq!(printable("https://a.example"), "https://a.example");
+        assert_eq!(printable("a\u{9b}31m"), "a?31m");
+        assert_eq!(printable(&"x".repeat(201)), "x".repeat(200) + "…");
     }
 }

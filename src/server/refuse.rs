@@ -60,7 +60,7 @@ async fn answer(mut stream: TcpStream, full: Full, _place: OwnedSemaphorePermit)
         if asked_bytes == 0 {
             return Ok(());
         }
-        let answer = raw_answer(full, Heard::of(&asked[..asked_bytes]));
+        let answer = raw_answer(full, RequestEcho::of(&asked[..asked_bytes]));
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await?;
         let mut read_bytes = 0;
@@ -78,13 +78,13 @@ async fn answer(mut stream: TcpStream, full: Full, _place: OwnedSemaphorePermit)
 
 /// What an answer repeats of its request.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Heard {
+struct RequestEcho {
     /// The page that asks.
     origin: Option<HeaderValue>,
     nonce: Option<Box<str>>,
 }
 
-impl Heard {
+impl RequestEcho {
     /// Out of the first bytes of a request; nothing where they are no whole head.
     fn of(bytes: &[u8]) -> Self {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
@@ -120,12 +120,12 @@ impl Heard {
 
 /// The refusal of one request on a connection that stays, for a client that a proxy speaks for.
 pub(super) fn response(full: Full, head: &Parts) -> Response<Body> {
-    let heard = Heard {
+    let echo = RequestEcho {
         origin: head.headers.get(header::ORIGIN).cloned(),
         nonce: head.uri.query().and_then(nonce_of_query),
     };
-    let added = heard.headers();
-    let refusal = refusal(full).answering(heard.nonce.clone(), None);
+    let added = echo.headers();
+    let refusal = refusal(full).answering(echo.nonce.clone(), None);
     let mut response = Response::new(Body::from(refusal.to_json(None)));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
@@ -148,12 +148,12 @@ const READABLE: [(HeaderName, &str); 2] = [
     (header::ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after"),
 ];
 
-fn raw_answer(full: Full, heard: Heard) -> String {
-    let headers: String = heard
+fn raw_answer(full: Full, echo: RequestEcho) -> String {
+    let headers: String = echo
         .headers()
         .filter_map(|(name, value)| Some(format!("{name}: {}\r\n", value.to_str().ok()?)))
         .collect();
-    let body = refusal(full).answering(heard.nonce, None).to_json(None);
+    let body = refusal(full).answering(echo.nonce, None).to_json(None);
     let length = body.len();
     format!(
         "HTTP/1.1 503 Service Unavailable\r\n{headers}retry-after: {RETRY_AFTER_S}\r\n\
@@ -180,7 +180,7 @@ mod tests {
     fn a_full_server_answers_in_words_that_the_page_can_read() {
         let head =
             "GET /poll/a?nonce=n1 HTTP/1.1\r\nHost: h\r\nORIGIN: https://page.example\r\n\r\n";
-        let answer = raw_answer(Full::Overall, Heard::of(head.as_bytes()));
+        let answer = raw_answer(Full::Overall, RequestEcho::of(head.as_bytes()));
         for words in [
             "access-control-allow-origin: https://page.example\r\n",
             "timing-allow-origin: https://page.example\r\n",
@@ -191,9 +191,9 @@ mod tests {
             assert!(answer.contains(words), "{words} in {answer}");
         }
         for head in ["GET /poll/a?nonce=n1 HTTP/1.1\r\nOri", "\x16\x03\x01", ""] {
-            assert_eq!(Heard::of(head.as_bytes()), Heard::default());
+            assert_eq!(RequestEcho::of(head.as_bytes()), RequestEcho::default());
         }
-        let silent = raw_answer(Full::Overall, Heard::default());
+        let silent = raw_answer(Full::Overall, RequestEcho::default());
         assert!(!silent.contains("access-control"), "{silent}");
     }
 }

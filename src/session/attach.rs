@@ -180,7 +180,7 @@ impl Attach {
 
     /// Its request carried its credential at this place.
     #[must_use]
-    pub fn found_at(mut self, credential: Option<CredentialPlace>) -> Self {
+    pub fn with_credential_place(mut self, credential: Option<CredentialPlace>) -> Self {
         self.credential = credential;
         self
     }

@@ -144,14 +144,18 @@ impl Sessions {
 impl Publisher {
     /// The same by a request with this nonce, which carried its credential at this place.
     #[must_use]
-    pub fn asking(mut self, nonce: Option<Box<str>>, credential: Option<CredentialPlace>) -> Self {
+    pub fn with_echo(
+        mut self,
+        nonce: Option<Box<str>>,
+        credential: Option<CredentialPlace>,
+    ) -> Self {
         self.nonce = nonce;
         self.credential = credential;
         self
     }
 
     /// The refusal of one of its commands.
-    pub(super) fn told(&self, refusal: Refusal) -> Refusal {
+    pub(super) fn reply_refusal(&self, refusal: Refusal) -> Refusal {
         refusal.answering(self.nonce.clone(), self.credential)
     }
 

@@ -440,7 +440,7 @@ async fn pages_that_read_an_answer_see_its_timing() {
         for name in ["access-control-allow-origin", "timing-allow-origin"] {
             assert_eq!(answer.header(name), Some(allowed), "{line}");
         }
-        // No page asks, so nothing is said of pages, but for the files that are the same for all.
+        // Without an Origin only the files that are the same for every page carry the header.
         let answer = server.send(request(line, host)).await.head().await;
         let open = answer.header("access-control-allow-origin");
         assert_eq!(answer.header("timing-allow-origin"), open, "{line}");

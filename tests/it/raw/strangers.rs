@@ -1,4 +1,4 @@
-//! Who is refused by Host or Origin: a person gets to read why, and nothing is done.
+//! Requests that are refused by Host or Origin: a person can read why, and the hub does nothing.
 
 use std::time::{Duration, Instant};
 
