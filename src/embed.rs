@@ -10,7 +10,7 @@ use crate::auth::{Grants, Signer};
 use crate::broker::{Broker, Key, Meters, Published};
 use crate::cursor::{Epoch, Start};
 use crate::feed::{Feed, FeedStream};
-use crate::http::{self, App, Asked, Authorize};
+use crate::http::{self, App, Asked, Authorize, Strangers};
 use crate::hub;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
@@ -48,6 +48,7 @@ struct Built {
     pumps: Arc<Pumps>,
     http: http::Options,
     authorize: Option<Authorize>,
+    strangers: Arc<Strangers>,
 }
 
 /// What a hub is made of; every part has its defaults.
@@ -98,6 +99,7 @@ impl Hub {
             bodies: http::Bodies::new(self.app.http.bodies_total),
             options: self.app.http.clone(),
             authorize: self.app.authorize.clone(),
+            strangers: self.app.strangers.clone(),
         }
     }
 
@@ -230,6 +232,7 @@ impl Builder {
                 sessions,
                 http: self.http,
                 authorize: self.authorize,
+                strangers: Arc::default(),
             }),
         }
     }

@@ -11,6 +11,7 @@ mod error;
 mod guard;
 mod health;
 mod publish;
+mod strangers;
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION,
     CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
 };
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, Uri};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -36,7 +37,10 @@ use crate::socket::{Reader, Terms};
 pub(crate) use body::Bodies;
 pub use credentials::{Asked, Authorize};
 pub(crate) use error::Refused;
+pub(crate) use strangers::Strangers;
 
+/// Lets a page see the timing of an answer (W3C Resource Timing).
+const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 /// How long a browser may remember a preflight, in seconds.
 const PREFLIGHT_AGE_S: u64 = 600;
 
@@ -81,6 +85,8 @@ pub(crate) struct App {
     pub(crate) bodies: Bodies,
     pub(crate) options: Options,
     pub(crate) authorize: Option<Authorize>,
+    /// The origins and hosts that the guard refused.
+    pub(crate) strangers: Arc<Strangers>,
 }
 
 type Shared = Arc<App>;
@@ -120,11 +126,11 @@ pub(crate) fn router(app: App) -> Router {
         .route("/", only(get(assets::page)))
         .route("/{file}", only(get(assets::client)))
         .route("/chat/{file}", only(get(assets::chat)))
-        .fallback(|| async { Refused::from(Refusal::new(Code::NotFound, "no such address")) });
+        .fallback(|uri: Uri| async move { assets::missing(&uri) });
     routes
-        .layer(cors(app.clone()))
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(cors())
         .layer(middleware::map_response(common_headers))
         .with_state(app)
 }
@@ -136,15 +142,9 @@ pub(crate) fn reader(app: App) -> Reader {
     let app = Arc::new(app);
     Reader::new(move |request: Request| {
         let path = request.uri().path();
-        let below = |name: &str| {
-            let rest = path
-                .strip_prefix('/')
-                .and_then(|path| path.strip_prefix(name));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
         let found = Transport::ALL
             .into_iter()
-            .find(|transport| below(transport.as_str()));
+            .find(|transport| attach::is_address_of(*transport, path));
         let transport = found.filter(|_| !request.headers().contains_key(ORIGIN))?;
         let own = app.clone();
         let next = move |request| attach::read(own, transport, request);
@@ -159,18 +159,18 @@ fn publishing() -> MethodRouter<Shared> {
 
 /// A route whose other methods are refused in the way of all refusals.
 fn only(route: MethodRouter<Shared>) -> MethodRouter<Shared> {
-    route.fallback(|| async {
-        Refused::from(Refusal::new(Code::MethodNotAllowed, "not by this method"))
+    route.fallback(|uri: Uri| async move {
+        let refusal = Refusal::new(Code::MethodNotAllowed, "not by this method");
+        Refused::at(&uri, refusal)
     })
 }
 
-fn cors(app: Shared) -> CorsLayer {
-    // Whoever comes this far passed the guard; what is left is to say so to the browser.
-    let allowed = move |origin: &HeaderValue, parts: &axum::http::request::Parts| {
-        guard::origin_is_allowed(&app, origin, parts)
-    };
+/// Lets the page that sent a request read the answer, whatever its origin. The guard stands behind this layer: an
+/// origin that it refuses gets nothing but the refusal, which holds no secret, and the page must be able to read its
+/// code and hint. So every origin gets the same answer to a preflight, and the guard refuses the request that follows.
+fn cors() -> CorsLayer {
     CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(allowed))
+        .allow_origin(AllowOrigin::mirror_request())
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([
@@ -200,6 +200,10 @@ fn with_common_headers(mut response: Response) -> Response {
         // One answer for all origins, since caches keep it without `Vary`; these files hold no secret.
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
+    }
+    if let Some(origin) = headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).cloned() {
+        // A page that may read an answer may also see how long each of its steps took.
+        headers.insert(TIMING_ALLOW_ORIGIN, origin);
     }
     if !is_asset {
         let vary = HeaderValue::from_static("Origin, Authorization, Cookie");

@@ -8,10 +8,31 @@ use prometheus_client::registry::Registry;
 
 use crate::protocol::{ByeReason, GapReason, Refusal, Transport};
 
-/// Reasons of fallbacks that are counted by name; any other is `other`, so that no client can make labels.
-const FALLBACK_REASONS: [&str; 16] = [
-    "refused", "silent", "mute", "killed", "cut", "idle", "age", "held", "block", "lag", "late",
-    "delay", "post", "captive", "manual", "better",
+/// Why clients change transports, as `web/causes.js` lists it. Any other cause is `other`, so that no client can make
+/// labels.
+const CAUSES: [&str; 22] = [
+    "refused",
+    "closed",
+    "killed",
+    "idle",
+    "age",
+    "silent",
+    "mute",
+    "held",
+    "slow",
+    "unproven",
+    "incomplete",
+    "starved",
+    "foreign",
+    "blocked",
+    "expired",
+    "drain",
+    "busy",
+    "gone",
+    "http",
+    "manual",
+    "sleep",
+    "error",
 ];
 
 /// Labels by transport.
@@ -235,7 +256,7 @@ impl Metrics {
         else {
             return;
         };
-        let known = FALLBACK_REASONS.iter().find(|known| **known == reason);
+        let known = CAUSES.iter().find(|known| **known == reason);
         let label = ByFallback {
             from: from.as_str(),
             to: to.as_str(),
@@ -248,6 +269,14 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_causes_are_those_of_the_client() {
+        let list = include_str!("../web/causes.js").split_once("CAUSES = [");
+        let (list, _) = list.unwrap().1.split_once(']').unwrap();
+        let causes: Vec<&str> = list.split('\'').skip(1).step_by(2).collect();
+        assert_eq!(causes, CAUSES);
+    }
 
     #[test]
     fn what_is_counted_is_printed() {

@@ -4,8 +4,10 @@
 
 mod channel;
 mod command;
+mod credential;
 mod event;
 mod frame;
+mod limits;
 mod moved;
 mod nonce;
 mod opening;
@@ -14,11 +16,13 @@ mod refusal;
 pub use channel::{ChannelName, Owner, parse_channel_list};
 pub use command::{Command, Order, Publish, parse_command, parse_commands};
 pub(crate) use command::{check_key, history_limit};
+pub use credential::CredentialPlace;
 pub(crate) use event::WIRE_FORMS;
 pub use event::{Data, Draft, Event, EventName, Ledger, WireForm};
 pub use frame::{Bye, ByeReason, Gap, GapReason, Hello, HelloSession, ping, reply_error, reply_ok};
+pub use limits::Limits;
 pub use moved::{Moved, PollHead};
-pub use nonce::Nonce;
+pub use nonce::{BodyEcho, Nonce, nonce_of_query};
 pub use opening::{Format, Opening, OpeningBody, Transport, decode_query, decode_text};
 pub use refusal::{Code, Refusal};
 
@@ -45,5 +49,7 @@ pub const INFO_BYTES_MAX: usize = 1024;
 pub const NONCE_BYTES_MAX: usize = 64;
 /// The longest idempotency key, in bytes: two UUIDs and a word.
 pub const KEY_BYTES_MAX: usize = 128;
+/// The most commands in one `POST /send`: more would hold one request longer than a client waits for it.
+pub const COMMANDS_MAX: usize = 1_000;
 /// The longest address of a publish by GET, in bytes.
 pub const GET_PUBLISH_BYTES_MAX: usize = 4096;

@@ -26,7 +26,7 @@ use crate::cursor::Start;
 use crate::hub::{Hub, now_ms};
 use crate::peer::client_network;
 use crate::presence::Presence;
-use crate::protocol::{Bye, ChannelName, Code, Opening, Owner, Refusal};
+use crate::protocol::{Bye, ChannelName, Code, Limits, Opening, Owner, Refusal};
 
 use addresses::Addresses;
 use surplus::{Resting, surplus};
@@ -134,6 +134,15 @@ impl Sessions {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// The sizes that hello states.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits::new(
+            self.broker.options().max_data,
+            self.options.session_channels,
+        )
     }
 
     /// The hub.

@@ -7,15 +7,18 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
+use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::frames::{Flow, Id, Reader};
 use super::remote::{self, CONNECT_LIMIT, Remote, Trouble, accepted};
 
-/// The most of one SSE block or poll answer that is held, in bytes: the largest event as base64, and a full batch.
-const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The most of one WS message, SSE block or poll answer that is held, in bytes: the largest event with each byte
+/// escaped, and a full batch.
+const HELD_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// How long a poll asks to be held, in seconds, and how much longer its answer may take.
 const HOLD_S: u64 = 25;
 const POLL_MARGIN_S: u64 = 10;
@@ -58,7 +61,11 @@ pub(super) async fn ws(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, Tro
             .map_err(|error| Trouble::Final(error.to_string()))?;
         request.headers_mut().insert("authorization", value);
     }
-    let connecting = timeout(CONNECT_LIMIT, tokio_tungstenite::connect_async(request)).await;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(HELD_BYTES_MAX))
+        .max_frame_size(Some(HELD_BYTES_MAX));
+    let connecting = connect_async_with_config(request, Some(config), false);
+    let connecting = timeout(CONNECT_LIMIT, connecting).await;
     let (mut socket, _) = connecting
         .map_err(|_| Trouble::passing("no answer"))?
         .map_err(ws_trouble)?;

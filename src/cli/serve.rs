@@ -71,12 +71,11 @@ fn build(config: Config) -> (Hub, server::Options) {
 fn start_lines(address: SocketAddr, named: bool) {
     let base = format!("http://{address}");
     let mut lines = format!("triway listening on {base}\n");
-    if address.ip().is_loopback() || named {
-        lines += &format!(
-            "\n  read   curl -N {base}/sse/lobby\n  write  curl -d hello {base}/pub/lobby\n  chat   {base}/\n\n"
-        );
-    } else {
-        lines += "\n  Every request needs a Host that is known: name it with --host, or a page's origin with --origin.\n\n";
+    lines += &format!(
+        "\n  read   curl -N {base}/sse/lobby\n  write  curl -d hello {base}/pub/lobby\n  chat   {base}/\n\n"
+    );
+    if !address.ip().is_loopback() && !named {
+        lines += "  Requests for a name instead of an address are refused: name the hub with --host, or a page's origin with --origin.\n\n";
     }
     // A closed standard output is no reason not to serve.
     let mut stdout = std::io::stdout().lock();

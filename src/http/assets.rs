@@ -2,11 +2,11 @@
 
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use hyper::StatusCode;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
     HeaderName, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY,
 };
+use hyper::{StatusCode, Uri};
 use rust_embed::RustEmbed;
 
 use super::{Refused, Shared};
@@ -24,7 +24,7 @@ struct Built;
 /// `GET /`: the chat page.
 pub(super) async fn page(State(app): State<Shared>, request: Request) -> Response {
     if !app.options.page {
-        return missing();
+        return missing(request.uri());
     }
     let mut response = serve("chat/index.html", &request);
     let headers = response.headers_mut();
@@ -49,7 +49,7 @@ pub(super) async fn chat(
     if app.options.page {
         serve(&format!("chat/{file}"), &request)
     } else {
-        missing()
+        missing(request.uri())
     }
 }
 
@@ -62,13 +62,14 @@ pub(super) async fn client(Path(file): Path<String>, request: Request) -> Respon
     response
 }
 
-fn missing() -> Response {
-    Refused::from(Refusal::new(Code::NotFound, "no such address")).into_response()
+/// The refusal of an address at which there is nothing.
+pub(super) fn missing(uri: &Uri) -> Response {
+    Refused::at(uri, Refusal::new(Code::NotFound, "no such address")).into_response()
 }
 
 fn serve(path: &str, request: &Request) -> Response {
     let Some(file) = Built::get(path) else {
-        return missing();
+        return missing(request.uri());
     };
     let hash: String = file.metadata.sha256_hash()[..8]
         .iter()

@@ -17,13 +17,13 @@ use hyper::header::{
     UPGRADE,
 };
 use hyper::upgrade::OnUpgrade;
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{App, Refused, Shared};
 use crate::peer::{ConnectionGuard, Peer};
-use crate::protocol::{Code, Format, Opening, OpeningBody, Refusal, Transport};
+use crate::protocol::{BodyEcho, Code, Format, Opening, OpeningBody, Refusal, Transport};
 use crate::session::Attach;
 use crate::socket::{self, Answering, Link, Making, Offer};
 use crate::transport::{Facts, poll, sse, streaming_headers, ws};
@@ -70,7 +70,8 @@ impl ReadRequest {
                 Err(refusal) => {
                     // Told with every refusal of the handshake, as RFC 6455, 4.4 asks for a wrong version.
                     let version = [(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
-                    return Err(Box::new((version, Refused(refusal)).into_response()));
+                    let refused = Refused::at(request.uri(), refusal);
+                    return Err(Box::new((version, refused).into_response()));
                 }
             },
             Transport::Sse | Transport::Poll => None,
@@ -79,7 +80,8 @@ impl ReadRequest {
         if !allowed.contains(request.method()) && handshake.is_none() {
             let refusal = Refusal::new(Code::MethodNotAllowed, "read by GET or POST");
             let allow = [(hyper::header::ALLOW, "GET,HEAD,POST")];
-            return Err(Box::new((allow, Refused(refusal)).into_response()));
+            let refused = Refused::at(request.uri(), refusal);
+            return Err(Box::new((allow, refused).into_response()));
         }
         let (parts, body) = request.into_parts();
         Ok(Self {
@@ -109,7 +111,7 @@ fn begin(app: &Shared, attach: Result<Attach, Refusal>, asked: ReadRequest) -> B
     let response = match (attach, handshake) {
         (Ok(attach), Some(handshake)) => handshake.accept(app, attach, facts, beside()),
         (Err(refusal), Some(handshake)) => {
-            handshake.refuse(app, refusal, asked_format(&parts), beside())
+            handshake.refuse(app, refusal, asked_format(&parts.uri), beside())
         }
         (Err(refusal), None) => Refused(refusal).into_response(),
         (Ok(_), None) if parts.method == Method::HEAD => {
@@ -156,10 +158,29 @@ fn content_type(transport: Transport) -> &'static str {
 }
 
 async fn open(app: &Shared, asked: &mut ReadRequest) -> Result<Attach, Refusal> {
+    let mut echo = BodyEcho::default();
+    let attach = open_with(app, asked, &mut echo).await;
+    match attach {
+        // No other transport takes commands.
+        Ok(attach) if asked.transport == Transport::Ws => {
+            Ok(attach.with_credential_place(app.place_of_reader(&asked.parts, &echo)))
+        }
+        Ok(attach) => Ok(attach),
+        Err(refusal) => Err(app.reader_refusal(&asked.parts, &echo, refusal)),
+    }
+}
+
+/// Leaves in `echo` what a refusal repeats of the body.
+async fn open_with(
+    app: &Shared,
+    asked: &mut ReadRequest,
+    echo: &mut BodyEcho,
+) -> Result<Attach, Refusal> {
     let (parts, transport) = (&asked.parts, asked.transport);
     let body = if parts.method == Method::POST {
         let body = std::mem::take(&mut asked.body);
         let (bytes, _counted) = Box::pin(app.bodies.read(body, OPENING_BYTES_MAX)).await?;
+        *echo = BodyEcho::of(&bytes);
         if bytes.is_empty() {
             None
         } else {
@@ -177,6 +198,29 @@ async fn open(app: &Shared, asked: &mut ReadRequest) -> Result<Attach, Refusal> 
     app.sessions.open(opening, &credential, address)
 }
 
+/// Whether a path is a reading address of this transport.
+pub(super) fn is_address_of(transport: Transport, path: &str) -> bool {
+    let rest = path
+        .strip_prefix('/')
+        .and_then(|path| path.strip_prefix(transport.as_str()));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Refuses a WebSocket over the open socket, where the handshake is right; `None` where it is none.
+pub(super) fn refuse_socket(
+    app: &Shared,
+    request: &mut Request,
+    refusal: Refusal,
+) -> Option<Response> {
+    let handshake = Handshake::of(request).ok()?;
+    let extensions = request.extensions();
+    let beside = Beside {
+        offer: extensions.get::<Offer>().cloned(),
+        guard: extensions.get::<ConnectionGuard>().cloned(),
+    };
+    Some(handshake.refuse(app, refusal, asked_format(request.uri()), beside))
+}
+
 /// What follows the first segment of the path, not decoded: `a,b` of `/sse/a,b`.
 pub(super) fn rest_of_path(parts: &Parts) -> Option<&str> {
     let path = parts.uri.path();
@@ -184,9 +228,8 @@ pub(super) fn rest_of_path(parts: &Parts) -> Option<&str> {
 }
 
 /// The format that a request asks for, known even where the rest of it cannot be read.
-fn asked_format(parts: &Parts) -> Format {
-    let is_data = parts
-        .uri
+fn asked_format(uri: &Uri) -> Format {
+    let is_data = uri
         .query()
         .is_some_and(|query| query.split('&').any(|pair| pair == "format=data"));
     if is_data { Format::Data } else { Format::Full }

@@ -10,7 +10,7 @@ use http_body::Body as _;
 
 use crate::protocol::{Code, Refusal};
 
-/// Bytes that are read of a body which is too large: a little over the largest that any hub may be set to take.
+/// Bytes that are read at least of a body which is too large, so that its sender gets to read the refusal.
 const DISCARDED_BYTES_MAX: u64 = 17 * 1024 * 1024;
 /// Of each body so much is not counted, so that usual publishes go through while large bodies fill the bound. The
 /// number of connections bounds them.
@@ -58,6 +58,7 @@ impl Bodies {
     ) -> Result<(Bytes, Counted<'_>), Refusal> {
         use http_body_util::BodyExt as _;
         let announced = body.size_hint().lower();
+        let read_max = DISCARDED_BYTES_MAX.max(limit as u64);
         let (mut whole, mut seen) = (BytesMut::new(), 0);
         let mut counted = Counted {
             bodies: self,
@@ -65,7 +66,7 @@ impl Bodies {
         };
         let mut has_room = true;
         whole.reserve(usize::try_from(announced).map_or(0, |bytes| bytes.min(limit)));
-        while announced <= DISCARDED_BYTES_MAX && seen <= DISCARDED_BYTES_MAX {
+        while announced <= read_max && seen <= read_max {
             let Some(frame) = body.frame().await else {
                 break;
             };
@@ -101,15 +102,17 @@ impl Bodies {
 }
 
 impl Counted<'_> {
-    /// Counts a body of this length. Whether there is room for it.
+    /// Counts a body of this length. Whether there is room for it: there always is for one that is alone, since
+    /// data may be allowed that is larger than the bound.
     fn grow(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(UNCOUNTED_BYTES + self.bytes);
         if more == 0 {
             return true;
         }
-        self.bytes += more;
         let before = self.bodies.held.fetch_add(more, Ordering::Relaxed);
-        before + more <= self.bodies.most.unwrap_or(usize::MAX)
+        let is_alone = before == self.bytes;
+        self.bytes += more;
+        is_alone || before + more <= self.bodies.most.unwrap_or(usize::MAX)
     }
 
     fn give_back(&mut self) {

@@ -1,11 +1,12 @@
 //! Asking about a channel without reading it: its history, and who is here.
 
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 use hyper::StatusCode;
 
 use super::publish::Parameters;
-use super::{Refused, Shared, json};
+use super::{App, Refused, Shared, json};
 use crate::cursor::Start;
 use crate::protocol::{ChannelName, Code, Refusal, history_limit};
 use crate::session::Publisher;
@@ -18,11 +19,10 @@ struct Question {
 }
 
 impl Question {
-    async fn of(app: &Shared, request: Request) -> Result<Self, Refusal> {
-        let (parts, _) = request.into_parts();
-        let parameters = Parameters::of(&parts)?;
-        let channel = parameters.channel(&parts)?;
-        let asker = app.publisher(&parts, &parameters).await?;
+    async fn of(app: &App, parts: &Parts) -> Result<Self, Refusal> {
+        let parameters = Parameters::of(parts)?;
+        let channel = parameters.channel(parts)?;
+        let asker = app.publisher(parts, &parameters).await?;
         Ok(Self {
             parameters,
             channel,
@@ -36,7 +36,13 @@ pub(super) async fn history(
     State(app): State<Shared>,
     request: Request,
 ) -> Result<Response, Refused> {
-    let question = Question::of(&app, request).await?;
+    let (parts, _) = request.into_parts();
+    let answer = page(&app, &parts).await;
+    answer.map_err(|refusal| app.refused(&parts, refusal))
+}
+
+async fn page(app: &App, parts: &Parts) -> Result<Response, Refusal> {
+    let question = Question::of(app, parts).await?;
     let parameters = &question.parameters;
     let start = match parameters.find("since") {
         None => Start::All,
@@ -58,7 +64,13 @@ pub(super) async fn presence(
     State(app): State<Shared>,
     request: Request,
 ) -> Result<Response, Refused> {
-    let question = Question::of(&app, request).await?;
+    let (parts, _) = request.into_parts();
+    let answer = members(&app, &parts).await;
+    answer.map_err(|refusal| app.refused(&parts, refusal))
+}
+
+async fn members(app: &App, parts: &Parts) -> Result<Response, Refusal> {
+    let question = Question::of(app, parts).await?;
     let fields = app
         .sessions
         .presence_fields(&question.asker, &question.channel)?;

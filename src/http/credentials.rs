@@ -10,9 +10,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 
-use super::App;
+use super::{App, Refused};
 use crate::auth::Grants;
-use crate::protocol::{Code, Opening, Refusal, decode_query};
+use crate::protocol::{
+    BodyEcho, Code, CredentialPlace, Opening, Refusal, decode_query, nonce_of_query,
+};
 use crate::session::Credential;
 
 /// The subprotocol that carries a token, since a browser's WebSocket has no headers.
@@ -71,6 +73,59 @@ impl App {
         self.credential(parts, opening.token.clone()).await
     }
 
+    /// The refusal of this request: with its nonce, and with the place of its credential.
+    pub(super) fn refused(&self, parts: &Parts, refusal: Refusal) -> Refused {
+        let (nonce, place) = self.echo_of(parts);
+        Refused(refusal.answering(nonce, place))
+    }
+
+    /// What refusals repeat of this request: its nonce, and the place of its credential.
+    pub(super) fn echo_of(&self, parts: &Parts) -> (Option<Box<str>>, Option<CredentialPlace>) {
+        let nonce = nonce_of_query(parts.uri.query().unwrap_or_default());
+        (nonce, self.place_of(parts))
+    }
+
+    /// The refusal of a reader's request, whose body may say the same as the query and comes before it.
+    pub(super) fn reader_refusal(
+        &self,
+        parts: &Parts,
+        body: &BodyEcho,
+        refusal: Refusal,
+    ) -> Refusal {
+        let query = parts.uri.query().unwrap_or_default();
+        let nonce = body.nonce().or_else(|| nonce_of_query(query));
+        refusal.answering(nonce, self.place_of_reader(parts, body))
+    }
+
+    /// Where a reader's request carries a credential.
+    pub(super) fn place_of_reader(
+        &self,
+        parts: &Parts,
+        body: &BodyEcho,
+    ) -> Option<CredentialPlace> {
+        if body.has_token() {
+            Some(CredentialPlace::Body)
+        } else if has_token(parts.uri.query().unwrap_or_default()) {
+            Some(CredentialPlace::Query)
+        } else {
+            self.place_of(parts)
+        }
+    }
+
+    /// Where a request carries a credential, looked for in the order in which it is taken. One in the query is found
+    /// even where it is not taken.
+    fn place_of(&self, parts: &Parts) -> Option<CredentialPlace> {
+        if bearer(&parts.headers).is_some() {
+            Some(CredentialPlace::Header)
+        } else if from_subprotocol(&parts.headers).is_some() {
+            Some(CredentialPlace::Subprotocol)
+        } else if self.cookie_token(&parts.headers).is_some() {
+            Some(CredentialPlace::Cookie)
+        } else {
+            has_token(parts.uri.query().unwrap_or_default()).then_some(CredentialPlace::Query)
+        }
+    }
+
     fn token_of(&self, parts: &Parts) -> Option<String> {
         bearer(&parts.headers)
             .or_else(|| from_subprotocol(&parts.headers))
@@ -100,6 +155,11 @@ impl App {
             .find(|(name, _)| name == "token")
             .map(|(_, value)| value.into_owned())
     }
+}
+
+fn has_token(query: &str) -> bool {
+    let pairs = decode_query(query).unwrap_or_default();
+    pairs.iter().any(|(name, _)| name == "token")
 }
 
 fn bearer(headers: &HeaderMap) -> Option<String> {

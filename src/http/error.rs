@@ -3,18 +3,20 @@
 use std::any::Any;
 
 use axum::response::{IntoResponse, Response};
-use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
+use hyper::{StatusCode, Uri};
 
-use crate::protocol::{Code, Refusal};
+use crate::protocol::{Code, Refusal, nonce_of_query};
 
 /// A refusal on its way to an HTTP client.
 #[derive(Debug)]
 pub(crate) struct Refused(pub(crate) Refusal);
 
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Self(refusal)
+impl Refused {
+    /// The refusal of a request for this address, whose credential does not matter.
+    pub(crate) fn at(uri: &Uri, refusal: Refusal) -> Self {
+        let nonce = nonce_of_query(uri.query().unwrap_or_default());
+        Self(refusal.answering(nonce, None))
     }
 }
 

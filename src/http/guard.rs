@@ -1,6 +1,8 @@
 //! Who may ask: the Host against DNS rebinding, the Origin against other people's pages.
 //!
-//! The same on every address. Credentials are another matter.
+//! The same on every address but `/healthz` and `/readyz`. Credentials are another matter.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -8,13 +10,18 @@ use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
-use futures_util::future::{Either, ready};
+use futures_util::future::Either;
+use hyper::Method;
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 
-use super::{App, Refused, Shared};
+use super::strangers::printable;
+use super::{App, Refused, Shared, attach};
 use crate::peer::Peer;
-use crate::protocol::{Code, Refusal};
+use crate::protocol::{Code, Refusal, Transport};
 
+/// Addresses that are exempt from both rules: probes and load balancers use names of their own, and the answers hold
+/// no secret.
+const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 /// The name under which a proxy was asked.
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
@@ -34,9 +41,11 @@ where
     N: FnOnce(Request) -> F,
 {
     let (parts, body) = request.into_parts();
-    let answer = match may_ask(app, &parts) {
-        Ok(()) => Either::Right(next(Request::from_parts(parts, body))),
-        Err(refusal) => Either::Left(ready(Refused(refusal).into_response())),
+    let allowed = may_ask(app, &parts);
+    let request = Request::from_parts(parts, body);
+    let answer = match allowed {
+        Ok(()) => Either::Right(next(request)),
+        Err(refusal) => Either::Left(Box::pin(refuse(app.clone(), request, refusal))),
     };
     let app = app.clone();
     answer.map(move |response| {
@@ -48,20 +57,40 @@ where
     })
 }
 
+/// Refuses a request without acting on it, such that the page can read the refusal.
+async fn refuse(app: Shared, mut request: Request, refusal: Refusal) -> Response {
+    if matches!(refusal.code, Code::OriginRefused | Code::HostRefused) {
+        app.strangers.log(&refusal);
+    }
+    let refused = Refused::at(request.uri(), refusal);
+    // A browser shows its page no status of a refused handshake.
+    if attach::is_address_of(Transport::Ws, request.uri().path())
+        && let Some(response) = attach::refuse_socket(&app, &mut request, refused.0.clone())
+    {
+        return response;
+    }
+    if request.method() != Method::CONNECT {
+        // A connection that is closed with unread bytes is reset, and its page would see no answer. Of the body
+        // nothing is kept, and nothing depends on whether it comes to its end.
+        let _ = app.bodies.read(request.into_body(), 0).await;
+    }
+    refused.into_response()
+}
+
 fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
     // RFC 9112 section 3.2; a proxy before us may have believed the other one.
     if parts.headers.get_all(HOST).iter().nth(1).is_some() {
         return Err(Refusal::bad_parameter("the request has more than one Host"));
+    }
+    if OPEN_PATHS.contains(&parts.uri.path()) {
+        return Ok(());
     }
     let host =
         host_of(parts).ok_or_else(|| Refusal::new(Code::HostRefused, "the request has no Host"))?;
     if !host_is_served(app, parts, host) {
         return Err(Refusal::new(
             Code::HostRefused,
-            format!(
-                "this hub is not asked under the name `{}`",
-                host.to_ascii_lowercase()
-            ),
+            format!("unknown Host `{}`", printable(&host.to_ascii_lowercase())),
         ));
     }
     match parts.headers.get(ORIGIN) {
@@ -69,7 +98,7 @@ fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
             let origin = String::from_utf8_lossy(origin.as_bytes()).into_owned();
             Err(Refusal::new(
                 Code::OriginRefused,
-                format!("pages of `{origin}` may not ask"),
+                format!("origin `{}` is not allowed", printable(&origin)),
             ))
         }
         _ => Ok(()),
@@ -110,16 +139,20 @@ fn host_is_served(app: &App, parts: &Parts, host: &str) -> bool {
     let named = |name: &String| {
         name == "*" || name.eq_ignore_ascii_case(host) || name.eq_ignore_ascii_case(name_of(host))
     };
+    // The hub mostly listens on another port than the page's own server.
     let of_origin = |origin: &String| {
-        authority_of(origin).is_some_and(|authority| same_authority(origin, authority, host))
+        let name = authority_of(origin).map(name_of);
+        name.is_some_and(|name| name.eq_ignore_ascii_case(name_of(host)))
     };
-    (is_local(parts) && is_loopback_name(name_of(host)))
+    // Rebinding makes a name stand for another address. An address stands for itself.
+    is_address(name_of(host))
+        || (is_local(parts) && is_loopback_name(name_of(host)))
         || options.hosts.iter().any(named)
         || options.origins.iter().any(of_origin)
 }
 
 /// Whether a page of this origin may ask.
-pub(super) fn origin_is_allowed(app: &App, origin: &HeaderValue, parts: &Parts) -> bool {
+fn origin_is_allowed(app: &App, origin: &HeaderValue, parts: &Parts) -> bool {
     let Ok(origin) = origin.to_str() else {
         return false;
     };
@@ -168,6 +201,17 @@ fn name_of(host: &str) -> &str {
     }
 }
 
+/// Whether a host without its port is an IP address; one of IPv6 stands in brackets.
+fn is_address(name: &str) -> bool {
+    let inside = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    match inside {
+        Some(inside) => inside.parse::<Ipv6Addr>().is_ok(),
+        None => name.parse::<Ipv4Addr>().is_ok(),
+    }
+}
+
 fn is_loopback_name(name: &str) -> bool {
     let bare = name.trim_start_matches('[').trim_end_matches(']');
     let is_address = bare
@@ -193,6 +237,33 @@ mod tests {
                 && is_loopback_name("LOCALHOST")
         );
         assert!(!is_loopback_name("localhost.evil.example") && !is_loopback_name("10.0.0.1"));
+    }
+
+    #[test]
+    fn an_address_is_told_from_a_name() {
+        for host in [
+            "10.0.0.1",
+            "10.0.0.1:80",
+            "[2001:db8::1]:80",
+            "[::]",
+            "0.0.0.0",
+        ] {
+            assert!(is_address(name_of(host)), "{host}");
+        }
+        for host in [
+            "10.0.0.1.example",
+            "10.0.0",
+            "10.0.0.256",
+            "2130706433",
+            "0x7f.1",
+            "::1",
+            "[::1].example",
+            "[10.0.0.1]",
+            "a",
+            "",
+        ] {
+            assert!(!is_address(name_of(host)), "{host}");
+        }
     }
 
     #[test]

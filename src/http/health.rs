@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
+use hyper::{StatusCode, Uri};
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::{Refused, Shared, json};
@@ -18,9 +18,10 @@ pub(super) async fn live() -> Response {
 }
 
 /// `GET /readyz`: new readers are welcome.
-pub(super) async fn ready(State(app): State<Shared>) -> Result<Response, Refused> {
+pub(super) async fn ready(State(app): State<Shared>, uri: Uri) -> Result<Response, Refused> {
     if app.sessions.drain().has_begun() {
-        return Err(Refusal::new(Code::Draining, "this node goes down").into());
+        let refusal = Refusal::new(Code::Draining, "this node goes down");
+        return Err(Refused::at(&uri, refusal));
     }
     Ok(live().await)
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -14,13 +15,10 @@ use super::{App, Refused, Shared, json};
 use crate::broker::Published;
 use crate::peer::Peer;
 use crate::protocol::{
-    ChannelName, Code, Data, EventName, GET_PUBLISH_BYTES_MAX, Publish, Refusal, decode_query,
-    parse_channel_list, parse_commands,
+    ChannelName, Code, Data, EventName, GET_PUBLISH_BYTES_MAX, Limits, Publish, Refusal,
+    decode_query, parse_channel_list, parse_commands,
 };
 use crate::session::Publisher;
-
-/// What the commands of one `POST /send` may need beyond the data of the largest event.
-const COMMANDS_BYTES: usize = 1024 * 1024;
 
 /// The media type of data that is JSON.
 const JSON: &str = "application/json";
@@ -86,32 +84,37 @@ pub(super) async fn publish(
     request: Request,
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    let parameters = Parameters::of(&parts)?;
-    let publisher = app.publisher(&parts, &parameters).await?;
+    let answer = by_post(&app, &parts, body).await;
+    answer.map_err(|refusal| app.refused(&parts, refusal))
+}
+
+async fn by_post(app: &App, parts: &Parts, body: Body) -> Result<Response, Refusal> {
+    let parameters = Parameters::of(parts)?;
+    let publisher = app.publisher(parts, &parameters).await?;
     let key = parts.headers.get("idempotency-key").map(|key| {
         key.to_str()
             .map_err(|_| Refusal::bad_parameter("the Idempotency-Key is not text"))
             .and_then(crate::protocol::check_key)
     });
     let key = key.transpose()?;
-    let limit = body_limit(&parts, app.sessions.broker().options().max_data);
+    let limit = body_limit(parts, app.sessions.limits());
     let body = match app.bodies.read(body, limit).await {
         // A body that was cut on its way says nothing of what was meant, and comes again under the same key.
-        Err(refusal) if refusal.code != Code::TooLarge => return Err(refusal.into()),
+        Err(refusal) if refusal.code != Code::TooLarge => return Err(refusal),
         body => body,
     };
     let publish = body.and_then(|(body, _counted)| {
         let sent = body.len();
-        let data = data_of(&parts, body)?;
+        let data = data_of(parts, body)?;
         Ok(Publish {
-            channel: parameters.channel(&parts)?,
+            channel: parameters.channel(parts)?,
             name: EventName::new(parameters.find("name").unwrap_or_default())?,
             sent_bytes: data.counted(sent),
             data,
             key: key.clone(),
         })
     });
-    answer(&app, &publisher, key, publish).await
+    answer(app, &publisher, key, publish).await
 }
 
 /// The media type of a body, without its parameters.
@@ -122,11 +125,11 @@ fn media_type(parts: &Parts) -> String {
     essence.unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// The most bytes of a body: JSON may be a string, whose escapes do not count as data and can double it.
-fn body_limit(parts: &Parts, max_data: usize) -> usize {
+/// The most bytes of a body: JSON may be a string, whose escapes do not count as data.
+fn body_limit(parts: &Parts, limits: Limits) -> usize {
     match media_type(parts).as_str() {
-        JSON => max_data.saturating_mul(2).saturating_add(2),
-        _ => max_data,
+        JSON => limits.body,
+        _ => limits.data,
     }
 }
 
@@ -152,10 +155,10 @@ async fn answer(
     publisher: &Publisher,
     key: Option<String>,
     publish: Result<Publish, Refusal>,
-) -> Result<Response, Refused> {
+) -> Result<Response, Refusal> {
     let publish = match publish {
         Ok(publish) => publish,
-        Err(refusal) => return Err(app.sessions.refuse(publisher, key, refusal).await.into()),
+        Err(refusal) => return Err(app.sessions.refuse(publisher, key, refusal).await),
     };
     let channel = serde_json::Value::from(publish.channel.as_str());
     let Published { id, reached } = app.sessions.publish(publisher, publish).await?;
@@ -172,6 +175,11 @@ pub(super) async fn publish_by_get(
     request: Request,
 ) -> Result<Response, Refused> {
     let (parts, _) = request.into_parts();
+    let answer = by_address(&app, &parts).await;
+    answer.map_err(|refusal| app.refused(&parts, refusal))
+}
+
+async fn by_address(app: &App, parts: &Parts) -> Result<Response, Refusal> {
     let length = parts
         .uri
         .path_and_query()
@@ -180,8 +188,7 @@ pub(super) async fn publish_by_get(
         return Err(Refusal::new(
             Code::TooLarge,
             "an address that publishes is at most 4 KiB long",
-        )
-        .into());
+        ));
     }
     if parts
         .headers
@@ -191,32 +198,34 @@ pub(super) async fn publish_by_get(
         return Err(Refusal::new(
             Code::Forbidden,
             "pages of other sites may not publish by GET",
-        )
-        .into());
+        ));
     }
-    let parameters = Parameters::of(&parts)?;
+    let parameters = Parameters::of(parts)?;
     if parameters.find("session").is_none() {
-        let refused = Refused::from(Refusal::new(
+        let refusal = Refusal::new(
             Code::MethodNotAllowed,
             "publish by POST; a GET publishes only with a session key and a numbered key",
-        ));
-        return Ok(([(ALLOW, "POST")], refused).into_response());
+        );
+        return Ok(([(ALLOW, "POST")], app.refused(parts, refusal)).into_response());
     }
-    let publisher = app.publisher(&parts, &parameters).await?;
+    let publisher = app.publisher(parts, &parameters).await?;
     let numbered =
         |key: &&str| key.split_once(':').map(|(id, _)| Some(id)) == Some(publisher.session_id());
     let Some(key) = parameters.find("key").filter(numbered) else {
         return Err(Refusal::bad_parameter(
             "a GET publishes only with a key SESSIONID:N of its session",
-        )
-        .into());
+        ));
     };
     let key = Some(crate::protocol::check_key(key)?);
-    let publish = by_get(&parts, &parameters, key.clone());
-    answer(&app, &publisher, key, publish).await
+    let publish = publish_of(parts, &parameters, key.clone());
+    answer(app, &publisher, key, publish).await
 }
 
-fn by_get(parts: &Parts, parameters: &Parameters, key: Option<String>) -> Result<Publish, Refusal> {
+fn publish_of(
+    parts: &Parts,
+    parameters: &Parameters,
+    key: Option<String>,
+) -> Result<Publish, Refusal> {
     let text = parameters.find("data").unwrap_or_default();
     // JSON where it is JSON: a client that means text sends it with quotes.
     let data = Data::json(text.as_bytes()).unwrap_or_else(|_| Data::text(text));
@@ -232,9 +241,16 @@ fn by_get(parts: &Parts, parameters: &Parameters, key: Option<String>) -> Result
 /// `POST /send`: the commands of a session, and their replies in the same order.
 pub(super) async fn send(State(app): State<Shared>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    let parameters = Parameters::of(&parts)?;
-    let publisher = app.publisher(&parts, &parameters).await?;
-    let limit = app.sessions.broker().options().max_data * 2 + COMMANDS_BYTES;
+    let answer = commanded(&app, &parts, body).await;
+    answer.map_err(|refusal| app.refused(&parts, refusal))
+}
+
+async fn commanded(app: &App, parts: &Parts, body: Body) -> Result<Response, Refusal> {
+    let parameters = Parameters::of(parts)?;
+    let (nonce, place) = app.echo_of(parts);
+    let publisher = app.publisher(parts, &parameters).await?;
+    let publisher = publisher.with_echo(nonce, place);
+    let limit = app.sessions.limits().body;
     let (body, _counted) = app.bodies.read(body, limit).await?;
     let orders = parse_commands(&body)?;
     drop(body);

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::channel::read_name;
-use super::{BATCH_EVENTS_MAX, ChannelName, Code, Data, EventName, KEY_BYTES_MAX, Refusal};
+use super::{
+    BATCH_EVENTS_MAX, COMMANDS_MAX, ChannelName, Code, Data, EventName, KEY_BYTES_MAX, Refusal,
+};
 use crate::cursor::Start;
 
-/// The most commands in one `POST /send`: more would hold one request longer than a client waits for it.
-const COMMANDS_MAX: usize = 1_000;
 /// The longest `ref`, in bytes: it comes back with every reply.
 const REF_BYTES_MAX: usize = 128;
 /// Events on a page of history when none are asked for.

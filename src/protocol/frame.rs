@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{BUILD, ChannelName, MAGIC, Refusal};
+use super::{BUILD, ChannelName, Limits, MAGIC, Refusal};
 use crate::cursor::Cursor;
 
 /// Why events were forgotten before a reader saw them.
@@ -83,6 +83,9 @@ impl Gap {
 pub struct HelloSession {
     /// The public id.
     pub id: Arc<str>,
+    /// The user that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<Arc<str>>,
     /// The signed key that proves it.
     pub key: String,
     /// Seconds since 1970 at which the key ends.
@@ -90,7 +93,7 @@ pub struct HelloSession {
 }
 
 /// Bytes of a hello of one channel, and some.
-const HELLO_BYTES_USUAL: usize = 512;
+const HELLO_BYTES_USUAL: usize = 640;
 
 /// The first frame of an attach.
 #[derive(Clone, Debug, Serialize)]
@@ -104,6 +107,8 @@ pub struct Hello {
     id: Cursor,
     session: HelloSession,
     heartbeat: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<Limits>,
     #[serde(serialize_with = "as_names")]
     channels: Vec<ChannelName>,
     /// Places of the channels that begin after `id`.
@@ -134,6 +139,7 @@ impl Hello {
             id,
             session,
             heartbeat: 0,
+            limits: None,
             channels,
             places: (!places.is_empty()).then_some(places),
             network: String::new(),
@@ -147,6 +153,13 @@ impl Hello {
         self.nonce = nonce;
         self.heartbeat = heartbeat_s;
         self.network = network;
+        self
+    }
+
+    /// With the sizes that the hub accepts.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
         self
     }
 
@@ -369,16 +382,18 @@ mod tests {
     fn a_hello_has_exact_bytes() {
         let session = HelloSession {
             id: "s8f3".into(),
+            user: Some("ann".into()),
             key: "k".into(),
             expires: 1_795_172_788,
         };
         let lobby = ChannelName::new("lobby").unwrap();
         let hello = Hello::new("k3x9q2-41".parse().unwrap(), session, vec![lobby], &[]);
-        let json = hello.with(Some("n1".into()), 15, "9c1f".into()).json();
+        let hello = hello.with(Some("n1".into()), 15, "9c1f".into());
+        let json = hello.with_limits(Limits::new(10, None)).json();
         assert_eq!(
             json,
             format!(
-                r#"{{"type":"hello","magic":"triway/1","nonce":"n1","id":"k3x9q2-41","session":{{"id":"s8f3","key":"k","expires":1795172788}},"heartbeat":15,"channels":["lobby"],"network":"9c1f","build":"{BUILD}"}}"#
+                r#"{{"type":"hello","magic":"triway/1","nonce":"n1","id":"k3x9q2-41","session":{{"id":"s8f3","user":"ann","key":"k","expires":1795172788}},"heartbeat":15,"limits":{{"data":10,"message":8252,"body":1048636,"commands":1000,"address":4096,"info":1024}},"channels":["lobby"],"network":"9c1f","build":"{BUILD}"}}"#
             )
         );
     }

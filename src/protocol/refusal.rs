@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::json;
 
-use super::ByeReason;
+use super::{ByeReason, CredentialPlace};
 
 /// Why something was refused. The text of a code never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -176,13 +176,13 @@ const FACTS: [(u16, &str, &str, &str); 25] = [
     (
         403,
         "origin_refused",
-        "This origin may not ask",
+        "Origin not allowed",
         "Start the hub with --origin and the page's origin to allow it.",
     ),
     (
         421,
         "host_refused",
-        "This Host is not served here",
+        "Unknown Host",
         "Start the hub with --host and this name, or --origin with the page's origin; behind a trusted proxy --host '*'.",
     ),
     (
@@ -282,6 +282,10 @@ pub struct Refusal {
     pub retry_after_s: Option<u64>,
     /// The sequence number that was expected, for `key_out_of_order`.
     pub expected: Option<u64>,
+    /// The nonce of the request.
+    pub nonce: Option<Box<str>>,
+    /// Where the request carried a credential, for the codes that are about one.
+    pub credential: Option<CredentialPlace>,
 }
 
 impl Refusal {
@@ -298,7 +302,25 @@ impl Refusal {
             detail: detail.into(),
             retry_after_s,
             expected: None,
+            nonce: None,
+            credential: None,
         }
+    }
+
+    /// The same as the answer to a request with this nonce, which carried its credential at this place.
+    #[must_use]
+    pub fn answering(
+        mut self,
+        nonce: Option<Box<str>>,
+        credential: Option<CredentialPlace>,
+    ) -> Self {
+        let is_about_credentials = matches!(
+            self.code,
+            Code::Unauthorized | Code::SessionExpired | Code::Forbidden
+        );
+        self.nonce = nonce;
+        self.credential = credential.filter(|_| is_about_credentials);
+        self
     }
 
     /// A refusal that passes, and when to come again, in seconds.
@@ -372,6 +394,12 @@ impl Refusal {
         }
         if let Some(expected) = self.expected {
             problem["expected"] = expected.into();
+        }
+        if let Some(nonce) = &self.nonce {
+            problem["nonce"] = (&**nonce).into();
+        }
+        if let Some(place) = self.credential {
+            problem["credential"] = place.as_str().into();
         }
         problem.to_string()
     }

@@ -335,7 +335,9 @@ async fn answer(
             Ok(Some(seat)) => guard = ConnectionGuard::new(Arc::new((guard, seat))),
             Err(full) => {
                 entry.shared.metrics.refusal(&refuse::refusal(full));
-                return Ok(refuse::response(full).map(|body| BusyBody::new(body, busy, guard)));
+                return Ok(
+                    refuse::response(full, &head).map(|body| BusyBody::new(body, busy, guard))
+                );
             }
         }
     }

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::admit::Full;
-use crate::protocol::{Code, Refusal};
+use crate::protocol::{Code, Refusal, nonce_of_query};
 
 /// When a refused client may come again, in seconds: by then a few of many connections have ended.
 const RETRY_AFTER_S: u64 = 5;
@@ -23,6 +24,8 @@ const RETRY_AFTER_S: u64 = 5;
 const REFUSALS_AT_ONCE: usize = 64;
 /// How long one refusal may take, for reading what was asked and for closing.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
+/// Headers of a request that are looked at; browsers send some twenty.
+const HEADERS_MAX: usize = 64;
 /// Bytes that are read of what a refused client sends.
 const REFUSED_READ_BYTES: usize = 64 * 1024;
 
@@ -53,10 +56,12 @@ async fn answer(mut stream: TcpStream, full: Full, _place: OwnedSemaphorePermit)
         let mut asked = [0; 4096];
         // An answer before the question confuses some clients, and a socket that is closed
         // with unread bytes sends a reset that overtakes the answer.
-        if stream.read(&mut asked).await? == 0 {
+        let asked_bytes = stream.read(&mut asked).await?;
+        if asked_bytes == 0 {
             return Ok(());
         }
-        stream.write_all(raw_answer(full).as_bytes()).await?;
+        let answer = raw_answer(full, RequestEcho::of(&asked[..asked_bytes]));
+        stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await?;
         let mut read_bytes = 0;
         while read_bytes < REFUSED_READ_BYTES {
@@ -71,15 +76,60 @@ async fn answer(mut stream: TcpStream, full: Full, _place: OwnedSemaphorePermit)
     let _ = tokio::time::timeout(REFUSAL_TIME, talk).await;
 }
 
+/// What an answer repeats of its request.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct RequestEcho {
+    /// The page that asks.
+    origin: Option<HeaderValue>,
+    nonce: Option<Box<str>>,
+}
+
+impl RequestEcho {
+    /// Out of the first bytes of a request; nothing where they are no whole head.
+    fn of(bytes: &[u8]) -> Self {
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut head = httparse::Request::new(&mut headers);
+        let Ok(httparse::Status::Complete(_)) = head.parse(bytes) else {
+            return Self::default();
+        };
+        let query = head.path.and_then(|path| path.split_once('?'));
+        let mut headers = head.headers.iter();
+        let origin = headers.find(|header| header.name.eq_ignore_ascii_case("origin"));
+        Self {
+            origin: origin.and_then(|header| HeaderValue::from_bytes(header.value).ok()),
+            nonce: query.and_then(|(_, query)| nonce_of_query(query)),
+        }
+    }
+
+    /// The headers by which a browser lets the page read the answer.
+    fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let named = |(name, value)| (name, HeaderValue::from_static(value));
+        let origin = self.origin.iter().flat_map(move |origin| {
+            let own = [
+                (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
+                (
+                    HeaderName::from_static("timing-allow-origin"),
+                    origin.clone(),
+                ),
+            ];
+            own.into_iter().chain(READABLE.map(named))
+        });
+        HEADERS.map(named).into_iter().chain(origin)
+    }
+}
+
 /// The refusal of one request on a connection that stays, for a client that a proxy speaks for.
-pub(super) fn response(full: Full) -> Response<Body> {
-    let refusal = refusal(full);
+pub(super) fn response(full: Full, head: &Parts) -> Response<Body> {
+    let echo = RequestEcho {
+        origin: head.headers.get(header::ORIGIN).cloned(),
+        nonce: head.uri.query().and_then(nonce_of_query),
+    };
+    let added = echo.headers();
+    let refusal = refusal(full).answering(echo.nonce.clone(), None);
     let mut response = Response::new(Body::from(refusal.to_json(None)));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
-    for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
+    headers.extend(added);
     headers.insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
     response
 }
@@ -92,12 +142,18 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (header::VARY, "Origin, Authorization, Cookie"),
 ];
 
-fn raw_answer(full: Full) -> String {
-    let body = refusal(full).to_json(None);
-    let headers: String = HEADERS
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
+/// What it carries besides where a page asks. No page that may not ask learns more from it than that the hub is full.
+const READABLE: [(HeaderName, &str); 2] = [
+    (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"),
+    (header::ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after"),
+];
+
+fn raw_answer(full: Full, echo: RequestEcho) -> String {
+    let headers: String = echo
+        .headers()
+        .filter_map(|(name, value)| Some(format!("{name}: {}\r\n", value.to_str().ok()?)))
         .collect();
+    let body = refusal(full).answering(echo.nonce, None).to_json(None);
     let length = body.len();
     format!(
         "HTTP/1.1 503 Service Unavailable\r\n{headers}retry-after: {RETRY_AFTER_S}\r\n\
@@ -113,5 +169,31 @@ pub(super) fn refusal(full: Full) -> Refusal {
     Refusal {
         retry_after_s: Some(RETRY_AFTER_S),
         ..Refusal::new(Code::TooManyConnections, detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_server_answers_in_words_that_the_page_can_read() {
+        let head =
+            "GET /poll/a?nonce=n1 HTTP/1.1\r\nHost: h\r\nORIGIN: https://page.example\r\n\r\n";
+        let answer = raw_answer(Full::Overall, RequestEcho::of(head.as_bytes()));
+        for words in [
+            "access-control-allow-origin: https://page.example\r\n",
+            "timing-allow-origin: https://page.example\r\n",
+            "access-control-allow-credentials: true\r\n",
+            "access-control-expose-headers: retry-after\r\n",
+            "\"nonce\":\"n1\"",
+        ] {
+            assert!(answer.contains(words), "{words} in {answer}");
+        }
+        for head in ["GET /poll/a?nonce=n1 HTTP/1.1\r\nOri", "\x16\x03\x01", ""] {
+            assert_eq!(RequestEcho::of(head.as_bytes()), RequestEcho::default());
+        }
+        let silent = raw_answer(Full::Overall, RequestEcho::default());
+        assert!(!silent.contains("access-control"), "{silent}");
     }
 }

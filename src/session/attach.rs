@@ -27,8 +27,8 @@ use crate::hub::{Items, now_ms};
 use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
-    Bye, ByeReason, ChannelName, Command, Format, Hello, HelloSession, Nonce, Opening, Order,
-    Refusal, Transport, reply_error, reply_ok,
+    Bye, ByeReason, ChannelName, Command, CredentialPlace, Format, Hello, HelloSession, Nonce,
+    Opening, Order, Refusal, Transport, reply_error, reply_ok,
 };
 
 /// What a reader is to be told next.
@@ -72,6 +72,8 @@ pub struct Attach {
     transport: Transport,
     format: Format,
     echo: bool,
+    /// Where its request carried a credential, for refusals of its commands.
+    credential: Option<CredentialPlace>,
     /// That of a poll.
     nonce: Nonce,
     /// Until when a poll that asks for the same may go on with this attach: as long as its session key is good. None
@@ -148,6 +150,7 @@ impl Attach {
             transport: opening.transport,
             format: opening.format,
             echo: opening.echo,
+            credential: None,
             opening: Some(opening),
             nonce,
             returns_until: known_until_s.and_then(|until_s| pace.at_second(until_s)),
@@ -173,6 +176,13 @@ impl Attach {
         }
         channels.for_each(|name| self.show(name));
         Ok(())
+    }
+
+    /// Its request carried its credential at this place.
+    #[must_use]
+    pub fn with_credential_place(mut self, credential: Option<CredentialPlace>) -> Self {
+        self.credential = credential;
+        self
     }
 
     /// What the reader asked for.
@@ -226,6 +236,7 @@ impl Attach {
                 .sign(&self.session.id, &self.grants, now_ms() / 1_000);
         let session = HelloSession {
             id: self.session.id.clone(),
+            user: self.grants.user().map(Arc::from),
             key,
             expires,
         };
@@ -238,6 +249,7 @@ impl Attach {
         let nonce = self.opening().and_then(|opening| opening.nonce.clone());
         Hello::new(id, session, channels, &places)
             .with(nonce, heartbeat.as_secs(), network)
+            .with_limits(self.sessions.limits())
             .json()
     }
 
@@ -248,6 +260,8 @@ impl Attach {
             session: Some(self.session.clone()),
             address: self.crowd.clone(),
             grants: self.grants.clone(),
+            nonce: None,
+            credential: self.credential,
         }
     }
 
@@ -401,7 +415,10 @@ impl Attach {
                         Replied::Later
                     }
                     Ok(None) => Replied::Now(subscribed(reference.as_deref(), &channel)),
-                    Err(refusal) => Replied::Now(reply_error(reference.as_deref(), &refusal)),
+                    Err(refusal) => {
+                        let refusal = refusal.answering(None, self.credential);
+                        Replied::Now(reply_error(reference.as_deref(), &refusal))
+                    }
                 };
             }
             Ok(Command::Unsubscribe { channel }) => {

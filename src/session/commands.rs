@@ -20,7 +20,7 @@ impl Sessions {
             Ok(fields) => reply_ok(reference, &fields),
             Err(refusal) => {
                 self.hub.metrics().refusal(&refusal);
-                reply_error(reference, &refusal)
+                reply_error(reference, &publisher.reply_refusal(refusal))
             }
         }
     }
@@ -55,7 +55,7 @@ impl Sessions {
             };
             let reply = match &result {
                 Ok(fields) => reply_ok(reference, fields),
-                Err(refusal) => reply_error(reference, refusal),
+                Err(refusal) => reply_error(reference, &publisher.reply_refusal(refusal.clone())),
             };
             bytes += reply.len();
             replies.push(reply);

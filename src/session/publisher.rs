@@ -12,7 +12,7 @@ use super::{Credential, Session, Sessions};
 use crate::auth::{Grants, is_session_id};
 use crate::broker::{Key, Meters, Published, Scope};
 use crate::hub::now_ms;
-use crate::protocol::{ChannelName, Code, Draft, Owner, Publish, Refusal};
+use crate::protocol::{ChannelName, Code, CredentialPlace, Draft, Owner, Publish, Refusal};
 
 /// Who publishes or commands.
 #[derive(Clone, Debug)]
@@ -21,6 +21,9 @@ pub struct Publisher {
     /// What others of its address share with it, where they do.
     pub(super) address: Option<SharedBucket>,
     pub(super) grants: Arc<Grants>,
+    /// What refusals of its commands repeat of the request.
+    pub(super) nonce: Option<Box<str>>,
+    pub(super) credential: Option<CredentialPlace>,
 }
 
 impl Sessions {
@@ -47,6 +50,8 @@ impl Sessions {
                 session: None,
                 address: Some(self.addresses.bucket(address)),
                 grants,
+                nonce: None,
+                credential: None,
             });
         };
         let claims = self.signer.check(key, now_ms() / 1_000);
@@ -62,6 +67,8 @@ impl Sessions {
             session: Some(self.session(&id, address)),
             address: self.crowd(&grants, credential, address),
             grants,
+            nonce: None,
+            credential: None,
         })
     }
 
@@ -135,6 +142,23 @@ impl Sessions {
 }
 
 impl Publisher {
+    /// The same by a request with this nonce, which carried its credential at this place.
+    #[must_use]
+    pub fn with_echo(
+        mut self,
+        nonce: Option<Box<str>>,
+        credential: Option<CredentialPlace>,
+    ) -> Self {
+        self.nonce = nonce;
+        self.credential = credential;
+        self
+    }
+
+    /// The refusal of one of its commands.
+    pub(super) fn reply_refusal(&self, refusal: Refusal) -> Refusal {
+        refusal.answering(self.nonce.clone(), self.credential)
+    }
+
     /// What it is charged to: a session its own bucket and its address's, anybody else the address's alone.
     pub(super) fn meters(&self) -> Meters<'_> {
         match &self.session {

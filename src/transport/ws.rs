@@ -14,8 +14,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, Sleep};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Instant, Sleep, timeout};
 
 use super::output::Output;
 use super::pump::{Berth, Pumps};
@@ -30,11 +30,12 @@ use codec::{Broken, Incoming};
 use input::{Input, Reading};
 use words::{event_frame, farewell, run_frames};
 
-/// What a command may need beyond its data, in bytes: channel, name, key and the words of the JSON around them.
-const COMMAND_BYTES: usize = 8 * 1024;
 /// Messages acted on before readers get their turn, this one too: one read can hold thousands, and a thousand events
 /// at once are a gap for everybody who reads.
 const ACTS_AT_ONCE: usize = 64;
+/// How long the Close of a refusal is held back behind its bye. Firefox drops a message whose Close comes before the
+/// page has heard that its socket is open, and a page that loads may be busy for so long.
+const CLOSE_HELD_BACK: Duration = Duration::from_secs(1);
 /// The write budget where none is set.
 const NEVER: Duration = Duration::from_secs(86_400);
 /// Close code of a normal end.
@@ -84,11 +85,10 @@ impl Socket {
         first: Bytes,
         pumps: Option<Arc<Pumps>>,
     ) -> Self {
-        let data_bytes = attach.sessions().broker().options().max_data;
+        let limits = attach.sessions().limits();
         let message_bytes = match attach.format() {
-            // Base64 is a third longer, JSON escapes can double.
-            Format::Full => data_bytes * 2 + COMMAND_BYTES,
-            Format::Data => data_bytes,
+            Format::Full => limits.message,
+            Format::Data => limits.data,
         };
         let mut input = Input::new(message_bytes);
         let mut output = Output::new(&attach.sessions().hub().metrics().writes);
@@ -436,11 +436,23 @@ pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin + Send>(
     format: Format,
     first: Bytes,
 ) {
-    let last = [first]
-        .into_iter()
-        .chain(farewell(&Bye::refused(refusal), format));
-    let last = last.collect::<Vec<_>>().concat();
-    hang_up(&mut io, &last).await;
+    let mut last = vec![first];
+    last.extend(farewell(&Bye::refused(refusal), format));
+    let close = last.pop().unwrap_or_default();
+    let has_bye = format == Format::Full;
+    let written = async {
+        io.write_all(&last.concat()).await?;
+        io.flush().await
+    };
+    let is_written = matches!(timeout(close::CLOSING_TIME, written).await, Ok(Ok(())));
+    if !is_written {
+        return;
+    }
+    if has_bye {
+        // A peer that says or ends something has read it.
+        let _ = timeout(CLOSE_HELD_BACK, io.read(&mut [0; 256])).await;
+    }
+    hang_up(&mut io, &close).await;
 }
 
 async fn hang_up<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, last: &[u8]) {

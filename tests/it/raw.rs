@@ -4,11 +4,14 @@
 #![allow(dead_code, reason = "each story uses some of it")]
 
 mod bodies;
+mod causes;
 mod chain;
 mod crowds;
 mod drain;
+mod echoes;
 mod embedded;
 mod ends;
+mod escaped;
 mod frames;
 mod full;
 mod guard;
@@ -26,5 +29,6 @@ mod rest;
 mod sessions;
 mod slow;
 mod socket;
+mod strangers;
 mod swept;
 mod wire;

@@ -23,8 +23,8 @@ use tokio::time::timeout;
 pub(crate) const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 /// How many bytes of the peer are thrown away before it is cut off: a little
-/// over the largest message that any server may be set to take (16 MiB), so
-/// that a client which sends one that is refused still reads the refusal.
+/// over the largest data that any server may be set to take (16 MiB), so
+/// that a client which sends a message that is refused still reads why.
 pub(crate) const CLOSING_READ_BYTES: u64 = 17 * 1024 * 1024;
 
 /// Bytes that are read, and thrown away, in one step. On the heap, and only

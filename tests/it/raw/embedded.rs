@@ -130,6 +130,35 @@ async fn refusals_bounds_and_ends_are_the_same() {
 }
 
 #[tokio::test]
+async fn a_refused_page_reads_why_below_a_prefix_too() {
+    let (_, address) = app().await;
+    let origin = "Origin: https://page.example\r\n";
+    let of_page = |request: &str| request.replacen("Host", &format!("{origin}Host"), 1);
+    let publish = String::from_utf8(post("/rt/pub/a?nonce=n1", &[], b"x")).unwrap();
+    for request in [get("/rt/poll/a?nonce=n1"), publish] {
+        let answer = send(address, of_page(&request)).await.answer().await;
+        assert_refused(&answer, 403, "origin_refused");
+        assert_eq!(answer.json()["nonce"], "n1");
+        let allowed = answer.header("access-control-allow-origin");
+        assert_eq!(allowed, Some("https://page.example"));
+    }
+    let shake = of_page(&handshake("/rt/ws/a?nonce=n1", ""));
+    let mut ws = Ws {
+        wire: send(address, shake).await,
+    };
+    assert_eq!(ws.wire.answer().await.status, 101);
+    let bye = ws.json().await;
+    assert_eq!(
+        (&bye["code"], &bye["error"]["nonce"]),
+        (&json!(3502), &json!("n1"))
+    );
+    let health = of_page(&get("/rt/healthz"));
+    assert_eq!(send(address, health).await.answer().await.status, 200);
+    let history = send(address, get("/rt/history/a")).await.answer().await;
+    assert_eq!(history.json()["frames"], json!([]), "nothing was published");
+}
+
+#[tokio::test]
 async fn readers_that_stay_are_cut_at_the_end_of_the_drain() {
     // An app that tells its readers nothing when it goes down.
     let hub = triway::Hub::builder().build();

@@ -53,11 +53,22 @@ struct Stream {
 
 impl Stream {
     async fn open(client: &mut SendRequest<Bytes>, target: &str, version: &str) -> Self {
+        Self::open_from(client, target, version, "http://localhost").await
+    }
+
+    /// The same out of a page of this origin.
+    async fn open_from(
+        client: &mut SendRequest<Bytes>,
+        target: &str,
+        version: &str,
+        origin: &str,
+    ) -> Self {
         let request = Request::builder()
             .method(Method::CONNECT)
             .uri(format!("http://localhost{target}"))
             .extension(Protocol::from_static("websocket"))
             .header("sec-websocket-version", version)
+            .header("origin", origin)
             .header("sec-websocket-protocol", "triway.v1")
             .body(())
             .unwrap();
@@ -167,6 +178,16 @@ async fn refusals_over_http_2_are_told_too() {
         (Some(3502), Some("forbidden"))
     );
     assert_eq!(refused.frame().await.1[..2], 3502u16.to_be_bytes());
+    let foreign = "https://page.example";
+    let mut refused = Stream::open_from(&mut client, "/ws/a?nonce=n1", "13", foreign).await;
+    let bye: serde_json::Value = serde_json::from_slice(&refused.frame().await.1).unwrap();
+    assert_eq!(
+        (bye["code"].as_u64(), bye["error"]["code"].as_str()),
+        (Some(3502), Some("origin_refused"))
+    );
+    assert_eq!(bye["error"]["nonce"], "n1");
+    let wrong = Stream::open_from(&mut client, "/ws/a", "8", foreign).await;
+    assert_eq!(wrong.status, StatusCode::FORBIDDEN);
     let elsewhere = Stream::open(&mut client, "/sse/a", "13").await;
     assert_eq!(elsewhere.status, StatusCode::METHOD_NOT_ALLOWED);
 }

@@ -60,6 +60,28 @@ async fn a_session_goes_on_with_its_key_and_each_hello_renews_it() {
 }
 
 #[tokio::test]
+async fn hello_names_the_user_of_its_session() {
+    let server = server();
+    let key = session_of(&hello(&server, "/poll/a", "ann").await).1;
+    // The key alone tells the user, on every transport.
+    let poll = server.get(&format!("/poll/a?session={key}")).await.json();
+    let mut sse = server
+        .send(get(&format!("/sse/a?format=full&session={key}")))
+        .await;
+    sse.head().await;
+    let mut ws = Ws::open(&server, &format!("/ws/a?session={key}")).await;
+    for hello in [
+        poll["frames"][0].clone(),
+        sse.block_json().await,
+        ws.json().await,
+    ] {
+        assert_eq!(hello["session"]["user"], "ann", "{hello}");
+    }
+    let nobody = server.get("/poll/a").await.json()["frames"][0].clone();
+    assert_eq!(nobody["session"].get("user"), None, "{nobody}");
+}
+
+#[tokio::test]
 async fn a_key_that_is_forged_or_over_begins_a_new_session_on_reading() {
     let server = server();
     let (id, key) = session_of(&server.get("/poll/a").await.json()["frames"][0]);

@@ -4,7 +4,7 @@ use super::super::wire::post;
 use super::{Case, Expect, case};
 
 fn with_header(line: &str) -> Vec<u8> {
-    format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{line}\r\n\r\n").into_bytes()
+    format!("GET /presence/a HTTP/1.1\r\nHost: localhost\r\n{line}\r\n\r\n").into_bytes()
 }
 
 fn with_body(headers: &str, body: &str) -> Vec<u8> {

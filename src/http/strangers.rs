@@ -1,0 +1,94 @@
+//! The origins and hosts that the guard refused: each is logged once, so that the operator can allow it.
+//!
+//! A page that is refused retries for ever, and a stranger can make up any number of names, so the log is bounded.
+
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
+
+use crate::protocol::Refusal;
+
+/// Names that are remembered, of both kinds together: more than an operator reads.
+const STRANGERS_MAX: usize = 100;
+/// Characters of a name that are shown; a longer one is no DNS name.
+const NAME_CHARS_MAX: usize = 200;
+
+/// The names that were refused so far.
+#[derive(Debug, Default)]
+pub(crate) struct Strangers {
+    /// The details of the refusals that were logged.
+    seen: Mutex<HashSet<String>>,
+}
+
+/// Whether a refusal is to be logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    New,
+    /// The last one that is remembered.
+    Last,
+    Known,
+}
+
+impl Strangers {
+    /// Logs this refusal of an origin or a host, unless it was logged before.
+    pub(super) fn log(&self, refusal: &Refusal) {
+        let sight = self.see(&refusal.detail);
+        if sight == Sight::Known {
+            return;
+        }
+        let (_, code, _, hint) = refusal.code.facts();
+        tracing::warn!(code, hint, "{}", refusal.detail);
+        if sight == Sight::Last {
+            tracing::warn!("further origins and hosts that are refused are not logged");
+        }
+    }
+
+    fn see(&self, detail: &str) -> Sight {
+        let mut seen = self.seen.lock();
+        if seen.len() >= STRANGERS_MAX || seen.contains(detail) {
+            return Sight::Known;
+        }
+        seen.insert(detail.to_owned());
+        if seen.len() == STRANGERS_MAX {
+            Sight::Last
+        } else {
+            Sight::New
+        }
+    }
+}
+
+/// A name that a stranger chose, fit to be shown in a refusal and in a log.
+pub(super) fn printable(name: &str) -> String {
+    let is_cut = name.chars().nth(NAME_CHARS_MAX).is_some();
+    let name = name.chars().take(NAME_CHARS_MAX);
+    let mut shown: String = name.map(|c| if c.is_control() { '?' } else { c }).collect();
+    if is_cut {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stranger_is_seen_once_and_their_number_is_bounded() {
+        let strangers = Strangers::default();
+        assert_eq!(strangers.see("a"), Sight::New);
+        assert_eq!(strangers.see("a"), Sight::Known);
+        for number in 2..STRANGERS_MAX {
+            assert_eq!(strangers.see(&number.to_string()), Sight::New);
+        }
+        assert_eq!(strangers.see("b"), Sight::Last);
+        assert_eq!(strangers.see("c"), Sight::Known);
+        assert_eq!(strangers.seen.lock().len(), STRANGERS_MAX);
+    }
+
+    #[test]
+    fn names_are_shown_without_controls_and_cut() {
+        assert_eq!(printable("https://a.example"), "https://a.example");
+        assert_eq!(printable("a\u{9b}31m"), "a?31m");
+        assert_eq!(printable(&"x".repeat(201)), "x".repeat(200) + "…");
+    }
+}
