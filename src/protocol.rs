@@ -13,7 +13,7 @@ mod refusal;
 
 pub use channel::{ChannelName, Owner, parse_channel_list};
 pub use command::{Command, Order, Publish, parse_command, parse_commands};
-pub(crate) use command::{check_key, history_limit};
+pub(crate) use command::{check_key, history_bytes, history_limit};
 pub(crate) use event::WIRE_FORMS;
 pub use event::{Data, Draft, Event, EventName, Ledger, WireForm};
 pub use frame::{Bye, ByeReason, Gap, GapReason, Hello, HelloSession, ping, reply_error, reply_ok};

@@ -87,6 +87,8 @@ const GETS: &[(&str, u16, &str)] = &[
     ("/history/a?limit=0", 400, "bad_parameter"),
     ("/history/a?limit=1001", 400, "bad_parameter"),
     ("/history/a?limit=many", 400, "bad_parameter"),
+    ("/history/a?bytes=0", 400, "bad_parameter"),
+    ("/history/a?bytes=1048577", 400, "bad_parameter"),
     ("/sse/@somebody", 403, "forbidden"),
     ("/history/$x", 403, "forbidden"),
     ("/nowhere/at/all", 404, "not_found"),
