@@ -2,6 +2,7 @@
 //!
 //! Knows the hub and its bells. Knows no session, no transport's wire and no encoding.
 
+mod behind;
 mod stream;
 mod watched;
 

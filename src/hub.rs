@@ -311,6 +311,28 @@ impl Hub {
         self.read_log(&channel.name, &log, place, head, portion)
     }
 
+    /// What is left of a portion after all that a reader at this place is told up to `head`; `None` where that is more.
+    pub(crate) fn within(
+        &self,
+        channel: &Channel,
+        place: Place,
+        head: u64,
+        portion: Portion,
+    ) -> Option<Portion> {
+        let mut left = portion;
+        let mut log = channel.log.lock();
+        log.forget(&self.bounds, (self.clock)());
+        if place.hole.is_some() || log.forgotten() > place.offset {
+            left.events = left.events.checked_sub(1)?;
+        }
+        let events = log.after(place.offset, left.events + 1);
+        for event in events.take_while(|event| event.id.offset <= head) {
+            left.events = left.events.checked_sub(1)?;
+            left.bytes = left.bytes.checked_sub(event.data.len())?;
+        }
+        Some(left)
+    }
+
     fn read_log(
         &self,
         name: &ChannelName,

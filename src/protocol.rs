@@ -10,6 +10,7 @@ mod moved;
 mod nonce;
 mod opening;
 mod refusal;
+mod starts;
 
 pub use channel::{ChannelName, Owner, parse_channel_list};
 pub use command::{Command, Order, Publish, parse_command, parse_commands};

@@ -109,6 +109,9 @@ pub struct Hello {
     /// Places of the channels that begin after `id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     places: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether more lay before the head than the reader wanted, so that it begins there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    behind: bool,
     network: String,
     build: &'static str,
 }
@@ -136,6 +139,7 @@ impl Hello {
             heartbeat: 0,
             channels,
             places: (!places.is_empty()).then_some(places),
+            behind: false,
             network: String::new(),
             build: BUILD,
         }
@@ -147,6 +151,13 @@ impl Hello {
         self.nonce = nonce;
         self.heartbeat = heartbeat_s;
         self.network = network;
+        self
+    }
+
+    /// Saying whether more lay before the head than the reader wanted.
+    #[must_use]
+    pub fn behind(mut self, is_behind: bool) -> Self {
+        self.behind = is_behind;
         self
     }
 

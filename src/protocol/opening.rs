@@ -12,13 +12,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::channel::{parse_channel_list, read_name};
-use super::{ChannelName, Code, INFO_BYTES_MAX, NONCE_BYTES_MAX, Refusal};
+use super::starts::Starts;
+use super::{ChannelName, INFO_BYTES_MAX, NONCE_BYTES_MAX, Refusal};
 use crate::cursor::Start;
 
-/// The most starts by name: as many as channels could ever be asked for in one request.
-const NAMED_STARTS_MAX: usize = 10_000;
 /// The longest `heartbeat` and `wait`, in seconds: proxies cut at 60 by default.
 const SECONDS_MAX: f64 = 60.0;
+/// The largest `replay`, in bytes: all that a hub with usual bounds holds of sixteen channels.
+const REPLAY_BYTES_MAX: u32 = 16 * 1024 * 1024;
 /// The longest `why`, in bytes: it becomes a label of a metric.
 const WHY_BYTES_MAX: usize = 32;
 
@@ -88,6 +89,8 @@ pub struct Opening {
     pub early: bool,
     /// Whether the lone ping of the buffering test is wanted.
     pub probe: bool,
+    /// Bytes of data beyond which nothing is replayed.
+    pub replay: Option<u32>,
     /// The client's reason for this attach.
     pub why: Option<String>,
 }
@@ -108,54 +111,6 @@ impl OpeningBody {
     /// `bad_json` when it is not a JSON object of the contract's shape.
     pub fn parse(json: &[u8]) -> Result<Self, Refusal> {
         serde_json::from_slice(json).map_err(|error| Refusal::bad_json(&error))
-    }
-}
-
-/// The starts of a request while it is read.
-#[derive(Default)]
-struct Starts {
-    all: Option<Start>,
-    named: Vec<(ChannelName, Start)>,
-}
-
-impl Starts {
-    fn set(&mut self, name: &str, text: &str) -> Result<(), Refusal> {
-        let start = text
-            .parse()
-            .map_err(|error| Refusal::new(Code::BadCursor, format!("`since` is {error}")))?;
-        if name.is_empty() {
-            self.all = Some(start);
-        } else if self.named.len() == NAMED_STARTS_MAX {
-            return Err(Refusal::bad_parameter("more than 10,000 starts by name"));
-        } else {
-            self.named.push((read_name(name)?, start));
-        }
-        Ok(())
-    }
-
-    /// Gives each channel its start.
-    fn spread(self, channels: Vec<ChannelName>) -> Result<Vec<(ChannelName, Start)>, Refusal> {
-        let default = self.all.unwrap_or_default();
-        if channels.len() == 1 && self.named.is_empty() {
-            return Ok(channels.into_iter().map(|name| (name, default)).collect());
-        }
-        let named: std::collections::HashMap<ChannelName, Start> = self.named.into_iter().collect();
-        let mut seen = std::collections::HashSet::with_capacity(channels.len());
-        let unique: Vec<ChannelName> = channels
-            .into_iter()
-            .filter(|name| seen.insert(name.clone()))
-            .collect();
-        // Looked up in a set: both lists are the client's, and their product would be a minute's work.
-        if let Some(stranger) = named.keys().find(|name| !seen.contains(*name)) {
-            return Err(Refusal::bad_parameter(format!(
-                "`since.{stranger}` names a channel that is not read"
-            )));
-        }
-        let start = |name: ChannelName| {
-            let start = named.get(&name).copied().unwrap_or(default);
-            (name, start)
-        };
-        Ok(unique.into_iter().map(start).collect())
     }
 }
 
@@ -219,6 +174,9 @@ impl Opening {
             (Format::Data, Transport::Ws) if opening.channels.len() > 1 => Err(
                 Refusal::bad_parameter("`format=data` on a WebSocket reads one channel"),
             ),
+            (Format::Data, _) if opening.replay.is_some() => Err(Refusal::bad_parameter(
+                "`replay` needs `format=full`, whose hello says that nothing was replayed",
+            )),
             // A poll's answer has a cursor beside its frames, and bare data has no place for it.
             (Format::Data, Transport::Poll) => Err(Refusal::bad_parameter(
                 "`format=data` is for WebSocket and SSE; a poll's answer is JSON",
@@ -247,6 +205,7 @@ impl Opening {
             wait: None,
             early: false,
             probe: false,
+            replay: None,
             why: None,
         }
     }
@@ -308,6 +267,7 @@ impl Opening {
             "wait" => self.wait = Some(parse_seconds(name, value, 0.0)?),
             "early" => self.early = parse_switch(name, value)?,
             "probe" => self.probe = parse_switch(name, value)?,
+            "replay" => self.replay = Some(parse_replay(value)?),
             "why" => self.why = Some(bounded(name, value, WHY_BYTES_MAX)?),
             _ => {}
         }
@@ -348,6 +308,13 @@ fn parse_seconds(name: &str, value: &str, least: f64) -> Result<Duration, Refusa
         _ => Err(Refusal::bad_parameter(format!(
             "`{name}` is {least} to 60 seconds"
         ))),
+    }
+}
+
+fn parse_replay(value: &str) -> Result<u32, Refusal> {
+    match value.parse() {
+        Ok(bytes @ 0..=REPLAY_BYTES_MAX) => Ok(bytes),
+        _ => Err(Refusal::bad_parameter("`replay` is 0 to 16,777,216 bytes")),
     }
 }
 
@@ -399,6 +366,8 @@ pub fn decode_text(text: &str) -> Result<String, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cursor::Start;
+    use crate::protocol::Code;
 
     fn parse(path: &str, query: &str) -> Result<Opening, Refusal> {
         Opening::parse(Transport::Poll, Some(path), query, None, None)
@@ -408,7 +377,7 @@ mod tests {
     fn all_parameters_are_read() {
         let read = |query| Opening::parse(Transport::Sse, Some("a,b"), query, None, None);
         let opening = read(
-            "since=k-5&since.b=last%3A3&format=data&session=S&presence=1&info=%7B%22n%22:1%7D&heartbeat=5&nonce=n&echo=0&wait=0.5&early=1&probe=1&why=ws:refused&unknown=1",
+            "since=k-5&since.b=last%3A3&format=full&replay=0&session=S&presence=1&info=%7B%22n%22:1%7D&heartbeat=5&nonce=n&echo=0&wait=0.5&early=1&probe=1&why=ws:refused&unknown=1",
         )
         .unwrap();
         let names: Vec<_> = opening
@@ -417,7 +386,7 @@ mod tests {
             .map(|(name, start)| format!("{name} {start:?}"))
             .collect();
         assert_eq!(names, ["a At(k-5)", "b Last(3)"]);
-        assert_eq!(opening.format, Format::Data);
+        assert_eq!((opening.format, opening.replay), (Format::Full, Some(0)));
         assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
         assert_eq!(opening.wait, Some(Duration::from_millis(500)));
         assert!(opening.presence && !opening.echo && opening.early && opening.probe);
@@ -472,6 +441,8 @@ mod tests {
             "wait=-1",
             "format=x",
             "presence=2",
+            "replay=-1",
+            "replay=16777217",
         ] {
             assert_eq!(code("a", query), Code::BadParameter, "{query}");
         }
@@ -488,8 +459,12 @@ mod tests {
             parse("a,a", "").unwrap().channels.len() == 1,
             "a channel named twice is read once"
         );
-        for (transport, channels) in [(Transport::Ws, "a,b"), (Transport::Poll, "a")] {
-            assert!(Opening::parse(transport, Some(channels), "format=data", None, None).is_err());
+        for (transport, channels, query) in [
+            (Transport::Ws, "a,b", "format=data"),
+            (Transport::Poll, "a", "format=data"),
+            (Transport::Sse, "a", "replay=0"),
+        ] {
+            assert!(Opening::parse(transport, Some(channels), query, None, None).is_err());
         }
     }
 }

@@ -72,6 +72,10 @@ pub struct Attach {
     transport: Transport,
     format: Format,
     echo: bool,
+    /// Bytes of data beyond which nothing is replayed.
+    replay: Option<u32>,
+    /// Whether that was so at the opening.
+    is_behind: bool,
     /// That of a poll.
     nonce: Nonce,
     /// Until when a poll that asks for the same may go on with this attach: as long as its session key is good. None
@@ -115,7 +119,7 @@ impl Attach {
         channels: &[(ChannelName, Start)],
         known_until_s: Option<u64>,
     ) -> Result<Self, Refusal> {
-        let feed = Feed::open(&sessions.hub, channels, Some(opening.transport))?;
+        let mut feed = Feed::open(&sessions.hub, channels, Some(opening.transport))?;
         let metrics = sessions.hub.metrics().reader(opening.transport);
         if let Some(why) = &opening.why {
             sessions.hub.metrics().fallback(opening.transport, why);
@@ -124,8 +128,11 @@ impl Attach {
         opening.token = None;
         let has_key = opening.session.take().is_some();
         let is_cursor = |(_, start): &(ChannelName, Start)| matches!(start, Start::At(_));
-        let goes_on =
-            opening.channels.iter().all(is_cursor) && (known_until_s.is_some() || !has_key);
+        let is_behind = opening.replay.is_some_and(|most| feed.skip_backlog(most));
+        // One that goes on gets no hello, which alone says that nothing was replayed.
+        let goes_on = opening.channels.iter().all(is_cursor)
+            && (known_until_s.is_some() || !has_key)
+            && !is_behind;
         // What is counted or told at the opening alone must be opened each time.
         let known_until_s = known_until_s.filter(|_| goes_on && opening.why.is_none());
         // A bare WebSocket publishes to the first of them; nobody else asks for the names as they were given.
@@ -148,6 +155,8 @@ impl Attach {
             transport: opening.transport,
             format: opening.format,
             echo: opening.echo,
+            replay: opening.replay,
+            is_behind,
             opening: Some(opening),
             nonce,
             returns_until: known_until_s.and_then(|until_s| pace.at_second(until_s)),
@@ -238,6 +247,7 @@ impl Attach {
         let nonce = self.opening().and_then(|opening| opening.nonce.clone());
         Hello::new(id, session, channels, &places)
             .with(nonce, heartbeat.as_secs(), network)
+            .behind(self.is_behind)
             .json()
     }
 

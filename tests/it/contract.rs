@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod frames;
+mod paths;
 mod publishing;
 mod reading;
+mod replay;
 
 use serde_json::Value;
 

@@ -44,6 +44,13 @@ impl Attach {
         if !is_back && self.feed.again(cursor).is_err() {
             return false;
         }
+        if self
+            .replay
+            .is_some_and(|most| self.feed.is_far_behind(most))
+        {
+            // To be told by a hello.
+            return false;
+        }
         self.is_resting = false;
         self.metrics.again();
         self.session.come_back(&self.line);
