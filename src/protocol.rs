@@ -17,7 +17,7 @@ pub use command::{Command, Order, Publish, parse_command, parse_commands};
 pub(crate) use command::{check_key, history_bytes, history_limit};
 pub(crate) use event::WIRE_FORMS;
 pub use event::{Data, Draft, Event, EventName, Ledger, WireForm};
-pub use frame::{Bye, ByeReason, Gap, GapReason, Hello, HelloSession, ping, reply_error, reply_ok};
+pub use frame::{Bye, ByeReason, Gap, GapReason, Hello, HelloSession, Ping, reply_error, reply_ok};
 pub use moved::{Moved, PollHead};
 pub use nonce::Nonce;
 pub use opening::{Format, Opening, OpeningBody, Transport, decode_query, decode_text};

@@ -34,6 +34,7 @@ use surplus::{Resting, surplus};
 pub use attach::{Attach, Replied, Turn};
 pub use client::Session;
 pub use drain::Drain;
+pub(crate) use pace::BURST_OVER_AFTER;
 pub use publisher::Publisher;
 
 /// The bounds and paces of sessions.
@@ -41,7 +42,7 @@ pub use publisher::Publisher;
 pub struct Options {
     /// Most channels of one session; `None` is no bound.
     pub session_channels: Option<usize>,
-    /// A ping is sent when nothing else was for that long.
+    /// A ping is sent at least this often.
     pub heartbeat: Duration,
     /// How long a poll is held.
     pub poll_wait: Duration,

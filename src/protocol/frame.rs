@@ -299,9 +299,23 @@ impl Bye {
 }
 
 /// A ping: everything up to `id` was written before it.
-#[must_use]
-pub fn ping(id: Cursor, time_ms: u64) -> String {
-    format!("{{\"type\":\"ping\",\"id\":\"{id}\",\"time\":{time_ms}}}")
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ping {
+    /// Everything up to here was written.
+    pub id: Cursor,
+    /// Milliseconds since 1970.
+    pub time_ms: u64,
+    /// Events and gaps that were written on this attach since its hello.
+    pub count: u64,
+}
+
+impl Ping {
+    /// The ping frame.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let Self { id, time_ms, count } = self;
+        format!("{{\"type\":\"ping\",\"id\":\"{id}\",\"time\":{time_ms},\"count\":{count}}}")
+    }
 }
 
 /// A reply that says yes: `fields` is what the command's row in the contract names, as JSON members without
@@ -364,6 +378,15 @@ mod tests {
         assert_eq!(
             Bye::new(ByeReason::Newer).json(),
             r#"{"type":"bye","code":3504,"reason":"newer","reconnect":false}"#
+        );
+        let ping = Ping {
+            id: "k3x9q2-44".parse().unwrap(),
+            time_ms: 5,
+            count: 17,
+        };
+        assert_eq!(
+            ping.json(),
+            r#"{"type":"ping","id":"k3x9q2-44","time":5,"count":17}"#
         );
         let reference = RawValue::from_string("1".into()).unwrap();
         assert_eq!(

@@ -77,7 +77,7 @@ pub struct Opening {
     pub presence: bool,
     /// What is shown beside it: a JSON text.
     pub info: Option<Bytes>,
-    /// Seconds after which a ping is sent when nothing else was.
+    /// Seconds within which a ping is sent.
     pub heartbeat_s: Option<u64>,
     /// Echoed in hello.
     pub nonce: Option<String>,
@@ -87,7 +87,7 @@ pub struct Opening {
     pub wait: Option<Duration>,
     /// Whether the head of a poll is sent at once.
     pub early: bool,
-    /// Whether the lone ping of the buffering test is wanted.
+    /// Whether lone pings are wanted, which show that a box holds frames back.
     pub probe: bool,
     /// Bytes of data beyond which nothing is replayed.
     pub replay: Option<u32>,

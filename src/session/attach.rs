@@ -27,7 +27,7 @@ use crate::hub::{Items, now_ms};
 use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
-    Bye, ByeReason, ChannelName, Command, Format, Hello, HelloSession, Nonce, Opening, Order,
+    Bye, ByeReason, ChannelName, Command, Format, Hello, HelloSession, Nonce, Opening, Order, Ping,
     Refusal, Transport, reply_error, reply_ok,
 };
 
@@ -36,10 +36,8 @@ use crate::protocol::{
 pub enum Turn {
     /// Events and gaps.
     Batch(Batch),
-    /// Nothing was sent for a heartbeat: everything up to here was written, at this time in milliseconds.
-    Ping(Cursor, u64),
-    /// Events flow, so that no ping goes out: whether the peer lives is to be seen by other means.
-    Look,
+    /// A sign of life, which says how much was sent.
+    Ping(Ping),
     /// The reply to a command that took a while.
     Reply(String),
     /// The hold of a poll is over.
@@ -87,6 +85,8 @@ pub struct Attach {
     is_resting: bool,
     metrics: ReaderMetrics,
     pace: Pace,
+    /// Events and gaps that were sent since hello.
+    sent_count: u64,
     /// Whether a last batch was handed out since the node goes down, so that a bye is next.
     is_parting: bool,
     is_settled: bool,
@@ -164,6 +164,7 @@ impl Attach {
             is_resting: false,
             metrics,
             pace,
+            sent_count: 0,
             is_parting: false,
             is_settled: false,
             late: None,
@@ -306,14 +307,14 @@ impl Attach {
             return Poll::Ready(self.replay_turn());
         }
         if self.pace.probe_is_due(now) {
-            return Poll::Ready(Turn::Ping(self.cursor(), now_ms()));
+            return Poll::Ready(self.ping());
         }
         while let Poll::Ready(batch) = self.feed.poll_next(cx) {
             self.is_parting = self.sessions.drain.has_begun();
             if let Some(batch) = self.heard_by(batch) {
                 self.pace.sent(now);
                 self.is_settled =
-                    !self.is_parting && !self.feed.is_behind() && self.pace.alarm.is_armed(now);
+                    !self.is_parting && !self.feed.is_behind() && self.pace.is_armed(now);
                 return Poll::Ready(Turn::Batch(batch));
             }
         }
@@ -328,7 +329,7 @@ impl Attach {
     }
 
     /// What is left of a batch for this reader, counted; `None` where it is nothing.
-    fn heard_by(&self, mut batch: Batch) -> Option<Batch> {
+    fn heard_by(&mut self, mut batch: Batch) -> Option<Batch> {
         if !self.echo {
             let own = |item: &Item| match item {
                 Item::Event(event) => event.session.as_deref() == Some(&*self.session.id),
@@ -343,7 +344,8 @@ impl Attach {
         (!batch.items.is_empty()).then_some(batch)
     }
 
-    fn count(&self, items: &[Item]) {
+    fn count(&mut self, items: &[Item]) {
+        self.sent_count += items.len() as u64;
         let mut events = 0;
         for item in items {
             match item {

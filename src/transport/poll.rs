@@ -103,7 +103,7 @@ impl Frames for Answer {
         };
         let answer = match turn {
             // JSON allows leading space: a byte each second carries the hold through proxies that cut silence.
-            Turn::Ping(..) | Turn::Look => {
+            Turn::Ping(_) => {
                 return Poll::Ready(Some(Piece::Bytes(Bytes::from_static(b" "))));
             }
             Turn::Batch(batch) => self.text(&frames_of(&batch), batch.cursor, batch.more),

@@ -6,6 +6,7 @@
 
 mod frames;
 mod paths;
+mod pings;
 mod publishing;
 mod reading;
 mod replay;
