@@ -9,7 +9,9 @@ mod frame;
 mod moved;
 mod nonce;
 mod opening;
+mod query;
 mod refusal;
+mod refused;
 mod starts;
 
 pub use channel::{ChannelName, Owner, parse_channel_list};
@@ -20,8 +22,12 @@ pub use event::{Data, Draft, Event, EventName, Ledger, WireForm};
 pub use frame::{Bye, ByeReason, Gap, GapReason, Hello, HelloSession, Ping, reply_error, reply_ok};
 pub use moved::{Moved, PollHead};
 pub use nonce::Nonce;
-pub use opening::{Format, Opening, OpeningBody, Transport, decode_query, decode_text};
+pub use opening::{Format, Opening, OpeningBody, Transport};
+pub use query::{decode_query, decode_text};
 pub use refusal::{Code, Refusal};
+pub(crate) use refused::REFUSED_CHANNELS_MAX;
+pub use refused::RefusedChannel;
+pub use starts::AskedChannel;
 
 /// What every first answer carries, so that a client knows that it talks to this hub and not to a portal.
 pub const MAGIC: &str = "triway/1";

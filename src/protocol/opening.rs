@@ -3,17 +3,15 @@
 //!
 //! Checks words; grants nothing and opens nothing.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::channel::{parse_channel_list, read_name};
-use super::starts::Starts;
-use super::{ChannelName, INFO_BYTES_MAX, NONCE_BYTES_MAX, Refusal};
+use super::query::decode_query;
+use super::starts::{Named, Starts, named, names_of_path};
+use super::{AskedChannel, Code, INFO_BYTES_MAX, NONCE_BYTES_MAX, Refusal};
 use crate::cursor::Start;
 
 /// The longest `heartbeat` and `wait`, in seconds: proxies cut at 60 by default.
@@ -63,8 +61,9 @@ pub enum Format {
 pub struct Opening {
     /// The way to read.
     pub transport: Transport,
-    /// The channels, each with its start, in the order of the request, none twice.
-    pub channels: Vec<(ChannelName, Start)>,
+    /// The channels, each with its start or what is wrong with it, in the order of the request, none twice. Once the
+    /// reader is open, those that are refused.
+    pub channels: Vec<AskedChannel>,
     /// How frames are written.
     pub format: Format,
     /// The session key from an earlier hello.
@@ -131,14 +130,12 @@ impl Opening {
         let mut starts = Starts::default();
         let mut places = Vec::new();
         if let Some(path) = path.filter(|path| !path.is_empty()) {
-            places.push(parse_channel_list(path)?);
+            places.push(names_of_path(path));
         }
         for (name, value) in decode_query(query)? {
             match &*name {
                 // Names hold no commas, so that a list whose commas were encoded means the same.
-                "channels" => {
-                    places.push(value.split(',').map(read_name).collect::<Result<_, _>>()?)
-                }
+                "channels" => places.push(value.split(',').map(named).collect()),
                 "since" => starts.set("", &value)?,
                 "token" => {
                     (opening.token, opening.token_in_query) = (Some(value.into_owned()), true);
@@ -214,25 +211,26 @@ impl Opening {
         &mut self,
         body: OpeningBody,
         starts: &mut Starts,
-        places: &mut Vec<Vec<ChannelName>>,
+        places: &mut Vec<Vec<Named>>,
     ) -> Result<(), Refusal> {
         if let Some(channels) = body.channels {
-            places.push(
-                channels
-                    .iter()
-                    .map(|name| read_name(name))
-                    .collect::<Result<_, _>>()?,
-            );
+            places.push(channels.iter().map(|name| named(name)).collect());
         }
         match body.since {
             None | Some(Value::Null) => {}
             Some(Value::String(text)) => starts.set("", &text)?,
             Some(Value::Object(named)) => {
                 for (name, start) in named {
-                    let text = start
-                        .as_str()
-                        .ok_or_else(|| Refusal::bad_parameter("a start is a text"))?;
-                    starts.set(&name, text)?;
+                    match start.as_str() {
+                        Some(text) => starts.set(&name, text)?,
+                        None if name.is_empty() => {
+                            return Err(Refusal::bad_parameter("a start is a text"));
+                        }
+                        None => {
+                            let refusal = Refusal::new(Code::BadCursor, "a start is a text");
+                            starts.set_named(&name, Err(refusal))?;
+                        }
+                    }
                 }
             }
             Some(_) => {
@@ -327,47 +325,9 @@ fn bounded(name: &str, value: &str, bytes: usize) -> Result<String, Refusal> {
     Ok(value.to_owned())
 }
 
-/// A name of a query and its value, copied only where something in them was encoded.
-type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
-
-/// The pairs of a query, decoded: `+` is a space, and what is not UTF-8 is refused.
-///
-/// # Errors
-/// `bad_parameter` when a name or value is not UTF-8.
-pub fn decode_query(query: &str) -> Result<Vec<Pair<'_>>, Refusal> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((decode_word(name)?, decode_word(value)?))
-        })
-        .collect()
-}
-
-/// One word of a query, copied only where something in it was encoded.
-fn decode_word(word: &str) -> Result<Cow<'_, str>, Refusal> {
-    if !word.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
-        return Ok(Cow::Borrowed(word));
-    }
-    decode_text(&word.replace('+', " ")).map(Cow::Owned)
-}
-
-/// A percent-encoded text, decoded.
-///
-/// # Errors
-/// `bad_parameter` when it is not UTF-8.
-pub fn decode_text(text: &str) -> Result<String, Refusal> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    decoded
-        .map(Into::into)
-        .map_err(|_| Refusal::bad_parameter("the address is not UTF-8"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cursor::Start;
-    use crate::protocol::Code;
 
     fn parse(path: &str, query: &str) -> Result<Opening, Refusal> {
         Opening::parse(Transport::Poll, Some(path), query, None, None)
@@ -383,6 +343,7 @@ mod tests {
         let names: Vec<_> = opening
             .channels
             .iter()
+            .flatten()
             .map(|(name, start)| format!("{name} {start:?}"))
             .collect();
         assert_eq!(names, ["a At(k-5)", "b Last(3)"]);
@@ -400,7 +361,7 @@ mod tests {
     fn a_body_says_the_same_words() {
         let body = OpeningBody::parse(br#"{"channels":["a","b"],"since":{"":"k-5","b":"all"},"session":"S","token":"T","presence":true,"info":{"n":1},"wait":2}"#).unwrap();
         let opening = Opening::parse(Transport::Poll, None, "nonce=1", None, Some(body)).unwrap();
-        assert_eq!(opening.channels[1].1, Start::All);
+        assert_eq!(opening.channels[1].as_ref().unwrap().1, Start::All);
         assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
         assert_eq!(
             (opening.token.as_deref(), opening.token_in_query),
@@ -420,11 +381,37 @@ mod tests {
                 None,
             )
             .unwrap()
-            .channels[0]
-                .1
+            .channels
+            .remove(0)
+            .unwrap()
+            .1
         };
         assert_eq!(start("k-9"), Start::At("k-9".parse().unwrap()));
         assert_eq!(start("nonsense"), Start::Unknown);
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_channel_harms_no_other() {
+        let query = "since.b=x&since.c=last:2&since.c=all";
+        let opening = parse("a,b,,c,a,%FF,d%2Ce", query).unwrap();
+        let told = opening.channels.iter().map(|channel| match channel {
+            Ok((name, start)) => format!("{name} {start:?}"),
+            Err(refused) => format!("{} {}", refused.channel, refused.refusal.code.as_str()),
+        });
+        let expected = [
+            "a Now",
+            "b bad_cursor",
+            " bad_channel",
+            "c All",
+            "%FF bad_channel",
+            "d,e bad_channel",
+        ];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        let body = br#"{"channels":["a","b","\u0000"],"since":{"b":5}}"#;
+        let body = OpeningBody::parse(body).unwrap();
+        let opening = Opening::parse(Transport::Poll, None, "", None, Some(body)).unwrap();
+        let are_right: Vec<bool> = opening.channels.iter().map(Result::is_ok).collect();
+        assert_eq!(are_right, [true, false, false]);
     }
 
     #[test]

@@ -4,10 +4,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::json;
 
-use super::ByeReason;
+use super::{ByeReason, RefusedChannel};
 
 /// Why something was refused. The text of a code never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -282,6 +283,8 @@ pub struct Refusal {
     pub retry_after_s: Option<u64>,
     /// The sequence number that was expected, for `key_out_of_order`.
     pub expected: Option<u64>,
+    /// Every channel of a request of which none is opened, where there are several.
+    pub refused: Option<Arc<[RefusedChannel]>>,
 }
 
 impl Refusal {
@@ -298,6 +301,7 @@ impl Refusal {
             detail: detail.into(),
             retry_after_s,
             expected: None,
+            refused: None,
         }
     }
 
@@ -372,6 +376,9 @@ impl Refusal {
         }
         if let Some(expected) = self.expected {
             problem["expected"] = expected.into();
+        }
+        if let Some(refused) = &self.refused {
+            problem["refused"] = RefusedChannel::list(refused);
         }
         problem.to_string()
     }

@@ -15,10 +15,11 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use self::channels::name_refused;
 use super::addresses::SharedBucket;
 use super::client::Line;
 use super::pace::{Pace, random};
-use super::{Publisher, Session, Sessions};
+use super::{Allowed, Publisher, Session, Sessions};
 use crate::auth::Grants;
 use crate::broker::Meters;
 use crate::cursor::{Cursor, Start};
@@ -28,7 +29,7 @@ use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
     Bye, ByeReason, ChannelName, Command, Format, Hello, HelloSession, Nonce, Opening, Order, Ping,
-    Refusal, Transport, reply_error, reply_ok,
+    Refusal, RefusedChannel, Transport, reply_error, reply_ok,
 };
 
 /// What a reader is to be told next.
@@ -116,10 +117,13 @@ impl Attach {
         grants: Arc<Grants>,
         crowd: Option<SharedBucket>,
         mut opening: Box<Opening>,
-        channels: &[(ChannelName, Start)],
+        allowed: Allowed,
         known_until_s: Option<u64>,
     ) -> Result<Self, Refusal> {
-        let mut feed = Feed::open(&sessions.hub, channels, Some(opening.transport))?;
+        let Allowed { channels, refused } = allowed;
+        let (mut feed, missing) =
+            Feed::open_some(&sessions.hub, &channels, Some(opening.transport));
+        let refused = name_refused(&mut feed, &opening, missing, refused)?;
         let metrics = sessions.hub.metrics().reader(opening.transport);
         if let Some(why) = &opening.why {
             sessions.hub.metrics().fallback(opening.transport, why);
@@ -128,16 +132,18 @@ impl Attach {
         opening.token = None;
         let has_key = opening.session.take().is_some();
         let is_cursor = |(_, start): &(ChannelName, Start)| matches!(start, Start::At(_));
+        let are_refused = !refused.is_empty();
         let is_behind = opening.replay.is_some_and(|most| feed.skip_backlog(most));
         // One that goes on gets no hello, which alone says that nothing was replayed.
-        let goes_on = opening.channels.iter().all(is_cursor)
-            && (known_until_s.is_some() || !has_key)
-            && !is_behind;
+        let goes_on =
+            channels.iter().all(is_cursor) && (known_until_s.is_some() || !has_key) && !is_behind;
         // What is counted or told at the opening alone must be opened each time.
-        let known_until_s = known_until_s.filter(|_| goes_on && opening.why.is_none());
-        // A bare WebSocket publishes to the first of them; nobody else asks for the names as they were given.
-        if opening.format == Format::Full {
-            opening.channels = Vec::new();
+        let known_until_s =
+            known_until_s.filter(|_| goes_on && opening.why.is_none() && !are_refused);
+        // A bare WebSocket publishes to the one that it has; nobody else asks for the names as they were given.
+        if (opening.transport, opening.format) != (Transport::Ws, Format::Data) {
+            let refused = refused.into_iter().map(|refused| Err(Box::new(refused)));
+            opening.channels = refused.collect();
         }
         let line = session.attach(feed.bell());
         let pace = Pace::new(&opening, sessions.options.heartbeat, grants.expires_s());
@@ -169,19 +175,20 @@ impl Attach {
             is_settled: false,
             late: None,
         };
-        attach.appear(channels.iter().map(|(name, _)| name))?;
+        attach.appear()?;
         Ok(attach)
     }
 
-    /// Shows the session in these channels, where it wants to be shown.
-    fn appear<'a>(
-        &mut self,
-        channels: impl Iterator<Item = &'a ChannelName> + Clone,
-    ) -> Result<(), Refusal> {
-        if channels.clone().any(|name| self.is_newcomer(name)) {
+    /// Shows the session in its channels, where it wants to be shown.
+    fn appear(&mut self) -> Result<(), Refusal> {
+        if !self.opening().is_some_and(|opening| opening.presence) {
+            return Ok(());
+        }
+        let names: Vec<ChannelName> = self.feed.channels().cloned().collect();
+        if names.iter().any(|name| self.is_newcomer(name)) {
             self.sessions.broker.may_charge(self.meters())?;
         }
-        channels.for_each(|name| self.show(name));
+        names.iter().for_each(|name| self.show(name));
         Ok(())
     }
 
@@ -194,6 +201,9 @@ impl Attach {
     /// Hello is written: of what was asked for nothing more is needed, but for who is to be shown where.
     pub(crate) fn forget_opening(&mut self) {
         self.opening.take_if(|opening| !opening.presence);
+        if let Some(opening) = &mut self.opening {
+            opening.channels = Vec::new();
+        }
     }
 
     /// How frames are written.
@@ -250,6 +260,15 @@ impl Attach {
             .with(nonce, heartbeat.as_secs(), network)
             .behind(self.is_behind)
             .json()
+    }
+
+    /// The frame behind hello, where some channels of the request were refused.
+    #[must_use]
+    pub fn refused_frame(&self) -> Option<String> {
+        let asked = &self.opening()?.channels;
+        let refused = asked.iter().filter_map(|channel| channel.as_ref().err());
+        let refused: Vec<RefusedChannel> = refused.map(|refused| (**refused).clone()).collect();
+        (!refused.is_empty()).then(|| RefusedChannel::frame(&refused))
     }
 
     /// Who commands on this attach.

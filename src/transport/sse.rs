@@ -47,8 +47,10 @@ impl Stream {
             Format::Full => block_of_frame(Some(cursor), &self.attach.hello(facts.client)),
             Format::Data => id_block(cursor),
         };
+        let refused = self.attach.refused_frame();
+        let refused = refused.map(|frame| refused_block(&frame, self.attach.format()));
         self.attach.forget_opening();
-        Bytes::from(head + &hello)
+        Bytes::from(head + &hello + &refused.unwrap_or_default())
     }
 }
 
@@ -193,6 +195,13 @@ fn gap_block(gap: &Gap, before: Option<Cursor>, format: Format) -> String {
     match format {
         Format::Full => format!("{id}data: {}\n\n", gap.json()),
         Format::Data => format!("{id}event: $gap\ndata: {}\n\n", gap.json()),
+    }
+}
+
+fn refused_block(frame: &str, format: Format) -> String {
+    match format {
+        Format::Full => block_of_frame(None, frame),
+        Format::Data => format!("event: $refused\ndata: {frame}\n\n"),
     }
 }
 

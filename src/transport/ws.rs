@@ -120,6 +120,9 @@ impl Socket {
         if self.attach.format() == Format::Full {
             self.output
                 .push(frame::text_frame(&self.attach.hello(facts.client)));
+            if let Some(refused) = self.attach.refused_frame() {
+                self.output.push(frame::text_frame(&refused));
+            }
             self.attach.forget_opening();
         }
         async move {
@@ -341,7 +344,8 @@ impl Socket {
 
     /// Publishes what a bare WebSocket sent; a refusal ends it with its code.
     async fn publish_bare(&mut self, data: Data, sent_bytes: usize) -> Option<Ending> {
-        let channel = self.attach.opening()?.channels.first()?.0.clone();
+        let channel = self.attach.opening()?.channels.first()?.as_ref().ok()?;
+        let channel = channel.0.clone();
         let publish = Publish {
             channel,
             name: EventName::default(),

@@ -9,6 +9,7 @@ mod paths;
 mod pings;
 mod publishing;
 mod reading;
+mod refused;
 mod replay;
 
 use serde_json::Value;

@@ -153,6 +153,26 @@ async fn a_websocket_over_http_2_reads_and_writes() {
 }
 
 #[tokio::test]
+async fn refused_channels_are_named_over_http_2() {
+    let server = Server::start();
+    let mut client = client(&server).await;
+    let mut full = Stream::open(&mut client, "/ws/a,$x", "13").await;
+    for expected in ["hello", "refused"] {
+        let frame: serde_json::Value = serde_json::from_slice(&full.frame().await.1).unwrap();
+        assert_eq!(frame["type"], expected);
+    }
+    for target in ["/sse/a,$x?format=full", "/poll/a,$x"] {
+        let mut body = stream(&mut client, target).await;
+        let mut told = String::new();
+        while !told.contains("\"type\":\"refused\"") {
+            let data = in_time(body.data()).await.unwrap().unwrap();
+            told += &String::from_utf8_lossy(&data);
+        }
+        assert!(told.contains("\"channels\":[\"a\"]"), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn pings_over_http_2_count_what_was_sent() {
     let server = Server::start();
     server.publish("a", "1").await;
