@@ -2,6 +2,7 @@
 //!
 //! Knows the hub and its bells. Knows no session, no transport's wire and no encoding.
 
+mod behind;
 mod stream;
 mod watched;
 
@@ -90,6 +91,19 @@ impl Feed {
         channels: &[(ChannelName, Start)],
         transport: Option<Transport>,
     ) -> Result<Self, Refusal> {
+        let (feed, mut refused) = Self::open_some(hub, channels, transport);
+        match refused.pop() {
+            Some((_, refusal)) => Err(refusal),
+            None => Ok(feed),
+        }
+    }
+
+    /// Opens a feed of the channels that the hub has room for; the others come with their refusals.
+    pub(crate) fn open_some(
+        hub: &Arc<Hub>,
+        channels: &[(ChannelName, Start)],
+        transport: Option<Transport>,
+    ) -> (Self, Vec<(ChannelName, Refusal)>) {
         let mut feed = Self {
             hub: hub.clone(),
             bell: Arc::default(),
@@ -99,11 +113,14 @@ impl Feed {
             transport,
             watched: None,
         };
+        let mut refused = Vec::new();
         for (name, start) in channels {
-            feed.register(name, *start)?;
+            if let Err(refusal) = feed.register(name, *start) {
+                refused.push((name.clone(), refusal));
+            }
         }
         feed.begin();
-        Ok(feed)
+        (feed, refused)
     }
 
     /// What one batch may hold.

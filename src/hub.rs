@@ -18,9 +18,7 @@ use crate::bell::Bell;
 use crate::cursor::{Cursor, Epoch, Start};
 use crate::log::{Bounds, Log};
 use crate::metrics::Metrics;
-use crate::protocol::{
-    BATCH_BYTES_MAX, ChannelName, Draft, Event, Gap, GapReason, Ledger, Refusal,
-};
+use crate::protocol::{ChannelName, Draft, Event, Gap, GapReason, Ledger, Refusal};
 use crate::wheel::Wheel;
 use channel::Reader;
 use table::Table;
@@ -313,6 +311,28 @@ impl Hub {
         self.read_log(&channel.name, &log, place, head, portion)
     }
 
+    /// What is left of a portion after all that a reader at this place is told up to `head`; `None` where that is more.
+    pub(crate) fn within(
+        &self,
+        channel: &Channel,
+        place: Place,
+        head: u64,
+        portion: Portion,
+    ) -> Option<Portion> {
+        let mut left = portion;
+        let mut log = channel.log.lock();
+        log.forget(&self.bounds, (self.clock)());
+        if place.hole.is_some() || log.forgotten() > place.offset {
+            left.events = left.events.checked_sub(1)?;
+        }
+        let events = log.after(place.offset, left.events + 1);
+        for event in events.take_while(|event| event.id.offset <= head) {
+            left.events = left.events.checked_sub(1)?;
+            left.bytes = left.bytes.checked_sub(event.data.len())?;
+        }
+        Some(left)
+    }
+
     fn read_log(
         &self,
         name: &ChannelName,
@@ -369,13 +389,8 @@ impl Hub {
     /// A page of what a channel's log still holds, without waiting, counting or creating anything. Returns the
     /// cursor to go on from.
     #[must_use]
-    pub fn history(&self, name: &ChannelName, start: Start, limit: usize) -> (Page, Cursor) {
-        let portion = Portion {
-            events: limit,
-            bytes: BATCH_BYTES_MAX,
-        };
+    pub fn history(&self, name: &ChannelName, start: Start, portion: Portion) -> (Page, Cursor) {
         let channels = self.channels.read();
-        let head = self.head();
         let absent;
         let mut held;
         let log = match channels.find(name) {
@@ -389,6 +404,8 @@ impl Hub {
                 &absent
             }
         };
+        // The head after the log is locked, or events that came in between would be forgotten beyond it.
+        let head = self.head();
         let mut place = self.place(log, start, head);
         let page = self.read_log(name, log, &mut place, head, portion);
         (page, self.cursor(place.offset))

@@ -397,9 +397,12 @@ mod tests {
 
         /// What was told on the companion channel, such as `join s1 1`.
         fn told(&self) -> Vec<String> {
-            let (page, _) = self
-                .hub
-                .history(&self.channel.presence(), Start::All, 1_000);
+            let portion = crate::hub::Portion {
+                events: 1_000,
+                bytes: usize::MAX,
+            };
+            let channel = self.channel.presence();
+            let (page, _) = self.hub.history(&channel, Start::All, portion);
             let tell = |event: &Arc<crate::protocol::Event>| {
                 let Data::Json(text) = &event.data else {
                     panic!("presence is JSON")

@@ -11,20 +11,27 @@ mod limits;
 mod moved;
 mod nonce;
 mod opening;
+mod query;
 mod refusal;
+mod refused;
+mod starts;
 
 pub use channel::{ChannelName, Owner, parse_channel_list};
 pub use command::{Command, Order, Publish, parse_command, parse_commands};
-pub(crate) use command::{check_key, history_limit};
+pub(crate) use command::{check_key, history_bytes, history_limit};
 pub use credential::CredentialPlace;
 pub(crate) use event::WIRE_FORMS;
 pub use event::{Data, Draft, Event, EventName, Ledger, WireForm};
-pub use frame::{Bye, ByeReason, Gap, GapReason, Hello, HelloSession, ping, reply_error, reply_ok};
+pub use frame::{Bye, ByeReason, Gap, GapReason, Hello, HelloSession, Ping, reply_error, reply_ok};
 pub use limits::Limits;
 pub use moved::{Moved, PollHead};
 pub use nonce::{BodyEcho, Nonce, nonce_of_query};
-pub use opening::{Format, Opening, OpeningBody, Transport, decode_query, decode_text};
+pub use opening::{Format, Opening, OpeningBody, Transport};
+pub use query::{decode_query, decode_text};
 pub use refusal::{Code, Refusal};
+pub(crate) use refused::REFUSED_CHANNELS_MAX;
+pub use refused::RefusedChannel;
+pub use starts::AskedChannel;
 
 /// What every first answer carries, so that a client knows that it talks to this hub and not to a portal.
 pub const MAGIC: &str = "triway/1";

@@ -26,7 +26,9 @@ use crate::cursor::Start;
 use crate::hub::{Hub, now_ms};
 use crate::peer::client_network;
 use crate::presence::Presence;
-use crate::protocol::{Bye, ChannelName, Code, Limits, Opening, Owner, Refusal};
+use crate::protocol::{
+    Bye, ChannelName, Code, Limits, Opening, Owner, REFUSED_CHANNELS_MAX, Refusal, RefusedChannel,
+};
 
 use addresses::Addresses;
 use surplus::{Resting, surplus};
@@ -34,6 +36,7 @@ use surplus::{Resting, surplus};
 pub use attach::{Attach, Replied, Turn};
 pub use client::Session;
 pub use drain::Drain;
+pub(crate) use pace::BURST_OVER_AFTER;
 pub use publisher::Publisher;
 
 /// The bounds and paces of sessions.
@@ -41,7 +44,7 @@ pub use publisher::Publisher;
 pub struct Options {
     /// Most channels of one session; `None` is no bound.
     pub session_channels: Option<usize>,
-    /// A ping is sent when nothing else was for that long.
+    /// A ping is sent at least this often.
     pub heartbeat: Duration,
     /// How long a poll is held.
     pub poll_wait: Duration,
@@ -90,6 +93,24 @@ pub enum Credential {
     Given(Arc<Grants>),
     /// It brought none; these are the grants of everybody, if there are any.
     Absent(Option<Arc<Grants>>),
+}
+
+/// What is left of the channels of a request once each was judged.
+struct Allowed {
+    /// Under their real names.
+    channels: Vec<(ChannelName, Start)>,
+    refused: Vec<RefusedChannel>,
+}
+
+impl Allowed {
+    fn add(&mut self, name: &ChannelName, start: Start, grants: &Grants, id: &str) {
+        if name.owner() == Owner::OwnInboxes {
+            let names = real_names(name, grants, id).into_iter();
+            self.channels.extend(names.map(|name| (name, start)));
+        } else {
+            self.channels.push((name.clone(), start));
+        }
+    }
 }
 
 impl Sessions {
@@ -198,7 +219,8 @@ impl Sessions {
     /// Opens a reader for a client at this address.
     ///
     /// # Errors
-    /// `unauthorized`, `forbidden`, `too_many_channels`, `rate_limited` for those that show themselves, `draining`.
+    /// `unauthorized`, `rate_limited` for those that show themselves, `draining`; where no channel can be opened, the
+    /// refusal of the first.
     pub fn open(
         self: &Arc<Self>,
         opening: Opening,
@@ -222,7 +244,7 @@ impl Sessions {
                 return Err(Refusal::new(Code::Unauthorized, "no valid token was sent"));
             }
         };
-        let channels = self.allowed(&opening, &grants, &id)?;
+        let allowed = self.allowed(&opening, &grants, &id)?;
         let session = self.session(&id, address);
         let crowd = self.crowd(&grants, credential, address);
         Attach::new(
@@ -231,7 +253,7 @@ impl Sessions {
             grants,
             crowd,
             Box::new(opening),
-            &channels,
+            allowed,
             known_until_s,
         )
     }
@@ -252,37 +274,48 @@ impl Sessions {
         }
     }
 
-    /// The channels of a request under their real names, each checked.
-    fn allowed(
-        &self,
-        opening: &Opening,
-        grants: &Grants,
-        id: &str,
-    ) -> Result<Vec<(ChannelName, Start)>, Refusal> {
-        if self
-            .options
-            .session_channels
-            .is_some_and(|most| opening.channels.len() > most)
-        {
-            let detail = format!("{} channels in one session", opening.channels.len());
-            return Err(Refusal::new(Code::TooManyChannels, detail));
-        }
-        let mut channels = Vec::with_capacity(opening.channels.len() + 1);
-        for (name, start) in &opening.channels {
-            grants.may_read(name, Some(id))?;
-            if name.owner() == Owner::OwnInboxes {
-                let names = real_names(name, grants, id).into_iter();
-                channels.extend(names.map(|name| (name, *start)));
-            } else {
-                channels.push((name.clone(), *start));
+    /// The channels of a request under their real names, and those that are refused.
+    fn allowed(&self, opening: &Opening, grants: &Grants, id: &str) -> Result<Allowed, Refusal> {
+        let most = self.options.session_channels.unwrap_or(usize::MAX);
+        let mut allowed = Allowed {
+            channels: Vec::with_capacity(opening.channels.len().min(most) + 1),
+            refused: Vec::new(),
+        };
+        let mut opened = 0;
+        for channel in &opening.channels {
+            let judged = match channel {
+                Ok((name, start)) if opened < most => {
+                    let granted = grants.may_read(name, Some(id)).map(|()| (name, *start));
+                    granted.map_err(|refusal| RefusedChannel::new(name.as_str(), refusal))
+                }
+                Ok((name, _)) => {
+                    let detail = format!("more than {most} channels in one session");
+                    let refusal = Refusal::new(Code::TooManyChannels, detail);
+                    Err(RefusedChannel::new(name.as_str(), refusal))
+                }
+                Err(refused) => Err((**refused).clone()),
+            };
+            match judged {
+                Ok((name, start)) => {
+                    opened += 1;
+                    allowed.add(name, start, grants, id);
+                }
+                Err(refused) => allowed.refused.push(refused),
+            }
+            if allowed.refused.len() > REFUSED_CHANNELS_MAX {
+                return Err(allowed.refused.remove(0).refusal);
             }
         }
-        if channels.len() > 1 {
+        if allowed.channels.is_empty() {
+            return Err(RefusedChannel::whole(allowed.refused));
+        }
+        if allowed.channels.len() > 1 {
             // `@` beside `@ID` names one inbox twice.
             let mut seen = HashSet::new();
+            let channels = &mut allowed.channels;
             channels.retain(|(name, _)| seen.insert(name.clone()));
         }
-        Ok(channels)
+        Ok(allowed)
     }
 
     /// The session of this id, remembered from now on.

@@ -32,8 +32,9 @@ use crate::session::Sessions;
 use crate::transport::pump::Pumps;
 use crate::transport::{FrameBody, Frames, Piece};
 
-/// Bytes of an answer that is written whole though it did not want the socket: refusals are far smaller.
-const FINISHED_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of an answer that is written whole though it did not want the socket: a refusal that names a thousand channels
+/// is smaller.
+const FINISHED_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How long a peer may take nothing of such an answer.
 const FINISHED_BUDGET: Duration = Duration::from_secs(30);
 

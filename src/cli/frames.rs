@@ -2,7 +2,7 @@
 //!
 //! Knows no transport. The rules are those of `docs/protocol.md`, Ids and cursors.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::time::Duration;
 
@@ -54,6 +54,9 @@ enum Frame {
     Ping {
         id: Option<Id>,
     },
+    Refused {
+        channels: Vec<Refused>,
+    },
     Bye {
         code: u16,
         reason: String,
@@ -64,6 +67,13 @@ enum Frame {
     },
     #[serde(other)]
     Other,
+}
+
+/// A channel that the hub did not open.
+#[derive(Deserialize)]
+struct Refused {
+    channel: String,
+    error: Problem,
 }
 
 /// A cursor as frames and answers carry it.
@@ -110,6 +120,8 @@ pub(super) struct Reader {
     cursor: Option<Cursor>,
     /// The last id seen of each channel: an attach may bring again what another brought.
     places: HashMap<String, Cursor>,
+    /// Channels that were refused, each reported once.
+    refused: HashSet<String>,
     session: Option<String>,
     heartbeat: Duration,
     greeted: bool,
@@ -122,6 +134,7 @@ impl Reader {
             left: count,
             cursor: None,
             places: HashMap::new(),
+            refused: HashSet::new(),
             session: None,
             heartbeat: HEARTBEAT,
             greeted: false,
@@ -184,6 +197,7 @@ impl Reader {
                 self.gap(id.0, channel, &reason);
             }
             Frame::Ping { id: Some(id) } => self.move_to(id.0),
+            Frame::Refused { channels } => self.refused(channels),
             Frame::Bye {
                 code,
                 reason,
@@ -232,6 +246,14 @@ impl Reader {
         } else {
             Flow::On
         })
+    }
+
+    fn refused(&mut self, channels: Vec<Refused>) {
+        for Refused { channel, error } in channels {
+            if self.refused.insert(channel.clone()) {
+                eprintln!("triway: `{channel}` is not read: {error}");
+            }
+        }
     }
 
     fn gap(&mut self, id: Cursor, channel: String, reason: &str) {

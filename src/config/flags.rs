@@ -144,7 +144,7 @@ pub struct Flags {
     #[arg(help_heading = "Limits")]
     pub address_publish_burst: usize,
 
-    /// A ping goes to a reader when nothing else did for this long, 1s to 60s
+    /// A reader gets a ping at least this often, 1s to 60s
     #[arg(long, env = "TRIWAY_HEARTBEAT", value_name = "TIME", default_value = "15s", value_parser = parse_heartbeat)]
     #[arg(help_heading = "Times")]
     pub heartbeat: Duration,

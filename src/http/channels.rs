@@ -8,7 +8,8 @@ use hyper::StatusCode;
 use super::publish::Parameters;
 use super::{App, Refused, Shared, json};
 use crate::cursor::Start;
-use crate::protocol::{ChannelName, Code, Refusal, history_limit};
+use crate::hub::Portion;
+use crate::protocol::{ChannelName, Code, Refusal, history_bytes, history_limit};
 use crate::session::Publisher;
 
 /// Who asks about which channel.
@@ -50,13 +51,19 @@ async fn page(app: &App, parts: &Parts) -> Result<Response, Refusal> {
             .parse()
             .map_err(|error| Refusal::new(Code::BadCursor, format!("`since` is {error}")))?,
     };
-    let limit = parameters.find("limit").map(str::parse).transpose();
-    let limit =
-        history_limit(limit.map_err(|_| Refusal::bad_parameter("`limit` is a whole number"))?)?;
+    let portion = Portion {
+        events: history_limit(whole_number(parameters, "limit")?)?,
+        bytes: history_bytes(whole_number(parameters, "bytes")?)?,
+    };
     let fields = app
         .sessions
-        .history_fields(&question.asker, &question.channel, start, limit)?;
+        .history_fields(&question.asker, &question.channel, start, portion)?;
     Ok(json(StatusCode::OK, format!("{{{fields}}}")))
+}
+
+fn whole_number(parameters: &Parameters, name: &str) -> Result<Option<usize>, Refusal> {
+    let number = parameters.find(name).map(str::parse).transpose();
+    number.map_err(|_| Refusal::bad_parameter(format!("`{name}` is a whole number")))
 }
 
 /// `GET /presence/{channel}`.

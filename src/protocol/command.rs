@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 
 use super::channel::read_name;
 use super::{
-    BATCH_EVENTS_MAX, COMMANDS_MAX, ChannelName, Code, Data, EventName, KEY_BYTES_MAX, Refusal,
+    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, COMMANDS_MAX, ChannelName, Code, Data, EventName,
+    KEY_BYTES_MAX, Refusal,
 };
 use crate::cursor::Start;
 
@@ -53,6 +54,7 @@ pub enum Command {
         channel: ChannelName,
         start: Start,
         limit: usize,
+        bytes: usize,
     },
     /// Are you there?
     Ping,
@@ -91,6 +93,7 @@ struct Shape<'a> {
     #[serde(borrow)]
     since: Option<Cow<'a, str>>,
     limit: Option<usize>,
+    bytes: Option<usize>,
 }
 
 fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
@@ -207,6 +210,7 @@ fn command(shape: &Shape<'_>, bytes: Option<Bytes>) -> Result<Command, Refusal> 
             channel: channel()?,
             start: start(Start::All)?,
             limit: history_limit(shape.limit)?,
+            bytes: history_bytes(shape.bytes)?,
         },
         Some("ping") => Command::Ping,
         Some("leave") => Command::Leave,
@@ -235,6 +239,14 @@ pub(crate) fn history_limit(limit: Option<usize>) -> Result<usize, Refusal> {
     match limit.unwrap_or(HISTORY_LIMIT) {
         limit @ 1..=BATCH_EVENTS_MAX => Ok(limit),
         _ => Err(Refusal::bad_parameter("`limit` is 1 to 1,000")),
+    }
+}
+
+/// Checks the most bytes of data on a page of history.
+pub(crate) fn history_bytes(bytes: Option<usize>) -> Result<usize, Refusal> {
+    match bytes.unwrap_or(BATCH_BYTES_MAX) {
+        bytes @ 1..=BATCH_BYTES_MAX => Ok(bytes),
+        _ => Err(Refusal::bad_parameter("`bytes` is 1 to 1,048,576")),
     }
 }
 
@@ -273,7 +285,7 @@ mod tests {
             r#"{"type":"subscribe","channel":"$presence/a","since":"last:50"}"#,
             r#"{"type":"unsubscribe","channel":"a"}"#,
             r#"{"type":"presence","channel":"a"}"#,
-            r#"{"type":"history","channel":"a","since":"k-1","limit":1000}"#,
+            r#"{"type":"history","channel":"a","since":"k-1","limit":1000,"bytes":1048576}"#,
             r#"{"type":"ping"}"#,
             r#"{"type":"leave","more":[1,{"a":2}]}"#,
         ] {
@@ -322,6 +334,10 @@ mod tests {
             ),
             (
                 r#"{"type":"history","channel":"a","limit":0}"#,
+                "bad_parameter",
+            ),
+            (
+                r#"{"type":"history","channel":"a","bytes":1048577}"#,
                 "bad_parameter",
             ),
         ] {

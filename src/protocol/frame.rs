@@ -114,6 +114,9 @@ pub struct Hello {
     /// Places of the channels that begin after `id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     places: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether more lay before the head than the reader wanted, so that it begins there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    behind: bool,
     network: String,
     build: &'static str,
 }
@@ -142,6 +145,7 @@ impl Hello {
             limits: None,
             channels,
             places: (!places.is_empty()).then_some(places),
+            behind: false,
             network: String::new(),
             build: BUILD,
         }
@@ -160,6 +164,13 @@ impl Hello {
     #[must_use]
     pub const fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
+        self
+    }
+
+    /// Saying whether more lay before the head than the reader wanted.
+    #[must_use]
+    pub fn behind(mut self, is_behind: bool) -> Self {
+        self.behind = is_behind;
         self
     }
 
@@ -301,9 +312,23 @@ impl Bye {
 }
 
 /// A ping: everything up to `id` was written before it.
-#[must_use]
-pub fn ping(id: Cursor, time_ms: u64) -> String {
-    format!("{{\"type\":\"ping\",\"id\":\"{id}\",\"time\":{time_ms}}}")
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ping {
+    /// Everything up to here was written.
+    pub id: Cursor,
+    /// Milliseconds since 1970.
+    pub time_ms: u64,
+    /// Events and gaps that were written on this attach since its hello.
+    pub count: u64,
+}
+
+impl Ping {
+    /// The ping frame.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let Self { id, time_ms, count } = self;
+        format!("{{\"type\":\"ping\",\"id\":\"{id}\",\"time\":{time_ms},\"count\":{count}}}")
+    }
 }
 
 /// A reply that says yes: `fields` is what the command's row in the contract names, as JSON members without
@@ -366,6 +391,15 @@ mod tests {
         assert_eq!(
             Bye::new(ByeReason::Newer).json(),
             r#"{"type":"bye","code":3504,"reason":"newer","reconnect":false}"#
+        );
+        let ping = Ping {
+            id: "k3x9q2-44".parse().unwrap(),
+            time_ms: 5,
+            count: 17,
+        };
+        assert_eq!(
+            ping.json(),
+            r#"{"type":"ping","id":"k3x9q2-44","time":5,"count":17}"#
         );
         let reference = RawValue::from_string("1".into()).unwrap();
         assert_eq!(

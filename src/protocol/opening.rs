@@ -3,22 +3,21 @@
 //!
 //! Checks words; grants nothing and opens nothing.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::channel::{parse_channel_list, read_name};
-use super::{ChannelName, Code, INFO_BYTES_MAX, NONCE_BYTES_MAX, Refusal};
+use super::query::decode_query;
+use super::starts::{Named, Starts, named, names_of_path};
+use super::{AskedChannel, Code, INFO_BYTES_MAX, NONCE_BYTES_MAX, Refusal};
 use crate::cursor::Start;
 
-/// The most starts by name: as many as channels could ever be asked for in one request.
-const NAMED_STARTS_MAX: usize = 10_000;
 /// The longest `heartbeat` and `wait`, in seconds: proxies cut at 60 by default.
 const SECONDS_MAX: f64 = 60.0;
+/// The largest `replay`, in bytes: all that a hub with usual bounds holds of sixteen channels.
+const REPLAY_BYTES_MAX: u32 = 16 * 1024 * 1024;
 /// The longest `why`, in bytes: it becomes a label of a metric.
 const WHY_BYTES_MAX: usize = 32;
 
@@ -62,8 +61,9 @@ pub enum Format {
 pub struct Opening {
     /// The way to read.
     pub transport: Transport,
-    /// The channels, each with its start, in the order of the request, none twice.
-    pub channels: Vec<(ChannelName, Start)>,
+    /// The channels, each with its start or what is wrong with it, in the order of the request, none twice. Once the
+    /// reader is open, those that are refused.
+    pub channels: Vec<AskedChannel>,
     /// How frames are written.
     pub format: Format,
     /// The session key from an earlier hello.
@@ -76,7 +76,7 @@ pub struct Opening {
     pub presence: bool,
     /// What is shown beside it: a JSON text.
     pub info: Option<Bytes>,
-    /// Seconds after which a ping is sent when nothing else was.
+    /// Seconds within which a ping is sent.
     pub heartbeat_s: Option<u64>,
     /// Echoed in hello.
     pub nonce: Option<String>,
@@ -86,8 +86,10 @@ pub struct Opening {
     pub wait: Option<Duration>,
     /// Whether the head of a poll is sent at once.
     pub early: bool,
-    /// Whether the lone ping of the buffering test is wanted.
+    /// Whether lone pings are wanted, which show that a box holds frames back.
     pub probe: bool,
+    /// Bytes of data beyond which nothing is replayed.
+    pub replay: Option<u32>,
     /// The client's reason for this attach.
     pub why: Option<String>,
 }
@@ -111,54 +113,6 @@ impl OpeningBody {
     }
 }
 
-/// The starts of a request while it is read.
-#[derive(Default)]
-struct Starts {
-    all: Option<Start>,
-    named: Vec<(ChannelName, Start)>,
-}
-
-impl Starts {
-    fn set(&mut self, name: &str, text: &str) -> Result<(), Refusal> {
-        let start = text
-            .parse()
-            .map_err(|error| Refusal::new(Code::BadCursor, format!("`since` is {error}")))?;
-        if name.is_empty() {
-            self.all = Some(start);
-        } else if self.named.len() == NAMED_STARTS_MAX {
-            return Err(Refusal::bad_parameter("more than 10,000 starts by name"));
-        } else {
-            self.named.push((read_name(name)?, start));
-        }
-        Ok(())
-    }
-
-    /// Gives each channel its start.
-    fn spread(self, channels: Vec<ChannelName>) -> Result<Vec<(ChannelName, Start)>, Refusal> {
-        let default = self.all.unwrap_or_default();
-        if channels.len() == 1 && self.named.is_empty() {
-            return Ok(channels.into_iter().map(|name| (name, default)).collect());
-        }
-        let named: std::collections::HashMap<ChannelName, Start> = self.named.into_iter().collect();
-        let mut seen = std::collections::HashSet::with_capacity(channels.len());
-        let unique: Vec<ChannelName> = channels
-            .into_iter()
-            .filter(|name| seen.insert(name.clone()))
-            .collect();
-        // Looked up in a set: both lists are the client's, and their product would be a minute's work.
-        if let Some(stranger) = named.keys().find(|name| !seen.contains(*name)) {
-            return Err(Refusal::bad_parameter(format!(
-                "`since.{stranger}` names a channel that is not read"
-            )));
-        }
-        let start = |name: ChannelName| {
-            let start = named.get(&name).copied().unwrap_or(default);
-            (name, start)
-        };
-        Ok(unique.into_iter().map(start).collect())
-    }
-}
-
 impl Opening {
     /// Reads a request: the channels of its path (not decoded), its query (not decoded), the value of
     /// `Last-Event-ID`, and its body.
@@ -176,14 +130,12 @@ impl Opening {
         let mut starts = Starts::default();
         let mut places = Vec::new();
         if let Some(path) = path.filter(|path| !path.is_empty()) {
-            places.push(parse_channel_list(path)?);
+            places.push(names_of_path(path));
         }
         for (name, value) in decode_query(query)? {
             match &*name {
                 // Names hold no commas, so that a list whose commas were encoded means the same.
-                "channels" => {
-                    places.push(value.split(',').map(read_name).collect::<Result<_, _>>()?)
-                }
+                "channels" => places.push(value.split(',').map(named).collect()),
                 "since" => starts.set("", &value)?,
                 "token" => {
                     (opening.token, opening.token_in_query) = (Some(value.into_owned()), true);
@@ -219,6 +171,9 @@ impl Opening {
             (Format::Data, Transport::Ws) if opening.channels.len() > 1 => Err(
                 Refusal::bad_parameter("`format=data` on a WebSocket reads one channel"),
             ),
+            (Format::Data, _) if opening.replay.is_some() => Err(Refusal::bad_parameter(
+                "`replay` needs `format=full`, whose hello says that nothing was replayed",
+            )),
             // A poll's answer has a cursor beside its frames, and bare data has no place for it.
             (Format::Data, Transport::Poll) => Err(Refusal::bad_parameter(
                 "`format=data` is for WebSocket and SSE; a poll's answer is JSON",
@@ -247,6 +202,7 @@ impl Opening {
             wait: None,
             early: false,
             probe: false,
+            replay: None,
             why: None,
         }
     }
@@ -255,25 +211,26 @@ impl Opening {
         &mut self,
         body: OpeningBody,
         starts: &mut Starts,
-        places: &mut Vec<Vec<ChannelName>>,
+        places: &mut Vec<Vec<Named>>,
     ) -> Result<(), Refusal> {
         if let Some(channels) = body.channels {
-            places.push(
-                channels
-                    .iter()
-                    .map(|name| read_name(name))
-                    .collect::<Result<_, _>>()?,
-            );
+            places.push(channels.iter().map(|name| named(name)).collect());
         }
         match body.since {
             None | Some(Value::Null) => {}
             Some(Value::String(text)) => starts.set("", &text)?,
             Some(Value::Object(named)) => {
                 for (name, start) in named {
-                    let text = start
-                        .as_str()
-                        .ok_or_else(|| Refusal::bad_parameter("a start is a text"))?;
-                    starts.set(&name, text)?;
+                    match start.as_str() {
+                        Some(text) => starts.set(&name, text)?,
+                        None if name.is_empty() => {
+                            return Err(Refusal::bad_parameter("a start is a text"));
+                        }
+                        None => {
+                            let refusal = Refusal::new(Code::BadCursor, "a start is a text");
+                            starts.set_named(&name, Err(refusal))?;
+                        }
+                    }
                 }
             }
             Some(_) => {
@@ -308,6 +265,7 @@ impl Opening {
             "wait" => self.wait = Some(parse_seconds(name, value, 0.0)?),
             "early" => self.early = parse_switch(name, value)?,
             "probe" => self.probe = parse_switch(name, value)?,
+            "replay" => self.replay = Some(parse_replay(value)?),
             "why" => self.why = Some(bounded(name, value, WHY_BYTES_MAX)?),
             _ => {}
         }
@@ -351,6 +309,13 @@ fn parse_seconds(name: &str, value: &str, least: f64) -> Result<Duration, Refusa
     }
 }
 
+fn parse_replay(value: &str) -> Result<u32, Refusal> {
+    match value.parse() {
+        Ok(bytes @ 0..=REPLAY_BYTES_MAX) => Ok(bytes),
+        _ => Err(Refusal::bad_parameter("`replay` is 0 to 16,777,216 bytes")),
+    }
+}
+
 fn bounded(name: &str, value: &str, bytes: usize) -> Result<String, Refusal> {
     if value.len() > bytes || value.chars().any(char::is_control) {
         return Err(Refusal::bad_parameter(format!(
@@ -358,42 +323,6 @@ fn bounded(name: &str, value: &str, bytes: usize) -> Result<String, Refusal> {
         )));
     }
     Ok(value.to_owned())
-}
-
-/// A name of a query and its value, copied only where something in them was encoded.
-type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
-
-/// The pairs of a query, decoded: `+` is a space, and what is not UTF-8 is refused.
-///
-/// # Errors
-/// `bad_parameter` when a name or value is not UTF-8.
-pub fn decode_query(query: &str) -> Result<Vec<Pair<'_>>, Refusal> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((decode_word(name)?, decode_word(value)?))
-        })
-        .collect()
-}
-
-/// One word of a query, copied only where something in it was encoded.
-fn decode_word(word: &str) -> Result<Cow<'_, str>, Refusal> {
-    if !word.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
-        return Ok(Cow::Borrowed(word));
-    }
-    decode_text(&word.replace('+', " ")).map(Cow::Owned)
-}
-
-/// A percent-encoded text, decoded.
-///
-/// # Errors
-/// `bad_parameter` when it is not UTF-8.
-pub fn decode_text(text: &str) -> Result<String, Refusal> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    decoded
-        .map(Into::into)
-        .map_err(|_| Refusal::bad_parameter("the address is not UTF-8"))
 }
 
 #[cfg(test)]
@@ -408,16 +337,17 @@ mod tests {
     fn all_parameters_are_read() {
         let read = |query| Opening::parse(Transport::Sse, Some("a,b"), query, None, None);
         let opening = read(
-            "since=k-5&since.b=last%3A3&format=data&session=S&presence=1&info=%7B%22n%22:1%7D&heartbeat=5&nonce=n&echo=0&wait=0.5&early=1&probe=1&why=ws:refused&unknown=1",
+            "since=k-5&since.b=last%3A3&format=full&replay=0&session=S&presence=1&info=%7B%22n%22:1%7D&heartbeat=5&nonce=n&echo=0&wait=0.5&early=1&probe=1&why=ws:refused&unknown=1",
         )
         .unwrap();
         let names: Vec<_> = opening
             .channels
             .iter()
+            .flatten()
             .map(|(name, start)| format!("{name} {start:?}"))
             .collect();
         assert_eq!(names, ["a At(k-5)", "b Last(3)"]);
-        assert_eq!(opening.format, Format::Data);
+        assert_eq!((opening.format, opening.replay), (Format::Full, Some(0)));
         assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
         assert_eq!(opening.wait, Some(Duration::from_millis(500)));
         assert!(opening.presence && !opening.echo && opening.early && opening.probe);
@@ -431,7 +361,7 @@ mod tests {
     fn a_body_says_the_same_words() {
         let body = OpeningBody::parse(br#"{"channels":["a","b"],"since":{"":"k-5","b":"all"},"session":"S","token":"T","presence":true,"info":{"n":1},"wait":2}"#).unwrap();
         let opening = Opening::parse(Transport::Poll, None, "nonce=1", None, Some(body)).unwrap();
-        assert_eq!(opening.channels[1].1, Start::All);
+        assert_eq!(opening.channels[1].as_ref().unwrap().1, Start::All);
         assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
         assert_eq!(
             (opening.token.as_deref(), opening.token_in_query),
@@ -451,11 +381,37 @@ mod tests {
                 None,
             )
             .unwrap()
-            .channels[0]
-                .1
+            .channels
+            .remove(0)
+            .unwrap()
+            .1
         };
         assert_eq!(start("k-9"), Start::At("k-9".parse().unwrap()));
         assert_eq!(start("nonsense"), Start::Unknown);
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_channel_harms_no_other() {
+        let query = "since.b=x&since.c=last:2&since.c=all";
+        let opening = parse("a,b,,c,a,%FF,d%2Ce", query).unwrap();
+        let told = opening.channels.iter().map(|channel| match channel {
+            Ok((name, start)) => format!("{name} {start:?}"),
+            Err(refused) => format!("{} {}", refused.channel, refused.refusal.code.as_str()),
+        });
+        let expected = [
+            "a Now",
+            "b bad_cursor",
+            " bad_channel",
+            "c All",
+            "%FF bad_channel",
+            "d,e bad_channel",
+        ];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        let body = br#"{"channels":["a","b","\u0000"],"since":{"b":5}}"#;
+        let body = OpeningBody::parse(body).unwrap();
+        let opening = Opening::parse(Transport::Poll, None, "", None, Some(body)).unwrap();
+        let are_right: Vec<bool> = opening.channels.iter().map(Result::is_ok).collect();
+        assert_eq!(are_right, [true, false, false]);
     }
 
     #[test]
@@ -472,6 +428,8 @@ mod tests {
             "wait=-1",
             "format=x",
             "presence=2",
+            "replay=-1",
+            "replay=16777217",
         ] {
             assert_eq!(code("a", query), Code::BadParameter, "{query}");
         }
@@ -488,8 +446,12 @@ mod tests {
             parse("a,a", "").unwrap().channels.len() == 1,
             "a channel named twice is read once"
         );
-        for (transport, channels) in [(Transport::Ws, "a,b"), (Transport::Poll, "a")] {
-            assert!(Opening::parse(transport, Some(channels), "format=data", None, None).is_err());
+        for (transport, channels, query) in [
+            (Transport::Ws, "a,b", "format=data"),
+            (Transport::Poll, "a", "format=data"),
+            (Transport::Sse, "a", "replay=0"),
+        ] {
+            assert!(Opening::parse(transport, Some(channels), query, None, None).is_err());
         }
     }
 }

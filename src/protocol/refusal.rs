@@ -4,10 +4,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{ByeReason, CredentialPlace};
+use super::{ByeReason, CredentialPlace, RefusedChannel};
 
 /// Why something was refused. The text of a code never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -286,6 +287,8 @@ pub struct Refusal {
     pub nonce: Option<Box<str>>,
     /// Where the request carried a credential, for the codes that are about one.
     pub credential: Option<CredentialPlace>,
+    /// Every channel of a request of which none is opened, where there are several.
+    pub refused: Option<Arc<[RefusedChannel]>>,
 }
 
 impl Refusal {
@@ -304,6 +307,7 @@ impl Refusal {
             expected: None,
             nonce: None,
             credential: None,
+            refused: None,
         }
     }
 
@@ -400,6 +404,9 @@ impl Refusal {
         }
         if let Some(place) = self.credential {
             problem["credential"] = place.as_str().into();
+        }
+        if let Some(refused) = &self.refused {
+            problem["refused"] = RefusedChannel::list(refused);
         }
         problem.to_string()
     }

@@ -15,10 +15,11 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use self::channels::name_refused;
 use super::addresses::SharedBucket;
 use super::client::Line;
 use super::pace::{Pace, random};
-use super::{Publisher, Session, Sessions};
+use super::{Allowed, Publisher, Session, Sessions};
 use crate::auth::Grants;
 use crate::broker::Meters;
 use crate::cursor::{Cursor, Start};
@@ -28,7 +29,7 @@ use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
     Bye, ByeReason, ChannelName, Command, CredentialPlace, Format, Hello, HelloSession, Nonce,
-    Opening, Order, Refusal, Transport, reply_error, reply_ok,
+    Opening, Order, Ping, Refusal, RefusedChannel, Transport, reply_error, reply_ok,
 };
 
 /// What a reader is to be told next.
@@ -36,10 +37,8 @@ use crate::protocol::{
 pub enum Turn {
     /// Events and gaps.
     Batch(Batch),
-    /// Nothing was sent for a heartbeat: everything up to here was written, at this time in milliseconds.
-    Ping(Cursor, u64),
-    /// Events flow, so that no ping goes out: whether the peer lives is to be seen by other means.
-    Look,
+    /// A sign of life, which says how much was sent.
+    Ping(Ping),
     /// The reply to a command that took a while.
     Reply(String),
     /// The hold of a poll is over.
@@ -74,6 +73,10 @@ pub struct Attach {
     echo: bool,
     /// Where its request carried a credential, for refusals of its commands.
     credential: Option<CredentialPlace>,
+    /// Bytes of data beyond which nothing is replayed.
+    replay: Option<u32>,
+    /// Whether that was so at the opening.
+    is_behind: bool,
     /// That of a poll.
     nonce: Nonce,
     /// Until when a poll that asks for the same may go on with this attach: as long as its session key is good. None
@@ -85,6 +88,8 @@ pub struct Attach {
     is_resting: bool,
     metrics: ReaderMetrics,
     pace: Pace,
+    /// Events and gaps that were sent since hello.
+    sent_count: u64,
     /// Whether a last batch was handed out since the node goes down, so that a bye is next.
     is_parting: bool,
     is_settled: bool,
@@ -114,10 +119,13 @@ impl Attach {
         grants: Arc<Grants>,
         crowd: Option<SharedBucket>,
         mut opening: Box<Opening>,
-        channels: &[(ChannelName, Start)],
+        allowed: Allowed,
         known_until_s: Option<u64>,
     ) -> Result<Self, Refusal> {
-        let feed = Feed::open(&sessions.hub, channels, Some(opening.transport))?;
+        let Allowed { channels, refused } = allowed;
+        let (mut feed, missing) =
+            Feed::open_some(&sessions.hub, &channels, Some(opening.transport));
+        let refused = name_refused(&mut feed, &opening, missing, refused)?;
         let metrics = sessions.hub.metrics().reader(opening.transport);
         if let Some(why) = &opening.why {
             sessions.hub.metrics().fallback(opening.transport, why);
@@ -126,13 +134,18 @@ impl Attach {
         opening.token = None;
         let has_key = opening.session.take().is_some();
         let is_cursor = |(_, start): &(ChannelName, Start)| matches!(start, Start::At(_));
+        let are_refused = !refused.is_empty();
+        let is_behind = opening.replay.is_some_and(|most| feed.skip_backlog(most));
+        // One that goes on gets no hello, which alone says that nothing was replayed.
         let goes_on =
-            opening.channels.iter().all(is_cursor) && (known_until_s.is_some() || !has_key);
+            channels.iter().all(is_cursor) && (known_until_s.is_some() || !has_key) && !is_behind;
         // What is counted or told at the opening alone must be opened each time.
-        let known_until_s = known_until_s.filter(|_| goes_on && opening.why.is_none());
-        // A bare WebSocket publishes to the first of them; nobody else asks for the names as they were given.
-        if opening.format == Format::Full {
-            opening.channels = Vec::new();
+        let known_until_s =
+            known_until_s.filter(|_| goes_on && opening.why.is_none() && !are_refused);
+        // A bare WebSocket publishes to the one that it has; nobody else asks for the names as they were given.
+        if (opening.transport, opening.format) != (Transport::Ws, Format::Data) {
+            let refused = refused.into_iter().map(|refused| Err(Box::new(refused)));
+            opening.channels = refused.collect();
         }
         let line = session.attach(feed.bell());
         let pace = Pace::new(&opening, sessions.options.heartbeat, grants.expires_s());
@@ -151,6 +164,8 @@ impl Attach {
             format: opening.format,
             echo: opening.echo,
             credential: None,
+            replay: opening.replay,
+            is_behind,
             opening: Some(opening),
             nonce,
             returns_until: known_until_s.and_then(|until_s| pace.at_second(until_s)),
@@ -158,23 +173,25 @@ impl Attach {
             is_resting: false,
             metrics,
             pace,
+            sent_count: 0,
             is_parting: false,
             is_settled: false,
             late: None,
         };
-        attach.appear(channels.iter().map(|(name, _)| name))?;
+        attach.appear()?;
         Ok(attach)
     }
 
-    /// Shows the session in these channels, where it wants to be shown.
-    fn appear<'a>(
-        &mut self,
-        channels: impl Iterator<Item = &'a ChannelName> + Clone,
-    ) -> Result<(), Refusal> {
-        if channels.clone().any(|name| self.is_newcomer(name)) {
+    /// Shows the session in its channels, where it wants to be shown.
+    fn appear(&mut self) -> Result<(), Refusal> {
+        if !self.opening().is_some_and(|opening| opening.presence) {
+            return Ok(());
+        }
+        let names: Vec<ChannelName> = self.feed.channels().cloned().collect();
+        if names.iter().any(|name| self.is_newcomer(name)) {
             self.sessions.broker.may_charge(self.meters())?;
         }
-        channels.for_each(|name| self.show(name));
+        names.iter().for_each(|name| self.show(name));
         Ok(())
     }
 
@@ -194,6 +211,9 @@ impl Attach {
     /// Hello is written: of what was asked for nothing more is needed, but for who is to be shown where.
     pub(crate) fn forget_opening(&mut self) {
         self.opening.take_if(|opening| !opening.presence);
+        if let Some(opening) = &mut self.opening {
+            opening.channels = Vec::new();
+        }
     }
 
     /// How frames are written.
@@ -250,7 +270,17 @@ impl Attach {
         Hello::new(id, session, channels, &places)
             .with(nonce, heartbeat.as_secs(), network)
             .with_limits(self.sessions.limits())
+            .behind(self.is_behind)
             .json()
+    }
+
+    /// The frame behind hello, where some channels of the request were refused.
+    #[must_use]
+    pub fn refused_frame(&self) -> Option<String> {
+        let asked = &self.opening()?.channels;
+        let refused = asked.iter().filter_map(|channel| channel.as_ref().err());
+        let refused: Vec<RefusedChannel> = refused.map(|refused| (**refused).clone()).collect();
+        (!refused.is_empty()).then(|| RefusedChannel::frame(&refused))
     }
 
     /// Who commands on this attach.
@@ -310,14 +340,14 @@ impl Attach {
             return Poll::Ready(self.replay_turn());
         }
         if self.pace.probe_is_due(now) {
-            return Poll::Ready(Turn::Ping(self.cursor(), now_ms()));
+            return Poll::Ready(self.ping());
         }
         while let Poll::Ready(batch) = self.feed.poll_next(cx) {
             self.is_parting = self.sessions.drain.has_begun();
             if let Some(batch) = self.heard_by(batch) {
                 self.pace.sent(now);
                 self.is_settled =
-                    !self.is_parting && !self.feed.is_behind() && self.pace.alarm.is_armed(now);
+                    !self.is_parting && !self.feed.is_behind() && self.pace.is_armed(now);
                 return Poll::Ready(Turn::Batch(batch));
             }
         }
@@ -332,7 +362,7 @@ impl Attach {
     }
 
     /// What is left of a batch for this reader, counted; `None` where it is nothing.
-    fn heard_by(&self, mut batch: Batch) -> Option<Batch> {
+    fn heard_by(&mut self, mut batch: Batch) -> Option<Batch> {
         if !self.echo {
             let own = |item: &Item| match item {
                 Item::Event(event) => event.session.as_deref() == Some(&*self.session.id),
@@ -347,7 +377,8 @@ impl Attach {
         (!batch.items.is_empty()).then_some(batch)
     }
 
-    fn count(&self, items: &[Item]) {
+    fn count(&mut self, items: &[Item]) {
+        self.sent_count += items.len() as u64;
         let mut events = 0;
         for item in items {
             match item {

@@ -2,7 +2,7 @@
 
 use super::{Publisher, Sessions};
 use crate::cursor::Start;
-use crate::hub::now_ms;
+use crate::hub::{Portion, now_ms};
 use crate::protocol::{ChannelName, Code, Command, Order, Refusal, reply_error, reply_ok};
 
 /// Bytes of the replies to one request beyond which questions are no longer answered: some of the largest pages.
@@ -81,7 +81,14 @@ impl Sessions {
                 channel,
                 start,
                 limit,
-            } => self.history_fields(publisher, &channel, start, limit),
+                bytes,
+            } => {
+                let portion = Portion {
+                    events: limit,
+                    bytes,
+                };
+                self.history_fields(publisher, &channel, start, portion)
+            }
             Command::Ping => Ok(format!("\"time\":{}", now_ms())),
             Command::Leave => {
                 self.leave(publisher);
@@ -116,10 +123,10 @@ impl Sessions {
         publisher: &Publisher,
         channel: &ChannelName,
         start: Start,
-        limit: usize,
+        portion: Portion,
     ) -> Result<String, Refusal> {
         publisher.may_ask(channel)?;
-        let (page, cursor) = self.hub.history(channel, start, limit);
+        let (page, cursor) = self.hub.history(channel, start, portion);
         let mut frames: Vec<String> = page.gap.iter().map(crate::protocol::Gap::json).collect();
         frames.extend(
             page.events

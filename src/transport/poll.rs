@@ -23,7 +23,8 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 /// The answer to one poll.
 pub(crate) struct Answer {
     attach: Attach,
-    hello: Option<String>,
+    /// The frames before all others: hello, and the one that names refused channels.
+    first: Option<String>,
     /// How long it is held.
     wait: Duration,
     /// Whether the head goes out before the answer is known.
@@ -51,10 +52,12 @@ impl Answer {
         let is_early = goes_on && opening.is_some_and(|opening| opening.early);
         attach.hold(wait, is_early);
         let hello = (!goes_on).then(|| attach.hello(facts.client));
+        let first = [hello, attach.refused_frame()];
+        let first: Vec<String> = first.into_iter().flatten().collect();
         attach.forget_opening();
         Self {
             attach,
-            hello,
+            first: (!first.is_empty()).then(|| first.join(",")),
             wait,
             is_early,
             is_over: false,
@@ -80,11 +83,11 @@ impl Answer {
     /// The answer out of frames, joined by commas where there are several.
     fn text(&mut self, frames: &[u8], cursor: Cursor, more: bool) -> Bytes {
         let nonce = self.attach.nonce();
-        let hello_bytes = self.hello.as_ref().map_or(0, String::len);
-        let mut out = Vec::with_capacity(frames.len() + hello_bytes + ANSWER_WORDS_BYTES);
+        let first_bytes = self.first.as_ref().map_or(0, String::len);
+        let mut out = Vec::with_capacity(frames.len() + first_bytes + ANSWER_WORDS_BYTES);
         begin(&mut out, cursor, nonce, more);
-        if let Some(hello) = self.hello.take() {
-            out.extend_from_slice(hello.as_bytes());
+        if let Some(first) = self.first.take() {
+            out.extend_from_slice(first.as_bytes());
             out.extend_from_slice(if frames.is_empty() { b"" } else { b"," });
         }
         out.extend_from_slice(frames);
@@ -103,7 +106,7 @@ impl Frames for Answer {
         };
         let answer = match turn {
             // JSON allows leading space: a byte each second carries the hold through proxies that cut silence.
-            Turn::Ping(..) | Turn::Look => {
+            Turn::Ping(_) => {
                 return Poll::Ready(Some(Piece::Bytes(Bytes::from_static(b" "))));
             }
             Turn::Batch(batch) => self.text(&frames_of(&batch), batch.cursor, batch.more),
@@ -133,7 +136,7 @@ impl Frames for Answer {
     }
 
     fn pumped(&mut self) -> Option<(&mut Attach, Pumped)> {
-        let is_held = self.asked.is_some() && self.hello.is_none() && !self.is_over;
+        let is_held = self.asked.is_some() && self.first.is_none() && !self.is_over;
         is_held.then_some((&mut self.attach, Pumped::Once(answer_with)))
     }
 

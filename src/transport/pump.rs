@@ -10,7 +10,7 @@ mod berth;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::cursor::Cursor;
 use crate::feed::{Batch, Feed};
 use crate::hub::{Hub, Items, Run, Tally};
 use crate::protocol::{ChannelName, Transport};
+use crate::session::BURST_OVER_AFTER;
 use crate::wheel::Alarm;
 
 use berth::{Member, Slot};
@@ -60,6 +61,8 @@ struct Pump {
     bell: Arc<Bell>,
     /// How many of its readers are between two polls.
     resting: AtomicUsize,
+    /// Whether some of its readers are sent a ping after each burst.
+    are_probed: AtomicBool,
     delivered: [Counter; Transport::ALL.len()],
     /// The gauge of those who poll.
     polling: Gauge,
@@ -90,6 +93,15 @@ impl Scratch {
             buffer.shrink_to(SCRATCH_BYTES_MAX);
         }
     }
+}
+
+/// When a pump looks after readers to whom it writes nothing.
+#[derive(Default)]
+struct Alarms {
+    rest: Alarm,
+    ping: Alarm,
+    /// When the last event of a burst was written, where somebody is to be sent a ping after it.
+    burst: Option<Instant>,
 }
 
 /// What a pump comes to.
@@ -155,6 +167,7 @@ impl Pump {
             tally,
             bell: feed.bell().clone(),
             resting: AtomicUsize::new(0),
+            are_probed: AtomicBool::new(false),
             delivered: Transport::ALL.map(|transport| metrics.delivered(transport)),
             polling: metrics.readers(Transport::Poll),
             writes: metrics.writes.clone(),
@@ -167,6 +180,7 @@ impl Pump {
             return None;
         }
         self.tally[slot.transport as usize].fetch_add(1, Ordering::Relaxed);
+        self.are_probed.fetch_or(slot.is_probed, Ordering::Relaxed);
         let key = slots.insert(slot.clone());
         Some(Member::new(self, slot.clone(), key))
     }
@@ -174,17 +188,18 @@ impl Pump {
     /// Reads its channel for as long as it has readers.
     async fn run(self: Arc<Self>, mut feed: Feed, pumps: Arc<Pumps>) {
         let channel = feed.channels().next().cloned();
-        let mut alarm = Alarm::default();
+        let mut alarms = Alarms::default();
         let mut scratch = Scratch::default();
         let mut are_many = false;
         loop {
-            match self.next(&mut feed, &mut alarm).await {
+            match self.next(&mut feed, &mut alarms).await {
                 Next::Batch(batch) => {
                     are_many = batch.items.len() > 1;
                     self.deliver(&batch, &mut scratch).await;
                     scratch.give_back();
+                    alarms.burst = self.are_probed.load(Ordering::Relaxed).then(Instant::now);
                     // Here too: where events never pause, it waits for nothing.
-                    self.mind_resting(&feed, &mut alarm);
+                    self.mind_resting(&feed, &mut alarms.rest);
                 }
                 // Whoever publishes beside the one who rang goes first: what they publish goes out in the same writes.
                 // Where several do, those too whose sockets were not looked at yet.
@@ -198,24 +213,25 @@ impl Pump {
         }
     }
 
-    async fn next(&self, feed: &mut Feed, alarm: &mut Alarm) -> Next {
+    async fn next(&self, feed: &mut Feed, alarms: &mut Alarms) -> Next {
         let mut has_waited = false;
         std::future::poll_fn(|cx| {
             if has_waited {
                 return Poll::Ready(Next::Rung);
             }
-            let next = self.poll_now(feed, alarm, cx);
+            let next = self.poll_now(feed, alarms, cx);
             has_waited = next.is_pending();
             next
         })
         .await
     }
 
-    fn poll_now(&self, feed: &mut Feed, alarm: &mut Alarm, cx: &mut Context<'_>) -> Poll<Next> {
+    fn poll_now(&self, feed: &mut Feed, alarms: &mut Alarms, cx: &mut Context<'_>) -> Poll<Next> {
         if let Poll::Ready(batch) = feed.poll_next(cx) {
             return Poll::Ready(Next::Batch(batch));
         }
-        self.mind_resting(feed, alarm);
+        self.mind_resting(feed, &mut alarms.rest);
+        self.mind_burst(feed, alarms);
         // Looked at after the waker is registered: the last reader to leave nudges the bell.
         if self.slots.lock().is_empty() {
             return Poll::Ready(Next::Empty);
@@ -232,6 +248,23 @@ impl Pump {
                 alarm.arm(feed.hub().wheel(), &self.bell, now + REST_MAX, now);
             }
         }
+    }
+
+    /// Wakes those who are to be sent a ping once the burst is over.
+    fn mind_burst(&self, feed: &Feed, alarms: &mut Alarms) {
+        let Some(over) = alarms.burst.map(|last| last + BURST_OVER_AFTER) else {
+            return;
+        };
+        let now = Instant::now();
+        if now < over {
+            alarms.ping.arm(feed.hub().wheel(), &self.bell, over, now);
+            return;
+        }
+        alarms.burst = None;
+        let slots = self.slots.lock();
+        let nudged = slots.iter().filter(|(_, slot)| slot.nudge_for_ping());
+        // Under the lock, so that nobody who joins meanwhile is overlooked.
+        self.are_probed.store(nudged.count() > 0, Ordering::Relaxed);
     }
 
     /// Forgets readers who did not come back from their rest.

@@ -12,7 +12,7 @@ use super::{Facts, Frames, Piece, Pumped, Wording, chunk};
 use crate::cursor::Cursor;
 use crate::feed::{Batch, Item};
 use crate::hub::{Items, Run};
-use crate::protocol::{Bye, Data, Event, Format, Gap, WireForm, ping};
+use crate::protocol::{Bye, Data, Event, Format, Gap, Ping, WireForm};
 use crate::session::{Attach, Turn};
 
 /// The media type of an event stream.
@@ -47,8 +47,10 @@ impl Stream {
             Format::Full => block_of_frame(Some(cursor), &self.attach.hello(facts.client)),
             Format::Data => id_block(cursor),
         };
+        let refused = self.attach.refused_frame();
+        let refused = refused.map(|frame| refused_block(&frame, self.attach.format()));
         self.attach.forget_opening();
-        Bytes::from(head + &hello)
+        Bytes::from(head + &hello + &refused.unwrap_or_default())
     }
 }
 
@@ -65,9 +67,8 @@ impl Frames for Stream {
         };
         let bytes = match turn {
             Turn::Batch(batch) => return Poll::Ready(Some(batch_chunk(&batch, format))),
-            Turn::Ping(id, time_ms) => ping_block(id, time_ms, format).into(),
+            Turn::Ping(ping) => ping_block(&ping, format).into(),
             Turn::Reply(reply) => block_of_frame(None, &reply).into(),
-            Turn::Look => Bytes::new(),
             Turn::Held(cursor) => id_block(cursor).into(),
             Turn::Bye(bye) => {
                 self.phase = Phase::Over;
@@ -175,10 +176,10 @@ fn id_block(id: Cursor) -> String {
     format!("id: {id}\n\n")
 }
 
-fn ping_block(id: Cursor, time_ms: u64, format: Format) -> String {
+fn ping_block(ping: &Ping, format: Format) -> String {
     match format {
-        Format::Full => block_of_frame(Some(id), &ping(id, time_ms)),
-        Format::Data => format!(": ping\nid: {id}\n\n"),
+        Format::Full => block_of_frame(Some(ping.id), &ping.json()),
+        Format::Data => format!(": ping\nid: {}\n\n", ping.id),
     }
 }
 
@@ -194,6 +195,13 @@ fn gap_block(gap: &Gap, before: Option<Cursor>, format: Format) -> String {
     match format {
         Format::Full => format!("{id}data: {}\n\n", gap.json()),
         Format::Data => format!("{id}event: $gap\ndata: {}\n\n", gap.json()),
+    }
+}
+
+fn refused_block(frame: &str, format: Format) -> String {
+    match format {
+        Format::Full => block_of_frame(None, frame),
+        Format::Data => format!("event: $refused\ndata: {frame}\n\n"),
     }
 }
 
@@ -259,11 +267,15 @@ mod tests {
             block(Data::text("a\r\nb"), "chat", Format::Full),
             "id: k-7\ndata: {\"type\":\"event\",\"id\":\"k-7\",\"channel\":\"a\",\"name\":\"chat\",\"data\":\"a\\r\\nb\",\"time\":5}\n\n"
         );
-        let id: Cursor = "k-7".parse().unwrap();
-        assert_eq!(ping_block(id, 5, Format::Data), ": ping\nid: k-7\n\n");
+        let ping = Ping {
+            id: "k-7".parse().unwrap(),
+            time_ms: 5,
+            count: 3,
+        };
+        assert_eq!(ping_block(&ping, Format::Data), ": ping\nid: k-7\n\n");
         assert_eq!(
-            ping_block(id, 5, Format::Full),
-            "id: k-7\ndata: {\"type\":\"ping\",\"id\":\"k-7\",\"time\":5}\n\n"
+            ping_block(&ping, Format::Full),
+            "id: k-7\ndata: {\"type\":\"ping\",\"id\":\"k-7\",\"time\":5,\"count\":3}\n\n"
         );
     }
 }

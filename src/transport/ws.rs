@@ -22,8 +22,8 @@ use super::pump::{Berth, Pumps};
 use super::{Facts, Pumped};
 use crate::feed::{Batch, Item};
 use crate::hub::Items;
+use crate::protocol::parse_command;
 use crate::protocol::{Bye, ByeReason, Data, EventName, Format, Order, Publish, Refusal};
-use crate::protocol::{parse_command, ping};
 use crate::session::{Attach, Replied, Turn};
 use crate::socket::Link;
 use codec::{Broken, Incoming};
@@ -120,6 +120,9 @@ impl Socket {
         if self.attach.format() == Format::Full {
             self.output
                 .push(frame::text_frame(&self.attach.hello(facts.client)));
+            if let Some(refused) = self.attach.refused_frame() {
+                self.output.push(frame::text_frame(&refused));
+            }
             self.attach.forget_opening();
         }
         async move {
@@ -341,7 +344,8 @@ impl Socket {
 
     /// Publishes what a bare WebSocket sent; a refusal ends it with its code.
     async fn publish_bare(&mut self, data: Data, sent_bytes: usize) -> Option<Ending> {
-        let channel = self.attach.opening()?.channels.first()?.0.clone();
+        let channel = self.attach.opening()?.channels.first()?.as_ref().ok()?;
+        let channel = channel.0.clone();
         let publish = Publish {
             channel,
             name: EventName::default(),
@@ -372,19 +376,16 @@ impl Socket {
         match turn {
             Turn::Batch(batch) => return self.write_batch(&batch, format),
             Turn::Reply(reply) => self.output.push(frame::text_frame(&reply)),
-            Turn::Ping(..) | Turn::Look if self.is_silent() => {
+            Turn::Ping(_) if self.is_silent() => {
                 return self.write_turn(self.attach.bye(ByeReason::Silent));
             }
-            Turn::Ping(id, time_ms) => {
+            Turn::Ping(ping) => {
                 self.pinged = Some(Instant::now());
+                // Before the frame, which must show itself where a box holds each back until the next one.
+                self.output.push(frame::ping_frame(b""));
                 if format == Format::Full {
-                    self.output.push(frame::text_frame(&ping(id, time_ms)));
+                    self.output.push(frame::text_frame(&ping.json()));
                 }
-                self.output.push(frame::ping_frame(b""));
-            }
-            Turn::Look => {
-                self.pinged = Some(Instant::now());
-                self.output.push(frame::ping_frame(b""));
             }
             Turn::Held(_) => {}
             Turn::Bye(bye) => return Some(farewell(&bye, format)),

@@ -5,8 +5,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod frames;
+mod paths;
+mod pings;
 mod publishing;
 mod reading;
+mod refused;
+mod replay;
 
 use serde_json::Value;
 

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod pings;
+
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -302,48 +303,6 @@ async fn readers_that_come_and_go_are_counted() {
         counts().await == (before.0 + ws, before.1 + sse)
     })
     .await;
-}
-
-#[tokio::test]
-async fn pings_come_only_when_events_do_not() {
-    let server = Server::start();
-    let mut readers = Vec::new();
-    for (via, _) in [FORMS[0], FORMS[2]].into_iter().cycle().take(8) {
-        let ask = Ask::of(["lobby"]).with("heartbeat", 1);
-        let mut reader = server.wire.open(via, &ask).await;
-        assert_eq!(reader.expect().await["type"], "hello");
-        readers.push(reader);
-        // The first pings come early: none may be due before the events begin.
-        server.wire.publish("lobby", "so far").await;
-        for reader in &mut readers {
-            reader.expect_told().await;
-        }
-    }
-    let mut ticks = tokio::time::interval(Duration::from_millis(200));
-    let (mut last, mut told_at) = (String::new(), Instant::now());
-    for _ in 0..15 {
-        ticks.tick().await;
-        last = server.wire.publish("lobby", "flows").await;
-        // Where this machine itself paused, a ping is due.
-        let has_paused = told_at.elapsed() > Duration::from_millis(900);
-        told_at = Instant::now();
-        for reader in &mut readers {
-            let mut frame = reader.expect().await;
-            while has_paused && frame["type"] == "ping" {
-                frame = reader.expect().await;
-            }
-            assert_eq!(frame["type"], "event", "{:?}", reader.via);
-        }
-    }
-    // All at once: who is not read answers no Ping of its WebSocket either, and is taken for gone.
-    let silent = Instant::now();
-    let pings = readers.iter_mut().map(Reader::expect);
-    for frame in futures_util::future::join_all(pings).await {
-        assert_eq!(frame["type"], "ping", "{frame}");
-        let (id, last) = (parts(frame["id"].as_str().unwrap()), parts(&last));
-        assert!(id <= last, "{id:?} is above what was sent: {last:?}");
-    }
-    assert!(silent.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

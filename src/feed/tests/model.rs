@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::reader::Reader;
 use crate::cursor::{Cursor, Epoch, Start};
-use crate::hub::{Hub, Options};
+use crate::hub::{Hub, Options, Portion};
 use crate::metrics::Metrics;
 use crate::protocol::{ChannelName, Data, Draft, EventName};
 
@@ -253,8 +253,12 @@ pub(super) fn number(name: &ChannelName) -> usize {
 fn held_by(hub: &Hub, channel: usize) -> Vec<u64> {
     let mut held = Vec::new();
     let mut start = Start::All;
+    let portion = Portion {
+        events: usize::MAX,
+        bytes: usize::MAX,
+    };
     loop {
-        let (page, cursor) = hub.history(&name(channel), start, usize::MAX);
+        let (page, cursor) = hub.history(&name(channel), start, portion);
         assert!(page.gap.is_none(), "nothing is forgotten between two pages");
         held.extend(page.events.iter().map(|event| event.id.offset));
         if !page.more {

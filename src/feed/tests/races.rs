@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::cursor::{Epoch, Start};
 use crate::feed::{Feed, Item};
-use crate::hub::{Hub, Options, now_ms};
+use crate::hub::{Hub, Options, Portion, now_ms};
 use crate::metrics::Metrics;
 use crate::protocol::{ChannelName, Data, Draft, EventName};
 
@@ -302,7 +302,11 @@ fn a_sweep_swallows_no_event_and_no_reader() {
         let channel = count % CHANNELS;
         let id = append(&hub, channel);
         let before = Start::At(hub.cursor(id - 1));
-        let (page, _) = hub.history(&name(channel), before, 1);
+        let one = Portion {
+            events: 1,
+            bytes: 1,
+        };
+        let (page, _) = hub.history(&name(channel), before, one);
         let told = page
             .events
             .first()

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Attach;
 use crate::cursor::Cursor;
-use crate::protocol::{ChannelName, Nonce};
+use crate::protocol::Nonce;
 
 impl Attach {
     /// Whether a poll that asks for the same may go on with it.
@@ -44,18 +44,19 @@ impl Attach {
         if !is_back && self.feed.again(cursor).is_err() {
             return false;
         }
+        if self
+            .replay
+            .is_some_and(|most| self.feed.is_far_behind(most))
+        {
+            // To be told by a hello.
+            return false;
+        }
         self.is_resting = false;
         self.metrics.again();
         self.session.come_back(&self.line);
         self.nonce = nonce;
         self.pace.opened = now;
         (self.is_parting, self.is_settled) = (false, false);
-        let presence = self.opening().is_some_and(|opening| opening.presence);
-        !presence || self.appear_again()
-    }
-
-    fn appear_again(&mut self) -> bool {
-        let names: Vec<ChannelName> = self.feed.channels().cloned().collect();
-        self.appear(names.iter()).is_ok()
+        self.appear().is_ok()
     }
 }

@@ -2,12 +2,64 @@
 //!
 //! Knows no pace and no turn.
 
+use std::collections::HashMap;
+
 use super::{Attach, Late};
 use crate::cursor::Start;
-use crate::feed::Replay;
+use crate::feed::{Feed, Replay};
 use crate::presence::Here;
-use crate::protocol::{ChannelName, Code, Owner, Refusal};
+use crate::protocol::{AskedChannel, ChannelName, Code, Opening, Owner, Refusal, RefusedChannel};
 use crate::session::real_names;
+
+/// Names the channels that the hub has no room for beside those that were refused already, in the order of the request.
+/// Of `@` none is read where not all of its inboxes can be.
+///
+/// # Errors
+/// The first refusal, where no channel is left.
+pub(super) fn name_refused(
+    feed: &mut Feed,
+    opening: &Opening,
+    missing: Vec<(ChannelName, Refusal)>,
+    mut refused: Vec<RefusedChannel>,
+) -> Result<Vec<RefusedChannel>, Refusal> {
+    if !missing.is_empty() {
+        let mut asked: HashMap<&str, usize> = HashMap::new();
+        for (index, channel) in opening.channels.iter().enumerate() {
+            asked.insert(name_of(channel), index);
+        }
+        for (name, refusal) in missing {
+            if asked.contains_key(name.as_str()) {
+                refused.push(RefusedChannel::new(name.as_str(), refusal));
+                continue;
+            }
+            // Nobody named it, so that it is one of the reader's own inboxes.
+            let inboxes: Vec<ChannelName> = feed.channels().cloned().collect();
+            let own = |name: &ChannelName| !asked.contains_key(name.as_str());
+            inboxes.iter().filter(|name| own(name)).for_each(|name| {
+                feed.leave(name);
+            });
+            if !refused.iter().any(|refused| refused.channel == "@") {
+                refused.push(RefusedChannel::new("@", refusal));
+            }
+        }
+        refused.sort_by_key(|refused| asked.get(&*refused.channel).copied());
+    }
+    if feed.channels().next().is_none() {
+        return Err(RefusedChannel::whole(refused));
+    }
+    let metrics = feed.hub().metrics();
+    refused
+        .iter()
+        .for_each(|refused| metrics.refusal(&refused.refusal));
+    Ok(refused)
+}
+
+fn name_of(channel: &AskedChannel) -> &str {
+    match channel {
+        Ok((name, _)) => name.as_str(),
+        Err(refused) => &refused.channel,
+    }
+}
 
 impl Attach {
     pub(super) fn subscribe(

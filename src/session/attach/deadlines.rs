@@ -1,4 +1,4 @@
-//! What an attach does when a time has come: the end of a hold or of its credentials, a ping, a look at its peer.
+//! What an attach does when a time has come: the end of a hold or of its credentials, or a ping.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Attach, Turn};
 use crate::hub::now_ms;
-use crate::protocol::{ByeReason, Transport};
+use crate::protocol::{ByeReason, Ping, Transport};
 
 /// Heartbeats without a sign of life after which a peer is taken for gone.
 const SILENT_HEARTBEATS: u32 = 2;
@@ -39,13 +39,26 @@ impl Attach {
         if self.pace.expires.is_some_and(|expires| expires <= now) {
             return Some(self.bye(ByeReason::Expired));
         }
-        if self.transport == Transport::Poll || !self.pace.look_is_due(now) {
-            return None;
-        }
+        // A replay tells what lies before the cursor that a ping would name.
+        let may_ping = self.transport != Transport::Poll && !self.is_replaying();
+        (may_ping && self.pace.ping_is_due(now)).then(|| self.heartbeat_turn(now))
+    }
+
+    fn heartbeat_turn(&mut self, now: Instant) -> Turn {
         if self.is_silent(now) {
-            return Some(self.bye(ByeReason::Silent));
+            return self.bye(ByeReason::Silent);
         }
-        (self.transport == Transport::Ws).then_some(Turn::Look)
+        self.pace.pinged(now);
+        self.ping()
+    }
+
+    /// Says how much was sent, and up to where.
+    pub(super) fn ping(&self) -> Turn {
+        Turn::Ping(Ping {
+            id: self.cursor(),
+            time_ms: now_ms(),
+            count: self.sent_count,
+        })
     }
 
     /// Looks at the deadlines; arms the alarm for the nearest where none has come.
@@ -56,14 +69,14 @@ impl Attach {
         if self.pace.held_until.is_some_and(|until| until <= now) {
             return Some(Turn::Held(self.cursor()));
         }
-        if self.pace.heartbeat.is_some() && self.pace.next_ping <= now {
-            if self.is_silent(now) {
-                return Some(self.bye(ByeReason::Silent));
-            }
-            self.pace.pinged(now);
-            return Some(Turn::Ping(self.cursor(), now_ms()));
+        if self.pace.ping_is_due(now) {
+            return Some(self.heartbeat_turn(now));
         }
-        let at = self.pace.nearest();
+        if self.pace.tail_is_due(now) {
+            self.pace.pinged(now);
+            return Some(self.ping());
+        }
+        let at = self.pace.nearest(now, self.feed.is_watched());
         self.pace
             .alarm
             .arm(self.sessions.hub.wheel(), self.feed.bell(), at, now);

@@ -50,10 +50,16 @@ impl Attach {
         self.feed.watch();
     }
 
-    /// Everything up to here was told by somebody else, last at this time.
-    pub fn told(&mut self, offset: u64, at: Instant) {
+    /// Whether a ping is to follow each burst of events.
+    pub fn is_probed(&self) -> bool {
+        self.pace.is_probed()
+    }
+
+    /// Everything up to here, so many events, was told by somebody else, last at this time.
+    pub fn told(&mut self, offset: u64, events: u32, at: Instant) {
         self.feed.told(offset);
-        self.pace.sent(at);
+        self.sent_count += u64::from(events);
+        self.pace.told(at);
     }
 
     /// Somebody else answered its poll, up to here, and counted that it reads no more: it rests since.

@@ -23,6 +23,8 @@ pub(super) struct Slot {
     stream: Arc<TcpStream>,
     bell: Arc<Bell>,
     pub(super) transport: Transport,
+    /// Whether its own task is to be woken after each burst, for a ping.
+    pub(super) is_probed: bool,
     words: Words,
     state: Mutex<State>,
 }
@@ -42,6 +44,8 @@ struct State {
     is_resting: bool,
     /// Whether its pump knows it no more, since it rested for long.
     is_out: bool,
+    /// Events that were written by the pump, and are unknown to its own task.
+    events: u32,
     /// Everything up to here was told.
     offset: u64,
     /// When it was last written to by the pump, and unknown to its own task.
@@ -105,6 +109,14 @@ impl Slot {
         is_told
     }
 
+    /// Wakes its own task for a ping after a burst, where that is wanted. Whether it is.
+    pub(super) fn nudge_for_ping(&self) -> bool {
+        if self.is_probed {
+            self.bell.nudge();
+        }
+        self.is_probed
+    }
+
     fn write(&self, run: &Run, load: &Load<'_>, state: &mut State, scratch: &mut Scratch) -> bool {
         let stream = SockRef::from(&*self.stream);
         // Past the runtime, which would look first whether it knows the socket to be ready. Where it is not, or is
@@ -125,6 +137,7 @@ impl Slot {
         };
         let Some(rest) = rest else { return false };
         state.offset = load.cursor.offset;
+        state.events = state.events.saturating_add(run.events() as u32);
         state.written = Some(load.now);
         state.rest = (!rest.is_empty()).then(|| Box::new(rest));
         true
@@ -212,11 +225,12 @@ impl Berth {
             attach.set_nonce(std::mem::take(&mut state.nonce));
         }
         let at = state.written.take();
+        let events = std::mem::take(&mut state.events);
         if let Some(at) = at {
             if state.is_resting {
                 attach.answered_for(state.offset);
             } else {
-                attach.told(state.offset, at);
+                attach.told(state.offset, events, at);
             }
         }
         Risen {
@@ -261,6 +275,7 @@ impl Berth {
                 stream: stream.clone(),
                 bell: attach.bell().clone(),
                 transport: attach.transport(),
+                is_probed: attach.is_probed(),
                 words,
                 state: Mutex::default(),
             };

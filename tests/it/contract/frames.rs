@@ -147,7 +147,7 @@ async fn must_sse_1_and_2_a_stream_has_its_headers_and_its_beginning() {
 }
 
 #[tokio::test]
-async fn must_sse_5_the_probe_comes_whatever_else_flows() {
+async fn the_probe_comes_whatever_else_flows() {
     let server = Server::start();
     let ask = Ask::of(["a"])
         .with("format", "full")

@@ -209,3 +209,51 @@ async fn must_read_6_a_start_belongs_to_a_channel_that_is_read() {
     server.wire.publish("a", "1").await;
     assert_eq!(poll(&server, "a,a?since=all").await.len(), 1);
 }
+
+#[tokio::test]
+async fn must_history_1_a_page_holds_so_many_bytes_but_one_event() {
+    let server = Server::start();
+    for text in ["aaaa", "bbbb", "cccc"] {
+        server.wire.publish("a", text).await;
+    }
+    // A text is counted as the JSON that is sent: six bytes each.
+    for (bytes, expected) in [
+        (1, &["aaaa"][..]),
+        (11, &["aaaa"]),
+        (12, &["aaaa", "bbbb"]),
+        (1_048_576, &["aaaa", "bbbb", "cccc"]),
+    ] {
+        let path = format!("/history/a?bytes={bytes}");
+        let page = server.wire.get_json(&path).await;
+        assert_eq!(data(page["frames"].as_array().unwrap()), expected);
+        assert_eq!(page["more"], expected.len() < 3, "{bytes}");
+    }
+    let mut reader = socket(&server, &Ask::of(["a"])).await;
+    reader
+        .send(&json!({"type":"history","channel":"a","since":"last:2","bytes":6}))
+        .await;
+    let page = reader.expect_type("reply").await;
+    assert_eq!(data(page["frames"].as_array().unwrap()), ["bbbb"]);
+    reader
+        .send(&json!({"type":"history","channel":"a","bytes":0}))
+        .await;
+    let refused = reader.expect_type("reply").await;
+    assert_eq!(refused["error"]["code"], "bad_parameter");
+}
+
+#[tokio::test]
+async fn must_history_2_a_page_after_a_cursor_tells_its_gap() {
+    let server = Server::with(|builder| builder.hub.history_events = Some(2));
+    let first = server.wire.publish("a", "1").await;
+    for text in ["2", "3", "4"] {
+        server.wire.publish("a", text).await;
+    }
+    for since in [first.as_str(), "old-7"] {
+        let told = poll(&server, &format!("a?since={since}")).await;
+        let page = format!("/history/a?since={since}&limit=1");
+        let page = server.wire.get_json(&page).await;
+        let frames = page["frames"].as_array().unwrap();
+        assert_eq!(frames[..], told[..2], "the gap, and one event");
+        assert_eq!(frames[0]["type"], "gap");
+    }
+}

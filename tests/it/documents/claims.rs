@@ -204,7 +204,7 @@ fn examples_of_frames_are_frames() {
             kinds.insert(frame["type"].as_str().unwrap().to_owned());
         }
     }
-    let all = ["bye", "event", "gap", "hello", "ping", "reply"];
+    let all = ["bye", "event", "gap", "hello", "ping", "refused", "reply"];
     assert_eq!(
         kinds.iter().collect::<Vec<_>>(),
         all.iter().collect::<Vec<_>>()

@@ -207,3 +207,30 @@ async fn a_chain_ends_with_its_key() {
         "it held no longer"
     );
 }
+
+/// A poll of a chain is judged by what lies before its own cursor.
+#[tokio::test]
+async fn a_poll_of_a_chain_that_fell_behind_is_told_by_a_hello() {
+    for server in [Server::start(), Server::plain(|_, _| {})] {
+        let (_, key) = server.session().await;
+        let cursor = server.publish("a", "before").await;
+        let target = |since: &str| format!("/poll/a?session={key}&replay=10&wait=20&since={since}");
+        let mut wire = server.connect().await;
+        let answer = polled(&server, &mut wire, &target(&cursor), "a", 1).await;
+        assert_eq!(data_of(&answer), [json!(1)]);
+        let since = answer["cursor"].as_str().unwrap().to_owned();
+        server.publish("a", "what is too long").await;
+        let head = server.publish("a", "x").await;
+        wire.send(get(&target(&since))).await;
+        let answer = wire.answer().await.json();
+        let hello = &answer["frames"][0];
+        assert_eq!(
+            (&hello["behind"], &hello["id"]),
+            (&json!(true), &json!(head))
+        );
+        assert_eq!(answer["frames"].as_array().unwrap().len(), 1);
+        // The connection, and the chain, go on from there.
+        let answer = polled(&server, &mut wire, &target(&head), "a", 2).await;
+        assert_eq!(data_of(&answer), [json!(2)]);
+    }
+}

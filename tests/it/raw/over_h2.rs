@@ -9,7 +9,7 @@ use hyper::{Method, Request, StatusCode};
 use tokio::task::JoinHandle;
 use triway::protocol::Data;
 
-use super::frames::{FIN, TEXT, close, frame, text};
+use super::frames::{FIN, PING, TEXT, close, frame, text};
 use super::wire::{Server, in_time};
 
 /// A client that takes so many bytes of each stream before it says that it read them, and the task that ends with
@@ -161,6 +161,45 @@ async fn a_websocket_over_http_2_reads_and_writes() {
     );
     while full.more().await {}
     assert!(full.buffer.is_empty(), "the stream ends after the Close");
+}
+
+#[tokio::test]
+async fn refused_channels_are_named_over_http_2() {
+    let server = Server::start();
+    let mut client = client(&server).await;
+    let mut full = Stream::open(&mut client, "/ws/a,$x", "13").await;
+    for expected in ["hello", "refused"] {
+        let frame: serde_json::Value = serde_json::from_slice(&full.frame().await.1).unwrap();
+        assert_eq!(frame["type"], expected);
+    }
+    for target in ["/sse/a,$x?format=full", "/poll/a,$x"] {
+        let mut body = stream(&mut client, target).await;
+        let mut told = String::new();
+        while !told.contains("\"type\":\"refused\"") {
+            let data = in_time(body.data()).await.unwrap().unwrap();
+            told += &String::from_utf8_lossy(&data);
+        }
+        assert!(told.contains("\"channels\":[\"a\"]"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn pings_over_http_2_count_what_was_sent() {
+    let server = Server::start();
+    server.publish("a", "1").await;
+    let mut client = client(&server).await;
+    let target = "/ws/a?since=all&heartbeat=1";
+    let mut full = Stream::open(&mut client, target, "13").await;
+    for expected in ["hello", "event"] {
+        let frame: serde_json::Value = serde_json::from_slice(&full.frame().await.1).unwrap();
+        assert_eq!(frame["type"], expected);
+    }
+    assert_eq!(full.frame().await.0, FIN | PING);
+    let ping: serde_json::Value = serde_json::from_slice(&full.frame().await.1).unwrap();
+    assert_eq!(
+        (&ping["type"], &ping["count"]),
+        (&serde_json::json!("ping"), &serde_json::json!(1))
+    );
 }
 
 #[tokio::test]

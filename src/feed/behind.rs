@@ -1,0 +1,41 @@
+//! A feed that is too far behind: where more lies before it than its reader wants, it begins at the head.
+
+use super::Feed;
+use crate::hub::Portion;
+use crate::protocol::BATCH_EVENTS_MAX;
+
+impl Feed {
+    /// Whether more than so many bytes of data, or more frames than one batch holds, lie between where it begins and
+    /// the head.
+    pub(crate) fn is_far_behind(&self, data_bytes: u32) -> bool {
+        self.lies_before(data_bytes, self.hub.head())
+    }
+
+    /// Begins at the head where it is that far behind, and tells nothing of what lies before it, gaps neither. Whether
+    /// it does. Must come before the first read.
+    pub(crate) fn skip_backlog(&mut self, data_bytes: u32) -> bool {
+        // One head for all channels: what comes later is read like anything else.
+        let head = self.hub.head();
+        let skips = self.lies_before(data_bytes, head);
+        if skips {
+            for (_, joined) in &mut self.joined {
+                joined.place.offset = head;
+                joined.place.hole = None;
+            }
+            self.begin();
+        }
+        skips
+    }
+
+    fn lies_before(&self, data_bytes: u32, head: u64) -> bool {
+        let whole = Portion {
+            events: BATCH_EVENTS_MAX,
+            bytes: data_bytes as usize,
+        };
+        let mut joined = self.joined.iter().map(|(_, joined)| joined);
+        let left = joined.try_fold(whole, |left, joined| {
+            self.hub.within(&joined.channel, joined.place, head, left)
+        });
+        left.is_none()
+    }
+}
