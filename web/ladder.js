@@ -1,496 +1,771 @@
 /**
- * The ladder: what was seen, and when, decides what to try, and when.
- * Pure: the clock and randomness are arguments; knows no socket, no frame's content, no handle.
- * A *try* is one attach of one transport. The *carrier* is the proven try that carries the session.
- * A *round* is a list of transports to be tried, each beside the one before it. Facts go in by
- * `see`, steps come out; `wakeAt` says when to ask again if nothing happens.
- * Its state is local to one closure, whose functions are the rules; each is short.
+ * The ladder: what was observed, and when, decides which transports are tried, and when.
+ *
+ * Pure: the clock, randomness and memory are arguments; it knows no socket, no content of a frame and
+ * no handle. Facts go in through `observe`, steps come out, and `wakeAt` says when to call it again
+ * with a `tick` if nothing happens.
+ *
+ * An *attempt* is one attachment of one transport. The *carrier* is the proven attempt that carries
+ * the session; there is none before the first proof, and after a cut. A *round* is a list of what is
+ * still to be tried, each next to the one before it; a check, which asks whether the hub is there at
+ * all, is a round of its own. A round starts at the beginning, after a cut, when the carrier becomes
+ * suspect, and when something better than the carrier is tried (the climb). It ends when an attempt
+ * carries. If a round runs out without one, a pause follows, then a check.
  */
-import { learn, WAIT_S } from './cuts.js'
+import { Attempt } from './attempt.js'
+import { Climb } from './climb.js'
+import { Cuts } from './cuts.js'
+import { Memory } from './memory.js'
+import { RoundTrip } from './round-trip.js'
+import { causeOf, isPassing } from './rungs.js'
 
-/** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./rungs.js').Try} Try */
-/** @typedef {import('./rungs.js').Fact} Fact @typedef {import('./rungs.js').FactType} FactType @typedef {import('./rungs.js').Step} Step */
-/** @typedef {import('./rungs.js').Ladder} Ladder @typedef {(fact: Fact, one: Try) => any} See what follows from a fact */
+/** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./rungs.js').Step} Step @typedef {import('./rungs.js').LadderState} LadderState */
+/** @typedef {import('./rungs.js').Fact} Fact @typedef {import('./rungs.js').FactType} FactType @typedef {import('./rungs.js').OpenStep} OpenStep */
+/** @typedef {Transport | 'short' | 'check'} Rung what a round may contain: `short` are short polls */
 
-/** The round-trip time to assume until one was measured, in ms: a slow mobile network. */
-const RTT_ASSUMED_MS = 300
-/** Longest round trip to conclude from a first sign, in ms: it may have needed several. */
-const RTT_SIGN_MOST_MS = 600
-/** Round trips that a better transport has for its proof: TCP, TLS, the request, its ping. */
-const PROOF_ROUND_TRIPS = 4
-/** The next transport is tried beside one that is not proven by then, in ms, and two round trips; but not later than the other. */
-const BESIDE_WS_MS = 250
-const BESIDE_WS_MOST_MS = 700
-const BESIDE_MS = 800
-const BESIDE_MOST_MS = 2000
-/** A WS that is not proven by then, in ms, counts as failed. */
-const WS_MOST_MS = 1500
-/** A try that is not proven by then, in ms, is closed; until then a better transport is still welcome. */
-const LATE_MS = 10_000
-/** The lone ping of `probe=1` must come before this, in ms after hello: it is sent after 150 ms, and 1.2 s of silence follow. */
-const PROBE_MOST_MS = 1100
-/** Sooner than this, in ms after what came before it (half of the 150), it came in one piece with that: something held both, or the page was busy. */
-const LONE_MS = 75
-/** The hub sends a second probe 5 s after hello. So long after hello, in ms, a lone ping proves what the first could not. */
-const PROBE_AGAIN_MS = 3000
-/** Pauses in which nothing gets through, in ms: never more than a request a second, and on top of that full jitter. */
+/** The next transport is tried so long after one that is not proven, in ms, or earlier if that one is overdue; the first where the hub is near. */
+const HEDGE_NEAR_MS = { ws: 350, sse: 300, poll: 300 }
+const HEDGE_FAR_MS = { ws: 700, sse: 1500, poll: 1500 }
+/** Pauses in which nothing gets through, in ms: never more than a request a second, with full jitter on top. */
 const PAUSE_LEAST_MS = 1000
 const PAUSE_MOST_MS = 19_000
-/** Each so-many-th pause ends with a try: a gateway may let through all but the address that is looked at. */
-const LOOKS = 4
-/** A look for the hub that is not answered, in ms. */
-const LOOK_MOST_MS = 3000
+/** Each so-many-th pause ends with an attempt: a gateway may let through everything but the address of the check. */
+const CHECKS_PER_ATTEMPT = 4
+/** A check that is not answered within this, in ms, is repeated. */
+const CHECK_MOST_MS = 3000
 /** A cut carrier is replaced at once, but after so many in a row that lived shorter than this, in ms, with a pause. */
 const CUTS_FREE = 3
 const STEADY_MS = 5000
-/** Below the best transport it is tried again after so long, in ms; then each half hour. */
-const UP_FIRST_MS = 30_000
-const UP_SECOND_MS = 120_000
-const UP_THIRD_MS = 600_000
-const UP_LAST_MS = 1_800_000
 /** Hidden for so long, in ms, a page may have come to another network. */
 const HIDDEN_LONG_MS = 300_000
-/** So many changes of transport in so long, in ms, are flapping: then the last transport is best for a while. */
-const CHANGES_MOST = 6
-const CHANGES_MS = 300_000
-const CALM_UPS = 2
-/** A timer that is this late, in ms, says that the page slept. */
+/** A page that was left does nothing for so long, in ms. */
+const LEFT_MS = 24 * 3_600_000
+/** A timer that is so late, in ms, says that the page slept. */
 const SLEEP_MS = 5000
-/** Silence in heartbeats after which a carrier is suspect; an event later than that silence over this is half a heartbeat late. */
-const SILENT_BEATS = 1.5
-const LATE_PART = 3
-/** A held poll may be late by this, in ms. */
-const POLL_LATE_MS = 5000
-/** So many events in a row that are later than this, in ms, make a stream suspect. */
-const SLOW_MOST = 3
-const SLOW_MS = 1000
-/** A success is remembered for so long, and a page that was left does nothing. */
-const DAY_MS = 24 * 3_600_000
-/** A failure is remembered so many times longer than the one before it, the first one as if this, in ms, had been before it, and a day at most: networks change. */
-const FADE_MS = 100_000
-const FADE_TIMES = 6
-const FADE_MOST_MS = 24 * 3_600_000
-/** A transport that was left must live longer than before, by this, but no more than that, in ms, beside the carrier before it carries again. */
-const TRIAL_LEAST_MS = 3000
-const TRIAL_MOST_MS = 60_000
+/** A timer that is so late, in ms, says that the page was busy: frames may wait to be read, and get so long, in ms. */
+const BUSY_MS = 250
+const GRACE_MS = 300
+/** The same for a page that becomes visible, in ms: it may have been frozen. */
+const VISIBLE_GRACE_MS = 1500
+/** Between the answer to a short poll and the next request, in ms. */
+const SHORT_PAUSE_MS = 1000
+/** A transport that left out frames twice within this, in ms, is left. */
+const INCOMPLETE_MS = 600_000
+/** Requests that measure the round trip at the start: the second one finds the connection of the first. */
+const MEASURES = 2
 
-/**
- * @param {Transport[]} transports the order is the preference
- * @param {() => number} random
- * @param {Record<string, any>} [memory] as an earlier ladder left it
- * @param {string} [link] what the platform says of the network, before the hub names it
- * @returns {Ladder}
- */
-export function newLadder(transports, random, memory = {}, link = '') {
-  let network = memory['?' + link]
-  /** @type {Map<number, Try>} */
-  const tries = new Map()
-  /** @type {Ladder} */
-  const ladder = { see, wakeAt: Infinity, tries, learned: { ...memory[network] }, memory }
+export class Ladder {
+  /** When to call `observe` with a `tick` if nothing happens. */
+  wakeAt = Infinity
+  /** @type {LadderState} */
+  state = 'connecting'
+  /** By id. @type {Map<number, Attempt>} */
+  attempts = new Map()
+  /** @type {Attempt | undefined} */
+  carrier
+  /** The transport that carried last. @type {Transport | undefined} */
+  last
+  roundTrip = new RoundTrip()
+  climb = new Climb()
+  cuts = new Cuts()
+
+  now = 0
   /** How far the clock was set back, in ms. */
-  let shift = 0
-  /** @type {Try | undefined} */
-  let carrier
-  let now = 0
+  shiftMs = 0
+  /** Least difference between the clocks, in ms; a little more with each event, since clocks drift. */
+  skewMs = Infinity
+  lastId = 0
+
+  /** What is left of the round. @type {Rung[]} */
+  round = []
+  why = ''
+  /** The attempts of the round replace the carrier. */
+  replaces = false
+  /** The round pauses until then. */
+  pausedUntil = 0
+  /** The next of the round is tried next to this attempt. @type {Attempt | undefined} */
+  hedged
+  /** A check of the round is under way. */
+  isChecking = false
+  /** Requests left to measure the round trip. */
+  measures = 0
+  /** Streams were tried again because their first ping was merged with hello. */
+  hasRetriedMerged = false
+
+  /** Tried since something carried, with the age at which it became suspect or 0. @type {Map<Transport, number>} */
+  tried = new Map()
+  /** Rounds in a row in which nothing got through. */
+  failures = 0
+  /** Carriers in a row that were cut soon. */
+  shortLives = 0
+  /** How far apart attempts are, in ms: nothing at first, later never more than one request a second. */
+  apartMs = 0
+  /** A check found the hub since something carried, or this pause needs none. */
+  hasChecked = false
+  /** The last check found the hub. */
+  isHubFound = false
+  /** Something other than the hub answered. */
+  isForeign = false
+  /** Nothing but that answers. */
+  isCaptive = false
+  isOffline = false
+  /** Times of silent WebSockets are counted: the first one is tried again. */
+  silences = 0
+  hiddenAt = 0
+  /** Observations may be waiting: nothing is judged to be missing before then. */
+  graceUntil = 0
+  /** The last observation was late. */
+  wasLate = false
+  /** When a transport left out frames. @type {Partial<Record<Transport, number>>} */
+  incompleteAt = {}
+  /** Of the hub. @type {string | undefined} */
+  build
+
   /** @type {Step[]} */
-  let steps
-  let lastId = 0
-  let rttMs = RTT_ASSUMED_MS
-  /** Least difference of the clocks seen, in ms; a little more with each event, since clocks drift. */
-  let skew = Infinity
-  const given = transports
-  /** The last that carried. @type {Transport | undefined} */
-  let last
-  /** The round: what is left of it, why, whether its tries replace the carrier, and when the next one is due. A look for the hub is a round of its own. @type {any[]} */
-  let round = []
-  let why = ''
-  let replaces = false
-  let nextAt = 0
-  /** Opened since something carried, or suspect: and the age at which it was, in ms. @type {Map<Transport, number>} */
-  let tried = new Map()
-  /** Rounds in which nothing got through, and carriers that were cut soon, in a row. */
-  let failures = 0
-  let cuts = 0
-  /** How far apart tries are that fail, in ms: nothing at first, later never more than one request a second. */
-  let apartMs = 0
-  /** A look found the hub since something carried, or is left out; something else answered; and that is all that answers. */
-  let looked = false
-  let strange = /** @type {boolean | undefined} */ (false)
-  let captive = strange
-  /** When to try what is better than the carrier; 0 where nothing is. */
-  let upAt = 0
-  let ups = 0
-  /** Changes of transport, newest first. @type {number[]} */
-  let changes = []
-  /** Lives of carriers that were cut, newest first. @type {Partial<Record<Transport, import('./cuts.js').Life[]>>} */
-  let lives = {}
-  let silences = 0
-  let hiddenAt = 0
-  let isOffline = false
-  let state = 'connecting'
-  /** @type {string | undefined} */
-  let build
+  #steps = []
+  /** @type {Memory} */
+  #memory
 
-  /** @param {number} at @param {FactType} type @param {Fact} [fact] */
-  function see(at, type, fact = {}) {
-    steps = []
-    // A clock that was set back goes on from where it was: what is due is due all the same.
-    shift = Math.max(shift, now - at)
-    now = at + shift
-    // Timers do not run in a sleeping page, and what is heard after it may be an echo. Or else the clock was set forward.
-    if (at > ladder.wakeAt + SLEEP_MS) {
-      skew = Infinity
-      if (carrier && silent(carrier)) suspect('sleep')
-    }
-    const one = /** @type {Try} */ (tries.get(/** @type {number} */ (fact.id)))
-    // What an attach that was given up tells is no fact any more; a tick is none.
-    if (one || !fact.id) facts[type]?.(fact, one)
+  /**
+   * @param {object} options
+   * @param {Transport[]} options.transports allowed; the order is the preference
+   * @param {() => number} options.random
+   * @param {Record<string, any>} [options.memory] as an earlier ladder left it
+   * @param {string} [options.link] what the platform says of the network, before the hub names it
+   */
+  constructor({ transports, random, memory = {}, link = '' }) {
+    this.allowed = transports
+    this.transports = transports
+    this.random = random
+    this.#memory = new Memory(memory, link)
+  }
+
+  /** What a later ladder may begin with. */
+  get memory() {
+    return this.#memory.records
+  }
+
+  /** What is known of this network. */
+  get learned() {
+    return this.#memory.learned
+  }
+
+  toJSON() {
+    const { attempts, tried, carrier, hedged, random, ...state } = this
+    return { ...state, carrier: carrier?.id, hedged: hedged?.id, attempts: [...attempts.values()], tried: [...tried], learned: this.learned }
+  }
+
+  /**
+   * @param {number} at by the page's clock
+   * @param {FactType} type
+   * @param {Fact} [fact]
+   * @returns {Step[]}
+   */
+  observe(at, type, fact = {}) {
+    this.#steps = []
+    this.#advance(at)
+    const attempt = this.attempts.get(fact.id ?? 0)
+    // Facts about an attempt that was given up are none.
+    if (attempt || !fact.id) this.#apply(type, fact, /** @type {Attempt} */ (attempt))
     // What is due may make more due, or bring the next moment nearer: until nothing is.
-    while (settle());
-    const next = carrier ? 'connected' : isOffline ? 'offline' : captive ? 'captive' : last ? 'reconnecting' : 'connecting'
-    if (next !== state) steps.push({ do: 'state', state: (state = next), why: carrier?.why ?? why })
-    return steps
+    do this.wakeAt = Infinity
+    while (this.#settle())
+    this.#measure()
+    const { state } = this
+    this.state = this.#nextState()
+    if (this.state !== state) this.#steps.push({ do: 'state', state: this.state, why: this.carrier?.why ?? this.why })
+    if (this.#memory.save()) this.#steps.push({ do: 'remember' })
+    return this.#steps
   }
 
-  /** @type {Partial<Record<FactType, See>>} */
-  const facts = {
-    start: () => tries.size || begin('start'),
-    rtt: ({ ms }) => (rttMs = /** @type {number} */ (ms)),
-    /** By hand. */
-    use({ transport }) {
-      transports = transport && transport !== 'auto' ? [transport, ...given.filter((other) => other !== transport)] : given
-      if (carrier) climb('asked')
-      else begin('asked')
-    },
-    /** Another list of channels: the same transport, attached anew beside the old one. */
-    reopen: () => carrier && begin('channels', [carrier.transport], true),
-    hello({ beat, network: name, build: made }, one) {
-      one.helloAt = one.frameAt = now
-      if (beat && one.transport !== 'poll') one.silentMs = SILENT_BEATS * 1000 * beat
-      // On a network where it carried before, a stream is taken at its word until its probe is due.
-      if (one.transport === 'sse' && now < /** @type {number} */ (here('sse').good)) one.provenAt = now
-      if (build && made !== build) upAt = now
-      build = made
-      if (!name || name === network) return
-      if (network) upAt = now
-      // The first name of a network is that of what was learned so far.
-      if (network || memory[name]) ladder.learned = { ...memory[name] }
-      memory['?' + link] = network = name
-    },
-    /** Anything came. */
-    frame({ ping, time }, one) {
-      const gap = now - one.frameAt
-      // The first sign of a request shows how far the network is; a WS needs several round trips for it.
-      if (one.transport !== 'ws' && one.frameAt === one.openedAt) rttMs = Math.min(gap, RTT_SIGN_MOST_MS)
-      one.gap = Math.max(one.gap, gap)
-      one.frameAt = now
-      const lateMs = now - /** @type {number} */ (time) - skew
-      // What was published before this attach began was replayed.
-      const isLate = lateMs > Math.max(SLOW_MS, 4 * rttMs) && lateMs < now - one.openedAt
-      if (ping) {
-        const age = now - one.helloAt
-        const isLone = age < PROBE_MOST_MS ? age > LONE_MS : age > PROBE_AGAIN_MS && gap > LONE_MS
-        if (isLone && !isLate && one.transport === 'sse') one.provenAt ||= now
-        one.pinged = true
-      }
-      if (!time) return
-      skew = Math.min(skew + 1, now - time)
-      one.slow = isLate ? one.slow + 1 : 0
-      if (one === carrier && one.transport !== 'poll' && (one.slow >= SLOW_MOST || (ping && lateMs > one.silentMs / LATE_PART))) {
-        // The clock may have been set forward.
-        skew = Infinity
-        suspect('slow')
-      }
-    },
-    /** The hub answered what only it can, to us. */
-    proof: (fact, one) => (one.provenAt ||= one.frameAt = now),
-    /** A command went unanswered. */
-    mute: () => suspect('mute'),
-    ended(fact, one) {
-      const { transport } = one
-      const planned = fact.planned
-      tries.delete(one.id)
-      if (one !== carrier) return fail(one, fact)
-      const isLeft = !planned && !isOffline && one.suspect !== 'sleep' && outlived(one)
-      // A chain of polls that was answered more than once is as steady as a poll can be.
-      if (planned || now >= one.openedAt + STEADY_MS || (transport === 'poll' && one.frameAt > one.provenAt)) cuts = 0
-      lose()
-      // Its successor is under way already.
-      if (replaces && (round.length || isTrying())) return
-      begin(transport + ':' + fact.why, order(isLeft ? undefined : transport))
-      // Pauses are for the same again: what is left leaves no time.
-      nextAt += fact.afterMs ?? ((isLeft && transports[1]) || cuts++ < CUTS_FREE ? 0 : pause(cuts - CUTS_FREE))
-      if (!fact.foreign) return
-      strange = true
-      round = ['check']
-    },
-    /** What the look for the hub found. */
-    checked(fact) {
-      if (round[0] !== 'check') return
-      strange ||= fact.foreign
-      if (!fact.ok) return rest(fact.afterMs)
-      strange = captive = false
-      looked = true
-      begin(why, order(last))
-      nextAt += apartMs
-    },
-    offline: () => (isOffline = true),
-    online() {
-      isOffline = false
-      apartMs = 0
-      // Its socket may belong to the network that was left.
-      if (carrier) suspect('sleep')
-      else begin('online')
-    },
-    hidden: () => (hiddenAt = now),
-    visible() {
-      if (now > hiddenAt + HIDDEN_LONG_MS) upAt &&= now
-      hiddenAt = 0
-    },
-    /** The page goes into the cache of pages, or for good. WebKit ends its connections just before: those were no cuts. */
-    pause() {
-      begin('pagehide', ['check'])
-      nextAt += DAY_MS
-      lose()
-      lives = {}
-    },
-    /** Publishes find no way: on WS they would. */
-    blocked: () => (upAt &&= now),
+  /** @returns {LadderState} */
+  #nextState() {
+    if (this.carrier) return 'connected'
+    if (this.isOffline) return 'offline'
+    if (this.isCaptive) return 'captive'
+    return this.last ? 'reconnecting' : 'connecting'
   }
 
-  /** What is known here. @param {Transport} transport @returns {import('./cuts.js').Known} */
-  const here = (transport) => (ladder.learned[transport] ??= {})
+  // The clock.
 
-  /** 0 is the best. @param {any} transport */
-  const rank = (transport) => transports.indexOf(transport)
-
-  /** What to try, in order; memory orders, and never forbids. @param {Transport} [first] */
-  function order(first) {
-    const place = (/** @type {Transport} */ transport) => (transport === first ? 0 : now < /** @type {number} */ (here(transport).until) ? 2 : 1)
-    return [...transports].sort((one, other) => place(one) - place(other))
-  }
-
-  /** @param {number} at @returns {boolean} */
-  const due = (at) => now >= at || !(ladder.wakeAt = Math.min(ladder.wakeAt, at - shift))
-
-  /** @param {Try} one */
-  const silent = (one) => now >= one.frameAt + one.silentMs
-
-  const all = () => [...tries.values()]
-
-  /** Is anything under way that has not failed? */
-  const isTrying = () => !all().every(({ failed }) => failed)
-
-  /** @param {Try} one */
-  const close = ({ id }) => tries.delete(id) && steps.push({ do: 'close', id })
-
-  /** Nothing carries. */
-  function lose() {
-    if (carrier) close(carrier)
-    carrier = undefined
-  }
-
-  /** A new round instead of what was under way. @param {string} because @param {(Transport | 'check')[]} [list] @param {boolean} [isInstead] of the carrier */
-  function begin(because, list = order(), isInstead = false) {
-    for (const one of all()) if (one !== carrier) close(one)
-    round = list
-    why = because
-    replaces = isInstead
-    nextAt = now
-  }
-
-  function open() {
-    const transport = /** @type {Transport | 'check'} */ (round.shift())
-    if (transport === 'check') {
-      round = ['check']
-      nextAt = now + LOOK_MOST_MS
-      return steps.push({ do: 'check' })
+  /** @param {number} at */
+  #advance(at) {
+    // A clock that was set back continues from where it was: what is due stays due.
+    this.shiftMs = Math.max(this.shiftMs, this.now - at)
+    this.now = at + this.shiftMs
+    const lateMs = at - this.wakeAt
+    // Timers do not run in a sleeping page, and what arrives after it may be an echo. Or the clock was set forward.
+    if (lateMs > SLEEP_MS) {
+      this.skewMs = Infinity
+      if (this.carrier?.isSilent(this.now)) this.#suspect('sleep')
     }
-    const known = here(transport)
-    /** @type {Step & {do: 'open'}} */
-    const step = { ...known, do: 'open', id: ++lastId, transport, why }
-    tries.set(lastId, {
-      ...step,
-      ...{ openedAt: now, frameAt: now, helloAt: 0, provenAt: 0, gap: 0, slow: 0 },
-      renewAt: now + 0.8 * (known.age ?? Infinity),
-      silentMs: 1000 * (known.wait ?? WAIT_S) + POLL_LATE_MS + 4 * rttMs,
-    })
-    tried.set(transport, 0)
-    steps.push(step)
-    // Whoever is tried beside it is tried because of it.
-    if (!replaces) why = transport + ':slow'
-    const [besideMs, mostMs] = transport === 'ws' ? [BESIDE_WS_MS, BESIDE_WS_MOST_MS] : [BESIDE_MS, BESIDE_MOST_MS]
-    nextAt = now + Math.max(apartMs, Math.min(besideMs + 2 * rttMs, mostMs))
+    const isLate = lateMs > BUSY_MS
+    // Timers of hidden pages are always late: once is an excuse, twice is not.
+    if (isLate && !this.wasLate) this.graceUntil = this.now + GRACE_MS
+    this.wasLate = isLate
   }
 
-  /** When it should be proven, by how far the network is, or else as long after its hello as that took. @param {Try} one */
-  const dueBy = (one) => (one.helloAt ? 2 * one.helloAt - one.openedAt : one.openedAt + PROOF_ROUND_TRIPS * rttMs)
-
-  /** How long a try has until it counts as failed, or is closed. @param {Try} one */
-  function unprovenAt(one) {
-    const { transport } = one
-    if (!one.failed && transport === 'ws') return Math.max(one.openedAt + WS_MOST_MS, dueBy(one))
-    return !one.failed && transport === 'sse' && one.helloAt ? one.helloAt + PROBE_MOST_MS : one.openedAt + LATE_MS
+  /** Whether a moment has come; if not, it is one to wake at. @param {number} at */
+  #isDue(at) {
+    if (this.now >= at) return true
+    this.wakeAt = Math.min(this.wakeAt, at - this.shiftMs)
+    return false
   }
 
-  /** When one that is proven may carry. @param {Try} one */
-  function readyAt(one) {
-    if (replaces) return 0
-    if (carrier) return one.provenAt + (here(one.transport).trial ?? 0)
-    // A better one is under way without a failure: a far network is no reason to leave it.
-    const rivals = all().filter((other) => !other.failed && !other.provenAt && rank(other.transport) < rank(one.transport))
-    return Math.max(0, ...rivals.map(dueBy))
+  /** Whether something that did not happen until then is missing. @param {number} at */
+  #isMissing(at) {
+    return this.#isDue(Math.max(at, this.graceUntil))
   }
 
-  /** @param {Try} one */
-  function carry(one) {
-    const before = carrier
-    const { transport } = one
-    carrier = one
-    steps.push({ do: 'carry', id: one.id, why: one.why })
-    // What failed, or had its time, while this one got through is down until it comes after all; what failed with all the others is not.
-    for (const [other, ageMs] of tried) if (rank(other) < rank(transport)) lower(other, ageMs)
-    tried = new Map()
-    here(transport).until = 0
-    here(transport).good = now + DAY_MS
-    // The way back up, to what is preferred or was asked for.
-    if (rank(transport)) upAt ||= now + UP_FIRST_MS
-    else upAt = ups = 0
-    if (last && last !== transport && one.why !== 'asked') flap()
-    last = transport
-    if (network) memory[network] = ladder.learned
-    looked = strange = captive = false
-    apartMs = failures = 0
-    round = []
-    // What could still do better may go on until it is late; all else has lost.
-    for (const other of all()) if (other !== one && (other === before || rank(other.transport) >= rank(transport))) close(other)
+  // What follows from a fact.
+
+  /** @param {FactType} type @param {Fact} fact @param {Attempt} attempt */
+  #apply(type, fact, attempt) {
+    switch (type) {
+      case 'start':
+        return this.#onStart()
+      case 'rtt':
+        return this.roundTrip.observe(fact.ms ?? 0)
+      case 'use':
+        return this.#onUse(fact)
+      case 'reopen':
+        // Another list of channels: the same transport, attached again next to the old one.
+        return this.carrier && this.#begin('channels', [rungOf(this.carrier)], true)
+      case 'hello':
+        return this.#onHello(fact, attempt)
+      case 'frame':
+        return this.#onFrame(fact, attempt)
+      case 'proof':
+        return this.#onProof(fact, attempt)
+      case 'mute':
+        return this.#suspect('mute')
+      case 'incomplete':
+        return this.#onIncomplete(attempt)
+      case 'starved':
+        return this.#onStarved()
+      case 'ended':
+        return this.#onEnded(fact, attempt)
+      case 'checked':
+        return this.#onChecked(fact)
+      case 'blocked':
+        return this.#onBlocked()
+      default:
+        this.#onPage(type)
+    }
   }
 
-  /** Where transports change all the time, what disturbs them holds for all but the last. */
-  function flap() {
-    changes = [now, ...changes].slice(0, CHANGES_MOST)
-    if (!(changes[CHANGES_MOST - 1] > now - CHANGES_MS)) return
-    for (const transport of transports.slice(0, -1)) lower(transport)
-    ups = CALM_UPS
-    upAt = now + UP_THIRD_MS
+  /** @param {FactType} type what happened to the page */
+  #onPage(type) {
+    switch (type) {
+      case 'offline':
+        this.isOffline = true
+        break
+      case 'online':
+        return this.#onOnline()
+      case 'hidden':
+        this.hiddenAt = this.now
+        break
+      case 'visible':
+        if (this.now > this.hiddenAt + HIDDEN_LONG_MS) this.climb.advance(this.now)
+        this.hiddenAt = 0
+        this.graceUntil = this.now + VISIBLE_GRACE_MS
+        break
+      case 'pause':
+        return this.#onPause()
+    }
   }
 
-  /** What is better is tried beside the carrier. @param {string} because */
-  const climb = (because) => begin(because, transports.slice(0, rank(carrier?.transport)), because === 'asked')
-
-  /** It failed where another got through, if it carried at all at this age. @param {Transport} transport @param {number} [ageMs] */
-  function lower(transport, ageMs) {
-    const it = here(transport)
-    it.good = 0
-    if (ageMs) it.trial = Math.min(TRIAL_MOST_MS, TRIAL_LEAST_MS + ageMs)
-    // Tried again while it is known to fail, it is no worse than it was.
-    if (now < /** @type {number} */ (it.until)) return
-    it.times = (it.times ?? 0) + 1
-    it.until = now + Math.min(FADE_MS * FADE_TIMES ** it.times, FADE_MOST_MS)
+  #onStart() {
+    if (this.attempts.size) return
+    this.#begin('start')
+    this.measures = MEASURES
   }
 
-  /** Takes down how long it lived. @param {Try} one @returns whether it is to be left */
-  function outlived(one) {
-    const { transport } = one
-    const life = { age: now - one.openedAt, idle: now - one.frameAt, gap: one.gap, proven: now - one.provenAt }
-    const isLeft = learn(transport, here(transport), here('poll'), (lives[transport] = [life, ...(lives[transport] ?? []).slice(0, 2)]))
-    if (isLeft) lower(transport, life.age)
-    return isLeft
+  /** The application chose a transport. @param {Fact} fact */
+  #onUse({ transport }) {
+    const isChosen = transport && transport !== 'auto'
+    this.transports = isChosen ? [transport, ...this.allowed.filter((other) => other !== transport)] : this.allowed
+    if (this.carrier) this.#tryBetter('asked')
+    else this.#begin('asked')
   }
 
-  /** A try that did not get to carry. @param {Try} one @param {Fact} fact */
-  function fail(one, fact) {
-    const { transport } = one
-    if (one.failed) return
-    one.failed = true
-    nextAt = now + apartMs
-    steps.push({ do: 'failed', id: one.id, why: fact.why })
-    if (carrier) {
-      if (rank(transport) < rank(carrier.transport)) {
-        lower(transport)
-        upAt ||= now + UP_FIRST_MS
-      }
+  /** @param {Fact} fact @param {Attempt} attempt */
+  #onHello(fact, attempt) {
+    const { now } = this
+    this.#observeSign(attempt)
+    attempt.observeHello(now, fact)
+    // On a network where it carried before, a stream needs no lone ping before it carries; but a
+    // worse transport that works is left only for a proven one.
+    if (attempt.transport === 'sse' && !this.#isUp(attempt) && this.#memory.isTrusted('sse', now)) attempt.trust(now)
+    if (this.build && fact.build !== this.build) this.climb.planNow(now)
+    this.build = fact.build
+    if (fact.network && this.#memory.enter(fact.network)) this.climb.planNow(now)
+  }
+
+  /** @param {Fact} fact @param {Attempt} attempt */
+  #onFrame(fact, attempt) {
+    const { time } = fact
+    this.#observeSign(attempt)
+    const lateMs = time ? this.now - time - this.skewMs : 0
+    const cause = attempt.observeFrame(this.now, fact, lateMs)
+    if (time) this.skewMs = Math.min(this.skewMs + 1, this.now - time)
+    if (attempt !== this.carrier) return this.#retryMerged(attempt)
+    if (!cause) return
+    // The clock may have been set forward.
+    this.skewMs = Infinity
+    this.#suspect(cause)
+  }
+
+  /** The first sign of a request shows how far the network is; a WS needs several round trips for it. @param {Attempt} attempt */
+  #observeSign({ transport, openedAt, frameAt }) {
+    if (transport !== 'ws' && frameAt === openedAt) this.roundTrip.limit(this.now - openedAt)
+  }
+
+  /** @param {Fact} fact @param {Attempt} attempt */
+  #onProof({ ms }, attempt) {
+    attempt.observeProof(this.now, ms ?? this.now - attempt.helloAt, this.#isUp(attempt))
+  }
+
+  /** A transport left out frames. Once is chance; twice it is left. @param {Attempt} attempt */
+  #onIncomplete(attempt) {
+    const { transport } = attempt
+    const beforeAt = this.incompleteAt[transport] ?? -Infinity
+    this.incompleteAt[transport] = this.now
+    if (this.now >= beforeAt + INCOMPLETE_MS) return
+    if (attempt === this.carrier) {
+      this.#suspect('incomplete')
+      this.#memory.fail(transport, this.now, this.now - attempt.openedAt)
+    } else {
+      this.#close(attempt)
+      this.#fail(attempt, 'incomplete')
+    }
+  }
+
+  /** No connection is left to send: everything is closed at once, and polls are short. */
+  #onStarved() {
+    const { now, carrier } = this
+    // A WebSocket is not one of the connections that a browser limits.
+    if (carrier?.transport === 'ws' || !this.transports.includes('poll')) return
+    const cause = (carrier?.transport ?? 'poll') + ':starved'
+    const ages = this.#all().map(({ openedAt }) => now - openedAt)
+    for (const { transport, openedAt } of this.#all()) if (transport === 'sse') this.#memory.fail('sse', now, now - openedAt)
+    this.#lose()
+    this.#memory.shorten(now, Math.max(0, ...ages))
+    this.#begin(cause, ['short'])
+    this.climb.postpone(now)
+  }
+
+  /** @param {Fact} fact @param {Attempt} attempt */
+  #onEnded(fact, attempt) {
+    const cause = causeOf(fact.why)
+    this.attempts.delete(attempt.id)
+    if (attempt === this.carrier) this.#onCut(cause, fact, attempt)
+    else this.#fail(attempt, cause, fact)
+  }
+
+  /** The carrier ended. @param {string} cause @param {Fact} fact @param {Attempt} carrier */
+  #onCut(cause, fact, carrier) {
+    const { now } = this
+    const { transport } = carrier
+    const isPlanned = fact.planned || isPassing(cause)
+    const isCut = !isPlanned && !this.isOffline && carrier.suspect !== 'sleep'
+    const lesson = isCut ? this.#learn(carrier) : {}
+    // A chain of polls that was answered more than once is as steady as a poll can be.
+    const isSteady = now >= carrier.openedAt + STEADY_MS || (transport === 'poll' && carrier.frameAt > carrier.provenAt)
+    if (isPlanned || isSteady) this.shortLives = 0
+    this.#lose()
+    // Its successor is under way already.
+    if (this.replaces && (this.round.length || this.#isTrying())) return
+    this.#begin(`${transport}:${lesson.cause ?? cause}`, this.#order(lesson.isLeft ? undefined : transport))
+    // Pauses are for the same again: if it is left, nothing waits.
+    const isOther = (lesson.isLeft && this.transports.length > 1) || lesson.isShort
+    this.pausedUntil += fact.afterMs ?? (isOther || this.shortLives++ < CUTS_FREE ? 0 : this.#pauseMs(this.shortLives - CUTS_FREE))
+    if (!fact.foreign) return
+    this.isForeign = true
+    this.round = ['check']
+  }
+
+  /** @param {Fact} fact */
+  #onChecked({ ok, ms, foreign, afterMs }) {
+    if (ok && ms) this.roundTrip.observe(ms)
+    const wasFound = this.isHubFound
+    this.isHubFound = !!ok
+    if (!this.isChecking) return
+    if (foreign) this.isForeign = true
+    if (!ok) return this.#rest(afterMs)
+    this.isForeign = this.isCaptive = false
+    this.hasChecked = true
+    this.#begin(this.why, this.#order(this.last))
+    // A hub that was away is attached to at once. One that was there all the time, while attempts failed, is not news.
+    if (wasFound) this.pausedUntil += this.apartMs
+  }
+
+  #onOnline() {
+    this.isOffline = false
+    this.apartMs = 0
+    this.roundTrip.reset()
+    // Its socket may belong to the network that was left.
+    if (this.carrier) this.#suspect('sleep')
+    else this.#begin('online')
+  }
+
+  /** The page is cached, or left for good. WebKit ends its connections just before: those were no cuts. */
+  #onPause() {
+    this.#begin('pagehide', ['check'])
+    this.pausedUntil += LEFT_MS
+    this.#lose()
+    this.cuts.reset()
+    this.roundTrip.reset()
+  }
+
+  /** Publishes find no way; on a better transport they would. */
+  #onBlocked() {
+    this.climb.advance(this.now, `${this.carrier?.transport}:blocked`)
+  }
+
+  // Rounds.
+
+  /** 0 is the best. @param {Attempt} attempt */
+  #rank({ transport, isShort }) {
+    return isShort ? this.transports.length : this.transports.indexOf(transport)
+  }
+
+  /** Whether it would take over from a worse transport that works. @param {Attempt} attempt */
+  #isUp(attempt) {
+    const { carrier } = this
+    return !!carrier && !carrier.suspect && this.#rank(attempt) < this.#rank(carrier)
+  }
+
+  #all() {
+    return [...this.attempts.values()]
+  }
+
+  /** Whether an attempt is under way that has not failed. */
+  #isTrying() {
+    return this.#all().some(({ hasFailed }) => !hasFailed)
+  }
+
+  /** What to try, in order; memory orders, and never forbids. @param {Transport} [first] @returns {Rung[]} */
+  #order(first) {
+    const place = (/** @type {Transport} */ transport) => (transport === first ? 0 : this.#memory.isFailing(transport, this.now) ? 2 : 1)
+    const ordered = [...this.transports].sort((one, other) => place(one) - place(other))
+    const isShort = this.#memory.hasShortPolls(this.now)
+    return ordered.map((transport) => (transport === 'poll' && isShort ? 'short' : transport))
+  }
+
+  /** A new round instead of what was under way. @param {string} why @param {Rung[]} [round] @param {boolean} [replaces] the carrier */
+  #begin(why, round = this.#order(), replaces = false) {
+    for (const attempt of this.#all()) if (attempt !== this.carrier) this.#close(attempt)
+    this.round = round
+    this.why = why
+    this.replaces = replaces
+    this.pausedUntil = this.now
+    this.hedged = undefined
+    this.isChecking = false
+    this.hasRetriedMerged = false
+  }
+
+  /** What is better than the carrier is tried next to it. @param {string} why */
+  #tryBetter(why) {
+    const best = this.carrier ? this.#rank(this.carrier) : 0
+    const isAsked = why === 'asked'
+    this.#begin(why, this.transports.slice(0, best), isAsked)
+  }
+
+  /** Opens the next of the round. */
+  #openNext() {
+    const rung = /** @type {Rung} */ (this.round.shift())
+    if (rung === 'check') return this.#check()
+    this.#open(rung)
+    // What is tried next to an attempt is tried because that is slow.
+    if (!this.replaces) this.why = `${rung === 'short' ? 'poll' : rung}:slow`
+  }
+
+  #check() {
+    this.round = ['check']
+    this.isChecking = true
+    this.pausedUntil = this.now + CHECK_MOST_MS
+    this.#steps.push({ do: 'check' })
+  }
+
+  /** @param {Transport | 'short'} rung */
+  #open(rung) {
+    const transport = rung === 'short' ? 'poll' : rung
+    const known = this.#memory.known(transport)
+    /** @type {OpenStep} */
+    const step = { do: 'open', id: ++this.lastId, transport, why: this.why, ...(rung === 'short' ? { wait: 0, pause: SHORT_PAUSE_MS } : wishes(known)) }
+    const attempt = new Attempt(step, this.now, known, this.roundTrip, this.transports.length < 2)
+    this.attempts.set(step.id, attempt)
+    this.tried.set(transport, 0)
+    this.#steps.push(step)
+    this.hedged = attempt
+    this.pausedUntil = this.now + this.apartMs
+  }
+
+  /** A ping that came in one piece with hello proves nothing: the stream may be held, or the page was busy. Attached again, it is probed at once. @param {Attempt} attempt */
+  #retryMerged(attempt) {
+    if (!attempt.isMerged || attempt.transport !== 'sse' || attempt.provenAt || attempt.hasFailed || this.hasRetriedMerged || this.apartMs) return
+    this.hasRetriedMerged = true
+    this.#close(attempt)
+    const { why } = this
+    this.why = attempt.why
+    this.#open('sse')
+    this.why = why
+  }
+
+  /** Asks for the round trip, if it is needed and not known yet. */
+  #measure() {
+    const isWaiting = !this.carrier && this.#all().some(({ helloAt }) => !helloAt)
+    if (!this.measures || !isWaiting || this.isChecking) return
+    const isFirst = this.measures === MEASURES
+    if (isFirst ? this.roundTrip.isKnown : !this.roundTrip.isCold) {
+      // A cold request is an upper bound; a warm one is the measure.
+      if (isFirst || this.roundTrip.isKnown) this.measures = 0
       return
     }
-    why = transport + ':' + fact.why
-    strange ||= fact.foreign
-    if (fact.afterMs) rest(fact.afterMs * (1 + random() / 4))
+    this.measures--
+    this.#steps.push({ do: 'check' })
+  }
+
+  /** When the next of the round is tried next to the one before it. */
+  get #hedgeAt() {
+    const { hedged, roundTrip } = this
+    if (!hedged || hedged.hasFailed || !this.attempts.has(hedged.id)) return 0
+    const mostMs = (roundTrip.isNear ? HEDGE_NEAR_MS : HEDGE_FAR_MS)[hedged.transport]
+    return hedged.helloAt ? hedged.dueAt : Math.min(hedged.dueAt, hedged.openedAt + mostMs)
+  }
+
+  // How attempts end.
+
+  /** @param {Attempt} attempt */
+  #close({ id }) {
+    if (this.attempts.delete(id)) this.#steps.push({ do: 'close', id })
+  }
+
+  /** Nothing carries. */
+  #lose() {
+    if (this.carrier) this.#close(this.carrier)
+    this.carrier = undefined
+  }
+
+  /** An attempt did not get to carry. @param {Attempt} attempt @param {string} cause @param {Fact} [fact] */
+  #fail(attempt, cause, { afterMs, foreign, planned } = {}) {
+    const { transport } = attempt
+    if (attempt.hasFailed) return
+    attempt.hasFailed = true
+    this.pausedUntil = this.now + this.apartMs
+    this.#steps.push({ do: 'failed', id: attempt.id, why: cause })
+    const isPlanned = planned || isPassing(cause)
+    if (isPlanned) this.tried.delete(transport)
+    if (this.carrier) return this.#failUp(attempt, isPlanned, this.carrier)
+    this.why = `${transport}:${cause}`
+    if (foreign) this.isForeign = true
+    if (afterMs) this.#rest(afterMs * (1 + this.random() / 4))
     // A hub that is away for a moment refuses all transports: no reason to change the transport.
-    else if (last && !looked && (fact.foreign || (transport === last && fact.why !== 'unproven'))) round = ['check']
+    else if (this.last && !this.hasChecked && (foreign || (transport === this.last && cause !== 'unproven'))) this.round = ['check']
   }
 
-  /** Nothing gets through, or the hub said when to come back. What carries after that may be a makeshift. */
-  function rest(ms = pause(failures)) {
-    captive ||= strange
-    looked = !(++failures % LOOKS)
-    round = [looked ? (last ?? transports.at(-1)) : 'check']
-    nextAt = now + ms
-    apartMs = PAUSE_LEAST_MS
-    upAt = now
-  }
-
-  /** Never the least for many at once, or all would come back in the same moment. @param {number} times in a row, in ms */
-  const pause = (times) => PAUSE_LEAST_MS + random() * Math.min(PAUSE_MOST_MS, PAUSE_LEAST_MS * 2 ** times)
-
-  /** The carrier may be dead or held: others are tried beside it. @param {string} reason */
-  function suspect(reason) {
-    if (!carrier || carrier.suspect) return
-    carrier.suspect = reason
-    if (reason === 'silent') outlived(carrier)
-    if (reason !== 'sleep') tried.set(carrier.transport, now - carrier.openedAt)
-    const list = order(carrier.transport)
-    // Gateways forget idle sockets in silence: the same transport anew is worth a try, for a WS once.
-    if (list[1] && reason !== 'sleep' && (reason !== 'silent' || list[0] === 'sse' || (list[0] === 'ws' && silences++))) list.shift()
-    begin(`${carrier.transport}:${reason}`, list, true)
-  }
-
-  /** Does one thing that is due, or finds when the next one is. @returns {boolean | void} whether something was done */
-  function settle() {
-    ladder.wakeAt = Infinity
-    for (const one of all()) if (one !== carrier && settleTry(one)) return true
-    if (round.length) {
-      if (!due(nextAt)) return
-      open()
-    } else if (carrier) return settleCarrier(carrier)
-    else if (isTrying()) return
-    else rest()
-    return true
-  }
-
-  /** @param {Try} one */
-  function settleTry(one) {
-    const { provenAt } = one
-    if (!due(provenAt ? readyAt(one) : unprovenAt(one))) return
-    if (provenAt && !silent(one)) carry(one)
-    else {
-      if (provenAt || now >= one.openedAt + LATE_MS) close(one)
-      fail(one, { why: 'unproven' })
+  /** Something better than the carrier failed. @param {Attempt} attempt @param {boolean} isPlanned @param {Attempt} carrier */
+  #failUp(attempt, isPlanned, carrier) {
+    if (this.#rank(attempt) >= this.#rank(carrier)) return
+    if (!isPlanned) {
+      if (attempt.transport !== carrier.transport) this.#memory.fail(attempt.transport, this.now)
+      else this.#memory.shorten(this.now, this.now - attempt.openedAt)
     }
+    this.climb.plan(this.now)
+  }
+
+  /** Nothing gets through, or the hub said when to come back. What carries after that may be a makeshift. @param {number} [ms] */
+  #rest(ms = this.#pauseMs(this.failures)) {
+    if (this.isForeign && !this.isHubFound) this.isCaptive = true
+    this.failures++
+    this.hasChecked = this.failures % CHECKS_PER_ATTEMPT === 0
+    this.round = this.hasChecked ? this.#order(this.last ?? this.transports.at(-1)).slice(0, 1) : ['check']
+    this.hedged = undefined
+    this.isChecking = false
+    this.pausedUntil = this.now + ms
+    this.apartMs = PAUSE_LEAST_MS
+    this.climb.planNow(this.now)
+  }
+
+  /** Never the least for many at once, or all would come back in the same moment. @param {number} times in a row */
+  #pauseMs(times) {
+    return PAUSE_LEAST_MS + this.random() * Math.min(PAUSE_MOST_MS, PAUSE_LEAST_MS * 2 ** times)
+  }
+
+  /** Learns from the end of a carrier. @param {Attempt} attempt */
+  #learn(attempt) {
+    const { transport } = attempt
+    if (attempt.isShort) return {}
+    const life = attempt.life(this.now)
+    const lesson = this.cuts.learn(transport, life, (other) => this.#memory.known(other))
+    this.#memory.isChanged = true
+    if (lesson.isLeft) this.#memory.fail(transport, this.now, life.ageMs)
+    if (lesson.isShort) {
+      this.#memory.shorten(this.now, life.ageMs)
+      this.climb.postpone(this.now)
+    }
+    return lesson
+  }
+
+  /** The carrier may be dead or held: others are tried next to it. @param {string} cause */
+  #suspect(cause) {
+    const { carrier } = this
+    if (!carrier || carrier.suspect) return
+    carrier.suspect = cause
+    if (cause === 'silent') this.#learn(carrier)
+    if (cause !== 'sleep') this.tried.set(carrier.transport, this.now - carrier.openedAt)
+    const round = this.#order(carrier.transport)
+    if (this.#isLeftBy(cause, round)) round.shift()
+    this.#begin(`${carrier.transport}:${cause}`, round, true)
+  }
+
+  /** Gateways forget idle sockets in silence: then the same transport is worth another attempt, a WS once. @param {string} cause @param {Rung[]} round */
+  #isLeftBy(cause, round) {
+    if (!round[1] || cause === 'sleep') return false
+    return cause !== 'silent' || round[0] === 'sse' || (round[0] === 'ws' && this.silences++ > 0)
+  }
+
+  // Carrying.
+
+  /** When an attempt that is proven may carry. @param {Attempt} attempt */
+  #readyAt(attempt) {
+    if (this.replaces) return 0
+    const { carrier } = this
+    if (carrier) return this.#takesOverAt(attempt, carrier)
+    // A better one is under way without a failure: a distant network is no reason to leave it.
+    const rivals = this.#all().filter((other) => !other.hasFailed && !other.provenAt && this.#rank(other) < this.#rank(attempt))
+    return Math.max(0, ...rivals.map(({ dueAt }) => dueAt))
+  }
+
+  /** A working carrier is left only for what has shown that single frames arrive, and has lived long enough. @param {Attempt} attempt @param {Attempt} carrier */
+  #takesOverAt(attempt, carrier) {
+    const trialMs = this.#memory.known(attempt.transport).trial ?? 0
+    if (!this.#isUp(attempt) || !attempt.hasProbes) return attempt.provenAt + trialMs
+    return attempt.loneAt ? Math.max(attempt.loneAt, attempt.provenAt) + trialMs : Infinity
+  }
+
+  /** @param {Attempt} attempt */
+  #carry(attempt) {
+    const { transport } = attempt
+    const before = this.carrier
+    this.carrier = attempt
+    this.#steps.push({ do: 'carry', id: attempt.id, why: attempt.why })
+    this.#remember(attempt)
+    // The way back up, to what is preferred or was chosen.
+    if (this.#rank(attempt)) this.climb.plan(this.now)
+    else this.climb.cancel()
+    if (this.last && this.last !== transport && attempt.why !== 'asked') this.#observeChange()
+    this.last = transport
+    this.hasChecked = this.isForeign = this.isCaptive = this.isHubFound = false
+    this.apartMs = this.failures = this.measures = 0
+    this.round = []
+    // What could still do better may go on until it is late; everything else has lost.
+    for (const other of this.#all()) if (other !== attempt && (other === before || this.#rank(other) >= this.#rank(attempt))) this.#close(other)
+  }
+
+  /** What failed, or had its time, while this one got through is tried last for a while. What failed with all the others is not. @param {Attempt} attempt */
+  #remember(attempt) {
+    const rank = this.transports.indexOf(attempt.transport)
+    for (const [other, ageMs] of this.tried) if (this.transports.indexOf(other) < rank) this.#memory.fail(other, this.now, ageMs)
+    this.tried = new Map()
+    this.#memory.succeed(attempt.transport, this.now)
+    if (attempt.transport === 'poll' && !attempt.isShort) this.#memory.lengthen()
+  }
+
+  /** Where transports change all the time, what disturbs them affects all but the last. */
+  #observeChange() {
+    if (!this.climb.isFlapping(this.now)) return
+    for (const transport of this.transports.slice(0, -1)) this.#memory.fail(transport, this.now)
+  }
+
+  // What is due.
+
+  /** Does one thing that is due, or finds when the next one is. @returns {boolean} whether something was done */
+  #settle() {
+    for (const attempt of this.#all()) if (attempt !== this.carrier && this.#settleAttempt(attempt)) return true
+    if (this.round.length) return this.#settleRound()
+    if (this.carrier) return this.#settleCarrier(this.carrier)
+    if (this.#isTrying()) return false
+    this.#rest()
     return true
   }
 
-  /** @param {Try} carrier */
-  function settleCarrier(carrier) {
-    const { transport } = carrier
-    const isAlone = tries.size < 2
-    if (carrier.suspect) {
-      if (!isAlone) return
-      // Nothing else got through: a suspect that speaks is kept, a silent one is dead.
-      carrier.suspect = ''
-      carrier.slow = 0
-      if (silent(carrier)) lose()
-    } else if (due(carrier.frameAt + carrier.silentMs)) suspect('silent')
-    else if (transport === 'sse' && !carrier.pinged && due(carrier.helloAt + PROBE_MOST_MS)) suspect('held')
-    else if (!isAlone) return
-    else if (due(carrier.renewAt)) {
+  #settleRound() {
+    const hedgeAt = this.#hedgeAt
+    if (!this.#isDue(this.pausedUntil) || (hedgeAt && !this.#isMissing(hedgeAt))) return false
+    this.#openNext()
+    return true
+  }
+
+  /** @param {Attempt} attempt */
+  #settleAttempt(attempt) {
+    const readyAt = attempt.provenAt ? this.#readyAt(attempt) : Infinity
+    if (readyAt < Infinity) return this.#settleProven(attempt, readyAt)
+    if (!this.#isMissing(attempt.unprovenAt)) return false
+    // A reply came, but no lone frame: something holds the last one.
+    const cause = attempt.provenAt ? 'held' : 'unproven'
+    if (attempt.isOverdue(this.now)) return this.#giveUp(attempt, cause)
+    this.#fail(attempt, cause)
+    return true
+  }
+
+  /** @param {Attempt} attempt @param {number} readyAt */
+  #settleProven(attempt, readyAt) {
+    if (!this.#isDue(readyAt)) return false
+    if (attempt.isSilent(this.now)) return this.#giveUp(attempt, 'silent')
+    this.#carry(attempt)
+    return true
+  }
+
+  /** @param {Attempt} attempt @param {string} cause */
+  #giveUp(attempt, cause) {
+    this.#close(attempt)
+    this.#fail(attempt, cause)
+    return true
+  }
+
+  /** @param {Attempt} carrier */
+  #settleCarrier(carrier) {
+    const isAlone = this.attempts.size < 2
+    if (carrier.suspect) return isAlone && this.#acquit(carrier)
+    if (this.#isMissing(carrier.frameAt + carrier.silentMs)) return this.#suspectDue('silent')
+    if (this.transports.length > 1 && this.#isMissing(carrier.heldAt(this.hiddenAt > 0))) return this.#suspectDue('held')
+    return isAlone && this.#settleAlone(carrier)
+  }
+
+  /** @param {string} cause */
+  #suspectDue(cause) {
+    this.#suspect(cause)
+    return true
+  }
+
+  /** Nothing else got through: a suspect that speaks is kept, a silent one is dead. @param {Attempt} carrier */
+  #acquit(carrier) {
+    carrier.acquit()
+    if (carrier.isSilent(this.now)) this.#lose()
+    return true
+  }
+
+  /** What the carrier waits for when nothing else is under way. @param {Attempt} carrier */
+  #settleAlone(carrier) {
+    if (this.#isDue(carrier.renewAt)) {
       carrier.renewAt = Infinity
-      begin('age', [transport], true)
-    } else if (upAt && !hiddenAt && due(upAt)) {
-      upAt = now + ([UP_SECOND_MS, UP_THIRD_MS][ups++] ?? UP_LAST_MS)
-      climb('up')
-    } else return
+      this.#begin('age', [rungOf(carrier)], true)
+      return true
+    }
+    const { climb } = this
+    if (!climb.dueAt || this.hiddenAt || !this.#isDue(climb.dueAt)) return false
+    const why = climb.begin(this.now)
+    this.#tryBetter(why)
     return true
   }
+}
 
-  return ladder
+/** @param {Attempt} attempt @returns {Rung} */
+const rungOf = ({ transport, isShort }) => (isShort ? 'short' : transport)
+
+/** What an attempt requests because of what is known. @param {import('./cuts.js').Known} known */
+function wishes({ beat, wait, early }) {
+  return { ...(beat && { beat }), ...(wait && { wait }), ...(early && { early }) }
 }

@@ -307,7 +307,7 @@ test('a page that was busy when the probe came: the second probe brings SSE back
 })
 
 test('WS said hello before SSE was proven: it has as long again for its own proof', () => {
-  const network = new Network({ ...clear, ws: () => [[1200, 'hello', { beat: 15 }], [2000, 'proof']], sse: () => [[600, 'hello', { beat: 15 }], [750, 'frame', { ping: true }]], poll: mute })
+  const network = new Network({ ...clear, check: () => ({ ok: true, ms: 600 }), ws: () => [[1200, 'hello', { beat: 15 }], [2000, 'proof']], sse: () => [[600, 'hello', { beat: 15 }], [750, 'frame', { ping: true }]], poll: mute })
   network.tell('start')
   network.run(5000)
   assert.equal(ways(network), 'ws')

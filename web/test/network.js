@@ -2,7 +2,7 @@
  * A network for the ladder under a fake clock: each transport is a behaviour, which tells when what
  * is seen after a try was opened. No socket and no time: hours pass at once.
  */
-import { newLadder } from '../ladder.js'
+import { Ladder } from '../ladder.js'
 
 const R = 20
 
@@ -47,23 +47,30 @@ export class Network {
   /** @param {Record<string, any>} paths behaviours by transport, and `check` */
   constructor(paths, { transports = ['ws', 'sse', 'poll'], random = () => 0.5, memory } = {}) {
     this.paths = paths
-    this.ladder = newLadder(transports, random, memory)
+    this.ladder = new Ladder({ transports, random, memory })
   }
 
   tell(type, fact) {
-    this.#steps(this.ladder.see(this.now, type, fact))
+    this.#steps(this.ladder.observe(this.now, type, fact))
   }
 
   #steps(steps) {
     for (const step of steps) {
       this.log.push({ at: this.now, ...step })
       if (step.do === 'close') this.#coming = this.#coming.filter(([, id]) => id !== step.id)
-      if (step.do === 'check') this.#coming.push([this.now + R, -1, 'checked', this.paths.check?.(this.now) ?? {}])
+      if (step.do === 'check') this.#check()
       if (step.do === 'open') {
         const seen = this.paths[step.transport](step, this.now)
         for (const [after, type, fact] of seen) this.#coming.push([this.now + after, step.id, type, fact])
       }
     }
+  }
+
+  /** What is answered at once shows the round trip, too. */
+  #check() {
+    const { ms = R, ...fact } = this.paths.check?.(this.now) ?? {}
+    if (fact.ok) this.#coming.push([this.now + ms, -1, 'rtt', { ms }])
+    this.#coming.push([this.now + ms, -1, 'checked', fact])
   }
 
   /** @param {number} ms */
@@ -118,7 +125,7 @@ export class Network {
   /** The try that carries now. */
   get carrying() {
     const { id } = this.steps('carry').at(-1) ?? {}
-    return this.ladder.tries.get(id)
+    return this.ladder.attempts.get(id)
   }
 
   get carrier() {
