@@ -12,8 +12,9 @@ import { WAIT_S } from './cuts.js'
  * after a pause of its own; of a poll, its first answer.)
  */
 const PROOF_ROUND_TRIPS = { ws: 4, sse: 3, poll: 3 }
-/** Round trips vary, and take work at both ends: this many times as long, and so many ms more. */
-const JITTER_TIMES = 1.5
+/** Round trips vary, a single one more than the sum of several, and take work at both ends: so many times as long, and so many ms more. */
+const JITTER_TIMES = 1.3
+const TRIP_JITTER_TIMES = 1.5
 const WORK_MS = 100
 /** A WS that is not proven by then, in ms, counts as failed. */
 const WS_MOST_MS = 1500
@@ -120,11 +121,12 @@ export class Attempt {
   #observePing(now, gapMs, isLate) {
     const ageMs = now - this.helloAt
     const isFirst = ageMs < PROBE_MOST_MS
-    const isLone = isFirst ? ageMs > LONE_MS : ageMs > PROBE_AGAIN_MS && gapMs > LONE_MS
+    // A second ping proves what the first could not; but a first one that comes so late was held.
+    const isLone = isFirst ? ageMs > LONE_MS : this.wasPinged && ageMs > PROBE_AGAIN_MS && gapMs > LONE_MS
     if (isLone && !isLate) {
       this.loneAt ||= now
       if (this.transport === 'sse') this.provenAt ||= now
-    } else if (isFirst && !isLone && !this.wasPinged) this.isMerged = true
+    } else if (isFirst && !isLone && !this.wasPinged) this.isMerged = this.transport === 'sse'
     this.wasPinged = true
     this.eventAt = 0
   }
@@ -181,13 +183,14 @@ export class Attempt {
 
   /** When it should be proven, judged by how far away the hub is. Until then a worse transport waits for it. */
   get dueAt() {
-    const tripMs = JITTER_TIMES * this.roundTrip.ms
-    const { helloAt, openedAt, transport } = this
+    const { helloAt, openedAt, transport, roundTrip } = this
     if (this.isMerged) return helloAt
-    if (helloAt && transport === 'sse') return helloAt + PROBE_AFTER_MS + Math.max(PROBE_AFTER_MS, tripMs / 2)
-    const dueAt = openedAt + PROOF_ROUND_TRIPS[transport] * tripMs + WORK_MS
-    // Its ping takes no longer than the round trips until hello.
-    return helloAt ? Math.max(dueAt, 2 * helloAt - openedAt) : dueAt
+    // Before anything was answered, nothing shows how far away the hub is.
+    if (!helloAt) return openedAt + (roundTrip.isKnown ? PROOF_ROUND_TRIPS[transport] * JITTER_TIMES * roundTrip.ms + WORK_MS : LATE_MS)
+    // Hello itself took at least two round trips on a WS.
+    const tripMs = TRIP_JITTER_TIMES * Math.min(roundTrip.ms, (helloAt - openedAt) / 2)
+    if (transport === 'sse') return helloAt + PROBE_AFTER_MS + Math.max(PROBE_AFTER_MS, tripMs / 2)
+    return helloAt + tripMs + WORK_MS
   }
 
   /** When it counts as failed, or once it has, when it is closed. */

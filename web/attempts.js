@@ -155,7 +155,7 @@ export class Attempts {
 
   /** A ping that came in one piece with hello proves nothing: the stream may be held, or the page was busy. Attached again, it is probed at once. @param {Attempt} attempt */
   retryMerged(attempt) {
-    if (!attempt.isMerged || attempt.transport !== 'sse' || attempt.provenAt || attempt.hasFailed || this.round.hasRetriedMerged || this.outage.apartMs) return
+    if (!attempt.isMerged || attempt.provenAt || attempt.hasFailed || this.round.hasRetriedMerged || this.outage.apartMs) return
     this.round.hasRetriedMerged = true
     this.close(attempt)
     this.#open('sse', attempt.why)
@@ -267,9 +267,13 @@ export class Attempts {
     if (this.round.replaces) return 0
     const { carrier } = this
     if (carrier) return this.#takesOverAt(attempt, carrier)
-    // A better one is under way without a failure: a distant network is no reason to leave it.
-    const rivals = this.all().filter((other) => !other.hasFailed && !other.provenAt && this.#rank(other) < this.#rank(attempt))
+    const rivals = this.all().filter((other) => this.#isWaitedFor(other) && this.#rank(other) < this.#rank(attempt))
     return Math.max(0, ...rivals.map(({ dueAt }) => dueAt))
+  }
+
+  /** Under way without a failure, now or lately: a distant network is no reason to leave it. @param {Attempt} attempt */
+  #isWaitedFor({ hasFailed, provenAt, transport }) {
+    return !hasFailed && !provenAt && !this.memory.isFailing(transport, this.now)
   }
 
   /** A working carrier is left only for what has shown that single frames arrive, and has lived long enough. @param {Attempt} attempt @param {Attempt} carrier */

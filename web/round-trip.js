@@ -13,7 +13,7 @@ const SAMPLES_MOST = 5
 /** At most this, in ms, an upper bound shows that the hub is near: a new TLS connection takes three round trips. */
 const NEAR_MS = 360
 /** An answer that took longer, in ms, may have waited for a new connection. */
-const COLD_MS = 40
+const COLD_MS = 50
 
 export class RoundTrip {
   /** Newest first, in ms. @type {number[]} */

@@ -40,7 +40,7 @@ test('clear path: nothing but WS is ever opened, for an hour', () => {
 
 test('a round trip of 600 ms is no reason for a false fallback', () => {
   const slow = (behaviour) => (step) => behaviour(step).map(([at, ...rest]) => [at < 1000 ? at * 30 : at + 1800, ...rest])
-  const network = new Network({ ...clear, ws: slow(ws()), sse: () => [[1200, 'hello', {}], [1350, 'frame', { ping: true }]], poll: () => [[1200, 'hello', {}], [1200, 'proof']] })
+  const network = new Network({ ...clear, check: () => ({ ok: true, ms: 600 }), ws: slow(ws()), sse: () => [[1200, 'hello', {}], [1350, 'frame', { ping: true }]], poll: () => [[1200, 'hello', {}], [1200, 'proof']] })
   network.tell('start')
   network.run(60_000)
   assert.equal(ways(network), 'ws')
