@@ -61,6 +61,8 @@ export class Round {
   hedgeAt({ isNear }) {
     const { hedged } = this
     if (!hedged || hedged.hasFailed) return 0
+    // It only waits until it may carry.
+    if (hedged.provenAt) return Infinity
     if (hedged.helloAt) return hedged.dueAt
     const mostMs = (isNear ? HEDGE_NEAR_MS : HEDGE_FAR_MS)[hedged.transport]
     return Math.min(hedged.dueAt, hedged.openedAt + mostMs)

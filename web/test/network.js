@@ -22,7 +22,7 @@ const hello = (at, beat) => [at, 'hello', { beat, network: 'n1', build: 'b1' }]
 export const ws = alive((beat) => [hello(2 * R, beat), [3 * R, 'proof']])
 export const sse = alive((beat) => [hello(2 * R, beat), [2 * R + 150, 'frame', { ping: true }]])
 export const poll = ({ cut } = {}) => (step) => {
-  const waitMs = (step.wait ?? 25) * 1000
+  const waitMs = step.pause === undefined ? (step.wait ?? 25) * 1000 : step.pause + R
   const answers = []
   for (let at = 2 * R; at < 3_600_000; at += waitMs) answers.push([at, 'frame'])
   const start = [hello(2 * R), [2 * R, 'proof']]

@@ -170,7 +170,7 @@ export class VirtualNetwork {
       if (ws === 'swallowed') return
       if (ws === 'refused') return this.after(this.#trip(), () => this.tell('ended', { id, why: 'refused' }))
       this.after(workMs, () => {
-        const send = this.#downstream(id, ws === 'lag-one', (frame) => this.#onWsFrame(id, frame, ws, send))
+        const send = this.#downstream(id, () => this.path.ws === 'lag-one', (frame) => this.#onWsFrame(id, frame, ws, send))
         this.#attach(id, beat, send, true)
       })
     })
@@ -195,7 +195,7 @@ export class VirtualNetwork {
     const free = this.#request(() => {
       if (sse === 'held') return
       if (sse === 'refused') return this.after(this.#trip(), () => (free(), this.tell('ended', { id, why: 'http_403', foreign: true })))
-      const send = this.#downstream(id, sse === 'lag-one', (frame) => this.#tellFrame(id, frame, false))
+      const send = this.#downstream(id, () => this.path.sse === 'lag-one', (frame) => this.#tellFrame(id, frame, false))
       this.after(workMs, () => {
         send({ type: 'head' }, true)
         if (sse !== 'body-held') this.#attach(id, beat, send, false)
@@ -250,7 +250,7 @@ export class VirtualNetwork {
 
   /**
    * Frames to the page stay in order; a box that lags one behind passes each with the next.
-   * @param {number} id @param {boolean} isLagging @param {(frame: any) => void} arrive
+   * @param {number} id @param {() => boolean} isLagging @param {(frame: any) => void} arrive
    */
   #downstream(id, isLagging, arrive) {
     let lastAt = 0
@@ -258,7 +258,7 @@ export class VirtualNetwork {
     let kept
     return (/** @type {any} */ frame, isHead = false) => {
       let passed = frame
-      if (isLagging && !isHead) {
+      if (isLagging() && !isHead) {
         passed = kept
         kept = frame
         if (!passed) return
