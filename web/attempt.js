@@ -25,7 +25,7 @@ const PROBE_AFTER_MS = 150
 /** The lone ping must arrive before this, in ms after the frame before it: it is followed by 1.2 s of silence. */
 const PROBE_MOST_MS = 1100
 /** Sooner than this, in ms after the frame before it, it came in one piece with that: something held both, or the page was busy. */
-const LONE_MS = 50
+const LONE_MS = 30
 /** The hub sends a second lone ping 5 s after hello. A ping so long after hello, in ms, proves what the first could not. */
 const PROBE_AGAIN_MS = 3000
 /** After events the hub sends a lone ping, so long after the last one, in ms. */
@@ -40,6 +40,8 @@ const POLL_LATE_MS = 5000
 /** So many events in a row that are later than this, in ms, or than four round trips, make a stream suspect. */
 const SLOW_EVENTS = 3
 const SLOW_MS = 1000
+/** Late events that arrive closer together than this, in ms, count once. */
+const LATE_APART_MS = 50
 /** A ping that is later than the silence limit over this is half a heartbeat late. */
 const LATE_PART = 3
 /** A carrier is replaced at this part of the age at which it would be cut. */
@@ -63,6 +65,7 @@ export class Attempt {
   gapMs = 0
   /** Late events in a row. */
   lateEvents = 0
+  lateAt = -Infinity
   /** It counted as failed, though a late proof is still welcome. */
   hasFailed = false
   /** Why it is suspect, while it is. */
@@ -112,9 +115,18 @@ export class Attempt {
     if (event) this.eventAt = now
     if (ping) this.#observePing(now, gapMs, isLate)
     if (!time) return
-    this.lateEvents = isLate ? this.lateEvents + 1 : 0
+    this.#countLate(now, isLate)
     const isPingLate = ping && lateMs > this.silentMs / LATE_PART
     if (this.isStream && (this.lateEvents >= SLOW_EVENTS || isPingLate)) return 'slow'
+  }
+
+  /** What a busy page reads in one go is late once. @param {number} now @param {boolean} isLate */
+  #countLate(now, isLate) {
+    if (!isLate) this.lateEvents = 0
+    else if (now >= this.lateAt + LATE_APART_MS) {
+      this.lateEvents++
+      this.lateAt = now
+    }
   }
 
   /** @param {number} now @param {number} gapMs since the frame before it @param {boolean} isLate */
@@ -186,7 +198,7 @@ export class Attempt {
     const { helloAt, openedAt, transport, roundTrip } = this
     if (this.isMerged) return helloAt
     // Before anything was answered, nothing shows how far away the hub is.
-    if (!helloAt) return openedAt + (roundTrip.isKnown ? PROOF_ROUND_TRIPS[transport] * JITTER_TIMES * roundTrip.ms + WORK_MS : LATE_MS)
+    if (!helloAt) return openedAt + (roundTrip.isKnown ? PROOF_ROUND_TRIPS[transport] * JITTER_TIMES * roundTrip.ms + roundTrip.workMs + WORK_MS : LATE_MS)
     // Hello itself took at least two round trips on a WS.
     const tripMs = TRIP_JITTER_TIMES * Math.min(roundTrip.ms, (helloAt - openedAt) / 2)
     if (transport === 'sse') return helloAt + PROBE_AFTER_MS + Math.max(PROBE_AFTER_MS, tripMs / 2)

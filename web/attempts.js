@@ -322,7 +322,8 @@ export class Attempts {
 
   /** Does one thing that is due, or finds when the next one is. @returns {boolean} whether something was done */
   #settleNext() {
-    for (const attempt of this.all()) if (attempt !== this.carrier && this.#settleAttempt(attempt)) return true
+    const bestFirst = this.all().sort((one, other) => this.#rank(one) - this.#rank(other))
+    for (const attempt of bestFirst) if (attempt !== this.carrier && this.#settleAttempt(attempt)) return true
     if (this.round.rungs.length) return this.#settleRound()
     if (this.carrier) return this.#settleCarrier(this.carrier)
     if (this.isTrying()) return false

@@ -172,6 +172,8 @@ export class Ladder {
     const { now } = this
     this.#observeSign(attempt)
     attempt.observeHello(now, fact)
+    // The hub was slow to accept it: it is waited for again.
+    if (!this.attempts.carrier) attempt.hasFailed = false
     // On a network where it carried before, a stream needs no lone ping before it carries; but a
     // worse transport that works is left only for a proven one.
     if (attempt.transport === 'sse' && !this.attempts.isUp(attempt) && this.#memory.isTrusted('sse', now)) attempt.trust(now)
@@ -193,7 +195,7 @@ export class Ladder {
 
   /** The first sign of a request shows how far the network is; a WS needs several round trips for it. @param {Attempt} attempt */
   #observeSign({ transport, openedAt, frameAt }) {
-    if (transport !== 'ws' && frameAt === openedAt) this.attempts.roundTrip.limit(this.now - openedAt)
+    if (transport !== 'ws' && frameAt === openedAt) this.attempts.roundTrip.observeSign(this.now - openedAt)
   }
 
   /** @param {Fact} fact @param {Attempt} attempt */

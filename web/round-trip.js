@@ -28,7 +28,16 @@ export class RoundTrip {
     this.limit(ms)
   }
 
-  /** Something else that takes at least a round trip took so long. @param {number} ms */
+  /** What the hub needs beyond the round trip to accept an attachment, in ms: a slow token check, for example. */
+  workMs = 0
+
+  /** An attachment showed its first sign after so long. @param {number} ms */
+  observeSign(ms) {
+    this.limit(ms)
+    this.workMs = Math.min(ms, SAMPLE_MOST_MS) - this.ms
+  }
+
+  /** Something that takes at least a round trip took so long. @param {number} ms */
   limit(ms) {
     this.samples = [Math.min(ms, SAMPLE_MOST_MS), ...this.samples].slice(0, SAMPLES_MOST)
   }
@@ -37,6 +46,7 @@ export class RoundTrip {
   reset() {
     this.samples = []
     this.latestMs = ASSUMED_MS
+    this.workMs = 0
   }
 
   get isKnown() {

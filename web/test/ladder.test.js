@@ -207,7 +207,7 @@ test('a stream whose events come late three times in a row is left', () => {
   network.run(500)
   assert.equal(network.carrier, 'sse', 'what was replayed from before the stream does not count')
   network.run(5000)
-  for (let i = 0; i < 3; i++) network.tell('frame', { id, time: network.now - 1500 })
+  for (let i = 0; i < 3; i++) network.run(100).tell('frame', { id, time: network.now - 1500 })
   network.run(500)
   assert.equal(network.carrier, 'poll')
 })

@@ -31,15 +31,18 @@ export function seeded(seed) {
  * @property {boolean} [tls]
  * @property {boolean} [http2]
  * @property {boolean} [warm] the page came from the hub, so one connection is open already
- * @property {'ok' | 'refused' | 'swallowed' | 'lag-one' | 'deaf'} [ws]
+ * @property {'ok' | 'refused' | 'swallowed' | 'lag-one' | 'deaf' | 'no-probe'} [ws]
  * @property {'ok' | 'refused' | 'held' | 'body-held' | 'lag-one'} [sse]
  * @property {'ok' | 'refused'} [poll]
+ * @property {'ok' | 'swallowed'} [check]
  * @property {boolean} [old] the hub is of an older build: no lone pings but on streams after hello
  * @property {number} [workMs] that the hub needs to accept an attachment
  */
 
 export class VirtualNetwork {
   now = 0
+  /** Of timers, in ms; 0 for exact ones. */
+  throttleMs = 0
   /** @type {{at: number, run: () => void}[]} */
   #events = []
   #closed = new Set()
@@ -57,7 +60,7 @@ export class VirtualNetwork {
   constructor(ladder, random, path) {
     this.ladder = ladder
     this.random = random
-    this.path = { rtt: 20, jitter: 0.2, tls: false, http2: false, warm: false, ws: 'ok', sse: 'ok', poll: 'ok', old: false, workMs: 2, ...path }
+    this.path = { rtt: 20, jitter: 0.2, tls: false, http2: false, warm: false, ws: 'ok', sse: 'ok', poll: 'ok', check: 'ok', old: false, workMs: 2, ...path }
     if (this.path.warm) {
       this.#idle = this.#connections = 1
       this.#readyAt = 0
@@ -100,13 +103,27 @@ export class VirtualNetwork {
     for (let turns = 0; !until(); turns++) {
       if (turns > 50_000) throw new Error('the ladder spins')
       this.#events.sort((one, other) => one.at - other.at)
-      const at = Math.min(this.#events[0]?.at ?? Infinity, this.ladder.wakeAt)
+      const tickAt = this.#tickAt()
+      const at = Math.min(this.#events[0]?.at ?? Infinity, tickAt)
       if (at > end) break
       this.now = Math.max(this.now, at)
       if (this.#events[0]?.at <= at) /** @type {any} */ (this.#events.shift()).run()
       else this.tell('tick')
     }
     if (!until()) this.now = end
+    return this
+  }
+
+  /** Timers of a hidden page run at fixed moments only. */
+  #tickAt() {
+    const { wakeAt } = this.ladder
+    return this.throttleMs && wakeAt < Infinity ? Math.ceil(Math.max(wakeAt, this.now) / this.throttleMs) * this.throttleMs : wakeAt
+  }
+
+  /** The machine sleeps: nothing runs, and what was on its way is lost. @param {number} ms */
+  sleep(ms) {
+    this.now += ms
+    this.#events = this.#events.filter(({ at }) => at > this.now)
     return this
   }
 
@@ -139,15 +156,16 @@ export class VirtualNetwork {
   #check() {
     const sentAt = this.now
     let isOver = false
-    const free = this.#request(() =>
+    const free = this.#request(() => {
+      if (this.path.check === 'swallowed') return
       this.after(this.#trip(), () => {
         free()
         if (isOver) return
         isOver = true
         this.tell('rtt', { ms: this.now - sentAt })
         this.tell('checked', { ok: true, ms: this.now - sentAt })
-      }),
-    )
+      })
+    })
     this.after(CHECK_MS, () => {
       if (!isOver) this.tell('checked', {})
       isOver = true
@@ -239,7 +257,7 @@ export class VirtualNetwork {
     })
     const ping = () => !this.#closed.has(id) && send({ type: 'ping', time: 1_000_000 + this.now })
     send({ type: 'hello' })
-    if (!isWs || !this.path.old) for (const ms of PROBES_MS) this.after(ms, ping)
+    if (isWs ? !this.path.old && this.path.ws !== 'no-probe' : true) for (const ms of PROBES_MS) this.after(ms, ping)
     const heartbeat = () => {
       if (this.#closed.has(id)) return
       ping()
