@@ -55,6 +55,8 @@ export class Attempt {
   loneAt = 0
   /** The last event or gap since the last ping. */
   eventAt = 0
+  /** When a lone frame was found missing. */
+  missedAt = 0
   /** Any ping arrived. */
   wasPinged = false
   /** Its first ping came in one piece with hello. */
@@ -112,6 +114,7 @@ export class Attempt {
     const isLate = lateMs > Math.max(SLOW_MS, ALONE_ROUND_TRIPS * this.roundTrip.latestMs) && lateMs < now - this.openedAt
     this.gapMs = Math.max(this.gapMs, gapMs)
     this.frameAt = now
+    this.missedAt = 0
     if (event) this.eventAt = now
     if (ping) this.#observePing(now, gapMs, isLate)
     if (!time) return

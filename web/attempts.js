@@ -22,6 +22,8 @@ import { isPassing } from './rungs.js'
 
 /** Between the answer to a short poll and the next request, in ms. */
 const SHORT_PAUSE_MS = 1000
+/** A missing frame is looked for again after so long, in ms: timers may run before messages. */
+const CONFIRM_MS = 100
 /** Requests that measure the round trip at the start: the second one finds the connection of the first. */
 const MEASURES = 2
 
@@ -370,8 +372,15 @@ export class Attempts {
     const isAlone = this.size < 2
     if (carrier.suspect) return isAlone && this.#acquit(carrier)
     if (this.clock.isMissing(carrier.frameAt + carrier.silentMs)) return this.#suspectDue('silent')
-    if (!this.preference.isSingle && this.clock.isMissing(carrier.heldAt(this.clock.isHidden))) return this.#suspectDue('held')
+    if (this.#isHeld(carrier)) return this.#suspectDue('held')
     return isAlone && this.#settleAlone(carrier)
+  }
+
+  /** Whether a frame is missing that the hub sent alone: also after what a busy page had not read yet. @param {Attempt} carrier */
+  #isHeld(carrier) {
+    if (this.preference.isSingle || !this.clock.isMissing(carrier.heldAt(this.clock.isHidden))) return false
+    carrier.missedAt ||= this.now
+    return this.clock.isDue(carrier.missedAt + CONFIRM_MS)
   }
 
   /** @param {string} cause */

@@ -8,7 +8,10 @@ const SLEEP_MS = 5000
 /** A timer that is so late, in ms, says that the page was busy: frames may wait to be read, and get so long, in ms. */
 const BUSY_MS = 250
 const GRACE_MS = 300
-/** The same for a page that becomes visible, in ms: it may have been frozen. */
+/** So many late timers in a row are an excuse. Those of hidden pages are always late. */
+const VISIBLE_EXCUSES = 5
+const HIDDEN_EXCUSES = 1
+/** Grace for a page that becomes visible, in ms: it may have been frozen. */
 const VISIBLE_GRACE_MS = 1500
 /** Hidden for so long, in ms, a page may have come to another network. */
 const HIDDEN_LONG_MS = 300_000
@@ -21,8 +24,8 @@ export class Clock {
   shiftMs = 0
   /** Observations may be waiting: nothing is judged to be missing before then. */
   graceUntil = 0
-  /** The last observation was late. */
-  wasLate = false
+  /** Late observations in a row. */
+  excuses = 0
   /** When the page was hidden; 0 while it is visible. */
   hiddenAt = 0
   /** Least difference between the page's clock and the hub's, in ms; a little more with each event, since clocks drift. */
@@ -38,10 +41,8 @@ export class Clock {
     this.shiftMs = Math.max(this.shiftMs, this.now - at)
     this.now = at + this.shiftMs
     const lateMs = at - this.wakeAt
-    const isLate = lateMs > BUSY_MS
-    // Timers of hidden pages are always late: once is an excuse, twice is not.
-    if (isLate && !this.wasLate) this.graceUntil = this.now + GRACE_MS
-    this.wasLate = isLate
+    this.excuses = lateMs > BUSY_MS ? this.excuses + 1 : 0
+    if (this.excuses && this.excuses <= (this.isHidden ? HIDDEN_EXCUSES : VISIBLE_EXCUSES)) this.graceUntil = this.now + GRACE_MS
     if (lateMs <= SLEEP_MS) return false
     this.skewMs = Infinity
     return true
@@ -64,7 +65,8 @@ export class Clock {
     if (!time) return 0
     const lateMs = this.now - time - this.skewMs
     this.skewMs = Math.min(this.skewMs + 1, this.now - time)
-    return lateMs
+    // What a busy page reads late did not arrive late.
+    return this.now < this.graceUntil ? 0 : lateMs
   }
 
   hide() {
