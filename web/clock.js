@@ -38,7 +38,7 @@ export class Clock {
   /** @param {number} at by the page's clock @returns {boolean} whether the page slept, or its clock was set forward */
   advance(at) {
     // A clock that was set back continues from where it was: what is due stays due.
-    this.shiftMs = Math.max(this.shiftMs, this.now - at)
+    this.shiftMs = Math.max(this.shiftMs, Math.ceil(this.now - at))
     this.now = at + this.shiftMs
     const lateMs = at - this.wakeAt
     this.excuses = lateMs > BUSY_MS ? this.excuses + 1 : 0
@@ -51,7 +51,8 @@ export class Clock {
   /** Whether a moment has come; if not, it is one to wake at. @param {number} at */
   isDue(at) {
     if (this.now >= at) return true
-    this.wakeAt = Math.min(this.wakeAt, at - this.shiftMs)
+    // Timers count whole milliseconds: never wake before the moment.
+    this.wakeAt = Math.min(this.wakeAt, Math.ceil(at - this.shiftMs))
     return false
   }
 

@@ -293,6 +293,7 @@ export class Ladder {
 
   /** Publishes find no way; on a better transport they would. */
   #onBlocked() {
-    this.attempts.climb.advance(this.now, `${this.attempts.carrier?.transport}:blocked`)
+    const { carrier, climb } = this.attempts
+    climb.advance(this.now, carrier && `${carrier.transport}:blocked`)
   }
 }

@@ -10,6 +10,8 @@ const ASSUMED_MS = 300
 const SAMPLE_MOST_MS = 1000
 /** Samples kept: enough to hold one from a warm connection, few enough to follow a change of network. */
 const SAMPLES_MOST = 5
+/** Round trips until the first sign of an attachment, of which a new connection takes some. */
+const SIGN_ROUND_TRIPS = 2
 /** At most this, in ms, an upper bound shows that the hub is near: a new TLS connection takes three round trips. */
 const NEAR_MS = 360
 /** An answer that took longer, in ms, may have waited for a new connection. */
@@ -34,7 +36,7 @@ export class RoundTrip {
   /** An attachment showed its first sign after so long. @param {number} ms */
   observeSign(ms) {
     this.limit(ms)
-    this.workMs = Math.min(ms, SAMPLE_MOST_MS) - this.ms
+    this.workMs = Math.max(0, Math.min(ms, SAMPLE_MOST_MS) - SIGN_ROUND_TRIPS * this.ms)
   }
 
   /** Something that takes at least a round trip took so long. @param {number} ms */

@@ -47,6 +47,8 @@ export class VirtualNetwork {
   #events = []
   #closed = new Set()
   #connections = 0
+  /** Attempts whose request has a connection. */
+  #busy = new Set()
   /** When idle connections became free. */
   #idle = 0
   /** HTTP/2: when its one connection is ready. @type {number | undefined} */
@@ -88,11 +90,11 @@ export class VirtualNetwork {
   /** @param {string} type @param {any} [fact] */
   tell(type, fact) {
     if (fact?.id && this.#closed.has(fact.id)) return
-    if (type === 'ended') this.#closed.add(fact.id)
+    if (type === 'ended') this.#close(fact.id)
     for (const step of this.ladder.observe(this.now, type, fact)) {
       this.log.push({ at: this.now, ...step })
       if (step.do === 'open') this.#open(step)
-      else if (step.do === 'close') this.#closed.add(step.id)
+      else if (step.do === 'close') this.#close(step.id)
       else if (step.do === 'check') this.#check()
     }
   }
@@ -134,23 +136,30 @@ export class VirtualNetwork {
     return this
   }
 
+  /** The page gives an attempt up: on HTTP/1.1 its connection is closed with it. @param {number} id */
+  #close(id) {
+    this.#closed.add(id)
+    if (this.#busy.delete(id)) this.#connections--
+  }
+
   // Requests.
 
-  /** Calls back when a request arrives at the hub, and how to answer. @param {() => void} arrive @returns {() => void} frees the connection */
-  #request(arrive) {
+  /** Calls back when a request arrives at the hub. @param {() => void} arrive @param {number} [id] of the attempt @returns {() => void} frees the connection */
+  #request(arrive, id = 0) {
     if (this.path.http2) {
       if (this.#readyAt === undefined) this.#readyAt = this.now + this.#handshake()
       this.after(Math.max(0, this.#readyAt - this.now) + this.#trip(), arrive)
       return () => {}
     }
-    if (this.#idle) {
-      this.#idle--
-      this.after(this.#trip(), arrive)
-    } else if (this.#connections < CONNECTIONS_MOST) {
-      this.#connections++
-      this.after(this.#handshake() + this.#trip(), arrive)
+    const isWarm = this.#idle > 0
+    if (!isWarm && this.#connections >= CONNECTIONS_MOST) return () => {}
+    if (isWarm) this.#idle--
+    else this.#connections++
+    if (id) this.#busy.add(id)
+    this.after((isWarm ? 0 : this.#handshake()) + this.#trip(), arrive)
+    return () => {
+      if (!id || this.#busy.delete(id)) this.#idle++
     }
-    return () => this.#idle++
   }
 
   #check() {
@@ -218,7 +227,7 @@ export class VirtualNetwork {
         send({ type: 'head' }, true)
         if (sse !== 'body-held') this.#attach(id, beat, send, false)
       })
-    })
+    }, id)
   }
 
   /** The first answer comes at once, the next ones after `wait`. @param {any} step */
@@ -235,7 +244,7 @@ export class VirtualNetwork {
           this.tell('proof', { id })
           this.after(pause, () => ask(wait * 1000))
         })
-      })
+      }, id)
     }
     ask(0)
   }
