@@ -158,7 +158,7 @@ export class Attempt {
     if (!isUp || !this.hasProbes || isPrompt) this.provenAt ||= now
   }
 
-  /** Its hello is taken as proof, until its lone ping is due. @param {number} now */
+  /** Its hello is taken as proof, until its lone ping must have arrived. @param {number} now */
   trust(now) {
     this.provenAt ||= now
   }
@@ -172,7 +172,7 @@ export class Attempt {
    * When a single frame that the hub sent, and that nothing follows, must have arrived: the lone ping
    * after hello, or the one after an event.
    * @param {boolean} isHidden events of a hidden page may wait for it
-   * @returns {number} `Infinity` if none is expected
+   * @returns {number} `Infinity` if no such frame is expected
    */
   heldAt(isHidden) {
     if ((this.transport === 'sse' || this.hasProbes) && !this.wasPinged) return this.#probedAt
@@ -197,7 +197,7 @@ export class Attempt {
   }
 
   /** When it should be proven, judged by how far away the hub is. Until then a worse transport waits for it. */
-  get dueAt() {
+  get expectedAt() {
     const { helloAt, openedAt, transport, roundTrip } = this
     if (this.isMerged) return helloAt
     // Before anything was answered, nothing shows how far away the hub is.
@@ -214,7 +214,7 @@ export class Attempt {
     const lateAt = openedAt + LATE_MS
     if (hasFailed || this.isOnly) return lateAt
     if (transport === 'sse' && helloAt) return Math.min(this.#probedAt, lateAt)
-    if (transport === 'ws') return Math.min(Math.max(openedAt + WS_MOST_MS, this.dueAt, this.hasProbes ? this.#probedAt : 0), lateAt)
+    if (transport === 'ws') return Math.min(Math.max(openedAt + WS_MOST_MS, this.expectedAt, this.hasProbes ? this.#probedAt : 0), lateAt)
     return lateAt
   }
 

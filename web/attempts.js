@@ -70,8 +70,9 @@ export class Attempts {
   }
 
   /** It ended by itself. @param {Attempt} attempt */
-  delete({ id }) {
-    this.#byId.delete(id)
+  delete(attempt) {
+    this.#byId.delete(attempt.id)
+    this.round.forget(attempt)
   }
 
   toJSON() {
@@ -88,7 +89,7 @@ export class Attempts {
     if (this.clock.advance(at) && this.carrier?.isSilent(this.now)) this.suspect('sleep')
   }
 
-  /** Does what is due. It may make more due, or bring the next moment nearer: until nothing is. */
+  /** Does what time brings. Each thing may cause another, or bring the next moment nearer: until nothing is left. */
   settle() {
     do this.clock.wakeAt = Infinity
     while (this.#settleNext())
@@ -163,11 +164,12 @@ export class Attempts {
     this.#open('sse', attempt.why)
   }
 
+  /** With a single transport nothing is compared, so nothing depends on the round trip. */
   startMeasuring() {
-    this.measures = MEASURES
+    this.measures = this.preference.isSingle ? 0 : MEASURES
   }
 
-  /** Asks for the round trip, if it is needed and not known yet. */
+  /** Measures the round trip, if it is needed and not known yet. */
   #measure() {
     const isWaiting = !this.carrier && this.all().some(({ helloAt }) => !helloAt)
     if (!this.measures || !isWaiting || this.round.isChecking) return
@@ -184,8 +186,10 @@ export class Attempts {
   // How attempts end.
 
   /** @param {Attempt} attempt */
-  close({ id }) {
+  close(attempt) {
+    const { id } = attempt
     if (this.#byId.delete(id)) this.steps.push({ do: 'close', id })
+    this.round.forget(attempt)
   }
 
   /** Nothing carries. */
@@ -208,7 +212,7 @@ export class Attempts {
     if (foreign) this.outage.isForeign = true
     if (afterMs) this.rest(afterMs * (1 + this.outage.random() / 4))
     // A hub that is away for a moment refuses all transports: no reason to change the transport.
-    else if (this.last && !this.outage.hasChecked && (foreign || (transport === this.last && cause !== 'unproven'))) this.round.rungs = ['check']
+    else if (this.last && !this.outage.hasChecked && (foreign || (transport === this.last && cause !== 'unproven'))) this.round.awaitCheck()
   }
 
   /** Something better than the carrier failed. @param {Attempt} attempt @param {boolean} isPlanned @param {Attempt} carrier */
@@ -270,7 +274,7 @@ export class Attempts {
     const { carrier } = this
     if (carrier) return this.#takesOverAt(attempt, carrier)
     const rivals = this.all().filter((other) => this.#isWaitedFor(other) && this.#rank(other) < this.#rank(attempt))
-    return Math.max(0, ...rivals.map(({ dueAt }) => dueAt))
+    return Math.max(0, ...rivals.map(({ expectedAt }) => expectedAt))
   }
 
   /** Under way without a failure, now or lately: a distant network is no reason to leave it. @param {Attempt} attempt */
@@ -320,9 +324,9 @@ export class Attempts {
     for (const transport of this.preference.butLast) this.memory.fail(transport, this.now)
   }
 
-  // What is due.
+  // What time brings.
 
-  /** Does one thing that is due, or finds when the next one is. @returns {boolean} whether something was done */
+  /** Does one thing whose time has come, or finds when that of the next one comes. @returns {boolean} whether something was done */
   #settleNext() {
     const bestFirst = this.all().sort((one, other) => this.#rank(one) - this.#rank(other))
     for (const attempt of bestFirst) if (attempt !== this.carrier && this.#settleAttempt(attempt)) return true
@@ -335,7 +339,7 @@ export class Attempts {
 
   #settleRound() {
     const hedgeAt = this.round.hedgeAt(this.roundTrip)
-    if (!this.clock.isDue(this.round.pausedUntil) || (hedgeAt && !this.clock.isMissing(hedgeAt))) return false
+    if (!this.clock.hasPassed(this.round.pausedUntil) || (hedgeAt && !this.clock.isMissing(hedgeAt))) return false
     this.#openNext()
     return true
   }
@@ -354,7 +358,7 @@ export class Attempts {
 
   /** @param {Attempt} attempt @param {number} readyAt */
   #settleProven(attempt, readyAt) {
-    if (!this.clock.isDue(readyAt)) return false
+    if (!this.clock.hasPassed(readyAt)) return false
     if (attempt.isSilent(this.now)) return this.#giveUp(attempt, 'silent')
     this.#carry(attempt)
     return true
@@ -380,7 +384,7 @@ export class Attempts {
   #isHeld(carrier) {
     if (this.preference.isSingle || !this.clock.isMissing(carrier.heldAt(this.clock.isHidden))) return false
     carrier.missedAt ||= this.now
-    return this.clock.isDue(carrier.missedAt + CONFIRM_MS)
+    return this.clock.hasPassed(carrier.missedAt + CONFIRM_MS)
   }
 
   /** @param {string} cause */
@@ -398,13 +402,13 @@ export class Attempts {
 
   /** What the carrier waits for when nothing else is under way. @param {Attempt} carrier */
   #settleAlone(carrier) {
-    if (this.clock.isDue(carrier.renewAt)) {
+    if (this.clock.hasPassed(carrier.renewAt)) {
       carrier.renewAt = Infinity
       this.replace('age', [rungOf(carrier)], true)
       return true
     }
     const { climb } = this
-    if (!climb.dueAt || this.clock.isHidden || !this.clock.isDue(climb.dueAt)) return false
+    if (!climb.nextAt || this.clock.isHidden || !this.clock.hasPassed(climb.nextAt)) return false
     const why = climb.begin(this.now)
     this.tryBetter(why)
     return true

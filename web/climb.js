@@ -25,7 +25,7 @@ export class Climb {
   /** When the transport changed, newest first. @type {number[]} */
   changes = []
 
-  get dueAt() {
+  get nextAt() {
     return this.at && Math.max(this.at, this.notBefore)
   }
 

@@ -37,7 +37,7 @@ export class Clock {
 
   /** @param {number} at by the page's clock @returns {boolean} whether the page slept, or its clock was set forward */
   advance(at) {
-    // A clock that was set back continues from where it was: what is due stays due.
+    // A clock that was set back continues from where it was: no moment comes later by it.
     this.shiftMs = Math.max(this.shiftMs, Math.ceil(this.now - at))
     this.now = at + this.shiftMs
     const lateMs = at - this.wakeAt
@@ -49,7 +49,7 @@ export class Clock {
   }
 
   /** Whether a moment has come; if not, it is one to wake at. @param {number} at */
-  isDue(at) {
+  hasPassed(at) {
     if (this.now >= at) return true
     // Timers count whole milliseconds: never wake before the moment.
     this.wakeAt = Math.min(this.wakeAt, Math.ceil(at - this.shiftMs))
@@ -58,7 +58,7 @@ export class Clock {
 
   /** Whether something that did not happen until then is missing. @param {number} at */
   isMissing(at) {
-    return this.isDue(Math.max(at, this.graceUntil))
+    return this.hasPassed(Math.max(at, this.graceUntil))
   }
 
   /** How late a frame is, in ms, compared with the fastest so far. @param {number} [time] by the hub's clock */

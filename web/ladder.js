@@ -7,8 +7,8 @@
  *
  * An *attempt* is one attachment of one transport. The *carrier* is the proven attempt that carries
  * the session; there is none before the first proof, and after a cut. A *round* is a list of what is
- * still to be tried, each next to the one before it; a check, which asks whether the hub is there at
- * all, is a round of its own. A round starts at the beginning, after a cut, when the carrier becomes
+ * still to be tried, each next to the one before it; a check, which finds out whether the hub is there
+ * at all, is a round of its own. A round starts at the beginning, after a cut, when the carrier becomes
  * suspect, and when something better than the carrier is tried (the climb). It ends when an attempt
  * carries. If a round runs out without one, a pause follows, then a check.
  */
@@ -79,7 +79,7 @@ export class Ladder {
     const { attempts } = this
     attempts.begin(at)
     const attempt = attempts.get(fact.id)
-    // Facts about an attempt that was given up are none.
+    // Facts about an attempt that was given up do not count.
     if (attempt || !fact.id) this.#apply(type, fact, /** @type {Attempt} */ (attempt))
     attempts.settle()
     const { steps, carrier, round } = attempts
@@ -256,7 +256,7 @@ export class Ladder {
     this.attempts.round.pausedUntil += fact.afterMs ?? (isOther ? 0 : this.attempts.outage.nextLifeMs())
     if (!fact.foreign) return
     this.attempts.outage.isForeign = true
-    this.attempts.round.rungs = ['check']
+    this.attempts.round.awaitCheck()
   }
 
   /** @param {Fact} fact */
@@ -280,6 +280,7 @@ export class Ladder {
     // Its socket may belong to the network that was left.
     if (this.attempts.carrier) this.attempts.suspect('sleep')
     else this.attempts.replace('online')
+    this.attempts.startMeasuring()
   }
 
   /** The page is cached, or left for good. WebKit ends its connections just before: those were no cuts. */

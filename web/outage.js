@@ -21,7 +21,7 @@ export class Outage {
   shortLives = 0
   /** How far apart attempts are, in ms: nothing at first, later never more than one request a second. */
   apartMs = 0
-  /** A check found the hub since something carried, or this pause needs none. */
+  /** A check found the hub since something carried, or this pause ends without one. */
   hasChecked = false
   /** The last check found the hub. */
   isHubFound = false

@@ -28,7 +28,7 @@ export function load(base) {
   try {
     return JSON.parse(stored(name) ?? inProcess.get(name) ?? '')
   } catch {
-    // None yet, or not readable: this page learns again.
+    // There is no memory yet, or it is not readable: this page learns again.
   }
 }
 

@@ -1,10 +1,10 @@
 /**
  * A round: what is still to be tried, why, and when the next of it is tried next to the one before.
- * Pure; the ladder opens what is due.
+ * Pure; opens nothing itself.
  */
 
 /** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./attempt.js').Attempt} Attempt @typedef {import('./round-trip.js').RoundTrip} RoundTrip */
-/** @typedef {Transport | 'short' | 'check'} Rung `short` are short polls; `check` asks whether the hub is there */
+/** @typedef {Transport | 'short' | 'check'} Rung `short` are short polls; `check` finds out whether the hub is there */
 
 /** The next transport is tried so long after one that is not proven, in ms, or earlier if that one is overdue; the first where the hub is near. */
 const HEDGE_NEAR_MS = { ws: 350, sse: 250, poll: 250 }
@@ -42,6 +42,17 @@ export class Round {
     this.rungs = []
   }
 
+  /** Nothing is tried before a check has found the hub. */
+  awaitCheck() {
+    this.rungs = ['check']
+    this.hedged = undefined
+  }
+
+  /** An attempt is over. @param {Attempt} attempt */
+  forget(attempt) {
+    if (this.hedged === attempt) this.hedged = undefined
+  }
+
   /** An attempt was opened. @param {Attempt} attempt @param {number} pausedUntil */
   open(attempt, pausedUntil) {
     this.hedged = attempt
@@ -63,9 +74,9 @@ export class Round {
     if (!hedged || hedged.hasFailed) return 0
     // It only waits until it may carry.
     if (hedged.provenAt) return Infinity
-    if (hedged.helloAt) return hedged.dueAt
+    if (hedged.helloAt) return hedged.expectedAt
     const mostMs = (isNear ? HEDGE_NEAR_MS : HEDGE_FAR_MS)[hedged.transport]
-    return Math.min(hedged.dueAt, hedged.openedAt + mostMs)
+    return Math.min(hedged.expectedAt, hedged.openedAt + mostMs)
   }
 
   toJSON() {

@@ -15,7 +15,7 @@ function connect(path, seed, { memory, now = 0, transports = ['ws', 'sse', 'poll
   const random = seeded(seed)
   const network = new VirtualNetwork(new Ladder({ transports, random, memory }), random, path)
   network.now = now
-  network.tell('start')
+  network.observe('start')
   return network
 }
 
@@ -188,11 +188,11 @@ test('a hidden page whose timers run once a minute: never suspect', () => {
   for (let seed = 1; seed <= 10; seed++) {
     const page = connect({ rtt: 100 }, seed).run(10_000)
     const { id } = page.carried.at(-1)
-    page.tell('hidden')
+    page.observe('hidden')
     page.throttleMs = 60_000
     publishAtRandom(page, id, seed, 600_000)
     page.throttleMs = 0
-    page.tell('visible')
+    page.observe('visible')
     page.run(20_000)
     assert.deepEqual(page.carried.map((one) => one.id), [id], `seed ${seed}`)
   }

@@ -12,7 +12,7 @@ const copy = (value) => JSON.parse(JSON.stringify(value))
 /** A page on SSE, a second later. */
 function onSse(paths = {}, options = {}) {
   const network = new Network({ ...clear, ws: refused, ...paths }, options)
-  network.tell('start')
+  network.observe('start')
   network.run(1000)
   assert.equal(network.carrier, 'sse')
   return network
@@ -22,7 +22,7 @@ test('starved on SSE: the stream is closed at once, and short polls carry', () =
   const network = onSse()
   const { id } = network.carrying
   const steps = network.log.length
-  network.tell('starved')
+  network.observe('starved')
   const [close, open] = network.log.slice(steps)
   assert.deepEqual([close.do, close.id], ['close', id])
   assert.deepEqual([open.do, open.transport, open.wait, open.pause, open.why], ['open', 'poll', 0, 1000, 'sse:starved'])
@@ -32,12 +32,12 @@ test('starved on SSE: the stream is closed at once, and short polls carry', () =
 
 test('starved: other changes keep to short polls, and nothing else is opened for 60 s', () => {
   const network = onSse()
-  network.tell('starved')
+  network.observe('starved')
   network.run(10_000)
-  network.tell('ended', { id: network.carrying.id, why: 'closed' })
+  network.observe('ended', { id: network.carrying.id, why: 'closed' })
   network.run(10_000)
-  for (const fact of ['hidden', 'visible', 'blocked', 'online']) network.tell(fact)
-  network.tell('hello', { id: network.carrying.id, network: 'n1', build: 'b2' })
+  for (const fact of ['hidden', 'visible', 'blocked', 'online']) network.observe(fact)
+  network.observe('hello', { id: network.carrying.id, network: 'n1', build: 'b2' })
   network.run(38_000)
   const later = opens(network, 1000)
   assert.ok(later.length >= 3)
@@ -46,7 +46,7 @@ test('starved: other changes keep to short polls, and nothing else is opened for
 
 test('starved: the way back up is tried after 60 s, and short polls are left for what works', () => {
   const network = onSse()
-  network.tell('starved')
+  network.observe('starved')
   network.run(61_000)
   assert.deepEqual(opens(network, 2000).map(({ transport }) => transport), ['ws', 'sse'])
   network.run(30_000)
@@ -55,10 +55,10 @@ test('starved: the way back up is tried after 60 s, and short polls are left for
 
 test('starved again by the stream that came back: short polls at once, and the next climb is later', () => {
   const network = onSse()
-  network.tell('starved')
+  network.observe('starved')
   network.run(80_000)
   assert.equal(network.carrier, 'sse')
-  network.tell('starved')
+  network.observe('starved')
   const at = network.now
   network.run(100_000)
   assert.equal(network.carrier, 'poll')
@@ -67,10 +67,10 @@ test('starved again by the stream that came back: short polls at once, and the n
 
 test('starved during a climb: the attempts that starve the page are closed with the rest', () => {
   const network = onSse()
-  network.tell('starved')
+  network.observe('starved')
   network.run(61_200)
   assert.ok(network.ladder.attempts.size > 1)
-  network.tell('starved')
+  network.observe('starved')
   assert.equal(network.ladder.attempts.size, 1)
   network.run(500)
   assert.equal(network.carrying.isShort, true)
@@ -78,25 +78,25 @@ test('starved during a climb: the attempts that starve the page are closed with 
 
 test('starved before anything carried, as in a seventh tab: short polls', () => {
   const network = new Network({ ...clear, ws: refused, sse: mute, poll: (step) => (step.pause ? poll()(step) : []) })
-  network.tell('start')
+  network.observe('start')
   network.run(5000)
   assert.equal(network.carrier, undefined)
-  network.tell('starved')
+  network.observe('starved')
   network.run(200)
   assert.equal(network.carrier, 'poll')
 })
 
 test('starved: the next page begins with short polls; after a minute held polls are tried again', () => {
   const network = new Network({ ...clear, ws: refused, sse: refused })
-  network.tell('start')
+  network.observe('start')
   network.run(1000)
-  network.tell('starved')
+  network.observe('starved')
   network.run(1000)
   const memory = copy(network.ladder.memory)
   for (const [afterMs, pause] of [[0, 1000], [61_000, undefined]]) {
     const next = new Network({ ...clear, ws: refused, sse: refused }, { memory: copy(memory) })
     next.now = network.now + afterMs
-    next.tell('start')
+    next.observe('start')
     next.run(1000)
     assert.equal(opens(next)[0].pause, pause)
     assert.ok(next.carried[0].at - network.now - afterMs < 300)
@@ -107,10 +107,10 @@ test('starved means nothing on WS, and where polls are not allowed', () => {
   const onWs = new Network(clear)
   const noPolls = new Network({ ...clear, ws: refused }, { transports: ['ws', 'sse'] })
   for (const network of [onWs, noPolls]) {
-    network.tell('start')
+    network.observe('start')
     network.run(1000)
     const before = network.log.length
-    network.tell('starved')
+    network.observe('starved')
     assert.equal(network.log.length, before)
   }
 })
@@ -126,7 +126,7 @@ const cutPolls = (idleMs) => (step) => {
 test('held polls that are cut faster than any heartbeat: short polls after two cuts', () => {
   for (const idleMs of [500, 900]) {
     const network = new Network({ ...clear, ws: refused, sse: refused, poll: cutPolls(idleMs) })
-    network.tell('start')
+    network.observe('start')
     network.run(10_000)
     assert.equal(network.carrying.isShort, true)
     assert.ok(opens(network).filter(({ transport }) => transport === 'poll').length <= 4)
@@ -137,7 +137,7 @@ test('held polls that are cut faster than any heartbeat: short polls after two c
 test('held polls that are cut at the shortest wait, early or not: short polls', () => {
   const holdsNothing = (step) => (step.pause === undefined ? [...poll()(step).slice(0, 2), [40 + 1010, 'ended', { why: 'closed' }]] : poll()(step))
   const network = new Network({ ...clear, ws: refused, sse: refused, poll: holdsNothing })
-  network.tell('start')
+  network.observe('start')
   network.run(30_000)
   assert.equal(network.carrying.isShort, true)
 })
@@ -145,7 +145,7 @@ test('held polls that are cut at the shortest wait, early or not: short polls', 
 test('short polls because of cuts: after a minute held polls are tried, next to the short ones', () => {
   let isCutting = true
   const network = new Network({ ...clear, ws: refused, sse: refused, poll: (step) => (isCutting ? cutPolls(900)(step) : poll()(step)) })
-  network.tell('start')
+  network.observe('start')
   network.run(30_000)
   isCutting = false
   network.run(60_000)
@@ -164,13 +164,13 @@ test('a stream that is cut with the fastest heartbeat is left', () => {
 for (const transport of ['ws', 'sse', 'poll']) {
   test(`${transport} incomplete: once changes nothing, twice within 10 minutes it is left and remembered`, () => {
     const network = new Network({ ...clear, ...(transport === 'ws' ? {} : { ws: refused }), ...(transport === 'poll' ? { sse: refused } : {}) })
-    network.tell('start')
+    network.observe('start')
     network.run(2000)
     assert.equal(network.carrier, transport)
-    network.tell('incomplete', { id: network.carrying.id })
+    network.observe('incomplete', { id: network.carrying.id })
     network.run(2000)
     assert.equal(carriedBy(network), transport)
-    network.tell('incomplete', { id: network.carrying.id })
+    network.observe('incomplete', { id: network.carrying.id })
     assert.equal(opens(network).at(-1).why, `${transport}:incomplete`)
     assert.ok(network.ladder.learned[transport].until > network.now)
   })
@@ -178,10 +178,10 @@ for (const transport of ['ws', 'sse', 'poll']) {
 
 test('WS incomplete twice, 11 minutes apart: nothing changes', () => {
   const network = new Network(clear)
-  network.tell('start')
+  network.observe('start')
   network.run(1000)
   for (let time = 0; time < 3; time++) {
-    network.tell('incomplete', { id: network.carrying.id })
+    network.observe('incomplete', { id: network.carrying.id })
     network.run(660_000)
   }
   assert.equal(carriedBy(network), 'ws')
@@ -189,9 +189,9 @@ test('WS incomplete twice, 11 minutes apart: nothing changes', () => {
 
 test('WS incomplete twice: SSE carries before WS is closed', () => {
   const network = new Network(clear)
-  network.tell('start')
+  network.observe('start')
   network.run(1000)
-  for (let time = 0; time < 2; time++) network.tell('incomplete', { id: network.carrying.id })
+  for (let time = 0; time < 2; time++) network.observe('incomplete', { id: network.carrying.id })
   network.run(1000)
   assert.equal(carriedBy(network), 'ws sse')
   const [closed] = network.steps('close')
@@ -201,7 +201,7 @@ test('WS incomplete twice: SSE carries before WS is closed', () => {
 for (const why of ['bye:busy', 'bye:drain', 'bye:expired', 'unauthorized', 'rate_limited', 'too_many_connections', 'draining']) {
   test(`WS refused with ${why}: another transport may carry, but nothing is held against WS`, () => {
     const network = new Network({ ...clear, ws: () => [[20, 'ended', { why }]] })
-    network.tell('start')
+    network.observe('start')
     network.run(5000)
     assert.equal(network.carrier, 'sse')
     assert.ok(!network.ladder.learned.ws.until)
@@ -212,10 +212,10 @@ for (const why of ['bye:busy', 'bye:drain', 'bye:expired', 'unauthorized', 'rate
 
 test('an end that our own message caused teaches nothing: the same transport again, however often', () => {
   const network = new Network(clear)
-  network.tell('start')
+  network.observe('start')
   network.run(1000)
   for (let time = 0; time < 10; time++) {
-    network.tell('ended', { id: network.carrying.id, why: 'closed', planned: true })
+    network.observe('ended', { id: network.carrying.id, why: 'closed', planned: true })
     network.run(200)
     assert.equal(network.carrier, 'ws')
   }
@@ -228,10 +228,10 @@ test('after an outage the check that finds the hub is followed at once by an att
     let isDown = false
     const path = (behaviour) => (step) => (isDown ? refused(step) : behaviour(step))
     const network = new Network({ ws: path(ws()), sse: path(sse()), poll: path(poll()), check: () => (isDown ? {} : { ok: true }) }, { random: () => random })
-    network.tell('start')
+    network.observe('start')
     network.run(6000)
     isDown = true
-    network.tell('ended', { id: network.carrying.id, why: 'closed' })
+    network.observe('ended', { id: network.carrying.id, why: 'closed' })
     network.run(15_000)
     isDown = false
     const backAt = network.now
@@ -244,7 +244,7 @@ test('after an outage the check that finds the hub is followed at once by an att
 
 test('never captive while the check finds the hub', () => {
   const network = new Network({ ...clear, ws: refused, sse: stranger, poll: stranger })
-  network.tell('start')
+  network.observe('start')
   network.run(120_000)
   assert.ok(!network.steps('state').some(({ state }) => state === 'captive'))
 })
@@ -255,7 +255,7 @@ test('memory is to be kept whenever it changed: after the carry, and when a tran
   const keepsUp = () => assert.deepEqual(stored, copy(network.ladder.memory))
   for (let ms = 0; ms < 20_000; ms += 10) {
     const before = network.log.length
-    if (ms === 0) network.tell('start')
+    if (ms === 0) network.observe('start')
     network.run(10)
     if (network.log.slice(before).some((step) => step.do === 'remember')) stored = copy(network.ladder.memory)
     if (network.ladder.memory.n1) keepsUp()
@@ -265,13 +265,13 @@ test('memory is to be kept whenever it changed: after the carry, and when a tran
 
 test('blocked publishes: the climb begins at once, and says why', () => {
   const network = onSse()
-  network.tell('blocked')
+  network.observe('blocked')
   assert.equal(opens(network).at(-1).why, 'sse:blocked')
 })
 
 test('what is suspect is printable, and so is the whole ladder', () => {
   const network = onSse()
-  network.tell('mute')
+  network.observe('mute')
   const state = copy(network.ladder)
   assert.equal(state.state, 'connected')
   assert.equal(state.attempts.attempts.find(({ id }) => id === state.attempts.carrier).suspect, 'mute')

@@ -1,6 +1,6 @@
 /**
- * A network for the ladder under a fake clock: each transport is a behaviour, which tells when what
- * is seen after a try was opened. No socket and no time: hours pass at once.
+ * A network for the ladder under a fake clock: each transport is a behaviour: what is observed of
+ * an attempt, and when. No socket and no time: hours pass at once.
  */
 import { Ladder } from '../ladder.js'
 
@@ -50,7 +50,7 @@ export class Network {
     this.ladder = new Ladder({ transports, random, memory })
   }
 
-  tell(type, fact) {
+  observe(type, fact) {
     this.#steps(this.ladder.observe(this.now, type, fact))
   }
 
@@ -66,7 +66,7 @@ export class Network {
     }
   }
 
-  /** What is answered at once shows the round trip, too. */
+  /** What is answered at once shows the round trip too. */
   #check() {
     const { ms = R, ...fact } = this.paths.check?.(this.now) ?? {}
     if (fact.ok) this.#coming.push([this.now + ms, -1, 'rtt', { ms }])
@@ -82,11 +82,11 @@ export class Network {
       if (at > end) break
       this.now = Math.max(at, this.now)
       const coming = this.#coming[0]?.[0] <= at ? this.#coming.shift() : undefined
-      if (!coming) this.tell('tick')
+      if (!coming) this.observe('tick')
       else {
         const [, id, type, fact] = coming
         if (type === 'ended') this.#coming = this.#coming.filter(([, other]) => other !== id)
-        this.tell(type, { ...fact, ...(id > 0 && { id }) })
+        this.observe(type, { ...fact, ...(id > 0 && { id }) })
       }
       if (this.log.length > 20_000) throw new Error('the ladder spins')
     }
@@ -94,7 +94,7 @@ export class Network {
     return this
   }
 
-  /** The page sleeps: nothing runs, and nothing is heard. */
+  /** The page sleeps: nothing runs, and nothing arrives. */
   sleep(ms) {
     this.now += ms
     this.#coming = this.#coming.filter(([at]) => at > this.now)
@@ -105,7 +105,7 @@ export class Network {
   back(ms) {
     this.now -= ms
     for (const coming of this.#coming) coming[0] -= ms
-    this.tell('tick')
+    this.observe('tick')
   }
 
   steps(kind) {
@@ -122,7 +122,7 @@ export class Network {
     return this.steps('state').at(-1)?.state
   }
 
-  /** The try that carries now. */
+  /** The attempt that carries now. */
   get carrying() {
     const { id } = this.steps('carry').at(-1) ?? {}
     return this.ladder.attempts.get(id)

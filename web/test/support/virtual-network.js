@@ -88,7 +88,7 @@ export class VirtualNetwork {
   }
 
   /** @param {string} type @param {any} [fact] */
-  tell(type, fact) {
+  observe(type, fact) {
     if (fact?.id && this.#closed.has(fact.id)) return
     if (type === 'ended') this.#close(fact.id)
     for (const step of this.ladder.observe(this.now, type, fact)) {
@@ -110,7 +110,7 @@ export class VirtualNetwork {
       if (at > end) break
       this.now = Math.max(this.now, at)
       if (this.#events[0]?.at <= at) /** @type {any} */ (this.#events.shift()).run()
-      else this.tell('tick')
+      else this.observe('tick')
     }
     if (!until()) this.now = end
     return this
@@ -132,7 +132,7 @@ export class VirtualNetwork {
   /** The page does nothing for so long: what arrives meanwhile waits, and the timer is first. @param {number} ms */
   freeze(ms) {
     this.now += ms
-    this.tell('tick')
+    this.observe('tick')
     return this
   }
 
@@ -171,12 +171,12 @@ export class VirtualNetwork {
         free()
         if (isOver) return
         isOver = true
-        this.tell('rtt', { ms: this.now - sentAt })
-        this.tell('checked', { ok: true, ms: this.now - sentAt })
+        this.observe('rtt', { ms: this.now - sentAt })
+        this.observe('checked', { ok: true, ms: this.now - sentAt })
       })
     })
     this.after(CHECK_MS, () => {
-      if (!isOver) this.tell('checked', {})
+      if (!isOver) this.observe('checked', {})
       isOver = true
     })
   }
@@ -195,7 +195,7 @@ export class VirtualNetwork {
     const { ws, workMs } = this.path
     this.after(this.#handshake() + this.#trip(), () => {
       if (ws === 'swallowed') return
-      if (ws === 'refused') return this.after(this.#trip(), () => this.tell('ended', { id, why: 'refused' }))
+      if (ws === 'refused') return this.after(this.#trip(), () => this.observe('ended', { id, why: 'refused' }))
       this.after(workMs, () => {
         const send = this.#downstream(id, () => this.path.ws === 'lag-one', (frame) => this.#onWsFrame(id, frame, ws, send))
         this.#attach(id, beat, send, true)
@@ -207,11 +207,11 @@ export class VirtualNetwork {
   #onWsFrame(id, frame, ws, send) {
     if (frame.type === 'reply') {
       const ms = this.now - frame.sentAt
-      this.tell('rtt', { ms })
-      this.tell('proof', { id, ms })
+      this.observe('rtt', { ms })
+      this.observe('proof', { id, ms })
       return
     }
-    this.#tellFrame(id, frame, true)
+    this.#onFrame(id, frame, true)
     const sentAt = this.now
     if (frame.type === 'hello' && ws !== 'deaf') this.after(this.#trip(), () => send({ type: 'reply', sentAt }))
   }
@@ -221,8 +221,8 @@ export class VirtualNetwork {
     const { sse, workMs } = this.path
     const free = this.#request(() => {
       if (sse === 'held') return
-      if (sse === 'refused') return this.after(this.#trip(), () => (free(), this.tell('ended', { id, why: 'http_403', foreign: true })))
-      const send = this.#downstream(id, () => this.path.sse === 'lag-one', (frame) => this.#tellFrame(id, frame, false))
+      if (sse === 'refused') return this.after(this.#trip(), () => (free(), this.observe('ended', { id, why: 'http_403', foreign: true })))
+      const send = this.#downstream(id, () => this.path.sse === 'lag-one', (frame) => this.#onFrame(id, frame, false))
       this.after(workMs, () => {
         send({ type: 'head' }, true)
         if (sse !== 'body-held') this.#attach(id, beat, send, false)
@@ -236,12 +236,12 @@ export class VirtualNetwork {
     const ask = (/** @type {number} */ holdMs) => {
       if (this.#closed.has(id)) return
       const free = this.#request(() => {
-        if (poll === 'refused') return this.after(this.#trip(), () => (free(), this.tell('ended', { id, why: 'http_403', foreign: true })))
+        if (poll === 'refused') return this.after(this.#trip(), () => (free(), this.observe('ended', { id, why: 'http_403', foreign: true })))
         this.after(holdMs + workMs + this.#trip(), () => {
           free()
-          if (!holdMs) this.tell('hello', { id, beat: BEAT_S, network: 'n1', build: 'b1', probes: false })
-          this.tell('frame', { id })
-          this.tell('proof', { id })
+          if (!holdMs) this.observe('hello', { id, beat: BEAT_S, network: 'n1', build: 'b1', probes: false })
+          this.observe('frame', { id })
+          this.observe('proof', { id })
           this.after(pause, () => ask(wait * 1000))
         })
       }, id)
@@ -250,10 +250,10 @@ export class VirtualNetwork {
   }
 
   /** @param {number} id @param {any} frame @param {boolean} isWs */
-  #tellFrame(id, { type, time }, isWs) {
+  #onFrame(id, { type, time }, isWs) {
     const probes = !this.path.old
-    if (type === 'hello') this.tell('hello', { id, beat: BEAT_S, network: 'n1', build: 'b1', ...(probes && { probes }) })
-    if (!this.#closed.has(id) && (type !== 'head' || !isWs)) this.tell('frame', { id, time, ping: type === 'ping', event: type === 'event' })
+    if (type === 'hello') this.observe('hello', { id, beat: BEAT_S, network: 'n1', build: 'b1', ...(probes && { probes }) })
+    if (!this.#closed.has(id) && (type !== 'head' || !isWs)) this.observe('frame', { id, time, ping: type === 'ping', event: type === 'event' })
   }
 
   /** The hub accepts: hello, lone pings, and heartbeats. @param {number} id @param {number} beat @param {(frame: any, isHead?: boolean) => void} send @param {boolean} isWs */
