@@ -24,6 +24,9 @@ import { isPassing } from './rungs.js'
 const SHORT_PAUSE_MS = 1000
 /** A missing frame is looked for again after so long, in ms: timers may run before messages. */
 const CONFIRM_MS = 100
+/** A stream whose first ping was merged with hello is tried again so often; in a page that is busy, more often. */
+const RETRIES = 1
+const RETRIES_BUSY = 3
 /** Requests that measure the round trip at the start: the second one finds the connection of the first. */
 const MEASURES = 2
 
@@ -158,8 +161,9 @@ export class Attempts {
 
   /** A ping that came in one piece with hello proves nothing: the stream may be held, or the page was busy. Attached again, it is probed at once. @param {Attempt} attempt */
   retryMerged(attempt) {
-    if (!attempt.isMerged || attempt.provenAt || attempt.hasFailed || this.round.hasRetriedMerged || this.outage.apartMs) return
-    this.round.hasRetriedMerged = true
+    if (!attempt.isMerged || attempt.provenAt || attempt.hasFailed || this.outage.apartMs) return
+    if (this.round.mergedRetries >= (this.clock.isBusy ? RETRIES_BUSY : RETRIES)) return
+    this.round.mergedRetries++
     this.close(attempt)
     this.#open('sse', attempt.why)
   }

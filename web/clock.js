@@ -6,8 +6,8 @@
 /** A timer that is so late, in ms, says that the page slept. */
 const SLEEP_MS = 5000
 /** A timer that is so late, in ms, says that the page was busy: frames may wait to be read, and get so long, in ms. */
-const BUSY_MS = 250
-const GRACE_MS = 300
+const BUSY_MS = 100
+const GRACE_MS = 100
 /** So many late timers in a row are an excuse. Those of hidden pages are always late. */
 const VISIBLE_EXCUSES = 5
 const HIDDEN_EXCUSES = 1
@@ -30,6 +30,11 @@ export class Clock {
   hiddenAt = 0
   /** Least difference between the page's clock and the hub's, in ms; a little more with each event, since clocks drift. */
   skewMs = Infinity
+
+  /** Whether the page was busy just now. */
+  get isBusy() {
+    return this.now < this.graceUntil
+  }
 
   get isHidden() {
     return this.hiddenAt > 0
@@ -67,7 +72,7 @@ export class Clock {
     const lateMs = this.now - time - this.skewMs
     this.skewMs = Math.min(this.skewMs + 1, this.now - time)
     // What a busy page reads late did not arrive late.
-    return this.now < this.graceUntil ? 0 : lateMs
+    return this.isBusy ? 0 : lateMs
   }
 
   hide() {

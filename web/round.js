@@ -25,12 +25,12 @@ export class Round {
   isChecking = false
   /** The next is tried next to this attempt. @type {Attempt | undefined} */
   hedged
-  /** A stream was tried again because its first ping was merged with hello. */
-  hasRetriedMerged = false
+  /** Streams that were tried again because their first ping was merged with hello. */
+  mergedRetries = 0
 
   /** @param {string} why @param {Rung[]} rungs @param {boolean} replaces @param {number} now */
   begin(why, rungs, replaces, now) {
-    Object.assign(this, { why, rungs, replaces, pausedUntil: now, isChecking: false, hedged: undefined, hasRetriedMerged: false })
+    Object.assign(this, { why, rungs, replaces, pausedUntil: now, isChecking: false, hedged: undefined, mergedRetries: 0 })
   }
 
   /** Nothing gets through: what comes next, after a pause. @param {Rung[]} rungs @param {number} until */

@@ -184,6 +184,19 @@ test('a page that is busy while it connects: WS all the same', () => {
   }
 })
 
+test('a page that is busy whenever the first pings arrive: SSE all the same, without a detour', () => {
+  let direct = 0
+  for (let seed = 1; seed <= 100; seed++) {
+    const page = connect({ rtt: 30, ws: 'refused' }, seed)
+    const random = seeded(seed)
+    while (page.now < 2000) page.run(20 + random() * 100).freeze(random() * 400)
+    page.run(10_000)
+    assert.equal(page.carried.at(-1).transport, 'sse', `seed ${seed}`)
+    if (page.carried.length === 1) direct++
+  }
+  assert.ok(direct >= 90, `${direct} of 100 without a detour`)
+})
+
 test('a hidden page whose timers run once a minute: never suspect', () => {
   for (let seed = 1; seed <= 10; seed++) {
     const page = connect({ rtt: 100 }, seed).run(10_000)
