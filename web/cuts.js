@@ -1,71 +1,128 @@
 /**
- * What is learned of one network, by transport: whether it fails there, and when it is cut.
- * Pure, and plain data throughout, so that it can be kept from one page to the next. Knows no ladder.
+ * What lifetimes teach: two cuts that are alike name the cut, and the cut names the remedy.
+ * Pure. Knows no ladder: it is given how a carrier ended, and changes what is known of the transport.
  */
 
 /**
  * @typedef {'ws' | 'sse' | 'poll'} Transport
- * @typedef {object} Known
- * @property {number} [good] it carried here, and is taken at its word until then
- * @property {number} [until] it failed while another got through, and is tried last until then
- * @property {number} [times] that it failed so
- * @property {number} [trial] ms that it must live before it is trusted again
- * @property {number} [beat] heartbeat in seconds that outruns an idle cut
+ * @typedef {object} Known what is known of one transport on one network; plain data
+ * @property {number} [good] it carried here; until this time its hello is proof enough
+ * @property {number} [until] it failed while another transport got through; until this time it is tried last
+ * @property {number} [times] how often it failed so
+ * @property {number} [trial] ms that it must live next to the carrier before it takes over
+ * @property {number} [beat] heartbeat in seconds that prevents an idle cut
  * @property {number} [age] in ms at which it is cut, whatever is sent
  * @property {number} [early] 1 where silent polls are cut
  * @property {number} [wait] seconds that a poll may be held
+ * @property {number} [shortUntil] until this time polls are short
+ * @property {number} [shortTimes] how often they had to be
  * @typedef {Partial<Record<Transport, Known>>} Learned
  *
- * @typedef {object} Life how a carrier ended that was neither closed by us nor told to go
- * @property {number} age ms since it was opened
- * @property {number} idle ms since anything came
- * @property {number} gap longest idle time in ms that it outlived
- * @property {number} proven ms since it was proven
+ * @typedef {object} Life how a carrier ended that neither side meant to close
+ * @property {number} ageMs since it was opened
+ * @property {number} idleMs since anything arrived
+ * @property {number} gapMs longest idle time that it survived
+ * @property {number} provenMs since it was proven
+ *
+ * @typedef {object} Lesson
+ * @property {'killed' | 'idle' | 'age'} [cause] the cut, if two were alike
+ * @property {boolean} [isLeft] the transport should be left
+ * @property {boolean} [isShort] polls should be short
  */
 
 /** Two cuts are alike when they differ by less than this, in ms, or by a tenth. */
 const ALIKE_MS = 400
-/** Idle for less than a second is no idle cut: no heartbeat could be faster. */
+/** Idle for less than this, in ms, is no idle cut for a heartbeat or a wait in whole seconds. */
 const IDLE_LEAST_MS = 1000
-/** Cut sooner than this by age, in ms, a transport is left: it would be attached anew all the time. */
+/** A poll that was cut after a shorter time, in ms, was hardly held at all. */
+const HELD_LEAST_MS = 300
+/** Cut by age sooner than this, in ms, a transport is left: it would reconnect all the time. */
 const WS_LEAST_MS = 20_000
 const SSE_LEAST_MS = 10_000
-/** What dies twice so soon after its proof, in ms, or three times at so short an age, is being killed, not cut. */
+/** A carrier that dies twice so soon after its proof, in ms, or three times at so young an age, is being killed. */
 const KILLED_PROVEN_MS = 2000
 const KILLED_AGE_MS = 5000
-/** Of the time at which it would be cut: when a quiet path is given a heartbeat, and how long a poll is held. */
+/** Of the time at which a connection is cut: when a quiet one gets a heartbeat, and how long a poll is held. */
 const BEAT_PART = 0.4
 const HOLD_PART = 0.7
-/** Held by the hub where nothing else was asked, in seconds. */
+/** The fastest heartbeat and the shortest hold, in seconds. */
+const SECONDS_LEAST = 1
+/** Lives kept of each transport. */
+const LIVES_MOST = 3
+/** Seconds for which the hub holds a poll unless asked otherwise. */
 export const WAIT_S = 25
 
 /** A part of a time in ms, in whole seconds. @param {number} ms @param {number} part */
-const seconds = (ms, part) => Math.max(1, Math.floor((ms * part) / 1000))
+const secondsOf = (ms, part) => Math.max(SECONDS_LEAST, Math.floor((ms * part) / 1000))
+
+/** @param {number} one @param {number} other */
+const isAlike = (one, other) => Math.abs(one - other) < Math.max(ALIKE_MS, one / 10)
+
+export class Cuts {
+  /** Of each transport, newest first. @type {Partial<Record<Transport, Life[]>>} */
+  lives = {}
+
+  /** Forgets the lives: their ends were no cuts. */
+  reset() {
+    this.lives = {}
+  }
+
+  /**
+   * Learns from the end of a carrier.
+   * @param {Transport} transport
+   * @param {Life} life
+   * @param {(transport: Transport) => Known} known of each transport; changed in place
+   * @returns {Lesson}
+   */
+  learn(transport, life, known) {
+    const lives = [life, ...(this.lives[transport] ?? [])].slice(0, LIVES_MOST)
+    this.lives[transport] = lives
+    return transport === 'poll' ? learnOfPolls(lives, known('poll')) : learnOfStreams(transport, lives, known)
+  }
+}
+
+/** @param {Life[]} lives */
+const areIdleCuts = ([last, before]) => !!before && last.idleMs > last.gapMs && isAlike(last.idleMs, before.idleMs)
+
+/** First the head is sent early, then the hold is shortened, then polls are not held at all. @param {Life[]} lives @param {Known} polls @returns {Lesson} */
+function learnOfPolls(lives, polls) {
+  const { idleMs } = lives[0]
+  if (!areIdleCuts(lives) || idleMs < HELD_LEAST_MS) return {}
+  if (idleMs < IDLE_LEAST_MS || (polls.early && polls.wait === SECONDS_LEAST)) return { cause: 'idle', isShort: true }
+  if (polls.early) polls.wait = secondsOf(idleMs, HOLD_PART)
+  else polls.early = 1
+  return { cause: 'idle' }
+}
 
 /**
- * Two cuts alike name the cut.
  * @param {Transport} transport
- * @param {Known} known of it
- * @param {Known} polls what is known of polls: what cuts streams by age cuts them too
- * @param {Life[]} lives the last three of that transport, newest first
- * @returns {boolean | void} whether the transport is to be left
+ * @param {Life[]} lives
+ * @param {(transport: Transport) => Known} known
+ * @returns {Lesson}
  */
-export function learn(transport, known, polls, lives) {
-  const [last, before = /** @type {Partial<Life>} */ ({})] = lives
-  const alike = (/** @type {number} */ one, /** @type {any} */ other) => Math.abs(one - other) < Math.max(ALIKE_MS, one / 10)
-  const isPoll = transport === 'poll'
-  if (last.idle >= IDLE_LEAST_MS && last.idle > last.gap && alike(last.idle, before.idle)) {
-    if (!isPoll) known.beat = seconds(last.idle, BEAT_PART)
-    else if (polls.early) polls.wait = seconds(last.idle, HOLD_PART)
-    else polls.early = 1
-  } else if (!isPoll) {
-    if (last.proven < KILLED_PROVEN_MS && /** @type {any} */ (before.proven) < KILLED_PROVEN_MS) return true
-    if (lives[2] && lives.every(({ age }) => age < KILLED_AGE_MS)) return true
-    if (!alike(last.age, before.age)) return
-    if (last.age >= (transport === 'ws' ? WS_LEAST_MS : SSE_LEAST_MS)) known.age = Math.min(last.age, /** @type {any} */ (before.age))
-    else {
-      if (transport === 'sse') polls.wait = seconds(last.age, HOLD_PART)
-      return true
-    }
+function learnOfStreams(transport, lives, known) {
+  const [last, before] = lives
+  const it = known(transport)
+  if (areIdleCuts(lives) && last.idleMs >= IDLE_LEAST_MS) {
+    // No heartbeat is faster than the one that did not help.
+    if (it.beat === SECONDS_LEAST) return { cause: 'idle', isLeft: true }
+    it.beat = secondsOf(last.idleMs, BEAT_PART)
+    return { cause: 'idle' }
   }
+  if (isKilled(lives)) return { cause: 'killed', isLeft: true }
+  if (!before || !isAlike(last.ageMs, before.ageMs)) return {}
+  if (last.ageMs < (transport === 'ws' ? WS_LEAST_MS : SSE_LEAST_MS)) {
+    // What cuts streams by age cuts held polls too.
+    if (transport === 'sse') known('poll').wait = secondsOf(last.ageMs, HOLD_PART)
+    return { cause: 'age', isLeft: true }
+  }
+  it.age = Math.min(last.ageMs, before.ageMs)
+  return { cause: 'age' }
+}
+
+/** @param {Life[]} lives */
+function isKilled(lives) {
+  const [last, before] = lives
+  if (before && last.provenMs < KILLED_PROVEN_MS && before.provenMs < KILLED_PROVEN_MS) return true
+  return lives.length === LIVES_MOST && lives.every(({ ageMs }) => ageMs < KILLED_AGE_MS)
 }

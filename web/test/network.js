@@ -1,8 +1,8 @@
 /**
- * A network for the ladder under a fake clock: each transport is a behaviour, which tells when what
- * is seen after a try was opened. No socket and no time: hours pass at once.
+ * A network for the ladder under a fake clock: each transport is a behaviour: what is observed of
+ * an attempt, and when. No socket and no time: hours pass at once.
  */
-import { newLadder } from '../ladder.js'
+import { Ladder } from '../ladder.js'
 
 const R = 20
 
@@ -22,7 +22,7 @@ const hello = (at, beat) => [at, 'hello', { beat, network: 'n1', build: 'b1' }]
 export const ws = alive((beat) => [hello(2 * R, beat), [3 * R, 'proof']])
 export const sse = alive((beat) => [hello(2 * R, beat), [2 * R + 150, 'frame', { ping: true }]])
 export const poll = ({ cut } = {}) => (step) => {
-  const waitMs = (step.wait ?? 25) * 1000
+  const waitMs = step.pause === undefined ? (step.wait ?? 25) * 1000 : step.pause + R
   const answers = []
   for (let at = 2 * R; at < 3_600_000; at += waitMs) answers.push([at, 'frame'])
   const start = [hello(2 * R), [2 * R, 'proof']]
@@ -47,23 +47,30 @@ export class Network {
   /** @param {Record<string, any>} paths behaviours by transport, and `check` */
   constructor(paths, { transports = ['ws', 'sse', 'poll'], random = () => 0.5, memory } = {}) {
     this.paths = paths
-    this.ladder = newLadder(transports, random, memory)
+    this.ladder = new Ladder({ transports, random, memory })
   }
 
-  tell(type, fact) {
-    this.#steps(this.ladder.see(this.now, type, fact))
+  observe(type, fact) {
+    this.#steps(this.ladder.observe(this.now, type, fact))
   }
 
   #steps(steps) {
     for (const step of steps) {
       this.log.push({ at: this.now, ...step })
       if (step.do === 'close') this.#coming = this.#coming.filter(([, id]) => id !== step.id)
-      if (step.do === 'check') this.#coming.push([this.now + R, -1, 'checked', this.paths.check?.(this.now) ?? {}])
+      if (step.do === 'check') this.#check()
       if (step.do === 'open') {
         const seen = this.paths[step.transport](step, this.now)
         for (const [after, type, fact] of seen) this.#coming.push([this.now + after, step.id, type, fact])
       }
     }
+  }
+
+  /** What is answered at once shows the round trip too. */
+  #check() {
+    const { ms = R, ...fact } = this.paths.check?.(this.now) ?? {}
+    if (fact.ok) this.#coming.push([this.now + ms, -1, 'rtt', { ms }])
+    this.#coming.push([this.now + ms, -1, 'checked', fact])
   }
 
   /** @param {number} ms */
@@ -75,11 +82,11 @@ export class Network {
       if (at > end) break
       this.now = Math.max(at, this.now)
       const coming = this.#coming[0]?.[0] <= at ? this.#coming.shift() : undefined
-      if (!coming) this.tell('tick')
+      if (!coming) this.observe('tick')
       else {
         const [, id, type, fact] = coming
         if (type === 'ended') this.#coming = this.#coming.filter(([, other]) => other !== id)
-        this.tell(type, { ...fact, ...(id > 0 && { id }) })
+        this.observe(type, { ...fact, ...(id > 0 && { id }) })
       }
       if (this.log.length > 20_000) throw new Error('the ladder spins')
     }
@@ -87,7 +94,7 @@ export class Network {
     return this
   }
 
-  /** The page sleeps: nothing runs, and nothing is heard. */
+  /** The page sleeps: nothing runs, and nothing arrives. */
   sleep(ms) {
     this.now += ms
     this.#coming = this.#coming.filter(([at]) => at > this.now)
@@ -98,7 +105,7 @@ export class Network {
   back(ms) {
     this.now -= ms
     for (const coming of this.#coming) coming[0] -= ms
-    this.tell('tick')
+    this.observe('tick')
   }
 
   steps(kind) {
@@ -115,10 +122,10 @@ export class Network {
     return this.steps('state').at(-1)?.state
   }
 
-  /** The try that carries now. */
+  /** The attempt that carries now. */
   get carrying() {
     const { id } = this.steps('carry').at(-1) ?? {}
-    return this.ladder.tries.get(id)
+    return this.ladder.attempts.get(id)
   }
 
   get carrier() {

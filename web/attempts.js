@@ -1,0 +1,428 @@
+/**
+ * The attempts that are under way, the carrier among them, and the rules by which they are opened,
+ * judged, carried and closed. Pure: it returns no value to act on, but collects steps.
+ *
+ * An attempt ends in one of four ways: it carries; it fails (`failed`), after which a late proof is
+ * still welcome until it is closed; it is closed because another one carries or a new round begins;
+ * or it ends by itself. The carrier is left only when its successor carries, unless it ended or
+ * starves the page. Knows rounds, memory and cuts, but no fact: ladder.js turns facts into calls.
+ */
+import { Attempt } from './attempt.js'
+import { Climb } from './climb.js'
+import { Clock } from './clock.js'
+import { Cuts } from './cuts.js'
+import { Outage } from './outage.js'
+import { Preference } from './preference.js'
+import { Round } from './round.js'
+import { RoundTrip } from './round-trip.js'
+import { isPassing } from './rungs.js'
+
+/** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./rungs.js').Step} Step @typedef {import('./rungs.js').OpenStep} OpenStep */
+/** @typedef {import('./rungs.js').Fact} Fact @typedef {import('./round.js').Rung} Rung @typedef {import('./memory.js').Memory} Memory */
+
+/** Between the answer to a short poll and the next request, in ms. */
+const SHORT_PAUSE_MS = 1000
+/** A missing frame is looked for again after so long, in ms: timers may run before messages. */
+const CONFIRM_MS = 100
+/** A stream whose first ping was merged with hello is tried again so often; in a page that is busy, more often. */
+const RETRIES = 1
+const RETRIES_BUSY = 3
+/** Requests that measure the round trip at the start: the second one finds the connection of the first. */
+const MEASURES = 2
+
+export class Attempts {
+  /** By id. @type {Map<number, Attempt>} */
+  #byId = new Map()
+  /** @type {Attempt | undefined} */
+  carrier
+  /** The transport that carried last. @type {Transport | undefined} */
+  last
+  clock = new Clock()
+  round = new Round()
+  roundTrip = new RoundTrip()
+  climb = new Climb()
+  cuts = new Cuts()
+  /** What is to be done. @type {Step[]} */
+  steps = []
+  /** Tried since something carried, with the age at which it became suspect or 0. @type {Map<Transport, number>} */
+  tried = new Map()
+  /** Requests left to measure the round trip. */
+  measures = 0
+  /** WebSockets that fell silent: the first one is tried again. */
+  silences = 0
+  lastId = 0
+
+  /** @param {Transport[]} transports @param {() => number} random @param {Memory} memory */
+  constructor(transports, random, memory) {
+    this.preference = new Preference(transports)
+    this.outage = new Outage(random)
+    this.memory = memory
+  }
+
+  get now() {
+    return this.clock.now
+  }
+
+  get size() {
+    return this.#byId.size
+  }
+
+  /** @param {number} [id] */
+  get(id = 0) {
+    return this.#byId.get(id)
+  }
+
+  /** It ended by itself. @param {Attempt} attempt */
+  delete(attempt) {
+    this.#byId.delete(attempt.id)
+    this.round.forget(attempt)
+  }
+
+  toJSON() {
+    const { steps, memory, carrier, tried, ...state } = this
+    return { ...state, carrier: carrier?.id, tried: [...tried], attempts: this.all() }
+  }
+
+  // One observation.
+
+  /** @param {number} at by the page's clock */
+  begin(at) {
+    this.steps = []
+    // Timers do not run in a sleeping page, and what arrives after it may be an echo.
+    if (this.clock.advance(at) && this.carrier?.isSilent(this.now)) this.suspect('sleep')
+  }
+
+  /** Does what time brings. Each thing may cause another, or bring the next moment nearer: until nothing is left. */
+  settle() {
+    do this.clock.wakeAt = Infinity
+    while (this.#settleNext())
+    this.#measure()
+  }
+
+  // Rounds.
+
+  /** @param {Attempt} attempt */
+  #rank(attempt) {
+    return this.preference.rank(attempt)
+  }
+
+  /** Whether it would take over from a worse transport that works. @param {Attempt} attempt */
+  isUp(attempt) {
+    const { carrier } = this
+    return !!carrier && !carrier.suspect && this.#rank(attempt) < this.#rank(carrier)
+  }
+
+  all() {
+    return [...this.#byId.values()]
+  }
+
+  /** Whether an attempt is under way that has not failed. */
+  isTrying() {
+    return this.all().some(({ hasFailed }) => !hasFailed)
+  }
+
+  /** @param {Transport} [first] */
+  order(first) {
+    return this.preference.order(this.memory, this.now, first)
+  }
+
+  /** A new round instead of what was under way. @param {string} why @param {Rung[]} [rungs] @param {boolean} [replaces] the carrier */
+  replace(why, rungs = this.order(), replaces = false) {
+    for (const attempt of this.all()) if (attempt !== this.carrier) this.close(attempt)
+    this.round.begin(why, rungs, replaces, this.now)
+  }
+
+  /** What is better than the carrier is tried next to it. @param {string} why */
+  tryBetter(why) {
+    const best = this.carrier ? this.#rank(this.carrier) : 0
+    this.replace(why, this.preference.above(best), why === 'asked')
+  }
+
+  /** Opens the next of the round. */
+  #openNext() {
+    const rung = /** @type {Rung} */ (this.round.rungs.shift())
+    if (rung !== 'check') return this.#open(rung, this.round.why)
+    this.round.check(this.now)
+    this.steps.push({ do: 'check' })
+  }
+
+  /** @param {Transport | 'short'} rung @param {string} why */
+  #open(rung, why) {
+    const transport = rung === 'short' ? 'poll' : rung
+    const known = this.memory.known(transport)
+    /** @type {OpenStep} */
+    const step = { do: 'open', id: ++this.lastId, transport, why, ...(rung === 'short' ? { wait: 0, pause: SHORT_PAUSE_MS } : wishes(known)) }
+    const attempt = new Attempt(step, this.now, known, this.roundTrip, this.preference.isSingle)
+    this.#byId.set(step.id, attempt)
+    this.tried.set(transport, 0)
+    this.steps.push(step)
+    this.round.open(attempt, this.now + this.outage.apartMs)
+  }
+
+  /** A ping that came in one piece with hello proves nothing: the stream may be held, or the page was busy. Attached again, it is probed at once. @param {Attempt} attempt */
+  retryMerged(attempt) {
+    if (!attempt.isMerged || attempt.provenAt || attempt.hasFailed || this.outage.apartMs) return
+    if (this.round.mergedRetries >= (this.clock.isBusy ? RETRIES_BUSY : RETRIES)) return
+    this.round.mergedRetries++
+    this.close(attempt)
+    this.#open('sse', attempt.why)
+  }
+
+  /** With a single transport nothing is compared, so nothing depends on the round trip. */
+  startMeasuring() {
+    this.measures = this.preference.isSingle ? 0 : MEASURES
+  }
+
+  /** Measures the round trip, if it is needed and not known yet. */
+  #measure() {
+    const isWaiting = !this.carrier && this.all().some(({ helloAt }) => !helloAt)
+    if (!this.measures || !isWaiting || this.round.isChecking) return
+    const isFirst = this.measures === MEASURES
+    if (isFirst ? this.roundTrip.isKnown : !this.roundTrip.isCold) {
+      // A cold request is an upper bound; a warm one is the measure.
+      if (isFirst || this.roundTrip.isKnown) this.measures = 0
+      return
+    }
+    this.measures--
+    this.steps.push({ do: 'check' })
+  }
+
+  // How attempts end.
+
+  /** @param {Attempt} attempt */
+  close(attempt) {
+    const { id } = attempt
+    if (this.#byId.delete(id)) this.steps.push({ do: 'close', id })
+    this.round.forget(attempt)
+  }
+
+  /** Nothing carries. */
+  lose() {
+    if (this.carrier) this.close(this.carrier)
+    this.carrier = undefined
+  }
+
+  /** An attempt did not get to carry. @param {Attempt} attempt @param {string} cause @param {Fact} [fact] */
+  fail(attempt, cause, { afterMs, foreign, planned } = {}) {
+    const { transport } = attempt
+    if (attempt.hasFailed) return
+    attempt.hasFailed = true
+    this.round.pausedUntil = this.now + this.outage.apartMs
+    this.steps.push({ do: 'failed', id: attempt.id, why: cause })
+    const isPlanned = planned || isPassing(cause)
+    if (isPlanned) this.tried.delete(transport)
+    if (this.carrier) return this.#failUp(attempt, isPlanned, this.carrier)
+    this.round.why = `${transport}:${cause}`
+    if (foreign) this.outage.isForeign = true
+    if (afterMs) this.rest(afterMs * (1 + this.outage.random() / 4))
+    // A hub that is away for a moment refuses all transports: no reason to change the transport.
+    else if (this.last && !this.outage.hasChecked && (foreign || (transport === this.last && cause !== 'unproven'))) this.round.awaitCheck()
+  }
+
+  /** Something better than the carrier failed. @param {Attempt} attempt @param {boolean} isPlanned @param {Attempt} carrier */
+  #failUp(attempt, isPlanned, carrier) {
+    if (this.#rank(attempt) >= this.#rank(carrier)) return
+    if (!isPlanned) {
+      if (attempt.transport !== carrier.transport) this.memory.fail(attempt.transport, this.now)
+      else this.memory.shorten(this.now, this.now - attempt.openedAt)
+    }
+    this.climb.plan(this.now)
+  }
+
+  /** Nothing gets through, or the hub said when to come back. What carries after that may be a makeshift. @param {number} [ms] */
+  rest(ms) {
+    const until = this.now + this.outage.fail(ms)
+    const first = this.last ?? this.preference.last
+    this.round.pause(this.outage.hasChecked ? this.order(first).slice(0, 1) : ['check'], until)
+    this.climb.planNow(this.now)
+  }
+
+  /** Learns from the end of a carrier. @param {Attempt} attempt */
+  learn(attempt) {
+    const { transport } = attempt
+    if (attempt.isShort) return {}
+    const life = attempt.life(this.now)
+    const lesson = this.cuts.learn(transport, life, (other) => this.memory.known(other))
+    this.memory.isChanged = true
+    if (lesson.isLeft) this.memory.fail(transport, this.now, life.ageMs)
+    if (lesson.isShort) {
+      this.memory.shorten(this.now, life.ageMs)
+      this.climb.postpone(this.now)
+    }
+    return lesson
+  }
+
+  /** The carrier may be dead or held: others are tried next to it. @param {string} cause */
+  suspect(cause) {
+    const { carrier } = this
+    if (!carrier || carrier.suspect) return
+    carrier.suspect = cause
+    if (cause === 'silent') this.learn(carrier)
+    if (cause !== 'sleep') this.tried.set(carrier.transport, this.now - carrier.openedAt)
+    const round = this.order(carrier.transport)
+    if (this.#isLeftBy(cause, round)) round.shift()
+    this.replace(`${carrier.transport}:${cause}`, round, true)
+  }
+
+  /** Gateways forget idle sockets in silence: then the same transport is worth another attempt, a WS once. @param {string} cause @param {Rung[]} round */
+  #isLeftBy(cause, round) {
+    if (!round[1] || cause === 'sleep') return false
+    return cause !== 'silent' || round[0] === 'sse' || (round[0] === 'ws' && this.silences++ > 0)
+  }
+
+  // Carrying.
+
+  /** When an attempt that is proven may carry. @param {Attempt} attempt */
+  #readyAt(attempt) {
+    if (this.round.replaces) return 0
+    const { carrier } = this
+    if (carrier) return this.#takesOverAt(attempt, carrier)
+    const rivals = this.all().filter((other) => this.#isWaitedFor(other) && this.#rank(other) < this.#rank(attempt))
+    return Math.max(0, ...rivals.map(({ expectedAt }) => expectedAt))
+  }
+
+  /** Under way without a failure, now or lately: a distant network is no reason to leave it. @param {Attempt} attempt */
+  #isWaitedFor({ hasFailed, provenAt, transport }) {
+    return !hasFailed && !provenAt && !this.memory.isFailing(transport, this.now)
+  }
+
+  /** A working carrier is left only for what has shown that single frames arrive, and has lived long enough. @param {Attempt} attempt @param {Attempt} carrier */
+  #takesOverAt(attempt, carrier) {
+    const trialMs = this.memory.known(attempt.transport).trial ?? 0
+    if (!this.isUp(attempt) || !attempt.hasProbes) return attempt.provenAt + trialMs
+    return attempt.loneAt ? Math.max(attempt.loneAt, attempt.provenAt) + trialMs : Infinity
+  }
+
+  /** @param {Attempt} attempt */
+  #carry(attempt) {
+    const { transport } = attempt
+    const before = this.carrier
+    this.carrier = attempt
+    this.steps.push({ do: 'carry', id: attempt.id, why: attempt.why })
+    this.#remember(attempt)
+    // The way back up, to what is preferred or was chosen.
+    if (this.#rank(attempt)) this.climb.plan(this.now)
+    else this.climb.cancel()
+    if (this.last && this.last !== transport && attempt.why !== 'asked') this.#observeChange()
+    this.last = transport
+    this.outage.end()
+    this.measures = 0
+    this.round.end()
+    // What could still do better may go on until it is late; everything else has lost.
+    for (const other of this.all()) if (other !== attempt && (other === before || this.#rank(other) >= this.#rank(attempt))) this.close(other)
+  }
+
+  /** What failed, or had its time, while this one got through is tried last for a while. What failed with all the others is not. @param {Attempt} attempt */
+  #remember(attempt) {
+    const { transports } = this.preference
+    const rank = transports.indexOf(attempt.transport)
+    for (const [other, ageMs] of this.tried) if (transports.indexOf(other) < rank) this.memory.fail(other, this.now, ageMs)
+    this.tried = new Map()
+    this.memory.succeed(attempt.transport, this.now)
+    if (attempt.transport === 'poll' && !attempt.isShort) this.memory.lengthen()
+  }
+
+  /** Where transports change all the time, what disturbs them affects all but the last. */
+  #observeChange() {
+    if (!this.climb.isFlapping(this.now)) return
+    for (const transport of this.preference.butLast) this.memory.fail(transport, this.now)
+  }
+
+  // What time brings.
+
+  /** Does one thing whose time has come, or finds when that of the next one comes. @returns {boolean} whether something was done */
+  #settleNext() {
+    const bestFirst = this.all().sort((one, other) => this.#rank(one) - this.#rank(other))
+    for (const attempt of bestFirst) if (attempt !== this.carrier && this.#settleAttempt(attempt)) return true
+    if (this.round.rungs.length) return this.#settleRound()
+    if (this.carrier) return this.#settleCarrier(this.carrier)
+    if (this.isTrying()) return false
+    this.rest()
+    return true
+  }
+
+  #settleRound() {
+    const hedgeAt = this.round.hedgeAt(this.roundTrip)
+    if (!this.clock.hasPassed(this.round.pausedUntil) || (hedgeAt && !this.clock.isMissing(hedgeAt))) return false
+    this.#openNext()
+    return true
+  }
+
+  /** @param {Attempt} attempt */
+  #settleAttempt(attempt) {
+    const readyAt = attempt.provenAt ? this.#readyAt(attempt) : Infinity
+    if (readyAt < Infinity) return this.#settleProven(attempt, readyAt)
+    if (!this.clock.isMissing(attempt.unprovenAt)) return false
+    // A reply came, but no lone frame: something holds the last one.
+    const cause = attempt.provenAt ? 'held' : 'unproven'
+    if (attempt.isOverdue(this.now)) return this.#giveUp(attempt, cause)
+    this.fail(attempt, cause)
+    return true
+  }
+
+  /** @param {Attempt} attempt @param {number} readyAt */
+  #settleProven(attempt, readyAt) {
+    if (!this.clock.hasPassed(readyAt)) return false
+    if (attempt.isSilent(this.now)) return this.#giveUp(attempt, 'silent')
+    this.#carry(attempt)
+    return true
+  }
+
+  /** @param {Attempt} attempt @param {string} cause */
+  #giveUp(attempt, cause) {
+    this.close(attempt)
+    this.fail(attempt, cause)
+    return true
+  }
+
+  /** @param {Attempt} carrier */
+  #settleCarrier(carrier) {
+    const isAlone = this.size < 2
+    if (carrier.suspect) return isAlone && this.#acquit(carrier)
+    if (this.clock.isMissing(carrier.frameAt + carrier.silentMs)) return this.#suspectDue('silent')
+    if (this.#isHeld(carrier)) return this.#suspectDue('held')
+    return isAlone && this.#settleAlone(carrier)
+  }
+
+  /** Whether a frame is missing that the hub sent alone: also after what a busy page had not read yet. @param {Attempt} carrier */
+  #isHeld(carrier) {
+    if (this.preference.isSingle || !this.clock.isMissing(carrier.heldAt(this.clock.isHidden))) return false
+    carrier.missedAt ||= this.now
+    return this.clock.hasPassed(carrier.missedAt + CONFIRM_MS)
+  }
+
+  /** @param {string} cause */
+  #suspectDue(cause) {
+    this.suspect(cause)
+    return true
+  }
+
+  /** Nothing else got through: a suspect that speaks is kept, a silent one is dead. @param {Attempt} carrier */
+  #acquit(carrier) {
+    carrier.acquit()
+    if (carrier.isSilent(this.now)) this.lose()
+    return true
+  }
+
+  /** What the carrier waits for when nothing else is under way. @param {Attempt} carrier */
+  #settleAlone(carrier) {
+    if (this.clock.hasPassed(carrier.renewAt)) {
+      carrier.renewAt = Infinity
+      this.replace('age', [rungOf(carrier)], true)
+      return true
+    }
+    const { climb } = this
+    if (!climb.nextAt || this.clock.isHidden || !this.clock.hasPassed(climb.nextAt)) return false
+    const why = climb.begin(this.now)
+    this.tryBetter(why)
+    return true
+  }
+}
+
+/** @param {Attempt} attempt @returns {Rung} */
+export const rungOf = ({ transport, isShort }) => (isShort ? 'short' : transport)
+
+/** What an attempt requests because of what is known. @param {import('./cuts.js').Known} known */
+function wishes({ beat, wait, early }) {
+  return { ...(beat && { beat }), ...(wait && { wait }), ...(early && { early }) }
+}

@@ -1,0 +1,81 @@
+/**
+ * What is known while nothing carries: how often everything failed, whether the hub was found, and
+ * how long to pause. Pure; opens nothing.
+ */
+
+/** Pauses in which nothing gets through, in ms: never more than a request a second, with full jitter on top. */
+const PAUSE_LEAST_MS = 1000
+const PAUSE_MOST_MS = 19_000
+/** Each so-many-th pause ends with an attempt: a gateway may let through everything but the address of the check. */
+const PAUSES_PER_ATTEMPT = 4
+/** A cut carrier is replaced at once, but after so many in a row that lived shorter than this, in ms, with a pause. */
+const CUTS_FREE = 3
+const STEADY_MS = 5000
+
+/** @typedef {import('./attempt.js').Attempt} Attempt */
+
+export class Outage {
+  /** Rounds in a row in which nothing got through. */
+  failures = 0
+  /** Carriers in a row that were cut soon. */
+  shortLives = 0
+  /** How far apart attempts are, in ms: nothing at first, later never more than one request a second. */
+  apartMs = 0
+  /** A check found the hub since something carried, or this pause ends without one. */
+  hasChecked = false
+  /** The last check found the hub. */
+  isHubFound = false
+  /** Something other than the hub answered. */
+  isForeign = false
+  /** Nothing but that answers. */
+  isCaptive = false
+  isOffline = false
+
+  /** @param {() => number} random */
+  constructor(random) {
+    this.random = random
+  }
+
+  /** Something carries. */
+  end() {
+    this.hasChecked = this.isForeign = this.isCaptive = this.isHubFound = false
+    this.apartMs = this.failures = 0
+  }
+
+  /** Everything failed. @param {number} [ms] the pause that the hub asked for @returns {number} the pause, in ms */
+  fail(ms = this.pauseMs(this.failures)) {
+    if (this.isForeign && !this.isHubFound) this.isCaptive = true
+    this.failures++
+    this.hasChecked = this.failures % PAUSES_PER_ATTEMPT === 0
+    this.apartMs = PAUSE_LEAST_MS
+    return ms
+  }
+
+  /** A check found the hub. */
+  find() {
+    this.isForeign = this.isCaptive = false
+    this.hasChecked = true
+  }
+
+  /** Never the least for many at once, or all would come back in the same moment. @param {number} times in a row */
+  pauseMs(times) {
+    return PAUSE_LEAST_MS + this.random() * Math.min(PAUSE_MOST_MS, PAUSE_LEAST_MS * 2 ** times)
+  }
+
+  /** A carrier ended. @param {Attempt} carrier @param {number} now @param {boolean} isPlanned */
+  observeLife({ transport, openedAt, frameAt, provenAt }, now, isPlanned) {
+    // A chain of polls that was answered more than once is as steady as a poll can be.
+    const isSteady = now >= openedAt + STEADY_MS || (transport === 'poll' && frameAt > provenAt)
+    if (isPlanned || isSteady) this.shortLives = 0
+  }
+
+  /** The pause before the same transport again, in ms. */
+  nextLifeMs() {
+    return this.shortLives++ < CUTS_FREE ? 0 : this.pauseMs(this.shortLives - CUTS_FREE)
+  }
+
+  toJSON() {
+    const { random, ...state } = this
+    return state
+  }
+}

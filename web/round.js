@@ -1,0 +1,85 @@
+/**
+ * A round: what is still to be tried, why, and when the next of it is tried next to the one before.
+ * Pure; opens nothing itself.
+ */
+
+/** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./attempt.js').Attempt} Attempt @typedef {import('./round-trip.js').RoundTrip} RoundTrip */
+/** @typedef {Transport | 'short' | 'check'} Rung `short` are short polls; `check` finds out whether the hub is there */
+
+/** The next transport is tried so long after one that is not proven, in ms, or earlier if that one is overdue; the first where the hub is near. */
+const HEDGE_NEAR_MS = { ws: 350, sse: 250, poll: 250 }
+const HEDGE_FAR_MS = { ws: 700, sse: 1500, poll: 1500 }
+/** A check that is not answered within this, in ms, is repeated. */
+const CHECK_MOST_MS = 3000
+
+export class Round {
+  /** Why the next attempt is made. */
+  why = ''
+  /** What is left of it. @type {Rung[]} */
+  rungs = []
+  /** Its attempts replace the carrier. */
+  replaces = false
+  /** It pauses until then. */
+  pausedUntil = 0
+  /** A check is under way. */
+  isChecking = false
+  /** The next is tried next to this attempt. @type {Attempt | undefined} */
+  hedged
+  /** Streams that were tried again because their first ping was merged with hello. */
+  mergedRetries = 0
+
+  /** @param {string} why @param {Rung[]} rungs @param {boolean} replaces @param {number} now */
+  begin(why, rungs, replaces, now) {
+    Object.assign(this, { why, rungs, replaces, pausedUntil: now, isChecking: false, hedged: undefined, mergedRetries: 0 })
+  }
+
+  /** Nothing gets through: what comes next, after a pause. @param {Rung[]} rungs @param {number} until */
+  pause(rungs, until) {
+    Object.assign(this, { rungs, pausedUntil: until, isChecking: false, hedged: undefined })
+  }
+
+  end() {
+    this.rungs = []
+  }
+
+  /** Nothing is tried before a check has found the hub. */
+  awaitCheck() {
+    this.rungs = ['check']
+    this.hedged = undefined
+  }
+
+  /** An attempt is over. @param {Attempt} attempt */
+  forget(attempt) {
+    if (this.hedged === attempt) this.hedged = undefined
+  }
+
+  /** An attempt was opened. @param {Attempt} attempt @param {number} pausedUntil */
+  open(attempt, pausedUntil) {
+    this.hedged = attempt
+    this.pausedUntil = pausedUntil
+    // What is tried next to an attempt is tried because that is slow.
+    if (!this.replaces) this.why = `${attempt.transport}:slow`
+  }
+
+  /** A check is made, and repeated if there is no answer. @param {number} now */
+  check(now) {
+    this.rungs = ['check']
+    this.isChecking = true
+    this.pausedUntil = now + CHECK_MOST_MS
+  }
+
+  /** When the next is tried next to the one before it. @param {RoundTrip} roundTrip */
+  hedgeAt({ isNear }) {
+    const { hedged } = this
+    if (!hedged || hedged.hasFailed) return 0
+    // It only waits until it may carry.
+    if (hedged.provenAt) return Infinity
+    if (hedged.helloAt) return hedged.expectedAt
+    const mostMs = (isNear ? HEDGE_NEAR_MS : HEDGE_FAR_MS)[hedged.transport]
+    return Math.min(hedged.expectedAt, hedged.openedAt + mostMs)
+  }
+
+  toJSON() {
+    return { ...this, hedged: this.hedged?.id }
+  }
+}
