@@ -144,7 +144,7 @@ export class Seat {
   async seen() {
     const { beganAt, usableAt, answeredAt, caughtUpAt, hasLoaded, first, heard, changes, gaps, asked, said, acknowledged, answers, rejected, hub } = this
     const { state, transport } = hub
-    return { beganAt, usableAt, answeredAt, caughtUpAt, hasLoaded, first, heard, changes, gaps, asked, said, acknowledged, answers, rejected, state, transport, now: this.#now() }
+    return { beganAt, usableAt, answeredAt, caughtUpAt, hasLoaded, first, heard, changes, gaps, asked, said, acknowledged, answers, rejected, state, transport, hasLocks: !!globalThis.navigator?.locks, now: this.#now() }
   }
 
   async report() {

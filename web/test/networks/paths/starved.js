@@ -107,5 +107,14 @@ export const starvedPaths = [
     inBrowsers: false,
   },
   tabs,
-  { ...tabs, name: `${tabs.name}, without Web Locks`, host: PLAIN_NAME },
+  {
+    ...tabs,
+    name: `${tabs.name}, without Web Locks`,
+    host: PLAIN_NAME,
+    async story(world) {
+      world.found.hasLocks = (await world.call('seen')).hasLocks
+      await tabs.story?.(world)
+    },
+    bounds: { ...tabs.bounds, more: (measured) => [measured.found.hasLocks && 'the page has Web Locks: the run shows nothing', ...(tabs.bounds.more?.(measured) ?? [])] },
+  },
 ]
