@@ -224,7 +224,7 @@ export async function travel(path, engine) {
 }
 
 /** The part that makes reports is loaded when it is asked for, which a browser that is out of connections cannot do. @param {World} world */
-const reportOf = (world) => Promise.race([world.call('report'), pass(REPORT_MOST_MS).then(() => 'no report: it was not loaded in time')])
+const reportOf = (world) => Promise.race([world.call('report').catch((error) => `no report: ${error}`), pass(REPORT_MOST_MS).then(() => 'no report: it was not loaded in time')])
 
 /** @param {any} seen @param {number} count */
 const hasAll = ({ heard, said, acknowledged, rejected }, count) => (heard.at(-1)?.[0] ?? 0) >= count && acknowledged + rejected.length === said

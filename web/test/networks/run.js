@@ -6,8 +6,12 @@
  *     [--path WORDS] [--missed] [--at-once N] [--write | --check] [--report]
  *   node test/networks/run.js --usable [--visits N] [--engine ...] [--path WORDS] [--write [--as before|after]] [--check]
  *
- * `--missed` takes only what the table says was missed. `--usable` measures how long it takes until the
- * client is usable where it must fall back; `--check` fails when the 90th percentile is over the target.
+ * `--path` takes several words, joined by `|`. `--missed` takes only what the table has as missed, or does
+ * not have yet. `--usable` measures how long it takes until the client is usable where it must fall back;
+ * `--check` fails when the 90th percentile is over the target.
+ *
+ * TRIWAY_BIN names the hub's program, TRIWAY_CLIENT the client (for pages too, where a box of our own is
+ * the front); else it is what is built here.
  */
 import { parseArgs } from 'node:util'
 import { startEngine } from './engines.js'
@@ -68,7 +72,7 @@ async function usable() {
   return values.check && late ? 1 : 0
 }
 
-const wanted = known.filter((path) => (values.path ? path.name.includes(values.path) : values.all || values.missed || path.fast))
+const wanted = known.filter((path) => (values.path ? values.path.split('|').some((words) => path.name.includes(words)) : values.all || values.missed || path.fast))
 const rows = []
 for (const kind of values.engine.split(',')) {
   const engine = await startEngine(kind)

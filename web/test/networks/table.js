@@ -63,8 +63,11 @@ export function compare(name, rows, isWhole = false) {
   return differences
 }
 
-/** Whether the table has this bound as missed. @param {string} name @param {string} path @param {string} engine */
-export const isMissed = (name, path, engine) => lines(name).some((line) => line[0] === path && line[1] === engine && line[BOUND].endsWith(MISSED))
+/** Whether the table has this bound as missed, or does not have it yet. @param {string} name @param {string} path @param {string} engine */
+export function isMissed(name, path, engine) {
+  const line = lines(name).find((line) => line[0] === path && line[1] === engine)
+  return !line || line[BOUND].endsWith(MISSED)
+}
 
 /** Puts these rows in; those of other engines and paths stay. @param {string} name @param {import('./survey.js').Row[]} rows @param {string[]} order names of paths */
 export function write(name, rows, order) {
