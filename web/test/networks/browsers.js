@@ -12,8 +12,11 @@ const START_MS = 90_000
 const CALL_MS = 300_000
 
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--disable-background-timer-throttling']
+/** A name of this machine that is not a loopback name to browsers: a page there is no secure context. */
+export const PLAIN_NAME = 'triway.test'
+FLAGS.push(`--host-resolver-rules=MAP ${PLAIN_NAME} 127.0.0.1`)
 /** Nothing is asked of the outside. */
-const PREFERENCES = { 'network.captive-portal-service.enabled': false, 'network.connectivity-service.enabled': false }
+const PREFERENCES = { 'network.dns.localDomains': PLAIN_NAME, 'network.captive-portal-service.enabled': false, 'network.connectivity-service.enabled': false }
 
 /** @param {string} variable @param {string[]} names */
 function found(variable, names) {
@@ -43,14 +46,22 @@ export async function startBrowser(name) {
 async function visit(browser, address, { proxy, pageAt = address, ...options } = {}, memory) {
   // Loopback goes past a proxy unless this is said.
   const context = await browser.createBrowserContext(proxy ? { proxyServer: proxy, proxyBypassList: ['<-loopback>'] } : {})
-  const page = await context.newPage()
-  await page.goto(pageOf(pageAt))
-  await page.evaluate(takeSeat(address, options, memory))
+  /** @type {(() => Promise<void>)[]} */
+  const tabs = []
+  /** @param {any} options @param {string} [memory] */
+  const open = async (options, memory) => {
+    const page = await context.newPage()
+    tabs.push(() => page.close())
+    await page.goto(pageOf(pageAt))
+    await page.evaluate(takeSeat(address, options, memory))
+    return (/** @type {string} */ name, /** @type {any[]} */ ...args) => page.evaluate(callSeat(name, args))
+  }
   return {
-    call: (/** @type {string} */ name, /** @type {any[]} */ ...args) => page.evaluate(callSeat(name, args)),
+    call: await open(options, memory),
     async leave() {
-      await page.close()
+      for (const close of tabs) await close()
       await context.close()
     },
+    beside: async (/** @type {any} */ more) => ({ call: await open({ ...options, ...more }), async leave() {} }),
   }
 }

@@ -2,12 +2,16 @@
  * Where a seat can be taken: Node, Chromium, Firefox, WebKit. Each engine has `visit(address, options,
  * memory)`, which gives a seat that is called by name, and `stop()`. Knows no path and no bound.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { startBrowser } from './browsers.js'
 import { startWebKit } from './webkit.js'
 
-/** @typedef {{call: (name: string, ...args: any[]) => Promise<any>, leave: () => Promise<void>}} Taken a seat in a page that is loaded; the call `go` connects */
+/**
+ * A seat in a page that is loaded; the call `go` connects. `beside` takes another one in the same browser
+ * with the same storage and the same connections, in Node in another thread.
+ * @typedef {{call: (name: string, ...args: any[]) => Promise<any>, leave: () => Promise<void>, beside?: (options: any) => Promise<Taken>}} Taken
+ */
 /** @typedef {{name: string, visit: (address: string, options?: any, memory?: string) => Promise<Taken>, stop: () => Promise<void>}} Engine */
 
 /** @param {string} name @returns {Promise<Engine>} */
@@ -19,6 +23,18 @@ export async function startEngine(name) {
 
 /** The client as it is shipped; TRIWAY_CLIENT names another, such as its source. */
 const CLIENT = new URL(process.env.TRIWAY_CLIENT ?? '../../dist/client.mjs', import.meta.url).href
+
+/**
+ * What TRIWAY_CLIENT names, for pages too, which otherwise get what is built into the hub: the box answers
+ * with the client itself and with the files next to it.
+ * @param {string} path @returns {Buffer | undefined}
+ */
+export function servedClient(path) {
+  const name = /^\/([\w-]+\.m?js)$/.exec(path)?.[1]
+  if (!process.env.TRIWAY_CLIENT || !name) return
+  const file = name === 'client.mjs' ? new URL(CLIENT) : new URL(name, CLIENT)
+  return existsSync(file) ? readFileSync(file) : undefined
+}
 
 /** @param {string} address @param {any} [options] @param {string} [memory] @returns {Promise<Taken>} */
 async function visitInNode(address, options, memory) {
@@ -46,6 +62,7 @@ async function visitInNode(address, options, memory) {
         worker.postMessage({ id: last, name, args })
       }),
     leave: async () => void (await worker.terminate()),
+    beside: (more) => visitInNode(address, { ...options, ...more }),
   }
 }
 
@@ -58,10 +75,11 @@ export const SEAT_SOURCE = readFileSync(new URL('seat.js', import.meta.url), 'ut
  */
 export const pageOf = (address) => address + 'client.js'
 
-/** What a page does to take its seat, as a script whose value is a promise. @param {string} address @param {any} options @param {string} memory */
-export const takeSeat = (address, options = {}, memory = '{}') => `(async () => {
+/** What a page does to take its seat, as a script whose value is a promise. @param {string} address @param {any} [options] @param {string} [memory] */
+export const takeSeat = (address, { cookie, ...options } = {}, memory = '{}') => `(async () => {
   ${SEAT_SOURCE}
   for (const [name, value] of Object.entries(${memory})) localStorage[name] = value
+  ${cookie ? `document.cookie = ${JSON.stringify(cookie)}` : ''}
   const { connect } = await import('/client.mjs')
   globalThis.go = () => { globalThis.seat = new Seat(connect, ${JSON.stringify(address)}, { fetch: fetch.bind(globalThis), WebSocket, ...${JSON.stringify(options)} }) }
 })()`

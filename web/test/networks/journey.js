@@ -3,6 +3,7 @@
  * came of it. Knows no particular path and no bound: the path brings rules and a story.
  */
 import { Middlebox } from '../support/middlebox.js'
+import { servedClient } from './engines.js'
 import { startServer } from '../server.js'
 
 /** Between two looks at a condition, in ms. */
@@ -11,6 +12,9 @@ const LOOK_EVERY_MS = 20
 const ARRIVE_MOST_MS = 20_000
 /** How long a first connect may take before it is given up, in ms: far over every bound. */
 const USABLE_MOST_MS = 45_000
+
+/** How long a report may take, in ms. */
+const REPORT_MOST_MS = 5000
 
 /** @param {number} ms a part of the story, never a way of waiting for something */
 export const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -88,6 +92,10 @@ export class World {
   cutsAfter = 0
   /** Words that an earlier hub had before it was ended. @type {number[]} */
   words = []
+  /** Seats besides the first one, by the channel in which they speak. @type {Map<string, import('./engines.js').Taken>} */
+  tabs = new Map()
+  /** What a path found out for its own bounds. @type {Record<string, any>} */
+  found = {}
 
   /**
    * @param {import('./paths.js').Path} path
@@ -106,9 +114,15 @@ export class World {
     this.publisher.padBytes = path.padBytes ?? 0
   }
 
+  /** As the client calls it. */
+  get address() {
+    const { host } = this.path
+    return host ? this.front.address.replace('127.0.0.1', host) : this.front.address
+  }
+
   /** @param {string} [memory] */
   async enter(memory) {
-    this.seat = await this.engine.visit(this.front.address, { ...this.path.options, proxy: this.front.proxy, pageAt: this.path.isElsewhere ? this.server.address : undefined }, memory)
+    this.seat = await this.engine.visit(this.address, { ...this.path.options, proxy: this.front.proxy, pageAt: this.path.isElsewhere ? this.server.address : undefined }, memory)
   }
 
   /** @param {string} name @param {...any} args */
@@ -121,13 +135,27 @@ export class World {
     this.marks[name] = Date.now()
   }
 
+  /** Another tab of the same browser, which speaks in a channel of its own; it does not connect yet. @param {string} words */
+  async tab(words) {
+    const { beside } = /** @type {import('./engines.js').Taken} */ (this.seat)
+    const tab = await /** @type {NonNullable<typeof beside>} */ (beside)({ words })
+    this.tabs.set(words, tab)
+    return tab
+  }
+
   /** What this hub's log has of the words. */
   async keepWords() {
-    let since = 'all'
-    for (;;) {
-      const page = await (await fetch(`${this.server.address}history/words?since=${since}&limit=1000`)).json()
-      for (const { type, data } of page.frames) if (type === 'event') this.words.push(data.n)
-      if (!page.more) return
+    this.words.push(...(await this.logged('words')))
+  }
+
+  /** Numbers in a channel of the hub. @param {string} channel */
+  async logged(channel) {
+    /** @type {number[]} */
+    const numbers = []
+    for (let since = 'all'; ; ) {
+      const page = await (await fetch(`${this.server.address}history/${channel}?since=${since}&limit=1000`)).json()
+      for (const { type, data } of page.frames) if (type === 'event') numbers.push(data.n)
+      if (!page.more) return numbers
       since = page.cursor
     }
   }
@@ -153,8 +181,10 @@ const STAY_MS = 2500
 
 /** @param {import('./paths.js').Path} path @param {import('./engines.js').Engine} engine */
 export async function travel(path, engine) {
-  const server = await startServer(['--history-events', '100000', '--publish-rate', '0', ...(path.flags ?? [])])
-  const box = await Middlebox.start({ port: server.port })
+  const server = await startServer(['--history-events', '100000', '--publish-rate', '0', ...(path.host ? ['--host', path.host] : []), ...(path.flags ?? [])])
+  const door = path.door && (await Middlebox.start({ port: server.port }, path.door))
+  const box = await Middlebox.start({ port: (door ?? server).port })
+  box.serve = servedClient
   /** @type {Front | undefined} */
   let front
   /** @type {World | undefined} */
@@ -163,6 +193,7 @@ export async function travel(path, engine) {
     front = path.front ? await path.front(server.port) : /** @type {Front} */ (box)
     world = new World(path, engine, server, box, front)
     await world.enter()
+    await path.prepare?.(world)
     box.set(path.rules ?? {})
     // The connection that brought the page knows nothing of these rules.
     box.cut()
@@ -181,14 +212,19 @@ export async function travel(path, engine) {
     await until(async () => hasAll(await world.call('seen'), world.publisher.count), path.arriveMostMs ?? ARRIVE_MOST_MS)
     await world.keepWords()
     const seen = await world.call('seen')
-    return measured(world, seen, await world.call('report'))
+    return measured(world, seen, await reportOf(world))
   } finally {
+    for (const tab of world?.tabs.values() ?? []) await tab.leave()
     await world?.seat?.leave()
     await box.stop()
+    await door?.stop()
     if (front !== box) await front?.stop()
     await (world ?? { server }).server.stop()
   }
 }
+
+/** The part that makes reports is loaded when it is asked for, which a browser that is out of connections cannot do. @param {World} world */
+const reportOf = (world) => Promise.race([world.call('report').catch((error) => `no report: ${error}`), pass(REPORT_MOST_MS).then(() => 'no report: it was not loaded in time')])
 
 /** @param {any} seen @param {number} count */
 const hasAll = ({ heard, said, acknowledged, rejected }, count) => (heard.at(-1)?.[0] ?? 0) >= count && acknowledged + rejected.length === said
@@ -217,16 +253,25 @@ export function busiest(asked) {
 
 /** @param {World} world @param {any} seen @param {string} report */
 function measured(world, seen, report) {
-  const { beganAt, usableAt, heard, changes, asked, said, rejected } = seen
+  const { beganAt, usableAt, answeredAt, caughtUpAt, hasLoaded, answers, heard, changes, asked, said, rejected } = seen
   const judged = heard.filter(([, at]) => at >= world.judgedFrom)
   const down = faults(heard.map(([n]) => n), world.publisher.count)
   const up = faults(world.words, said)
+  const denied = rejected.map((/** @type {string} */ text) => parseInt(text)).filter((/** @type {number} */ n) => world.words.includes(n))
+  up.lost -= rejected.length - denied.length
   return {
     beganAt,
     others: world.others,
     cutsAfter: world.cutsAfter,
     states: changes.filter(({ what }) => what === 'state').map(({ to }) => to),
     usableMs: usableAt && usableAt - beganAt,
+    answeredMs: answeredAt && answeredAt - beganAt,
+    caughtUpMs: caughtUpAt && caughtUpAt - beganAt,
+    hasLoaded,
+    answers: answers.map(([tookMs, at]) => [tookMs, at - beganAt]),
+    found: world.found,
+    /** When each number came. */
+    came: new Map(heard.map(([n, , came]) => [n, came - beganAt])),
     first: seen.first,
     transport: seen.transport,
     state: seen.state,
@@ -240,6 +285,8 @@ function measured(world, seen, report) {
     disorder: down.disorder + up.disorder,
     down,
     up,
+    /** Publishes that acted and were rejected all the same. */
+    denied,
     heard: heard.length,
     times: heard.map(([n, at, came, via]) => `${n}:${at - beganAt}+${came - at}${via}`).join(" "),
     said,

@@ -8,21 +8,27 @@ import { busiest } from './journey.js'
  * @property {RegExp} [reason] of the last change of transport
  * @property {number} [worstMs] the longest that an event took once deliveries are judged
  * @property {number} [perSecond] requests in any second
+ * @property {number} [answeredMs] until the first publish was answered
+ * @property {boolean} [mayReject] publishes may be rejected
+ * @property {boolean} [mayBeCaptive] false where the state must never be `captive`
  * @property {(measured: any) => (string | false | undefined)[]} [more]
  */
 
 /** @param {any} measured @param {Bounds} bounds @returns {string[]} what is wrong */
-export function judge(measured, { usableMs, transport, reason, worstMs, perSecond, more }) {
-  const { lost, twice, disorder, rejected, down, up } = measured
+export function judge(measured, { usableMs, answeredMs, transport, reason, worstMs, perSecond, mayReject, mayBeCaptive, more }) {
+  const { lost, twice, disorder, rejected, down, up, denied, states } = measured
   const wrong = [
     !measured.usableMs && 'never usable',
     usableMs && measured.usableMs > usableMs && `usable after ${measured.usableMs} ms, allowed are ${usableMs}`,
+    answeredMs && !(measured.answeredMs <= answeredMs) && `the first publish is answered after ${measured.answeredMs} ms, allowed are ${answeredMs}`,
+    mayBeCaptive === false && states.includes('captive') && 'it says captive',
     transport && !transport.split('|').includes(measured.transport) && `on ${measured.transport}, not on ${transport}`,
     reason && !reason.test(measured.ways.at(-1)?.reason ?? '') && `the reason told is ${measured.ways.at(-1)?.reason}, not ${reason}`,
     worstMs && measured.worstMs > worstMs && `an event took ${measured.worstMs} ms, allowed are ${worstMs}: ${JSON.stringify(measured.worst)}`,
     perSecond && busiest(measured.asked) > perSecond && `${busiest(measured.asked)} requests in a second, allowed are ${perSecond}`,
     (lost || twice || disorder) && `${lost} lost, ${twice} twice, ${disorder} out of order: heard ${JSON.stringify(down)}, said ${JSON.stringify(up)}`,
-    rejected.length && `rejected: ${rejected.slice(0, 5)}`,
+    !mayReject && rejected.length && `rejected: ${rejected.slice(0, 5)}`,
+    denied.length && `acted and rejected: ${denied}`,
     ...(more?.(measured) ?? []),
   ]
   return wrong.filter((each) => typeof each === 'string')

@@ -13,6 +13,12 @@ import { partPaths } from './paths/part.js'
 import { alteredPaths, slowPaths } from './paths/altered.js'
 import { silentPaths, outagePaths } from './paths/outages.js'
 import { clockPaths, elsewherePaths } from './paths/page.js'
+import { historyPaths } from './paths/history.js'
+import { starvedPaths } from './paths/starved.js'
+import { awayPaths, scriptPaths } from './paths/away.js'
+import { lostWordPaths } from './paths/words.js'
+import { lagPaths, omitPaths } from './paths/frames.js'
+import { farPaths } from './paths/far.js'
 
 /**
  * @typedef {object} Path
@@ -20,7 +26,10 @@ import { clockPaths, elsewherePaths } from './paths/page.js'
  * @property {string} [bound] in words, as in the table
  * @property {Parameters<import('../support/middlebox.js').Middlebox['set']>[0]} [rules]
  * @property {string[]} [flags] of the hub
- * @property {{transports?: string[], heartbeat?: number, token?: string, skewMs?: number}} [options] of the client, and the fault of its clock
+ * @property {{transports?: string[], heartbeat?: number, token?: string, skewMs?: number, isEager?: boolean, cookie?: string}} [options] of the client, the fault of its clock, whether it speaks at once, and a cookie of its page
+ * @property {import('../support/middlebox.js').Rules} [door] of a second box, between the first one and the hub
+ * @property {string} [host] the name by which the client calls the hub, instead of 127.0.0.1
+ * @property {(world: import('./journey.js').World) => Promise<any>} [prepare] what happens before the client connects
  * @property {boolean} [isElsewhere] the page comes from another origin than the hub
  * @property {number} [padBytes] of each number that is published
  * @property {number} [everyMs] between the numbers that are published; 50
@@ -32,10 +41,12 @@ import { clockPaths, elsewherePaths } from './paths/page.js'
  * @property {string[]} [engines] all where none is named
  * @property {(hubPort: number) => Promise<import('./journey.js').Front>} [front] a real proxy instead of the box
  * @property {boolean} [fast] in the normal tier too
+ * @property {boolean} [inBrowsers] in the normal tier in Chromium and Firefox too
  */
 
 /** @type {Path[]} */
 export const paths = [
   ...clearPaths, ...refusedPaths, ...mutePaths, ...heldPaths, ...cutPaths, ...sendingPaths, ...pollPaths, ...captivePaths, ...changePaths,
   ...partPaths, ...alteredPaths, ...slowPaths, ...silentPaths, ...outagePaths, ...clockPaths, ...elsewherePaths,
+  ...historyPaths, ...starvedPaths, ...scriptPaths, ...awayPaths, ...lostWordPaths, ...omitPaths, ...lagPaths, ...farPaths,
 ]

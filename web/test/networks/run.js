@@ -4,8 +4,14 @@
  *
  *   node test/networks/run.js [--all] [--proxies] [--engine node,chromium,firefox,webkit]
  *     [--path WORDS] [--missed] [--at-once N] [--write | --check] [--report]
+ *   node test/networks/run.js --usable [--visits N] [--engine ...] [--path WORDS] [--write [--as before|after]] [--check]
  *
- * `--missed` takes only what the table says was missed.
+ * `--path` takes several words, joined by `|`. `--missed` takes only what the table has as missed, or does
+ * not have yet. `--usable` measures how long it takes until the client is usable where it must fall back;
+ * `--check` fails when the 90th percentile is over the target.
+ *
+ * TRIWAY_BIN names the hub's program, TRIWAY_CLIENT the client (for pages too, where a box of our own is
+ * the front); else it is what is built here.
  */
 import { parseArgs } from 'node:util'
 import { startEngine } from './engines.js'
@@ -24,6 +30,9 @@ const { values } = parseArgs({
     write: { type: 'boolean' },
     check: { type: 'boolean' },
     report: { type: 'boolean' },
+    usable: { type: 'boolean' },
+    visits: { type: 'string', default: '15' },
+    as: { type: 'string', default: 'after' },
   },
 })
 
@@ -41,7 +50,29 @@ function tell(row, isAgain) {
   if (values.report || wrong.length) console.log(String(measured.report ?? '').replace(/^/gm, '        '))
 }
 
-const wanted = known.filter((path) => (values.path ? path.name.includes(values.path) : values.all || values.missed || path.fast))
+if (values.usable) process.exit(await usable())
+
+/** @returns {Promise<number>} how the process ends */
+async function usable() {
+  const { isLate, timesUntilUsable, writeTimes } = await import('./usable.js')
+  let late = 0
+  for (const kind of values.engine.split(',')) {
+    const engine = await startEngine(kind)
+    try {
+      await timesUntilUsable(engine, Number(values.visits), values.path, (times) => {
+        const { path, visit, p50, p90, transports } = times
+        if (isLate(times)) late++
+        console.log(`${isLate(times) ? 'LATE' : 'soon'} ${kind} | ${path} | ${visit} visit | p50 ${p50} ms | p90 ${p90} ms | ${transports}`)
+        if (values.write) writeTimes(times, values.as === 'before' ? 'before' : 'after')
+      })
+    } finally {
+      await engine.stop()
+    }
+  }
+  return values.check && late ? 1 : 0
+}
+
+const wanted = known.filter((path) => (values.path ? values.path.split('|').some((words) => path.name.includes(words)) : values.all || values.missed || path.fast))
 const rows = []
 for (const kind of values.engine.split(',')) {
   const engine = await startEngine(kind)

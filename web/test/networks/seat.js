@@ -14,9 +14,17 @@ export class Seat {
   asked = []
   /** @type {number | undefined} */
   usableAt
+  /** When the first publish was answered. @type {number | undefined} */
+  answeredAt
+  /** When the channel said that it has caught up. @type {number | undefined} */
+  caughtUpAt
+  /** Whether the channel ever said that it is loading. */
+  hasLoaded = false
   /** @type {string | undefined} the first transport */
   first
   said = 0
+  /** How long each publish took until it was answered, and when it began. @type {[number, number][]} */
+  answers = []
   acknowledged = 0
   /** @type {string[]} */
   rejected = []
@@ -28,9 +36,10 @@ export class Seat {
   /**
    * @param {(address: string, options: any) => any} connect
    * @param {string} address
-   * @param {{fetch: any, WebSocket: any, transports?: string[], heartbeat?: number, token?: string, skewMs?: number}} options
+   * @param {{fetch: any, WebSocket: any, transports?: string[], heartbeat?: number, token?: string, skewMs?: number, words?: string, isEager?: boolean}} options
+   *   `words` is the channel that it speaks in, and an eager seat speaks at once
    */
-  constructor(connect, address, { skewMs = 0, ...options }) {
+  constructor(connect, address, { skewMs = 0, words = 'words', isEager, ...options }) {
     if (skewMs) this.skew(skewMs)
     this.connect = connect
     this.address = address
@@ -46,9 +55,14 @@ export class Seat {
     this.hub.addEventListener('state', note)
     this.hub.ready.then(() => (this.usableAt = now()), () => {})
     const numbers = this.hub.channel('numbers', { since: 'all' })
-    numbers.addEventListener('message', (/** @type {any} */ { data, via }) => this.heard.push([data.n, data.at, now(), via]))
+    numbers.addEventListener('message', (/** @type {any} */ { data, via }) => {
+      this.heard.push([data.n, data.at, now(), via])
+      this.hasLoaded ||= !!numbers.loading
+    })
+    numbers.addEventListener('caughtup', () => (this.caughtUpAt ??= now()))
     numbers.addEventListener('gap', (/** @type {any} */ { reason }) => this.gaps.push({ at: now(), reason }))
-    this.words = this.hub.channel('words')
+    this.words = this.hub.channel(words)
+    if (isEager) this.say()
   }
 
   /** @param {{fetch: any, WebSocket: any}} globals */
@@ -57,7 +71,7 @@ export class Seat {
     const now = this.#now
     return {
       fetch(/** @type {any} */ address, /** @type {any} */ init) {
-        asked.push([now(), (init?.method ?? 'GET') + ' ' + (/\/(sse|poll|send|pub|healthz)\b/.exec(String(address))?.[1] ?? '?')])
+        asked.push([now(), (init?.method ?? 'GET') + ' ' + (/\/(sse|poll|send|pub|healthz|history)\b/.exec(String(address))?.[1] ?? '?')])
         return fetch(address, init)
       },
       WebSocket: class extends WebSocket {
@@ -74,13 +88,20 @@ export class Seat {
   speak(everyMs) {
     clearInterval(this.#speaking)
     if (!everyMs) return
-    this.#speaking = setInterval(() => {
-      const n = ++this.said
-      this.words.publish({ n }).then(
-        () => this.acknowledged++,
-        (/** @type {any} */ error) => this.rejected.push(`${n}: ${error?.code ?? error}`),
-      )
-    }, everyMs)
+    this.#speaking = setInterval(() => this.say(), everyMs)
+  }
+
+  say() {
+    const n = ++this.said
+    const at = this.#now()
+    this.words.publish({ n }).then(
+      () => {
+        this.acknowledged++
+        this.answeredAt ??= this.#now()
+        this.answers.push([this.#now() - at, at])
+      },
+      (/** @type {any} */ error) => this.rejected.push(`${n}: ${error?.code ?? error} after ${this.#now() - at} ms: ${JSON.stringify({ message: error?.message, ...error })}`),
+    )
   }
 
   /** Connects so often, so many at once; what each was carried by, in order. @param {number} count @param {number} atOnce @param {number} settleMs */
@@ -121,9 +142,9 @@ export class Seat {
   }
 
   async seen() {
-    const { beganAt, usableAt, first, heard, changes, gaps, asked, said, acknowledged, rejected, hub } = this
+    const { beganAt, usableAt, answeredAt, caughtUpAt, hasLoaded, first, heard, changes, gaps, asked, said, acknowledged, answers, rejected, hub } = this
     const { state, transport } = hub
-    return { beganAt, usableAt, first, heard, changes, gaps, asked, said, acknowledged, rejected, state, transport, now: this.#now() }
+    return { beganAt, usableAt, answeredAt, caughtUpAt, hasLoaded, first, heard, changes, gaps, asked, said, acknowledged, answers, rejected, state, transport, hasLocks: !!globalThis.navigator?.locks, now: this.#now() }
   }
 
   async report() {

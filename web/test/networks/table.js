@@ -33,7 +33,7 @@ export function cells({ path, engine, measured, wrong }) {
 const markdown = (line) => `| ${line.join(' | ')} |`
 
 /** @param {string} name @returns {string[][]} lines of the file's table */
-function lines(name) {
+export function lines(name) {
   const [begin, end] = marks(name)
   const text = readFileSync(FILE, 'utf8')
   return text.slice(text.indexOf(begin) + begin.length, text.indexOf(end)).split('\n').slice(2).filter(Boolean).map((line) => line.slice(2, -2).split(' | '))
@@ -63,17 +63,25 @@ export function compare(name, rows, isWhole = false) {
   return differences
 }
 
-/** Whether the table has this bound as missed. @param {string} name @param {string} path @param {string} engine */
-export const isMissed = (name, path, engine) => lines(name).some((line) => line[0] === path && line[1] === engine && line[BOUND].endsWith(MISSED))
+/** Whether the table has this bound as missed, or does not have it yet. @param {string} name @param {string} path @param {string} engine */
+export function isMissed(name, path, engine) {
+  const line = lines(name).find((line) => line[0] === path && line[1] === engine)
+  return !line || line[BOUND].endsWith(MISSED)
+}
 
 /** Puts these rows in; those of other engines and paths stay. @param {string} name @param {import('./survey.js').Row[]} rows @param {string[]} order names of paths */
 export function write(name, rows, order) {
   const known = new Map(lines(name).map((line) => [key(line), line]))
   for (const line of rows.map(cells)) known.set(key(line), line)
   const all = [...known.values()].filter(([path]) => order.includes(path)).sort((one, other) => order.indexOf(one[0]) - order.indexOf(other[0]) || one[1].localeCompare(other[1]))
+  replace(name, HEAD, all)
+}
+
+/** Puts a whole table in the place of the one that is there. @param {string} name @param {string[]} head @param {string[][]} all */
+export function replace(name, head, all) {
   const [begin, end] = marks(name)
   const text = readFileSync(FILE, 'utf8')
-  const table = [markdown(HEAD), markdown(HEAD.map(() => '---')), ...all.map(markdown)].join('\n') + '\n'
+  const table = [markdown(head), markdown(head.map(() => '---')), ...all.map(markdown)].join('\n') + '\n'
   // In one step: another run may be reading it.
   const fresh = `${fileURLToPath(FILE)}.${process.pid}`
   writeFileSync(fresh, text.slice(0, text.indexOf(begin) + begin.length) + table + text.slice(text.indexOf(end)))

@@ -8,6 +8,8 @@
 import { createServer } from 'node:net'
 import { exchange } from './middlebox/exchange.js'
 import { framingOf, headerOf, Messages } from './middlebox/http.js'
+import { Gate } from './middlebox/gate.js'
+import { Link } from './middlebox/link.js'
 import { Wire } from './middlebox/wire.js'
 
 /**
@@ -16,10 +18,14 @@ import { Wire } from './middlebox/wire.js'
  * @property {200 | 302 | 511} [captive] answered by somebody else: a page, a redirect to one, or "log in"
  * @property {number | 'reset'} [refuse] answered with this status, or cut, without asking the hub
  * @property {number} [refuseNth] only one in so many requests is refused
+ * @property {number} [passNth] only one in so many requests is not refused
  * @property {number} [retryAfter] seconds that a refusal asks to wait
  * @property {301 | 302 | 307 | 308} [redirect] each address once to itself, with a mark
  * @property {number} [addressMost] a longer address is refused with 414
  * @property {boolean} [halve] only half of a request's body goes on
+ * @property {'changed' | 'emptied'} [body] of a request, as the box hands it on
+ * @property {number} [queryMost] so many characters of an address's query go on; with 0 the question mark is lost too
+ * @property {string} [demand] requests without this token are refused, in the hub's own words
  * @property {boolean} [swallow] taken, never answered, never handed on
  * @property {string[]} [strip] header names in lower case that are lost; `unknown` is all but the plainest
  * @property {boolean} [duplicate] handed on twice at once; the first answer counts
@@ -41,7 +47,10 @@ import { Wire } from './middlebox/wire.js'
  * @property {'end' | 'reset' | number} [cutAs] how a cut looks; a status where no head went out yet
  *
  * @typedef {OwnRule & import('./middlebox/altering.js').AlterRule & import('./middlebox/frames.js').FrameRule} Rule
- * @typedef {Partial<Record<Kind | 'all' | 'options', Rule>> & {delayMs?: number, bytesPerSecond?: number}} Rules
+ * What holds for all: a delay each way and the share by which it varies, a rate towards clients, a link that
+ * is as slow in both directions and has a bounded queue, and how many connections get through at a time.
+ * @typedef {{delayMs?: number, jitter?: number, bytesPerSecond?: number, link?: import('./middlebox/link.js').LinkRule, atOnce?: number}} Shared
+ * @typedef {Partial<Record<Kind | 'all' | 'options', Rule>> & Shared} Rules
  */
 
 /**
@@ -63,19 +72,25 @@ export class Middlebox {
   copies = new Set()
   /** How often a rule's "one in so many" was counted, by kind. @type {Record<string, number>} */
   counts = {}
-  /** Shared by all answers. */
-  pipe = { bytesPerSecond: 0, freeAt: 0 }
+  /** Shared by all connections. */
+  links = { down: new Link(), up: new Link() }
+  gate = new Gate()
+  /** Sees what the hub answers, before anything is done to it. @type {((request: Request, bytes: Buffer) => void) | undefined} */
+  tap
+  /** Files that the box answers by itself, by the path of the address. @type {((path: string) => Buffer | undefined) | undefined} */
+  serve
   /** @type {Rules} */
   #rules = {}
   /** @type {Set<Connection>} */
   #connections = new Set()
   #server
   #delayMs = 0
+  #jitter = 0
 
   /** @param {{port: number, host?: string}} target */
   constructor(target) {
     this.target = target
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#connections.add(new Connection(this, socket, this.#delayMs)))
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#connections.add(new Connection(this, new Wire(socket, this.#delayMs, true, this.links, this.#jitter))))
   }
 
   /** @param {{port: number, host?: string}} target @param {Rules} [rules] */
@@ -99,10 +114,13 @@ export class Middlebox {
    * delay (in ms, each way) is that of new connections.
    * @param {Rules} rules
    */
-  set({ delayMs = 0, bytesPerSecond = 0, ...rules }) {
+  set({ delayMs = 0, jitter = 0, bytesPerSecond = 0, link, atOnce = Infinity, ...rules }) {
     this.#rules = rules
     this.#delayMs = delayMs
-    this.pipe.bytesPerSecond = bytesPerSecond
+    this.#jitter = jitter
+    this.links.down.set(link ?? { bytesPerSecond })
+    this.links.up.set(link ?? { bytesPerSecond: 0 })
+    this.gate.set(atOnce)
     this.counts = {}
   }
 
@@ -116,6 +134,14 @@ export class Middlebox {
     if (!most) return false
     this.counts[what] = (this.counts[what] ?? 0) + 1
     return this.counts[what] % most === 0
+  }
+
+  /** Is this frame one of those that are left out? @param {Kind} kind @param {string} text @param {import('./middlebox/blocks.js').Omit} omit */
+  leavesOut(kind, text, { of = '"type":"event"', every = 1, most = Infinity }) {
+    const left = this.counts['left out ' + kind] ?? 0
+    if (left >= most || !text.includes(of) || !this.isNth('frame ' + kind, every)) return false
+    this.counts['left out ' + kind] = left + 1
+    return true
   }
 
   /** Cuts what is under way. @param {Kind} [kind] all kinds where none is named */
@@ -158,13 +184,15 @@ class Connection {
   kind
   /** What the one under way wants to hear of its client. @type {{onData?: (bytes: Buffer) => void, onEnd: () => void} | undefined} */
   #exchange
+  /** A request is under way, or waits at the gate. */
+  #isBusy = false
   /** @type {Request[]} */
   #waiting = []
 
-  /** @param {Middlebox} box @param {import('node:net').Socket} socket @param {number} delayMs */
-  constructor(box, socket, delayMs) {
+  /** @param {Middlebox} box @param {Wire} client */
+  constructor(box, client) {
     this.box = box
-    this.client = new Wire(socket, delayMs, true, box.pipe)
+    this.client = client
     /** @type {import('./middlebox/http.js').Head} */
     let head
     /** @type {Buffer[]} */
@@ -194,6 +222,7 @@ class Connection {
     }
     this.client.onEnd = () => {
       box.forget(this)
+      box.gate.leave(this)
       this.#exchange?.onEnd()
       this.client.destroy()
     }
@@ -201,10 +230,18 @@ class Connection {
 
   /** @param {Request} request */
   #next(request) {
-    if (this.#exchange) return void this.#waiting.push(request)
+    if (this.#isBusy) return void this.#waiting.push(request)
+    this.#isBusy = true
     this.kind = request.kind
+    this.box.gate.enter(this, () => this.#begin(request))
+  }
+
+  /** @param {Request} request */
+  #begin(request) {
     this.#exchange = exchange(this.box, this.client, request, () => {
       this.#exchange = undefined
+      this.#isBusy = false
+      this.box.gate.leave(this)
       const waiting = this.#waiting.shift()
       if (waiting) this.#next(waiting)
     })

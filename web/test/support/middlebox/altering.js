@@ -12,11 +12,17 @@ import { headerOf, without } from './http.js'
  * @property {string} [type] instead of the content type
  * @property {boolean} [oldHttp] the answer goes on as HTTP/1.0: no chunks, its end is the connection's
  * @property {boolean} [close] the connection ends after each answer
- * @property {'before' | 'after' | 'within'} [banner] something of the box's own in the body
+ * @property {'before' | 'after' | 'within' | 'script'} [banner] something of the box's own in the body; `script` is put after text and JSON alone, and not after scripts
  */
 
 /** As providers write it into pages that they take for HTML. */
 export const BANNER = Buffer.from('<!-- this page was brought to you by your provider --><script src="//ads.invalid/x.js"></script>\n')
+
+/** As boxes append it to whatever looks like text: without a line of its own. */
+export const SCRIPT = Buffer.from('<script src="//ads.invalid/x.js">track("<page>")</script>')
+
+/** Whether this answer gets a banner. @param {Head} head @param {AlterRule['banner']} banner */
+export const isBannered = (head, banner) => !!banner && (banner !== 'script' || /^text\/(?!javascript)|json/i.test(headerOf(head, 'content-type') ?? ''))
 
 export const isBare = (/** @type {Head} */ { start }) => / (204|304) /.test(start)
 
@@ -42,6 +48,7 @@ export function bannered(banner, out) {
     },
     end() {
       if (banner === 'after') out(BANNER)
+      if (banner === 'script') out(SCRIPT)
     },
   }
 }

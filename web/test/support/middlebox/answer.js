@@ -7,7 +7,8 @@ import { holding } from './holding.js'
 import { Line } from './wire.js'
 import { Cutter } from './cutter.js'
 import { framing } from './frames.js'
-import { alteredHead, bannered, cacheKey, isBare } from './altering.js'
+import { omitting } from './blocks.js'
+import { alteredHead, bannered, cacheKey, isBannered, isBare } from './altering.js'
 
 /** @typedef {import('./wire.js').Wire} Wire @typedef {import('./http.js').Head} Head */
 
@@ -24,7 +25,8 @@ export function answer(box, client, request, hub, done) {
   const isLost = box.isNth('lose ' + kind, rule().lose)
   const cutter = new Cutter(rule(), client, hub, () => box.cuts++)
   const way = new Way(box, client, request, cutter)
-  const up = framing(rule(), (bytes) => hub.write(bytes), () => cutter.cut())
+  const up = framing(rule, (bytes) => hub.write(bytes), () => cutter.cut())
+  client.onFull = (isFull) => (isFull ? hub.pause() : hub.resume())
   let isOver = false
   const over = () =>
     way.end(() => {
@@ -99,6 +101,8 @@ class Way {
   #banner
   /** @type {((bytes: Buffer) => void) | undefined} of a WS */
   #frames
+  /** @type {((bytes: Buffer) => void) | undefined} of an event stream from which blocks are left out */
+  #blocks
   /** The status that the box gave it has no body. */
   isBare = false
   #hasEnded = false
@@ -140,7 +144,8 @@ class Way {
     const { hold, holdAfterMs, holdAfterBytes, oldHttp, banner } = this.#rule
     head = alteredHead(without(head, 'connection'), this.#rule)
     this.isBare = isBare(head)
-    if (banner) {
+    if (this.#rule.omit) this.#blocks = omitting((text) => this.#isLeftOut(text), (bytes) => this.#body(bytes))
+    if (isBannered(head, banner)) {
       this.#banner = bannered(banner, (bytes) => this.#on(bytes))
       head = without(head, 'content-length')
     }
@@ -156,13 +161,25 @@ class Way {
 
   /** @param {Buffer} bytes */
   pour(bytes) {
-    const rule = this.#rule
+    this.#box.tap?.(this.#request, bytes)
     if (this.#isRaw) {
-      if (isMuted(rule, 'down', this.#answeredAt)) return
-      this.#frames ??= framing(rule, (bytes) => this.#send(bytes), () => this.#cutter.cut())
+      if (isMuted(this.#rule, 'down', this.#answeredAt)) return
+      this.#frames ??= framing(() => this.#rule, (bytes) => this.#send(bytes), () => this.#cutter.cut(), (text) => this.#isLeftOut(text))
       return this.#frames(bytes)
     }
     if (this.isBare) return
+    if (this.#blocks) this.#blocks(bytes)
+    else this.#body(bytes)
+  }
+
+  /** @param {string} text of a frame */
+  #isLeftOut(text) {
+    const { omit } = this.#rule
+    return !!omit && this.#box.leavesOut(this.#request.kind, text, omit)
+  }
+
+  /** @param {Buffer} bytes */
+  #body(bytes) {
     if (this.#banner) this.#banner.pour(bytes)
     else this.#on(bytes)
   }

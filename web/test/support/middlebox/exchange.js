@@ -5,6 +5,7 @@
 import { connect } from 'node:net'
 import { cacheKey } from './altering.js'
 import { answer } from './answer.js'
+import { hasCredential, unauthorized } from './door.js'
 import { answerBytes, headBytes, headerOf, without } from './http.js'
 import { Wire } from './wire.js'
 
@@ -49,7 +50,7 @@ export function exchange(box, client, request, done) {
  */
 function instead(box, client, request, rule) {
   const { kind, url } = request
-  const { captive, refuse, refuseNth, retryAfter, swallow, redirect, addressMost = Infinity } = rule
+  const { captive, refuse, refuseNth, passNth, retryAfter, swallow, redirect, addressMost = Infinity, demand } = rule
   const say = (/** @type {number} */ status, /** @type {string} */ body, /** @type {[string, string][]} */ headers = []) => {
     client.write(answerBytes(status, body, headers))
     client.end()
@@ -58,7 +59,18 @@ function instead(box, client, request, rule) {
     say(captive, captive === 302 ? '' : PORTAL, captive === 302 ? [['Location', 'http://127.0.0.1:9/login']] : [])
     return `captive ${captive}`
   }
-  if (refuse && (!refuseNth || box.isNth('refuse', refuseNth))) {
+  const own = box.serve?.(url.split('?')[0])
+  if (own) {
+    client.write(Buffer.concat([headBytes({ start: 'HTTP/1.1 200 OK', headers: [['Content-Type', 'text/javascript'], ['Content-Length', String(own.length)], ['Connection', 'close']] }), own]))
+    client.end()
+    return 'served'
+  }
+  if (demand && kind !== 'other' && !hasCredential(request, demand)) {
+    client.write(unauthorized(request))
+    client.end()
+    return 'unauthorized'
+  }
+  if (refuse && (!refuseNth || box.isNth('refuse', refuseNth)) && !box.isNth('pass', passNth)) {
     if (refuse === 'reset') client.reset()
     else say(refuse, refuse === 204 ? '' : '<h1>Refused by the gateway</h1>', retryAfter ? [['Retry-After', String(retryAfter)]] : [])
     return `refused ${refuse}`
@@ -87,9 +99,14 @@ function fromCache(box, client, request, { cache }) {
   return 'cached'
 }
 
+/** What a box puts before a body that it takes for a form. */
+const CHANGED = Buffer.from('data=')
+
 /** @param {Middlebox} box @param {Request} request @param {import('../middlebox.js').Rule} rule */
-function handOn({ target }, { head, body, kind }, { strip = [], halve }) {
+function handOn({ target }, { head, body, kind }, { strip = [], halve, body: change, queryMost = Infinity }) {
   if (halve) body = body.subarray(0, body.length >> 1)
+  if (change) body = change === 'changed' && body.length ? Buffer.concat([CHANGED, body]) : Buffer.alloc(0)
+  if (queryMost < Infinity) head = { ...head, start: head.start.replace(/\?(\S*)/, (_, query) => (queryMost ? '?' + query.slice(0, queryMost) : '')) }
   const hub = new Wire(connect({ port: target.port, host: target.host ?? '127.0.0.1', allowHalfOpen: true }))
   let handed = without(head, 'transfer-encoding', 'content-length', ...strip)
   if (strip.includes('unknown')) handed.headers = handed.headers.filter(([name]) => PLAIN.includes(name.toLowerCase()) || HANDSHAKE.test(name.toLowerCase()))

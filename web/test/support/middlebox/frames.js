@@ -1,6 +1,6 @@
 /**
  * What boxes do to the frames of a WebSocket on their way: lose the control frames, cut at a large one,
- * hand them on in pieces. Knows only how frames are framed (RFC 6455, section 5.2), nothing of what they say.
+ * hand them on in pieces, leave one out, keep each until the next one comes. Knows only how frames are framed (RFC 6455, section 5.2), nothing of what they say.
  */
 
 /**
@@ -8,6 +8,9 @@
  * @property {boolean} [dropPings] pings and pongs are lost
  * @property {number} [frameMost] a frame with more bytes of payload is not handed on, and ends it all
  * @property {number} [fragment] data goes on in frames of so many bytes: a multiple of 4, so that the mask fits each
+ * @property {import('./blocks.js').Omit} [omit] frames from the hub that are left out
+ * @property {boolean} [lag] each frame from the hub waits for the next one
+ * @property {number} [lagAfterMs] waiting begins so long after the 101
  */
 
 const TEXT = 1
@@ -47,21 +50,40 @@ function frame(isFinal, opcode, mask, payload) {
   return Buffer.concat([head, mask, payload])
 }
 
+/** Whether frames must be told apart at all. @param {FrameRule} rule */
+const isFramed = ({ dropPings, frameMost, fragment, omit, lag }) => !!(dropPings || frameMost || fragment || omit || lag)
+
 /**
- * One direction. @param {FrameRule} rule @param {(bytes: Buffer) => void} out @param {() => void} cut
+ * One direction. What is to be done may change on the way, but whether frames are told apart may not.
+ * @param {() => FrameRule} rule
+ * @param {(bytes: Buffer) => void} out
+ * @param {() => void} cut
+ * @param {(text: string) => boolean} [isLeftOut] for the direction from the hub, which alone leaves out and lags
  * @returns {(bytes: Buffer) => void}
  */
-export function framing({ dropPings, frameMost = Infinity, fragment }, out, cut) {
-  if (!dropPings && frameMost === Infinity && !fragment) return out
+export function framing(rule, out, cut, isLeftOut) {
+  if (!isFramed(rule())) return out
   let rest = Buffer.alloc(0)
+  const beganAt = Date.now()
+  /** The frame that waits for the next one. @type {Buffer | undefined} */
+  let waiting
+  const pass = (/** @type {Buffer} */ bytes) => {
+    const { lag, lagAfterMs = 0 } = rule()
+    if (waiting) out(waiting)
+    waiting = isLeftOut && lag && Date.now() >= beganAt + lagAfterMs ? bytes : undefined
+    if (!waiting) out(bytes)
+  }
   return (bytes) => {
     rest = Buffer.concat([rest, bytes])
     for (let one = parse(rest); one; one = parse(rest)) {
       rest = rest.subarray(one.whole.length)
+      const { dropPings, frameMost = Infinity, fragment } = rule()
+      const isData = one.opcode === TEXT || one.opcode === BINARY
       if (dropPings && (one.opcode === PING || one.opcode === PONG)) continue
       if (one.payload.length > frameMost) return cut()
-      if (fragment && (one.opcode === TEXT || one.opcode === BINARY) && one.payload.length > fragment) pieces(one, fragment).forEach(out)
-      else out(one.whole)
+      if (isData && isLeftOut?.(String(one.payload))) continue
+      if (fragment && isData && one.payload.length > fragment) pieces(one, fragment).forEach(pass)
+      else pass(one.whole)
     }
   }
 }

@@ -3,7 +3,7 @@
  * Knows no HTTP.
  */
 
-/** What a whole network shares, in one direction. @typedef {{bytesPerSecond: number, freeAt: number}} Pipe */
+/** What a whole network shares: the link towards clients, and the one away from them. @typedef {{down: import('./link.js').Link, up: import('./link.js').Link}} Links */
 
 /** Things to do, each not before its moment, and never before the one ahead of it. */
 export class Line {
@@ -26,13 +26,18 @@ export class Line {
   }
 }
 
+const NOTHING = Buffer.alloc(0)
+
 export class Wire {
   /** @type {(bytes: Buffer) => void} */
   onData = () => {}
   /** Ended or broken; told once. */
   onEnd = () => {}
+  /** The link is full, or has room again: whoever writes should stop, or may go on. @type {(isFull: boolean) => void} */
+  onFull = () => {}
   #socket
   #delayMs
+  #jitter
   #hasEnded = false
   /** Nothing goes through any more, and neither side is told. */
   #isDead = false
@@ -42,45 +47,56 @@ export class Wire {
   #stalledTo = 0
   #coming = new Line()
   #going = new Line()
-  /** @type {Pipe | undefined} */
-  #pipe
+  /** Through the link, where there is one. @type {ReturnType<import('./link.js').Link['flow']> | undefined} */
+  #down
+  /** @type {ReturnType<import('./link.js').Link['flow']> | undefined} */
+  #up
 
   /**
    * @param {import('node:net').Socket} socket
    * @param {number} [delayMs] each way, in ms
    * @param {boolean} [isAccepted] a handshake took one round trip more, which loopback did not
-   * @param {Pipe} [pipe] that all which is written goes through
+   * @param {Links} [links] that all goes through which is written and read
+   * @param {number} [jitter] share of the delay by which it varies, up and down
    */
-  constructor(socket, delayMs = 0, isAccepted = false, pipe) {
+  constructor(socket, delayMs = 0, isAccepted = false, links, jitter = 0) {
     this.#socket = socket
     this.#delayMs = delayMs
-    this.#pipe = pipe
+    this.#jitter = jitter
+    this.#down = links?.down.flow((isFull) => this.onFull(isFull))
+    this.#up = links?.up.flow((isFull) => (isFull ? this.pause() : this.resume()))
     this.#openAt = isAccepted && delayMs ? Date.now() + 2 * delayMs : 0
     socket.setNoDelay(true)
     const end = () => this.#come(() => this.#isDead || this.#end())
-    socket.on('data', (bytes) => this.#come(() => this.#hasEnded || this.#isDead || this.onData(bytes)))
+    socket.on('data', (bytes) => this.#come((piece) => this.#hasEnded || this.#isDead || this.onData(piece), bytes))
     socket.on('end', end).on('close', end)
     // A reset is an end like any other here; `close` follows.
     socket.on('error', () => {})
   }
 
-  /** @param {() => void} action */
-  #come(action) {
-    const now = Date.now()
-    this.#coming.add(Math.max(now, this.#openAt, this.#stalledTo) + this.#delayMs, action)
+  /** One way, with its jitter, in ms. */
+  get #delay() {
+    return this.#delayMs * (1 + this.#jitter * (2 * Math.random() - 1))
   }
 
-  /** @param {() => void} action @param {number} [bytes] */
-  #go(action, bytes = 0) {
-    const now = Date.now()
-    let at = Math.max(now, this.#stalledTo) + this.#delayMs
-    if (this.#pipe?.bytesPerSecond && bytes) at = this.#pipe.freeAt = Math.max(at, this.#pipe.freeAt) + (1000 * bytes) / this.#pipe.bytesPerSecond
-    this.#going.add(at, () => this.#isDead || action())
+  /** @param {(bytes: Buffer) => void} action @param {Buffer} [bytes] */
+  #come(action, bytes = NOTHING) {
+    const arrive = (/** @type {Buffer} */ piece) => this.#coming.add(Math.max(Date.now(), this.#openAt, this.#stalledTo) + this.#delay, () => action(piece))
+    if (this.#up) this.#up.push(bytes, arrive)
+    else arrive(bytes)
+  }
+
+  /** @param {(bytes: Buffer) => void} action @param {Buffer} [bytes] */
+  #go(action, bytes = NOTHING) {
+    const leave = (/** @type {Buffer} */ piece) => this.#going.add(Math.max(Date.now(), this.#stalledTo) + this.#delay, () => this.#isDead || action(piece))
+    if (this.#down) this.#down.push(bytes, leave)
+    else leave(bytes)
   }
 
   #end() {
     if (this.#hasEnded) return
     this.#hasEnded = true
+    this.#down?.drop()
     this.onEnd()
   }
 
@@ -100,7 +116,7 @@ export class Wire {
 
   /** @param {Buffer} bytes */
   write(bytes) {
-    this.#go(() => this.#socket.writable && this.#socket.write(bytes), bytes.length)
+    this.#go((piece) => this.#socket.writable && this.#socket.write(piece), bytes)
   }
 
   /** Ends it as a program does that is done: all that was written arrives. */
@@ -117,6 +133,15 @@ export class Wire {
       this.#socket.resetAndDestroy()
       this.#end()
     })
+  }
+
+  /** Nothing is read until `resume`. */
+  pause() {
+    this.#socket.pause()
+  }
+
+  resume() {
+    this.#socket.resume()
   }
 
   /** Gone at once, with all that is on its way. */

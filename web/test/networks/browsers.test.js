@@ -1,0 +1,27 @@
+/** The paths of the normal tier that need a browser, in Chromium and Firefox: within their bounds, and as docs/networks.md has them. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startEngine } from './engines.js'
+import { paths } from './paths.js'
+import { surveyAll } from './survey.js'
+import { compare } from './table.js'
+
+/** More would keep two cores too busy: most of a path is waiting, but a browser has more to do than Node. */
+const AT_ONCE = 4
+
+for (const kind of ['chromium', 'firefox']) {
+  test(`the fast paths in ${kind}`, async (t) => {
+    const engine = await startEngine(kind)
+    try {
+      const rows = await surveyAll(paths.filter(({ inBrowsers }) => inBrowsers), engine, AT_ONCE)
+      for (const row of rows) {
+        await t.test(row.path.name, () => {
+          assert.deepEqual(row.wrong, [], row.measured.report)
+          assert.deepEqual(compare('paths', [row]), [])
+        })
+      }
+    } finally {
+      await engine.stop()
+    }
+  })
+}
