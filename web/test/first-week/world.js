@@ -19,6 +19,8 @@ const STORY = new RegExp(process.env.TRIWAY_STORY ?? '')
 const BROWSER_SEATS = ['page', 'worker', 'shared', 'tab', 'lead']
 /** Longest run of one scenario, in ms. */
 const LIMIT_MS = 20_000
+/** Longest wait of a story of several pages, in ms. */
+const STORY_WAIT_MS = 10_000
 /** Rules under way at the same time, in one subject. */
 const AT_ONCE = 4
 
@@ -27,7 +29,7 @@ const AT_ONCE = 4
  * @property {readonly string[]} [transports] default all three
  * @property {string[]} [seats] default all of the browsers' seats; `node` is always among them unless `node: false`
  * @property {boolean} [node]
- * @property {string[]} [flags] of the hub
+ * @property {string[]} [flags] of the hub; `OUTSIDE` is the origin of the seat `outside`
  * @property {boolean} [own] a hub process of its own, for stories that stop it
  * @property {any[]} [cases] given to the scenario one by one
  * @property {number} [limitMs]
@@ -91,6 +93,8 @@ const shared = {
   tally: {},
   runs: 0,
   rules: 0,
+  /** @type {(() => void)[]} */
+  rulesOfSubject: [],
 }
 
 after(async () => {
@@ -149,6 +153,7 @@ export class Run {
       end: (signal = 'SIGTERM') => void this.hub.stop(signal),
       start: async (flags = this.#flags) => (this.hub = await startServer(flags, this.port)) && 0,
       post: (channel, body, how) => this.#post(channel, body, how),
+      said: (pattern) => this.hub.said().split('\n').filter((line) => new RegExp(pattern).test(line)).length,
       metric: (metric, labels) => this.#metric(metric, labels),
     }
     if (!does[name]) throw new Error(`no ${name} here`)
@@ -190,7 +195,7 @@ function placesOf(index, { transports = TRANSPORTS, seats = BROWSER_SEATS, node 
   for (const [at, kind] of kinds.entries()) {
     const every = seats.flatMap((seat) => transports.map((transport) => /** @type {[string, string, string]} */ ([kind, seat, transport])))
     if (ALL || wide) places.push(...every)
-    else {
+    else if (seats.length) {
       // By turns, so that each seat and each transport meets some rules of each subject.
       const turn = index + at
       places.push([kind, seats[0], transports[turn % transports.length]])
@@ -203,10 +208,11 @@ function placesOf(index, { transports = TRANSPORTS, seats = BROWSER_SEATS, node 
 /** @param {[string, string, string]} place @param {Function} scenario @param {How} how @param {any} given */
 async function runIn([engine, seat, transport], scenario, { flags = [], own, limitMs = LIMIT_MS }, given) {
   const pages = await site()
-  const run = await Run.start(flags, own)
+  const outside = pages.address.replace('127.0.0.1', OUTSIDE)
+  const run = await Run.start(flags.map((flag) => (flag === 'OUTSIDE' ? outside : flag)), own)
   const control = run.control.bind(run)
   pages.controls.set(run.id, control)
-  const base = seat === 'outside' ? pages.address.replace('127.0.0.1', OUTSIDE) : pages.address
+  const base = seat === 'outside' ? outside : pages.address
   const setting = {
     client: engine === 'node' ? new URL('../../dist/client.mjs', import.meta.url).href : `${base}/dist/client.mjs`,
     address: run.box.address, control: `${base}/control/${run.id}`, transport, seat, run: run.id + Date.now().toString(36), given, limitMs,
@@ -229,7 +235,7 @@ async function runIn([engine, seat, transport], scenario, { flags = [], own, lim
 export function rule(item, title, scenario, how = {}) {
   const index = shared.rules++
   if ((how.long && !ALL) || !STORY.test(`${item}. ${title}`)) return
-  test(`${item}. ${title}`, async (t) => {
+  shared.rulesOfSubject.push(() => test(`${item}. ${title}`, async (t) => {
     /** @type {string[]} */
     const failures = []
     const one = async (/** @type {[string, string, string]} */ place, /** @type {any} */ given) => {
@@ -241,8 +247,91 @@ export function rule(item, title, scenario, how = {}) {
     const places = placesOf(index, how)
     await Promise.all((how.cases ?? [undefined]).flatMap((given) => places.map((place) => one(place, given))))
     if (failures.length) assert.fail(`${failures.length} of ${places.length * (how.cases?.length ?? 1)} runs:\n${failures.join('\n')}`)
-  })
+  }))
 }
 
-/** The rules of one subject, several at a time. @param {string} title @param {() => void} rules */
-export const subject = (title, rules) => describe(title, { concurrency: AT_ONCE }, rules)
+/** The rules that follow belong to this subject; several of them run at a time. @param {string} title */
+export function subject(title) {
+  /** @type {(() => void)[]} */
+  const rules = (shared.rulesOfSubject = [])
+  // When the file has named them all.
+  queueMicrotask(() => describe(title, { concurrency: AT_ONCE }, () => rules.forEach((tell) => tell())))
+}
+
+/** A person's browser, for stories of several pages. */
+export class Desk {
+  /** @type {any[]} */
+  #pages = []
+  checks = 0
+
+  /** @param {any} context @param {Run} run @param {string} site @param {string} transport */
+  constructor(context, run, site, transport) {
+    this.context = context
+    this.run = run
+    this.site = site
+    this.setting = { client: `${site}/dist/client.mjs`, address: run.box.address, transport, room: `room/${run.id}` }
+  }
+
+  async page() {
+    const page = await this.context.newPage()
+    this.#pages.push(page)
+    await page.goto(this.site + '/')
+    await this.isThere(page)
+    return page
+  }
+
+  /** @param {any} page */
+  isThere(page) {
+    return page.waitForFunction('"run" in globalThis')
+  }
+
+  /** @param {string} channel @param {any} data */
+  post(channel, data) {
+    return this.run.control('post', [channel, JSON.stringify(data)])
+  }
+
+  /** @param {string} name @returns {Promise<number>} */
+  metric(name) {
+    return this.run.control('metric', [name])
+  }
+
+  /** @param {any} actual @param {any} expected @param {string} what */
+  is(actual, expected, what) {
+    this.checks++
+    assert.deepEqual(actual, expected, what)
+  }
+
+  /** @param {string} what @param {() => any} look */
+  async until(what, look) {
+    this.checks++
+    const end = Date.now() + STORY_WAIT_MS
+    while (!(await look())) {
+      if (Date.now() > end) throw new Error(`after ${STORY_WAIT_MS} ms still not: ${what}`)
+      await new Promise((resolve) => setTimeout(resolve, 40))
+    }
+  }
+}
+
+/**
+ * A story of several pages, in each browser and over each transport.
+ * @param {number} item @param {string} title @param {(desk: Desk) => Promise<void>} tell
+ */
+export function story(item, title, tell) {
+  if (!STORY.test(`${item}. ${title}`)) return
+  for (const kind of BROWSERS.filter((kind) => kind === 'chromium' || kind === 'firefox')) {
+    for (const transport of TRANSPORTS) {
+      shared.rulesOfSubject.push(() => test(`${item}. ${title} (${kind}, ${transport})`, async () => {
+        const run = await Run.start([], true)
+        const context = await (await (await browserSeats(kind)).browser()).newContext()
+        const desk = new Desk(context, run, (await site()).address, transport)
+        try {
+          await tell(desk)
+        } finally {
+          shared.tally[item] = (shared.tally[item] ?? 0) + desk.checks
+          await context.close()
+          await run.stop()
+        }
+      }))
+    }
+  }
+}
