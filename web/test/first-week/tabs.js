@@ -75,6 +75,20 @@ export function tabs(item) {
     await areOneClient(desk, [first, second])
   })
 
+  story(item, 'a lone tab that is loaded again, with what it learned before, hears its inbox; and so does one that follows', async (desk) => {
+    const page = await desk.page()
+    for (let load = 0; load < 3; load++) {
+      await page.evaluate(OPEN, desk.setting)
+      await areOneClient(desk, [page])
+      await page.reload()
+      await desk.isThere(page)
+    }
+    await page.evaluate(OPEN, desk.setting)
+    const second = await desk.page()
+    await second.evaluate(OPEN, desk.setting)
+    await areOneClient(desk, [page, second])
+  })
+
   story(item, 'three tabs that open at the same moment are one client', async (desk) => {
     const pages = [await desk.page(), await desk.page(), await desk.page()]
     await Promise.all(pages.map((page) => page.evaluate(OPEN, { ...desk.setting, since: 'all' })))
@@ -126,5 +140,37 @@ export function tabs(item) {
     await desk.until('the first tab has all', async () => (await first.evaluate(LOOK)).whispers.at(-1) === said)
     const numbers = (await first.evaluate(LOOK)).whispers.filter((/** @type {any} */ one) => typeof one === 'number')
     desk.is(numbers, Array.from({ length: said }, (_, at) => at + 1), 'each once and in order in the first tab')
+  })
+
+  story(item, 'inbox events that arrive while the reading tab is loaded again reach the other tabs without a hole', async (desk) => {
+    let [leader, other] = [await desk.page(), await desk.page()]
+    await leader.evaluate(OPEN, desk.setting)
+    await areOneClient(desk, [leader])
+    await other.evaluate(OPEN, desk.setting)
+    await areOneClient(desk, [leader, other])
+    const { session } = await other.evaluate(LOOK)
+    let said = 0
+    let isSpeaking = true
+    const speaking = (async () => {
+      while (isSpeaking) await desk.post('@' + session, ++said)
+    })()
+    try {
+      for (let load = 0; load < 3; load++) {
+        const before = said
+        await leader.reload()
+        await desk.isThere(leader)
+        await leader.evaluate(OPEN, desk.setting)
+        await desk.until('the tab that stays hears on', async () => (await other.evaluate(LOOK)).whispers.at(-1) > before + 20)
+        const { whispers, problems, incomplete } = await other.evaluate(LOOK)
+        const numbers = whispers.filter((/** @type {any} */ one) => typeof one === 'number')
+        desk.is(numbers, Array.from(numbers, (_, at) => numbers[0] + at), `load ${load}: consecutive`)
+        desk.is([problems, incomplete], [[], 0], 'errors of the tab that stays')
+        desk.is((await leader.evaluate(LOOK)).problems, [], 'errors of the tab that was loaded again')
+      }
+    } finally {
+      isSpeaking = false
+      await speaking
+    }
+    await areOneClient(desk, [leader, other])
   })
 }

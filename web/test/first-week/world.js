@@ -44,6 +44,8 @@ const PAGE = '<!doctype html><meta charset="utf-8"><title>first week</title><lin
 class Site {
   /** @type {Map<string, (name: string, args: any[]) => Promise<any>>} */
   controls = new Map()
+  /** More files, by path. @type {Map<string, string>} */
+  files = new Map()
   #server = createServer((request, response) => this.#answer(request, response))
 
   async start() {
@@ -68,9 +70,11 @@ class Site {
       const answer = await (control ? control(name, args) : Promise.reject(new Error('this run is over'))).then((value) => ({ value }), (error) => ({ error: String(error) }))
       return say(JSON.stringify(answer), 'application/json')
     }
-    if (/^\/(kit|guest-page|guest-worker)\.js$/.test(path)) return say(file('.' + path))
+    if (/^\/(kit|guest-page|guest-worker|leak-cycles)\.js$/.test(path)) return say(file('.' + path))
     if (/^\/dist\/[\w-]+\.m?js$/.test(path)) return say(file('../..' + path))
     if (path === '/') return say(PAGE, 'text/html')
+    const more = this.files.get(path)
+    if (more) return say(more, path.endsWith('.html') ? 'text/html' : 'text/javascript')
     response.writeHead(404).end()
   }
 
@@ -105,7 +109,12 @@ after(async () => {
   console.log('checks by item: ' + JSON.stringify(shared.tally))
 })
 
-const site = () => (shared.site ??= new Site().start())
+export const site = () => (shared.site ??= new Site().start())
+
+/** @param {number} item @param {number} checks */
+export function tallied(item, checks) {
+  shared.tally[item] = (shared.tally[item] ?? 0) + checks
+}
 
 /** @param {string[]} flags */
 function sharedHub(flags) {
@@ -181,7 +190,7 @@ export class Run {
 }
 
 /** @param {string} kind */
-async function browserSeats(kind) {
+export async function browserSeats(kind) {
   const { address } = await site()
   if (!shared.browsers.has(kind)) shared.browsers.set(kind, new BrowserSeats(/** @type {any} */ (kind), address))
   return /** @type {BrowserSeats} */ (shared.browsers.get(kind))
@@ -240,7 +249,7 @@ export function rule(item, title, scenario, how = {}) {
     const failures = []
     const one = async (/** @type {[string, string, string]} */ place, /** @type {any} */ given) => {
       const { checks, notes, error } = await runIn(place, scenario, how, given).catch((error) => ({ checks: 0, notes: [], error: String(error?.stack ?? error) }))
-      shared.tally[item] = (shared.tally[item] ?? 0) + checks
+      tallied(item, checks)
       for (const note of notes) t.diagnostic(`${place}: ${note}`)
       if (error) failures.push(`${place.join(' ')}${given === undefined ? '' : ' ' + JSON.stringify(given).slice(0, 80)}: ${error}`)
     }
@@ -327,7 +336,7 @@ export function story(item, title, tell) {
         try {
           await tell(desk)
         } finally {
-          shared.tally[item] = (shared.tally[item] ?? 0) + desk.checks
+          tallied(item, desk.checks)
           await context.close()
           await run.stop()
         }
