@@ -138,7 +138,7 @@ rule(1, 'a handle with presence and one without: each has its own options', asyn
   await t.until(() => heard.includes('x'), 'the plain handle hears on')
   guest.close()
   other.close()
-}, { flags: ['--presence-grace', '1s'] })
+}, { flags: ['--presence-grace', '1s'], seats: ['page', 'worker', 'shared'] })
 
 rule(1, 'options that cannot be combined are refused, and never dropped silently', async (t) => {
   const hub = await t.ready()

@@ -47,7 +47,8 @@ export function textOf(value) {
   return String(JSON.stringify(value, sorted))
 }
 
-const short = (/** @type {any} */ value) => (textOf(value).length > 600 ? textOf(value).slice(0, 600) + '…' : textOf(value))
+/** Where two texts differ. @param {string} text @param {number} at */
+const around = (text, at) => (text.length > 200 ? `…${text.slice(Math.max(0, at - 60), at + 120)}… (from ${at} of ${text.length})` : text)
 
 export class Kit {
   /** How often something was judged. */
@@ -159,7 +160,11 @@ export class Kit {
   /** @param {any} actual @param {any} expected @param {string} what */
   is(actual, expected, what) {
     this.checks++
-    if (textOf(actual) !== textOf(expected)) throw new Error(`${what}: got ${short(actual)}, expected ${short(expected)}`)
+    const [got, wanted] = [textOf(actual), textOf(expected)]
+    if (got === wanted) return
+    let at = 0
+    while (got[at] === wanted[at]) at++
+    throw new Error(`${what}: got ${around(got, at)}, expected ${around(wanted, at)}`)
   }
 
   /** @param {any} value @param {string} what */

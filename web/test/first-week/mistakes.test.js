@@ -121,6 +121,7 @@ rule(6, 'a name that a path would change works in every call', async (t, name) =
 }, {
   cases: ['.', '..', '...', 'a/../b', '../../etc', './x', '%2e%2e', '%', '%zz', 'a%2Cb', 'a b', ' ', '?x=1', '#x', 'a#b?c', '/', '//', '/a/', 'a\\b', '+', 'a&b=c', ';', ':', '~', 'ü/✓', '😀', '__proto__', 'constructor', 'toString', "'\"<>", '-', '\u2028', 'now', 'x'.repeat(128)],
   transports: ['ws', 'poll'],
+  seats: ['page', 'worker', 'shared'],
   limitMs: 15_000,
 })
 
