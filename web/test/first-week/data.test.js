@@ -28,7 +28,7 @@ rule(8, 'what has a right JSON arrives as JSON says', async (t) => {
   await t.within(channel.publish('end'), 8000, 'the last one')
   await t.until(() => heard.includes('end'), () => `heard ${heard.length} of ${good.length}; ${t.notes}`)
   t.is(heard, [...good.map((data) => JSON.parse(JSON.stringify(data))), 'end'], 'all of them')
-}, { wide: true })
+})
 
 rule(8, 'publish without data is null, and undefined is what JSON makes of it', async (t) => {
   const hub = await t.ready()
@@ -82,7 +82,7 @@ rule(8, 'bytes of every kind arrive as bytes, in the order of the calls', async 
   await t.within(Promise.all(answers), 8000, 'all are answered')
   await t.until(() => heard.length >= answers.length, () => `heard ${heard.length} of ${answers.length}`)
   t.is(heard, expected.flatMap((bytes, at) => [bytes, 'after ' + Object.keys(kinds)[at]]), 'in the order of the calls')
-}, { wide: true })
+})
 
 rule(8, 'bytes are those of the moment of the call', async (t) => {
   const hub = t.connect()

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { BROWSERS } from '../browser/world.js'
-import { ALL, browserSeats, Run, site, tallied, TRANSPORTS } from './world.js'
+import { ALL, browserSeats, Run, site, STORY, tallied, TRANSPORTS } from './world.js'
 
 /** Cycles of each kind; the quick run has fewer of the slow ones. One of `reconnect` is that of ten hubs. @type {Record<string, number>} */
 const KINDS = { publish: 500, channel: ALL ? 500 : 240, hub: ALL ? 500 : 45, signal: ALL ? 500 : 30, change: ALL ? 250 : 30, reconnect: ALL ? 51 : 4 }
@@ -101,6 +101,7 @@ describe('nothing that ended is reachable', { concurrency: AT_ONCE }, () => {
       for (const [at, [place, measure]] of places.entries()) {
         // Without --all the pages show each kind over one transport.
         if (!ALL && place === 'chromium' && transport !== TRANSPORTS[(Object.keys(KINDS).indexOf(kind) + at) % TRANSPORTS.length]) continue
+        if (!STORY.test(`12. ${kind} over ${transport}`)) continue
         test(`12. ${kind} over ${transport} (${place})`, async (t) => {
           const run = await Run.start([], false)
           const pages = await site()

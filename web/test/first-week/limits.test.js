@@ -25,7 +25,7 @@ rule(9, 'what is too large is refused before it is sent, and nothing is cut', as
   const { learned } = await hub.report()
   t.ok(Object.values(learned).every(({ until }) => !until), `nothing is learned of the network: ${JSON.stringify(learned)}`)
   t.is((await t.ask('asked', `^${t.transport === 'ws' ? 'ws' : t.transport === 'sse' ? 'sse' : 'nothing'} `)) <= 1, true, 'one attach for all of it')
-}, { cases: ['before hello', 'later'], wide: true })
+}, { cases: ['before hello', 'later'] })
 
 rule(9, 'every legal payload passes, however much escaping grows it', async (t) => {
   const hub = await t.ready()
@@ -40,7 +40,7 @@ rule(9, 'every legal payload passes, however much escaping grows it', async (t) 
   const brief = (data) => (typeof data === 'string' ? `${data.length} of ${data.codePointAt(0)}` : data.byteLength ? 'b' + data.byteLength : `${JSON.stringify(data).length} of JSON`)
   t.is(heard.map(brief), legal.map(brief), 'all of them whole')
   t.is(hub.state, 'connected', 'state')
-}, { wide: true, limitMs: 40_000, flags: ['--history-bytes', '16MiB'] })
+}, { limitMs: 40_000, flags: ['--history-bytes', '16MiB'] })
 
 rule(9, 'the limit is the one of the hub, small or large', async (t, most) => {
   const hub = await t.ready()

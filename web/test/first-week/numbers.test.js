@@ -17,7 +17,7 @@ rule(14, 'event.text is the text of the data, digit for digit, live and from the
   await t.until(() => events.length >= texts.length, () => `live: ${events.length}`)
   t.is(events.map(({ text }) => text), texts, 'texts')
   t.is(events.map(({ data }) => data), texts.map((text) => JSON.parse(text)), 'data without a reviver')
-}, { wide: true })
+})
 
 rule(14, 'a burst in one answer, and texts around cuts, are each the right one', async (t) => {
   const room = t.room()

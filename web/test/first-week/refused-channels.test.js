@@ -28,7 +28,6 @@ rule(3, 'at the start: the refused channel ends with code and hint, the others a
   t.is(hub.state, 'connected', 'the hub')
   t.is(hubErrors.length, 0, 'errors of the hub')
 }, {
-  wide: true,
   cases: [
     { refusedAt: 0, names: ['$one'] },
     { refusedAt: 1, names: ['$one'] },

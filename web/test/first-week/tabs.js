@@ -121,7 +121,7 @@ export function tabs(item) {
     let said = 0
     let isSpeaking = true
     const speaking = (async () => {
-      while (isSpeaking) await desk.post('@' + session, ++said)
+      for (; isSpeaking; await desk.pause()) await desk.post('@' + session, ++said)
     })()
     try {
       for (let load = 0; load < 3; load++) {
@@ -152,7 +152,7 @@ export function tabs(item) {
     let said = 0
     let isSpeaking = true
     const speaking = (async () => {
-      while (isSpeaking) await desk.post('@' + session, ++said)
+      for (; isSpeaking; await desk.pause()) await desk.post('@' + session, ++said)
     })()
     try {
       for (let load = 0; load < 3; load++) {

@@ -15,10 +15,12 @@ import { BrowserSeats, NodeSeats, OUTSIDE } from './seats.js'
 export const TRANSPORTS = /** @type {const} */ (['ws', 'sse', 'poll'])
 /** `--all` of scripts/test: every rule in every seat over every transport. */
 export const ALL = process.env.TRIWAY_ALL === '1'
-const STORY = new RegExp(process.env.TRIWAY_STORY ?? '')
+export const STORY = new RegExp(process.env.TRIWAY_STORY ?? '')
 const BROWSER_SEATS = ['page', 'worker', 'shared', 'tab', 'lead']
 /** Longest run of one scenario, in ms. */
 const LIMIT_MS = 20_000
+/** Between two words of a voice, in ms. */
+const SPEAK_EVERY_MS = 10
 /** Longest wait of a story of several pages, in ms. */
 const STORY_WAIT_MS = 10_000
 /** Rules under way at the same time, in one subject. */
@@ -297,6 +299,11 @@ export class Desk {
   /** @param {string} channel @param {any} data */
   post(channel, data) {
     return this.run.control('post', [channel, JSON.stringify(data)])
+  }
+
+  /** Between two words of a voice. */
+  pause() {
+    return new Promise((resolve) => setTimeout(resolve, SPEAK_EVERY_MS))
   }
 
   /** @param {string} name @returns {Promise<number>} */
