@@ -18,7 +18,7 @@ rule(3, 'at the start: the refused channel ends with code and hint, the others a
     t.is(errors[at].map(({ type }) => type), ['error', 'close'], `${name}: error, then close`)
     t.isReport(errors[at][0].error, 'forbidden', name)
     t.ok(errors[at][0].error.hint, `${name}: a hint`)
-    t.ok(`${errors[at][0].error.message} ${errors[at][0].error.channel ?? ''}`.includes(name.slice(0, 10)), `${name}: the error names it: ${errors[at][0].error.message}`)
+    t.ok(`${errors[at][0].error.message} ${errors[at][0].error.channel ?? ''}`.includes(name.split('/').at(-1)), `${name}: the error names it: ${errors[at][0].error.message}`)
   }
   for (const [at, name] of rooms.entries()) {
     await t.until(async () => (await t.post(name, at)) && heard[at].length, `${name} is read`)

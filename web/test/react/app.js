@@ -73,7 +73,7 @@ function EditedRoom({ name, room, since }) {
   return h('p', { className: 'edited' }, `${name} has ${shown[name].length}`)
 }
 
-/** With another hook: React mounts it anew. @param {any} props */
+/** With another hook: React mounts it again. @param {any} props */
 function RebuiltRoom({ name, room, since }) {
   const [label] = useState('rebuilt')
   shown[name] = useChannel(room, { since })
