@@ -125,10 +125,10 @@ export class Browser {
 
   /**
    * @param {string} kind  chromium, firefox or webkit
-   * @param {{scheme?: 'light' | 'dark', flags?: string[], without?: string[]}} [how]  `scheme` is for Firefox and WebKit, which are
-   *   told their colours only at their start; `flags` are more for Chromium, and `without` those of puppeteer's own that are left out
+   * @param {{scheme?: 'light' | 'dark', flags?: string[], without?: string[], preferences?: Record<string, any>}} [how]  `scheme` is for Firefox and WebKit, which are
+   *   told their colours only at their start; `flags` are more for Chromium, `without` those of puppeteer's own that are left out, and `preferences` are more for Firefox
    */
-  static async start(kind, { scheme = 'light', flags = [], without = [] } = {}) {
+  static async start(kind, { scheme = 'light', flags = [], without = [], preferences = {} } = {}) {
     if (kind === 'webkit') return /** @type {Browser} */ (/** @type {unknown} */ (await WebKit.start(scheme)))
     const downloads = mkdtempSync(join(tmpdir(), 'triway-downloads-'))
     const isFirefox = kind === 'firefox'
@@ -145,6 +145,7 @@ export class Browser {
       ignoreDefaultArgs: isFirefox ? false : without,
       extraPrefsFirefox: {
         ...FIREFOX_PREFERENCES,
+        ...preferences,
         'browser.download.dir': downloads,
         'layout.css.prefers-color-scheme.content-override': scheme === 'dark' ? 0 : 1,
       },

@@ -1,0 +1,33 @@
+/**
+ * One kind of leak, measured in a process of its own: `node --expose-gc leaks-node.js KIND TRANSPORT ADDRESS CYCLES`.
+ * Prints one line of JSON. What ended must be unreachable: each cycle is watched by a WeakRef, and the
+ * heap is measured after the collector has run, at a third of the cycles and at the end.
+ */
+import WebSocket from 'ws'
+import { connect } from '../../dist/client.mjs'
+import { CYCLES } from './leak-cycles.js'
+
+const [kind, transport, address, cycles] = process.argv.slice(2)
+/** @type {WeakRef<any>[]} */
+const refs = []
+const collect = async () => {
+  for (let at = 0; at < 4; at++) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    globalThis.gc?.()
+  }
+  return process.memoryUsage().heapUsed
+}
+const options = { WebSocket, transports: [transport] }
+const watch = (/** @type {any} */ object) => refs.push(new WeakRef(object))
+const cycle = await CYCLES[kind]({ connect, address, options, watch, cut: () => fetch(`${process.env.TRIWAY_CONTROL}`, { method: 'POST', body: '{"name":"cut","args":[]}' }) })
+
+/** @type {number[]} */
+const heaps = []
+for (let at = 0; at < Number(cycles); at++) {
+  if (at % Math.floor(Number(cycles) / 3) === 0 && heaps.length < 3) heaps.push(await collect())
+  await cycle(at)
+}
+heaps.push(await collect())
+const alive = refs.filter((ref) => ref.deref()).length
+console.log(JSON.stringify({ cycles: Number(cycles), heaps, watched: refs.length, alive, ...(await cycle.figures?.()) }))
+process.exit(0)
