@@ -109,11 +109,11 @@ export class Channel extends EventTarget {
 
   /**
    * Publishes JSON, or bytes as ArrayBuffer, view, Blob or File. Resolves when the hub has the event.
-   * @param {any} data
+   * @param {any} [data] null where it is left out
    * @param {PublishOptions} [options]
    * @returns {Promise<Published>}
    */
-  async publish(data, { name, signal } = {}) {
+  async publish(data = null, { name, signal } = {}) {
     if (this.#isClosed) throw this.#error ?? new TriwayError('closed', { hint: 'This channel was closed.' })
     if (name != null) checkEventName(name)
     const named = name == null ? '' : `,"name":${JSON.stringify(name)}`

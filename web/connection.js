@@ -208,7 +208,8 @@ export class Connection {
       if (behind && before?.reads.get(name) === true) subscription?.uncover(before.cursor)
       subscription?.cover(behind ? undefined : (places[name] ?? id))
     }
-    this.observe('hello', { id: attachment.id, beat, network, build })
+    // Hubs that state their limits send lone pings, on everything but polls.
+    this.observe('hello', { id: attachment.id, beat, network, build, probes: !!limits && attachment.transport !== 'poll' })
     if (attachment.socket) this.#ping(attachment)
     if (!before) this.#restartOthers(attachment)
   }
@@ -359,8 +360,9 @@ export class Connection {
     const sentAt = Date.now()
     attachment.command('{"type":"ping"}', ({ ok }) => {
       if (!ok) return
-      this.observe('rtt', { ms: Date.now() - sentAt })
-      this.observe('proof', { id: attachment.id })
+      const ms = Date.now() - sentAt
+      this.observe('rtt', { ms })
+      this.observe('proof', { id: attachment.id, ms })
     })
   }
 

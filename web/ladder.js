@@ -298,14 +298,3 @@ export class Ladder {
     climb.advance(this.now, carrier && `${carrier.transport}:blocked`)
   }
 }
-
-export class Ladder {
-  constructor({ transports, random, memory, link }) {
-    const ladder = newLadder(transports, random, memory, link)
-    this.l = ladder
-  }
-  get wakeAt() { return this.l.wakeAt }
-  get learned() { return this.l.learned }
-  get memory() { return this.l.memory }
-  observe(now, type, fact) { return this.l.see(now, type, fact) }
-}
