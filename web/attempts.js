@@ -121,6 +121,11 @@ export class Attempts {
     return this.all().some(({ hasFailed }) => !hasFailed)
   }
 
+  /** Whether something better than the carrier is under way. */
+  isClimbing() {
+    return this.all().some((attempt) => attempt !== this.carrier && !attempt.hasFailed && this.isUp(attempt))
+  }
+
   /** @param {Transport} [first] */
   order(first) {
     return this.preference.order(this.memory, this.now, first)
@@ -128,7 +133,12 @@ export class Attempts {
 
   /** A new round instead of what was under way. @param {string} why @param {Rung[]} [rungs] @param {boolean} [replaces] the carrier */
   replace(why, rungs = this.order(), replaces = false) {
-    for (const attempt of this.all()) if (attempt !== this.carrier) this.close(attempt)
+    for (const attempt of this.all()) {
+      if (attempt === this.carrier) continue
+      // It did not have its time.
+      if (!attempt.hasFailed) this.tried.delete(attempt.transport)
+      this.close(attempt)
+    }
     this.round.begin(why, rungs, replaces, this.now)
   }
 

@@ -8,13 +8,16 @@ import { Credentials } from './credentials.js'
 import { TriwayError } from './error.js'
 import { wireName } from './frame.js'
 import { PageSize } from './history.js'
-import { checkAddress, checkChannel, checkChannelOptions, checkOptions } from './options.js'
+import { checkAddress, checkChannel, checkChannelOptions, checkOptions, checkTransport } from './options.js'
 import { Outbox } from './outbox.js'
 import { watchPage } from './page.js'
 import { Requests } from './requests.js'
 import { Subscription } from './subscription.js'
 
 export { TriwayError }
+
+/** Channels on which joins and leaves of another are told begin like this. */
+const PRESENCE = '$presence/'
 
 /**
  * @typedef {import('./cuts.js').Transport} Transport
@@ -62,6 +65,8 @@ export class Hub extends EventTarget {
   /** @type {TriwayError | undefined} */
   #error
   #abort = new AbortController()
+  /** @type {Transport[]} */
+  #transports
   #connection
   #outbox
   #requests
@@ -73,6 +78,7 @@ export class Hub extends EventTarget {
     super()
     const base = checkAddress(address)
     const options = checkOptions(given)
+    this.#transports = options.transports
     const credentials = new Credentials(options.token, (error) => emit(this, 'error', { error }))
     this.#requests = new Requests(base, options.fetch, credentials, () => this.#connection.line?.session, (ms) => this.#measured(ms))
     this.#outbox = new Outbox({
@@ -122,8 +128,10 @@ export class Hub extends EventTarget {
 
   /** @param {import('./subscription.js').Publish} command @param {AbortSignal} [signal] */
   #publish({ channel, head, data, sizeBefore }, signal) {
-    const joined = this.#connection.line && this.#subscriptions.get(channel)?.joined()
-    return this.#outbox.publish({ head, data: joined && !channel.startsWith('@') ? joined.then(() => data) : data, sizeBefore }, signal)
+    const joined = this.#connection.line && !channel.startsWith('@') && this.#subscriptions.get(channel)?.joined()
+    // It may fail before it is waited for.
+    if (data instanceof Promise) data.catch(() => {})
+    return this.#outbox.publish({ head, data: joined ? joined.then(() => data) : data, sizeBefore }, signal)
   }
 
   /** @param {State} state @returns {Promise<void>} */
@@ -172,7 +180,7 @@ export class Hub extends EventTarget {
   #receive(frame, via) {
     const { channel = '' } = frame
     this.#subscriptions.get(wireName(channel))?.receive(frame, via)
-    if (channel.startsWith('$presence/')) this.#subscriptions.get(channel.slice('$presence/'.length))?.receive(frame, via)
+    if (channel.startsWith(PRESENCE)) this.#subscriptions.get(channel.slice(PRESENCE.length))?.receive(frame, via)
   }
 
   /** @param {string} path @param {string} name @returns {Promise<any>} */
@@ -213,14 +221,22 @@ export class Hub extends EventTarget {
 
   /** These channels are not to be had; the others go on. @param {string[]} names @param {any} error */
   #refuse(names, error) {
-    for (const name of names) this.#subscriptions.get(name.replace(/^\$presence\//, ''))?.end(error instanceof TriwayError ? error : new TriwayError(error?.code ?? '', error))
+    const refusal = error instanceof TriwayError ? error : new TriwayError(error?.code ?? '', error)
+    for (const name of names) {
+      this.#subscriptions.get(name)?.end(refusal)
+      const shown = name.startsWith(PRESENCE) ? this.#subscriptions.get(name.slice(PRESENCE.length)) : undefined
+      if (shown?.hasPresence) shown.end(refusal)
+    }
   }
 
   /**
    * Changes the transport by hand, or back to the ladder's choice.
    * @param {Transport | 'auto'} transport
+   * @throws {TriwayError} `bad_option`, where it is not among the hub's transports
    */
   use(transport) {
+    if (this.state === 'closed') return
+    checkTransport(transport, this.#transports)
     this.#connection.use(transport)
   }
 

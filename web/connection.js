@@ -293,10 +293,12 @@ export class Connection {
   #join(carrier) {
     const { reads } = carrier.line
     const names = this.wanted()
+    // What was closed and opened again in one breath is still read.
+    for (const name of names) if (reads.get(name) === true) this.#owner.subscriptions.get(name)?.cover(carrier.line.cursor)
     // What is left goes first: a session has a bound.
     const changed = [...new Set([...reads.keys(), ...names])].filter((name) => !reads.has(name) || !names.includes(name))
     if (!changed.length) return
-    if (!carrier.socket || (this.#isShown() && !carrier.isShown)) return this.observe('reopen')
+    if (!carrier.socket || this.#isShown() !== carrier.isShown) return this.observe('reopen')
     for (const channel of changed) reads.has(channel) ? this.#unsubscribe(carrier, channel) : this.#subscribe(carrier, channel)
   }
 

@@ -1,5 +1,6 @@
 /** The application's token: one current value in one place, read at each request. */
 import { TriwayError } from './error.js'
+import { isToken } from './options.js'
 
 /** An application is told when its `token` function has not settled by then, in ms. */
 const TOKEN_MOST_MS = 2500
@@ -40,6 +41,9 @@ export class Credentials {
       this.#failures = 0
       return token
     } catch (cause) {
+      // It is asked again; an answer that comes late counts all the same.
+      if (this.#given === given) this.#given = undefined
+      given.then((token) => (this.#given ??= Promise.resolve(token))).catch(() => {})
       throw this.#failed(cause)
     } finally {
       clearTimeout(timer)
@@ -49,8 +53,8 @@ export class Credentials {
   async #ask() {
     try {
       const token = typeof this.#token === 'function' ? await this.#token() : this.#token
-      if (token != null && typeof token !== 'string') throw new Error(`gave a ${typeof token}, not a text`)
-      return token ?? undefined
+      if (token != null && !isToken(token)) throw new Error(typeof token === 'string' ? 'gave a text that no header can carry' : `gave a ${typeof token}, not a text`)
+      return token || undefined
     } catch (error) {
       this.#given = undefined
       throw error

@@ -68,7 +68,12 @@ function base64(bytes) {
 
 /** @param {any} buffer */
 function ofBytes(buffer) {
-  const bytes = new Uint8Array(buffer.buffer ?? buffer, buffer.byteOffset ?? 0, buffer.byteLength)
+  let bytes
+  try {
+    bytes = new Uint8Array(buffer.buffer ?? buffer, buffer.byteOffset ?? 0, buffer.byteLength)
+  } catch (error) {
+    throw badData('A buffer that was transferred away', error)
+  }
   return { member: `"data64":"${base64(bytes)}"`, size: bytes.length }
 }
 

@@ -31,6 +31,8 @@ export class Ladder {
   incompleteAt = {}
   /** Of the hub. @type {string | undefined} */
   build
+  /** Why a climb was under way that a new list of channels interrupted. */
+  #interrupted = ''
   /** @type {Memory} */
   #memory
 
@@ -82,6 +84,7 @@ export class Ladder {
     // Facts about an attempt that was given up do not count.
     if (attempt || !fact.id) this.#apply(type, fact, /** @type {Attempt} */ (attempt))
     attempts.settle()
+    this.#resumeClimb()
     const { steps, carrier, round } = attempts
     const { state } = this
     this.state = this.#nextState()
@@ -111,8 +114,7 @@ export class Ladder {
       case 'use':
         return this.#onUse(fact)
       case 'reopen':
-        // Another list of channels: the same transport, attached again next to the old one.
-        return this.attempts.carrier && this.attempts.replace('channels', [rungOf(this.attempts.carrier)], true)
+        return this.#onReopen()
       case 'hello':
         return this.#onHello(fact, attempt)
       case 'frame':
@@ -158,6 +160,23 @@ export class Ladder {
     if (this.attempts.size) return
     this.attempts.replace('start')
     this.attempts.startMeasuring()
+  }
+
+  /** Another list of channels: the same transport, attached again next to the old one. A climb that this interrupts goes on after it. */
+  #onReopen() {
+    const { carrier, round } = this.attempts
+    if (!carrier) return
+    if (!carrier.suspect && this.attempts.isClimbing() && round.why !== 'channels') this.#interrupted = round.why
+    this.attempts.replace('channels', [rungOf(carrier)], true)
+  }
+
+  #resumeClimb() {
+    const why = this.#interrupted
+    if (!why || !this.attempts.steps.some((step) => step.do === 'carry')) return
+    this.#interrupted = ''
+    if (this.attempts.carrier?.why !== 'channels') return
+    this.attempts.tryBetter(why)
+    this.attempts.settle()
   }
 
   /** The application chose a transport. @param {Fact} fact */

@@ -35,9 +35,12 @@ function expectKnown(options, known) {
   for (const name of Object.keys(options)) if (!known.includes(name)) throw mistake('bad_option', `\`${name}\` is not an option`, `The options are ${known.join(', ')}.`)
 }
 
+/** Whether a header can carry it. @param {unknown} token */
+export const isToken = (token) => typeof token === 'string' && /^[\x20-\x7e]*$/.test(token)
+
 /** The options of `connect`, each with what it must be. @type {Record<string, [(value: any) => boolean, string]>} */
 const OPTIONS = {
-  token: [(token) => typeof token === 'string' || typeof token === 'function', 'a text, or a function that returns one'],
+  token: [(token) => typeof token === 'function' || isToken(token), 'a text of visible ASCII, or a function that returns one'],
   transports: [(list) => Array.isArray(list) && list.length > 0 && list.every((one) => TRANSPORTS.includes(one)), `a list of ${TRANSPORTS.join(', ')}`],
   info: [() => true, ''],
   signal: [(signal) => typeof signal === 'object' && typeof signal?.aborted === 'boolean', 'an AbortSignal'],
@@ -82,7 +85,7 @@ export function checkAddress(address) {
   try {
     url = new URL(address, globalThis.location?.href)
   } catch {
-    throw mistake('bad_address', `\`${address}\` is not an address`, 'Give the whole address of the hub, such as https://app.example.com/.')
+    throw mistake('bad_address', `\`${String(address)}\` is not an address`, 'Give the whole address of the hub, such as https://app.example.com/.')
   }
   if (!/^https?:$/.test(url.protocol)) throw mistake('bad_address', `\`${address}\` is not an http or https address`, 'The address of a hub begins with https:// or http://, for WebSocket too.')
   if (url.username || url.password) throw mistake('bad_address', 'an address with a user name or password cannot be requested', 'Pass a credential as `token`.')
@@ -90,11 +93,16 @@ export function checkAddress(address) {
   return url.origin + url.pathname.replace(/[^/]*\.html?$/, '').replace(/\/?$/, '/')
 }
 
+/** @param {any} transport @param {Transport[]} allowed */
+export function checkTransport(transport, allowed) {
+  expect(transport === 'auto' || allowed.includes(transport), 'transport', `auto, ${allowed.join(' or ')}`)
+}
+
 /** @param {any} name */
 export function checkChannel(name) {
   const reason =
     typeof name !== 'string' ? 'is not a text'
-    : !name ? 'is empty'
+    : !name || name === '$presence/' ? 'is empty'
     : name.includes(',') ? 'holds a comma'
     : CONTROL.test(name) ? 'holds a control character'
     : /\p{Cs}/u.test(name) ? 'is not well-formed Unicode'

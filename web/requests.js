@@ -16,10 +16,11 @@ export class Requests {
   #fetch
   #session
   #measured
-  /** A redirect was seen; and how they are taken. The hub makes none, and a portal's lead nowhere. */
-  #wasRedirected = false
+  /** How redirects are taken. The hub makes none, and a portal's lead nowhere; and whether one led to the hub. */
   /** @type {RequestRedirect} */
   #redirect = 'manual'
+  /** @type {Promise<boolean> | undefined} */
+  #tried
 
   /**
    * @param {string} base address of the hub, with a slash at its end
@@ -55,7 +56,7 @@ export class Requests {
       this.credentials.accepted()
       return response
     }
-    const followed = response.status < 400 && (await this.#follow(address, nonce, init))
+    const followed = response.status < 400 && init?.redirect !== 'follow' && (await this.#follow(address, nonce, init))
     if (followed) return followed
     const error = refusalOf(response.status, await problemOf(response), nonce, !!token)
     error.afterMs = 1000 * /** @type {any} */ (response.headers.get('retry-after')) || undefined
@@ -73,14 +74,15 @@ export class Requests {
     }
   }
 
-  /** The first redirect is followed, and the others where that one led to the hub. @param {string} address @param {string} nonce @param {RequestInit} [init] */
+  /** Whether redirects lead to the hub is tried once; if so, they are followed from then on. @param {string} address @param {string} nonce @param {RequestInit} [init] */
   async #follow(address, nonce, init) {
-    if (this.#wasRedirected) return
-    this.#wasRedirected = true
+    if (this.#redirect === 'follow') return
+    if (this.#tried) return (await this.#tried) ? this.send(address, nonce, init) : undefined
+    const led = this.send(address, nonce, { ...init, redirect: 'follow' }).catch(() => {})
+    this.#tried = led.then((response) => !!response && !/html/.test(response.headers.get('content-type') ?? ''))
+    if (!(await this.#tried)) return
     this.#redirect = 'follow'
-    const led = await this.send(address, nonce, init).catch(() => {})
-    if (led && !/html/.test(led.headers.get('content-type') ?? '')) return led
-    this.#redirect = 'manual'
+    return led
   }
 
   /**

@@ -281,7 +281,7 @@ test('polls whose bodies are cut short and given as whole: the same poll again a
 test('a token that is refused is asked for once more; refused again, it is final', () =>
   story({ transports: ['sse'], token: () => 't' + ++asked }, async (server, hub) => {
     server.spoil = (request, response) => {
-      if (request.headers.authorization !== 'Bearer t2') return !!response.writeHead(401).end(JSON.stringify({ code: 'unauthorized', hint: 'another token' }))
+      if (request.headers.authorization !== 'Bearer t2') return !!response.writeHead(401).end(JSON.stringify({ code: 'unauthorized', hint: 'another token', credential: 'header', nonce: new URL(request.url, server.address).searchParams.get('nonce') }))
       return false
     }
     await hub.ready
@@ -298,7 +298,7 @@ test('a token that expires between two POSTs is asked for anew, and the publish 
     const lobby = hub.channel('lobby')
     await hub.ready
     server.spoil = (request, response) =>
-      request.headers.authorization === 'Bearer t1' && !!response.writeHead(401).end(JSON.stringify({ code: 'unauthorized', hint: 'another token' }))
+      request.headers.authorization === 'Bearer t1' && !!response.writeHead(401).end(JSON.stringify({ code: 'unauthorized', hint: 'another token', credential: 'header', nonce: new URL(request.url, server.address).searchParams.get('nonce') }))
     assert.ok((await lobby.publish('once')).id)
     assert.equal(tokens, 2)
   })

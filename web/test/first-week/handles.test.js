@@ -176,11 +176,11 @@ rule(1, 'a handle may be closed and opened inside listeners', async (t) => {
 subject('a handle begins at its own start')
 
 rule(2, 'handles of one channel with different starts each get their own history, then all the same', async (t) => {
-  const room = t.room()
-  const ids = []
-  for (let n = 1; n <= 5; n++) ids.push((await t.post(room, n)).id)
-  const starts = { all: [1, 2, 3, 4, 5], 'last:2': [4, 5], [ids[2]]: [4, 5], now: [], '1h': [1, 2, 3, 4, 5] }
   for (const phase of ['at the start', 'later']) {
+    const room = t.room()
+    const ids = []
+    for (let n = 1; n <= 5; n++) ids.push((await t.post(room, n)).id)
+    const starts = { all: [1, 2, 3, 4, 5], 'last:2': [4, 5], [ids[2]]: [4, 5], now: [], '1h': [1, 2, 3, 4, 5] }
     const hub = phase === 'later' ? await t.ready() : t.connect()
     const handles = Object.keys(starts).map((since) => hub.channel(room, { since }))
     const heard = handles.map((handle) => t.heard(handle))
