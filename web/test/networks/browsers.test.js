@@ -7,7 +7,7 @@ import { surveyAll } from './survey.js'
 import { compare } from './table.js'
 
 /** More would keep two cores too busy: most of a path is waiting, but a browser has more to do than Node. */
-const AT_ONCE = 4
+const AT_ONCE = 5
 
 for (const kind of ['chromium', 'firefox']) {
   test(`the fast paths in ${kind}`, async (t) => {

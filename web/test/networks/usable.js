@@ -23,6 +23,8 @@ export const fallbacks = [
   ['Upgrade refused', noWs],
   ['Upgrade swallowed', swallowed],
   ['WS cut in silence after the 101', { ws: { mute: 'both' } }],
+  ['WS cut in silence after hello', { ws: { mute: 'up' } }],
+  ['WS cut in silence after hello, streams held', { ws: { mute: 'up' }, sse: { hold: 'whole' } }],
   ['Upgrade refused, streams held', { ...noWs, sse: { hold: 'whole' } }],
   ['Upgrade refused, bodies held', { ...noWs, sse: { hold: 'body' } }],
   ['Upgrade swallowed, streams held', { ...swallowed, sse: { hold: 'whole' } }],

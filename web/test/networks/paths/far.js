@@ -26,6 +26,8 @@ const noneFalse = ({ others }) => [others?.length && `${others.length} false fal
 
 /** The fastest heartbeat is a second. */
 const IDLE_MS = 800
+/** WS and SSE may each be tried again once in 20 s, and are cut. */
+const UP_CUTS_MOST = 2
 
 /** @type {import('../paths.js').Path[]} */
 export const farPaths = [
@@ -56,7 +58,7 @@ export const farPaths = [
   },
   {
     name: 'everything cut by 0.8 s idle',
-    bound: 'short polls once it is known; then no event over 3 s',
+    bound: 'short polls once it is known; then no event over 3 s, and no more cuts than tries of WS',
     rules: { all: { idleMs: IDLE_MS } },
     everyMs: 3000,
     sayEveryMs: 0,
@@ -64,8 +66,10 @@ export const farPaths = [
       world.judgedFrom = Infinity
       await pass(30_000)
       world.judgedFrom = Date.now()
+      const { cuts } = world.box
       await pass(20_000)
+      world.cutsAfter = world.box.cuts - cuts
     },
-    bounds: { usableMs: 1000, transport: 'poll', worstMs: 3000 },
+    bounds: { usableMs: 1000, transport: 'poll', worstMs: 3000, more: ({ cutsAfter }) => [cutsAfter > UP_CUTS_MOST && `cut ${cutsAfter} times after it was known`] },
   },
 ]
