@@ -167,7 +167,8 @@ export class Attachment {
       heartbeat: beat ?? options.heartbeat,
       presence: this.isShown ? 1 : undefined,
       info: this.isShown ? options.infoJson : undefined,
-      replay: REPLAY_BYTES,
+      // A chain of polls is bounded by each answer.
+      replay: this.#isGreeted ? undefined : REPLAY_BYTES,
       ...(transport === 'sse' && { format: 'full' }),
       // The first poll is the proof: it must not be held.
       ...(transport !== 'poll' ? { probe: 1 } : this.#isGreeted && !pause ? { wait, early } : { wait: 0 }),
@@ -203,6 +204,8 @@ export class Attachment {
     // What comes begins where it was asked to; from here on the cursor says where it is.
     if (!this.#isGreeted) for (const name of this.line.reads.keys()) this.line.reads.set(name, true)
     this.#isGreeted = true
+    // Where this one has read to, before hello says where it goes on.
+    if (type === 'hello') frame.after = this.line.cursor
     const hole = this.#counted(frame)
     this.#move(frame)
     this.#context.heard(this, frame)

@@ -5,7 +5,7 @@
 import { encode, sizeBefore } from './data.js'
 import { TriwayError } from './error.js'
 import { atOrBelow, dataText } from './frame.js'
-import { checkEventName } from './options.js'
+import { checkEventName, checkFunction, checkSignal } from './options.js'
 
 /** Events that wait for a `for await` loop: far beyond a history; a loop that is slower has stopped. */
 const LOOP_EVENTS = 10_000
@@ -116,6 +116,7 @@ export class Channel extends EventTarget {
   async publish(data = null, { name, signal } = {}) {
     if (this.#isClosed) throw this.#error ?? new TriwayError('closed', { hint: 'This channel was closed.' })
     if (name != null) checkEventName(name)
+    if (signal != null) checkSignal(signal)
     const named = name == null ? '' : `,"name":${JSON.stringify(name)}`
     return this.#context.publish({ channel: this.name, head: `"type":"publish","channel":${JSON.stringify(this.name)}${named}`, data: encode(data), sizeBefore: sizeBefore(data) }, signal)
   }
@@ -125,8 +126,11 @@ export class Channel extends EventTarget {
    * @param {string} name
    * @param {(data: any, event: Event & Received) => void} listener
    * @returns {() => void}
+   * @throws {TriwayError} `bad_name` or `bad_option`
    */
   on(name, listener) {
+    checkEventName(name)
+    checkFunction(listener, 'listener')
     const hear = (/** @type {any} */ event) => event.name === name && listener(event.data, event)
     this.addEventListener('message', hear)
     return () => this.removeEventListener('message', hear)

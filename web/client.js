@@ -65,6 +65,8 @@ export class Hub extends EventTarget {
   /** @type {TriwayError | undefined} */
   #error
   #abort = new AbortController()
+  /** Reject what waits for an answer. @type {Set<(error: any) => void>} */
+  #pending = new Set()
   /** @type {Transport[]} */
   #transports
   #connection
@@ -184,9 +186,14 @@ export class Hub extends EventTarget {
   }
 
   /** @param {string} path @param {string} name @returns {Promise<any>} */
-  async #ask(path, name) {
-    await this.ready
-    return this.#requests.ask(path, { channels: name })
+  #ask(path, name) {
+    return new Promise((resolve, reject) => {
+      this.#pending.add(reject)
+      this.ready
+        .then(() => this.#requests.ask(path, { channels: name }))
+        .then(resolve, reject)
+        .finally(() => this.#pending.delete(reject))
+    })
   }
 
   /**
@@ -261,6 +268,7 @@ export class Hub extends EventTarget {
     this.#abort.abort()
     this.#connection.end(why)
     this.#outbox.close(last)
+    for (const reject of [...this.#pending]) reject(last)
     this.#change('state', 'closed', why, last)
     for (const subscription of [...this.#subscriptions.values()]) subscription.end(error)
     if (!error) return

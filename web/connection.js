@@ -192,7 +192,7 @@ export class Connection {
   }
 
   /** @param {Attachment} attachment @param {Frame} frame */
-  #hello(attachment, { id = '', channels = [], places = {}, behind, limits, heartbeat: beat = 0, network, build }) {
+  #hello(attachment, { id = '', after, channels = [], places = {}, behind, limits, heartbeat: beat = 0, network, build }) {
     const { credentials } = this.#owner.requests
     credentials.accepted()
     if (limits) this.#owner.outbox.limits = limits
@@ -205,7 +205,7 @@ export class Connection {
     if (!before) this.line = attachment.line
     for (const name of new Set(/** @type {string[]} */ (channels).map(wireName))) {
       const subscription = this.#owner.subscriptions.get(name)
-      if (behind && before?.reads.get(name) === true) subscription?.uncover(before.cursor)
+      if (behind && before?.reads.get(name) === true) subscription?.uncover(before === attachment.line ? after : before.cursor)
       subscription?.cover(behind ? undefined : (places[name] ?? id))
     }
     // Hubs that state their limits send lone pings, on everything but polls.

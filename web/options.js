@@ -38,12 +38,21 @@ function expectKnown(options, known) {
 /** Whether a header can carry it. @param {unknown} token */
 export const isToken = (token) => typeof token === 'string' && /^[\x20-\x7e]*$/.test(token)
 
+/** @param {any} signal */
+const isSignal = (signal) => typeof signal === 'object' && typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function'
+
+/** @param {any} value @param {string} name */
+export const checkFunction = (value, name) => expect(typeof value === 'function', name, 'a function')
+
+/** @param {any} signal */
+export const checkSignal = (signal) => expect(isSignal(signal), 'signal', 'an AbortSignal')
+
 /** The options of `connect`, each with what it must be. @type {Record<string, [(value: any) => boolean, string]>} */
 const OPTIONS = {
   token: [(token) => typeof token === 'function' || isToken(token), 'a text of visible ASCII, or a function that returns one'],
   transports: [(list) => Array.isArray(list) && list.length > 0 && list.every((one) => TRANSPORTS.includes(one)), `a list of ${TRANSPORTS.join(', ')}`],
   info: [() => true, ''],
-  signal: [(signal) => typeof signal === 'object' && typeof signal?.aborted === 'boolean', 'an AbortSignal'],
+  signal: [isSignal, 'an AbortSignal'],
   heartbeat: [(seconds) => Number.isInteger(seconds) && seconds >= 1 && seconds <= 60, 'a whole number of seconds from 1 to 60'],
   share: [(share) => typeof share === 'boolean', 'true or false'],
   timeout: [(ms) => typeof ms === 'number' && ms > 0 && ms <= TIMER_MOST_MS, `a number of milliseconds up to ${TIMER_MOST_MS}`],

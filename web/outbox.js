@@ -113,7 +113,7 @@ export class Outbox {
    * @returns {Promise<any>}
    */
   async publish({ head, data, sizeBefore }, signal) {
-    signal?.throwIfAborted()
+    if (signal?.aborted) throw signal.reason
     this.#checkSize(sizeBefore)
     const encoded = data instanceof Promise ? undefined : `{${head},${data.member}}`
     const pending = this.add(encoded, data instanceof Promise ? sizeBefore : data.size, signal)

@@ -52,10 +52,7 @@ export class Requests {
   async send(address, nonce, init) {
     const token = await this.credentials.current()
     const response = await this.#ask(address, token, init)
-    if (response.ok) {
-      this.credentials.accepted()
-      return response
-    }
+    if (response.ok) return response
     const followed = response.status < 400 && init?.redirect !== 'follow' && (await this.#follow(address, nonce, init))
     if (followed) return followed
     const error = refusalOf(response.status, await problemOf(response), nonce, !!token)

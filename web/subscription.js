@@ -158,7 +158,8 @@ export class Subscription {
       return
     }
     for (const history of new Set(this.#histories.values())) history.hold(frame)
-    for (const handle of [...this.handles]) if (!this.#histories.has(handle)) handle.take(frame, via)
+    // What waits for its history will read it there.
+    for (const handle of [...this.handles]) if (!handle.start) handle.take(frame, via)
   }
 
   /**
@@ -166,7 +167,7 @@ export class Subscription {
    * @param {{since: string, upTo: string, arrived: Set<string>}} hole from the last place at which nothing was missing, up to a place; and the ids that came
    */
   repair({ since, upTo, arrived }) {
-    const handles = [...this.handles].filter((handle) => !this.#histories.has(handle))
+    const handles = [...this.handles].filter(({ start }) => !start)
     if (!handles[0]) return
     new History(this.#context.realNames(this.name), since, this.#context, {
       take: (frame, via) => {
