@@ -26,7 +26,7 @@ pub use frame::{Bye, ByeReason, Gap, GapReason, Hello, HelloSession, Ping, reply
 pub use limits::Limits;
 pub use moved::{Moved, PollHead};
 pub use nonce::{BodyEcho, Nonce, nonce_of_query};
-pub use opening::{Format, Opening, OpeningBody, Transport};
+pub use opening::{Format, Opening, OpeningBody, Shown, Transport};
 pub use query::{decode_query, decode_text};
 pub use refusal::{Code, Refusal};
 pub(crate) use refused::REFUSED_CHANNELS_MAX;

@@ -70,7 +70,7 @@ export class Attachment {
   /**
    * @param {Open} step
    * @param {Line} line
-   * @param {boolean} isShown it shows the session in presence
+   * @param {boolean} isShown it may show the session in presence
    * @param {Context} context
    */
   constructor(step, line, isShown, context) {
@@ -165,7 +165,8 @@ export class Attachment {
       nonce: this.#nonce,
       why: why.includes(':') ? why : undefined,
       heartbeat: beat ?? options.heartbeat,
-      presence: this.isShown ? 1 : undefined,
+      // Shown in each channel whose presence is read: that may change without another attachment.
+      presence: this.isShown ? 'watched' : undefined,
       info: this.isShown ? options.infoJson : undefined,
       // A chain of polls is bounded by each answer.
       replay: this.#isGreeted ? undefined : REPLAY_BYTES,

@@ -18,6 +18,8 @@ const RENEW_MS = 25 * 60_000
 const CHECK_MS = 2500
 /** Longest time that timers take, in ms: they count in 31 bits. */
 const TIMER_MOST_MS = 1e9
+/** Lists of channels that change all the time are read by a new attachment this often, in ms: the one before it is gone by then. */
+const REOPEN_EVERY_MS = 100
 /** Facts that come with every frame: a report would hold nothing else. */
 const FREQUENT = /^(frame|tick|rtt|proof)$/
 
@@ -123,8 +125,8 @@ export class Connection {
   #open(step) {
     const { line } = this
     const reads = new Map(this.wanted().map((name) => [name, line && line.reads.get(name) !== true ? 'now' : /** @type {const} */ (true)]))
-    // Of several that begin without a session only one shows itself: each would be somebody else.
-    const isShown = this.#isShown() && (!!line || !this.#attachments.size)
+    // Of several that begin without a session only one may show itself: each would be somebody else.
+    const isShown = !!line || !this.#attachments.size
     const { options, requests } = this.#owner
     const context = { options, requests, heard: this.#heard, ended: this.#ended }
     this.#attachments.set(step.id, new Attachment(step, { reads, cursor: line?.cursor, session: line?.session }, isShown, context))
@@ -140,7 +142,10 @@ export class Connection {
       this.#carrier = undefined
       this.#owner.outbox.by(undefined)
       this.#owner.change('transport', null, attachment.transport + ':' + why)
-    } else if (this.line !== attachment.line) this.#uncover(attachment.line, this.line)
+    } else if (this.line !== attachment.line) {
+      this.#uncover(attachment.line, this.line)
+      if (attachment.step.why === 'channels') this.sync()
+    }
   }
 
   /** @param {{id: number, why: string}} step */
@@ -298,9 +303,26 @@ export class Connection {
     // What is left goes first: a session has a bound.
     const changed = [...new Set([...reads.keys(), ...names])].filter((name) => !reads.has(name) || !names.includes(name))
     if (!changed.length) return
-    if (!carrier.socket || this.#isShown() !== carrier.isShown) return this.observe('reopen')
+    if (!carrier.socket || (this.#isShown() && !carrier.isShown)) return this.#reopen()
     for (const channel of changed) reads.has(channel) ? this.#unsubscribe(carrier, channel) : this.#subscribe(carrier, channel)
   }
+
+  /** Another attachment reads the new list; one at a time: when it carries, the list is compared again. */
+  #reopen() {
+    const isUnderWay = [...this.#attachments.values()].some((attachment) => attachment !== this.#carrier && attachment.step.why === 'channels')
+    if (isUnderWay) return
+    clearTimeout(this.#reopenTimer)
+    const restMs = this.#reopenedAt + REOPEN_EVERY_MS - Date.now()
+    if (restMs > 0) {
+      this.#reopenTimer = setTimeout(() => this.sync(), restMs)
+      return
+    }
+    this.#reopenedAt = Date.now()
+    this.observe('reopen')
+  }
+  #reopenedAt = 0
+  /** @type {any} */
+  #reopenTimer
 
   /** @param {Attachment} carrier @param {string} channel */
   #unsubscribe(carrier, channel) {
@@ -351,7 +373,7 @@ export class Connection {
     if (now > this.#renewAt) this.renew()
     // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; on WebSocket
     // what goes back by itself may be lost, or answered by a proxy.
-    if (now >= this.#pingAt && (attachment.socket || (attachment.isShown && attachment.transport === 'sse'))) {
+    if (now >= this.#pingAt && (attachment.socket || (this.#isShown() && attachment.isShown && attachment.transport === 'sse'))) {
       this.#pingAt = now + this.#pingMs
       this.#ping(attachment)
     }
@@ -388,7 +410,7 @@ export class Connection {
 
   /** Presence ends at once. */
   leave() {
-    if (this.#carrier?.isShown) this.#carrier.command('{"type":"leave"}')
+    if (this.#carrier?.isShown && this.#isShown()) this.#carrier.command('{"type":"leave"}')
   }
 
   /** @param {Transport | 'auto'} transport */
@@ -410,6 +432,7 @@ export class Connection {
     if (this.#isEnded) return
     this.#isEnded = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#reopenTimer)
     for (const id of [...this.#attachments.keys()]) this.#drop({ id, why })
   }
 }

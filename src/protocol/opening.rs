@@ -56,6 +56,18 @@ pub enum Format {
     Data,
 }
 
+/// In which of its channels a session is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// In none.
+    #[default]
+    Nowhere,
+    /// In all.
+    Everywhere,
+    /// In those whose `$presence/NAME` it reads as well.
+    Watched,
+}
+
 /// The parameters of a reader, parsed.
 #[derive(Clone, Debug)]
 pub struct Opening {
@@ -72,8 +84,8 @@ pub struct Opening {
     pub token: Option<String>,
     /// Whether a token came in the query, which must be configured.
     pub token_in_query: bool,
-    /// Whether this session is shown in the presence of its channels.
-    pub presence: bool,
+    /// In which of its channels this session is shown.
+    pub presence: Shown,
     /// What is shown beside it: a JSON text.
     pub info: Option<Bytes>,
     /// Seconds within which a ping is sent.
@@ -194,7 +206,7 @@ impl Opening {
             session: None,
             token: None,
             token_in_query: false,
-            presence: false,
+            presence: Shown::Nowhere,
             info: None,
             heartbeat_s: None,
             nonce: None,
@@ -257,7 +269,7 @@ impl Opening {
         match name {
             "format" => self.format = parse_format(value)?,
             "session" => self.session = (!value.is_empty()).then(|| value.to_owned()),
-            "presence" => self.presence = parse_switch(name, value)?,
+            "presence" => self.presence = parse_shown(value)?,
             "info" => self.info = parse_info(value)?,
             "heartbeat" => self.heartbeat_s = Some(parse_seconds(name, value, 1.0)?.as_secs()),
             "nonce" => self.nonce = Some(bounded(name, value, NONCE_BYTES_MAX)?),
@@ -278,6 +290,15 @@ fn parse_format(value: &str) -> Result<Format, Refusal> {
         "full" => Ok(Format::Full),
         "data" => Ok(Format::Data),
         _ => Err(Refusal::bad_parameter("`format` is `full` or `data`")),
+    }
+}
+
+fn parse_shown(value: &str) -> Result<Shown, Refusal> {
+    match value {
+        "1" | "true" => Ok(Shown::Everywhere),
+        "0" | "false" => Ok(Shown::Nowhere),
+        "watched" => Ok(Shown::Watched),
+        _ => Err(Refusal::bad_parameter("`presence` is 0, 1 or watched")),
     }
 }
 
@@ -350,7 +371,12 @@ mod tests {
         assert_eq!((opening.format, opening.replay), (Format::Full, Some(0)));
         assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
         assert_eq!(opening.wait, Some(Duration::from_millis(500)));
-        assert!(opening.presence && !opening.echo && opening.early && opening.probe);
+        assert!(
+            opening.presence == Shown::Everywhere
+                && !opening.echo
+                && opening.early
+                && opening.probe
+        );
         assert_eq!(
             (opening.heartbeat_s, opening.why.as_deref()),
             (Some(5), Some("ws:refused"))
@@ -367,7 +393,7 @@ mod tests {
             (opening.token.as_deref(), opening.token_in_query),
             (Some("T"), false)
         );
-        assert!(opening.presence);
+        assert_eq!(opening.presence, Shown::Everywhere);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
     Bye, ByeReason, ChannelName, Command, CredentialPlace, Format, Hello, HelloSession, Nonce,
-    Opening, Order, Ping, Refusal, RefusedChannel, Transport, reply_error, reply_ok,
+    Opening, Order, Ping, Refusal, RefusedChannel, Shown, Transport, reply_error, reply_ok,
 };
 
 /// What a reader is to be told next.
@@ -184,7 +184,7 @@ impl Attach {
 
     /// Shows the session in its channels, where it wants to be shown.
     fn appear(&mut self) -> Result<(), Refusal> {
-        if !self.opening().is_some_and(|opening| opening.presence) {
+        if self.shown() == Shown::Nowhere {
             return Ok(());
         }
         let names: Vec<ChannelName> = self.feed.channels().cloned().collect();
@@ -210,7 +210,8 @@ impl Attach {
 
     /// Hello is written: of what was asked for nothing more is needed, but for who is to be shown where.
     pub(crate) fn forget_opening(&mut self) {
-        self.opening.take_if(|opening| !opening.presence);
+        self.opening
+            .take_if(|opening| opening.presence == Shown::Nowhere);
         if let Some(opening) = &mut self.opening {
             opening.channels = Vec::new();
         }

@@ -145,7 +145,7 @@ test('Upgrade refused: usable over SSE at once; streams refused too: over polls'
 
 test('a hole is a gap event before the next event, told once', () =>
   withHub(async (server, open) => {
-    const hub = open({ transports: ['ws'] })
+    const hub = open()
     const lobby = hub.channel('lobby')
     const told = []
     lobby.addEventListener('message', (event) => told.push(event.data))
@@ -277,12 +277,12 @@ test('a first connect that is hedged shows one person, not two', () =>
       await until(() => server.requests.some((line) => line.includes('/sse')))
       const asked = () => server.requests.filter((line) => !line.includes('/healthz'))
       const [first, beside] = asked()
-      assert.match(first, /presence=1/)
-      assert.doesNotMatch(beside, /presence=1/)
+      assert.match(first, /presence=watched/)
+      assert.doesNotMatch(beside, /presence=watched/)
       await until(() => closed.length)
       assert.deepEqual(closed, [1000])
       isLate = false
-      await until(() => asked().slice(2).some((line) => line.includes('presence=1')) && hub.transport, 'shown as the one session')
+      await until(() => asked().slice(2).some((line) => line.includes('presence=watched')) && hub.transport, 'shown as the one session')
       assert.ok(asked().slice(2).every((line) => /session=|^POST/.test(line)), server.requests.join(' '))
     } finally {
       WebSocket.prototype.send = send

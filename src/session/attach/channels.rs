@@ -8,7 +8,9 @@ use super::{Attach, Late};
 use crate::cursor::Start;
 use crate::feed::{Feed, Replay};
 use crate::presence::Here;
-use crate::protocol::{AskedChannel, ChannelName, Code, Opening, Owner, Refusal, RefusedChannel};
+use crate::protocol::{
+    AskedChannel, ChannelName, Code, Opening, Owner, Refusal, RefusedChannel, Shown,
+};
 use crate::session::real_names;
 
 /// Names the channels that the hub has no room for beside those that were refused already, in the order of the request.
@@ -86,6 +88,7 @@ impl Attach {
                 self.late().waiting.push(replay);
             }
             self.show(&real);
+            self.show_watched(&real);
         }
         Ok(self.late.as_mut().and_then(|late| late.waiting.pop()))
     }
@@ -93,13 +96,44 @@ impl Attach {
     pub(super) fn unsubscribe(&mut self, name: &ChannelName) {
         for real in real_names(name, &self.grants, &self.session.id) {
             self.feed.leave(&real);
-            let Some(late) = &mut self.late else { continue };
-            let (gone, here) = std::mem::take(&mut late.here)
-                .into_iter()
-                .partition(|here| *here.channel() == real);
-            late.here = here;
-            Vec::into_iter(gone).for_each(Here::leave);
+            self.hide(&real);
+            if let (Shown::Watched, Owner::Presence(of)) = (self.shown(), real.owner())
+                && let Ok(of) = ChannelName::new(of)
+            {
+                self.hide(&of);
+            }
         }
+    }
+
+    /// Ends this attach's presence in one channel.
+    fn hide(&mut self, name: &ChannelName) {
+        let Some(late) = &mut self.late else { return };
+        let (gone, here) = std::mem::take(&mut late.here)
+            .into_iter()
+            .partition(|here| here.channel() == name);
+        late.here = here;
+        Vec::into_iter(gone).for_each(Here::leave);
+    }
+
+    /// A session that is shown where it watches begins to watch: it is shown in the channel that it reads.
+    fn show_watched(&mut self, companion: &ChannelName) {
+        let (Shown::Watched, Owner::Presence(of)) = (self.shown(), companion.owner()) else {
+            return;
+        };
+        if let Ok(of) = ChannelName::new(of)
+            && self.reads(&of)
+        {
+            self.show(&of);
+        }
+    }
+
+    pub(super) fn shown(&self) -> Shown {
+        self.opening()
+            .map_or(Shown::Nowhere, |opening| opening.presence)
+    }
+
+    fn reads(&self, name: &ChannelName) -> bool {
+        self.feed.channels().any(|joined| joined == name)
     }
 
     /// Ends this attach's presence at once; the session's other attaches keep theirs.
@@ -117,7 +151,12 @@ impl Attach {
     }
 
     fn shows(&self, name: &ChannelName) -> bool {
-        self.opening().is_some_and(|opening| opening.presence) && name.owner() == Owner::Anyone
+        name.owner() == Owner::Anyone
+            && match self.shown() {
+                Shown::Nowhere => false,
+                Shown::Everywhere => true,
+                Shown::Watched => self.reads(&name.presence()),
+            }
     }
 
     /// Whether showing itself in this channel would be told, and counts for its address.

@@ -296,6 +296,44 @@ async fn presence_follows_subscribe_and_unsubscribe() {
 }
 
 #[tokio::test]
+async fn must_presence_4_a_session_is_shown_where_it_watches() {
+    let server = server();
+    let mut witness = Witness::of(&server, "room").await;
+    let mut ws = Ws::open(&server, "/ws/other,room?presence=watched&info=%22ann%22").await;
+    assert_eq!(ws.json().await["type"], "hello");
+    for round in 0..2 {
+        assert_eq!(count(&server, "room").await, 0, "round {round}");
+        let watch = json!({"type": "subscribe", "channel": "$presence/room"});
+        ws.command(watch).await;
+        assert_eq!(witness.told().await, "join ann 1");
+        assert_eq!(count(&server, "other").await, 0);
+        let ignore = json!({"type": "unsubscribe", "channel": "$presence/room"});
+        assert_eq!(ws.command(ignore).await["ok"], true);
+        assert_eq!(witness.told().await, "leave ann 0");
+    }
+    // The channel itself may come after its presence, and go before it.
+    let mut late = Ws::open(
+        &server,
+        "/ws/$presence%2Froom,other?presence=watched&info=%22bob%22",
+    )
+    .await;
+    assert_eq!(late.json().await["type"], "hello");
+    late.command(json!({"type": "subscribe", "channel": "room"}))
+        .await;
+    assert_eq!(witness.told().await, "join bob 1");
+    late.command(json!({"type": "unsubscribe", "channel": "room"}))
+        .await;
+    assert_eq!(witness.told().await, "leave bob 0");
+    let mut sse = server
+        .send(get(
+            "/sse/$presence%2Froom,room?presence=watched&info=%22eve%22",
+        ))
+        .await;
+    sse.head().await;
+    assert_eq!(witness.told().await, "join eve 1");
+}
+
+#[tokio::test]
 async fn a_large_room_tells_its_count_and_lists_a_thousand() {
     let server = server();
     let mut all: Vec<Wire> = Vec::new();

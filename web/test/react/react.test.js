@@ -70,7 +70,8 @@ class Visit {
     const ended = Date.now()
     await until('no connection', () => this.run.box.open(/** @type {any} */ (this.transport)) === 0)
     assert.ok(Date.now() - ended < 1300, `none after ${Date.now() - ended} ms`)
-    assert.equal(await this.run.control('metric', ['triway_readers']), 0)
+    await until('no reader', async () => (await this.run.control('metric', ['triway_readers'])) === 0)
+    assert.ok(Date.now() - ended < 1600, `no reader after ${Date.now() - ended} ms`)
   }
 
   async end() {
