@@ -183,13 +183,16 @@ export class Attachment {
   #address() {
     const { reads, cursor, session } = this.line
     const since = Object.fromEntries(this.#starts().map(([name, start]) => ['since.' + name, start]))
-    const query = { ...this.#parameters(), since: cursor, ...since }
-    return this.#context.requests.at(this.transport, query, session) + '&channels=' + [...reads.keys()].map(encodeURIComponent)
+    const { nonce, ...more } = this.#parameters()
+    const query = { ...more, since: cursor, ...since }
+    // The nonce is the last word: a refusal that repeats it has read all of them.
+    return this.#context.requests.at(this.transport, query, session) + '&channels=' + [...reads.keys()].map(encodeURIComponent) + '&nonce=' + nonce
   }
 
   #body() {
     const { reads, cursor, session } = this.line
-    return JSON.stringify({ ...this.#parameters(), session: session?.key, token: this.#token, channels: [...reads.keys()], since: { '': cursor, ...Object.fromEntries(this.#starts()) } })
+    const { nonce, ...more } = this.#parameters()
+    return JSON.stringify({ ...more, session: session?.key, token: this.#token, channels: [...reads.keys()], since: { '': cursor, ...Object.fromEntries(this.#starts()) }, nonce })
   }
 
   /** @param {Frame} frame */

@@ -26,6 +26,8 @@ const PROBE_AFTER_MS = 150
 const PROBE_MOST_MS = 1100
 /** Sooner than this, in ms after the frame before it, it came in one piece with that: something held both, or the page was busy. */
 const LONE_MS = 30
+/** A lone ping is punctual up to this, in ms, and a round trip. */
+const PUNCTUAL_MS = 100
 /** The hub sends a second lone ping 5 s after hello. A ping so long after hello, in ms, proves what the first could not. */
 const PROBE_AGAIN_MS = 3000
 /** After events the hub sends a lone ping, so long after the last one, in ms. */
@@ -53,6 +55,8 @@ export class Attempt {
   helloAt = 0
   /** When the lone ping arrived. */
   loneAt = 0
+  /** When such a ping arrived, and was not late by the clock of other attempts either. */
+  punctualAt = 0
   /** The last event or gap since the last ping. */
   eventAt = 0
   /** When a lone frame was found missing. */
@@ -116,7 +120,7 @@ export class Attempt {
     this.frameAt = now
     this.missedAt = 0
     if (event) this.eventAt = now
-    if (ping) this.#observePing(now, gapMs, isLate)
+    if (ping) this.#observePing(now, gapMs, isLate, lateMs)
     if (!time) return
     this.#countLate(now, isLate)
     const isPingLate = ping && lateMs > this.silentMs / LATE_PART
@@ -132,14 +136,15 @@ export class Attempt {
     }
   }
 
-  /** @param {number} now @param {number} gapMs since the frame before it @param {boolean} isLate */
-  #observePing(now, gapMs, isLate) {
+  /** @param {number} now @param {number} gapMs since the frame before it @param {boolean} isLate @param {number} lateMs */
+  #observePing(now, gapMs, isLate, lateMs) {
     const ageMs = now - this.helloAt
     const isFirst = ageMs < PROBE_MOST_MS
     // A second ping proves what the first could not; but a first one that comes so late was held.
     const isLone = isFirst ? ageMs > LONE_MS : this.wasPinged && ageMs > PROBE_AGAIN_MS && gapMs > LONE_MS
     if (isLone && !isLate) {
       this.loneAt ||= now
+      if (lateMs <= PUNCTUAL_MS + this.roundTrip.latestMs) this.punctualAt ||= now
       if (this.transport === 'sse') this.provenAt ||= now
     } else if (isFirst && !isLone && !this.wasPinged) this.isMerged = this.transport === 'sse'
     this.wasPinged = true

@@ -6,6 +6,7 @@ import { Attachment } from './attachment.js'
 import { TriwayError } from './error.js'
 import { MAGIC, newNonce, wireName } from './frame.js'
 import { Ladder } from './ladder.js'
+import { elementsOf } from './json.js'
 import { keep, link, load } from './page.js'
 
 /** @typedef {import('./frame.js').Frame} Frame @typedef {import('./attachment.js').Line} Line @typedef {import('./cuts.js').Transport} Transport */
@@ -63,13 +64,21 @@ export class Connection {
   /** Asked for before there was a session to go on with. @type {Transport | 'auto' | undefined} */
   #wish
   #isSyncing = false
+  /** Resolves while something carries. @type {Promise<void>} */
+  #carried = Promise.resolve()
+  #resolveCarried = () => {}
   /** A look for the hub that is under way. @type {Promise<any> | undefined} */
   #check
 
   /** @param {Owner} owner */
   constructor(owner) {
     this.#owner = owner
+    this.#awaitCarrier()
     this.#ladder = new Ladder({ transports: owner.options.transports, random: Math.random, memory: load(owner.requests.base), link: link() })
+  }
+
+  #awaitCarrier() {
+    this.#carried = new Promise((resolve) => (this.#resolveCarried = resolve))
   }
 
   get learned() {
@@ -140,6 +149,7 @@ export class Connection {
     this.#attachments.delete(id)
     if (attachment === this.#carrier) {
       this.#carrier = undefined
+      this.#awaitCarrier()
       this.#owner.outbox.by(undefined)
       this.#owner.change('transport', null, attachment.transport + ':' + why)
     } else if (this.line !== attachment.line) {
@@ -153,6 +163,7 @@ export class Connection {
     const attachment = /** @type {Attachment} */ (this.#attachments.get(id))
     const before = this.line
     this.#carrier = attachment
+    this.#resolveCarried()
     this.line = attachment.line
     // What was joined while this one was opened is read on from where the old line has read it to.
     if (before && before !== attachment.line) this.#uncover(before, attachment.line)
@@ -391,15 +402,30 @@ export class Connection {
   }
 
   /** A page of history by the carrier's WebSocket, or by a request. @param {string} channel @param {string} since @param {number} bytes @returns {Promise<string>} */
-  history(channel, since, bytes) {
+  async history(channel, since, bytes) {
+    // The path is proven first, and what waits to be published leaves before.
+    await this.#carried
     const carrier = this.#carrier
-    if (!carrier?.socket) return this.#owner.requests.askText('history', { channels: channel, since, bytes, limit: 1000 })
+    if (!carrier?.socket) return this.#requestHistory(channel, since, bytes)
     return new Promise((resolve, reject) => {
       carrier.command(JSON.stringify({ type: 'history', channel, since, bytes, limit: 1000 }), ({ ok, json = '', error }) => {
         if (ok) resolve(json)
         else reject(new TriwayError(error?.code ?? 'closed', { ...error, kind: error?.code === 'closed' || (error?.status ?? 500) >= 429 ? 'passing' : 'final' }))
       })
     })
+  }
+
+  /** @param {string} channel @param {string} since @param {number} bytes @returns {Promise<string>} */
+  async #requestHistory(channel, since, bytes) {
+    const { requests } = this.#owner
+    try {
+      return await requests.askText('history', { channels: channel, since, bytes, limit: 1000 })
+    } catch (/** @type {any} */ error) {
+      if (error.kind !== 'altered') throw error
+      // The address was cut on its way.
+      const [reply] = elementsOf(await requests.askText('send', {}, JSON.stringify([{ type: 'history', channel, since, bytes, limit: 1000 }])))
+      return reply
+    }
   }
 
   /** A hello renews the session key. */

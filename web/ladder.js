@@ -283,6 +283,7 @@ export class Ladder {
     if (ok && ms) this.attempts.roundTrip.observe(ms)
     const wasFound = this.attempts.outage.isHubFound
     this.attempts.outage.isHubFound = !!ok
+    this.attempts.outage.isHubAway = !ok && !foreign
     if (!this.attempts.round.isChecking) return
     if (foreign) this.attempts.outage.isForeign = true
     if (!ok) return this.attempts.rest(afterMs)

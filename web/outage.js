@@ -25,6 +25,8 @@ export class Outage {
   hasChecked = false
   /** The last check found the hub. */
   isHubFound = false
+  /** The last check got no answer, or one of a gateway that cannot reach the hub: what is foreign is on the way, and no portal. */
+  isHubAway = false
   /** Something other than the hub answered. */
   isForeign = false
   /** Nothing but that answers. */
@@ -38,13 +40,13 @@ export class Outage {
 
   /** Something carries. */
   end() {
-    this.hasChecked = this.isForeign = this.isCaptive = this.isHubFound = false
+    this.hasChecked = this.isForeign = this.isCaptive = this.isHubFound = this.isHubAway = false
     this.apartMs = this.failures = 0
   }
 
   /** Everything failed. @param {number} [ms] the pause that the hub asked for @returns {number} the pause, in ms */
   fail(ms = this.pauseMs(this.failures)) {
-    if (this.isForeign && !this.isHubFound) this.isCaptive = true
+    if (this.isForeign && !this.isHubFound && !this.isHubAway) this.isCaptive = true
     this.failures++
     this.hasChecked = this.failures % PAUSES_PER_ATTEMPT === 0
     this.apartMs = PAUSE_LEAST_MS

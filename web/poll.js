@@ -5,6 +5,10 @@
 import { foreign, framesOf, jsonText } from './frame.js'
 import { membersOf } from './json.js'
 
+/** A gateway that cannot reach the hub is asked again so many times, so far apart, in ms. */
+const AWAY_TIMES = 8
+const AWAY_MS = 1000
+
 /**
  * @param {object} chain
  * @param {(isPosted: boolean) => Promise<Response>} chain.ask from where it is now, with a new nonce
@@ -15,17 +19,37 @@ import { membersOf } from './json.js'
  */
 export async function readPoll({ ask, nonce, pauseMs, signal }, hear) {
   let isPosted = false
+  let isProven = false
   for (;;) {
-    const answer = membersOf(await jsonText(await ask(isPosted)))
+    const posted = isPosted
+    const answer = membersOf(await patient(() => ask(posted).then(jsonText), isProven, signal))
     if (answer.nonce === JSON.stringify(nonce())) {
       for (const frame of framesOf(answer)) hear(frame)
       hear({ type: 'end', id: JSON.parse(answer.cursor) })
+      isProven = true
       if (pauseMs && !answer.more) await pause(pauseMs, signal)
       continue
     }
     // An answer out of a cache has the nonce of another request. No cache answers a POST.
     if (isPosted || !answer.frames) throw foreign()
     isPosted = true
+  }
+}
+
+/**
+ * A gateway may not reach the hub for a moment: a chain that was answered before asks again.
+ * @param {() => Promise<string>} ask
+ * @param {boolean} isProven
+ * @param {AbortSignal} signal
+ */
+async function patient(ask, isProven, signal) {
+  for (let times = 0; ; times++) {
+    try {
+      return await ask()
+    } catch (/** @type {any} */ error) {
+      if (error.kind !== 'away' || !isProven || times >= AWAY_TIMES) throw error
+      await pause(AWAY_MS, signal)
+    }
   }
 }
 

@@ -94,7 +94,7 @@ export class Requests {
     const sentAt = Date.now()
     const nonce = newNonce()
     const init = { signal: AbortSignal.timeout(mostMs), ...(body && { method: 'POST', body, keepalive: body.length < KEEP_MOST }) }
-    const response = await this.send(this.at(path, { nonce, ...query }), nonce, init)
+    const response = await this.send(this.at(path, { ...query, nonce }), nonce, init)
     const text = await jsonText(response).catch((cause) => Promise.reject(failureOf(cause)))
     this.#measured(Date.now() - sentAt)
     return text

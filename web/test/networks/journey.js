@@ -233,12 +233,13 @@ const hasAll = ({ heard, said, acknowledged, rejected }, count) => (heard.at(-1)
  * Lost, twice and out of order, among numbers that should be 1 to `count`.
  * @param {number[]} numbers @param {number} count
  */
-export function faults(numbers, count) {
+export function faults(numbers, count, late = /** @type {number[]} */ ([])) {
   const seen = new Set(numbers)
   let disorder = 0
   let most = 0
   for (const n of numbers) {
-    if (n < most) disorder++
+    // One that was left out on the way and read again says so.
+    if (n < most && !late.includes(n)) disorder++
     most = Math.max(most, n)
   }
   return { lost: count - [...seen].filter((n) => n <= count).length, twice: numbers.length - seen.size, disorder }
@@ -255,7 +256,7 @@ export function busiest(asked) {
 function measured(world, seen, report) {
   const { beganAt, usableAt, answeredAt, caughtUpAt, hasLoaded, answers, heard, changes, asked, said, rejected } = seen
   const judged = heard.filter(([, at]) => at >= world.judgedFrom)
-  const down = faults(heard.map(([n]) => n), world.publisher.count)
+  const down = faults(heard.map(([n]) => n), world.publisher.count, seen.late)
   const up = faults(world.words, said)
   const denied = rejected.map((/** @type {string} */ text) => parseInt(text)).filter((/** @type {number} */ n) => world.words.includes(n))
   up.lost -= rejected.length - denied.length

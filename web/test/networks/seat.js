@@ -6,6 +6,8 @@
 export class Seat {
   /** Event numbers as they came: number, when it was published, when it came, by which transport. @type {[number, number, number, string][]} */
   heard = []
+  /** Those of them that were left out on the way and read again. @type {number[]} */
+  late = []
   /** @type {{at: number, what: string, from: any, to: any, reason: string}[]} */
   changes = []
   /** @type {{at: number, reason: string}[]} */
@@ -55,8 +57,9 @@ export class Seat {
     this.hub.addEventListener('state', note)
     this.hub.ready.then(() => (this.usableAt = now()), () => {})
     const numbers = this.hub.channel('numbers', { since: 'all' })
-    numbers.addEventListener('message', (/** @type {any} */ { data, via }) => {
+    numbers.addEventListener('message', (/** @type {any} */ { data, via, late }) => {
       this.heard.push([data.n, data.at, now(), via])
+      if (late) this.late.push(data.n)
       this.hasLoaded ||= !!numbers.loading
     })
     numbers.addEventListener('caughtup', () => (this.caughtUpAt ??= now()))
@@ -142,9 +145,9 @@ export class Seat {
   }
 
   async seen() {
-    const { beganAt, usableAt, answeredAt, caughtUpAt, hasLoaded, first, heard, changes, gaps, asked, said, acknowledged, answers, rejected, hub } = this
+    const { beganAt, usableAt, answeredAt, caughtUpAt, hasLoaded, first, heard, late, changes, gaps, asked, said, acknowledged, answers, rejected, hub } = this
     const { state, transport } = hub
-    return { beganAt, usableAt, answeredAt, caughtUpAt, hasLoaded, first, heard, changes, gaps, asked, said, acknowledged, answers, rejected, state, transport, hasLocks: !!globalThis.navigator?.locks, now: this.#now() }
+    return { beganAt, usableAt, answeredAt, caughtUpAt, hasLoaded, first, heard, late, changes, gaps, asked, said, acknowledged, answers, rejected, state, transport, hasLocks: !!globalThis.navigator?.locks, now: this.#now() }
   }
 
   async report() {

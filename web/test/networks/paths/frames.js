@@ -114,7 +114,7 @@ async function flowAndSilence(world) {
 }
 
 /** @param {any} measured */
-const neverByWs = ({ ways, found }) => [ways.some((/** @type {any} */ { to, at }) => to === 'ws' && at >= (found.workingSince ?? 0)) && 'the WebSocket takes over from a working stream']
+const neverByWs = ({ ways, found }) => [ways.some((/** @type {any} */ { to, at }) => to === 'ws' && at > (found.workingSince ?? Infinity)) && 'the WebSocket takes over from a working stream']
 
 /** @type {import('../paths.js').Path[]} */
 export const lagPaths = [
