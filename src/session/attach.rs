@@ -29,7 +29,7 @@ use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
     Bye, ByeReason, ChannelName, Command, CredentialPlace, Format, Hello, HelloSession, Nonce,
-    Opening, Order, Ping, Refusal, RefusedChannel, Transport, reply_error, reply_ok,
+    Opening, Order, Ping, Refusal, Transport, reply_error, reply_ok,
 };
 
 /// What a reader is to be told next.
@@ -195,13 +195,6 @@ impl Attach {
         Ok(())
     }
 
-    /// Its request carried its credential at this place.
-    #[must_use]
-    pub fn with_credential_place(mut self, credential: Option<CredentialPlace>) -> Self {
-        self.credential = credential;
-        self
-    }
-
     /// What the reader asked for.
     #[must_use]
     pub fn opening(&self) -> Option<&Opening> {
@@ -272,15 +265,6 @@ impl Attach {
             .with_limits(self.sessions.limits())
             .behind(self.is_behind)
             .json()
-    }
-
-    /// The frame behind hello, where some channels of the request were refused.
-    #[must_use]
-    pub fn refused_frame(&self) -> Option<String> {
-        let asked = &self.opening()?.channels;
-        let refused = asked.iter().filter_map(|channel| channel.as_ref().err());
-        let refused: Vec<RefusedChannel> = refused.map(|refused| (**refused).clone()).collect();
-        (!refused.is_empty()).then(|| RefusedChannel::frame(&refused))
     }
 
     /// Who commands on this attach.
