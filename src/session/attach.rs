@@ -5,6 +5,7 @@
 mod again;
 mod channels;
 mod deadlines;
+mod refused;
 mod watched;
 
 use std::net::IpAddr;
@@ -29,7 +30,7 @@ use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
     Bye, ByeReason, ChannelName, Command, CredentialPlace, Format, Hello, HelloSession, Nonce,
-    Opening, Order, Ping, Refusal, Transport, reply_error, reply_ok,
+    Opening, Order, Ping, Refusal, RefusedChannel, Transport, reply_error, reply_ok,
 };
 
 /// What a reader is to be told next.
@@ -265,6 +266,13 @@ impl Attach {
             .with_limits(self.sessions.limits())
             .behind(self.is_behind)
             .json()
+    }
+
+    /// The frame behind hello, where some channels of the request were refused.
+    #[must_use]
+    pub fn refused_frame(&self) -> Option<String> {
+        let refused: Vec<RefusedChannel> = self.refused().cloned().collect();
+        (!refused.is_empty()).then(|| RefusedChannel::frame(&refused))
     }
 
     /// Who commands on this attach.

@@ -1,4 +1,4 @@
-//! The channels of an attach: refused at its opening, joined and left later, and those in which it shows its session.
+//! The channels of an attach once it is open: joined, left, and those in which it shows its session.
 //!
 //! Knows no pace and no turn.
 
@@ -8,10 +8,7 @@ use super::{Attach, Late};
 use crate::cursor::Start;
 use crate::feed::{Feed, Replay};
 use crate::presence::Here;
-use crate::protocol::{
-    AskedChannel, ChannelName, Code, CredentialPlace, Opening, Owner, Refusal, RefusedChannel,
-    Transport,
-};
+use crate::protocol::{AskedChannel, ChannelName, Code, Opening, Owner, Refusal, RefusedChannel};
 use crate::session::real_names;
 
 /// Names the channels that the hub has no room for beside those that were refused already, in the order of the request.
@@ -65,41 +62,6 @@ fn name_of(channel: &AskedChannel) -> &str {
 }
 
 impl Attach {
-    /// Whether it refused channels of its request, or may refuse commands, which come over WebSocket alone.
-    #[must_use]
-    pub fn may_refuse(&self) -> bool {
-        self.transport == Transport::Ws || self.refused().next().is_some()
-    }
-
-    /// Its request had this nonce, and carried its credential at this place: refusals of channels repeat both, those of
-    /// later commands the place.
-    #[must_use]
-    pub fn answering(mut self, nonce: Option<&str>, credential: Option<CredentialPlace>) -> Self {
-        self.credential = credential;
-        let channels = self
-            .opening
-            .iter_mut()
-            .flat_map(|opening| &mut opening.channels);
-        for refused in channels.filter_map(|channel| channel.as_mut().err()) {
-            **refused = refused.answering(nonce, credential);
-        }
-        self
-    }
-
-    /// The frame behind hello, where some channels of the request were refused.
-    #[must_use]
-    pub fn refused_frame(&self) -> Option<String> {
-        let refused: Vec<RefusedChannel> = self.refused().cloned().collect();
-        (!refused.is_empty()).then(|| RefusedChannel::frame(&refused))
-    }
-
-    fn refused(&self) -> impl Iterator<Item = &RefusedChannel> {
-        let channels = self.opening.iter().flat_map(|opening| &opening.channels);
-        channels
-            .filter_map(|channel| channel.as_ref().err())
-            .map(|refused| &**refused)
-    }
-
     pub(super) fn subscribe(
         &mut self,
         name: &ChannelName,
