@@ -161,12 +161,16 @@ async fn open(app: &Shared, asked: &mut ReadRequest) -> Result<Attach, Refusal> 
     let mut echo = BodyEcho::default();
     let attach = open_with(app, asked, &mut echo).await;
     match attach {
-        // No other transport takes commands.
-        Ok(attach) if asked.transport == Transport::Ws => {
-            Ok(attach.with_credential_place(app.place_of_reader(&asked.parts, &echo)))
+        // Most readers never repeat it, and each poll would read its query twice.
+        Ok(attach) if !attach.may_refuse() => Ok(attach),
+        Ok(attach) => {
+            let (nonce, place) = app.reader_echo(&asked.parts, &echo);
+            Ok(attach.answering(nonce.as_deref(), place))
         }
-        Ok(attach) => Ok(attach),
-        Err(refusal) => Err(app.reader_refusal(&asked.parts, &echo, refusal)),
+        Err(refusal) => {
+            let (nonce, place) = app.reader_echo(&asked.parts, &echo);
+            Err(refusal.answering(nonce, place))
+        }
     }
 }
 

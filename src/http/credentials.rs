@@ -85,31 +85,22 @@ impl App {
         (nonce, self.place_of(parts))
     }
 
-    /// The refusal of a reader's request, whose body may say the same as the query and comes before it.
-    pub(super) fn reader_refusal(
+    /// What refusals repeat of a reader's request, whose body may say the same as the query and comes before it.
+    pub(super) fn reader_echo(
         &self,
         parts: &Parts,
         body: &BodyEcho,
-        refusal: Refusal,
-    ) -> Refusal {
+    ) -> (Option<Box<str>>, Option<CredentialPlace>) {
         let query = parts.uri.query().unwrap_or_default();
         let nonce = body.nonce().or_else(|| nonce_of_query(query));
-        refusal.answering(nonce, self.place_of_reader(parts, body))
-    }
-
-    /// Where a reader's request carries a credential.
-    pub(super) fn place_of_reader(
-        &self,
-        parts: &Parts,
-        body: &BodyEcho,
-    ) -> Option<CredentialPlace> {
-        if body.has_token() {
+        let place = if body.has_token() {
             Some(CredentialPlace::Body)
-        } else if has_token(parts.uri.query().unwrap_or_default()) {
+        } else if has_token(query) {
             Some(CredentialPlace::Query)
         } else {
             self.place_of(parts)
-        }
+        };
+        (nonce, place)
     }
 
     /// Where a request carries a credential, looked for in the order in which it is taken. One in the query is found

@@ -311,13 +311,19 @@ impl Refusal {
         }
     }
 
-    /// The same as the answer to a request with this nonce, which carried its credential at this place.
+    /// Returns the same refusal as the answer to a request with this nonce, which carried its credential at this
+    /// place. The refusals of single channels repeat both too.
     #[must_use]
     pub fn answering(
         mut self,
         nonce: Option<Box<str>>,
         credential: Option<CredentialPlace>,
     ) -> Self {
+        if let Some(refused) = &self.refused {
+            let answering =
+                |refused: &RefusedChannel| refused.answering(nonce.as_deref(), credential);
+            self.refused = Some(refused.iter().map(answering).collect());
+        }
         let is_about_credentials = matches!(
             self.code,
             Code::Unauthorized | Code::SessionExpired | Code::Forbidden

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{CHANNEL_BYTES_MAX, Refusal};
+use super::{CHANNEL_BYTES_MAX, CredentialPlace, Refusal};
 
 /// The most channels of one request that are refused one by one: a request names thousands, and each refusal is a
 /// hundred times as long as a name. Beyond it the request is refused as a whole.
@@ -42,6 +42,21 @@ impl RefusedChannel {
         Self {
             channel: name.to_owned(),
             refusal,
+        }
+    }
+
+    /// Returns the same channel, refused in the answer to a request with this nonce and credential.
+    pub(crate) fn answering(
+        &self,
+        nonce: Option<&str>,
+        credential: Option<CredentialPlace>,
+    ) -> Self {
+        Self {
+            channel: self.channel.clone(),
+            refusal: self
+                .refusal
+                .clone()
+                .answering(nonce.map(Box::from), credential),
         }
     }
 

@@ -5,6 +5,7 @@
 mod again;
 mod channels;
 mod deadlines;
+mod refused;
 mod watched;
 
 use std::net::IpAddr;
@@ -195,13 +196,6 @@ impl Attach {
         Ok(())
     }
 
-    /// Its request carried its credential at this place.
-    #[must_use]
-    pub fn with_credential_place(mut self, credential: Option<CredentialPlace>) -> Self {
-        self.credential = credential;
-        self
-    }
-
     /// What the reader asked for.
     #[must_use]
     pub fn opening(&self) -> Option<&Opening> {
@@ -278,9 +272,7 @@ impl Attach {
     /// The frame behind hello, where some channels of the request were refused.
     #[must_use]
     pub fn refused_frame(&self) -> Option<String> {
-        let asked = &self.opening()?.channels;
-        let refused = asked.iter().filter_map(|channel| channel.as_ref().err());
-        let refused: Vec<RefusedChannel> = refused.map(|refused| (**refused).clone()).collect();
+        let refused: Vec<RefusedChannel> = self.refused().cloned().collect();
         (!refused.is_empty()).then(|| RefusedChannel::frame(&refused))
     }
 

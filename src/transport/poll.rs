@@ -17,6 +17,9 @@ use crate::session::{Attach, Turn};
 
 /// The words of an answer around its frames, in bytes.
 const ANSWER_WORDS_BYTES: usize = 160;
+/// Bytes of refused channels that a held poll may keep until it is answered. A thousand refusals are a quarter of a
+/// megabyte, and a held poll is to cost little; a poll with more of them is answered at once.
+const REFUSED_HELD_BYTES_MAX: usize = 64 * 1024;
 /// The media type of an answer.
 pub(crate) const CONTENT_TYPE: &str = "application/json";
 
@@ -48,11 +51,15 @@ impl Answer {
         } else {
             Duration::ZERO
         };
-        let wait = asked.unwrap_or(usual);
+        let refused = attach.refused_frame();
+        let may_hold = refused
+            .as_ref()
+            .is_none_or(|frame| frame.len() <= REFUSED_HELD_BYTES_MAX);
+        let wait = asked.unwrap_or(usual) * u32::from(may_hold);
         let is_early = goes_on && opening.is_some_and(|opening| opening.early);
         attach.hold(wait, is_early);
         let hello = (!goes_on).then(|| attach.hello(facts.client));
-        let first = [hello, attach.refused_frame()];
+        let first = [hello, refused];
         let first: Vec<String> = first.into_iter().flatten().collect();
         attach.forget_opening();
         Self {

@@ -6,6 +6,7 @@
 
 mod beside;
 mod claims;
+mod client;
 mod limits;
 mod markdown;
 mod shell;
@@ -20,6 +21,7 @@ const DOCUMENTS: &[&str] = &[
     "CHANGELOG.md",
     "docs/architecture.md",
     "docs/benchmarks.md",
+    "docs/client.md",
     "docs/networks.md",
     "docs/operate.md",
     "docs/protocol.md",
@@ -56,6 +58,8 @@ const KINDS: &[&str] = &[
     "text websocket",
     "json",
     "html",
+    "js",
+    "js run",
     "rust,no_run",
     "toml run",
     "nginx",
@@ -179,7 +183,7 @@ fn the_map_is_of_this_source() {
     let is_path = |word: &&str| word.ends_with(".rs") || word.ends_with(".js");
     let words = architecture
         .text
-        .split(|c: char| !c.is_alphanumeric() && !"/._".contains(c));
+        .split(|c: char| !c.is_alphanumeric() && !"/._-".contains(c));
     for word in words.filter(is_path) {
         let places = [
             "",

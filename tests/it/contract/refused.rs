@@ -167,6 +167,24 @@ async fn must_refused_5_a_held_poll_is_not_answered_earlier_for_it() {
     assert_eq!(answer["frames"].as_array().unwrap().len(), 1);
 }
 
+/// What a held poll keeps until its answer is bounded.
+#[tokio::test]
+async fn a_poll_with_a_very_long_refused_frame_is_answered_at_once() {
+    let server = Server::start();
+    let since = server.wire.publish("a", "0").await;
+    let names: Vec<String> = (0..500).map(|number| format!("${number}")).collect();
+    let path = format!("/poll?channels=a,{}&wait=60&since={since}", names.join(","));
+    let answer = in_time("the poll", server.wire.get_json(&path)).await;
+    assert_eq!(refused(&answer["frames"][0]["channels"]).len(), 500);
+    assert_eq!(
+        (
+            answer["frames"].as_array().unwrap().len(),
+            &answer["cursor"]
+        ),
+        (1, &json!(*since))
+    );
+}
+
 #[tokio::test]
 async fn bare_event_streams_name_refused_channels() {
     let server = Server::start();

@@ -23,7 +23,7 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-fn is_installed(program: &str) -> bool {
+pub(super) fn is_installed(program: &str) -> bool {
     let found = Command::new(program)
         .arg("-v")
         .stdout(Stdio::null())
@@ -43,7 +43,7 @@ fn block(path: &str, info: &str) -> Block {
     found.unwrap_or_else(|| panic!("{path}: no `{info}`"))
 }
 
-fn folder(name: &str) -> PathBuf {
+pub(super) fn folder(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();

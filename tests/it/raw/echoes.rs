@@ -111,6 +111,43 @@ async fn a_numbered_refusal_that_is_repeated_has_the_nonce_of_its_request() {
     }
 }
 
+/// The refusals of the single channels of a request.
+fn errors_of(refused: &Value) -> Vec<&Value> {
+    let entries = refused.as_array().into_iter().flatten();
+    entries.map(|entry| &entry["error"]).collect()
+}
+
+#[tokio::test]
+async fn each_refused_channel_repeats_the_nonce_and_the_place_of_the_credential() {
+    let server = closed(true);
+    let query = "channels=a,b,c&token=good&nonce=n1";
+    let poll = server.get(&format!("/poll?{query}")).await.json();
+    let mut ws = Ws::open(&server, &format!("/ws?{query}")).await;
+    ws.json().await;
+    let on_ws = ws.json().await;
+    let mut stream = server.send(get(&format!("/sse?{query}&format=full"))).await;
+    stream.until("\"type\":\"refused\"").await;
+    let on_sse = stream.until("\n\n").await;
+    assert_eq!(on_sse.matches("\"nonce\":\"n1\"").count(), 2, "{on_sse}");
+    let body = r#"{"channels":["a","b","c"],"token":"good","nonce":"n1"}"#;
+    let posted = server.post("/poll", "text/plain", body).await.json();
+    let none = "channels=b,c&token=good&nonce=n1";
+    let whole = server.get(&format!("/poll?{none}")).await.json();
+    for (refused, place) in [
+        (&poll["frames"][1]["channels"], "query"),
+        (&on_ws["channels"], "query"),
+        (&posted["frames"][1]["channels"], "body"),
+        (&whole["refused"], "query"),
+    ] {
+        let errors = errors_of(refused);
+        assert_eq!(errors.len(), 2, "{refused}");
+        for error in errors {
+            assert_eq!(self::place(error), ("forbidden", place), "{error}");
+            assert_eq!(error["nonce"], "n1", "{error}");
+        }
+    }
+}
+
 /// A hub that knows the token `good`, which reads `a` alone, and takes tokens from everywhere.
 fn closed(takes_all: bool) -> Server {
     Server::built(move |mut builder, _| {

@@ -316,14 +316,17 @@ fn chunks() -> Vec<Case> {
         ),
         Expect::NoHttp,
     ));
+    // Thousands of them, but no more: a debug build on a busy machine reads some ten thousand a second, and the limit of
+    // a body counts that too.
+    let chunks = |count| "8\r\nxxxxxxxx\r\n".repeat(count) + "0\r\n\r\n";
     all.push(case(
         "many small chunks",
-        with_body(head, &("1\r\nx\r\n".repeat(60_000) + "0\r\n\r\n")),
+        with_body(head, &chunks(7_500)),
         Expect::Served,
     ));
     all.push(case(
         "too many small chunks",
-        with_body(head, &("1\r\nx\r\n".repeat(70_000) + "0\r\n\r\n")),
+        with_body(head, &chunks(8_750)),
         Expect::Refused(413, "too_large"),
     ));
     let trailers: String = (0..5_000)
