@@ -5,7 +5,7 @@
  */
 import { TriwayError } from './error.js'
 import { atOrBelow, foreign, MAGIC, newNonce, wireName } from './frame.js'
-import { readPoll } from './poll.js'
+import { pause, readPoll } from './poll.js'
 import { kindOf } from './requests.js'
 import { readSse } from './sse.js'
 import { readWs } from './ws.js'
@@ -21,6 +21,10 @@ const REPLAY_BYTES = 16 * 1024
 /** Codes of byes about credentials. */
 const EXPIRED = 3003
 const UNAUTHORIZED = 3501
+/** A gateway that cannot reach the hub is asked again, so far apart, in ms; more often where this attachment was answered before. */
+const AWAY_MS = 1000
+const AWAY_TIMES = 4
+const AWAY_TIMES_PROVEN = 8
 /** Ids remembered between two counts: more than come in a heartbeat of a busy channel. */
 const ARRIVED_MOST = 20_000
 
@@ -132,8 +136,21 @@ export class Attachment {
     this.closeCode = await readWs({ WebSocket: options.WebSocket, address: this.#address(), token: this.#token, attachment: this, signal: this.#abort.signal }, hear)
   }
 
-  /** @param {boolean} [isPosted] */
+  /** A gateway may not reach the hub for a moment: where the hub answered before, it is asked again. @param {boolean} [isPosted] @returns {Promise<Response>} */
   async #request(isPosted) {
+    for (let times = 1; ; times++) {
+      try {
+        return await this.#ask(isPosted)
+      } catch (/** @type {any} */ error) {
+        const most = this.#isGreeted ? AWAY_TIMES_PROVEN : this.#context.requests.hasAnswered ? AWAY_TIMES : 1
+        if (error.kind !== 'away' || times >= most) throw error
+        await pause(AWAY_MS, this.#abort.signal)
+      }
+    }
+  }
+
+  /** @param {boolean} [isPosted] */
+  async #ask(isPosted) {
     const { requests } = this.#context
     this.#token = await requests.credentials.current()
     this.#abort.signal.throwIfAborted()

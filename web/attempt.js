@@ -57,6 +57,8 @@ export class Attempt {
   loneAt = 0
   /** When such a ping arrived, and was not late by the clock of other attempts either. */
   punctualAt = 0
+  /** A frame came later than that: it may have waited for the next one. */
+  hasLagged = false
   /** The last event or gap since the last ping. */
   eventAt = 0
   /** When a lone frame was found missing. */
@@ -120,6 +122,7 @@ export class Attempt {
     this.frameAt = now
     this.missedAt = 0
     if (event) this.eventAt = now
+    if (lateMs > PUNCTUAL_MS + this.roundTrip.latestMs && lateMs < now - this.openedAt) this.hasLagged = true
     if (ping) this.#observePing(now, gapMs, isLate, lateMs)
     if (!time) return
     this.#countLate(now, isLate)

@@ -300,7 +300,7 @@ export class Attempts {
   #takesOverAt(attempt, carrier) {
     const trialMs = this.memory.known(attempt.transport).trial ?? 0
     if (!this.isUp(attempt) || !attempt.hasProbes) return attempt.provenAt + trialMs
-    return attempt.punctualAt ? Math.max(attempt.punctualAt, attempt.provenAt) + trialMs : Infinity
+    return attempt.punctualAt && !attempt.hasLagged ? Math.max(attempt.punctualAt, attempt.provenAt) + trialMs : Infinity
   }
 
   /** @param {Attempt} attempt */

@@ -21,6 +21,8 @@ const CHECK_MS = 2500
 const TIMER_MOST_MS = 1e9
 /** Lists of channels that change all the time are read by a new attachment this often, in ms: the one before it is gone by then. */
 const REOPEN_EVERY_MS = 100
+/** A channel for which the hub has no room now is asked for again after so long, in ms. */
+const CHANNEL_RETRY_MS = 5000
 /** Facts that come with every frame: a report would hold nothing else. */
 const FREQUENT = /^(frame|tick|rtt|proof)$/
 
@@ -192,7 +194,7 @@ export class Connection {
     const { id } = attachment
     const { type } = frame
     if (type === 'hello') this.#hello(attachment, frame)
-    else if (type === 'refused') for (const { channel, error } of frame.channels) this.#owner.refuse([channel], error)
+    else if (type === 'refused') for (const { channel, error } of frame.channels) this.#refused(channel, error)
     else if (type === 'incomplete') return this.#repair(attachment, frame)
     else if (type === 'event' || type === 'gap') this.#receive(frame, attachment.transport)
     if (type !== 'mute') this.observe('frame', { id, time: frame.time, ping: type === 'ping', event: type === 'event' || type === 'gap' })
@@ -335,6 +337,15 @@ export class Connection {
   /** @type {any} */
   #reopenTimer
 
+  /** A channel was refused: for good, or until the hub has room. @param {string} channel @param {import('./error.js').Problem} error */
+  #refused(channel, error) {
+    if ((error.status ?? 400) < 429) return this.#owner.refuse([channel], error)
+    clearTimeout(this.#retryTimer)
+    this.#retryTimer = setTimeout(() => this.sync(), CHANNEL_RETRY_MS)
+  }
+  /** @type {any} */
+  #retryTimer
+
   /** @param {Attachment} carrier @param {string} channel */
   #unsubscribe(carrier, channel) {
     carrier.line.reads.delete(channel)
@@ -350,7 +361,7 @@ export class Connection {
       if (reads.get(channel) !== 'now' || error?.code === 'closed') return
       if (!ok) {
         reads.delete(channel)
-        return this.#owner.refuse([channel], error)
+        return this.#refused(channel, /** @type {any} */ (error))
       }
       reads.set(channel, true)
       if (this.line === carrier.line) this.#owner.subscriptions.get(channel)?.cover(carrier.line.cursor)
@@ -459,6 +470,7 @@ export class Connection {
     this.#isEnded = true
     clearTimeout(this.#timer)
     clearTimeout(this.#reopenTimer)
+    clearTimeout(this.#retryTimer)
     for (const id of [...this.#attachments.keys()]) this.#drop({ id, why })
   }
 }

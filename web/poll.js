@@ -5,10 +5,6 @@
 import { foreign, framesOf, jsonText } from './frame.js'
 import { membersOf } from './json.js'
 
-/** A gateway that cannot reach the hub is asked again so many times, so far apart, in ms. */
-const AWAY_TIMES = 8
-const AWAY_MS = 1000
-
 /**
  * @param {object} chain
  * @param {(isPosted: boolean) => Promise<Response>} chain.ask from where it is now, with a new nonce
@@ -19,14 +15,11 @@ const AWAY_MS = 1000
  */
 export async function readPoll({ ask, nonce, pauseMs, signal }, hear) {
   let isPosted = false
-  let isProven = false
   for (;;) {
-    const posted = isPosted
-    const answer = membersOf(await patient(() => ask(posted).then(jsonText), isProven, signal))
+    const answer = membersOf(await jsonText(await ask(isPosted)))
     if (answer.nonce === JSON.stringify(nonce())) {
       for (const frame of framesOf(answer)) hear(frame)
       hear({ type: 'end', id: JSON.parse(answer.cursor) })
-      isProven = true
       if (pauseMs && !answer.more) await pause(pauseMs, signal)
       continue
     }
@@ -36,27 +29,11 @@ export async function readPoll({ ask, nonce, pauseMs, signal }, hear) {
   }
 }
 
-/**
- * A gateway may not reach the hub for a moment: a chain that was answered before asks again.
- * @param {() => Promise<string>} ask
- * @param {boolean} isProven
- * @param {AbortSignal} signal
- */
-async function patient(ask, isProven, signal) {
-  for (let times = 0; ; times++) {
-    try {
-      return await ask()
-    } catch (/** @type {any} */ error) {
-      if (error.kind !== 'away' || !isProven || times >= AWAY_TIMES) throw error
-      await pause(AWAY_MS, signal)
-    }
-  }
-}
-
 /** @param {number} ms @param {AbortSignal} signal */
-function pause(ms, signal) {
+export function pause(ms, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => reject(clearTimeout(timer)), { once: true })
+    const abort = () => reject(clearTimeout(timer))
+    const timer = setTimeout(() => resolve(signal.removeEventListener('abort', abort)), ms)
+    signal.addEventListener('abort', abort)
   })
 }

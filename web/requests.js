@@ -13,6 +13,8 @@ const BODY_CHARACTERS_PER_MS = 8
 const KEEP_MOST = 20
 
 export class Requests {
+  /** Some request was answered. */
+  hasAnswered = false
   #fetch
   #session
   #measured
@@ -52,7 +54,10 @@ export class Requests {
   async send(address, nonce, init) {
     const token = await this.credentials.current()
     const response = await this.#ask(address, token, init)
-    if (response.ok) return response
+    if (response.ok) {
+      this.hasAnswered = true
+      return response
+    }
     const followed = response.status < 400 && init?.redirect !== 'follow' && (await this.#follow(address, nonce, init))
     if (followed) return followed
     const error = refusalOf(response.status, await problemOf(response), nonce, !!token)
