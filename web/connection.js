@@ -32,15 +32,13 @@ const FREQUENT = /^(frame|tick|rtt|proof)$/
  * @property {(session: import('./frame.js').Session) => void} adopt publishes go as this session
  * @property {(why: string, error: TriwayError) => void} finish
  * @property {(names: string[], error: any) => void} refuse
- *
- * What sharing tabs add: channels of other tabs, and where frames go besides.
- * @typedef {{names: () => string[], frame: (frame: Frame) => void, synced: () => void}} Sharing
+ * @property {(transport: Transport) => void} [opens] an attempt begins
  */
 
 export class Connection {
   /** Where reading goes on from: the carrier's, the last one's, or that of the first to say hello. @type {Line | undefined} */
   line
-  /** @type {Sharing | undefined} */
+  /** Reads for other tabs, too, or is told by another one. @type {import('./share.js').Sharing | undefined} */
   sharing
   /** Another tab reads for this one: the ladder rests. */
   rests = false
@@ -122,6 +120,7 @@ export class Connection {
   /** @param {import('./attachment.js').Open} step */
   #open(step) {
     const { line } = this
+    this.#owner.opens?.(step.transport)
     const reads = new Map(this.wanted().map((name) => [name, line && line.reads.get(name) !== true ? 'now' : /** @type {const} */ (true)]))
     // Of several that begin without a session only one shows itself: each would be somebody else.
     const isShown = this.#isShown() && (!!line || !this.#attachments.size)
@@ -159,7 +158,19 @@ export class Connection {
 
   /** What one line covers and the other does not. @param {Line} line @param {Line | undefined} other */
   #uncover({ reads, cursor }, other) {
-    for (const [name, start] of reads) if (start === true && other?.reads.get(name) !== true) this.#owner.subscriptions.get(name)?.uncover(cursor)
+    for (const [name, start] of reads) if (start === true && other?.reads.get(name) !== true) this.#lose(name, cursor)
+  }
+
+  /** Of this channel something may be missed from here on. @param {string} name @param {string} [cursor] */
+  #lose(name, cursor) {
+    this.#owner.subscriptions.get(name)?.uncover(cursor)
+    this.sharing?.lost(name, cursor)
+  }
+
+  /** What comes of this channel from here on is complete. @param {string} name @param {string} [id] */
+  #gain(name, id) {
+    this.#owner.subscriptions.get(name)?.cover(id)
+    this.sharing?.gained(name, id)
   }
 
   /** Publishes go by this attachment, as its session. @param {Attachment} attachment */
@@ -182,12 +193,13 @@ export class Connection {
     if (type !== 'mute') this.observe('frame', { id, time: frame.time, ping: type === 'ping', event: type === 'event' || type === 'gap' })
     else if (attachment === this.#carrier) return this.observe(type)
     if (type === 'end') this.observe('proof', { id })
+    if (type === 'ping') this.sharing?.beat()
     if (attachment === this.#carrier) this.#alive(attachment)
   }
 
   /** @param {Frame} frame @param {Transport | null} via */
   #receive(frame, via) {
-    this.sharing?.frame(frame)
+    this.sharing?.frame(frame, via)
     this.#owner.receive(frame, via)
   }
 
@@ -204,14 +216,14 @@ export class Connection {
     const before = this.line
     if (!before) this.line = attachment.line
     for (const name of new Set(/** @type {string[]} */ (channels).map(wireName))) {
-      const subscription = this.#owner.subscriptions.get(name)
-      if (behind && before?.reads.get(name) === true) subscription?.uncover(before.cursor)
-      subscription?.cover(behind ? undefined : (places[name] ?? id))
+      if (behind && before?.reads.get(name) === true) this.#lose(name, before.cursor)
+      this.#gain(name, behind ? undefined : (places[name] ?? id))
     }
     // Hubs that state their limits send lone pings, on everything but polls.
     this.observe('hello', { id: attachment.id, beat, network, build, probes: !!limits && attachment.transport !== 'poll' })
     if (attachment.socket) this.#ping(attachment)
     if (!before) this.#restartOthers(attachment)
+    this.sharing?.synced()
   }
 
   /** The first hello is the line that all others continue, as its session. What was opened beside it begins elsewhere, as somebody else, who leaves: it begins again. @param {Attachment} attachment */
@@ -227,10 +239,11 @@ export class Connection {
   /** The hub sent more than came: what is missing is read again. @param {Attachment} attachment @param {any} hole */
   #repair(attachment, { since, upTo, arrived, isKnown }) {
     for (const [name, start] of attachment.line.reads) {
-      const subscription = this.#owner.subscriptions.get(name)
-      if (start !== true || !subscription || !since) continue
-      if (isKnown) subscription.repair({ since, upTo, arrived })
-      else this.#owner.receive({ type: 'gap', channel: name, after: since, id: upTo, reason: 'incomplete' }, attachment.transport)
+      if (start !== true || !since) continue
+      if (isKnown) {
+        this.#owner.subscriptions.get(name)?.repair({ since, upTo, arrived })
+        this.sharing?.incomplete(name, { since, upTo, arrived })
+      } else this.#receive({ type: 'gap', channel: name, after: since, id: upTo, reason: 'incomplete' }, attachment.transport)
     }
     this.observe('incomplete', { id: attachment.id })
   }
@@ -293,6 +306,8 @@ export class Connection {
   #join(carrier) {
     const { reads } = carrier.line
     const names = this.wanted()
+    // What was closed and opened again in one breath is still read.
+    for (const name of names) if (reads.get(name) === true) this.#owner.subscriptions.get(name)?.cover(carrier.line.cursor)
     // What is left goes first: a session has a bound.
     const changed = [...new Set([...reads.keys(), ...names])].filter((name) => !reads.has(name) || !names.includes(name))
     if (!changed.length) return
@@ -303,6 +318,7 @@ export class Connection {
   /** @param {Attachment} carrier @param {string} channel */
   #unsubscribe(carrier, channel) {
     carrier.line.reads.delete(channel)
+    this.#lose(channel, carrier.line.cursor)
     carrier.command(JSON.stringify({ type: 'unsubscribe', channel }))
   }
 
@@ -318,7 +334,7 @@ export class Connection {
         return this.#owner.refuse([channel], error)
       }
       reads.set(channel, true)
-      if (this.line === carrier.line) this.#owner.subscriptions.get(channel)?.cover(carrier.line.cursor)
+      if (this.line === carrier.line) this.#gain(channel, carrier.line.cursor)
       this.sync()
     })
   }
@@ -386,7 +402,7 @@ export class Connection {
 
   /** Presence ends at once. */
   leave() {
-    if (this.#carrier?.isShown) this.#carrier.command('{"type":"leave"}')
+    if (!this.sharing?.hasOthers && this.#carrier?.isShown) this.#carrier.command('{"type":"leave"}')
   }
 
   /** @param {Transport | 'auto'} transport */
@@ -395,6 +411,19 @@ export class Connection {
     const isEarly = !this.line && this.#attachments.size
     this.#wish = isEarly || this.rests ? transport : undefined
     if (!isEarly) this.observe('use', { transport })
+  }
+
+  /** Another tab reads from now on, or none. @param {boolean} [isOver] the session ends with it */
+  rest(isOver = false) {
+    if (isOver) this.leave()
+    this.rests = true
+    clearTimeout(this.#timer)
+    // What it would do is done here, without a change of state.
+    this.#ladder.observe(Date.now(), 'pause')
+    for (const attachment of this.#attachments.values()) attachment.stop(isOver ? 1000 : undefined)
+    this.#attachments.clear()
+    this.#carrier = undefined
+    this.#owner.outbox.by(undefined)
   }
 
   start() {

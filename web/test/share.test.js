@@ -5,25 +5,35 @@ import WebSocket from 'ws'
 import { connect } from '../client.js'
 import { TestHub, until } from './hub.js'
 
-/** As navigator.locks: one holder at a time; a signal that fires gives up the lock or the wait. */
+/** As navigator.locks: of each name one holder at a time; a signal ends the wait, and another tab may take the lock away. */
 function locks() {
-  const queue = []
-  const next = () => {
+  const queues = new Map()
+  const next = (queue) => {
     const [first] = queue
     if (!first || first.held) return
     first.held = true
-    first.body().finally(() => {
-      queue.splice(queue.indexOf(first), 1)
-      next()
-    })
+    Promise.resolve(first.body()).finally(() => leave(queue, first))
+  }
+  const leave = (queue, wait) => {
+    const at = queue.indexOf(wait)
+    if (at >= 0) queue.splice(at, 1)
+    next(queue)
   }
   return {
-    request(name, { signal }, body) {
-      const wait = { body, held: false }
-      queue.push(wait)
-      signal.addEventListener('abort', () => wait.held || queue.splice(queue.indexOf(wait), 1))
-      queueMicrotask(next)
-      return new Promise(() => {})
+    request(name, { signal, steal }, body) {
+      if (!queues.has(name)) queues.set(name, [])
+      const queue = queues.get(name)
+      return new Promise((_, reject) => {
+        const wait = { body, held: false, reject: () => reject(new DOMException('', 'AbortError')) }
+        if (steal && queue[0]?.held) queue.shift().reject()
+        if (steal) queue.unshift(wait)
+        else queue.push(wait)
+        signal?.addEventListener('abort', () => {
+          if (!wait.held) leave(queue, wait)
+          reject(signal.reason)
+        })
+        queueMicrotask(() => next(queue))
+      })
     },
   }
 }
@@ -164,6 +174,7 @@ async function withTabs(body) {
     await server.close()
   }
 }
+const isHistory = ({ url }, channel) => url.startsWith('/history?') && url.includes('channels=' + channel)
 const readsOf = (server, name) => until(() => server.readers.size === 1 && [...server.readers].every((reader) => reader.reads(name)), `one reader of ${name}`)
 
 test('a follower that was in the cache of pages hears what it missed, its inbox too, before what is live', () =>
@@ -196,7 +207,7 @@ test('a history is read before anything live counts, is asked for again where it
     server.publish('lobby', undefined, { bytes: Buffer.from([0, 10, 255]) })
     let refused = 0
     server.spoil = (request, response) => {
-      if (!request.url.startsWith('/history/lobby') || refused++) return false
+      if (!isHistory(request, 'lobby') || refused++) return false
       server.publish('lobby', 3)
       return !!response.writeHead(503).end()
     }
@@ -227,7 +238,7 @@ for (const transports of [['ws'], ['sse']]) {
 test('the tab that reads goes while the next in line has not fetched its history: the others lose nothing', () =>
   withTabs(async (server, come) => {
     const first = await come({})
-    server.spoil = (request) => request.url.startsWith('/history/lobby') && request.url.includes('last')
+    server.spoil = (request) => isHistory(request, 'lobby') && request.url.includes('last')
     const next = await come({ since: 'last:1' })
     const other = await come({})
     server.publish('lobby', 1)
