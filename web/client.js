@@ -12,8 +12,9 @@ import { checkAddress, checkChannel, checkChannelOptions, checkOptions } from '.
 import { Outbox } from './outbox.js'
 import { watchPage } from './page.js'
 import { Requests } from './requests.js'
+import { Starved } from './starved.js'
 import { Subscription } from './subscription.js'
-import { Tabs } from './tabs.js'
+import { isHttp1, Tabs } from './tabs.js'
 
 export { TriwayError }
 
@@ -67,6 +68,7 @@ export class Hub extends EventTarget {
   #outbox
   #requests
   #tabs
+  #starved
   /** @type {import('./subscription.js').Context} */
   #context
 
@@ -84,6 +86,12 @@ export class Hub extends EventTarget {
       isHubThere: () => this.#connection.isHubThere(),
       tell: (fact) => (fact === 'expired' ? this.#connection.renew() : this.#connection.observe(fact)),
       isShared: !!options.share,
+    })
+    this.#starved = new Starved({
+      base,
+      signal: this.#abort.signal,
+      isReading: () => !!this.#connection.carrier,
+      starve: () => this.#starve(),
     })
     const owner = this.#ownerOf(options)
     this.#connection = new Connection(owner)
@@ -114,7 +122,11 @@ export class Hub extends EventTarget {
         this.#connection.sharing?.refused(names, error)
         this.#refuse(names, error)
       },
-      opens: (transport) => this.#tabs.opens(transport),
+      opens: (transport) => {
+        this.#tabs.opens(transport)
+        this.#starved.opens(transport)
+      },
+      answered: () => this.#starved.answered(),
     }
   }
 
@@ -167,9 +179,16 @@ export class Hub extends EventTarget {
     queueMicrotask(() => this.state !== 'closed' && this.#tabs.start())
   }
 
+  /** Another tab finds no connection: a stream or held poll of this one ends, unless it is none of the few. */
+  #starve() {
+    const { carrier } = this.#connection
+    if (carrier && carrier.transport !== 'ws' && carrier.step.pause === undefined && isHttp1(this.#requests.base)) this.#connection.observe('starved')
+  }
+
   /** @param {number} ms */
   #measured(ms) {
     this.rtt = ms
+    this.#starved.answered()
     this.#connection.observe('rtt', { ms })
   }
 

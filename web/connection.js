@@ -33,6 +33,7 @@ const FREQUENT = /^(frame|tick|rtt|proof)$/
  * @property {(why: string, error: TriwayError) => void} finish
  * @property {(names: string[], error: any) => void} refuse
  * @property {(transport: Transport) => void} [opens] an attempt begins
+ * @property {() => void} [answered] a request got an answer
  */
 
 export class Connection {
@@ -190,6 +191,7 @@ export class Connection {
     else if (type === 'refused') for (const { channel, error } of frame.channels) this.#owner.refuse([channel], error)
     else if (type === 'incomplete') return this.#repair(attachment, frame)
     else if (type === 'event' || type === 'gap') this.#receive(frame, attachment.transport)
+    if (type !== 'mute' && !attachment.socket) this.#owner.answered?.()
     if (type !== 'mute') this.observe('frame', { id, time: frame.time, ping: type === 'ping', event: type === 'event' || type === 'gap' })
     else if (attachment === this.#carrier) return this.observe(type)
     if (type === 'end') this.observe('proof', { id })
@@ -363,9 +365,11 @@ export class Connection {
   #alive(attachment) {
     const now = Date.now()
     if (now > this.#renewAt) this.renew()
-    // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; on WebSocket
-    // what goes back by itself may be lost, or answered by a proxy.
-    if (now >= this.#pingAt && (attachment.socket || (attachment.isShown && attachment.transport === 'sse'))) {
+    // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; so is whether a
+    // connection is left for other tabs, where these cannot ask. On WebSocket what goes back by itself may be
+    // lost, or answered by a proxy.
+    const isNeeded = attachment.isShown || !globalThis.BroadcastChannel
+    if (now >= this.#pingAt && (attachment.socket || (isNeeded && attachment.transport === 'sse'))) {
       this.#pingAt = now + this.#pingMs
       this.#ping(attachment)
     }
@@ -374,6 +378,11 @@ export class Connection {
   /** The first that is answered proves a WebSocket; on SSE the request measures itself. @param {Attachment} attachment */
   #ping(attachment) {
     const sentAt = Date.now()
+    if (!attachment.socket) {
+      const { requests, outbox } = this.#owner
+      requests.ask('send', {}, '[{"type":"ping"}]').catch(({ kind }) => kind === 'hung' && outbox.doubt(sentAt))
+      return
+    }
     attachment.command('{"type":"ping"}', ({ ok }) => {
       if (!ok) return
       const ms = Date.now() - sentAt

@@ -300,7 +300,9 @@ export class Outbox {
     const round = this.#round
     const texts = batch.map((entry, index) => {
       entry.isSent = true
-      return `{"key":"${entry.key || this.session + ':' + (this.#first + this.#sent + index)}",${/** @type {string} */ (entry.encoded).slice(1)}`
+      // A GET must have a number.
+      const key = isByRequest && this.#isByGet ? '' : entry.key
+      return `{"key":"${key || this.session + ':' + (this.#first + this.#sent + index)}",${/** @type {string} */ (entry.encoded).slice(1)}`
     })
     this.#sent += texts.length
     this.#isAsking ||= isByRequest
@@ -326,7 +328,7 @@ export class Outbox {
   /** @param {string[]} texts @returns {Promise<Reply[]>} */
   async #request(texts) {
     const askedAt = (this.#askedAt = Date.now())
-    const doubt = setTimeout(() => this.#doubt(askedAt), DOUBT_MS)
+    const doubt = setTimeout(() => this.doubt(askedAt), DOUBT_MS)
     try {
       const replies = this.#isByGet ? [await this.#get(texts[0])] : await this.#requests.ask('send', {}, `[${texts}]`)
       if (!replies?.[0]) throw new TriwayError('foreign', { kind: 'foreign' })
@@ -403,14 +405,14 @@ export class Outbox {
     // A large one that no box lets through either.
     const [first] = this.#queue
     if (error.status === 413 && first) return void this.#answer({ error: new TriwayError('too_large', { status: 413, hint: 'A proxy takes no bodies of that size.' }) })
-    const isThere = error.kind !== 'away' && error.kind !== 'passing' && error.kind !== 'token' && (await this.#doubt(this.#askedAt))
+    const isThere = error.kind !== 'away' && error.kind !== 'passing' && error.kind !== 'token' && (await this.doubt(this.#askedAt))
     if (round !== this.#round) return
     if (isThere) this.#block(error)
     this.#again(isThere ? 0 : this.#pauseMs(error.afterMs))
   }
 
   /** Whether the hub answers something else. Where it does not, although a stream lives, no connection is left. @param {number} askedAt when the request that fails was sent */
-  async #doubt(askedAt) {
+  async doubt(askedAt) {
     const isThere = await this.#isHubThere()
     if (isThere) this.#silentSince = 0
     else {

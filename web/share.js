@@ -18,6 +18,11 @@ const DIALECT = 2
 const SILENT_MS = 5000
 /** Followers that replace a leader wait a random part of this, in ms, so that one of them does it. */
 const APART_MS = 1000
+/**
+ * A tab that reads for itself waits so long, in ms, for the leader to read all that it wants. The leader may
+ * have no connection left for it, until this tab gives up its own.
+ */
+const JOIN_MOST_MS = 1000
 /** A follower says each heartbeat what it wants; one that has not for so long, in ms, is gone. The longest heartbeat is 60 s. */
 const WISH_MS = 150_000
 
@@ -49,6 +54,8 @@ export class Sharing {
   #isHeard = false
   #isAsked = false
   #isTelling = false
+  /** Since when another tab could read for this one, in ms since 1970. */
+  #couldJoinAt = 0
   #isOff = false
   /** @type {any} */
   #watch
@@ -143,6 +150,7 @@ export class Sharing {
     this.#wire?.close()
     this.#wire = undefined
     clearInterval(this.#watch)
+    this.#couldJoinAt = 0
     this.#replies.clear()
     this.#wishes.clear()
   }
@@ -413,10 +421,15 @@ export class Sharing {
     },
   }
 
-  /** A tab that reads for itself follows, once the leader reads all that it wants. @param {any} state @returns {boolean} whether it follows */
-  #join({ names = [] }) {
+  /** A tab that reads for itself follows, once the leader reads all that it wants, or does not for a while. @param {any} state @returns {boolean} whether it follows */
+  #join({ session, names = [] }) {
     const { connection } = this.#host
-    if (!this.#isByDefault || !connection.ownNames().every((name) => names.includes(name))) return false
+    if (!this.#isByDefault || !session) return false
+    if (!this.#couldJoinAt) {
+      this.#couldJoinAt = Date.now()
+      setTimeout(() => this.#wish(), JOIN_MOST_MS)
+    }
+    if (Date.now() < this.#couldJoinAt + JOIN_MOST_MS && !connection.ownNames().every((name) => names.includes(name))) return false
     this.#uncover()
     connection.rest(true)
     connection.line = undefined

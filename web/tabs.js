@@ -21,7 +21,7 @@ const load = () => import('./share.js').catch(() => undefined)
 const canShare = () => !!globalThis.navigator?.locks && !!globalThis.BroadcastChannel
 
 /** Whether the hub is reached by HTTP/1.1. What the browser does not tell counts as that. @param {string} base */
-function isHttp1(base) {
+export function isHttp1(base) {
   const entries = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType('resource'))
   return !entries.some(({ name, nextHopProtocol }) => name.startsWith(base) && /^h[23]/.test(nextHopProtocol))
 }
@@ -29,12 +29,15 @@ function isHttp1(base) {
 export class Tabs {
   #host
   #isBegun = false
+  #isPrepared = false
+  /** When no number of this session waits for its answer. @type {Promise<void> | undefined} */
+  #prepared
 
   /** @param {Host} host */
   constructor(host) {
     this.#host = host
-    const { hub, options } = host
-    if (options.share == null && canShare() && globalThis.location) hub.addEventListener('transport', () => this.#share())
+    const { hub } = host
+    if (this.#maySoon()) hub.addEventListener('transport', () => this.#share())
   }
 
   /** Begins to read, unless another tab may read for this one. */
@@ -54,20 +57,30 @@ export class Tabs {
     connection.sharing.enter([requests.base, options.transports, options.infoJson])
   }
 
-  /** An attempt begins. Below WebSocket the part is loaded before streams take all connections. @param {Transport} transport */
+  /**
+   * An attempt begins. Below WebSocket the part is loaded before streams take all connections, and from now on
+   * nothing is published that another tab could not publish again.
+   * @param {Transport} transport
+   */
   opens(transport) {
-    const { options } = this.#host
-    if (transport !== 'ws' && options.share == null && canShare() && globalThis.location) load()
+    if (transport === 'ws' || !this.#maySoon() || this.#isPrepared) return
+    this.#isPrepared = true
+    load()
+    this.#prepared = this.#host.outbox.share()
+  }
+
+  /** Sharing by default may begin. */
+  #maySoon() {
+    return this.#host.options.share == null && canShare() && !!globalThis.location
   }
 
   /** The transport has changed, and sharing by default may begin. */
   async #share() {
-    const { hub, connection, outbox } = this.#host
+    const { hub, connection } = this.#host
     const isBelow = () => hub.transport && hub.transport !== 'ws'
     if (this.#isBegun || !isBelow() || !isHttp1(this.#host.requests.base) || connection.sharing?.role === 'follows') return
     this.#isBegun = true
-    // The next leader cannot go on with the numbers of this one.
-    const [part] = await Promise.all([load(), outbox.share()])
+    const [part] = await Promise.all([load(), this.#prepared])
     this.#isBegun = false
     if (!part || !isBelow() || hub.state === 'closed') return
     const { requests, options } = this.#host
