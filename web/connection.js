@@ -432,7 +432,6 @@ export class Connection {
     for (const attachment of this.#attachments.values()) attachment.stop(isOver ? 1000 : undefined)
     this.#attachments.clear()
     this.#carrier = undefined
-    this.#owner.outbox.by(undefined)
   }
 
   start() {

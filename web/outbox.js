@@ -190,10 +190,21 @@ export class Outbox {
   }
   #onShared = () => {}
 
+  /** Nothing new is sent until `isHeld` ends. A key counts for one session: what was sent is answered as that. @returns {Promise<void>} resolves when it was */
+  drain() {
+    this.isHeld = true
+    const promise = new Promise((resolve) => (this.#onDrained = () => resolve(undefined)))
+    this.#schedule()
+    return promise
+  }
+  isHeld = false
+  #onDrained = () => {}
+
   /** The deadline of the oldest. */
   #schedule() {
     clearTimeout(this.#timer)
     if (this.isShared && this.#queue.every(({ key }) => key)) this.#onShared()
+    if (this.isHeld && !this.#queue.some(({ isSent }) => isSent)) this.#onDrained()
     const [oldest] = this.#queue
     if (oldest) this.#timer = setTimeout(() => this.#expire(), Math.max(0, oldest.deadline - Date.now()))
   }
@@ -260,7 +271,7 @@ export class Outbox {
     const batch = []
     for (const entry of this.#queue.slice(this.#sent, this.#sent + most)) {
       size += entry.encoded?.length ?? 0
-      if (entry.encoded === undefined || (batch[0] && (size > BATCH_SIZE || entry.isLarge))) break
+      if (entry.encoded === undefined || (this.isHeld && !entry.isSent) || (batch[0] && (size > BATCH_SIZE || entry.isLarge))) break
       batch.push(entry)
     }
     return batch

@@ -57,6 +57,10 @@ export class Sharing {
   /** Since when another tab could read for this one, in ms since 1970. */
   #couldJoinAt = 0
   #isOff = false
+  /** It follows as soon as what it published as itself is answered. */
+  #isJoining = false
+  /** It shares, or has: it never begins as itself again. */
+  #isMember
   /** @type {any} */
   #watch
   #name = ''
@@ -70,6 +74,7 @@ export class Sharing {
   constructor(host, isByDefault) {
     this.#host = host
     this.#isByDefault = isByDefault
+    this.#isMember = !isByDefault
     host.hub.addEventListener('state', this.#onState)
     globalThis.document?.addEventListener('freeze', this.#onFreeze)
     globalThis.document?.addEventListener('resume', this.#onResume)
@@ -88,7 +93,7 @@ export class Sharing {
     if (this.#wire || this.#isOff) return
     this.#wire = new BroadcastChannel(this.#name)
     this.#wire.onmessage = ({ data }) => this.#hear(data)
-    if (!this.#isByDefault) this.#await()
+    if (this.#isMember) this.#await()
     this.#stand({})
     this.#wish()
   }
@@ -124,23 +129,20 @@ export class Sharing {
   }
 
   #onResume = () => {
-    if (this.#isByDefault) this.#host.connection.start()
-    else this.#enter()
+    if (this.#isMember) this.#enter()
+    else this.#host.connection.start()
   }
 
   /** The page may be frozen at any moment: another tab leads; when it is back, it begins again. @param {string} type */
   onPage(type) {
-    if (type === 'start' && !this.#isByDefault) this.#enter()
+    if (type === 'start' && this.#isMember) this.#enter()
     if (type !== 'pause' || !this.#wire) return
-    const wasAlone = this.role === 'alone'
     this.#leave()
-    if (wasAlone) return
+    if (!this.#isMember) return
     this.#uncover()
     const { connection, outbox } = this.#host
     outbox.by(undefined)
-    connection.rests = !this.#isByDefault
-    // The session is the other tabs'.
-    if (this.#isByDefault) connection.line = undefined
+    connection.rests = true
   }
 
   #leave() {
@@ -158,11 +160,13 @@ export class Sharing {
   /** Sharing works no more: from now on this tab reads for itself. */
   #breakUp() {
     const { connection, outbox } = this.#host
-    const wasAlone = this.role === 'alone'
+    const wasAlone = this.role === 'alone' && !this.#isJoining
     this.#isOff = true
+    this.#isMember = this.#isJoining = outbox.isHeld = false
     this.#leave()
     if (wasAlone) return
     this.#uncover()
+    connection.rest()
     connection.line = undefined
     outbox.by(undefined)
     this.#interrupted()
@@ -187,13 +191,15 @@ export class Sharing {
 
   #lead() {
     const { connection, outbox } = this.#host
-    const wasFollowing = this.role === 'follows'
+    const isReading = this.role === 'alone' && !this.#isJoining
     this.role = 'leads'
+    this.#isMember = true
+    this.#isJoining = outbox.isHeld = false
     this.#term = Math.max(Date.now(), this.#term + 1)
     this.#replies.clear()
     clearInterval(this.#watch)
     this.#tell()
-    if (!wasFollowing) return connection.sync()
+    if (isReading) return connection.sync()
     outbox.by(undefined)
     this.#interrupted()
     connection.start()
@@ -213,6 +219,8 @@ export class Sharing {
   #await() {
     const { connection, outbox } = this.#host
     this.role = 'follows'
+    this.#isMember = true
+    this.#isJoining = outbox.isHeld = false
     connection.rests = true
     outbox.by(undefined)
     this.#isNew = this.#isHeard = true
@@ -384,8 +392,8 @@ export class Sharing {
   #toFollowers = {
     state: (message) => {
       if (message.isBeat) this.#wish(true)
-      if (this.role === 'alone' && !this.#join(message)) return
-      this.#adopt(message)
+      if (this.role === 'alone') this.#consider(message)
+      else this.#adopt(message)
     },
     frame: ({ frame, via, cursor }) => {
       const { line } = this.#host.connection
@@ -412,7 +420,7 @@ export class Sharing {
     refused: ({ names, problem }) => {
       const isOurs = this.#host.connection.ownNames().some((name) => names.includes(name))
       // As the leader it may not read this; as itself it perhaps may.
-      if (isOurs && this.#isByDefault) this.#breakUp()
+      if (isOurs && this.#isByDefault) this.#separate()
       else if (this.role === 'follows') this.#host.refuse(names, this.#host.errorOf(problem))
     },
     finished: ({ why, problem }) => {
@@ -421,20 +429,36 @@ export class Sharing {
     },
   }
 
-  /** A tab that reads for itself follows, once the leader reads all that it wants, or does not for a while. @param {any} state @returns {boolean} whether it follows */
-  #join({ session, names = [] }) {
-    const { connection } = this.#host
-    if (!this.#isByDefault || !session) return false
+  /** Once what the leader has of this tab is answered, this tab reads for itself. */
+  async #separate() {
+    if (this.role === 'follows') await this.#host.outbox.drain()
+    if (!this.#isOff) this.#breakUp()
+  }
+
+  /** A tab that reads for itself follows, once the leader reads all that it wants, or does not for a while. @param {any} state */
+  #consider({ session, names = [] }) {
+    const { connection, hub } = this.#host
+    if (!session || this.#isJoining || hub.transport === 'ws') return
     if (!this.#couldJoinAt) {
       this.#couldJoinAt = Date.now()
       setTimeout(() => this.#wish(), JOIN_MOST_MS)
     }
-    if (Date.now() < this.#couldJoinAt + JOIN_MOST_MS && !connection.ownNames().every((name) => names.includes(name))) return false
+    if (Date.now() < this.#couldJoinAt + JOIN_MOST_MS && !connection.ownNames().every((name) => names.includes(name))) return
+    this.#join()
+  }
+
+  /** The stream goes first: it may be what leaves no connection for publishing. */
+  async #join() {
+    const { connection, outbox } = this.#host
+    this.#isJoining = true
+    if (!connection.carrier) outbox.by(true)
     this.#uncover()
     connection.rest(true)
+    await outbox.drain()
+    if (!this.#isJoining || !this.#wire) return
     connection.line = undefined
     this.#await()
-    return true
+    this.#wish()
   }
 
   /** @param {any} message the leader's state */
