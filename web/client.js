@@ -12,7 +12,9 @@ import { checkAddress, checkChannel, checkChannelOptions, checkOptions, checkTra
 import { Outbox } from './outbox.js'
 import { watchPage } from './page.js'
 import { Requests } from './requests.js'
+import { Starved } from './starved.js'
 import { Subscription } from './subscription.js'
+import { isHttp1, Tabs } from './tabs.js'
 
 export { TriwayError }
 
@@ -34,7 +36,7 @@ const PRESENCE = '$presence/'
  * @property {any} [info] JSON, shown in presence
  * @property {AbortSignal} [signal] closes the hub
  * @property {number} [heartbeat] seconds
- * @property {boolean} [share] tabs of this origin share one connection
+ * @property {boolean} [share] tabs of this origin share one connection. Where it is left out, they do so below WebSocket on HTTP/1.1, if hub, user and `info` are equal
  * @property {number} [timeout] ms that a publish waits through an outage until it rejects; 60,000 by default
  * @property {(key: string, value: any, context?: any) => any} [reviver] of the data of events, as JSON.parse takes it
  * @property {typeof globalThis.fetch} [fetch] where the platform has none, or another is wanted
@@ -72,6 +74,8 @@ export class Hub extends EventTarget {
   #connection
   #outbox
   #requests
+  #tabs
+  #starved
   /** @type {import('./subscription.js').Context} */
   #context
 
@@ -91,7 +95,17 @@ export class Hub extends EventTarget {
       tell: (fact) => (fact === 'expired' ? this.#connection.renew() : this.#connection.observe(fact)),
       isShared: !!options.share,
     })
-    this.#connection = new Connection(this.#ownerOf(options))
+    this.#starved = new Starved({
+      base,
+      signal: this.#abort.signal,
+      isReading: () => !!this.#connection.carrier,
+      starve: () => this.#starve(),
+    })
+    const owner = this.#ownerOf(options)
+    this.#connection = new Connection(owner)
+    const errorOf = (/** @type {any} */ problem) => new TriwayError(problem.code, problem)
+    // What another tab reports goes no further.
+    this.#tabs = new Tabs({ ...owner, hub: this, connection: this.#connection, errorOf, refuse: (names, error) => this.#refuse(names, error), finish: (why, error) => this.#finish(why, error) })
     this.#context = this.#contextOf(options)
     /** Private events for this session and user. */
     this.inbox = this.channel('@')
@@ -108,8 +122,19 @@ export class Hub extends EventTarget {
       receive: (frame, via) => this.#receive(frame, via),
       change: (what, to, reason) => this.#change(what, to, reason),
       adopt: ({ id, user }) => (this.session = user == null ? { id } : { id, user }),
-      finish: (why, error) => this.#finish(why, error),
-      refuse: (names, error) => this.#refuse(names, error),
+      finish: (why, error) => {
+        this.#connection.sharing?.finished(why, error)
+        this.#finish(why, error)
+      },
+      refuse: (names, error) => {
+        this.#connection.sharing?.refused(names, error)
+        this.#refuse(names, error)
+      },
+      opens: (transport) => {
+        this.#tabs.opens(transport)
+        this.#starved.opens(transport)
+      },
+      answered: () => this.#starved.answered(),
     }
   }
 
@@ -149,10 +174,11 @@ export class Hub extends EventTarget {
   }
 
   /** @param {ReturnType<typeof checkOptions>} options */
-  #begin({ signal, share }) {
+  #begin({ signal }) {
     watchPage(this.#abort.signal, (type) => {
       if (type === 'pause') this.#connection.leave()
       this.#connection.observe(type)
+      this.#connection.sharing?.onPage(type)
     })
     if (signal) {
       const close = () => this.close()
@@ -160,13 +186,19 @@ export class Hub extends EventTarget {
       if (signal.aborted) return queueMicrotask(close)
     }
     // One tick later, so that the channels opened beside it are in the first attachment.
-    queueMicrotask(() => this.state !== 'closed' && this.#connection.start())
-    void share
+    queueMicrotask(() => this.state !== 'closed' && this.#tabs.start())
+  }
+
+  /** Another tab finds no connection: a stream or held poll of this one ends, unless it is none of the few. */
+  #starve() {
+    const { carrier } = this.#connection
+    if (carrier && carrier.transport !== 'ws' && carrier.step.pause === undefined && isHttp1(this.#requests.base)) this.#connection.observe('starved')
   }
 
   /** @param {number} ms */
   #measured(ms) {
     this.rtt = ms
+    this.#starved.answered()
     this.#connection.observe('rtt', { ms })
   }
 
@@ -244,6 +276,7 @@ export class Hub extends EventTarget {
   use(transport) {
     if (this.state === 'closed') return
     checkTransport(transport, this.#transports)
+    this.#connection.sharing?.use(transport)
     this.#connection.use(transport)
   }
 

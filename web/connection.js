@@ -3,6 +3,7 @@
  * ways and no ranking: attachments bring frames, the ladder alone decides which transport is tried when.
  */
 import { Attachment } from './attachment.js'
+import { ChannelList } from './channel-list.js'
 import { TriwayError } from './error.js'
 import { MAGIC, newNonce, wireName } from './frame.js'
 import { Ladder } from './ladder.js'
@@ -19,10 +20,6 @@ const RENEW_MS = 25 * 60_000
 const CHECK_MS = 2500
 /** Longest time that timers take, in ms: they count in 31 bits. */
 const TIMER_MOST_MS = 1e9
-/** Lists of channels that change all the time are read by a new attachment this often, in ms: the one before it is gone by then. */
-const REOPEN_EVERY_MS = 100
-/** A channel for which the hub has no room now is asked for again after so long, in ms. */
-const CHANNEL_RETRY_MS = 5000
 /** Facts that come with every frame: a report would hold nothing else. */
 const FREQUENT = /^(frame|tick|rtt|proof)$/
 
@@ -37,15 +34,14 @@ const FREQUENT = /^(frame|tick|rtt|proof)$/
  * @property {(session: import('./frame.js').Session) => void} adopt publishes go as this session
  * @property {(why: string, error: TriwayError) => void} finish
  * @property {(names: string[], error: any) => void} refuse
- *
- * What sharing tabs add: channels of other tabs, and where frames go besides.
- * @typedef {{names: () => string[], frame: (frame: Frame) => void, synced: () => void}} Sharing
+ * @property {(transport: Transport) => void} [opens] an attempt begins
+ * @property {() => void} [answered] a request got an answer
  */
 
 export class Connection {
   /** Where reading goes on from: the carrier's, the last one's, or that of the first to say hello. @type {Line | undefined} */
   line
-  /** @type {Sharing | undefined} */
+  /** Reads for other tabs, too, or is told by another one. @type {import('./share.js').Sharing | undefined} */
   sharing
   /** Another tab reads for this one: the ladder rests. */
   rests = false
@@ -57,6 +53,7 @@ export class Connection {
   #carrier
   #ladder
   #owner
+  #list
   #isEnded = false
   #renewAt = 0
   #pingAt = 0
@@ -65,7 +62,6 @@ export class Connection {
   #timer
   /** Asked for before there was a session to go on with. @type {Transport | 'auto' | undefined} */
   #wish
-  #isSyncing = false
   /** Resolves while something carries. @type {Promise<void>} */
   #carried = Promise.resolve()
   #resolveCarried = () => {}
@@ -75,6 +71,7 @@ export class Connection {
   /** @param {Owner} owner */
   constructor(owner) {
     this.#owner = owner
+    this.#list = new ChannelList(owner, this)
     this.#awaitCarrier()
     this.#ladder = new Ladder({ transports: owner.options.transports, random: Math.random, memory: load(owner.requests.base), link: link() })
   }
@@ -90,6 +87,11 @@ export class Connection {
   /** The names that the cursor covers. */
   get covered() {
     return [...(this.line?.reads ?? [])].filter(([, start]) => start === true).map(([name]) => name)
+  }
+
+  /** Whether another list of channels is being attached. */
+  get isReopening() {
+    return [...this.#attachments.values()].some((attachment) => attachment !== this.#carrier && attachment.step.why === 'channels')
   }
 
   get carrier() {
@@ -135,6 +137,7 @@ export class Connection {
   /** @param {import('./attachment.js').Open} step */
   #open(step) {
     const { line } = this
+    this.#owner.opens?.(step.transport)
     const reads = new Map(this.wanted().map((name) => [name, line && line.reads.get(name) !== true ? 'now' : /** @type {const} */ (true)]))
     // Of several that begin without a session only one may show itself: each would be somebody else.
     const isShown = !!line || !this.#attachments.size
@@ -177,7 +180,19 @@ export class Connection {
 
   /** What one line covers and the other does not. @param {Line} line @param {Line | undefined} other */
   #uncover({ reads, cursor }, other) {
-    for (const [name, start] of reads) if (start === true && other?.reads.get(name) !== true) this.#owner.subscriptions.get(name)?.uncover(cursor)
+    for (const [name, start] of reads) if (start === true && other?.reads.get(name) !== true) this.lose(name, cursor)
+  }
+
+  /** Of this channel something may be missed from here on. @param {string} name @param {string} [cursor] */
+  lose(name, cursor) {
+    this.#owner.subscriptions.get(name)?.uncover(cursor)
+    this.sharing?.lost(name, cursor)
+  }
+
+  /** What comes of this channel from here on is complete. @param {string} name @param {string} [id] */
+  gain(name, id) {
+    this.#owner.subscriptions.get(name)?.cover(id)
+    this.sharing?.gained(name, id)
   }
 
   /** Publishes go by this attachment, as its session. @param {Attachment} attachment */
@@ -194,18 +209,20 @@ export class Connection {
     const { id } = attachment
     const { type } = frame
     if (type === 'hello') this.#hello(attachment, frame)
-    else if (type === 'refused') for (const { channel, error } of frame.channels) this.#refused(channel, error)
+    else if (type === 'refused') for (const { channel, error } of frame.channels) this.#list.refused(channel, error)
     else if (type === 'incomplete') return this.#repair(attachment, frame)
     else if (type === 'event' || type === 'gap') this.#receive(frame, attachment.transport)
+    if (type !== 'mute' && !attachment.socket) this.#owner.answered?.()
     if (type !== 'mute') this.observe('frame', { id, time: frame.time, ping: type === 'ping', event: type === 'event' || type === 'gap' })
     else if (attachment === this.#carrier) return this.observe(type)
     if (type === 'end') this.observe('proof', { id })
+    if (type === 'ping') this.sharing?.beat()
     if (attachment === this.#carrier) this.#alive(attachment)
   }
 
   /** @param {Frame} frame @param {Transport | null} via */
   #receive(frame, via) {
-    this.sharing?.frame(frame)
+    this.sharing?.frame(frame, via)
     this.#owner.receive(frame, via)
   }
 
@@ -222,14 +239,14 @@ export class Connection {
     const before = this.line
     if (!before) this.line = attachment.line
     for (const name of new Set(/** @type {string[]} */ (channels).map(wireName))) {
-      const subscription = this.#owner.subscriptions.get(name)
-      if (behind && before?.reads.get(name) === true) subscription?.uncover(before === attachment.line ? after : before.cursor)
-      subscription?.cover(behind ? undefined : (places[name] ?? id))
+      if (behind && before?.reads.get(name) === true) this.lose(name, before === attachment.line ? after : before.cursor)
+      this.gain(name, behind ? undefined : (places[name] ?? id))
     }
     // Hubs that state their limits send lone pings, on everything but polls.
     this.observe('hello', { id: attachment.id, beat, network, build, probes: !!limits && attachment.transport !== 'poll' })
     if (attachment.socket) this.#ping(attachment)
     if (!before) this.#restartOthers(attachment)
+    this.sharing?.synced()
   }
 
   /** The first hello is the line that all others continue, as its session. What was opened beside it begins elsewhere, as somebody else, who leaves: it begins again. @param {Attachment} attachment */
@@ -245,10 +262,11 @@ export class Connection {
   /** The hub sent more than came: what is missing is read again. @param {Attachment} attachment @param {any} hole */
   #repair(attachment, { since, upTo, arrived, isKnown }) {
     for (const [name, start] of attachment.line.reads) {
-      const subscription = this.#owner.subscriptions.get(name)
-      if (start !== true || !subscription || !since) continue
-      if (isKnown) subscription.repair({ since, upTo, arrived })
-      else this.#owner.receive({ type: 'gap', channel: name, after: since, id: upTo, reason: 'incomplete' }, attachment.transport)
+      if (start !== true || !since) continue
+      if (isKnown) {
+        this.#owner.subscriptions.get(name)?.repair({ since, upTo, arrived })
+        this.sharing?.incomplete(name, { since, upTo, arrived })
+      } else this.#receive({ type: 'gap', channel: name, after: since, id: upTo, reason: 'incomplete' }, attachment.transport)
     }
     this.observe('incomplete', { id: attachment.id })
   }
@@ -279,94 +297,19 @@ export class Connection {
     return false
   }
 
-  // Which channels are wanted.
-
   /** Names that should be read now, of other tabs too. */
   wanted() {
-    return [...new Set([...this.ownNames(), ...(this.sharing?.names() ?? [])])]
+    return this.#list.wanted()
   }
 
-  /** Somebody else's inbox can be written only. */
+  /** Those of this tab alone. */
   ownNames() {
-    return [...this.#owner.subscriptions.values()].filter(({ name }) => !/^@./.test(name)).flatMap(({ name, hasPresence }) => (hasPresence ? ['$presence/' + name, name] : [name]))
+    return this.#list.ownNames()
   }
 
-  /** Whether this session is shown to others. */
-  #isShown() {
-    return this.wanted().some((name) => name.startsWith('$presence/'))
-  }
-
-  /** Soon brings what is read in line with what is wanted: in place on WebSocket; on SSE and polls, where nothing can be asked, by attaching again. */
+  /** Soon brings what is read in line with what is wanted. */
   sync() {
-    if (this.#isSyncing) return
-    this.#isSyncing = true
-    queueMicrotask(() => {
-      this.#isSyncing = false
-      if (this.#carrier && !this.#isEnded) this.#join(this.#carrier)
-      this.sharing?.synced()
-    })
-  }
-
-  /** @param {Attachment} carrier */
-  #join(carrier) {
-    const { reads } = carrier.line
-    const names = this.wanted()
-    // What was closed and opened again in one breath is still read.
-    for (const name of names) if (reads.get(name) === true) this.#owner.subscriptions.get(name)?.cover(carrier.line.cursor)
-    // What is left goes first: a session has a bound.
-    const changed = [...new Set([...reads.keys(), ...names])].filter((name) => !reads.has(name) || !names.includes(name))
-    if (!changed.length) return
-    if (!carrier.socket || (this.#isShown() && !carrier.isShown)) return this.#reopen()
-    for (const channel of changed) reads.has(channel) ? this.#unsubscribe(carrier, channel) : this.#subscribe(carrier, channel)
-  }
-
-  /** Another attachment reads the new list; one at a time: when it carries, the list is compared again. */
-  #reopen() {
-    const isUnderWay = [...this.#attachments.values()].some((attachment) => attachment !== this.#carrier && attachment.step.why === 'channels')
-    if (isUnderWay) return
-    clearTimeout(this.#reopenTimer)
-    const restMs = this.#reopenedAt + REOPEN_EVERY_MS - Date.now()
-    if (restMs > 0) {
-      this.#reopenTimer = setTimeout(() => this.sync(), restMs)
-      return
-    }
-    this.#reopenedAt = Date.now()
-    this.observe('reopen')
-  }
-  #reopenedAt = 0
-  /** @type {any} */
-  #reopenTimer
-
-  /** A channel was refused: for good, or until the hub has room. @param {string} channel @param {import('./error.js').Problem} error */
-  #refused(channel, error) {
-    if ((error.status ?? 400) < 429) return this.#owner.refuse([channel], error)
-    clearTimeout(this.#retryTimer)
-    this.#retryTimer = setTimeout(() => this.sync(), CHANNEL_RETRY_MS)
-  }
-  /** @type {any} */
-  #retryTimer
-
-  /** @param {Attachment} carrier @param {string} channel */
-  #unsubscribe(carrier, channel) {
-    carrier.line.reads.delete(channel)
-    carrier.command(JSON.stringify({ type: 'unsubscribe', channel }))
-  }
-
-  /** @param {Attachment} carrier @param {string} channel */
-  #subscribe(carrier, channel) {
-    const { reads } = carrier.line
-    reads.set(channel, 'now')
-    carrier.command(JSON.stringify({ type: 'subscribe', channel }), ({ ok, error }) => {
-      // It may have ended, or the channel been closed, meanwhile.
-      if (reads.get(channel) !== 'now' || error?.code === 'closed') return
-      if (!ok) {
-        reads.delete(channel)
-        return this.#refused(channel, /** @type {any} */ (error))
-      }
-      reads.set(channel, true)
-      if (this.line === carrier.line) this.#owner.subscriptions.get(channel)?.cover(carrier.line.cursor)
-      this.sync()
-    })
+    this.#list.sync()
   }
 
   // What is said besides reading.
@@ -393,9 +336,11 @@ export class Connection {
   #alive(attachment) {
     const now = Date.now()
     if (now > this.#renewAt) this.renew()
-    // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; on WebSocket
-    // what goes back by itself may be lost, or answered by a proxy.
-    if (now >= this.#pingAt && (attachment.socket || (this.#isShown() && attachment.isShown && attachment.transport === 'sse'))) {
+    // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; so is whether a
+    // connection is left for other tabs, where these cannot ask. On WebSocket what goes back by itself may be
+    // lost, or answered by a proxy.
+    const isNeeded = (this.#list.isShown() && attachment.isShown) || !globalThis.BroadcastChannel
+    if (now >= this.#pingAt && (attachment.socket || (isNeeded && attachment.transport === 'sse'))) {
       this.#pingAt = now + this.#pingMs
       this.#ping(attachment)
     }
@@ -404,6 +349,11 @@ export class Connection {
   /** The first that is answered proves a WebSocket; on SSE the request measures itself. @param {Attachment} attachment */
   #ping(attachment) {
     const sentAt = Date.now()
+    if (!attachment.socket) {
+      const { requests, outbox } = this.#owner
+      requests.ask('send', {}, '[{"type":"ping"}]').catch(({ kind }) => kind === 'hung' && outbox.doubt(sentAt))
+      return
+    }
     attachment.command('{"type":"ping"}', ({ ok }) => {
       if (!ok) return
       const ms = Date.now() - sentAt
@@ -447,7 +397,7 @@ export class Connection {
 
   /** Presence ends at once. */
   leave() {
-    if (this.#carrier?.isShown && this.#isShown()) this.#carrier.command('{"type":"leave"}')
+    if (!this.sharing?.hasOthers && this.#carrier?.isShown && this.#list.isShown()) this.#carrier.command('{"type":"leave"}')
   }
 
   /** @param {Transport | 'auto'} transport */
@@ -456,6 +406,18 @@ export class Connection {
     const isEarly = !this.line && this.#attachments.size
     this.#wish = isEarly || this.rests ? transport : undefined
     if (!isEarly) this.observe('use', { transport })
+  }
+
+  /** Another tab reads from now on, or none. @param {boolean} [isOver] the session ends with it */
+  rest(isOver = false) {
+    if (isOver) this.leave()
+    this.rests = true
+    clearTimeout(this.#timer)
+    // What it would do is done here, without a change of state.
+    this.#ladder.observe(Date.now(), 'pause')
+    for (const attachment of this.#attachments.values()) attachment.stop(isOver ? 1000 : undefined)
+    this.#attachments.clear()
+    this.#carrier = undefined
   }
 
   start() {
@@ -469,8 +431,7 @@ export class Connection {
     if (this.#isEnded) return
     this.#isEnded = true
     clearTimeout(this.#timer)
-    clearTimeout(this.#reopenTimer)
-    clearTimeout(this.#retryTimer)
+    this.#list.end()
     for (const id of [...this.#attachments.keys()]) this.#drop({ id, why })
   }
 }

@@ -42,14 +42,15 @@ const LARGE = 16 * 1024
  * @property {(error: any) => void} reject
  *
  * @typedef {{ok?: any, id?: string, reached?: any, error?: any}} Reply
- * @typedef {(json: string, onReply: (reply: any) => any) => void} Socket
+ * @typedef {(json: string, onReply: (reply: any) => any, entry: Entry) => void} Socket
  * @typedef {'expired' | 'blocked' | 'starved'} Fact
  */
 
 export class Outbox {
   /** @type {Entry[]} */
   #queue = []
-  #session = ''
+  /** Under whose numbers it publishes. */
+  session = ''
   /** N of the key of the first of the queue; the others follow. */
   #first = 0
   /** A WebSocket's way, or true for requests. @type {Socket | boolean | undefined} */
@@ -142,16 +143,17 @@ export class Outbox {
    * @param {string | undefined} encoded
    * @param {number} size
    * @param {AbortSignal} [signal]
-   * @param {any} [key]
+   * @param {any} [key] of another tab, with its deadline
+   * @param {number} [deadline]
    * @returns {{entry: Entry, answer: Promise<any>}}
    */
-  add(encoded, size, signal, key = this.isShared && newNonce()) {
+  add(encoded, size, signal, key = this.isShared && newNonce(), deadline = Infinity) {
     if (this.#closedBy) throw this.#closedBy
     this.#checkSize(size)
     const waiting = this.#queue.reduce((sum, entry) => sum + Math.max(entry.encoded?.length ?? 0, entry.size), 0)
     if (this.#queue.length >= QUEUE_COMMANDS || (waiting && waiting + size > QUEUE_SIZE)) throw new TriwayError('queue_full', { hint: 'Wait for the promises of earlier publishes.' })
     /** @type {Entry} */
-    const entry = { encoded, size, key, deadline: Date.now() + this.#timeoutMs, resolve: () => {}, reject: () => {} }
+    const entry = { encoded, size, key, deadline: Math.min(deadline, Date.now() + this.#timeoutMs), resolve: () => {}, reject: () => {} }
     const answer = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }))
     this.#queue.push(entry)
     if (signal) this.#watch(entry, answer, signal)
@@ -175,9 +177,34 @@ export class Outbox {
     entry.reject(error)
   }
 
+  /**
+   * From now on each publish has a key of its own, which is the same whichever tab sends it.
+   * @returns {Promise<void>} resolves when nothing that has a number of this session waits for its answer
+   */
+  share() {
+    this.isShared = true
+    for (const entry of this.#queue) if (!entry.isSent) entry.key ||= newNonce()
+    const promise = new Promise((resolve) => (this.#onShared = () => resolve(undefined)))
+    this.#schedule()
+    return promise
+  }
+  #onShared = () => {}
+
+  /** Nothing new is sent until `isHeld` ends. A key counts for one session: what was sent is answered as that. @returns {Promise<void>} resolves when it was */
+  drain() {
+    this.isHeld = true
+    const promise = new Promise((resolve) => (this.#onDrained = () => resolve(undefined)))
+    this.#schedule()
+    return promise
+  }
+  isHeld = false
+  #onDrained = () => {}
+
   /** The deadline of the oldest. */
   #schedule() {
     clearTimeout(this.#timer)
+    if (this.isShared && this.#queue.every(({ key }) => key)) this.#onShared()
+    if (this.isHeld && !this.#queue.some(({ isSent }) => isSent)) this.#onDrained()
     const [oldest] = this.#queue
     if (oldest) this.#timer = setTimeout(() => this.#expire(), Math.max(0, oldest.deadline - Date.now()))
   }
@@ -199,10 +226,10 @@ export class Outbox {
    * @param {Socket | boolean} [way]
    * @param {string} [session] id of the session whose keys are used; a new one begins its own count
    */
-  by(way, session = this.#session) {
+  by(way, session = this.session) {
     // Another tab may have counted for the same session before: then the hub says where it stands.
-    if (session !== this.#session) this.#first = Date.now()
-    this.#session = session
+    if (session !== this.session) this.#first = Date.now()
+    this.session = session
     this.#way = way
     this.#isByGet = false
     this.#failures = this.#blockedTimes = this.#silentSince = 0
@@ -244,7 +271,7 @@ export class Outbox {
     const batch = []
     for (const entry of this.#queue.slice(this.#sent, this.#sent + most)) {
       size += entry.encoded?.length ?? 0
-      if (entry.encoded === undefined || (batch[0] && (size > BATCH_SIZE || entry.isLarge))) break
+      if (entry.encoded === undefined || (this.isHeld && !entry.isSent) || (batch[0] && (size > BATCH_SIZE || entry.isLarge))) break
       batch.push(entry)
     }
     return batch
@@ -284,13 +311,15 @@ export class Outbox {
     const round = this.#round
     const texts = batch.map((entry, index) => {
       entry.isSent = true
-      return `{"key":"${entry.key || this.#session + ':' + (this.#first + this.#sent + index)}",${/** @type {string} */ (entry.encoded).slice(1)}`
+      // A GET must have a number.
+      const key = isByRequest && this.#isByGet ? '' : entry.key
+      return `{"key":"${key || this.session + ':' + (this.#first + this.#sent + index)}",${/** @type {string} */ (entry.encoded).slice(1)}`
     })
     this.#sent += texts.length
     this.#isAsking ||= isByRequest
     let replies
     try {
-      replies = await (isByRequest ? this.#request(texts) : this.#say(texts[0]))
+      replies = await (isByRequest ? this.#request(texts) : this.#say(texts[0], batch[0]))
     } catch (error) {
       replies = [{ error }]
     }
@@ -302,15 +331,15 @@ export class Outbox {
     this.#pump()
   }
 
-  /** @param {string} text @returns {Promise<Reply[]>} */
-  #say(text) {
-    return new Promise((resolve) => /** @type {Socket} */ (this.#way)(text, (reply) => resolve([reply])))
+  /** @param {string} text @param {Entry} entry @returns {Promise<Reply[]>} */
+  #say(text, entry) {
+    return new Promise((resolve) => /** @type {Socket} */ (this.#way)(text, (reply) => resolve([reply]), entry))
   }
 
   /** @param {string[]} texts @returns {Promise<Reply[]>} */
   async #request(texts) {
     const askedAt = (this.#askedAt = Date.now())
-    const doubt = setTimeout(() => this.#doubt(askedAt), DOUBT_MS)
+    const doubt = setTimeout(() => this.doubt(askedAt), DOUBT_MS)
     try {
       const replies = this.#isByGet ? [await this.#get(texts[0])] : await this.#requests.ask('send', {}, `[${texts}]`)
       if (!replies?.[0]) throw new TriwayError('foreign', { kind: 'foreign' })
@@ -387,14 +416,14 @@ export class Outbox {
     // A large one that no box lets through either.
     const [first] = this.#queue
     if (error.status === 413 && first) return void this.#answer({ error: new TriwayError('too_large', { status: 413, hint: 'A proxy takes no bodies of that size.' }) })
-    const isThere = error.kind !== 'away' && error.kind !== 'passing' && error.kind !== 'token' && (await this.#doubt(this.#askedAt))
+    const isThere = error.kind !== 'away' && error.kind !== 'passing' && error.kind !== 'token' && (await this.doubt(this.#askedAt))
     if (round !== this.#round) return
     if (isThere) this.#block(error)
     this.#again(isThere ? 0 : this.#pauseMs(error.afterMs))
   }
 
   /** Whether the hub answers something else. Where it does not, although a stream lives, no connection is left. @param {number} askedAt when the request that fails was sent */
-  async #doubt(askedAt) {
+  async doubt(askedAt) {
     const isThere = await this.#isHubThere()
     if (isThere) this.#silentSince = 0
     else {

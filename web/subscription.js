@@ -157,6 +157,8 @@ export class Subscription {
       else this.#move(name, data, frame, via)
       return
     }
+    // It will be in the history of what was missed.
+    if (!this.isCovered) return
     for (const history of new Set(this.#histories.values())) history.hold(frame)
     // What waits for its history will read it there.
     for (const handle of [...this.handles]) if (!handle.start) handle.take(frame, via)

@@ -4,29 +4,7 @@ import { test } from 'node:test'
 import WebSocket from 'ws'
 import { connect } from '../client.js'
 import { TestHub, until } from './hub.js'
-
-/** As navigator.locks: one holder at a time; a signal that fires gives up the lock or the wait. */
-function locks() {
-  const queue = []
-  const next = () => {
-    const [first] = queue
-    if (!first || first.held) return
-    first.held = true
-    first.body().finally(() => {
-      queue.splice(queue.indexOf(first), 1)
-      next()
-    })
-  }
-  return {
-    request(name, { signal }, body) {
-      const wait = { body, held: false }
-      queue.push(wait)
-      signal.addEventListener('abort', () => wait.held || queue.splice(queue.indexOf(wait), 1))
-      queueMicrotask(next)
-      return new Promise(() => {})
-    },
-  }
-}
+import { locks } from './support/locks.js'
 
 test('tabs share one reader; its death loses nothing', async () => {
   const server = await new TestHub().listen()
@@ -123,7 +101,7 @@ test('a page that goes into the cache of pages lets another tab lead, and follow
 })
 
 const { BroadcastChannel } = globalThis
-/** The platform's, which a page in the cache of pages does not hear. */
+/** The platform's, which a page that is frozen neither hears nor uses. */
 class Wire {
   static made = []
   isAway = false
@@ -133,7 +111,7 @@ class Wire {
     this.real.onmessage = (event) => this.isAway || this.onmessage(event)
     Wire.made.push(this)
   }
-  postMessage = (message) => this.real.postMessage(message)
+  postMessage = (message) => this.isAway || this.real.postMessage(message)
   close = () => this.real.close()
 }
 
@@ -164,6 +142,7 @@ async function withTabs(body) {
     await server.close()
   }
 }
+const isHistory = ({ url }, channel) => url.startsWith('/history?') && url.includes('channels=' + channel)
 const readsOf = (server, name) => until(() => server.readers.size === 1 && [...server.readers].every((reader) => reader.reads(name)), `one reader of ${name}`)
 
 test('a follower that was in the cache of pages hears what it missed, its inbox too, before what is live', () =>
@@ -196,7 +175,7 @@ test('a history is read before anything live counts, is asked for again where it
     server.publish('lobby', undefined, { bytes: Buffer.from([0, 10, 255]) })
     let refused = 0
     server.spoil = (request, response) => {
-      if (!request.url.startsWith('/history/lobby') || refused++) return false
+      if (!isHistory(request, 'lobby') || refused++) return false
       server.publish('lobby', 3)
       return !!response.writeHead(503).end()
     }
@@ -227,7 +206,7 @@ for (const transports of [['ws'], ['sse']]) {
 test('the tab that reads goes while the next in line has not fetched its history: the others lose nothing', () =>
   withTabs(async (server, come) => {
     const first = await come({})
-    server.spoil = (request) => request.url.startsWith('/history/lobby') && request.url.includes('last')
+    server.spoil = (request) => isHistory(request, 'lobby') && request.url.includes('last')
     const next = await come({ since: 'last:1' })
     const other = await come({})
     server.publish('lobby', 1)
@@ -239,4 +218,70 @@ test('the tab that reads goes while the next in line has not fetched its history
     server.publish('lobby', 4)
     await until(() => other.seen.length === 4, `${other.seen}`)
     assert.deepEqual(other.seen, [1, 2, 3, 4])
+  }))
+
+/** What a channel of the tab's went through. */
+const ends = (channel) => {
+  const seen = []
+  for (const type of ['error', 'close']) channel.addEventListener(type, ({ error }) => seen.push(`${type} ${error?.code}`))
+  return seen
+}
+
+test('a refused channel ends in the tabs that want it, and nowhere else', () =>
+  withTabs(async (server, come) => {
+    const tabs = [await come({}), await come({}), await come({})]
+    const wanted = ends(tabs[1].hub.channel('secret'))
+    const others = tabs.map(({ hub }) => ends(hub.channel('lobby')))
+    await readsOf(server, 'secret')
+    const [reader] = server.readers
+    reader.say({ type: 'refused', id: `e1-${server.head}`, channels: [{ channel: 'secret', error: { code: 'forbidden', hint: 'not with this token', status: 403 } }] })
+    await until(() => wanted.length === 2)
+    assert.deepEqual(wanted, ['error forbidden', 'close forbidden'])
+    tabs[0].open('more', {})
+    await readsOf(server, 'more')
+    assert.ok(![...server.readers][0].reads('secret'), 'it is asked for no more')
+    server.publish('lobby', 'on')
+    await until(() => tabs.every(({ seen }) => seen.includes('on')))
+    assert.deepEqual(others, [[], [], []])
+  }))
+
+test('a final refusal of the reading tab ends every tab with the same error', () =>
+  withTabs(async (server, come) => {
+    const tabs = [await come({}), await come({})]
+    const all = tabs.map(({ hub }) => ends(hub.channel('lobby')))
+    server.spoil = (request, response) => {
+      const url = new URL(request.url, server.address)
+      if (url.pathname !== '/sse') return false
+      return !!response.writeHead(403).end(JSON.stringify({ code: 'origin_refused', hint: 'list it', status: 403, nonce: url.searchParams.get('nonce') }))
+    }
+    server.cut()
+    const errors = await Promise.all(tabs.map(({ hub }) => hub.closed.catch((error) => `${error.code} ${error.hint} ${error.status}`)))
+    assert.deepEqual(errors, Array(2).fill('origin_refused list it 403'))
+    assert.deepEqual(all, Array(2).fill(['error origin_refused', 'close origin_refused']))
+  }))
+
+test('errors of publishes through the reading tab keep code, hint and status', () =>
+  withTabs(async (server, come) => {
+    await come({})
+    const other = await come({})
+    server.spoil = (request, response) => {
+      const url = new URL(request.url, server.address)
+      if (url.pathname !== '/send') return false
+      return !!response.writeHead(200).end(JSON.stringify([{ type: 'reply', ok: false, error: { code: 'forbidden', title: 'No', hint: 'not with this token', status: 403 } }]))
+    }
+    await assert.rejects(other.hub.channel('lobby').publish(1), { code: 'forbidden', hint: 'not with this token', status: 403, name: 'TriwayError' })
+  }))
+
+test('a reading tab that is frozen is replaced, and follows when it is back', () =>
+  withTabs(async (server, come) => {
+    const frozen = await come({})
+    const others = [await come({}), await come({})]
+    frozen.wire.isAway = true
+    server.publish('lobby', 'unheard')
+    await until(() => others.every(({ seen }) => seen.includes('unheard')), 'another tab reads', 20_000)
+    frozen.wire.isAway = false
+    await until(() => server.readers.size === 1, 'one reader')
+    server.publish('lobby', 'for all')
+    await until(() => [frozen, ...others].every(({ seen }) => seen.includes('for all')))
+    for (const { seen } of [frozen, ...others]) assert.deepEqual(seen, ['unheard', 'for all'])
   }))

@@ -1,16 +1,20 @@
-import { newChannel } from './channel.js';
-import { TriwayError } from './frame.js';
+/**
+ * The hub as the page sees it: its state, its channels, and what an application does with them. Reading is in
+ * connection.js, sending in outbox.js.
+ */
+import { Channel } from './channel.js';
+import { TriwayError } from './error.js';
 export { TriwayError };
 export type Transport = import('./cuts.js').Transport;
-export type Channel = import('./channel.js').Channel;
 export type ChannelEventMap = import('./channel.js').ChannelEventMap;
 export type Received = import('./channel.js').Received;
 export type Member = import('./channel.js').Member;
-export type Frame = import('./frame.js').Frame;
-export type Attach = import('./attach.js').Attach;
+export type Published = import('./channel.js').Published;
+export type ChannelHandle = import('./channel.js').Target<ChannelEventMap> & Channel;
+export type HubHandle = import('./channel.js').Target<HubEventMap> & Hub;
 export type Options = {
     /**
-     * asked again when refused or expired
+     * a function is called again when its token was refused or has expired
      */
     token?: string | (() => string | Promise<string>);
     /**
@@ -18,7 +22,7 @@ export type Options = {
      */
     transports?: Transport[];
     /**
-     * shown in presence
+     * JSON, shown in presence
      */
     info?: any;
     /**
@@ -30,9 +34,17 @@ export type Options = {
      */
     heartbeat?: number;
     /**
-     * one tab of this origin reads for all
+     * tabs of this origin share one connection. Where it is left out, they do so below WebSocket on HTTP/1.1, if hub, user and `info` are equal
      */
     share?: boolean;
+    /**
+     * ms that a publish waits through an outage until it rejects; 60,000 by default
+     */
+    timeout?: number;
+    /**
+     * of the data of events, as JSON.parse takes it
+     */
+    reviver?: (key: string, value: any, context?: any) => any;
     /**
      * where the platform has none, or another is wanted
      */
@@ -55,71 +67,88 @@ export type HubEventMap = {
         to: Transport | null;
         reason: string;
     };
-};
-export type Face = {
-    state: State;
     /**
-     * that carries
+     * a mistake of the application, or the refusal that ended the hub
      */
+    error: {
+        error: TriwayError;
+    };
+};
+/**
+ * @typedef {import('./cuts.js').Transport} Transport
+ * @typedef {import('./channel.js').ChannelEventMap} ChannelEventMap
+ * @typedef {import('./channel.js').Received} Received
+ * @typedef {import('./channel.js').Member} Member
+ * @typedef {import('./channel.js').Published} Published
+ * @typedef {import('./channel.js').Target<ChannelEventMap> & Channel} ChannelHandle a channel, opened
+ * @typedef {import('./channel.js').Target<HubEventMap> & Hub} HubHandle a hub, connected
+ *
+ * @typedef {object} Options
+ * @property {string | (() => string | Promise<string>)} [token] a function is called again when its token was refused or has expired
+ * @property {Transport[]} [transports] allowed; the order is a preference
+ * @property {any} [info] JSON, shown in presence
+ * @property {AbortSignal} [signal] closes the hub
+ * @property {number} [heartbeat] seconds
+ * @property {boolean} [share] tabs of this origin share one connection. Where it is left out, they do so below WebSocket on HTTP/1.1, if hub, user and `info` are equal
+ * @property {number} [timeout] ms that a publish waits through an outage until it rejects; 60,000 by default
+ * @property {(key: string, value: any, context?: any) => any} [reviver] of the data of events, as JSON.parse takes it
+ * @property {typeof globalThis.fetch} [fetch] where the platform has none, or another is wanted
+ * @property {any} [WebSocket] the same
+ *
+ * @typedef {'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed'} State
+ * @typedef {object} HubEventMap
+ * @property {{from: State, to: State, reason: string, error?: TriwayError}} state
+ * @property {{from: Transport | null, to: Transport | null, reason: string}} transport
+ * @property {{error: TriwayError}} error a mistake of the application, or the refusal that ended the hub
+ */
+export declare class Hub extends EventTarget {
+    #private;
+    /** Private events for this session and user. */
+    inbox: ChannelHandle;
+    /** @type {State} */
+    state: State;
+    /** The transport that carries. @type {Transport | null} */
     transport: Transport | null;
+    /** @type {{id: string, user?: string} | null} */
     session: {
         id: string;
+        user?: string;
     } | null;
-    /**
-     * round-trip time in ms
-     */
-    rtt?: number;
-    /**
-     * resolves with the first proven transport
-     */
+    /** Round-trip time in ms, once it was measured. @type {number | undefined} */
+    rtt: number | undefined;
+    /** Resolves with the first proven transport; rejects where the hub ends before. */
     ready: Promise<void>;
+    /** Settles at the end: resolves after the application's own `close()`, rejects with the hub's error otherwise. */
+    closed: Promise<void>;
+    /** @param {string | URL} address @param {Options} given */
+    constructor(address: string | URL, given: Options);
     /**
-     * private events for this session and user
+     * Opens a channel. Each handle belongs to whoever opened it; any number of them share what is read.
+     * @param {string} name
+     * @param {{since?: string, presence?: boolean}} [options] where to begin: now, all, last:20, 10m, or an event's id; and whether to be shown, and hear who comes and goes
+     * @returns {ChannelHandle}
+     * @throws {TriwayError} `bad_channel`, `bad_cursor` or `bad_option`
      */
-    inbox: Channel;
-    channel: (name: string, options?: {
+    channel(name: string, options?: {
         since?: string;
         presence?: boolean;
-    }) => Channel;
+    }): ChannelHandle;
     /**
-     * changes the transport by hand, or back to the ladder's choice
+     * Changes the transport by hand, or back to the ladder's choice.
+     * @param {Transport | 'auto'} transport
+     * @throws {TriwayError} `bad_option`, where it is not among the hub's transports
      */
-    use: (transport: Transport | 'auto') => void;
-    /**
-     * what was tried, seen and chosen, and why: data, and text by String(report)
-     */
-    report: () => Promise<import('./report.js').Report>;
-    /**
-     * ends everything; what waits to be sent is rejected
-     */
-    close: () => void;
-};
-export type Hub = import('./channel.js').Target<HubEventMap> & Face;
-export type Inside = {
-    base: string;
-    asking: import('./ask.js').Asking;
-    sending: import('./send.js').Sending;
-    channels: Map<string, ReturnType<typeof newChannel>>;
-    places: Map<string, string>;
-    /**
-     * where reading goes on from: the carrier, the last one, or the first to say hello
-     */
-    line?: Pick<Attach, 'reads' | 'cursor' | 'session'>;
-    /**
-     * another tab reads for this one: its ladder rests
-     */
-    rests?: boolean;
-    look: (type: import('./rungs.js').FactType, fact?: import('./rungs.js').Fact) => void;
-    /**
-     * this tab reads
-     */
-    lead: () => void;
-    deliver: (via: Transport | null, frame: Frame) => void;
-    handleOf: (channel?: string) => ReturnType<typeof newChannel> | undefined;
-    sync: () => void;
-    wanted: () => string[];
-    startOf: (name: string) => string | undefined;
-    change: (what: 'state' | 'transport', to: any, reason: string) => void;
-};
-/** @param {string | URL} [address] of the hub @param {Options} [options] @returns {Hub} */
-export declare function connect(address?: string | URL, options?: Options): Hub;
+    use(transport: Transport | 'auto'): void;
+    /** What was tried, seen and chosen, and why: data, and text by String(report). @returns {Promise<import('./report.js').Report>} */
+    report(): Promise<import('./report.js').Report>;
+    /** Ends everything: what waits to be sent is rejected, loops end. */
+    close(): void;
+}
+/**
+ * Connects to a hub.
+ * @param {string | URL} [address] of the hub
+ * @param {Options} [options]
+ * @returns {HubHandle}
+ * @throws {TriwayError} `bad_address`, `bad_option`, `bad_data` or `too_large`
+ */
+export declare const connect: (address?: string | URL, options?: Options) => HubHandle;

@@ -1,27 +1,27 @@
 /**
- * What is learned of one network, by transport: whether it fails there, and when it is cut.
- * Pure, and plain data throughout, so that it can be kept from one page to the next. Knows no ladder.
+ * What lifetimes teach: two cuts that are alike name the cut, and the cut names the remedy.
+ * Pure. Knows no ladder: it is given how a carrier ended, and changes what is known of the transport.
  */
 export type Transport = 'ws' | 'sse' | 'poll';
 export type Known = {
     /**
-     * it carried here, and is taken at its word until then
+     * it carried here; until this time its hello is proof enough
      */
     good?: number;
     /**
-     * it failed while another got through, and is tried last until then
+     * it failed while another transport got through; until this time it is tried last
      */
     until?: number;
     /**
-     * that it failed so
+     * how often it failed so
      */
     times?: number;
     /**
-     * ms that it must live before it is trusted again
+     * ms that it must live next to the carrier before it takes over
      */
     trial?: number;
     /**
-     * heartbeat in seconds that outruns an idle cut
+     * heartbeat in seconds that prevents an idle cut
      */
     beat?: number;
     /**
@@ -36,34 +36,61 @@ export type Known = {
      * seconds that a poll may be held
      */
     wait?: number;
+    /**
+     * until this time polls are short
+     */
+    shortUntil?: number;
+    /**
+     * how often they had to be
+     */
+    shortTimes?: number;
 };
 export type Learned = Partial<Record<Transport, Known>>;
 export type Life = {
     /**
-     * ms since it was opened
+     * since it was opened
      */
-    age: number;
+    ageMs: number;
     /**
-     * ms since anything came
+     * since anything arrived
      */
-    idle: number;
+    idleMs: number;
     /**
-     * longest idle time in ms that it outlived
+     * longest idle time that it survived
      */
-    gap: number;
+    gapMs: number;
     /**
-     * ms since it was proven
+     * since it was proven
      */
-    proven: number;
+    provenMs: number;
 };
-/** Held by the hub where nothing else was asked, in seconds. */
+export type Lesson = {
+    /**
+     * the cut, if two were alike
+     */
+    cause?: 'killed' | 'idle' | 'age';
+    /**
+     * the transport should be left
+     */
+    isLeft?: boolean;
+    /**
+     * polls should be short
+     */
+    isShort?: boolean;
+};
+/** Seconds for which the hub holds a poll unless asked otherwise. */
 export declare const WAIT_S = 25;
-/**
- * Two cuts alike name the cut.
- * @param {Transport} transport
- * @param {Known} known of it
- * @param {Known} polls what is known of polls: what cuts streams by age cuts them too
- * @param {Life[]} lives the last three of that transport, newest first
- * @returns {boolean | void} whether the transport is to be left
- */
-export declare function learn(transport: Transport, known: Known, polls: Known, lives: Life[]): boolean | void;
+export declare class Cuts {
+    /** Of each transport, newest first. @type {Partial<Record<Transport, Life[]>>} */
+    lives: Partial<Record<Transport, Life[]>>;
+    /** Forgets the lives: their ends were no cuts. */
+    reset(): void;
+    /**
+     * Learns from the end of a carrier.
+     * @param {Transport} transport
+     * @param {Life} life
+     * @param {(transport: Transport) => Known} known of each transport; changed in place
+     * @returns {Lesson}
+     */
+    learn(transport: Transport, life: Life, known: (transport: Transport) => Known): Lesson;
+}

@@ -1,15 +1,19 @@
-/**
- * What the hub and a client say to each other, in the client's terms: frames, ids, bytes, refusals.
- * Pure: knows no wire, no clock and no handle.
- */
+import { TriwayError } from './error.js';
 export type Frame = {
     type: string;
+    /**
+     * the frame's own text
+     */
+    json?: string;
     id?: string;
     channel?: string;
     data?: any;
     data64?: string;
     name?: string;
     from?: string;
+    /**
+     * ms since 1970, by the hub's clock
+     */
     time?: number;
     after?: string;
     reason?: string;
@@ -17,126 +21,122 @@ export type Frame = {
     magic?: string;
     nonce?: string;
     session?: Session;
+    /**
+     * seconds
+     */
     heartbeat?: number;
-    channels?: string[];
+    /**
+     * read, or refused
+     */
+    channels?: string[] | {
+        channel: string;
+        error: import('./error.js').Problem;
+    }[];
+    places?: Record<string, string>;
+    /**
+     * nothing is replayed: what was missed is read as history
+     */
+    behind?: boolean;
+    limits?: Limits;
     network?: string;
     build?: string;
-    ref?: number;
     ok?: boolean;
-    error?: Problem;
+    error?: import('./error.js').Problem;
     code?: number;
     reconnect?: boolean;
     after_ms?: number;
+    /**
+     * of members; in a ping, of the frames that were sent
+     */
     count?: number;
     members?: any[];
     reached?: any;
+    frames?: Frame[];
+    cursor?: string;
 };
 export type Session = {
     id: string;
     key: string;
+    user?: string;
     expires?: number;
     inboxes?: string[];
 };
-export type Problem = {
-    code: string;
-    title?: string;
-    detail?: string;
-    hint?: string;
-    status?: number;
-    expected?: number;
-    /**
-     * not before, by the hub's word
-     */
-    afterMs?: number;
+export type Limits = {
+    data: number;
+    message: number;
+    body: number;
+    commands: number;
+    address: number;
+    info: number;
+    channels: number;
 };
 /**
- * A frame of the hub, or one of the marks that are added while reading: `head` (the other side
- * accepted), `end` (where a poll's answer ends) and `mute` (no reply comes).
+ * A frame of the hub, or one of the marks that are added while reading: `head` (the other side accepted),
+ * `end` (where a poll's answer ends), `mute` (no reply comes) and `incomplete` (frames are missing).
  * @typedef {object} Frame
  * @property {string} type
+ * @property {string} [json] the frame's own text
  * @property {string} [id]
  * @property {string} [channel]
  * @property {any} [data]
  * @property {string} [data64]
  * @property {string} [name]
  * @property {string} [from]
- * @property {number} [time]
+ * @property {number} [time] ms since 1970, by the hub's clock
  * @property {string} [after]
  * @property {string} [reason]
  * @property {boolean} [more]
  * @property {string} [magic]
  * @property {string} [nonce]
  * @property {Session} [session]
- * @property {number} [heartbeat]
- * @property {string[]} [channels]
+ * @property {number} [heartbeat] seconds
+ * @property {string[] | {channel: string, error: import('./error.js').Problem}[]} [channels] read, or refused
+ * @property {Record<string, string>} [places]
+ * @property {boolean} [behind] nothing is replayed: what was missed is read as history
+ * @property {Limits} [limits]
  * @property {string} [network]
  * @property {string} [build]
- * @property {number} [ref]
  * @property {boolean} [ok]
- * @property {Problem} [error]
+ * @property {import('./error.js').Problem} [error]
  * @property {number} [code]
  * @property {boolean} [reconnect]
  * @property {number} [after_ms]
- * @property {number} [count]
+ * @property {number} [count] of members; in a ping, of the frames that were sent
  * @property {any[]} [members]
  * @property {any} [reached]
+ * @property {Frame[]} [frames]
+ * @property {string} [cursor]
  *
- * @typedef {{id: string, key: string, expires?: number, inboxes?: string[]}} Session `inboxes` are the real names behind `@`, where tabs share
- */
-/**
- * A refusal as the hub writes it (RFC 9457, with a stable `code`).
- * @typedef {object} Problem
- * @property {string} code
- * @property {string} [title]
- * @property {string} [detail]
- * @property {string} [hint]
- * @property {number} [status]
- * @property {number} [expected]
- * @property {number} [afterMs] not before, by the hub's word
+ * @typedef {{id: string, key: string, user?: string, expires?: number, inboxes?: string[]}} Session `inboxes`: the channels behind `@`
+ * @typedef {{data: number, message: number, body: number, commands: number, address: number, info: number, channels: number}} Limits
+ *   of one event's data, a WebSocket message, a body of `/send`, its commands, the address of a publishing GET, `info`, channels
  */
 /** The word by which an answer shows that a hub made it, and not something between. */
 export declare const MAGIC = "triway/1";
-/** What rejects: `code` is stable, `hint` says what to do. */
-export declare class TriwayError extends Error {
-    code: string;
-    /** @type {string | undefined} */
-    hint: string | undefined;
-    /** @type {number | undefined} */
-    status: number | undefined;
-    /** What carried when it was refused. @type {import('./cuts.js').Transport | null | undefined} */
-    transport: import('./cuts.js').Transport | null | undefined;
-    /**
-     * @param {string} code
-     * @param {Partial<Problem> & Partial<Omit<TriwayError, 'code'>>} [more]
-     */
-    constructor(code: string, more?: Partial<Problem> & Partial<Omit<TriwayError, 'code'>>);
-}
-/** What answers is not the hub. */
+/** The error where something else than the hub answered. */
 export declare const foreign: () => TriwayError;
-/** The JSON of an answer. WebKit gives a body that was cut short as if it were whole; any other text is somebody's page. @param {Response} response */
-export declare function parsed(response: Response): Promise<any>;
+/** The first complete JSON value of an answer, as its text: a box may append to it. @param {Response} response */
+export declare function jsonText(response: Response): Promise<string>;
+/** @param {Response} response */
+export declare const parsed: (response: Response) => Promise<any>;
 /**
- * Is `id` at or below `place`, in the same epoch? Offsets are decimal texts of up to 20 digits, more
- * than a number holds exactly, so they are compared as texts.
+ * One frame as JSON; or, in a binary message of a WebSocket, its JSON, a line feed and the raw bytes.
+ * @param {string | ArrayBuffer} message
+ * @returns {Frame}
+ */
+export declare function parseFrame(message: string | ArrayBuffer): Frame;
+/** The frames of an answer, each with its own text. @param {Record<string, string>} members of the answer */
+export declare const framesOf: ({ frames }: Record<string, string>) => Frame[];
+/** The data of an event, as its text. @param {string} json of the frame */
+export declare const dataText: (json: string) => string;
+/**
+ * Whether `id` is at or below `place`, in the same epoch. Offsets are decimal texts of up to 20 digits,
+ * more than a number holds exactly, so they are compared as texts.
  * @param {string} id
  * @param {string} [place]
  */
 export declare function atOrBelow(id: string, place?: string): boolean;
 /** 52 bits, and no secret: no cache ever holds an answer to it. */
 export declare const newNonce: () => string;
-/** The name under which a channel is asked for: events of an inbox carry its real name. @param {string} channel */
+/** The name under which a channel is read: events of an inbox carry its real name. @param {string} channel */
 export declare const wireName: (channel: string) => string;
-/** Data as a command has it: bytes as base64. @param {any} data @returns {{data: any} | {data64: string}} */
-export declare function withBytes(data: any): {
-    data: any;
-} | {
-    data64: string;
-};
-/**
- * One frame as JSON; or, in a binary message of a WS, its JSON, a line feed and the raw bytes.
- * @param {string | ArrayBuffer} message
- * @returns {Frame}
- */
-export declare function parseFrame(message: string | ArrayBuffer): Frame;
-/** Bytes that came as base64. @param {string} data64 */
-export declare const bytesOf: (data64: string) => ArrayBuffer;

@@ -1,9 +1,10 @@
 /**
- * What the page goes through, told as facts for the ladder, and where what was learned is kept.
- * Knows the browser's globals; where they are missing (workers, Node) there is nothing to tell.
+ * What happens to the page, as facts for the ladder, and where memory is kept. Knows the browser's
+ * globals. Where they are missing (workers, Node) nothing happens to the page, and memory lasts as
+ * long as the process.
  */
-/** @param {AbortSignal} signal ends it @param {(type: any) => void} tell */
-export declare function watchPage(signal: AbortSignal, tell: (type: any) => void): void;
+/** @param {AbortSignal} signal ends it @param {(type: any) => void} onPageEvent */
+export declare function watchPage(signal: AbortSignal, onPageEvent: (type: any) => void): void;
 /** What the platform says of the network. */
 export declare const link: () => string;
 /** @param {string} base address of the hub @returns {Record<string, any> | undefined} */

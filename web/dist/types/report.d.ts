@@ -1,12 +1,12 @@
 /**
- * What was tried, what was seen, how long it took, and why the present transport was chosen: as
- * data, and as text. Loaded only when it is asked for; knows the ladder's steps and facts by name.
+ * What was tried and observed, how long it took, and why the present transport was chosen: as data,
+ * and as text. Loaded only when it is requested; knows the ladder's steps and facts by name.
  */
 export type Report = ReturnType<typeof report>;
-/** @typedef {ReturnType<typeof report>} Report */
+export type Known = import('./cuts.js').Known;
 /**
- * What it is given has plain names, so that it fits a client of another build.
- * @param {{state: string, transport: string | null, rtt?: number, learned: import('./cuts.js').Learned, log: any[][]}} seen
+ * Its argument has plain names, so that it fits a client of another build.
+ * @param {{state: string, transport: string | null, rtt?: number, learned: import('./cuts.js').Learned, log: any[][]}} observed
  */
 export declare function report({ state, transport, rtt, learned, log }: {
     state: string;

@@ -1,54 +1,33 @@
-/**
- * The ladder's words: what it keeps of a try, the facts that it is told, and the steps that it takes.
- * What follows from what is in ladder.js.
- */
 export type Transport = import('./cuts.js').Transport;
-export type Try = {
-    id: number;
-    transport: Transport;
-    why: string;
-    openedAt: number;
-    /**
-     * when it was last heard
-     */
-    frameAt: number;
-    helloAt: number;
-    provenAt: number;
-    /**
-     * when its successor is due, before it is cut
-     */
-    renewAt: number;
-    /**
-     * after which it is suspect
-     */
-    silentMs: number;
-    /**
-     * longest silence so far, in ms
-     */
-    gap: number;
-    /**
-     * late events in a row
-     */
-    slow: number;
-    /**
-     * counted as failed, though a late proof is still welcome
-     */
-    failed?: boolean;
-    /**
-     * why
-     */
-    suspect?: string;
-    pinged?: boolean;
-};
-export type Step = {
+export type OpenStep = {
     do: 'open';
+    /**
+     * of the attempt; all later facts and steps about it carry this id
+     */
     id: number;
     transport: Transport;
+    /**
+     * `TRANSPORT:CAUSE`, or a word without a colon that stays inside the client
+     */
     why: string;
+    /**
+     * heartbeat in seconds to request
+     */
     beat?: number;
+    /**
+     * seconds that a poll may be held; 0 for short polls
+     */
     wait?: number;
+    /**
+     * 1 if the head of a held poll must be sent at once
+     */
     early?: number;
-} | {
+    /**
+     * ms between the answer to a short poll and the next request; absent unless polls are short
+     */
+    pause?: number;
+};
+export type Step = OpenStep | {
     do: 'close';
     id: number;
 } | {
@@ -58,109 +37,85 @@ export type Step = {
 } | {
     do: 'failed';
     id: number;
-    why?: string;
+    why: string;
 } | {
     do: 'state';
-    state: string;
+    state: LadderState;
     why: string;
 } | {
     do: 'check';
+} | {
+    do: 'remember';
 };
-export type FactType = 'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended' | 'checked' | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked';
+export type LadderState = 'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline';
+export type FactType = 'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'incomplete' | 'starved' | 'ended' | 'checked' | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked';
 export type Fact = {
     /**
-     * of the try
+     * of the attempt
      */
     id?: number;
+    /**
+     * `ended`: a cause, a code of the hub, `bye:REASON`, or `http_STATUS`
+     */
     why?: string;
+    /**
+     * `rtt`, `checked`: what the request took. `proof`: what the ping's reply took
+     */
     ms?: number;
+    /**
+     * `use`
+     */
     transport?: Transport | 'auto';
     /**
-     * seconds
+     * `hello`: heartbeat in seconds
      */
     beat?: number;
+    /**
+     * `hello`: tag of the client's network
+     */
     network?: string;
+    /**
+     * `hello`: of the hub
+     */
     build?: string;
+    /**
+     * `hello`: this hub sends lone pings on this attachment, after hello and after events. Absent for older hubs
+     */
+    probes?: boolean;
+    /**
+     * `frame`: it is a ping
+     */
     ping?: boolean;
     /**
-     * the hub's
+     * `frame`: it is an event or a gap
+     */
+    event?: boolean;
+    /**
+     * `frame`: the hub's clock
      */
     time?: number;
     /**
-     * not before, by the hub's word
+     * `ended`, `checked`: the hub said not to come back sooner
      */
     afterMs?: number;
     /**
-     * not the way's fault
+     * `ended`: not the path's fault, so it teaches nothing
      */
     planned?: boolean;
     /**
-     * not the hub answered
+     * `ended`, `checked`: something other than the hub answered
      */
     foreign?: boolean;
+    /**
+     * `checked`: the hub answered
+     */
     ok?: boolean;
 };
-export type Ladder = {
-    see: (now: number, type: FactType, fact?: Fact) => Step[];
-    /**
-     * when to tell it a `tick` if nothing happens
-     */
-    wakeAt: number;
-    tries: Map<number, Try>;
-    /**
-     * of this network
-     */
-    learned: import('./cuts.js').Learned;
-    /**
-     * what a later ladder may begin with
-     */
-    memory: Record<string, any>;
-};
-/** @typedef {import('./cuts.js').Transport} Transport */
 /**
- * @typedef {object} Try one attach of one transport
- * @property {number} id
- * @property {Transport} transport
- * @property {string} why
- * @property {number} openedAt
- * @property {number} frameAt when it was last heard
- * @property {number} helloAt
- * @property {number} provenAt
- * @property {number} renewAt when its successor is due, before it is cut
- * @property {number} silentMs after which it is suspect
- * @property {number} gap longest silence so far, in ms
- * @property {number} slow late events in a row
- * @property {boolean} [failed] counted as failed, though a late proof is still welcome
- * @property {string} [suspect] why
- * @property {boolean} [pinged]
- *
- * @typedef {{do: 'open', id: number, transport: Transport, why: string, beat?: number, wait?: number, early?: number}
- *   | {do: 'close', id: number} | {do: 'carry', id: number, why: string}
- *   | {do: 'failed', id: number, why?: string} | {do: 'state', state: string, why: string} | {do: 'check'}} Step
- *
- * @typedef {'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'ended' | 'checked'
- *   | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked'} FactType
- *
- * @typedef {object} Fact
- * @property {number} [id] of the try
- * @property {string} [why]
- * @property {number} [ms]
- * @property {Transport | 'auto'} [transport]
- * @property {number} [beat] seconds
- * @property {string} [network]
- * @property {string} [build]
- * @property {boolean} [ping]
- * @property {number} [time] the hub's
- * @property {number} [afterMs] not before, by the hub's word
- * @property {boolean} [planned] not the way's fault
- * @property {boolean} [foreign] not the hub answered
- * @property {boolean} [ok]
- *
- * @typedef {object} Ladder
- * @property {(now: number, type: FactType, fact?: Fact) => Step[]} see
- * @property {number} wakeAt when to tell it a `tick` if nothing happens
- * @property {Map<number, Try>} tries
- * @property {import('./cuts.js').Learned} learned of this network
- * @property {Record<string, any>} memory what a later ladder may begin with
+ * The cause, from `CAUSES`, of an end as the client core names it.
+ * @param {string} [why]
+ * @returns {string}
  */
-export {};
+export declare function causeOf(why?: string): string;
+/** Whether a cause says nothing about the transport, because the same may succeed later. @param {string} cause */
+export declare const isPassing: (cause: string) => boolean;

@@ -1,5 +1,5 @@
 /**
  * @param {Response} response
- * @param {(frame: import('./frame.js').Frame) => void} tell
+ * @param {(frame: import('./frame.js').Frame) => void} hear
  */
-export declare function readSse({ headers, body }: Response, tell: (frame: import('./frame.js').Frame) => void): Promise<void>;
+export declare function readSse({ headers, body }: Response, hear: (frame: import('./frame.js').Frame) => void): Promise<void>;

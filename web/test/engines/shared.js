@@ -135,6 +135,35 @@ export default {
     assert.ok(silences.every((ms) => ms < HAND_OVER_MOST_MS), `${silences} ms`)
   },
 
+  async 'below WebSocket tabs share without being told to, as one member, and lose nothing by it; `share: false` does not'(/** @type {Stage} */ { world, desk }) {
+    const room = await desk()
+    const voice = world.speak('numbers')
+    const options = { transports: ['sse'], info: { name: 'one' } }
+    const seats = []
+    for (let index = 0; index < 3; index++) {
+      const seat = await room.page()
+      await seat.come('tab', options, { ...NUMBERS, presence: true })
+      await seat.isConnected('tab', 'sse')
+      seats.push(seat)
+    }
+    await readers(world, 1)
+    assert.equal(world.box.open('sse'), 1, 'one connection')
+    await until('one member', async () => (await seats[0].call('tab', 'members')).length === 1, () => seats[0].call('tab', 'members'))
+    for (const [index, seat] of seats.entries()) await seat.call('tab', 'publishAll', Array.from({ length: WORDS }, (_, at) => `${index}-${at}`))
+    for (const seat of seats) await seat.sees('tab', 'every word', ({ words, acknowledged }) => words >= 3 * WORDS && acknowledged === WORDS)
+    const [first, ...others] = seats
+    await first.page.close()
+    for (const seat of others) await seat.hasHeard('tab', voice.said + 50)
+    const alone = await room.page()
+    await alone.come('alone', { ...options, share: false }, NUMBERS)
+    await alone.isConnected('alone', 'sse')
+    await readers(world, 2)
+    const count = await voice.stop()
+    for (const seat of others) await seat.isWhole('tab', count)
+    await alone.isWhole('alone', count)
+    assert.equal((await logged(world, 'numbers')).length, 3 * WORDS, 'each word once')
+  },
+
   async 'a tab that does not read changes the transport for all'(/** @type {Stage} */ { world, desk }) {
     const seats = await tabs(await desk(), 3)
     const voice = world.speak('numbers')

@@ -1,0 +1,90 @@
+export type Transport = import('./cuts.js').Transport;
+export type Known = import('./cuts.js').Known;
+export type Life = import('./cuts.js').Life;
+export type OpenStep = import('./rungs.js').OpenStep;
+export type Fact = import('./rungs.js').Fact;
+export type RoundTrip = import('./round-trip.js').RoundTrip;
+export declare class Attempt {
+    #private;
+    id: number;
+    transport: import("./cuts.js").Transport;
+    why: string;
+    pause: number | undefined;
+    roundTrip: import("./round-trip.js").RoundTrip;
+    isOnly: boolean;
+    openedAt: number;
+    frameAt: number;
+    renewAt: number;
+    /** Silence after which it is suspect, in ms. */
+    silentMs: number;
+    /** When it was proven: a WS by the reply to its ping, a stream by the lone ping, a poll by its answer. */
+    provenAt: number;
+    helloAt: number;
+    /** When the lone ping arrived. */
+    loneAt: number;
+    /** When such a ping arrived, and was not late by the clock of other attempts either. */
+    punctualAt: number;
+    /** A frame came later than that: it may have waited for the next one. */
+    hasLagged: boolean;
+    /** The last event or gap since the last ping. */
+    eventAt: number;
+    /** When a lone frame was found missing. */
+    missedAt: number;
+    /** Any ping arrived. */
+    wasPinged: boolean;
+    /** Its first ping came in one piece with hello. */
+    isMerged: boolean;
+    /** The hub sends lone pings after hello and after events. */
+    hasProbes: boolean;
+    /** Longest silence so far, in ms. */
+    gapMs: number;
+    /** Late events in a row. */
+    lateEvents: number;
+    lateAt: number;
+    /** It counted as failed, though a late proof is still welcome. */
+    hasFailed: boolean;
+    /** Why it is suspect, while it is. */
+    suspect: string;
+    /** @param {OpenStep} step @param {number} now @param {Known} known @param {RoundTrip} roundTrip @param {boolean} isOnly no other transport is allowed */
+    constructor({ id, transport, why, wait, pause }: OpenStep, now: number, known: Known, roundTrip: RoundTrip, isOnly: boolean);
+    /** Whether it is a chain of short polls. */
+    get isShort(): boolean;
+    get isStream(): boolean;
+    /** @param {number} now @param {Fact} fact */
+    observeHello(now: number, { beat, probes }: Fact): void;
+    /**
+     * A frame, or the head of an answer, arrived.
+     * @param {number} now @param {Fact} fact @param {number} lateMs by the hub's clock
+     * @returns {'slow' | undefined} a cause for suspicion
+     */
+    observeFrame(now: number, { ping, event, time }: Fact, lateMs: number): 'slow' | undefined;
+    /**
+     * The hub answered what only it can answer, to this attempt.
+     * @param {number} now
+     * @param {number} ms that the reply to a ping took
+     * @param {boolean} isUp it would take over from a carrier that works: a path that delays each frame until the next one delays this reply too
+     */
+    observeProof(now: number, ms: number, isUp: boolean): void;
+    /** Its hello is taken as proof, until its lone ping must have arrived. @param {number} now */
+    trust(now: number): void;
+    /** @param {number} now */
+    isSilent(now: number): boolean;
+    /**
+     * When a single frame that the hub sent, and that nothing follows, must have arrived: the lone ping
+     * after hello, or the one after an event.
+     * @param {boolean} isHidden events of a hidden page may wait for it
+     * @returns {number} `Infinity` if no such frame is expected
+     */
+    heldAt(isHidden: boolean): number;
+    /** Nothing better was found than this suspect: its evidence is collected again. */
+    acquit(): void;
+    /** When it should be proven, judged by how far away the hub is. Until then a worse transport waits for it. */
+    get expectedAt(): number;
+    /** When it counts as failed, or once it has, when it is closed. */
+    get unprovenAt(): number;
+    /** @param {number} now */
+    isOverdue(now: number): boolean;
+    /** Its end, as a life to learn from. @param {number} now @returns {Life} */
+    life(now: number): Life;
+    toJSON(): Omit<this, "acquit" | "expectedAt" | "heldAt" | "isOverdue" | "isShort" | "isSilent" | "isStream" | "life" | "observeFrame" | "observeHello" | "observeProof" | "roundTrip" | "toJSON" | "trust" | "unprovenAt">;
+}

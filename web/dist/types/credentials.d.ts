@@ -1,0 +1,24 @@
+/** The application's token: one current value in one place, read at each request. */
+import { TriwayError } from './error.js';
+export declare class Credentials {
+    #private;
+    /**
+     * @param {string | (() => string | Promise<string>) | undefined} token
+     * @param {(error: TriwayError) => void} report
+     */
+    constructor(token: string | (() => string | Promise<string>) | undefined, report: (error: TriwayError) => void);
+    /**
+     * The token, `undefined` where the application gave none.
+     * @returns {Promise<string | undefined>}
+     * @throws {TriwayError} `token`, where the application's function failed or takes too long
+     */
+    current(): Promise<string | undefined>;
+    /**
+     * A token was refused or has expired.
+     * @param {string | undefined} used the refused one
+     * @returns {Promise<boolean>} whether there may be a better one
+     */
+    renew(used: string | undefined): Promise<boolean>;
+    /** The hub accepted the current token. */
+    accepted(): void;
+}

@@ -1,0 +1,91 @@
+/**
+ * Whether tabs of one browser share one connection, and from when on: at once where the application says so
+ * (`share`), otherwise below WebSocket on HTTP/1.1, where a browser has six connections to a hub for all its
+ * tabs. How they share is in share.js, which is loaded when it may be needed.
+ */
+
+/** @typedef {import('./cuts.js').Transport} Transport */
+
+/**
+ * @typedef {object} More
+ * @property {import('./client.js').Hub} hub
+ * @property {import('./connection.js').Connection} connection
+ * @property {(problem: any) => import('./error.js').TriwayError} errorOf
+ * @typedef {import('./connection.js').Owner & More} Host what sharing has of the hub
+ */
+
+/** The part is a file of its own. Asked for again, it comes from the same promise. */
+const load = () => import('./share.js').catch(() => undefined)
+
+/** What sharing needs: browsers have no Web Locks on plain http, except for localhost. */
+const canShare = () => !!globalThis.navigator?.locks && !!globalThis.BroadcastChannel
+
+/** Whether the hub is reached by HTTP/1.1. What the browser does not tell counts as that. @param {string} base */
+export function isHttp1(base) {
+  const entries = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType('resource'))
+  return !entries.some(({ name, nextHopProtocol }) => name.startsWith(base) && /^h[23]/.test(nextHopProtocol))
+}
+
+export class Tabs {
+  #host
+  #isBegun = false
+  #isPrepared = false
+  /** When no number of this session waits for its answer. @type {Promise<void> | undefined} */
+  #prepared
+
+  /** @param {Host} host */
+  constructor(host) {
+    this.#host = host
+    const { hub } = host
+    if (this.#maySoon()) hub.addEventListener('transport', () => this.#share())
+  }
+
+  /** Begins to read, unless another tab may read for this one. */
+  start() {
+    const { options, connection } = this.#host
+    if (!options.share || !canShare()) return connection.start()
+    connection.rests = true
+    this.#shareAtOnce()
+  }
+
+  async #shareAtOnce() {
+    const { hub, connection, requests, options } = this.#host
+    const part = await load()
+    if (hub.state === 'closed') return
+    if (!part) return connection.start()
+    connection.sharing = new part.Sharing(this.#host, false)
+    connection.sharing.enter([requests.base, options.transports, options.infoJson])
+  }
+
+  /**
+   * An attempt begins. Below WebSocket the part is loaded before streams take all connections, and from now on
+   * nothing is published that another tab could not publish again.
+   * @param {Transport} transport
+   */
+  opens(transport) {
+    if (transport === 'ws' || !this.#maySoon() || this.#isPrepared) return
+    this.#isPrepared = true
+    load()
+    this.#prepared = this.#host.outbox.share()
+  }
+
+  /** Sharing by default may begin. */
+  #maySoon() {
+    return this.#host.options.share == null && canShare() && !!globalThis.location
+  }
+
+  /** The transport has changed, and sharing by default may begin. */
+  async #share() {
+    const { hub, connection } = this.#host
+    const isBelow = () => hub.transport && hub.transport !== 'ws'
+    if (this.#isBegun || !isBelow() || !isHttp1(this.#host.requests.base) || connection.sharing?.role === 'follows') return
+    this.#isBegun = true
+    const [part] = await Promise.all([load(), this.#prepared])
+    this.#isBegun = false
+    if (!part || !isBelow() || hub.state === 'closed') return
+    const { requests, options } = this.#host
+    const { user } = hub.session ?? {}
+    connection.sharing ??= new part.Sharing(this.#host, true)
+    connection.sharing.enter([requests.base, options.transports, options.infoJson, { user }])
+  }
+}
