@@ -59,7 +59,7 @@ export class ChannelList {
     const { reads } = carrier.line
     const names = this.wanted()
     // What was closed and opened again in one breath is still read.
-    for (const name of names) if (reads.get(name) === true && this.#owner.subscriptions.get(name)?.isCovered === false) this.#connection.gain(name, carrier.line.cursor)
+    for (const name of names) if (reads.get(name) === true) this.#connection.gain(name, carrier.line.cursor)
     // What is left goes first: a session has a bound.
     const changed = [...new Set([...reads.keys(), ...names])].filter((name) => !reads.has(name) || !names.includes(name))
     if (!changed.length) return
