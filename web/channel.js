@@ -76,8 +76,10 @@ class MessageEvent extends Event {
 /** @param {EventTarget} target @param {string} type @param {object} [facts] that the event has as properties */
 export const emit = (target, type, facts) => target.dispatchEvent(Object.assign(new Event(type), facts))
 
-/** @extends {EventTarget} */
-export class Channel extends EventTarget {
+/** An event target whose events are typed. @type {new () => Target<ChannelEventMap>} */
+const ChannelTarget = /** @type {any} */ (EventTarget)
+
+export class Channel extends ChannelTarget {
   /** Why it ended, where it was not closed by its owner. @type {TriwayError | undefined} */
   #error
   #isClosed = false

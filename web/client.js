@@ -16,7 +16,7 @@ import { Starved } from './starved.js'
 import { Subscription } from './subscription.js'
 import { isHttp1, Tabs } from './tabs.js'
 
-export { TriwayError }
+export { Channel, TriwayError }
 
 /** Channels on which joins and leaves of another are told begin like this. */
 const PRESENCE = '$presence/'
@@ -27,8 +27,6 @@ const PRESENCE = '$presence/'
  * @typedef {import('./channel.js').Received} Received
  * @typedef {import('./channel.js').Member} Member
  * @typedef {import('./channel.js').Published} Published
- * @typedef {import('./channel.js').Target<ChannelEventMap> & Channel} ChannelHandle a channel, opened
- * @typedef {import('./channel.js').Target<HubEventMap> & Hub} HubHandle a hub, connected
  *
  * @typedef {object} Options
  * @property {string | (() => string | Promise<string>)} [token] a function is called again when its token was refused or has expired
@@ -49,7 +47,10 @@ const PRESENCE = '$presence/'
  * @property {{error: TriwayError}} error a mistake of the application, or the refusal that ended the hub
  */
 
-export class Hub extends EventTarget {
+/** An event target whose events are typed. @type {new () => import('./channel.js').Target<HubEventMap>} */
+const HubTarget = /** @type {any} */ (EventTarget)
+
+export class Hub extends HubTarget {
   /** @type {State} */
   state = 'connecting'
   /** The transport that carries. @type {Transport | null} */
@@ -232,13 +233,13 @@ export class Hub extends EventTarget {
    * Opens a channel. Each handle belongs to whoever opened it; any number of them share what is read.
    * @param {string} name
    * @param {{since?: string, presence?: boolean}} [options] where to begin: now, all, last:20, 10m, or an event's id; and whether to be shown, and hear who comes and goes
-   * @returns {ChannelHandle}
+   * @returns {Channel}
    * @throws {TriwayError} `bad_channel`, `bad_cursor` or `bad_option`
    */
   channel(name, options = {}) {
     checkChannel(name)
     checkChannelOptions(name, options)
-    const handle = /** @type {any} */ (new Channel(name, options, this.#context))
+    const handle = new Channel(name, options, this.#context)
     if (this.state === 'closed') {
       queueMicrotask(() => handle.end(this.#error))
       return handle
@@ -314,7 +315,7 @@ export class Hub extends EventTarget {
  * Connects to a hub.
  * @param {string | URL} [address] of the hub
  * @param {Options} [options]
- * @returns {HubHandle}
+ * @returns {Hub}
  * @throws {TriwayError} `bad_address`, `bad_option`, `bad_data` or `too_large`
  */
-export const connect = (address = '/', options = {}) => /** @type {any} */ (new Hub(address, options))
+export const connect = (address = '/', options = {}) => new Hub(address, options)

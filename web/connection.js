@@ -365,7 +365,7 @@ export class Connection {
   /** A page of history by the carrier's WebSocket, or by a request. @param {string} channel @param {string} since @param {number} bytes @returns {Promise<string>} */
   async history(channel, since, bytes) {
     // The path is proven first, and what waits to be published leaves before.
-    await this.#carried
+    if (!this.rests) await this.#carried
     const carrier = this.#carrier
     if (!carrier?.socket) return this.#requestHistory(channel, since, bytes)
     return new Promise((resolve, reject) => {
@@ -412,6 +412,7 @@ export class Connection {
   rest(isOver = false) {
     if (isOver) this.leave()
     this.rests = true
+    this.#resolveCarried()
     clearTimeout(this.#timer)
     // What it would do is done here, without a change of state.
     this.#ladder.observe(Date.now(), 'pause')

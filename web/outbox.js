@@ -174,7 +174,16 @@ export class Outbox {
   #drop(entry, error) {
     const at = this.#queue.indexOf(entry)
     if (!entry.isSent && at >= 0) this.#queue.splice(at, 1)
+    else if (at >= 0) this.givenUp?.(entry.key)
     entry.reject(error)
+  }
+  /** What was sent to another tab may still wait there. @type {((key: any) => void) | undefined} */
+  givenUp
+
+  /** Another tab gave one up. @param {any} key */
+  withdraw(key) {
+    const entry = this.#queue.find((one) => one.key === key && !one.isSent)
+    if (entry) this.#drop(entry, new TriwayError('closed', { hint: 'Its own tab gave it up.' }))
   }
 
   /**

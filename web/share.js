@@ -76,6 +76,7 @@ export class Sharing {
     this.#isByDefault = isByDefault
     this.#isMember = !isByDefault
     host.hub.addEventListener('state', this.#onState)
+    host.outbox.givenUp = (key) => this.role === 'follows' && this.#say('withdraw', { key })
     globalThis.document?.addEventListener('freeze', this.#onFreeze)
     globalThis.document?.addEventListener('resume', this.#onResume)
   }
@@ -378,6 +379,7 @@ export class Sharing {
 
   /** @type {Record<string, (message: any) => any>} */
   #toLeader = {
+    withdraw: ({ key }) => this.#host.outbox.withdraw(key),
     send: async ({ from, key, encoded, size, deadline }) => {
       const say = (/** @type {any} */ reply) => this.role === 'leads' && this.#say('reply', { to: from, key, reply })
       try {

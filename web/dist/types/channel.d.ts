@@ -99,8 +99,9 @@ export type Published = {
 };
 /** @param {EventTarget} target @param {string} type @param {object} [facts] that the event has as properties */
 export declare const emit: (target: EventTarget, type: string, facts?: object) => boolean;
-/** @extends {EventTarget} */
-export declare class Channel extends EventTarget {
+/** An event target whose events are typed. @type {new () => Target<ChannelEventMap>} */
+declare const ChannelTarget: new () => Target<ChannelEventMap>;
+export declare class Channel extends ChannelTarget {
     #private;
     name: string;
     /** @internal Where it begins to read, until that was read. @type {string | undefined} */
@@ -131,3 +132,4 @@ export declare class Channel extends EventTarget {
     /** The events pulled, from the first pull on, to the handle's end. @returns {AsyncGenerator<Event & Received>} */
     [Symbol.asyncIterator](): AsyncGenerator<Event & Received>;
 }
+export {};

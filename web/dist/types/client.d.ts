@@ -4,14 +4,12 @@
  */
 import { Channel } from './channel.js';
 import { TriwayError } from './error.js';
-export { TriwayError };
+export { Channel, TriwayError };
 export type Transport = import('./cuts.js').Transport;
 export type ChannelEventMap = import('./channel.js').ChannelEventMap;
 export type Received = import('./channel.js').Received;
 export type Member = import('./channel.js').Member;
 export type Published = import('./channel.js').Published;
-export type ChannelHandle = import('./channel.js').Target<ChannelEventMap> & Channel;
-export type HubHandle = import('./channel.js').Target<HubEventMap> & Hub;
 export type Options = {
     /**
      * a function is called again when its token was refused or has expired
@@ -80,8 +78,6 @@ export type HubEventMap = {
  * @typedef {import('./channel.js').Received} Received
  * @typedef {import('./channel.js').Member} Member
  * @typedef {import('./channel.js').Published} Published
- * @typedef {import('./channel.js').Target<ChannelEventMap> & Channel} ChannelHandle a channel, opened
- * @typedef {import('./channel.js').Target<HubEventMap> & Hub} HubHandle a hub, connected
  *
  * @typedef {object} Options
  * @property {string | (() => string | Promise<string>)} [token] a function is called again when its token was refused or has expired
@@ -101,10 +97,12 @@ export type HubEventMap = {
  * @property {{from: Transport | null, to: Transport | null, reason: string}} transport
  * @property {{error: TriwayError}} error a mistake of the application, or the refusal that ended the hub
  */
-export declare class Hub extends EventTarget {
+/** An event target whose events are typed. @type {new () => import('./channel.js').Target<HubEventMap>} */
+declare const HubTarget: new () => import('./channel.js').Target<HubEventMap>;
+export declare class Hub extends HubTarget {
     #private;
     /** Private events for this session and user. */
-    inbox: ChannelHandle;
+    inbox: Channel;
     /** @type {State} */
     state: State;
     /** The transport that carries. @type {Transport | null} */
@@ -126,13 +124,13 @@ export declare class Hub extends EventTarget {
      * Opens a channel. Each handle belongs to whoever opened it; any number of them share what is read.
      * @param {string} name
      * @param {{since?: string, presence?: boolean}} [options] where to begin: now, all, last:20, 10m, or an event's id; and whether to be shown, and hear who comes and goes
-     * @returns {ChannelHandle}
+     * @returns {Channel}
      * @throws {TriwayError} `bad_channel`, `bad_cursor` or `bad_option`
      */
     channel(name: string, options?: {
         since?: string;
         presence?: boolean;
-    }): ChannelHandle;
+    }): Channel;
     /**
      * Changes the transport by hand, or back to the ladder's choice.
      * @param {Transport | 'auto'} transport
@@ -148,7 +146,7 @@ export declare class Hub extends EventTarget {
  * Connects to a hub.
  * @param {string | URL} [address] of the hub
  * @param {Options} [options]
- * @returns {HubHandle}
+ * @returns {Hub}
  * @throws {TriwayError} `bad_address`, `bad_option`, `bad_data` or `too_large`
  */
-export declare const connect: (address?: string | URL, options?: Options) => HubHandle;
+export declare const connect: (address?: string | URL, options?: Options) => Hub;

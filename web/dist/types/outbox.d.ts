@@ -101,6 +101,10 @@ export declare class Outbox {
         entry: Entry;
         answer: Promise<any>;
     };
+    /** What was sent to another tab may still wait there. @type {((key: any) => void) | undefined} */
+    givenUp: ((key: any) => void) | undefined;
+    /** Another tab gave one up. @param {any} key */
+    withdraw(key: any): void;
     /**
      * From now on each publish has a key of its own, which is the same whichever tab sends it.
      * @returns {Promise<void>} resolves when nothing that has a number of this session waits for its answer
