@@ -50,8 +50,15 @@ export class ChannelList {
       this.#isSyncing = false
       const { carrier } = this.#connection
       if (carrier && !this.#isEnded) this.#join(carrier)
+      else if (this.#connection.rests) this.#regain()
       this.#connection.sharing?.synced()
     })
+  }
+
+  /** Another tab reads: what was closed and opened again in one breath is still read by it. */
+  #regain() {
+    const { line } = this.#connection
+    for (const name of this.ownNames()) if (line?.reads.get(name) === true) this.#owner.subscriptions.get(name)?.cover(line.cursor)
   }
 
   /** @param {Attachment} carrier */

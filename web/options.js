@@ -92,6 +92,9 @@ function checkInfo(info) {
 export function checkAddress(address) {
   let url
   try {
+    if (typeof address !== 'string' && !(address instanceof URL || typeof (/** @type {any} */ (address)?.href) === 'string')) throw new TypeError('no text')
+    // A page would take a host for the name of a file beside it.
+    if (typeof address === 'string' && /^([^/?#:]*\.|\[|localhost)[^/?#]*(:\d+)?([/?#]|$)/.test(address) && !/^\.\.?(\/|$)/.test(address) && !/^[a-z][a-z+-]*:\/\//i.test(address)) throw new TypeError('no scheme')
     url = new URL(address, globalThis.location?.href)
   } catch {
     throw mistake('bad_address', `\`${String(address)}\` is not an address`, 'Give the whole address of the hub, such as https://app.example.com/.')

@@ -19,6 +19,8 @@ rule(4, 'ends every handle, loop, publish and listener, with the reason', async 
   // The answers are lost, so that what is published waits.
   if (phase === 'later') await t.ask('set', { all: { refuse: 'reset' } })
   if (phase === 'later') await t.ask('cut')
+  // What is asked for from here on is refused, whenever it gets through.
+  if (how === 'refused') isSpoiled = true
   const loops = handles.map(async (handle) => {
     for await (const _ of handle);
     return 'ended'
@@ -28,10 +30,7 @@ rule(4, 'ends every handle, loop, publish and listener, with the reason', async 
   for (const promise of [...loops, ...publishes, members]) promise.catch(() => {})
   if (how === 'close') hub.close()
   if (how === 'signal') stop.abort()
-  if (how === 'refused' && phase === 'later') {
-    isSpoiled = true
-    await t.ask('set', {})
-  }
+  if (how === 'refused' && phase === 'later') await t.ask('set', {})
   const codes = how === 'refused' ? 'unauthorized' : 'closed'
   await t.until(() => hub.state === 'closed', 'the hub is closed', how === 'refused' ? 8000 : 3000)
   for (const [at, loop] of loops.entries()) {

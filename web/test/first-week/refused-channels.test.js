@@ -140,8 +140,9 @@ rule(3, 'a refused channel and a change of transport at once', async (t) => {
   for (const way of ['sse', 'poll', 'ws', 'poll', 'sse']) {
     hub.use(way)
     const refused = hub.channel('$during/' + way)
+    const report = t.reported((watch) => void watch(refused), way)
     await t.post(room, ++said)
-    t.isReport(await t.reported((watch) => void watch(refused), way), 'forbidden', way)
+    t.isReport(await report, 'forbidden', way)
     await t.until(() => hub.transport === way, `over to ${way}`)
   }
   await t.until(async () => (await t.post(room, 'end')) && heard.includes('end'), 'the end')
