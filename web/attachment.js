@@ -21,10 +21,10 @@ const REPLAY_BYTES = 16 * 1024
 /** Codes of byes about credentials. */
 const EXPIRED = 3003
 const UNAUTHORIZED = 3501
-/** A gateway that cannot reach the hub is asked again, so far apart, in ms; more often where this attachment was answered before. */
+/** A gateway that cannot reach the hub is asked again, so far apart, in ms, and up to twice that, or all would come at once; more often where this attachment was answered before. */
 const AWAY_MS = 1000
 const AWAY_TIMES = 4
-const AWAY_TIMES_PROVEN = 8
+const AWAY_TIMES_PROVEN = 5
 /** Ids remembered between two counts: more than come in a heartbeat of a busy channel. */
 const ARRIVED_MOST = 20_000
 
@@ -144,7 +144,7 @@ export class Attachment {
       } catch (/** @type {any} */ error) {
         const most = this.#isGreeted ? AWAY_TIMES_PROVEN : this.#context.requests.hasAnswered ? AWAY_TIMES : 1
         if (error.kind !== 'away' || times >= most) throw error
-        await pause(AWAY_MS, this.#abort.signal)
+        await pause(AWAY_MS * (1 + Math.random()), this.#abort.signal)
       }
     }
   }

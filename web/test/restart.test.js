@@ -28,10 +28,10 @@ function guestOf(address) {
   const note = (/** @type {string} */ url) => {
     if (/\/(ws|sse|poll)\?/.test(url)) guest.tries.push(Date.now())
   }
-  /** A look for the hub that did not find it is counted. @param {string} url @param {any} init */
+  /** A request that did not find the hub is counted. @param {string} url @param {any} init */
   const looked = async (url, init) => {
     note(url)
-    const isLook = url.includes('/healthz?')
+    const isLook = /\/(healthz|poll)\?/.test(url)
     try {
       const answer = await fetch(url, init)
       if (isLook && !answer.ok) guest.inVain++

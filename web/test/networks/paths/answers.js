@@ -41,5 +41,5 @@ export const pollPaths = [
   fast: !!fast,
   story: () => pass(6000),
   // The first choice, or the answer that was lost last: whichever came at the end.
-  bounds: { transport: 'poll', reason: /^sse:http_403$|^poll:(closed|cached)$/ },
+  bounds: { transport: 'poll', reason: /^sse:http$|^poll:(closed|foreign)$/ },
 }))
