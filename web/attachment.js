@@ -90,8 +90,14 @@ export class Attachment {
 
   /** @param {number} [code] of the close of a WebSocket: 1000 says that its session leaves, and not only this attachment */
   stop(code = 4000) {
-    clearTimeout(this.#watch)
     this.#abort.abort(code)
+    this.#endReplies()
+  }
+
+  /** Whoever waits for a reply is told that none comes. */
+  #endReplies() {
+    clearTimeout(this.#watch)
+    for (const reply of this.#replies.splice(0)) reply?.({ type: 'reply', error: { code: 'closed' } })
   }
 
   /** Only a WebSocket tells the reply. @param {string} json @param {(reply: Frame) => void} [onReply] */
@@ -111,11 +117,8 @@ export class Attachment {
       if (caught instanceof TriwayError) error = await this.#judged(caught)
     }
     if (this.#abort.signal.aborted) return
-    clearTimeout(this.#watch)
-    const replies = this.#replies.splice(0)
     // What the transport still holds open ends, too.
-    this.#abort.abort(4000)
-    for (const reply of replies) reply?.({ type: 'reply', error: { code: 'closed' } })
+    this.stop()
     this.#context.ended(this, error?.why ?? error?.code ?? (this.#isGreeted ? 'closed' : 'refused'), error)
   }
 

@@ -29,7 +29,9 @@ export class ChannelList {
 
   /** Names that should be read now, of other tabs too. */
   wanted() {
-    return [...new Set([...this.ownNames(), ...(this.#connection.sharing?.names() ?? [])])]
+    const names = [...new Set([...this.ownNames(), ...(this.#connection.sharing?.names() ?? [])])]
+    // A hub that only publishes reads its inbox: something must be read.
+    return names[0] ? names : ['@']
   }
 
   /** Somebody else's inbox can be written only. */

@@ -5,7 +5,7 @@
 import { encode, sizeBefore } from './data.js'
 import { TriwayError } from './error.js'
 import { atOrBelow, dataText } from './frame.js'
-import { checkEventName, checkFunction, checkSignal } from './options.js'
+import { checkEventName, checkFunction, checkPublishOptions } from './options.js'
 
 /** Events that wait for a `for await` loop: far beyond a history; a loop that is slower has stopped. */
 const LOOP_EVENTS = 10_000
@@ -115,10 +115,10 @@ export class Channel extends ChannelTarget {
    * @param {PublishOptions} [options]
    * @returns {Promise<Published>}
    */
-  async publish(data = null, { name, signal } = {}) {
+  async publish(data = null, options = {}) {
+    checkPublishOptions(options)
+    const { name, signal } = options
     if (this.#isClosed) throw this.#error ?? new TriwayError('closed', { hint: 'This channel was closed.' })
-    if (name != null) checkEventName(name)
-    if (signal != null) checkSignal(signal)
     const named = name == null ? '' : `,"name":${JSON.stringify(name)}`
     return this.#context.publish({ channel: this.name, head: `"type":"publish","channel":${JSON.stringify(this.name)}${named}`, data: encode(data), sizeBefore: sizeBefore(data) }, signal)
   }
@@ -183,14 +183,16 @@ export class Channel extends ChannelTarget {
   }
 
   /** @internal @param {import('./frame.js').Frame} frame @param {import('./cuts.js').Transport | null} via @param {boolean} [late] */
-  deliver({ type, channel = '', id = '', name = 'message', from, time = 0, after, reason, data, json }, via, late) {
+  deliver(frame, via, late) {
+    const { type, channel = '', id = '', name = 'message', from, time = 0, after, reason, data, json } = frame
     if (this.#isClosed) return
     if (type === 'gap') return emit(this, 'gap', { after, reason, id, channel })
-    // The listeners of other handles must not see what this one's make of it: each has its own.
     const { reviver } = this.#context
     const text = data instanceof ArrayBuffer ? undefined : json
     try {
-      const value = text !== undefined && reviver ? JSON.parse(/** @type {string} */ (dataText(text)), reviver) : data
+      const value = text !== undefined && (reviver || frame.isTaken) ? JSON.parse(/** @type {string} */ (dataText(text)), reviver) : frame.isTaken ? data.slice(0) : data
+      // What one handle's listeners make of it is nothing to those of another.
+      frame.isTaken = true
       this.dispatchEvent(new MessageEvent({ data: value, name, id, from, time, channel, via, ...(late && { late }) }, text))
     } catch (cause) {
       emit(this, 'error', { error: new TriwayError('bad_data', { detail: `\`reviver\` failed: ${cause}`, cause }) })
@@ -198,29 +200,73 @@ export class Channel extends ChannelTarget {
   }
 
   /** The events pulled, from the first pull on, to the handle's end. @returns {AsyncGenerator<Event & Received>} */
-  async *[Symbol.asyncIterator]() {
-    /** @type {any[]} */
-    const waiting = []
-    let isOver = this.#isClosed
-    let isTooSlow = false
-    let wake = () => {}
-    const hear = (/** @type {Event} */ event) => {
-      if (event.type === 'close') isOver = true
-      else if (waiting.length < LOOP_EVENTS) waiting.push(event)
-      else isTooSlow = true
-      wake()
+  [Symbol.asyncIterator]() {
+    return /** @type {any} */ (new Pull(this, () => [this.#isClosed, this.#error]))
+  }
+}
+
+/** The events of a channel, pulled one by one. */
+class Pull {
+  /** @type {Event[]} */
+  #waiting = []
+  #channel
+  #end
+  #isBegun = false
+  #isOver = false
+  #isTooSlow = false
+  /** Of who waits for the next event. @type {(() => void)[]} */
+  #wakes = []
+
+  /** @param {Channel} channel @param {() => [boolean, TriwayError | undefined]} end whether it has ended, and why */
+  constructor(channel, end) {
+    this.#channel = channel
+    this.#end = end
+  }
+
+  #hear = (/** @type {Event} */ event) => {
+    if (event.type === 'message') {
+      if (this.#waiting.length < LOOP_EVENTS) this.#waiting.push(event)
+      else this.#isTooSlow = true
     }
-    for (const type of ['message', 'close']) this.addEventListener(type, hear)
-    try {
-      for (;;) {
-        while (waiting.length) yield waiting.shift()
-        if (isTooSlow) throw new TriwayError('too_slow', { hint: `The loop fell ${LOOP_EVENTS} events behind.` })
-        if (isOver) break
-        await new Promise((resolve) => (wake = () => resolve(undefined)))
+    this.#wake()
+  }
+
+  #wake() {
+    for (const wake of this.#wakes.splice(0)) wake()
+  }
+
+  /** @returns {Promise<IteratorResult<any>>} */
+  async next() {
+    if (!this.#isBegun) for (const type of ['message', 'close']) this.#channel.addEventListener(/** @type {any} */ (type), this.#hear)
+    this.#isBegun = true
+    for (;;) {
+      if (this.#isOver) return { done: true, value: undefined }
+      if (this.#waiting.length) return { done: false, value: this.#waiting.shift() }
+      const [isClosed, error] = this.#end()
+      if (this.#isTooSlow || (isClosed && error)) {
+        this.return()
+        throw error ?? new TriwayError('too_slow', { hint: `The loop fell ${LOOP_EVENTS} events behind.` })
       }
-      if (this.#error) throw this.#error
-    } finally {
-      for (const type of ['message', 'close']) this.removeEventListener(type, hear)
+      if (isClosed) return this.return()
+      await new Promise((resolve) => this.#wakes.push(() => resolve(undefined)))
     }
+  }
+
+  /** @returns {Promise<IteratorResult<any>>} */
+  async return() {
+    this.#isOver = true
+    for (const type of ['message', 'close']) this.#channel.removeEventListener(/** @type {any} */ (type), this.#hear)
+    this.#wake()
+    return { done: true, value: undefined }
+  }
+
+  /** @param {any} error */
+  async throw(error) {
+    await this.return()
+    throw error
+  }
+
+  [Symbol.asyncIterator]() {
+    return this
   }
 }

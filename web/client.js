@@ -224,6 +224,10 @@ export class Hub extends HubTarget {
       this.#pending.add(reject)
       this.ready
         .then(() => this.#requests.ask(path, { channels: name }))
+        .catch((error) => {
+          if (error.code !== 'session_expired') throw error
+          return this.#connection.renewed().then(() => this.#requests.ask(path, { channels: name }))
+        })
         .then(resolve, reject)
         .finally(() => this.#pending.delete(reject))
     })
@@ -241,7 +245,8 @@ export class Hub extends HubTarget {
     checkChannelOptions(name, options)
     const handle = new Channel(name, options, this.#context)
     if (this.state === 'closed') {
-      queueMicrotask(() => handle.end(this.#error))
+      // Not at once: an application that opens it again then must not spin.
+      setTimeout(() => handle.end(this.#error))
       return handle
     }
     let subscription = this.#subscriptions.get(name)
@@ -302,6 +307,7 @@ export class Hub extends HubTarget {
     this.#abort.abort()
     this.#connection.end(why)
     this.#outbox.close(last)
+    this.#requests.close()
     for (const reject of [...this.#pending]) reject(last)
     this.#change('state', 'closed', why, last)
     for (const subscription of [...this.#subscriptions.values()]) subscription.end(error)

@@ -169,6 +169,7 @@ export class Connection {
     const before = this.line
     this.#carrier = attachment
     this.#resolveCarried()
+    for (const resolve of this.#waiting.splice(0)) resolve()
     this.line = attachment.line
     // What was joined while this one was opened is read on from where the old line has read it to.
     if (before && before !== attachment.line) this.#uncover(before, attachment.line)
@@ -382,6 +383,7 @@ export class Connection {
     try {
       return await requests.askText('history', { channels: channel, since, bytes, limit: 1000 })
     } catch (/** @type {any} */ error) {
+      if (error.code === 'session_expired') this.renew()
       if (error.kind !== 'altered') throw error
       // The address was cut on its way.
       const [reply] = elementsOf(await requests.askText('send', {}, JSON.stringify([{ type: 'history', channel, since, bytes, limit: 1000 }])))
@@ -394,6 +396,16 @@ export class Connection {
     this.#renewAt = Date.now() + RENEW_MS
     if (this.#attachments.size < 2) this.observe('reopen')
   }
+
+  /** Resolves when a session carries that was made after this. @returns {Promise<void>} */
+  renewed() {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve)
+      this.renew()
+    })
+  }
+  /** @type {(() => void)[]} */
+  #waiting = []
 
   /** Presence ends at once. */
   leave() {
@@ -432,6 +444,7 @@ export class Connection {
     if (this.#isEnded) return
     this.#isEnded = true
     clearTimeout(this.#timer)
+    for (const resolve of this.#waiting.splice(0)) resolve()
     this.#list.end()
     for (const id of [...this.#attachments.keys()]) this.#drop({ id, why })
   }

@@ -7,6 +7,9 @@ import { TriwayError } from './error.js'
 /** Objects that JSON writes as what they are, by their tag. */
 const PLAIN = ['Object', 'Array', 'String', 'Number', 'Boolean', 'Arguments', 'Date']
 
+/** Objects of which JSON writes nothing but what was added to them. */
+const LOST = ['Error', 'Map', 'Set', 'WeakMap', 'WeakSet', 'Promise', 'RegExp']
+
 /** Its kind, in any realm, such as `Map` or `ArrayBuffer`. @param {unknown} value */
 const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1)
 
@@ -27,9 +30,10 @@ function lossOf(value) {
   if (type === 'number' && !Number.isFinite(value)) return String(value)
   if (!value || type !== 'object') return ''
   const tag = tagOf(value)
+  if (tag === 'Number' && !Number.isFinite(value.valueOf())) return String(value)
   if (isBuffer(value)) return `A nested ${tag}`
   if (typeof (/** @type {any} */ (value).toJSON) === 'function' || PLAIN.includes(tag)) return ''
-  return tag === 'Error' || !Object.keys(/** @type {object} */ (value)).length ? `A ${tag}` : ''
+  return LOST.includes(tag) || !Object.keys(/** @type {object} */ (value)).length ? `A ${tag}` : ''
 }
 
 /**

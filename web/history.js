@@ -3,7 +3,7 @@
  * meanwhile. It goes on from the last page where a connection was cut, and its size of pages follows the
  * network, so that publishes pass between two of them.
  */
-import { framesOf } from './frame.js'
+import { foreign, framesOf } from './frame.js'
 import { membersOf } from './json.js'
 
 /** Bytes of data of the first page, and of the largest: the hub's bound. */
@@ -45,19 +45,27 @@ export class History {
   /** @type {any} */
   #timer
   #wake = () => {}
+  /** Up to where each was read. @type {Map<string, string>} */
+  #places
 
   /**
    * @param {string[]} names real ones, read one after the other
    * @param {string} since where to begin
    * @param {import('./subscription.js').Context} context
    * @param {Sink} sink
+   * @param {Map<string, string>} [places] where an earlier one stopped, which this one goes on from
    */
-  constructor(names, since, context, sink) {
+  constructor(names, since, context, sink, places = new Map()) {
     this.#context = context
     this.#sink = sink
-    /** Where it is to go on, if it is begun again. */
+    this.#places = places
     this.since = since
     this.#run(names)
+  }
+
+  /** Where it is to go on, if it is begun again. */
+  get places() {
+    return this.#places
   }
 
   /** A live event waits for what came before it. @param {import('./frame.js').Frame} frame */
@@ -76,7 +84,7 @@ export class History {
   /** @param {string[]} names */
   async #run(names) {
     try {
-      for (const name of names) await this.#read(name, names.length === 1)
+      for (const name of names) await this.#read(name)
     } catch (error) {
       if (!this.#isStopped) this.#sink.refused(error)
       return
@@ -87,19 +95,17 @@ export class History {
     this.#sink.done()
   }
 
-  /** @param {string} name @param {boolean} isOnly */
-  async #read(name, isOnly) {
-    let { since } = this
+  /** @param {string} name */
+  async #read(name) {
     for (let more = true; more && !this.#isStopped; ) {
-      const page = await this.#page(name, since)
+      const page = await this.#page(name, this.#places.get(name) ?? this.since)
       if (!page || this.#isStopped) continue
       // What is live and was dropped is in the next page.
-      more = page.more === 'true' || this.#isOverfull
+      more = page.more || this.#isOverfull
       this.#isOverfull = false
       const { via } = this.#context
-      for (const frame of framesOf(page)) this.#sink.take(frame, via())
-      since = JSON.parse(page.cursor)
-      if (isOnly) this.since = since
+      for (const frame of page.frames) this.#sink.take(frame, via())
+      this.#places.set(name, page.cursor)
     }
   }
 
@@ -108,7 +114,9 @@ export class History {
     const { pageSize, history } = this.#context
     const askedAt = Date.now()
     try {
-      const page = membersOf(await history(name, since, pageSize.bytes))
+      const { cursor, more, ...answer } = membersOf(await history(name, since, pageSize.bytes))
+      if (!cursor) throw foreign()
+      const page = { frames: framesOf(answer), cursor: JSON.parse(cursor), more: more === 'true' }
       pageSize.adapt(Date.now() - askedAt)
       return page
     } catch (/** @type {any} */ error) {

@@ -44,8 +44,13 @@ const isSignal = (signal) => typeof signal === 'object' && typeof signal?.aborte
 /** @param {any} value @param {string} name */
 export const checkFunction = (value, name) => expect(typeof value === 'function', name, 'a function')
 
-/** @param {any} signal */
-export const checkSignal = (signal) => expect(isSignal(signal), 'signal', 'an AbortSignal')
+/** @param {any} options of a publish */
+export function checkPublishOptions(options) {
+  expect(typeof options === 'object' && options !== null, 'options', 'an object')
+  expectKnown(options, ['name', 'signal'])
+  if (options.name != null) checkEventName(options.name)
+  if (options.signal != null) expect(isSignal(options.signal), 'signal', 'an AbortSignal')
+}
 
 /** The options of `connect`, each with what it must be. @type {Record<string, [(value: any) => boolean, string]>} */
 const OPTIONS = {

@@ -214,20 +214,37 @@ export class Outbox {
     clearTimeout(this.#timer)
     if (this.isShared && this.#queue.every(({ key }) => key)) this.#onShared()
     if (this.isHeld && !this.#queue.some(({ isSent }) => isSent)) this.#onDrained()
-    const [oldest] = this.#queue
+    const oldest = this.#queue.find(({ deadline }) => deadline < Infinity)
     if (oldest) this.#timer = setTimeout(() => this.#expire(), Math.max(0, oldest.deadline - Date.now()))
   }
 
   #expire() {
-    const { code = 'unreachable', ...facts } = this.#reason ?? {}
-    while (this.#queue[0]?.deadline <= Date.now()) {
-      const entry = /** @type {Entry} */ (this.#queue.shift())
+    const now = Date.now()
+    for (const entry of this.#queue.filter(({ deadline }) => deadline <= now)) {
+      entry.reject(this.#expired())
+      const at = this.#queue.indexOf(entry)
+      // What is on its way stays, to be answered to nobody: the numbers of those behind it hold.
+      if (at < this.#sent) entry.deadline = Infinity
+      else this.#queue.splice(at, 1)
       // Its number stays used: it may have acted.
-      if (entry.isSent) this.#first++
-      const detail = `Not answered within ${this.#timeoutMs / 1000} s: ${this.#reason?.message ?? 'no connection'}`
-      entry.reject(new TriwayError(code, { ...facts, detail, hint: facts.hint ?? 'The hub could not be reached in time. It may have acted.', transport: this.#transport(), cause: this.#reason }))
+      if (at >= this.#sent && entry.isSent) this.#first++
     }
-    this.#again()
+    this.#schedule()
+    this.#pump()
+  }
+
+  #expired() {
+    const { code = 'unreachable', ...facts } = this.#reason ?? {}
+    const detail = `Not answered within ${this.#timeoutMs / 1000} s: ${this.#reason?.message ?? 'no connection'}`
+    return new TriwayError(code, { ...facts, detail, hint: facts.hint ?? 'The hub could not be reached in time. It may have acted.', transport: this.#transport(), cause: this.#reason })
+  }
+
+  /** What has expired is not sent again; its numbers stay used. */
+  #forgetExpired() {
+    while (this.#queue[0]?.deadline === Infinity) {
+      this.#queue.shift()
+      this.#first++
+    }
   }
 
   /**
@@ -265,6 +282,7 @@ export class Outbox {
   #again(pauseMs = 0) {
     this.#round++
     this.#sent = 0
+    this.#forgetExpired()
     clearTimeout(this.#pause)
     this.#pause = pauseMs && setTimeout(() => this.#again(), pauseMs)
     this.#schedule()
@@ -399,10 +417,9 @@ export class Outbox {
   #answer({ ok, id, reached, error = { code: 'failed' } }) {
     const { code, status, expected } = error
     if (expected || code === 'session_expired' || status === 429 || status === 503 || status === 500 || status === 408) {
-      // The hub counts otherwise (a key was used up by a refusal on the way): go on as it counts.
-      if (expected) this.#first = expected
-      else if (code === 'session_expired') this.#tell('expired')
-      this.#reason = new TriwayError(code, error)
+      if (expected) this.#recount(expected)
+      else this.#reason = new TriwayError(code, error)
+      if (code === 'session_expired') this.#tell('expired')
       this.#again(expected ? 0 : this.#pauseMs(error.afterMs))
       return false
     }
@@ -412,6 +429,14 @@ export class Outbox {
     if (ok) entry.resolve({ id, reached })
     else entry.reject(new TriwayError(code, { ...error, transport: this.#transport() }))
     return true
+  }
+
+  /** The hub counts otherwise: a key was used up by a refusal on the way, or what had expired never arrived. Nothing of the queue has acted. @param {number} expected */
+  #recount(expected) {
+    this.#sent = 0
+    this.#forgetExpired()
+    for (const entry of this.#queue) entry.isSent = false
+    this.#first = expected
   }
 
   #pauseMs(afterMs = 0) {

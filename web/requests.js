@@ -21,6 +21,8 @@ export class Requests {
   /** How redirects are taken. The hub makes none, and a portal's lead nowhere; and whether one led to the hub. */
   /** @type {RequestRedirect} */
   #redirect = 'manual'
+  /** Requests under way. @type {Set<AbortController>} */
+  #pending = new Set()
   /** @type {Promise<boolean> | undefined} */
   #tried
 
@@ -98,11 +100,27 @@ export class Requests {
   async askText(path, query, body, mostMs = ANSWER_MOST_MS + Math.ceil((body?.length ?? 0) / BODY_CHARACTERS_PER_MS)) {
     const sentAt = Date.now()
     const nonce = newNonce()
-    const init = { signal: AbortSignal.timeout(mostMs), ...(body && { method: 'POST', body, keepalive: body.length < KEEP_MOST }) }
-    const response = await this.send(this.at(path, { ...query, nonce }), nonce, init)
-    const text = await jsonText(response).catch((cause) => Promise.reject(failureOf(cause)))
-    this.#measured(Date.now() - sentAt)
-    return text
+    const limit = new AbortController()
+    const timer = setTimeout(() => limit.abort(new DOMException('No answer came in time', 'TimeoutError')), mostMs)
+    // What may outlive its page ends with its time alone.
+    const keepalive = !!body && body.length < KEEP_MOST
+    if (!keepalive) this.#pending.add(limit)
+    try {
+      const response = await this.send(this.at(path, { ...query, nonce }), nonce, { signal: limit.signal, ...(body && { method: 'POST', body, keepalive }) })
+      const text = await jsonText(response)
+      this.#measured(Date.now() - sentAt)
+      return text
+    } catch (cause) {
+      throw failureOf(cause)
+    } finally {
+      clearTimeout(timer)
+      this.#pending.delete(limit)
+    }
+  }
+
+  /** Ends the requests under way. */
+  close() {
+    for (const limit of this.#pending) limit.abort()
   }
 
   /** The same, parsed. @param {string} path @param {Record<string, any>} [query] @param {string} [body] @param {number} [mostMs] @returns {Promise<any>} */
@@ -144,6 +162,8 @@ function refusalOf(status, problem, nonce, hasToken) {
 
 /** What a refusal of the hub proves, by whichever transport it came. @param {number} status @param {any} problem @param {string} nonce @param {boolean} hasToken @returns {import('./error.js').Kind} */
 export function kindOf(status, problem, nonce, hasToken) {
+  // The session ended, and another one may begin.
+  if (problem.code === 'session_expired') return 'passing'
   // It read other words than ours: part of them was lost on the way.
   if (problem.nonce !== nonce || (problem.code === 'unauthorized' && hasToken && !problem.credential)) return 'altered'
   // 408, 426 and 429 may end, as may what is the hub's own fault.

@@ -70,6 +70,7 @@ export class Subscription {
     handle.loading = !!handle.start
     if (!this.isCovered) return
     if (!handle.start) this.#beginAfter(handle, this.#context.cursor())
+    if (handle.presence && !this.#members) this.reload()
     queueMicrotask(() => this.#begin())
   }
 
@@ -84,6 +85,7 @@ export class Subscription {
     const history = this.#histories.get(handle)
     this.#histories.delete(handle)
     if (history && ![...this.#histories.values()].includes(history)) history.stop()
+    if (!this.handles.size) this.#join()
     return !this.handles.size
   }
 
@@ -103,23 +105,28 @@ export class Subscription {
     this.isCovered = false
     for (const [handle, history] of this.#histories) {
       history.stop()
-      handle.start = history.since
+      this.#stopped.set(handle, history.places)
     }
     this.#histories.clear()
     for (const handle of this.handles) if (handle.isCaughtUp) handle.start ??= cursor
   }
 
+  /** Where histories stopped that are to go on. @type {WeakMap<Channel, Map<string, string>>} */
+  #stopped = new WeakMap()
+
   /** Reads what came before, once for all handles that begin at the same place. */
   #begin() {
     if (!this.isCovered) return
-    /** @type {Map<string, Channel[]>} */
+    /** @type {Map<string | Channel, Channel[]>} */
     const groups = new Map()
     for (const handle of this.handles) {
       if (this.#histories.has(handle)) continue
-      if (handle.start) groups.set(handle.start, [...(groups.get(handle.start) ?? []), handle])
+      // Those that stopped on their way go on alone, since each may be elsewhere.
+      const group = this.#stopped.has(handle) ? handle : handle.start
+      if (group && handle.start) groups.set(group, [...(groups.get(group) ?? []), handle])
       else if (!handle.isCaughtUp) this.#caughtUp(handle)
     }
-    for (const [start, handles] of groups) this.#load(start, handles)
+    for (const handles of groups.values()) this.#load(/** @type {string} */ (handles[0].start), handles)
   }
 
   /** @param {string} start @param {Channel[]} handles */
@@ -130,11 +137,12 @@ export class Subscription {
       done: () =>
         mine().forEach((handle) => {
           this.#histories.delete(handle)
+          this.#stopped.delete(handle)
           handle.start = undefined
           this.#caughtUp(handle)
         }),
       refused: (error) => mine().forEach((handle) => handle.end(error)),
-    })
+    }, new Map(this.#stopped.get(handles[0])))
     for (const handle of handles) {
       handle.loading = true
       handle.isCaughtUp = false
@@ -144,6 +152,8 @@ export class Subscription {
 
   /** @param {Channel} handle */
   #caughtUp(handle) {
+    // A listener of another handle may have closed it.
+    if (!this.handles.has(handle)) return
     handle.loading = false
     handle.isCaughtUp = true
     emit(handle, 'caughtup')
@@ -182,17 +192,13 @@ export class Subscription {
     })
   }
 
-  /** Who is here. @returns {Promise<Member[]>} */
-  async members() {
-    const members = await this.#context.members(this.name)
-    this.#members = new Map(members.map((member) => [member.id, member]))
-    return members
-  }
-
   /** Somebody came or left. @param {string} type join, leave or count @param {any} data @param {Frame} frame @param {Transport | null} via */
   #move(type, { count, ...member }, { time, id = '', channel = '' }, via) {
     if (id && atOrBelow(id, this.#presencePlace)) return
-    if (channel) this.#presencePlace = id
+    if (channel) {
+      this.#presencePlace = id
+      this.#moved.add(member.id)
+    }
     if (type === 'join') this.#members?.set(member.id, member)
     else this.#members?.delete(member.id)
     for (const handle of [...this.handles]) if (handle.presence) emit(handle, type, { member, count, time, via })
@@ -201,14 +207,22 @@ export class Subscription {
 
   /** Presence events were missed: the members are loaded again, and the difference told. */
   async reload() {
+    const moved = (this.#moved = new Set())
     const before = this.#members
-    const members = await this.members().catch(() => {})
-    if (!before || !members) return
+    const members = await this.#context.members(this.name).catch(() => {})
+    if (!members || this.#moved !== moved) return
+    // What was told meanwhile is newer than the list.
+    const still = (/** @type {Member} */ { id }) => !moved.has(id)
+    const told = [...(before?.values() ?? [])]
+    this.#members = new Map([...told.filter((member) => !still(member)), ...members.filter(still)].map((member) => [member.id, member]))
+    if (!before) return
     const more = { id: '', time: Date.now(), type: '' }
-    const count = members.length
-    for (const member of members) if (!before.delete(member.id)) this.#move('join', { ...member, count }, more, this.#context.via())
-    for (const member of before.values()) this.#move('leave', { ...member, count }, more, this.#context.via())
+    const count = this.#members.size
+    for (const member of members.filter(still)) if (!before.has(member.id)) this.#move('join', { ...member, count }, more, this.#context.via())
+    for (const member of told.filter(still)) if (!this.#members.has(member.id)) this.#move('leave', { ...member, count }, more, this.#context.via())
   }
+  /** Who came or left since the list was asked for. @type {Set<string>} */
+  #moved = new Set()
 
   /** Its end: every handle ends. @param {import('./error.js').TriwayError} [error] */
   end(error) {
