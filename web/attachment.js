@@ -21,8 +21,9 @@ const REPLAY_BYTES = 16 * 1024
 /** Codes of byes about credentials. */
 const EXPIRED = 3003
 const UNAUTHORIZED = 3501
-/** A gateway that cannot reach the hub is asked again, so far apart, in ms, and up to twice that, or all would come at once; more often where this attachment was answered before. */
+/** A gateway that cannot reach the hub is asked again, so far apart, in ms, and up to twice that, or all would come at once, if it said so within so many ms; more often where this attachment was answered before. */
 const AWAY_MS = 1000
+const AWAY_MOST_MS = 2000
 const AWAY_TIMES = 4
 const AWAY_TIMES_PROVEN = 5
 /** Ids remembered between two counts: more than come in a heartbeat of a busy channel. */
@@ -119,7 +120,8 @@ export class Attachment {
     if (this.#abort.signal.aborted) return
     // What the transport still holds open ends, too.
     this.stop()
-    this.#context.ended(this, error?.why ?? error?.code ?? (this.#isGreeted ? 'closed' : 'refused'), error)
+    const cause = error?.kind === 'unreachable' ? undefined : (error?.why ?? error?.code)
+    this.#context.ended(this, cause ?? (this.#isGreeted ? 'closed' : 'refused'), error)
   }
 
   /** Credentials that were refused or have expired may have successors. @param {TriwayError} error */
@@ -142,11 +144,13 @@ export class Attachment {
   /** A gateway may not reach the hub for a moment: where the hub answered before, it is asked again. @param {boolean} [isPosted] @returns {Promise<Response>} */
   async #request(isPosted) {
     for (let times = 1; ; times++) {
+      const askedAt = Date.now()
       try {
         return await this.#ask(isPosted)
       } catch (/** @type {any} */ error) {
         const most = this.#isGreeted ? AWAY_TIMES_PROVEN : this.#context.requests.hasAnswered ? AWAY_TIMES : 1
-        if (error.kind !== 'away' || times >= most) throw error
+        // What was held for long was cut, and not refused.
+        if (error.kind !== 'away' || times >= most || Date.now() > askedAt + AWAY_MOST_MS) throw error
         await pause(AWAY_MS * (1 + Math.random()), this.#abort.signal)
       }
     }
