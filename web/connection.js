@@ -20,6 +20,8 @@ const RENEW_MS = 25 * 60_000
 const CHECK_MS = 2500
 /** Longest time that timers take, in ms: they count in 31 bits. */
 const TIMER_MOST_MS = 1e9
+/** How long the first page of history lets publishes go before it, in ms. */
+const PUBLISH_FIRST_MS = 1500
 /** Facts that come with every frame: a report would hold nothing else. */
 const FREQUENT = /^(frame|tick|rtt|proof)$/
 
@@ -276,7 +278,10 @@ export class Connection {
   #ended = (attachment, why, error) => {
     const { id, transport } = attachment
     const isCarrier = attachment === this.#carrier
-    if (error?.kind === 'final' && this.#isOver(attachment, error)) return this.#owner.finish(why, error)
+    if (error?.kind === 'final') {
+      if (this.#isOver(attachment, error)) return this.#owner.finish(why, error)
+      why = 'error'
+    }
     // A cut that our own message caused says nothing of the network.
     const isOurs = isCarrier && transport === 'ws' && !error && this.#owner.outbox.wasCutBy(attachment.closeCode)
     this.#drop({ id, why })
@@ -290,6 +295,11 @@ export class Connection {
       return false
     }
     const carrier = this.#carrier
+    // A cookie may be lost on one transport alone.
+    if (error.code === 'unauthorized' && !error.credential) {
+      this.#unknownBy.add(attachment.transport)
+      return this.#owner.options.transports.every((transport) => this.#unknownBy.has(transport))
+    }
     // An attempt beside the carrier may be one too many for the session.
     if (carrier && attachment !== carrier && error.code === 'newer') return false
     const joined = carrier ? [...attachment.line.reads.keys()].filter((name) => !carrier.line.reads.has(name)) : []
@@ -367,6 +377,8 @@ export class Connection {
   async history(channel, since, bytes) {
     // The path is proven first, and what waits to be published leaves before.
     if (!this.rests) await this.#carried
+    if (!this.#hasPublished) await this.#owner.outbox.idle(PUBLISH_FIRST_MS)
+    this.#hasPublished = true
     const carrier = this.#carrier
     if (!carrier?.socket) return this.#requestHistory(channel, since, bytes)
     return new Promise((resolve, reject) => {
@@ -406,6 +418,10 @@ export class Connection {
   }
   /** @type {(() => void)[]} */
   #waiting = []
+  /** What waited to be published when something carried has left. */
+  #hasPublished = false
+  /** Transports on which the hub found no credential. @type {Set<Transport>} */
+  #unknownBy = new Set()
 
   /** Presence ends at once. */
   leave() {

@@ -38,6 +38,8 @@ export class TriwayError extends Error {
   why
   /** @internal The end was announced: the network is not at fault. @type {boolean | undefined} */
   isPlanned
+  /** @internal Where the hub found a credential. @type {string | undefined} */
+  credential
   /** @internal The code of a bye. @type {number | undefined} */
   closeCode
   /** @internal @type {number | undefined} */

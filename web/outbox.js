@@ -209,9 +209,21 @@ export class Outbox {
   isHeld = false
   #onDrained = () => {}
 
+  /** Resolves when nothing waits, or after so long. @param {number} mostMs @returns {Promise<void>} */
+  idle(mostMs) {
+    if (!this.#queue.length) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, mostMs)
+      this.#onIdle.push(() => resolve(clearTimeout(timer)))
+    })
+  }
+  /** @type {(() => void)[]} */
+  #onIdle = []
+
   /** The deadline of the oldest. */
   #schedule() {
     clearTimeout(this.#timer)
+    if (!this.#queue.length) for (const tell of this.#onIdle.splice(0)) tell()
     if (this.isShared && this.#queue.every(({ key }) => key)) this.#onShared()
     if (this.isHeld && !this.#queue.some(({ isSent }) => isSent)) this.#onDrained()
     const oldest = this.#queue.find(({ deadline }) => deadline < Infinity)
@@ -272,11 +284,6 @@ export class Outbox {
     const [largest] = onTheWay.sort((one, other) => (other.encoded?.length ?? 0) - (one.encoded?.length ?? 0))
     if (!largest || (code !== 1009 && (largest.encoded?.length ?? 0) < LARGE)) return false
     return (largest.isLarge = true)
-  }
-
-  /** Whether something waits. */
-  get isIdle() {
-    return !this.#queue.length
   }
 
   #again(pauseMs = 0) {
@@ -486,5 +493,6 @@ export class Outbox {
     clearTimeout(this.#pause)
     clearTimeout(this.#timer)
     for (const entry of this.#queue.splice(0)) entry.reject(error)
+    for (const tell of this.#onIdle.splice(0)) tell()
   }
 }

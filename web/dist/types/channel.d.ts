@@ -116,7 +116,7 @@ export declare class Channel extends ChannelTarget {
      * @param {PublishOptions} [options]
      * @returns {Promise<Published>}
      */
-    publish(data?: any, { name, signal }?: PublishOptions): Promise<Published>;
+    publish(data?: any, options?: PublishOptions): Promise<Published>;
     /**
      * Calls `listener` for each event of that name; what it returns ends it.
      * @param {string} name

@@ -79,6 +79,8 @@ export declare class Connection {
     history(channel: string, since: string, bytes: number): Promise<string>;
     /** A hello renews the session key. */
     renew(): void;
+    /** Resolves when a session carries that was made after this. @returns {Promise<void>} */
+    renewed(): Promise<void>;
     /** Presence ends at once. */
     leave(): void;
     /** @param {Transport | 'auto'} transport */

@@ -5,6 +5,10 @@ export type Frame = {
      * the frame's own text
      */
     json?: string;
+    /**
+     * a handle has its data
+     */
+    isTaken?: boolean;
     id?: string;
     channel?: string;
     data?: any;
@@ -76,6 +80,7 @@ export type Limits = {
  * @typedef {object} Frame
  * @property {string} type
  * @property {string} [json] the frame's own text
+ * @property {boolean} [isTaken] a handle has its data
  * @property {string} [id]
  * @property {string} [channel]
  * @property {any} [data]

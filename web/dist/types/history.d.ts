@@ -20,15 +20,17 @@ export type Sink = {
  */
 export declare class History {
     #private;
-    /** Where it is to go on, if it is begun again. */
     since: string;
     /**
      * @param {string[]} names real ones, read one after the other
      * @param {string} since where to begin
      * @param {import('./subscription.js').Context} context
      * @param {Sink} sink
+     * @param {Map<string, string>} [places] where an earlier one stopped, which this one goes on from
      */
-    constructor(names: string[], since: string, context: import('./subscription.js').Context, sink: Sink);
+    constructor(names: string[], since: string, context: import('./subscription.js').Context, sink: Sink, places?: Map<string, string>);
+    /** Where it is to go on, if it is begun again. */
+    get places(): Map<string, string>;
     /** A live event waits for what came before it. @param {import('./frame.js').Frame} frame */
     hold(frame: import('./frame.js').Frame): void;
     stop(): void;

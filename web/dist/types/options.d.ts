@@ -6,8 +6,8 @@ export declare const TRANSPORTS: Transport[];
 export declare const isToken: (token: unknown) => boolean;
 /** @param {any} value @param {string} name */
 export declare const checkFunction: (value: any, name: string) => void;
-/** @param {any} signal */
-export declare const checkSignal: (signal: any) => void;
+/** @param {any} options of a publish */
+export declare function checkPublishOptions(options: any): void;
 /**
  * The options of `connect`, with what they are where the application does not say.
  * @param {import('./client.js').Options} options

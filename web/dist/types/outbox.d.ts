@@ -113,6 +113,8 @@ export declare class Outbox {
     /** Nothing new is sent until `isHeld` ends. A key counts for one session: what was sent is answered as that. @returns {Promise<void>} resolves when it was */
     drain(): Promise<void>;
     isHeld: boolean;
+    /** Resolves when nothing waits, or after so long. @param {number} mostMs @returns {Promise<void>} */
+    idle(mostMs: number): Promise<void>;
     /**
      * From now on by this way; all that has no answer is sent again.
      * @param {Socket | boolean} [way]
@@ -125,8 +127,6 @@ export declare class Outbox {
      * @returns {boolean} whether our own message caused it
      */
     wasCutBy(code: number): boolean;
-    /** Whether something waits. */
-    get isIdle(): boolean;
     /** Whether the hub answers something else. Where it does not, although a stream lives, no connection is left. @param {number} askedAt when the request that fails was sent */
     doubt(askedAt: number): Promise<boolean>;
     /** Nothing more is sent. @param {any} error of what waits */

@@ -35,6 +35,8 @@ export declare class Requests {
      * @returns {Promise<string>} the JSON of the answer, as it came
      */
     askText(path: string, query?: Record<string, any>, body?: string, mostMs?: number): Promise<string>;
+    /** Ends the requests under way. */
+    close(): void;
     /** The same, parsed. @param {string} path @param {Record<string, any>} [query] @param {string} [body] @param {number} [mostMs] @returns {Promise<any>} */
     ask(path: string, query?: Record<string, any>, body?: string, mostMs?: number): Promise<any>;
 }

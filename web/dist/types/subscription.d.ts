@@ -77,8 +77,6 @@ export declare class Subscription {
         upTo: string;
         arrived: Set<string>;
     }): void;
-    /** Who is here. @returns {Promise<Member[]>} */
-    members(): Promise<Member[]>;
     /** Presence events were missed: the members are loaded again, and the difference told. */
     reload(): Promise<void>;
     /** Its end: every handle ends. @param {import('./error.js').TriwayError} [error] */
