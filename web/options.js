@@ -105,6 +105,7 @@ export function checkAddress(address) {
     throw mistake('bad_address', `\`${String(address)}\` is not an address`, 'Give the whole address of the hub, such as https://app.example.com/.')
   }
   if (!/^https?:$/.test(url.protocol)) throw mistake('bad_address', `\`${address}\` is not an http or https address`, 'The address of a hub begins with https:// or http://, for WebSocket too.')
+  if (/[%\s]/.test(url.hostname)) throw mistake('bad_address', `\`${String(address)}\` names no host`)
   if (url.username || url.password) throw mistake('bad_address', 'an address with a user name or password cannot be requested', 'Pass a credential as `token`.')
   // A page's own address may name its file.
   return url.origin + url.pathname.replace(/[^/]*\.html?$/, '').replace(/\/?$/, '/')

@@ -7,8 +7,10 @@
  * The leader tells, in this order and over one channel, each frame, each channel that begins to be complete
  * (`gained`) or ceases to be (`lost`), and its whole state. A follower does with its subscriptions what the
  * leader does with its own, so that catching up is theirs. What a leader says carries its term: of two, the
- * later term counts. It knows no transport, and imports nothing of the client: it is a file of its own.
+ * later term counts. It knows no transport, and imports nothing that has a state: it is a file of its own.
  */
+
+import { problemOf, replyOf } from './problem.js'
 
 /** @typedef {import('./frame.js').Frame} Frame @typedef {import('./cuts.js').Transport} Transport @typedef {import('./tabs.js').Host} Host */
 
@@ -18,22 +20,10 @@ const DIALECT = 2
 const SILENT_MS = 5000
 /** Followers that replace a leader wait a random part of this, in ms, so that one of them does it. */
 const APART_MS = 1000
-/**
- * A tab that reads for itself waits so long, in ms, for the leader to read all that it wants. The leader may
- * have no connection left for it, until this tab gives up its own.
- */
+/** How long, in ms, a tab waits for the leader to read all that it wants: it may have to give up its own connection first. */
 const JOIN_MOST_MS = 1000
 /** A follower says each heartbeat what it wants; one that has not for so long, in ms, is gone. The longest heartbeat is 60 s. */
 const WISH_MS = 150_000
-
-/** What is left of an error between two tabs. @param {any} error */
-const problemOf = ({ code, message, hint, status, refused }) => ({ code, detail: message, hint, status, refused })
-
-/** A publish that waits longer in its own tab than in this one is to be sent again. @param {any} error @param {number} deadline */
-function replyOf(error, deadline) {
-  const mayPass = error.code === 'unreachable' || (error.kind ?? 'final') !== 'final'
-  return { ...problemOf(error), ...(mayPass && deadline > Date.now() && { status: 503 }) }
-}
 
 export class Sharing {
   /** @type {'alone' | 'follows' | 'leads'} */
@@ -407,6 +397,7 @@ export class Sharing {
       if (this.#isNew) return
       this.#host.connection.line?.reads.set(name, true)
       this.#host.subscriptions.get(name)?.cover(id)
+      if (this.#held && this.#isRead()) this.#release()
     },
     lost: ({ name, cursor }) => {
       if (this.#isNew) return
@@ -465,7 +456,7 @@ export class Sharing {
 
   /** @param {any} message the leader's state */
   #adopt({ state, transport, names, cursor, session, limits }) {
-    const { connection, outbox, subscriptions, hub, adopt, change } = this.#host
+    const { connection, outbox, subscriptions, hub, adopt } = this.#host
     if (session) {
       connection.line = { reads: new Map(names.map((/** @type {string} */ name) => [name, true])), cursor, session }
       outbox.limits = limits
@@ -474,9 +465,32 @@ export class Sharing {
       this.#isNew = false
       for (const name of names) subscriptions.get(name)?.cover(cursor)
     } else if (hub.state === 'connecting' && state === 'reconnecting') return
-    change('transport', transport, 'shared')
-    change('state', state, 'shared')
+    this.#held = { state, transport }
+    // A hub that is ready reads what was opened at the start, whoever reads it.
+    if (hub.state !== 'connecting' || state !== 'connected' || this.#isRead()) this.#release()
+    else this.#heldTimer ??= setTimeout(() => this.#release(), JOIN_MOST_MS)
   }
+
+  /** Whether the leader reads all that this tab wants. */
+  #isRead() {
+    const { connection } = this.#host
+    return connection.ownNames().every((name) => connection.line?.reads.get(name) === true)
+  }
+
+  /** This tab's state is the leader's. */
+  #release() {
+    clearTimeout(this.#heldTimer)
+    this.#heldTimer = undefined
+    if (!this.#held || this.role !== 'follows') return
+    const { state, transport } = this.#held
+    this.#held = undefined
+    this.#host.change('transport', transport, 'shared')
+    this.#host.change('state', state, 'shared')
+  }
+  /** The leader's state, until its channels are read. @type {{state: any, transport: any} | undefined} */
+  #held
+  /** @type {any} */
+  #heldTimer
 
   /** To a follower's outbox the leader is a socket. @param {string} json @param {(reply: any) => void} onReply @param {import('./outbox.js').Entry} entry */
   #send = (json, onReply, { key, encoded, size, deadline }) => {

@@ -7,7 +7,7 @@
  * The leader tells, in this order and over one channel, each frame, each channel that begins to be complete
  * (`gained`) or ceases to be (`lost`), and its whole state. A follower does with its subscriptions what the
  * leader does with its own, so that catching up is theirs. What a leader says carries its term: of two, the
- * later term counts. It knows no transport, and imports nothing of the client: it is a file of its own.
+ * later term counts. It knows no transport, and imports nothing that has a state: it is a file of its own.
  */
 export type Frame = import('./frame.js').Frame;
 export type Transport = import('./cuts.js').Transport;

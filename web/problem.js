@@ -1,0 +1,10 @@
+/** Errors and replies as one tab tells them to another. Pure. */
+
+/** What is left of an error between two tabs. @param {any} error */
+export const problemOf = ({ code, message, hint, status, refused }) => ({ code, detail: message, hint, status, refused })
+
+/** A publish that waits longer in its own tab than in this one is to be sent again. @param {any} error @param {number} deadline */
+export function replyOf(error, deadline) {
+  const mayPass = error.code === 'unreachable' || (error.kind ?? 'final') !== 'final'
+  return { ...problemOf(error), ...(mayPass && deadline > Date.now() && { status: 503 }) }
+}
