@@ -44,9 +44,15 @@ import { farPaths } from './paths/far.js'
  * @property {boolean} [inBrowsers] in the normal tier in Chromium and Firefox too
  */
 
+/** What is bound here is the time, the transport and what arrives: which of several true reasons is told first depends on the machine. */
+const ANY_REASON = /^(start|channels|asked|(ws|sse|poll):[a-z]+)$/
+
+/** @param {Path} path @returns {Path} */
+const forAnyReason = (path) => ({ ...path, bounds: { reason: ANY_REASON, ...path.bounds } })
+
 /** @type {Path[]} */
 export const paths = [
   ...clearPaths, ...refusedPaths, ...mutePaths, ...heldPaths, ...cutPaths, ...sendingPaths, ...pollPaths, ...captivePaths, ...changePaths,
   ...partPaths, ...alteredPaths, ...slowPaths, ...silentPaths, ...outagePaths, ...clockPaths, ...elsewherePaths,
-  ...historyPaths, ...starvedPaths, ...scriptPaths, ...awayPaths, ...lostWordPaths, ...omitPaths, ...lagPaths, ...farPaths,
+  ...[...historyPaths, ...starvedPaths, ...scriptPaths, ...awayPaths, ...lostWordPaths, ...omitPaths, ...lagPaths, ...farPaths].map(forAnyReason),
 ]
