@@ -4,11 +4,8 @@
  */
 import { TriwayError } from './error.js'
 
-/** Objects that JSON writes as what they are, by their tag. */
+/** Objects that JSON writes as what they are, by their tag; all others say how by `toJSON`, or are refused. */
 const PLAIN = ['Object', 'Array', 'String', 'Number', 'Boolean', 'Arguments', 'Date']
-
-/** Objects of which JSON writes nothing but what was added to them. */
-const LOST = ['Error', 'Map', 'Set', 'WeakMap', 'WeakSet', 'Promise', 'RegExp']
 
 /** Its kind, in any realm, such as `Map` or `ArrayBuffer`. @param {unknown} value */
 const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1)
@@ -33,7 +30,7 @@ function lossOf(value) {
   if (tag === 'Number' && !Number.isFinite(value.valueOf())) return String(value)
   if (isBuffer(value)) return `A nested ${tag}`
   if (typeof (/** @type {any} */ (value).toJSON) === 'function' || PLAIN.includes(tag)) return ''
-  return LOST.includes(tag) || !Object.keys(/** @type {object} */ (value)).length ? `A ${tag}` : ''
+  return `A ${tag}`
 }
 
 /**
@@ -92,7 +89,7 @@ function ofBytes(buffer) {
  * @returns {Encoded | Promise<Encoded>}
  */
 export function encode(data) {
-  if (isBlob(data)) return data.arrayBuffer().then(ofBytes, (error) => Promise.reject(badData('A Blob that cannot be read', error)))
+  if (isBlob(data)) return Promise.resolve(data.arrayBuffer()).then(ofBytes, (error) => Promise.reject(badData('A Blob that cannot be read', error)))
   if (isBuffer(data)) return ofBytes(data)
   const json = jsonOf(data)
   // A text counts without quotes and escapes, however it comes.

@@ -195,7 +195,8 @@ rule(7, 'nothing thrown while a request is built can loop: it is reported, and a
   const heart = setInterval(() => turns++, 10)
   await t.observe(2000)
   clearInterval(heart)
-  t.ok(turns > 60, `the thread was free: ${turns} turns of 200`)
+  // A page that is not in front has a turn a second.
+  t.ok(turns > (globalThis.document?.hidden ? 0 : 60), `the thread was free: ${turns} turns of 200`)
   t.ok(asked > 0 && asked < 100, `asked ${asked} times in 2 s`)
   t.ok(hub.state !== 'connected', 'state')
   hub.close()
@@ -209,7 +210,8 @@ rule(7, 'no loop walks a collection that it grows: listeners that open and close
   const room = t.room()
   let opened = 0
   const open = () => {
-    if (++opened > 50) return
+    // Chromium allows no more than some forty listeners within each other.
+    if (++opened > 30) return
     const handle = hub.channel(room)
     handle.addEventListener('close', open)
     handle.close()
@@ -224,5 +226,5 @@ rule(7, 'no loop walks a collection that it grows: listeners that open and close
   hub.addEventListener('state', () => hub.channel(t.room()))
   hub.close()
   await t.within(hub.closed, 3000, 'the end')
-  t.is(opened, 51, 'so many were opened')
+  t.is(opened, 31, 'so many were opened')
 })
