@@ -14,7 +14,11 @@ const HEAD = ['path', 'engine', 'bound', 'transport', 'usable after', 'requests'
 /** Columns that are compared. */
 const FIRM = [0, 1, 2, 3, 6, 7]
 const BOUND = 2
+const TRANSPORT = 3
 const REASON = 7
+
+/** Where a path allows several transports, any of them is alike. @param {string | undefined} transports @param {string[]} carried */
+const isAllowed = (transports = '', ...carried) => transports.includes('|') && carried.every((each) => transports.split('|').includes(each))
 
 /** Where a path allows several reasons, such as the two ways to notice a hub that is gone, any of them is alike. @param {RegExp | undefined} reason @param {string[]} told */
 const isAlike = (reason, ...told) => !!reason && told.every((each) => reason.test(each.replaceAll('`', '')))
@@ -51,13 +55,13 @@ export function compare(name, rows, isWhole = false) {
   const differences = []
   for (const row of rows) {
     const line = cells(row)
-    const { reason } = row.path.bounds
+    const { reason, transport } = row.path.bounds
     const old = known.get(key(line))
     known.delete(key(line))
     if (!old) differences.push(`${key(line)}: not in docs/networks.md`)
     // Where the bound is missed, as is known, nothing else is firm.
     else if (old[BOUND] === line[BOUND] && row.wrong.length) continue
-    else for (const column of FIRM) if (old[column] !== line[column] && !(column === REASON && isAlike(reason, old[column], line[column]))) differences.push(`${key(line)}: ${HEAD[column]} is ${line[column]}, in docs/networks.md ${old[column]}`)
+    else for (const column of FIRM) if (old[column] !== line[column] && !(column === REASON && isAlike(reason, old[column], line[column])) && !(column === TRANSPORT && isAllowed(transport, old[column], line[column]))) differences.push(`${key(line)}: ${HEAD[column]} is ${line[column]}, in docs/networks.md ${old[column]}`)
   }
   if (isWhole) for (const gone of known.keys()) differences.push(`${gone}: in docs/networks.md, but no path`)
   return differences

@@ -50,7 +50,8 @@ export const awayPaths = [
       arriveMostMs: 40_000,
       fast: refuse === 502 && index > 0,
       inBrowsers: refuse === 502 && index === 1,
-      bounds: { mayBeCaptive: false },
+      // Which request gets through decides what carries.
+      bounds: { mayBeCaptive: false, transport: 'ws|sse|poll' },
     })),
   ),
   {
