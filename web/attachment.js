@@ -1,7 +1,7 @@
 /**
  * One attachment: a WebSocket connection, an event stream, or a chain of polls, with the cursor that it
  * moves and the channels that the cursor covers. Knows no other attachment and decides nothing: it reports
- * what it saw, in order, to whoever opened it.
+ * what it saw, in order, to the connection that opened it.
  */
 import { TriwayError } from './error.js'
 import { atOrBelow, foreign, MAGIC, newNonce, wireName } from './frame.js'
@@ -95,7 +95,7 @@ export class Attachment {
     this.#endReplies()
   }
 
-  /** Whoever waits for a reply is told that none comes. */
+  /** Ends the wait for replies: none comes. */
   #endReplies() {
     clearTimeout(this.#watch)
     for (const reply of this.#replies.splice(0)) reply?.({ type: 'reply', error: { code: 'closed' } })

@@ -234,7 +234,7 @@ export class Hub extends HubTarget {
   }
 
   /**
-   * Opens a channel. Each handle belongs to whoever opened it; any number of them share what is read.
+   * Opens a channel. Each handle belongs to the code that opened it; any number of them share what is read.
    * @param {string} name
    * @param {{since?: string, presence?: boolean}} [options] where to begin: now, all, last:20, 10m, or an event's id; and whether to be shown, and hear who comes and goes
    * @returns {Channel}

@@ -142,7 +142,7 @@ export function checkChannelOptions(name, options) {
     throw mistake('bad_cursor', `\`since\` is ${String(since)}`, 'It is now, all, last:20, a duration such as 10m, or the id of an event.')
   }
   if (presence != null) expect(typeof presence === 'boolean', 'presence', 'true or false')
-  if (presence && /^[@$]/.test(name)) throw mistake('bad_option', `\`presence\` does not work for \`${name}\``, 'Inboxes and channels of the hub show nobody.')
+  if (presence && /^[@$]/.test(name)) throw mistake('bad_option', `\`presence\` does not work for \`${name}\``, 'Inboxes and channels of the hub have no members.')
   if (since != null && since !== 'now' && /^@./.test(name)) throw mistake('bad_option', `\`since\` does not work for \`${name}\``, 'Only its owner reads an inbox, as `hub.inbox`.')
 }
 

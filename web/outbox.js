@@ -235,7 +235,7 @@ export class Outbox {
     for (const entry of this.#queue.filter(({ deadline }) => deadline <= now)) {
       entry.reject(this.#expired())
       const at = this.#queue.indexOf(entry)
-      // What is on its way stays, to be answered to nobody: the numbers of those behind it hold.
+      // What is on its way stays until its answer comes, which nothing waits for: the numbers of those behind it hold.
       if (at < this.#sent) entry.deadline = Infinity
       else this.#queue.splice(at, 1)
       // Its number stays used: it may have acted.

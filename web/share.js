@@ -164,7 +164,7 @@ export class Sharing {
     connection.start()
   }
 
-  /** Nobody reads for this tab at the moment. */
+  /** No tab reads for this one at the moment. */
   #interrupted() {
     const { hub, change } = this.#host
     change('transport', null, 'shared')
@@ -466,7 +466,7 @@ export class Sharing {
       for (const name of names) subscriptions.get(name)?.cover(cursor)
     } else if (hub.state === 'connecting' && state === 'reconnecting') return
     this.#held = { state, transport }
-    // A hub that is ready reads what was opened at the start, whoever reads it.
+    // A hub that is ready reads what was opened at the start, in whichever tab.
     if (hub.state !== 'connecting' || state !== 'connected' || this.#isRead()) this.#release()
     else this.#heldTimer ??= setTimeout(() => this.#release(), JOIN_MOST_MS)
   }

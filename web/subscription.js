@@ -1,6 +1,6 @@
 /**
  * What is read of one channel, once for all its handles. A handle is live, or first has its history read.
- * Knows no transport: whoever reads says when the channel is covered, and hands over what comes.
+ * Knows no transport: the connection says when the channel is covered, and hands over what comes.
  */
 import { emit } from './channel.js'
 import { atOrBelow } from './frame.js'

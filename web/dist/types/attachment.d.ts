@@ -1,7 +1,7 @@
 /**
  * One attachment: a WebSocket connection, an event stream, or a chain of polls, with the cursor that it
  * moves and the channels that the cursor covers. Knows no other attachment and decides nothing: it reports
- * what it saw, in order, to whoever opened it.
+ * what it saw, in order, to the connection that opened it.
  */
 import { TriwayError } from './error.js';
 export type Frame = import('./frame.js').Frame;
