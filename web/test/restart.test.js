@@ -51,7 +51,10 @@ function guestOf(address) {
       }
     },
   })
-  guest.hub.channel('lobby').addEventListener('message', (/** @type {any} */ { data }) => guest.seen.push(data))
+  guest.hub.channel('lobby').addEventListener('message', (/** @type {any} */ { data }) => {
+    guest.seen.push(data)
+    if (data === 'after') guest.backAt = Date.now()
+  })
   guest.hub.addEventListener('transport', (/** @type {any} */ { to }) => {
     if (!to) return
     guest.ways.push(to)
