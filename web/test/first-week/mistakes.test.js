@@ -1,5 +1,8 @@
 /** Item 6: a mistake of the application is reported: at the call, or within 3 s where it comes to light later. */
-import { rule, subject } from './world.js'
+import { ALL, rule, subject } from './world.js'
+
+/** In the normal tier the first of a list stand for all. @template Case @param {number} count @param {Case[]} list */
+const first = (count, list) => (ALL ? list : list.slice(0, count))
 
 subject('mistakes of the application')
 
@@ -119,7 +122,7 @@ rule(6, 'a name that a path would change works in every call', async (t, name) =
   await t.within(channel.publish('next'), 5000, 'publish')
   await t.until(() => replayed.includes('next'), 'a second handle with a cursor')
 }, {
-  cases: ['.', '..', '...', 'a/../b', '../../etc', './x', '%2e%2e', '%', '%zz', 'a%2Cb', 'a b', ' ', '?x=1', '#x', 'a#b?c', '/', '//', '/a/', 'a\\b', '+', 'a&b=c', ';', ':', '~', 'ü/✓', '😀', '__proto__', 'constructor', 'toString', "'\"<>", '-', '\u2028', 'now', 'x'.repeat(128)],
+  cases: first(18, ['..', '.', '😀', '%2e%2e', 'a/../b', '?x=1', '#x', '//', '%', 'a b', '...', 'a/../b', '../../etc', './x', '%2e%2e', '%', '%zz', 'a%2Cb', 'a b', ' ', '?x=1', '#x', 'a#b?c', '/', '//', '/a/', 'a\\b', '+', 'a&b=c', ';', ':', '~', 'ü/✓', '😀', '__proto__', 'constructor', 'toString', "'\"<>", '-', '\u2028', 'now', 'x'.repeat(128)]),
   transports: ['ws', 'poll'],
   seats: ['page', 'worker', 'shared'],
   limitMs: 15_000,
@@ -136,7 +139,7 @@ rule(6, 'a name that a path would change is published to by GET, where POST is b
   t.ok(id, 'publish')
   await t.until(() => heard.length, 'it is heard')
   t.ok((await t.ask('asked', '^publish GET')) > 0, 'by GET')
-}, { cases: ['..', '.', 'a/../b', '%2e%2e', 'a b', '?x#y', '//', '😀', '&='], transports: ['sse', 'poll'], seats: ['page'] })
+}, { cases: first(3, ['..', 'a/../b', '?x#y', '.', '%2e%2e', 'a b', '//', '😀', '&=']), transports: ['sse', 'poll'], seats: ['page'] })
 
 rule(6, 'a token function that throws or hangs is reported within 3 s, tried again, and no end', async (t, how) => {
   let isWrong = true
@@ -163,7 +166,7 @@ rule(6, 'a token function that throws or hangs is reported within 3 s, tried aga
   isWrong = false
   await t.within(hub.ready, 15_000, 'connected when the token is there')
   t.ok(reports.length > 0, 'events')
-}, { cases: ['throws', 'rejects', 'rejects with nothing', 'hangs', 'number', 'object', 'line'], seats: ['page', 'worker'], limitMs: 35_000 })
+}, { cases: first(4, ['throws', 'hangs', 'rejects', 'line', 'rejects with nothing', 'number', 'object']), seats: ['page', 'worker'], limitMs: 35_000 })
 
 rule(6, 'a token function that fails later in life is reported, and reading goes on when it heals', async (t) => {
   let isWrong = false
