@@ -34,7 +34,7 @@ export class ChannelList {
     return names[0] ? names : ['@']
   }
 
-  /** Somebody else's inbox can be written only. */
+  /** The names that this tab reads. An inbox of another session can only be written to. */
   ownNames() {
     return [...this.#owner.subscriptions.values()].filter(({ name }) => !/^@./.test(name)).flatMap(({ name, hasPresence }) => (hasPresence ? ['$presence/' + name, name] : [name]))
   }

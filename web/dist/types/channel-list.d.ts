@@ -10,7 +10,7 @@ export declare class ChannelList {
     constructor(owner: import('./connection.js').Owner, connection: Connection);
     /** Names that should be read now, of other tabs too. */
     wanted(): string[];
-    /** Somebody else's inbox can be written only. */
+    /** The names that this tab reads. An inbox of another session can only be written to. */
     ownNames(): string[];
     /** Whether this session is shown to others. */
     isShown(): boolean;
