@@ -77,10 +77,12 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, fault: Fault) -> Option<()
             let hello =
                 r#"{"type":"hello","magic":"triway/1","id":"e-0","session":{"id":"s","key":"k"}}"#;
             let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            // A reader that has heard the hello is one already: what is published from then on is for it too.
+            let mut state = state.lock().unwrap();
             stream
                 .write_all(&[head.as_bytes(), &block(hello)].concat())
                 .ok()?;
-            state.lock().unwrap().readers.push(stream);
+            state.readers.push(stream);
             return None;
         }
         let channel = path.strip_prefix("/pub/")?.split('?').next()?.to_owned();
