@@ -206,7 +206,7 @@ export class Hub extends HubTarget {
   /** @param {'state' | 'transport'} what @param {any} to @param {string} reason @param {TriwayError} [error] */
   #change(what, to, reason, error) {
     const from = this[what]
-    if (from === to) return
+    if (from === to || this.state === 'closed') return
     this[what] = /** @type {never} */ (to)
     emit(this, what, { from, to, reason, error })
   }
@@ -306,6 +306,8 @@ export class Hub extends HubTarget {
     const last = error ?? new TriwayError('closed', { hint: 'This hub was closed.' })
     this.#abort.abort()
     this.#connection.end(why)
+    // Also where another tab read for this one.
+    this.#change('transport', null, why)
     this.#outbox.close(last)
     this.#requests.close()
     for (const reject of [...this.#pending]) reject(last)

@@ -8,7 +8,7 @@
 
 /** The next transport is tried so long after one that is not proven, in ms, or earlier if that one is overdue; the first where the hub is near. */
 const HEDGE_NEAR_MS = { ws: 350, sse: 250, poll: 250 }
-const HEDGE_FAR_MS = { ws: 700, sse: 1500, poll: 1500 }
+const HEDGE_FAR_MS = { ws: 350, sse: 900, poll: 1500 }
 /** A check that is not answered within this, in ms, is repeated. */
 const CHECK_MOST_MS = 3000
 

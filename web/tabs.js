@@ -14,6 +14,9 @@
  * @typedef {import('./connection.js').Owner & More} Host what sharing has of the hub
  */
 
+/** Up to this round trip, in ms, loading the part is no burden to an attempt that is to be proven. */
+const NEAR_MS = 360
+
 /** The part is a file of its own. Asked for again, it comes from the same promise. */
 const load = () => import('./share.js').catch(() => undefined)
 
@@ -58,14 +61,16 @@ export class Tabs {
   }
 
   /**
-   * An attempt begins. Below WebSocket the part is loaded before streams take all connections, and from now on
-   * nothing is published that another tab could not publish again.
+   * An attempt begins. Below WebSocket the part is loaded before streams take all connections; but on a network that
+   * may be slow, only when the attempt carries, since loading would delay its proof. From now on nothing is published
+   * that another tab could not publish again.
    * @param {Transport} transport
    */
   opens(transport) {
     if (transport === 'ws' || !this.#maySoon() || this.#isPrepared) return
     this.#isPrepared = true
-    load()
+    const { hub } = this.#host
+    if (hub.rtt !== undefined && hub.rtt <= NEAR_MS) load()
     this.#prepared = this.#host.outbox.share()
   }
 

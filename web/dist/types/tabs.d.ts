@@ -19,8 +19,9 @@ export declare class Tabs {
     /** Begins to read, unless another tab may read for this one. */
     start(): void;
     /**
-     * An attempt begins. Below WebSocket the part is loaded before streams take all connections, and from now on
-     * nothing is published that another tab could not publish again.
+     * An attempt begins. Below WebSocket the part is loaded before streams take all connections; but on a network that
+     * may be slow, only when the attempt carries, since loading would delay its proof. From now on nothing is published
+     * that another tab could not publish again.
      * @param {Transport} transport
      */
     opens(transport: Transport): void;

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { newPage } from '../support/new-page.js'
 import { SHOTS, until } from './world.js'
 
 /** @typedef {{ kind: string, nick: string, text: string, via: string, private: boolean, time: string, classes: string, id: string }} Seen */
@@ -37,7 +38,7 @@ export class Visitor {
    */
   static async open(browser, address, { width = 1100, height = 760 } = {}) {
     const context = await browser.newContext()
-    const page = await context.newPage()
+    const page = await newPage(context)
     const visitor = new Visitor(browser, context, page)
     page.on('pageerror', (error) => visitor.complaints.push(String(error)))
     page.on('console', (message) => message.type() === 'error' && visitor.complaints.push(message.text()))

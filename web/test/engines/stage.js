@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Browser, BROWSERS, until } from '../browser/world.js'
+import { newPage } from '../support/new-page.js'
 import { family, workOf } from './processes.js'
 import { World } from './site.js'
 
@@ -39,7 +40,7 @@ export class Desk {
 
   /** @returns {Promise<Seat>} a page of the site, in front */
   async page() {
-    const page = await this.context.newPage()
+    const page = await newPage(this.context)
     await page.goto(this.world.site.address + '/')
     return new Seat(page, this.world, this)
   }

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { BROWSERS } from '../browser/world.js'
+import { newPage } from '../support/new-page.js'
 import { ALL, browserSeats, Run, site, STORY, tallied, TRANSPORTS } from './world.js'
 
 /** Cycles of each kind; the quick run has fewer of the slow ones. One of `reconnect` is that of ten hubs. @type {Record<string, number>} */
@@ -42,7 +43,7 @@ async function inChromium(kind, transport, run, control) {
   const { address } = await site()
   const context = await (await (await browserSeats('chromium')).browser()).newContext()
   try {
-    const page = await context.newPage()
+    const page = await newPage(context)
     await page.goto(address + '/')
     await page.waitForFunction('"run" in globalThis')
     const devtools = await page.createCDPSession()

@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { Browser } from '../browser/world.js'
+import { newPage } from '../support/new-page.js'
 
 /** Threads of Node that run scenarios at the same time: most scenarios wait. */
 const NODE_THREADS = 4
@@ -123,7 +124,7 @@ export class BrowserSeats {
     if (!this.#pages.has(name)) {
       this.#pages.set(name, (async () => {
         const context = await (await this.browser()).newContext()
-        const page = await context.newPage()
+        const page = await newPage(context)
         await page.goto(this.site.replace('127.0.0.1', host) + '/')
         await page.waitForFunction('"run" in globalThis')
         return page
@@ -136,7 +137,7 @@ export class BrowserSeats {
   #pageBeside(name, beside) {
     if (!this.#pages.has(name)) {
       this.#pages.set(name, (async () => {
-        const page = await (await this.#page(beside)).browserContext().newPage()
+        const page = await newPage((await this.#page(beside)).browserContext())
         await page.goto(this.site + '/')
         await page.waitForFunction('"run" in globalThis')
         return page

@@ -10,6 +10,7 @@ import { BROWSERS } from '../browser/world.js'
 import { startServer } from '../server.js'
 import { freePort } from '../support/free-port.js'
 import { Middlebox } from '../support/middlebox.js'
+import { newPage } from '../support/new-page.js'
 import { BrowserSeats, NodeSeats, OUTSIDE } from './seats.js'
 
 export const TRANSPORTS = /** @type {const} */ (['ws', 'sse', 'poll'])
@@ -284,7 +285,7 @@ export class Desk {
   }
 
   async page() {
-    const page = await this.context.newPage()
+    const page = await newPage(this.context)
     this.#pages.push(page)
     await page.goto(this.site + '/')
     await this.isThere(page)

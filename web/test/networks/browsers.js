@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import puppeteer from 'puppeteer-core'
+import { newPage } from '../support/new-page.js'
 import { callSeat, pageOf, takeSeat } from './engines.js'
 
 /** A cold start on busy cores, in ms; the longest call is a hundred connects far away. */
@@ -50,7 +51,7 @@ async function visit(browser, address, { proxy, pageAt = address, ...options } =
   const tabs = []
   /** @param {any} options @param {string} [memory] */
   const open = async (options, memory) => {
-    const page = await context.newPage()
+    const page = await newPage(context)
     tabs.push(() => page.close())
     await page.goto(pageOf(pageAt))
     await page.evaluate(takeSeat(address, options, memory))

@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Browser, BROWSERS, until } from '../browser/world.js'
 import { ALL, Run, site } from '../first-week/world.js'
+import { newPage } from '../support/new-page.js'
 
 const MOUNTS = 200
 const VERSIONS = ALL ? [19, 18] : [19]
@@ -38,7 +39,7 @@ class Visit {
   static async begin(browser, transport, version) {
     const visit = new Visit(await browser.newContext(), await Run.start([], true), transport, version)
     const { address } = await site()
-    visit.page = await visit.context.newPage()
+    visit.page = await newPage(visit.context)
     await visit.page.goto(`${address}/react-${version}.html`)
     await visit.page.waitForFunction('"app" in globalThis')
     await visit.call('start', { client: `${address}/dist/client.mjs`, address: visit.run.box.address, transport })
