@@ -17,7 +17,7 @@ mod refused;
 mod starts;
 
 pub use channel::{ChannelName, Owner, parse_channel_list};
-pub use command::{Command, Order, Publish, parse_command, parse_commands};
+pub use command::{Command, Order, Publish, SendBody, parse_command};
 pub(crate) use command::{check_key, history_bytes, history_limit};
 pub use credential::CredentialPlace;
 pub(crate) use event::WIRE_FORMS;

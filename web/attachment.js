@@ -106,7 +106,7 @@ export class Attachment {
     if (this.socket) {
       this.socket(json)
       if (this.#replies.push(onReply) < 2) this.#expectReply()
-    } else this.#context.requests.ask('send', {}, `[${json}]`).catch(() => {})
+    } else this.#context.requests.command(`[${json}]`).catch(() => {})
   }
 
   async #run() {

@@ -362,7 +362,7 @@ export class Connection {
     const sentAt = Date.now()
     if (!attachment.socket) {
       const { requests, outbox } = this.#owner
-      requests.ask('send', {}, '[{"type":"ping"}]').catch(({ kind }) => kind === 'hung' && outbox.doubt(sentAt))
+      requests.command('[{"type":"ping"}]').catch(({ kind }) => kind === 'hung' && outbox.doubt(sentAt))
       return
     }
     attachment.command('{"type":"ping"}', ({ ok }) => {
@@ -398,7 +398,7 @@ export class Connection {
       if (error.code === 'session_expired') this.renew()
       if (error.kind !== 'altered') throw error
       // The address was cut on its way.
-      const [reply] = elementsOf(await requests.askText('send', {}, JSON.stringify([{ type: 'history', channel, since, bytes, limit: 1000 }])))
+      const [reply] = elementsOf(await requests.commandText(JSON.stringify([{ type: 'history', channel, since, bytes, limit: 1000 }])))
       return reply
     }
   }

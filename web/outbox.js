@@ -375,7 +375,7 @@ export class Outbox {
     const askedAt = (this.#askedAt = Date.now())
     const doubt = setTimeout(() => this.doubt(askedAt), DOUBT_MS)
     try {
-      const replies = this.#isByGet ? [await this.#get(texts[0])] : await this.#requests.ask('send', {}, `[${texts}]`)
+      const replies = this.#isByGet ? [await this.#get(texts[0])] : await this.#requests.command(`[${texts}]`)
       if (!replies?.[0]) throw new TriwayError('foreign', { kind: 'foreign' })
       this.#failures = this.#blockedTimes = this.#silentSince = 0
       this.#batchMost = BATCH_COMMANDS

@@ -25,6 +25,8 @@ export class Requests {
   #pending = new Set()
   /** @type {Promise<boolean> | undefined} */
   #tried
+  /** Addresses or heads lost words on their way: bodies say them, too. */
+  #isBodied = false
 
   /**
    * @param {string} base address of the hub, with a slash at its end
@@ -106,9 +108,11 @@ export class Requests {
     const keepalive = !!body && body.length < KEEP_MOST
     if (!keepalive) this.#pending.add(limit)
     try {
-      const response = await this.send(this.at(path, { ...query, nonce }), nonce, { signal: limit.signal, ...(body && { method: 'POST', body, keepalive }) })
+      const posted = body && { method: 'POST', body: this.#isBodied ? await this.#bodied(body, nonce) : body, keepalive }
+      const response = await this.send(this.at(path, { ...query, nonce }), nonce, { signal: limit.signal, ...posted })
       const text = await jsonText(response)
       this.#measured(Date.now() - sentAt)
+      if (body && isUnread(text, nonce)) throw new TriwayError('foreign', { kind: 'altered', detail: 'The hub read other words than ours' })
       return text
     } catch (cause) {
       throw failureOf(cause)
@@ -116,6 +120,33 @@ export class Requests {
       clearTimeout(timer)
       this.#pending.delete(limit)
     }
+  }
+
+  /**
+   * Commands of this session, in their order.
+   * @param {string} commands a JSON array
+   * @returns {Promise<string>} the JSON of the replies, as it came
+   */
+  async commandText(commands) {
+    try {
+      return await this.askText('send', {}, commands)
+    } catch (/** @type {any} */ error) {
+      // The hub refused all of it, so that nothing has acted.
+      if (error.kind !== 'altered' || this.#isBodied) throw error
+      this.#isBodied = true
+      return this.askText('send', {}, commands)
+    }
+  }
+
+  /** The same, parsed. @param {string} commands @returns {Promise<any>} */
+  async command(commands) {
+    return JSON.parse(await this.commandText(commands))
+  }
+
+  /** Commands, and beside them what the address says, too. @param {string} commands @param {string} nonce */
+  async #bodied(commands, nonce) {
+    const words = JSON.stringify({ nonce, session: this.#session()?.key, token: await this.credentials.current() })
+    return `${words.slice(0, -1)},"commands":${commands}}`
   }
 
   /** Ends the requests under way. */
@@ -127,6 +158,11 @@ export class Requests {
   async ask(path, query, body, mostMs) {
     return JSON.parse(await this.askText(path, query, body, mostMs))
   }
+}
+
+/** Whether commands were refused that were not understood as ours: the session or the nonce was lost. @param {string} text the replies @param {string} nonce */
+function isUnread(text, nonce) {
+  return text.includes('"ok":false') && JSON.parse(text).some((/** @type {any} */ { error }) => error && error.nonce !== nonce)
 }
 
 /** @param {any} cause */

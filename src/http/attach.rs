@@ -164,11 +164,11 @@ async fn open(app: &Shared, asked: &mut ReadRequest) -> Result<Attach, Refusal> 
         // Most readers never repeat it, and each poll would read its query twice.
         Ok(attach) if !attach.may_refuse() => Ok(attach),
         Ok(attach) => {
-            let (nonce, place) = app.reader_echo(&asked.parts, &echo);
+            let (nonce, place) = app.body_echo(&asked.parts, &echo);
             Ok(attach.answering(nonce.as_deref(), place))
         }
         Err(refusal) => {
-            let (nonce, place) = app.reader_echo(&asked.parts, &echo);
+            let (nonce, place) = app.body_echo(&asked.parts, &echo);
             Err(refusal.answering(nonce, place))
         }
     }

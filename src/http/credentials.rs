@@ -85,8 +85,8 @@ impl App {
         (nonce, self.place_of(parts))
     }
 
-    /// What refusals repeat of a reader's request, whose body may say the same as the query and comes before it.
-    pub(super) fn reader_echo(
+    /// What refusals repeat of a request whose body may say the same as the query, and comes before it.
+    pub(super) fn body_echo(
         &self,
         parts: &Parts,
         body: &BodyEcho,

@@ -15,8 +15,8 @@ use super::{App, Refused, Shared, json};
 use crate::broker::Published;
 use crate::peer::Peer;
 use crate::protocol::{
-    ChannelName, Code, Data, EventName, GET_PUBLISH_BYTES_MAX, Limits, Publish, Refusal,
-    decode_query, parse_channel_list, parse_commands,
+    BodyEcho, ChannelName, Code, CredentialPlace, Data, EventName, GET_PUBLISH_BYTES_MAX, Limits,
+    Publish, Refusal, SendBody, decode_query, parse_channel_list,
 };
 use crate::session::Publisher;
 
@@ -72,10 +72,14 @@ impl App {
         parameters: &Parameters,
     ) -> Result<Publisher, Refusal> {
         let credential = self.credential(parts, None).await?;
-        let address = parts.extensions.get::<Peer>().map(|peer| peer.client);
         self.sessions
-            .publisher(parameters.find("session"), &credential, address)
+            .publisher(parameters.find("session"), &credential, address(parts))
     }
+}
+
+/// The client's address.
+fn address(parts: &Parts) -> Option<std::net::IpAddr> {
+    parts.extensions.get::<Peer>().map(|peer| peer.client)
 }
 
 /// `POST /pub/{channel}`.
@@ -241,19 +245,29 @@ fn publish_of(
 /// `POST /send`: the commands of a session, and their replies in the same order.
 pub(super) async fn send(State(app): State<Shared>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    let answer = commanded(&app, &parts, body).await;
-    answer.map_err(|refusal| app.refused(&parts, refusal))
+    let limit = app.sessions.limits().body;
+    let body = app.bodies.read(body, limit).await;
+    let (body, _counted) = body.map_err(|refusal| app.refused(&parts, refusal))?;
+    let (nonce, place) = app.body_echo(&parts, &BodyEcho::of(&body));
+    let answer = commanded(&app, &parts, body, (nonce.clone(), place)).await;
+    answer.map_err(|refusal| Refused(refusal.answering(nonce, place)))
 }
 
-async fn commanded(app: &App, parts: &Parts, body: Body) -> Result<Response, Refusal> {
+async fn commanded(
+    app: &App,
+    parts: &Parts,
+    body: Bytes,
+    (nonce, place): (Option<Box<str>>, Option<CredentialPlace>),
+) -> Result<Response, Refusal> {
     let parameters = Parameters::of(parts)?;
-    let (nonce, place) = app.echo_of(parts);
-    let publisher = app.publisher(parts, &parameters).await?;
-    let publisher = publisher.with_echo(nonce, place);
-    let limit = app.sessions.limits().body;
-    let (body, _counted) = app.bodies.read(body, limit).await?;
-    let orders = parse_commands(&body)?;
+    let asked = SendBody::parse(&body)?;
     drop(body);
-    let replies = app.sessions.execute_all(&publisher, orders).await;
+    let credential = app.credential(parts, asked.token).await?;
+    let session = asked.session.as_deref().or(parameters.find("session"));
+    let publisher = app
+        .sessions
+        .publisher(session, &credential, address(parts))?;
+    let publisher = publisher.with_echo(nonce, place);
+    let replies = app.sessions.execute_all(&publisher, asked.orders).await;
     Ok(json(StatusCode::OK, format!("[{}]", replies.join(","))))
 }

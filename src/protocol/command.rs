@@ -120,13 +120,52 @@ pub fn parse_command(json: &[u8], bytes: Option<Bytes>) -> Order {
     }
 }
 
-/// The commands of one `POST /send`: a JSON array.
-///
-/// # Errors
-/// `bad_json` when it is no array, `too_large` when it holds more than 1,000 commands.
-pub fn parse_commands(json: &[u8]) -> Result<Vec<Order>, Refusal> {
-    let items: Vec<&RawValue> =
-        serde_json::from_slice(json).map_err(|error| Refusal::bad_json(&error))?;
+/// The body of a `POST /send`.
+#[derive(Debug)]
+pub struct SendBody {
+    /// The session key, where the body says it.
+    pub session: Option<String>,
+    /// A credential, where the body says it.
+    pub token: Option<String>,
+    /// The commands, in their order.
+    pub orders: Vec<Order>,
+}
+
+#[derive(Deserialize)]
+struct SendShape<'a> {
+    session: Option<String>,
+    token: Option<String>,
+    #[serde(borrow)]
+    commands: Vec<&'a RawValue>,
+}
+
+impl SendBody {
+    /// Reads a body: a JSON array of commands, or an object that has them as `commands` and says besides what a
+    /// network may cut off an address or a head.
+    ///
+    /// # Errors
+    /// `bad_json` when it is neither, `too_large` when it holds more than 1,000 commands.
+    pub fn parse(json: &[u8]) -> Result<Self, Refusal> {
+        let is_object = json.trim_ascii_start().first() == Some(&b'{');
+        let parsed = if is_object {
+            serde_json::from_slice(json)
+        } else {
+            serde_json::from_slice(json).map(|commands| SendShape {
+                session: None,
+                token: None,
+                commands,
+            })
+        };
+        let shape = parsed.map_err(|error| Refusal::bad_json(&error))?;
+        Ok(Self {
+            session: shape.session,
+            token: shape.token,
+            orders: orders(&shape.commands)?,
+        })
+    }
+}
+
+fn orders(items: &[&RawValue]) -> Result<Vec<Order>, Refusal> {
     if items.len() > COMMANDS_MAX {
         return Err(Refusal::new(
             Code::TooLarge,
@@ -134,7 +173,7 @@ pub fn parse_commands(json: &[u8]) -> Result<Vec<Order>, Refusal> {
         ));
     }
     Ok(items
-        .into_iter()
+        .iter()
         .map(|item| parse_command(item.get().as_bytes(), None))
         .collect())
 }
@@ -354,12 +393,15 @@ mod tests {
 
     #[test]
     fn an_array_of_commands_is_bounded() {
-        assert_eq!(parse_commands(b"[]").unwrap().len(), 0);
-        assert!(parse_commands(br#"{"type":"ping"}"#).is_err());
-        let many = format!("[{}]", vec!["1"; COMMANDS_MAX + 1].join(","));
-        assert_eq!(
-            parse_commands(many.as_bytes()).unwrap_err().code,
-            Code::TooLarge
-        );
+        assert_eq!(SendBody::parse(b"[]").unwrap().orders.len(), 0);
+        for no_body in [r#"{"type":"ping"}"#, "7", "", r#"{"commands":{}}"#] {
+            let refusal = SendBody::parse(no_body.as_bytes()).unwrap_err();
+            assert_eq!(refusal.code, Code::BadJson, "{no_body}");
+        }
+        let many = vec!["1"; COMMANDS_MAX + 1].join(",");
+        for many in [format!("[{many}]"), format!("{{\"commands\":[{many}]}}")] {
+            let refusal = SendBody::parse(many.as_bytes()).unwrap_err();
+            assert_eq!(refusal.code, Code::TooLarge);
+        }
     }
 }

@@ -89,6 +89,30 @@ async fn a_refusal_repeats_the_nonce_of_a_body() {
 }
 
 #[tokio::test]
+async fn a_send_may_say_session_token_and_nonce_in_its_body() {
+    let server = Server::start();
+    let (id, key) = server.session().await;
+    let command = format!(r#"{{"type":"publish","channel":"a","data":1,"key":"{id}:1"}}"#);
+    let refused = format!(r#"{{"nonce":"n1","commands":[{command}]}}"#);
+    let replies = server.post("/send?nonce=n0", "", refused).await.json();
+    let error = &replies[0]["error"];
+    assert!(error["code"].is_string(), "{replies}");
+    assert_eq!(error["nonce"], "n1", "the body comes first: {replies}");
+    let body = format!(r#"{{"session":"{key}","commands":[{command}]}}"#);
+    for target in ["/send", "/send?session=forged"] {
+        let replies = server.post(target, "", body.as_str()).await.json();
+        assert_eq!(replies[0]["ok"], true, "{replies}");
+    }
+    let forged = r#"{"session":"forged","nonce":"n1","token":"t","commands":[]}"#;
+    let answer = server
+        .post(&format!("/send?session={key}&nonce=n0"), "", forged)
+        .await;
+    assert_eq!(answer.code(), "session_expired");
+    assert_eq!(answer.json()["nonce"], "n1");
+    assert_eq!(answer.json()["credential"], "body");
+}
+
+#[tokio::test]
 async fn a_bye_repeats_the_nonce_in_its_error() {
     for server in [Server::start(), Server::plain(|_, _| {})] {
         let mut ws = Ws::open(&server, "/ws/@bob?nonce=n1").await;

@@ -35,6 +35,14 @@ export declare class Requests {
      * @returns {Promise<string>} the JSON of the answer, as it came
      */
     askText(path: string, query?: Record<string, any>, body?: string, mostMs?: number): Promise<string>;
+    /**
+     * Commands of this session, in their order.
+     * @param {string} commands a JSON array
+     * @returns {Promise<string>} the JSON of the replies, as it came
+     */
+    commandText(commands: string): Promise<string>;
+    /** The same, parsed. @param {string} commands @returns {Promise<any>} */
+    command(commands: string): Promise<any>;
     /** Ends the requests under way. */
     close(): void;
     /** The same, parsed. @param {string} path @param {Record<string, any>} [query] @param {string} [body] @param {number} [mostMs] @returns {Promise<any>} */
