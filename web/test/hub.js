@@ -165,8 +165,11 @@ export class TestHub {
     if (url.pathname === '/healthz') return json({ magic: 'triway/1', build: 'test' })
     if (url.pathname === '/send' && request.method !== 'POST') return json({ code: 'method_not_allowed', status: 405, hint: 'POST it' }, 405)
     if (url.pathname === '/send') {
-      const session = url.searchParams.get('session').slice(4)
-      return json(JSON.parse(body).map((command) => ({ type: 'reply', ...this.#act(command, session) })))
+      const given = JSON.parse(body)
+      const session = (given.session ?? url.searchParams.get('session')).slice(4)
+      const repeated = given.nonce ?? nonce
+      const reply = ({ error, ...answer }) => ({ type: 'reply', ...answer, ...(error && { error: { ...error, nonce: repeated } }) })
+      return json((given.commands ?? given).map((command) => reply(this.#act(command, session))))
     }
     if (url.pathname === '/pub') {
       const query = url.searchParams

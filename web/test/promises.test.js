@@ -5,6 +5,13 @@ import WebSocket from 'ws'
 import { connect } from '../dist/client.mjs'
 import { TestHub, until } from './hub.js'
 
+/** @param {any} request @param {any} response @param {string} code @param {number} status */
+function refuse(request, response, code, status) {
+  const nonce = new URL(request.url, 'http://x').searchParams.get('nonce')
+  response.writeHead(status, { 'content-type': 'application/problem+json' }).end(JSON.stringify({ code, status, hint: 'a hint', nonce }))
+  return true
+}
+
 /** @param {(server: TestHub, hub: any) => Promise<void>} body @param {any} [options] */
 async function withHub(body, options) {
   const server = await new TestHub().listen()
@@ -99,3 +106,91 @@ test('history goes on by another transport where its socket was closed by the cl
       WebSocket.prototype.send = send
     }
   }))
+
+for (const transport of ['sse', 'poll']) {
+  test(`a publish that expired holds up none behind it, over ${transport}`, () =>
+    withHub(async (server, hub) => {
+      await hub.ready
+      const lobby = hub.channel('lobby')
+      server.spoil = (request, response) => request.url.startsWith('/send') && !!response.writeHead(502).end()
+      await assert.rejects(lobby.publish(1), /Not answered within 0.5 s/)
+      const after = lobby.publish(2)
+      server.spoil = () => false
+      assert.ok((await after).id)
+      assert.ok((await lobby.publish(3)).id)
+      assert.deepEqual(server.events.map(({ data }) => data), [2, 3])
+    }, { transports: [transport], timeout: 500 }))
+
+  test(`a session that ended in the middle of its history and of its members is begun anew, over ${transport}`, () =>
+    withHub(async (server, hub) => {
+      server.publish('old', 1)
+      await hub.ready
+      let refused = new Set()
+      server.spoil = (request, response) => {
+        const [, path] = /^\/(history|presence)/.exec(request.url) ?? []
+        if (!path || refused.has(path)) return false
+        refused.add(path)
+        return refuse(request, response, 'session_expired', 401)
+      }
+      const seen = []
+      const old = hub.channel('old', { since: 'all' })
+      old.addEventListener('message', ({ data }) => seen.push(data))
+      const members = await old.members()
+      assert.deepEqual(members.map(({ id }) => id), ['s1'])
+      await until(() => seen.length === 1)
+      assert.deepEqual([...refused].sort(), ['history', 'presence'])
+      assert.equal(hub.state, 'connected')
+    }, { transports: [transport] }))
+
+  test(`a list of members that is older than what was told meanwhile brings nobody back, over ${transport}`, () =>
+    withHub(async (server, hub) => {
+      const moves = []
+      const room = hub.channel('room', { presence: true })
+      for (const type of ['join', 'leave']) room.addEventListener(type, ({ member }) => moves.push(type + ' ' + member.id))
+      await hub.ready
+      await until(() => server.requests.some((line) => line.startsWith('GET /presence')))
+      server.publish('$presence/room', { id: 's2', count: 2 }, { name: 'join' })
+      await until(() => moves.length === 1)
+      // The list is asked for again after a cut, and comes when somebody in it has left already.
+      let answer
+      server.spoil = (request, response) => {
+        if (!request.url.startsWith('/presence')) return false
+        answer = () => response.writeHead(200, { 'content-type': 'application/json' }).end('{"count":2,"members":[{"id":"s1","since":1},{"id":"s2","since":2}]}')
+        return true
+      }
+      server.publish('$presence/room', {}, { type: 'gap', name: undefined, reason: 'slow' })
+      await until(() => answer)
+      server.publish('$presence/room', { id: 's2', count: 1 }, { name: 'leave' })
+      await until(() => moves.length === 2)
+      answer()
+      server.publish('$presence/room', { id: 's3', count: 2 }, { name: 'join' })
+      await until(() => moves.length === 3)
+      assert.deepEqual(moves, ['join s2', 'leave s2', 'join s3'])
+    }, { transports: [transport] }))
+
+  test(`no request outlives close() but the leave, over ${transport}`, () =>
+    withHub(async (server, hub) => {
+      server.publish('old', 1)
+      await hub.ready
+      const open = new Set()
+      server.spoil = (request, response) => {
+        if (request.url.startsWith('/send')) return false
+        open.add(request.url)
+        response.on('close', () => open.delete(request.url))
+        return true
+      }
+      const old = hub.channel('old', { since: 'all' })
+      old.members().catch(() => {})
+      await until(() => open.size >= 2)
+      hub.close()
+      await until(() => !open.size)
+      const { length } = server.requests
+      await hub.closed
+      await assert.rejects(old.members())
+      await assert.rejects(old.publish(1))
+      hub.channel('late', { since: 'all', presence: true })
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      const late = server.requests.slice(length).filter((line) => !line.startsWith('POST /send'))
+      assert.deepEqual(late, [])
+    }, { transports: [transport] }))
+}

@@ -267,7 +267,7 @@ test('errors of publishes through the reading tab keep code, hint and status', (
     server.spoil = (request, response) => {
       const url = new URL(request.url, server.address)
       if (url.pathname !== '/send') return false
-      return !!response.writeHead(200).end(JSON.stringify([{ type: 'reply', ok: false, error: { code: 'forbidden', title: 'No', hint: 'not with this token', status: 403 } }]))
+      return !!response.writeHead(200).end(JSON.stringify([{ type: 'reply', ok: false, error: { code: 'forbidden', title: 'No', hint: 'not with this token', status: 403, nonce: url.searchParams.get('nonce') } }]))
     }
     await assert.rejects(other.hub.channel('lobby').publish(1), { code: 'forbidden', hint: 'not with this token', status: 403, name: 'TriwayError' })
   }))
