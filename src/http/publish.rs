@@ -260,14 +260,19 @@ async fn commanded(
     (nonce, place): (Option<Box<str>>, Option<CredentialPlace>),
 ) -> Result<Response, Refusal> {
     let parameters = Parameters::of(parts)?;
-    let asked = SendBody::parse(&body)?;
+    let asked = SendBody::parse(&body);
     drop(body);
-    let credential = app.credential(parts, asked.token).await?;
-    let session = asked.session.as_deref().or(parameters.find("session"));
+    // Whoever may not ask hears that first, whatever the body is.
+    let (session, token) = match &asked {
+        Ok(asked) => (asked.session.as_deref(), asked.token.clone()),
+        Err(_) => (None, None),
+    };
+    let credential = app.credential(parts, token).await?;
+    let session = session.or(parameters.find("session"));
     let publisher = app
         .sessions
         .publisher(session, &credential, address(parts))?;
     let publisher = publisher.with_echo(nonce, place);
-    let replies = app.sessions.execute_all(&publisher, asked.orders).await;
+    let replies = app.sessions.execute_all(&publisher, asked?.orders).await;
     Ok(json(StatusCode::OK, format!("[{}]", replies.join(","))))
 }
