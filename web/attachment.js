@@ -43,7 +43,7 @@ const ARRIVED_MOST = 20_000
  * @typedef {object} Context
  * @property {ReturnType<typeof import('./options.js').checkOptions>} options
  * @property {import('./requests.js').Requests} requests
- * @property {(attachment: Attachment, frame: Frame) => void} heard
+ * @property {(attachment: Attachment, frame: Frame) => void} onFrame
  * @property {(attachment: Attachment, why: string, error: TriwayError | undefined) => void} ended
  */
 
@@ -188,7 +188,8 @@ export class Attachment {
     return {
       nonce: this.#nonce,
       why: why.includes(':') ? why : undefined,
-      heartbeat: beat ?? options.heartbeat,
+      // The faster one of what the network needs and what the application wants.
+      heartbeat: beat && options.heartbeat ? Math.min(beat, options.heartbeat) : (beat ?? options.heartbeat),
       // Shown in each channel whose presence is read: that may change without another attachment.
       presence: this.isShown ? 'watched' : undefined,
       info: this.isShown ? options.infoJson : undefined,
@@ -236,8 +237,8 @@ export class Attachment {
     if (type === 'hello') frame.after = this.line.cursor
     const hole = this.#counted(frame)
     this.#move(frame)
-    this.#context.heard(this, frame)
-    if (hole) this.#context.heard(this, hole)
+    this.#context.onFrame(this, frame)
+    if (hole) this.#context.onFrame(this, hole)
   }
 
   /** @param {Frame} frame */

@@ -52,7 +52,7 @@ export class ChannelList {
       this.#isSyncing = false
       const { carrier } = this.#connection
       if (carrier && !this.#isEnded) this.#join(carrier)
-      else if (this.#connection.rests) this.#regain()
+      else if (this.#connection.isParked) this.#regain()
       this.#connection.sharing?.synced()
     })
   }

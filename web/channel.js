@@ -141,7 +141,7 @@ export class Channel extends ChannelTarget {
   /** Who is here. @returns {Promise<Member[]>} */
   async members() {
     if (this.#isClosed) throw this.#error ?? new TriwayError('closed', { hint: 'This channel was closed.' })
-    return this.#context.members(this.name)
+    return (await this.#context.presence(this.name)).members
   }
 
   /** Ends this handle, and no other of the same channel; nothing of the channel comes after. */
@@ -188,10 +188,11 @@ export class Channel extends ChannelTarget {
     if (this.#isClosed) return
     if (type === 'gap') return emit(this, 'gap', { after, reason, id, channel })
     const { reviver } = this.#context
-    const text = data instanceof ArrayBuffer ? undefined : json
+    const isBytes = data instanceof ArrayBuffer
+    const text = isBytes ? undefined : json
     try {
-      const value = text !== undefined && (reviver || frame.isTaken) ? JSON.parse(/** @type {string} */ (dataText(text)), reviver) : frame.isTaken ? data.slice(0) : data
-      // What one handle's listeners make of it is nothing to those of another.
+      // What one handle's listeners make of it is nothing to those of another: bytes may be given away, and are empty then.
+      const value = isBytes ? data.slice(0) : text !== undefined && (reviver || frame.isTaken) ? JSON.parse(/** @type {string} */ (dataText(text)), reviver) : data
       frame.isTaken = true
       this.dispatchEvent(new MessageEvent({ data: value, name, id, from, time, channel, via, ...(late && { late }) }, text))
     } catch (cause) {

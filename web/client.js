@@ -136,6 +136,7 @@ export class Hub extends HubTarget {
         this.#starved.opens(transport)
       },
       answered: () => this.#starved.answered(),
+      measured: (ms) => this.#measured(ms),
     }
   }
 
@@ -143,7 +144,7 @@ export class Hub extends HubTarget {
   #contextOf({ reviver }) {
     return {
       publish: (command, signal) => this.#publish(command, signal),
-      members: async (name) => (await this.#ask('presence', name)).members,
+      presence: (name) => this.#ask('presence', name),
       leave: (channel) => this.#leave(channel),
       history: (name, since, bytes) => this.#connection.history(name, since, bytes),
       pageSize: new PageSize(),
@@ -159,7 +160,8 @@ export class Hub extends HubTarget {
     const joined = this.#connection.line && !channel.startsWith('@') && this.#subscriptions.get(channel)?.joined()
     // It may fail before it is waited for.
     if (data instanceof Promise) data.catch(() => {})
-    return this.#outbox.publish({ head, data: joined ? joined.then(() => data) : data, sizeBefore }, signal)
+    const size = data instanceof Promise ? sizeBefore : data.size
+    return this.#outbox.publish({ head, data: joined ? joined.then(() => data) : data, sizeBefore: size }, signal)
   }
 
   /** @param {State} state @returns {Promise<void>} */
@@ -269,8 +271,9 @@ export class Hub extends HubTarget {
     const refusal = error instanceof TriwayError ? error : new TriwayError(error?.code ?? '', error)
     for (const name of names) {
       this.#subscriptions.get(name)?.end(refusal)
+      // Handles that did not ask for presence go on.
       const shown = name.startsWith(PRESENCE) ? this.#subscriptions.get(name.slice(PRESENCE.length)) : undefined
-      if (shown?.hasPresence) shown.end(refusal)
+      for (const handle of [...(shown?.handles ?? [])]) if (handle.presence) handle.end(refusal)
     }
   }
 

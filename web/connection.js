@@ -5,9 +5,9 @@
 import { Attachment } from './attachment.js'
 import { ChannelList } from './channel-list.js'
 import { TriwayError } from './error.js'
-import { MAGIC, newNonce, wireName } from './frame.js'
+import { MAGIC, wireName } from './frame.js'
 import { Ladder } from './ladder.js'
-import { elementsOf } from './json.js'
+import { elementsOf, membersOf } from './json.js'
 import { keep, link, load } from './page.js'
 
 /** @typedef {import('./frame.js').Frame} Frame @typedef {import('./attachment.js').Line} Line @typedef {import('./cuts.js').Transport} Transport */
@@ -16,7 +16,9 @@ import { keep, link, load } from './page.js'
 const LOG_MOST = 200
 /** The session key lasts an hour at most, and each hello renews it: so long after one, in ms, another is asked for. Twice, if need be. */
 const RENEW_MS = 25 * 60_000
-/** No answer to the look for the hub, in ms. */
+/** Longest wait for a session that is renewed, in ms. */
+const RENEW_MOST_MS = 5000
+/** No answer to the check for the hub, in ms. */
 const CHECK_MS = 2500
 /** Longest time that timers take, in ms: they count in 31 bits. */
 const TIMER_MOST_MS = 1e9
@@ -38,6 +40,7 @@ const FREQUENT = /^(frame|tick|rtt|proof)$/
  * @property {(names: string[], error: any) => void} refuse
  * @property {(transport: Transport) => void} [opens] an attempt begins
  * @property {() => void} [answered] a request got an answer
+ * @property {(ms: number) => void} measured a round trip
  */
 
 export class Connection {
@@ -45,8 +48,8 @@ export class Connection {
   line
   /** Reads for other tabs, too, or is told by another one. @type {import('./share.js').Sharing | undefined} */
   sharing
-  /** Another tab reads for this one: the ladder rests. */
-  rests = false
+  /** Another tab reads for this one: the ladder is parked. */
+  isParked = false
   /** What was seen and done, for the report. @type {any[][]} */
   log = []
   /** By the number of the attempt. @type {Map<number, Attachment>} */
@@ -67,8 +70,8 @@ export class Connection {
   /** Resolves while something carries. @type {Promise<void>} */
   #carried = Promise.resolve()
   #resolveCarried = () => {}
-  /** A look for the hub that is under way. @type {Promise<any> | undefined} */
-  #check
+  /** A check for the hub that is under way. @type {Promise<any> | undefined} */
+  #checking
 
   /** @param {Owner} owner */
   constructor(owner) {
@@ -104,7 +107,7 @@ export class Connection {
 
   /** @param {import('./rungs.js').FactType} type @param {import('./rungs.js').Fact} [fact] */
   observe(type, fact) {
-    if (this.#isEnded || this.rests) return
+    if (this.#isEnded || this.isParked) return
     const now = Date.now()
     const steps = this.#ladder.observe(now, type, fact)
     if (!FREQUENT.test(type)) this.#note(now, type, fact)
@@ -144,7 +147,7 @@ export class Connection {
     // Of several that begin without a session only one may show itself: each would be somebody else.
     const isShown = !!line || !this.#attachments.size
     const { options, requests } = this.#owner
-    const context = { options, requests, heard: this.#heard, ended: this.#ended }
+    const context = { options, requests, onFrame: this.#onFrame, ended: this.#ended }
     this.#attachments.set(step.id, new Attachment(step, { reads, cursor: line?.cursor, session: line?.session }, isShown, context))
   }
 
@@ -157,7 +160,7 @@ export class Connection {
     if (attachment === this.#carrier) {
       this.#carrier = undefined
       this.#awaitCarrier()
-      this.#owner.outbox.by(undefined)
+      this.#owner.outbox.setRoute(undefined)
       this.#owner.change('transport', null, attachment.transport + ':' + why)
     } else if (this.line !== attachment.line) {
       this.#uncover(attachment.line, this.line)
@@ -171,7 +174,7 @@ export class Connection {
     const before = this.line
     this.#carrier = attachment
     this.#resolveCarried()
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    this.#resolveRenewed()
     this.line = attachment.line
     // What was joined while this one was opened is read on from where the old line has read it to.
     if (before && before !== attachment.line) this.#uncover(before, attachment.line)
@@ -202,13 +205,13 @@ export class Connection {
   #adopt(attachment) {
     const session = /** @type {import('./frame.js').Session} */ (attachment.line.session)
     this.#owner.adopt(session)
-    this.#owner.outbox.by(attachment.socket ? (json, onReply) => attachment.command(json, onReply) : true, session.id)
+    this.#owner.outbox.setRoute(attachment.socket ? (json, onReply) => attachment.command(json, onReply) : true, session.id)
   }
 
   // What attachments report.
 
   /** @param {Attachment} attachment @param {any} frame */
-  #heard = (attachment, frame) => {
+  #onFrame = (attachment, frame) => {
     const { id } = attachment
     const { type } = frame
     if (type === 'hello') this.#hello(attachment, frame)
@@ -327,15 +330,15 @@ export class Connection {
 
   /** @returns {Promise<boolean>} whether the hub answers */
   async isHubThere() {
-    const found = await (this.#check ??= this.#look())
-    this.#check = undefined
+    const found = await (this.#checking ??= this.#checkHub())
+    this.#checking = undefined
     return found
   }
 
-  async #look() {
+  async #checkHub() {
     const askedAt = Date.now()
     /** @type {any} */
-    const fact = await this.#owner.requests.ask('healthz', { nonce: newNonce() }, undefined, CHECK_MS).then(
+    const fact = await this.#owner.requests.ask('healthz', {}, undefined, CHECK_MS).then(
       ({ magic }) => ({ ok: magic === MAGIC, foreign: magic !== MAGIC }),
       ({ kind, afterMs }) => ({ ok: kind === 'altered', foreign: kind === 'foreign', afterMs }),
     )
@@ -368,7 +371,7 @@ export class Connection {
     attachment.command('{"type":"ping"}', ({ ok }) => {
       if (!ok) return
       const ms = Date.now() - sentAt
-      this.observe('rtt', { ms })
+      this.#owner.measured(ms)
       this.observe('proof', { id: attachment.id, ms })
     })
   }
@@ -376,7 +379,7 @@ export class Connection {
   /** A page of history by the carrier's WebSocket, or by a request. @param {string} channel @param {string} since @param {number} bytes @returns {Promise<string>} */
   async history(channel, since, bytes) {
     // The path is proven first, and what waits to be published leaves before.
-    if (!this.rests) await this.#carried
+    if (!this.isParked) await this.#carried
     if (!this.#hasPublished) await this.#owner.outbox.idle(PUBLISH_FIRST_MS)
     this.#hasPublished = true
     const carrier = this.#carrier
@@ -384,7 +387,7 @@ export class Connection {
     return new Promise((resolve, reject) => {
       carrier.command(JSON.stringify({ type: 'history', channel, since, bytes, limit: 1000 }), ({ ok, json = '', error }) => {
         if (ok) resolve(json)
-        else reject(new TriwayError(error?.code ?? 'closed', { ...error, kind: error?.code === 'closed' || (error?.status ?? 500) >= 429 ? 'passing' : 'final' }))
+        else reject(historyRefusal(error))
       })
     })
   }
@@ -399,6 +402,8 @@ export class Connection {
       if (error.kind !== 'altered') throw error
       // The address was cut on its way.
       const [reply] = elementsOf(await requests.commandText(JSON.stringify([{ type: 'history', channel, since, bytes, limit: 1000 }])))
+      const { error: refusal } = membersOf(reply)
+      if (refusal) throw historyRefusal(JSON.parse(refusal))
       return reply
     }
   }
@@ -409,12 +414,23 @@ export class Connection {
     if (this.#attachments.size < 2) this.observe('reopen')
   }
 
-  /** Resolves when a session carries that was made after this. @returns {Promise<void>} */
+  /** Resolves when a session carries that was made after this, or after a while: whoever waits asks again then. @returns {Promise<void>} */
   renewed() {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve)
+      const timer = setTimeout(resolve, RENEW_MOST_MS)
+      this.#waiting.push(() => resolve(clearTimeout(timer)))
       this.renew()
     })
+  }
+
+  /** Another tab reads, and told where it is. @param {Line} line */
+  follow(line) {
+    this.line = line
+    this.#resolveRenewed()
+  }
+
+  #resolveRenewed() {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
   /** @type {(() => void)[]} */
   #waiting = []
@@ -432,14 +448,14 @@ export class Connection {
   use(transport) {
     // A second attachment beside a hello that is on its way would be another session.
     const isEarly = !this.line && this.#attachments.size
-    this.#wish = isEarly || this.rests ? transport : undefined
+    this.#wish = isEarly || this.isParked ? transport : undefined
     if (!isEarly) this.observe('use', { transport })
   }
 
   /** Another tab reads from now on, or none. @param {boolean} [isOver] the session ends with it */
-  rest(isOver = false) {
+  park(isOver = false) {
     if (isOver) this.leave()
-    this.rests = true
+    this.isParked = true
     this.#resolveCarried()
     clearTimeout(this.#timer)
     // What it would do is done here, without a change of state.
@@ -450,7 +466,7 @@ export class Connection {
   }
 
   start() {
-    this.rests = false
+    this.isParked = false
     this.observe('start')
     if (this.#wish) this.use(this.#wish)
   }
@@ -460,8 +476,11 @@ export class Connection {
     if (this.#isEnded) return
     this.#isEnded = true
     clearTimeout(this.#timer)
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    this.#resolveRenewed()
     this.#list.end()
     for (const id of [...this.#attachments.keys()]) this.#drop({ id, why })
   }
 }
+
+/** Why a page of history is not to be had, by a reply. @param {any} error */
+const historyRefusal = (error) => new TriwayError(error?.code ?? 'closed', { ...error, kind: error?.code === 'closed' || (error?.status ?? 500) >= 429 ? 'passing' : 'final' })

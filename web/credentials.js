@@ -16,6 +16,10 @@ export class Credentials {
   /** The current token was asked for because the one before it was refused. */
   #isRenewed = false
   #failures = 0
+  /** The call that failed last, and its error. @type {Promise<string | undefined> | undefined} */
+  #failedBy
+  /** @type {TriwayError | undefined} */
+  #failure
 
   /**
    * @param {string | (() => string | Promise<string>) | undefined} token
@@ -44,7 +48,10 @@ export class Credentials {
       // It is asked again; an answer that comes late counts all the same.
       if (this.#given === given) this.#given = undefined
       given.then((token) => (this.#given ??= Promise.resolve(token))).catch(() => {})
-      throw this.#failed(cause)
+      // Requests that waited for one call fail together, once.
+      if (this.#failedBy !== given) this.#failure = this.#failed(cause)
+      this.#failedBy = given
+      throw this.#failure
     } finally {
       clearTimeout(timer)
     }

@@ -84,7 +84,11 @@ export class History {
   /** @param {string[]} names */
   async #run(names) {
     try {
-      for (const name of names) await this.#read(name)
+      // What is live and was dropped is in the next pages, of whichever name it is.
+      do {
+        this.#isOverfull = false
+        for (const name of names) await this.#read(name)
+      } while (this.#isOverfull && !this.#isStopped)
     } catch (error) {
       if (!this.#isStopped) this.#sink.refused(error)
       return
@@ -100,9 +104,7 @@ export class History {
     for (let more = true; more && !this.#isStopped; ) {
       const page = await this.#page(name, this.#places.get(name) ?? this.since)
       if (!page || this.#isStopped) continue
-      // What is live and was dropped is in the next page.
-      more = page.more || this.#isOverfull
-      this.#isOverfull = false
+      more = page.more
       const { via } = this.#context
       for (const frame of page.frames) this.#sink.take(frame, via())
       this.#places.set(name, page.cursor)

@@ -77,10 +77,12 @@ export function checkOptions(options) {
     const value = /** @type {any} */ (options)[name]
     if (value != null) expect(isGood(value), name, wanted)
   }
-  const { info, transports = TRANSPORTS, timeout = TIMEOUT_MS, fetch = globalThis.fetch, WebSocket = globalThis.WebSocket } = options
+  // What is null is as good as not given.
+  const given = /** @type {import('./client.js').Options} */ (Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)))
+  const { info, transports = TRANSPORTS, timeout = TIMEOUT_MS, fetch = globalThis.fetch, WebSocket = globalThis.WebSocket } = given
   const usable = [...new Set(transports)].filter((transport) => (transport === 'ws' ? WebSocket : fetch))
   if (!usable[0]) throw mistake('bad_option', '`transports` leaves nothing that works here', 'This platform has no WebSocket or no fetch: pass one as an option.')
-  return { ...options, transports: usable, timeout, fetch, WebSocket, infoJson: info == null ? undefined : checkInfo(info) }
+  return { ...given, transports: usable, timeout, fetch, WebSocket, infoJson: info == null ? undefined : checkInfo(info) }
 }
 
 /** @param {any} info */

@@ -1,10 +1,11 @@
 /**
  * What waits to be published: bounded, in order, each once. Every publish has the key `SESSIONID:N`; until
- * it is answered it is sent again, by whichever way there is, under the same key, and the hub acts on each
+ * it is answered it is sent again, by whatever route there is, under the same key, and the hub acts on each
  * key once. It waits through an outage for a stated time. Knows no ladder and no channel.
  */
 import { TriwayError } from './error.js'
 import { newNonce } from './frame.js'
+import { expired, postBlocked, queueFull, tooLarge } from './publish-errors.js'
 
 /** Publishes waiting for their answers: more than any burst of a page, and a bound for its memory. */
 const QUEUE_COMMANDS = 1000
@@ -25,6 +26,8 @@ const ADDRESS_FIRST = 500
 const DOUBT_MS = 2500
 /** Nothing but the stream for so long, in ms: no connection is left for requests. */
 const STARVED_MS = 5000
+/** An entry with a key of its own is sent again for so long, in ms: the hub remembers such a key for five minutes. */
+const KEY_MOST_MS = 270_000
 /** Bounds where no hello has told them yet. */
 const LIMITS = { data: 64 * 1024, address: 4096 }
 /** A message of so many characters may be what a connection was cut for. */
@@ -53,8 +56,8 @@ export class Outbox {
   session = ''
   /** N of the key of the first of the queue; the others follow. */
   #first = 0
-  /** A WebSocket's way, or true for requests. @type {Socket | boolean | undefined} */
-  #way
+  /** A WebSocket, or true for requests. @type {Socket | boolean | undefined} */
+  #route
   /** POST is blocked: one at a time by GET. */
   #isByGet = false
   #addressMost = ADDRESS_FIRST
@@ -136,7 +139,7 @@ export class Outbox {
 
   /** @param {number} size */
   #checkSize(size) {
-    if (size > this.limits.data) throw new TriwayError('too_large', { detail: `${size} bytes of data; this hub takes ${this.limits.data}`, hint: 'Send less at once, or raise --max-data of the hub.', status: 413 })
+    if (size > this.limits.data) throw tooLarge(size, this.limits.data)
   }
 
   /**
@@ -151,7 +154,7 @@ export class Outbox {
     if (this.#closedBy) throw this.#closedBy
     this.#checkSize(size)
     const waiting = this.#queue.reduce((sum, entry) => sum + Math.max(entry.encoded?.length ?? 0, entry.size), 0)
-    if (this.#queue.length >= QUEUE_COMMANDS || (waiting && waiting + size > QUEUE_SIZE)) throw new TriwayError('queue_full', { hint: 'Wait for the promises of earlier publishes.' })
+    if (this.#queue.length >= QUEUE_COMMANDS || (waiting && waiting + size > QUEUE_SIZE)) throw queueFull()
     /** @type {Entry} */
     const entry = { encoded, size, key, deadline: Math.min(deadline, Date.now() + this.#timeoutMs), resolve: () => {}, reject: () => {} }
     const answer = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }))
@@ -220,20 +223,20 @@ export class Outbox {
   /** @type {(() => void)[]} */
   #onIdle = []
 
-  /** The deadline of the oldest. */
+  /** Waits for the next deadline. */
   #schedule() {
     clearTimeout(this.#timer)
     if (!this.#queue.length) for (const tell of this.#onIdle.splice(0)) tell()
     if (this.isShared && this.#queue.every(({ key }) => key)) this.#onShared()
     if (this.isHeld && !this.#queue.some(({ isSent }) => isSent)) this.#onDrained()
-    const oldest = this.#queue.find(({ deadline }) => deadline < Infinity)
-    if (oldest) this.#timer = setTimeout(() => this.#expire(), Math.max(0, oldest.deadline - Date.now()))
+    const next = Math.min(...this.#queue.map(({ deadline }) => deadline))
+    if (next < Infinity) this.#timer = setTimeout(() => this.#expire(), Math.max(0, next - Date.now()))
   }
 
   #expire() {
     const now = Date.now()
     for (const entry of this.#queue.filter(({ deadline }) => deadline <= now)) {
-      entry.reject(this.#expired())
+      entry.reject(expired(this.#reason, this.#timeoutMs, this.#transport()))
       const at = this.#queue.indexOf(entry)
       // What is on its way stays until its answer comes, which nothing waits for: the numbers of those behind it hold.
       if (at < this.#sent) entry.deadline = Infinity
@@ -245,12 +248,6 @@ export class Outbox {
     this.#pump()
   }
 
-  #expired() {
-    const { code = 'unreachable', ...facts } = this.#reason ?? {}
-    const detail = `Not answered within ${this.#timeoutMs / 1000} s: ${this.#reason?.message ?? 'no connection'}`
-    return new TriwayError(code, { ...facts, detail, hint: facts.hint ?? 'The hub could not be reached in time. It may have acted.', transport: this.#transport(), cause: this.#reason })
-  }
-
   /** What has expired is not sent again; its numbers stay used. */
   #forgetExpired() {
     while (this.#queue[0]?.deadline === Infinity) {
@@ -260,15 +257,15 @@ export class Outbox {
   }
 
   /**
-   * From now on by this way; all that has no answer is sent again.
-   * @param {Socket | boolean} [way]
+   * Publishes take this route from now on; all that has no answer is sent again.
+   * @param {Socket | boolean} [route]
    * @param {string} [session] id of the session whose keys are used; a new one begins its own count
    */
-  by(way, session = this.session) {
+  setRoute(route, session = this.session) {
     // Another tab may have counted for the same session before: then the hub says where it stands.
     if (session !== this.session) this.#first = Date.now()
     this.session = session
-    this.#way = way
+    this.#route = route
     this.#isByGet = false
     this.#failures = this.#blockedTimes = this.#silentSince = 0
     this.#again()
@@ -298,7 +295,7 @@ export class Outbox {
 
   /** The next ones to be sent: on a WebSocket one at a time, by requests all that fit. */
   #batch() {
-    const isByRequest = this.#way === true
+    const isByRequest = this.#route === true
     const [next] = this.#queue.slice(this.#sent)
     const most = isByRequest && !this.#isByGet && !next?.isLarge ? this.#batchMost : 1
     let size = 0
@@ -313,14 +310,14 @@ export class Outbox {
 
   /** Whether a request may go now: one after the other, and nothing beside one that a WebSocket would not take. @param {boolean} isByRequest */
   #mayAsk(isByRequest) {
-    return !this.#isAsking && (!isByRequest || this.#way === true || !this.#sent)
+    return !this.#isAsking && (!isByRequest || this.#route === true || !this.#sent)
   }
 
   /** Sends what is not on its way: on a WebSocket all at once, by requests when the last one was answered. */
   #pump() {
-    while (!this.#pause && this.#way) {
+    while (!this.#pause && this.#route) {
       const batch = this.#batch()
-      const isByRequest = this.#way === true || !!batch[0]?.isLarge
+      const isByRequest = this.#route === true || !!batch[0]?.isLarge
       if (!batch[0] || !this.#mayAsk(isByRequest) || !this.#isLegal(batch)) return
       this.#transmit(batch, isByRequest)
     }
@@ -328,7 +325,8 @@ export class Outbox {
 
   /** What was queued before the hub told its limits may be too large for it. @param {Entry[]} batch */
   #isLegal(batch) {
-    const isLarge = (/** @type {Entry} */ { size }) => size > this.limits.data
+    // What was sent already is for the hub to refuse: it may have acted.
+    const isLarge = (/** @type {Entry} */ { size, isSent }) => size > this.limits.data && !isSent
     const large = batch.find(isLarge)
     if (!large) return true
     try {
@@ -344,10 +342,10 @@ export class Outbox {
   async #transmit(batch, isByRequest) {
     const round = this.#round
     const texts = batch.map((entry, index) => {
+      // The hub forgets a key that is no number: after that it would act again.
+      if (entry.key && !entry.isSent) entry.deadline = Math.min(entry.deadline, Date.now() + KEY_MOST_MS)
       entry.isSent = true
-      // A GET must have a number.
-      const key = isByRequest && this.#isByGet ? '' : entry.key
-      return `{"key":"${key || this.session + ':' + (this.#first + this.#sent + index)}",${/** @type {string} */ (entry.encoded).slice(1)}`
+      return `{"key":"${entry.key || this.session + ':' + (this.#first + this.#sent + index)}",${/** @type {string} */ (entry.encoded).slice(1)}`
     })
     this.#sent += texts.length
     this.#isAsking ||= isByRequest
@@ -367,7 +365,7 @@ export class Outbox {
 
   /** @param {string} text @param {Entry} entry @returns {Promise<Reply[]>} */
   #say(text, entry) {
-    return new Promise((resolve) => /** @type {Socket} */ (this.#way)(text, (reply) => resolve([reply]), entry))
+    return new Promise((resolve) => /** @type {Socket} */ (this.#route)(text, (reply) => resolve([reply]), entry))
   }
 
   /** @param {string[]} texts @returns {Promise<Reply[]>} */
@@ -395,17 +393,13 @@ export class Outbox {
     const data = data64 == null ? text.slice(text.indexOf(',"data":') + 8, -1) : undefined
     const query = { channels: channel, key, name, data }
     const length = this.#requests.at('pub', query).length
-    if (data64 != null || length > this.limits.address) throw this.#blocked()
+    if (data64 != null || length > this.limits.address) throw postBlocked()
     if (length > this.#addressMost) {
       await this.#requests.ask('healthz', { pad: '.'.repeat(length) })
       this.#addressMost = length
     }
     const answer = await this.#requests.ask('pub', query)
     return answer?.id && { ok: true, ...answer }
-  }
-
-  #blocked() {
-    return new TriwayError('post_blocked', { hint: 'The network refuses POST, and a GET has too little room.', kind: 'final' })
   }
 
   /** The first of the queue are answered, or none. @param {Reply[]} replies @param {number} count that were asked */
@@ -433,8 +427,10 @@ export class Outbox {
     const entry = /** @type {Entry} */ (this.#queue.shift())
     this.#first++
     this.#schedule()
-    if (ok) entry.resolve({ id, reached })
-    else entry.reject(new TriwayError(code, { ...error, transport: this.#transport() }))
+    if (ok) {
+      this.#reason = undefined
+      entry.resolve({ id, reached })
+    } else entry.reject(new TriwayError(code, { ...error, transport: this.#transport() }))
     return true
   }
 
@@ -474,11 +470,11 @@ export class Outbox {
     return isThere
   }
 
-  /** The hub answers something else: this way of publishing is blocked, once that is sure. @param {TriwayError} error */
+  /** The hub answers something else: POST, or GET, is blocked, once that is sure. @param {TriwayError} error */
   #block(error) {
     this.#blockedTimes++
-    if (this.#isByGet || this.#way !== true) {
-      if (this.#blockedTimes > GETS_MOST) this.#answer({ error: this.#blocked() })
+    if (this.#isByGet || this.#route !== true) {
+      if (this.#blockedTimes > GETS_MOST) this.#answer({ error: postBlocked() })
     } else if (error.kind === 'foreign' || error.kind === 'hung' || this.#blockedTimes >= POSTS_MOST) {
       this.#isByGet = true
       this.#blockedTimes = 0
@@ -489,7 +485,7 @@ export class Outbox {
   /** Nothing more is sent. @param {any} error of what waits */
   close(error) {
     this.#closedBy = error
-    this.#way = undefined
+    this.#route = undefined
     clearTimeout(this.#pause)
     clearTimeout(this.#timer)
     for (const entry of this.#queue.splice(0)) entry.reject(error)

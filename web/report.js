@@ -6,7 +6,7 @@
 /** @typedef {ReturnType<typeof report>} Report @typedef {import('./cuts.js').Known} Known */
 
 /** Entries of the log that say nothing to a reader. */
-const INTERNAL = ['remember', 'keep']
+const INTERNAL = ['remember']
 
 /**
  * Its argument has plain names, so that it fits a client of another build.
@@ -40,7 +40,7 @@ function observeAttempt(attempt, at, type, fact) {
 
 /** @param {any} data */
 function text({ state, transport, rtt, why, tries, events, learned }) {
-  const summary = `${state}${transport ? ` over ${transport}, because of ${why}` : ''}${rtt == null ? '' : `; round trip ${rtt} ms`}`
+  const summary = `${state}${transport ? ` over ${transport}${why ? `, because of ${why}` : ', read by another tab'}` : ''}${rtt == null ? '' : `; round trip ${rtt} ms`}`
   const entries = [
     ...tries.map((/** @type {any} */ attempt) => [attempt.at, textOfAttempt(attempt)]),
     ...events.map((/** @type {any} */ event) => [event.at, event.what]),

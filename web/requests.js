@@ -9,6 +9,8 @@ import { jsonText, newNonce } from './frame.js'
 /** A request without an answer for so long, in ms, hangs; larger bodies have a ms more for each so many characters. */
 const ANSWER_MOST_MS = 5000
 const BODY_CHARACTERS_PER_MS = 8
+/** A request whose body and answer have fewer characters in all measures the round trip. */
+const SMALL = 4096
 /** Characters of a body that may outlive its page: those of `leave`, but of no publish, which would act without an answer. */
 const KEEP_MOST = 20
 
@@ -18,12 +20,11 @@ export class Requests {
   #fetch
   #session
   #measured
-  /** How redirects are taken. The hub makes none, and a portal's lead nowhere; and whether one led to the hub. */
-  /** @type {RequestRedirect} */
+  /** How redirects are taken. The hub makes none, and a portal's lead nowhere. @type {RequestRedirect} */
   #redirect = 'manual'
   /** Requests under way. @type {Set<AbortController>} */
   #pending = new Set()
-  /** @type {Promise<boolean> | undefined} */
+  /** Whether a redirect led to the hub. @type {Promise<boolean> | undefined} */
   #tried
   /** Addresses or heads lost words on their way: bodies say them, too. */
   #isBodied = false
@@ -100,7 +101,6 @@ export class Requests {
    * @returns {Promise<string>} the JSON of the answer, as it came
    */
   async askText(path, query, body, mostMs = ANSWER_MOST_MS + Math.ceil((body?.length ?? 0) / BODY_CHARACTERS_PER_MS)) {
-    const sentAt = Date.now()
     const nonce = newNonce()
     const limit = new AbortController()
     const timer = setTimeout(() => limit.abort(new DOMException('No answer came in time', 'TimeoutError')), mostMs)
@@ -109,9 +109,14 @@ export class Requests {
     if (!keepalive) this.#pending.add(limit)
     try {
       const posted = body && { method: 'POST', body: this.#isBodied ? await this.#bodied(body, nonce) : body, keepalive }
+      // The wait for a token, and for much that is sent or read, says nothing of the network.
+      await this.credentials.current()
+      const sentAt = Date.now()
       const response = await this.send(this.at(path, { ...query, nonce }), nonce, { signal: limit.signal, ...posted })
       const text = await jsonText(response)
-      this.#measured(Date.now() - sentAt)
+      // Whether the hub is there, it says to everybody.
+      if (path !== 'healthz') this.credentials.accepted()
+      if ((body?.length ?? 0) + text.length < SMALL) this.#measured(Date.now() - sentAt)
       if (body && isUnread(text, nonce)) throw new TriwayError('foreign', { kind: 'altered', detail: 'The hub read other words than ours' })
       return text
     } catch (cause) {

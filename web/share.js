@@ -49,7 +49,7 @@ export class Sharing {
   #isOff = false
   /** It follows as soon as what it published as itself is answered. */
   #isJoining = false
-  /** It shares, or has: it never begins as itself again. */
+  /** It shares, and does so again after its page was cached; not where sharing broke up. */
   #isMember
   /** @type {any} */
   #watch
@@ -116,7 +116,7 @@ export class Sharing {
 
   #onFreeze = () => {
     this.onPage('pause')
-    this.#host.connection.rest()
+    this.#host.connection.park()
   }
 
   #onResume = () => {
@@ -132,8 +132,8 @@ export class Sharing {
     if (!this.#isMember) return
     this.#uncover()
     const { connection, outbox } = this.#host
-    outbox.by(undefined)
-    connection.rests = true
+    outbox.setRoute(undefined)
+    connection.isParked = true
   }
 
   #leave() {
@@ -157,9 +157,9 @@ export class Sharing {
     this.#leave()
     if (wasAlone) return
     this.#uncover()
-    connection.rest()
+    connection.park()
     connection.line = undefined
-    outbox.by(undefined)
+    outbox.setRoute(undefined)
     this.#interrupted()
     connection.start()
   }
@@ -191,7 +191,7 @@ export class Sharing {
     clearInterval(this.#watch)
     this.#tell()
     if (isReading) return connection.sync()
-    outbox.by(undefined)
+    outbox.setRoute(undefined)
     this.#interrupted()
     connection.start()
   }
@@ -199,7 +199,7 @@ export class Sharing {
   /** Another tab took the lock: this one was frozen for too long. */
   #abdicate() {
     this.#uncover()
-    this.#host.connection.rest()
+    this.#host.connection.park()
     this.#interrupted()
     this.#await()
     this.#stand({})
@@ -212,8 +212,8 @@ export class Sharing {
     this.role = 'follows'
     this.#isMember = true
     this.#isJoining = outbox.isHeld = false
-    connection.rests = true
-    outbox.by(undefined)
+    connection.isParked = true
+    outbox.setRoute(undefined)
     this.#isNew = this.#isHeard = true
     clearInterval(this.#watch)
     this.#watch = setInterval(() => this.#checkLeader(), SILENT_MS)
@@ -348,7 +348,7 @@ export class Sharing {
     if (this.role === 'alone') return
     this.#uncover()
     this.#isNew = true
-    this.#host.outbox.by(undefined)
+    this.#host.outbox.setRoute(undefined)
     this.#wish()
   }
 
@@ -444,9 +444,9 @@ export class Sharing {
   async #join() {
     const { connection, outbox } = this.#host
     this.#isJoining = true
-    if (!connection.carrier) outbox.by(true)
+    if (!connection.carrier) outbox.setRoute(true)
     this.#uncover()
-    connection.rest(true)
+    connection.park(true)
     await outbox.drain()
     if (!this.#isJoining || !this.#wire) return
     connection.line = undefined
@@ -458,10 +458,10 @@ export class Sharing {
   #adopt({ state, transport, names, cursor, session, limits }) {
     const { connection, outbox, subscriptions, hub, adopt } = this.#host
     if (session) {
-      connection.line = { reads: new Map(names.map((/** @type {string} */ name) => [name, true])), cursor, session }
+      connection.follow({ reads: new Map(names.map((/** @type {string} */ name) => [name, true])), cursor, session })
       outbox.limits = limits
       adopt(session)
-      if (this.#isNew || outbox.session !== session.id) outbox.by(this.#send, session.id)
+      if (this.#isNew || outbox.session !== session.id) outbox.setRoute(this.#send, session.id)
       this.#isNew = false
       for (const name of names) subscriptions.get(name)?.cover(cursor)
     } else if (hub.state === 'connecting' && state === 'reconnecting') return

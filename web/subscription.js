@@ -9,6 +9,10 @@ import { History } from './history.js'
 /** @typedef {import('./channel.js').Channel} Channel @typedef {import('./channel.js').Member} Member */
 /** @typedef {import('./frame.js').Frame} Frame @typedef {import('./cuts.js').Transport} Transport */
 
+/** Above so many members the hub tells their count alone. */
+const COUNTED_MEMBERS = 200
+/** Until members are asked for again that could not be had, in ms. */
+const RELOAD_AGAIN_MS = 2000
 /** How long a publish waits for its own channel to be read, in ms. */
 const JOIN_MOST_MS = 3000
 
@@ -17,7 +21,7 @@ const JOIN_MOST_MS = 3000
  *
  * @typedef {object} Context what handles and subscriptions have of the hub
  * @property {(command: Publish, signal?: AbortSignal) => Promise<any>} publish
- * @property {(name: string) => Promise<Member[]>} members
+ * @property {(name: string) => Promise<{count: number, members: Member[]}>} presence who is there: of many members only some
  * @property {(channel: Channel) => void} leave
  * @property {(name: string, since: string, bytes: number) => Promise<string>} history one page, as JSON
  * @property {import('./history.js').PageSize} pageSize
@@ -85,8 +89,10 @@ export class Subscription {
     const history = this.#histories.get(handle)
     this.#histories.delete(handle)
     if (history && ![...this.#histories.values()].includes(history)) history.stop()
-    if (!this.handles.size) this.#join()
-    return !this.handles.size
+    if (this.handles.size) return false
+    clearTimeout(this.#again)
+    this.#join()
+    return true
   }
 
   /** What comes from now on is complete. @param {string} [id] it begins after this */
@@ -208,19 +214,35 @@ export class Subscription {
   /** Presence events were missed: the members are loaded again, and the difference told. */
   async reload() {
     const moved = (this.#moved = new Set())
-    const before = this.#members
-    const members = await this.#context.members(this.name).catch(() => {})
-    if (!members || this.#moved !== moved) return
-    // What was told meanwhile is newer than the list.
-    const still = (/** @type {Member} */ { id }) => !moved.has(id)
-    const told = [...(before?.values() ?? [])]
-    this.#members = new Map([...told.filter((member) => !still(member)), ...members.filter(still)].map((member) => [member.id, member]))
-    if (!before) return
+    const present = await this.#context.presence(this.name).catch((error) => this.#reloadLater(moved, error))
+    if (!present || this.#moved !== moved) return
     const more = { id: '', time: Date.now(), type: '' }
+    const via = this.#context.via()
+    if (present.count > COUNTED_MEMBERS) {
+      // Of so many the hub tells the number alone.
+      this.#members = undefined
+      return this.#move('count', { count: present.count }, more, via)
+    }
+    // What was told meanwhile is newer than the list.
+    const isUntold = (/** @type {Member} */ { id }) => !moved.has(id)
+    const before = this.#members
+    const told = [...(before?.values() ?? [])]
+    const members = present.members.filter(isUntold)
+    this.#members = new Map([...told.filter((member) => !isUntold(member)), ...members].map((member) => [member.id, member]))
+    if (!before) return
     const count = this.#members.size
-    for (const member of members.filter(still)) if (!before.has(member.id)) this.#move('join', { ...member, count }, more, this.#context.via())
-    for (const member of told.filter(still)) if (!this.#members.has(member.id)) this.#move('leave', { ...member, count }, more, this.#context.via())
+    for (const member of members) if (!before.has(member.id)) this.#move('join', { ...member, count }, more, via)
+    for (const member of told.filter(isUntold)) if (!this.#members.has(member.id)) this.#move('leave', { ...member, count }, more, via)
   }
+
+  /** The difference is told later, unless the hub refuses for good or somebody asks anew. @param {Set<string>} moved of this reload @param {any} error */
+  #reloadLater(moved, error) {
+    if (error.kind === 'final' || !this.isCovered) return
+    clearTimeout(this.#again)
+    this.#again = setTimeout(() => this.#moved === moved && this.isCovered && this.hasPresence && this.reload(), RELOAD_AGAIN_MS)
+  }
+  /** @type {any} */
+  #again
   /** Who came or left since the list was asked for. @type {Set<string>} */
   #moved = new Set()
 

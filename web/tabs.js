@@ -31,7 +31,7 @@ export function isHttp1(base) {
 
 export class Tabs {
   #host
-  #isBegun = false
+  #isEntering = false
   #isPrepared = false
   /** When no number of this session waits for its answer. @type {Promise<void> | undefined} */
   #prepared
@@ -47,7 +47,7 @@ export class Tabs {
   start() {
     const { options, connection } = this.#host
     if (!options.share || !canShare()) return connection.start()
-    connection.rests = true
+    connection.isParked = true
     this.#shareAtOnce()
   }
 
@@ -83,10 +83,10 @@ export class Tabs {
   async #share() {
     const { hub, connection } = this.#host
     const isBelow = () => hub.transport && hub.transport !== 'ws'
-    if (this.#isBegun || !isBelow() || !isHttp1(this.#host.requests.base) || connection.sharing?.role === 'follows') return
-    this.#isBegun = true
+    if (this.#isEntering || !isBelow() || !isHttp1(this.#host.requests.base) || connection.sharing?.role === 'follows') return
+    this.#isEntering = true
     const [part] = await Promise.all([load(), this.#prepared])
-    this.#isBegun = false
+    this.#isEntering = false
     if (!part || !isBelow() || hub.state === 'closed') return
     const { requests, options } = this.#host
     const { user } = hub.session ?? {}

@@ -173,7 +173,7 @@ async fn answer(
     ))
 }
 
-/// `GET /pub/{channel}?session=KEY&key=SESSIONID:N&data=…`, for a session whose POSTs are blocked.
+/// `GET /pub/{channel}?session=KEY&key=KEY&data=…`, for a session whose POSTs are blocked.
 pub(super) async fn publish_by_get(
     State(app): State<Shared>,
     request: Request,
@@ -208,17 +208,14 @@ async fn by_address(app: &App, parts: &Parts) -> Result<Response, Refusal> {
     if parameters.find("session").is_none() {
         let refusal = Refusal::new(
             Code::MethodNotAllowed,
-            "publish by POST; a GET publishes only with a session key and a numbered key",
+            "publish by POST; a GET publishes only with a session key and an idempotency key",
         );
         return Ok(([(ALLOW, "POST")], app.refused(parts, refusal)).into_response());
     }
     let publisher = app.publisher(parts, &parameters).await?;
-    let numbered =
-        |key: &&str| key.split_once(':').map(|(id, _)| Some(id)) == Some(publisher.session_id());
-    let Some(key) = parameters.find("key").filter(numbered) else {
-        return Err(Refusal::bad_parameter(
-            "a GET publishes only with a key SESSIONID:N of its session",
-        ));
+    // Whatever repeats an address repeats the key, too.
+    let Some(key) = parameters.find("key") else {
+        return Err(Refusal::bad_parameter("a GET publishes only with a key"));
     };
     let key = Some(crate::protocol::check_key(key)?);
     let publish = publish_of(parts, &parameters, key.clone());

@@ -194,3 +194,84 @@ for (const transport of ['sse', 'poll']) {
       assert.deepEqual(late, [])
     }, { transports: [transport] }))
 }
+
+test('an option that is null is as good as not given', () =>
+  withHub(async (server, hub) => {
+    await hub.ready
+    assert.ok((await hub.channel('a').publish(1)).id)
+  }, { timeout: null, transports: null, fetch: null, share: null, token: null, signal: null }))
+
+test('bytes that one handle gives away come to the others', () =>
+  withHub(async (server, hub) => {
+    const seen = []
+    const [one, other] = [hub.channel('a'), hub.channel('a')]
+    one.addEventListener('message', ({ data }) => structuredClone(data, { transfer: [data] }))
+    other.addEventListener('message', ({ data }) => seen.push(data.byteLength))
+    await hub.ready
+    server.publish('a', undefined, { bytes: Buffer.from([1, 2, 3]) })
+    await until(() => seen.length === 1)
+    assert.deepEqual(seen, [3])
+  }))
+
+for (const transport of ['ws', 'sse', 'poll']) {
+  test(`the round trip is told, over ${transport}`, () =>
+    withHub(async (server, hub) => {
+      await hub.ready
+      await hub.channel('a').publish(1)
+      await until(() => hub.rtt !== undefined)
+      assert.ok(hub.rtt < 1000)
+    }, { transports: [transport] }))
+}
+
+test('a `token` that fails is reported once, whoever waits for it', async () => {
+  const server = await new TestHub().listen()
+  let calls = 0
+  const hub = connect(server.address, {
+    WebSocket,
+    token: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      throw new Error('fails ' + ++calls)
+    },
+  })
+  const errors = []
+  hub.addEventListener('error', ({ error }) => errors.push(error.message))
+  hub.channel('a').members().catch(() => {})
+  await until(() => calls >= 2)
+  hub.close()
+  await server.close()
+  assert.ok(errors.length <= calls, `${errors.length} reports of ${calls} calls`)
+  assert.equal(new Set(errors).size, errors.length)
+})
+
+test('where many are present their number alone is told after a hole', () =>
+  withHub(async (server, hub) => {
+    const told = []
+    const room = hub.channel('room', { presence: true })
+    for (const type of ['join', 'leave', 'count']) room.addEventListener(type, ({ count }) => told.push([type, count]))
+    await hub.ready
+    await until(() => server.requests.some((line) => line.startsWith('GET /presence')))
+    const members = Array.from({ length: 1000 }, (_, n) => ({ id: 's' + n, since: 1 }))
+    server.spoil = (request, response) => request.url.startsWith('/presence') && !!response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ count: 4321, members }))
+    server.publish('$presence/room', {}, { type: 'gap', name: undefined, reason: 'slow' })
+    await until(() => told.length)
+    assert.deepEqual(told, [['count', 4321]])
+  }, { transports: ['sse'] }))
+
+test('members that could not be had after a hole are asked for again', () =>
+  withHub(async (server, hub) => {
+    const told = []
+    const room = hub.channel('room', { presence: true })
+    room.addEventListener('join', ({ member }) => told.push(member.id))
+    await hub.ready
+    await until(() => server.requests.some((line) => line.startsWith('GET /presence')))
+    let times = 0
+    server.spoil = (request, response) => {
+      if (!request.url.startsWith('/presence')) return false
+      if (times++) response.writeHead(200, { 'content-type': 'application/json' }).end('{"count":2,"members":[{"id":"s1","since":1},{"id":"s2","since":1}]}')
+      else response.writeHead(502).end()
+      return true
+    }
+    server.publish('$presence/room', {}, { type: 'gap', name: undefined, reason: 'slow' })
+    await until(() => told.length)
+    assert.deepEqual(told, ['s2'])
+  }, { transports: ['sse'] }))

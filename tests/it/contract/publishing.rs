@@ -58,7 +58,7 @@ async fn must_publish_3_and_4_size_and_rate_have_their_refusals() {
 }
 
 #[tokio::test]
-async fn must_get_1_and_2_a_get_publishes_only_with_session_and_number() {
+async fn must_get_1_and_2_a_get_publishes_only_with_session_and_key() {
     let server = Server::start();
     let (id, key) = session(&server).await;
     let get = |query: String| {
@@ -69,7 +69,7 @@ async fn must_get_1_and_2_a_get_publishes_only_with_session_and_number() {
     for (query, code) in [
         ("data=1".to_owned(), "method_not_allowed"),
         (format!("session={key}&data=1"), "bad_parameter"),
-        (format!("session={key}&key=k&data=1"), "bad_parameter"),
+        (format!("session={key}&key=&data=1"), "bad_parameter"),
         (format!("session={key}&key={id}:1&data={long}"), "too_large"),
         (format!("session=x&key={id}:1&data=1"), "session_expired"),
     ] {
@@ -86,10 +86,21 @@ async fn must_get_1_and_2_a_get_publishes_only_with_session_and_number() {
         let query = format!("session={key}&key={id}:{number}&data={}", encode(text));
         assert_eq!(get(query).await.status, 201, "{text}");
     }
+    // The same key is the same publish, whether it comes by GET or by POST.
+    let own = get(format!("session={key}&key=own&data=4")).await;
+    let command = r#"[{"type":"publish","channel":"a","data":4,"key":"own"}]"#;
+    let path = format!("/send?session={key}");
+    let replies = server.wire.post(&path, "", command).await;
+    assert_eq!(replies.json()[0]["id"], own.json()["id"]);
     let frames = poll(&server, "a?since=all").await;
     assert_eq!(
         data(&frames),
-        [&json!({"a":1.0}), &json!("1"), &json!("plain text")]
+        [
+            &json!({"a":1.0}),
+            &json!("1"),
+            &json!("plain text"),
+            &json!(4)
+        ]
     );
     assert_eq!(frames[0]["from"], *id);
 }

@@ -20,7 +20,7 @@ export type Line = {
 export type Context = {
     options: ReturnType<typeof import('./options.js').checkOptions>;
     requests: import('./requests.js').Requests;
-    heard: (attachment: Attachment, frame: Frame) => void;
+    onFrame: (attachment: Attachment, frame: Frame) => void;
     ended: (attachment: Attachment, why: string, error: TriwayError | undefined) => void;
 };
 /**
@@ -37,7 +37,7 @@ export type Context = {
  * @typedef {object} Context
  * @property {ReturnType<typeof import('./options.js').checkOptions>} options
  * @property {import('./requests.js').Requests} requests
- * @property {(attachment: Attachment, frame: Frame) => void} heard
+ * @property {(attachment: Attachment, frame: Frame) => void} onFrame
  * @property {(attachment: Attachment, why: string, error: TriwayError | undefined) => void} ended
  */
 export declare class Attachment {

@@ -28,6 +28,10 @@ export type Owner = {
      * a request got an answer
      */
     answered?: () => void;
+    /**
+     * a round trip
+     */
+    measured: (ms: number) => void;
 };
 /**
  * @typedef {object} Owner what reading has of the hub
@@ -42,6 +46,7 @@ export type Owner = {
  * @property {(names: string[], error: any) => void} refuse
  * @property {(transport: Transport) => void} [opens] an attempt begins
  * @property {() => void} [answered] a request got an answer
+ * @property {(ms: number) => void} measured a round trip
  */
 export declare class Connection {
     #private;
@@ -49,8 +54,8 @@ export declare class Connection {
     line: Line | undefined;
     /** Reads for other tabs, too, or is told by another one. @type {import('./share.js').Sharing | undefined} */
     sharing: import('./share.js').Sharing | undefined;
-    /** Another tab reads for this one: the ladder rests. */
-    rests: boolean;
+    /** Another tab reads for this one: the ladder is parked. */
+    isParked: boolean;
     /** What was seen and done, for the report. @type {any[][]} */
     log: any[][];
     /** @param {Owner} owner */
@@ -79,14 +84,16 @@ export declare class Connection {
     history(channel: string, since: string, bytes: number): Promise<string>;
     /** A hello renews the session key. */
     renew(): void;
-    /** Resolves when a session carries that was made after this. @returns {Promise<void>} */
+    /** Resolves when a session carries that was made after this, or after a while: whoever waits asks again then. @returns {Promise<void>} */
     renewed(): Promise<void>;
+    /** Another tab reads, and told where it is. @param {Line} line */
+    follow(line: Line): void;
     /** Presence ends at once. */
     leave(): void;
     /** @param {Transport | 'auto'} transport */
     use(transport: Transport | 'auto'): void;
     /** Another tab reads from now on, or none. @param {boolean} [isOver] the session ends with it */
-    rest(isOver?: boolean): void;
+    park(isOver?: boolean): void;
     start(): void;
     /** @param {string} why */
     end(why: string): void;

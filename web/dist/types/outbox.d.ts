@@ -116,11 +116,11 @@ export declare class Outbox {
     /** Resolves when nothing waits, or after so long. @param {number} mostMs @returns {Promise<void>} */
     idle(mostMs: number): Promise<void>;
     /**
-     * From now on by this way; all that has no answer is sent again.
-     * @param {Socket | boolean} [way]
+     * Publishes take this route from now on; all that has no answer is sent again.
+     * @param {Socket | boolean} [route]
      * @param {string} [session] id of the session whose keys are used; a new one begins its own count
      */
-    by(way?: Socket | boolean, session?: string): void;
+    setRoute(route?: Socket | boolean, session?: string): void;
     /**
      * A WebSocket ended. Was it because of what we sent?
      * @param {number} code of its close

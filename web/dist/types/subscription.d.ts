@@ -10,7 +10,13 @@ export type Publish = {
 };
 export type Context = {
     publish: (command: Publish, signal?: AbortSignal) => Promise<any>;
-    members: (name: string) => Promise<Member[]>;
+    /**
+     * who is there: of many members only some
+     */
+    presence: (name: string) => Promise<{
+        count: number;
+        members: Member[];
+    }>;
     leave: (channel: Channel) => void;
     /**
      * one page, as JSON
@@ -36,7 +42,7 @@ export type Context = {
  *
  * @typedef {object} Context what handles and subscriptions have of the hub
  * @property {(command: Publish, signal?: AbortSignal) => Promise<any>} publish
- * @property {(name: string) => Promise<Member[]>} members
+ * @property {(name: string) => Promise<{count: number, members: Member[]}>} presence who is there: of many members only some
  * @property {(channel: Channel) => void} leave
  * @property {(name: string, since: string, bytes: number) => Promise<string>} history one page, as JSON
  * @property {import('./history.js').PageSize} pageSize

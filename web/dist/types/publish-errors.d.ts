@@ -1,0 +1,13 @@
+/** Why a publish is rejected, where the hub has not said it. */
+import { TriwayError } from './error.js';
+/** @param {number} size bytes of its data @param {number} most */
+export declare const tooLarge: (size: number, most: number) => TriwayError;
+export declare const queueFull: () => TriwayError;
+export declare const postBlocked: () => TriwayError;
+/**
+ * It waited for as long as it may.
+ * @param {any} reason why the last request failed
+ * @param {number} timeoutMs
+ * @param {import('./cuts.js').Transport | null} transport
+ */
+export declare function expired(reason: any, timeoutMs: number, transport: import('./cuts.js').Transport | null): TriwayError;
