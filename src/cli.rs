@@ -6,17 +6,20 @@ mod attach;
 mod backoff;
 mod bench;
 mod frames;
+mod outlet;
 mod publish;
 mod remote;
 mod serve;
 mod signals;
 mod subscribe;
 
+pub(crate) use outlet::{ReaderGone, tell};
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use triway::config::{self, BadConfig, BadFile, Config, Flags};
+use triway::config::{self, BadConfig, BadFile, BadVariable, Config, Flags};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,6 +73,7 @@ pub(crate) enum Complaint {
     /// clap's own: a usage error, or a wish for help.
     Usage(clap::Error),
     File(BadFile),
+    Variable(BadVariable),
 }
 
 impl Complaint {
@@ -81,7 +85,11 @@ impl Complaint {
                 ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX))
             }
             Self::File(error) => {
-                eprintln!("triway: {error}");
+                tell(error);
+                ExitCode::from(2)
+            }
+            Self::Variable(error) => {
+                tell(error);
                 ExitCode::from(2)
             }
         }
@@ -98,6 +106,11 @@ impl From<clap::Error> for Complaint {
 pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Arguments, Complaint> {
     let given = with_default_command(given.into_iter().collect());
     let plain = command();
+    let named = given.get(1).and_then(|name| plain.find_subcommand(name));
+    if let Some(named) = named {
+        config::check_environment(named, &given, |name| std::env::var_os(name))
+            .map_err(Complaint::Variable)?;
+    }
     let matches = plain.clone().try_get_matches_from(&given)?;
     let arguments = Arguments::from_arg_matches(&matches)?;
     let Command::Serve(flags) = &arguments.command else {

@@ -2,6 +2,7 @@
 //!
 //! Command line, then environment, then TOML file, then the built-in default (`config/file.rs` makes clap do that).
 
+mod environment;
 mod file;
 mod flags;
 mod units;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::protocol::DATA_BYTES_CEILING;
 use crate::{broker, http, hub, presence, server, session};
 
+pub use environment::{BadVariable, check_environment};
 pub use file::{BadFile, with_defaults};
 pub use flags::Flags;
 use units::bound;
@@ -143,6 +145,7 @@ fn rate(per_second: usize, burst: usize) -> Option<broker::Rate> {
 
 fn session_options(flags: &Flags) -> session::Options {
     session::Options {
+        bodies_total: bound(flags.bodies_total),
         session_channels: bound(flags.session_channels),
         heartbeat: flags.heartbeat,
         poll_wait: flags.poll_wait,
@@ -157,7 +160,6 @@ fn http_options(flags: &Flags) -> http::Options {
         hosts: flags.host.clone(),
         token_in_query: flags.token_in_query,
         cookie: flags.cookie.clone(),
-        bodies_total: bound(flags.bodies_total),
         ..http::Options::default()
     }
 }

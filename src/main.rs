@@ -7,6 +7,8 @@ mod cli;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use cli::{ReaderGone, tell};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
@@ -27,10 +29,14 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(complaint) => return complaint.tell(),
     };
-    if let Err(error) = start_log(arguments.log()) {
-        eprintln!("triway: --log: {error}");
-        return ExitCode::from(USAGE);
-    }
+    // Writes what is still to be written when it is dropped.
+    let _log = match start_log(arguments.log()) {
+        Ok(log) => log,
+        Err(error) => {
+            tell(format_args!("--log: {error}"));
+            return ExitCode::from(USAGE);
+        }
+    };
     // A login's soft limit of 1,024 descriptors is for programs that still use `select`. Where it cannot be raised
     // the accept loop says so when it is reached.
     let _ = rlimit::increase_nofile_limit(rlimit::INFINITY);
@@ -47,7 +53,7 @@ fn main() -> ExitCode {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("triway: cannot start: {error}");
+            tell(format_args!("cannot start: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -56,8 +62,9 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<ReaderGone>() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("triway: {error:#}");
+            tell(format_args!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -71,12 +78,25 @@ fn stretch_heap() {
     drop(std::hint::black_box(blocks));
 }
 
-fn start_log(filter: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(filter)?;
-    // Standard output carries the start lines, or events; the log goes beside it.
+/// Lines of the log that wait for whoever reads it; those beyond it are dropped.
+const LOG_LINES: usize = 10_000;
+
+/// Starts the log, on standard error: standard output carries the start lines, or events. A thread of its own writes
+/// it, so that the program goes on when nobody reads it, or nobody any more.
+fn start_log(filter: &str) -> Result<WorkerGuard, ParseError> {
+    let mut filter = EnvFilter::builder().parse(filter)?;
+    // It warns of what a stranger may send as often as they like.
+    if !filter.to_string().contains("h2") {
+        filter = filter.add_directive("h2=error".parse()?);
+    }
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LOG_LINES)
+        .finish(std::io::stderr());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(writer)
+        .log_internal_errors(false);
     log.with_ansi(std::io::stderr().is_terminal()).init();
-    Ok(())
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    Ok(guard)
 }

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use super::outlet::{self, reader_gone};
 use super::signals::Signals;
 use machine::Machine;
 use phase::Which;
@@ -47,6 +48,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     let (results, mut warnings) = tokio::select! {
         outcome = rounds(&plan, &machine, &mut progress) => outcome?,
         () = signals.next() => bail!("interrupted: nothing is reported"),
+        () = reader_gone() => return Ok(()),
     };
     progress.end();
     warnings.extend(doubt::afterwards(&plan, &results));
@@ -98,10 +100,10 @@ async fn rounds(
                 doubts = doubt::beforehand(plan, machine, server);
                 if server.is_foreign() {
                     // Told before the first connection, too: whoever mistyped an address can still stop it.
-                    eprintln!(
-                        "triway: {} is not this machine; its host gets the load",
+                    outlet::tell(format_args!(
+                        "{} is not this machine; its host gets the load",
                         server.target.address
-                    );
+                    ));
                 }
             }
             let which = Which {
@@ -132,20 +134,19 @@ fn tell(options: &Options, report: &Report<'_>) -> anyhow::Result<()> {
     let to_stdout = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
     let table = table::table(report);
     if to_stdout(&options.json) || to_stdout(&options.html) {
-        eprint!("{table}");
+        let _ = std::io::stderr().write_all(table.as_bytes());
     } else {
         write(Path::new("-"), &table)?;
     }
     for warning in &report.warnings {
-        eprintln!("triway: take care: {warning}");
+        outlet::tell(format_args!("take care: {warning}"));
     }
     Ok(())
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     if path == Path::new("-") {
-        let mut out = std::io::stdout().lock();
-        return out.write_all(text.as_bytes()).context("standard output");
+        return outlet::print(text);
     }
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

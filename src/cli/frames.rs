@@ -2,8 +2,8 @@
 //!
 //! Knows no transport. The rules are those of `docs/protocol.md`, Ids and cursors.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::io::Write;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use triway::cursor::{BadCursor, Cursor};
 use triway::protocol::MAGIC;
 
+use super::outlet::{print, tell};
 use super::remote::{Problem, Trouble};
 
 /// The pace of pings until the hub has told it.
@@ -30,43 +31,81 @@ pub(super) enum Format {
     Data,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+/// A frame without the data of an event, which is passed on as it came: not all JSON that browsers and hubs take can be
+/// made a value here (half of a surrogate pair, a number beyond all floats).
 enum Frame {
-    Hello {
-        magic: String,
-        id: Id,
-        session: Session,
-        heartbeat: u64,
-    },
-    Event {
-        id: Id,
-        channel: String,
-    },
-    Gap {
-        id: Id,
-        channel: String,
-        reason: String,
-        /// Another channel's gap of the same id follows, which the cursor must not pass.
-        #[serde(default)]
-        more: bool,
-    },
-    Ping {
-        id: Option<Id>,
-    },
-    Refused {
-        channels: Vec<Refused>,
-    },
-    Bye {
-        code: u16,
-        reason: String,
-        reconnect: bool,
-        after_ms: Option<u64>,
-        id: Option<Id>,
-        error: Option<Problem>,
-    },
-    #[serde(other)]
+    Hello(Hello),
+    Event(Event),
+    Gap(Gap),
+    Ping(Ping),
+    Refused(RefusedChannels),
+    Bye(Bye),
     Other,
+}
+
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Hello {
+    magic: String,
+    id: Id,
+    session: Session,
+    heartbeat: u64,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    id: Id,
+    channel: String,
+}
+
+#[derive(Deserialize)]
+struct Gap {
+    id: Id,
+    channel: String,
+    reason: String,
+    /// Another channel's gap of the same id follows, which the cursor must not pass.
+    #[serde(default)]
+    more: bool,
+}
+
+#[derive(Deserialize)]
+struct Ping {
+    id: Option<Id>,
+}
+
+#[derive(Deserialize)]
+struct RefusedChannels {
+    channels: Vec<Refused>,
+}
+
+#[derive(Deserialize)]
+struct Bye {
+    code: u16,
+    reason: String,
+    reconnect: bool,
+    after_ms: Option<u64>,
+    id: Option<Id>,
+    error: Option<Problem>,
+}
+
+impl Frame {
+    fn parse(text: &str) -> serde_json::Result<Self> {
+        let Kind { kind } = serde_json::from_str(text)?;
+        Ok(match &*kind {
+            "hello" => Self::Hello(serde_json::from_str(text)?),
+            "event" => Self::Event(serde_json::from_str(text)?),
+            "gap" => Self::Gap(serde_json::from_str(text)?),
+            "ping" => Self::Ping(serde_json::from_str(text)?),
+            "refused" => Self::Refused(serde_json::from_str(text)?),
+            "bye" => Self::Bye(serde_json::from_str(text)?),
+            _ => Self::Other,
+        })
+    }
 }
 
 /// A channel that the hub did not open.
@@ -168,13 +207,13 @@ impl Reader {
     /// One frame as JSON; an event's bytes, where they came beside it.
     pub(super) fn take(&mut self, text: &str, bytes: Option<&[u8]>) -> Result<Flow, Trouble> {
         let not_ours = |_| Trouble::Final("the answer is not that of a triway hub".into());
-        match serde_json::from_str(text).map_err(not_ours)? {
-            Frame::Hello {
+        match Frame::parse(text).map_err(not_ours)? {
+            Frame::Hello(Hello {
                 magic,
                 id,
                 session,
                 heartbeat,
-            } => {
+            }) => {
                 if magic != MAGIC {
                     return Err(Trouble::Final(format!(
                         "this hub speaks {magic}, we speak {MAGIC}"
@@ -184,28 +223,28 @@ impl Reader {
                 self.session = Some(session.key);
                 self.heartbeat = Duration::from_secs(heartbeat);
             }
-            Frame::Event { id, channel } => return self.event(id.0, channel, text, bytes),
-            Frame::Gap {
+            Frame::Event(Event { id, channel }) => return self.event(id.0, channel, text, bytes),
+            Frame::Gap(Gap {
                 id,
                 channel,
                 reason,
                 more,
-            } => {
+            }) => {
                 if !more {
                     self.move_to(id.0);
                 }
                 self.gap(id.0, channel, &reason);
             }
-            Frame::Ping { id: Some(id) } => self.move_to(id.0),
-            Frame::Refused { channels } => self.refused(channels),
-            Frame::Bye {
+            Frame::Ping(Ping { id: Some(id) }) => self.move_to(id.0),
+            Frame::Refused(RefusedChannels { channels }) => self.refused(channels),
+            Frame::Bye(Bye {
                 code,
                 reason,
                 reconnect,
                 after_ms,
                 id,
                 error,
-            } => {
+            }) => {
                 if let Some(id) = id {
                     self.move_to(id.0);
                 }
@@ -216,7 +255,7 @@ impl Reader {
                 }
                 return Ok(Flow::Again(Duration::from_millis(after_ms.unwrap_or(0))));
             }
-            Frame::Ping { id: None } | Frame::Other => {}
+            Frame::Ping(Ping { id: None }) | Frame::Other => {}
         }
         Ok(Flow::On)
     }
@@ -237,7 +276,8 @@ impl Reader {
             Format::Full => full_line(text, bytes),
             Format::Data => data_line(text, bytes)?,
         };
-        if print(&line).is_err() {
+        // Whoever reads a pipe gets each line at once. What cannot be written ends the command.
+        if print(&(line + "\n")).is_err() {
             return Ok(Flow::Enough);
         }
         self.left = self.left.map(|left| left.saturating_sub(1));
@@ -251,16 +291,16 @@ impl Reader {
     fn refused(&mut self, channels: Vec<Refused>) {
         for Refused { channel, error } in channels {
             if self.refused.insert(channel.clone()) {
-                eprintln!("triway: `{channel}` is not read: {error}");
+                tell(format_args!("`{channel}` is not read: {error}"));
             }
         }
     }
 
     fn gap(&mut self, id: Cursor, channel: String, reason: &str) {
         if !self.is_seen(&channel, id) {
-            eprintln!(
-                "triway: gap in {channel}: events were forgotten before they were read ({reason})"
-            );
+            tell(format_args!(
+                "gap in {channel}: events were forgotten before they were read ({reason})"
+            ));
             self.places.insert(channel, id);
         }
     }
@@ -295,13 +335,6 @@ fn data_line(text: &str, bytes: Option<&[u8]>) -> Result<String, Trouble> {
     }
 }
 
-/// Each line at once, for whoever reads a pipe.
-fn print(line: &str) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}")?;
-    stdout.flush()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,6 +358,20 @@ mod tests {
             full_line(r#"{"id":"k-1"}"#, Some(&[0, 1])),
             r#"{"id":"k-1","data64":"AAE="}"#
         );
+    }
+
+    #[test]
+    fn data_that_no_value_can_be_made_of_is_passed_on() {
+        for data in [
+            r#""\ud83d""#,
+            "1e999",
+            r#"{"\udc00":[1E-999,"\ud800\ud800"]}"#,
+        ] {
+            let event = EVENT.replace(r#""a\nb""#, data);
+            assert_eq!(data_line(&event, None).unwrap(), data);
+            let mut reader = Reader::new(Format::Full, Some(2));
+            assert_eq!(reader.take(&event, None).unwrap(), Flow::On, "{data}");
+        }
     }
 
     #[test]

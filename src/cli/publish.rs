@@ -2,7 +2,6 @@
 //!
 //! Every event has an idempotency key, so that one whose answer was lost is sent again and still happens once.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -13,6 +12,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::backoff::Backoff;
+use super::outlet::{print, tell};
 use super::remote::{self, Remote, Trouble, accepted};
 
 /// How long one event is tried: over a restart of the hub, but not for ever.
@@ -51,7 +51,8 @@ pub(crate) struct Options {
     remote: remote::Options,
 }
 
-/// Publishes, and prints the id of each event.
+/// Publishes, and prints the id of each event. It ends when nobody reads the ids any more, but not before it has
+/// published: what it is asked for is no output.
 pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     let publisher = Publisher {
         remote: Remote::new(options.remote.clone())?,
@@ -111,9 +112,7 @@ impl Publisher {
         loop {
             let (what, after) = match self.attempt(data.clone(), key, content_type).await {
                 Ok(published) => {
-                    // That nobody reads the ids is no reason to publish no further.
-                    let _ = writeln!(std::io::stdout(), "{}", published.id);
-                    return Ok(());
+                    return print(&(published.id + "\n"));
                 }
                 Err(Trouble::Final(what)) => bail!(what),
                 Err(Trouble::Passing { what, after }) => (what, after),
@@ -124,7 +123,7 @@ impl Publisher {
             }
             // Once per outage; and whoever is only too fast for the rate need not hear of it.
             if after.is_none() && !std::mem::replace(&mut told, true) {
-                eprintln!("triway: {}: {what}; trying again", self.remote.name());
+                tell(format_args!("{}: {what}; trying again", self.remote.name()));
             }
             tokio::time::sleep(wait).await;
         }

@@ -12,7 +12,7 @@ use triway::config::Config;
 use triway::metrics::Metrics;
 use triway::server;
 
-use super::signals::Signals;
+use super::signals::{self, Signals};
 
 /// Serves until SIGINT or SIGTERM, then drains; a second signal ends at once.
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
@@ -22,6 +22,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
     let mut signals = Signals::new()?;
+    signals::ignore_the_others();
     let (hub, mut options) = build(config);
     options.reader = Some(hub.reader());
     let (tell, told) = oneshot::channel();
@@ -29,6 +30,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let told = async { told.await.unwrap_or_default() };
     let serving = server::serve(listener, hub.router(), options, told, move || hub.drain());
     start_lines(address, named);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "started");
     tokio::select! {
         outcome = serving => {
             let drained = outcome?;

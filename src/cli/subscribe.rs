@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::attach::{self, Wish};
 use super::backoff::Backoff;
 use super::frames::{Flow, Format, Reader};
+use super::outlet::{reader_gone, tell};
 use super::remote::{self, Remote, Trouble};
 
 const EXAMPLES: &str = "\
@@ -73,8 +74,15 @@ impl Via {
     }
 }
 
-/// Reads until enough is read, or the hub refuses for good.
+/// Reads until enough is read, nobody takes it any more, or the hub refuses for good.
 pub(super) async fn run(options: Options) -> anyhow::Result<()> {
+    tokio::select! {
+        outcome = read(options) => outcome,
+        () = reader_gone() => Ok(()),
+    }
+}
+
+async fn read(options: Options) -> anyhow::Result<()> {
     let remote = Remote::new(options.remote)?;
     let wish = Wish {
         remote: &remote,
@@ -103,7 +111,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
         };
         // Once per outage: it may last for hours.
         if !std::mem::replace(&mut told, true) {
-            eprintln!("triway: {}: {what}; trying again", remote.name());
+            tell(format_args!("{}: {what}; trying again", remote.name()));
         }
         // Jitter on top of what the hub says, or all that it told the same come at once.
         let wait: Duration = after.unwrap_or_default() + backoff.next();

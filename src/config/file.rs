@@ -146,17 +146,19 @@ fn text(arg: &Arg, value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
-/// Asks the flag whether it takes these values, so that a wrong one is told with its line.
-fn check(arg: &Arg, texts: Vec<String>) -> Result<Vec<String>, String> {
-    if matches!(arg.get_action(), ArgAction::SetTrue) {
-        return Ok(texts);
-    }
+/// Asks the flag whether it takes these values, so that a wrong one is told with the place where it stands.
+pub(super) fn check(arg: &Arg, texts: Vec<String>) -> Result<Vec<String>, String> {
     // Only this flag, with nothing around it that could object or stand in for it.
     let alone = arg
         .clone()
         .env(None::<&str>)
         .default_value(None::<&str>)
         .required(false);
+    // A switch takes a value everywhere but on the command line.
+    let alone = match arg.get_action() {
+        ArgAction::SetTrue => alone.action(ArgAction::Set).num_args(1),
+        _ => alone,
+    };
     let probe = Command::new("probe")
         .no_binary_name(true)
         .disable_help_flag(true)

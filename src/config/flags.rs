@@ -41,6 +41,7 @@ pub struct Flags {
         env = "TRIWAY_LOG",
         value_name = "FILTER",
         default_value = "info",
+        value_parser = parse_log,
         help_heading = "Listening"
     )]
     pub log: String,
@@ -107,7 +108,7 @@ pub struct Flags {
     #[arg(long, env = "TRIWAY_MAX_DATA", value_name = "SIZE", default_value = "64KiB", value_parser = parse_data_size)]
     #[arg(help_heading = "Limits")]
     pub max_data: usize,
-    /// Memory of all request bodies that are on their way, beyond the first 16KiB of each
+    /// Memory of all request bodies and WebSocket messages on their way, beyond the first 16KiB of each
     #[arg(long, env = "TRIWAY_BODIES_TOTAL", value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     #[arg(help_heading = "Limits")]
     pub bodies_total: usize,
@@ -185,6 +186,23 @@ const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
 const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
 /// The longest hold of a poll (`docs/protocol.md`).
 const POLL_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Levels of the log, from few lines to many.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// A filter is taken as it is, but for a word alone that is no level: it would name a module, and log nothing else.
+fn parse_log(text: &str) -> Result<String, Expected> {
+    const EXPECTED: Expected = Expected(
+        "a level (off, error, warn, info, debug or trace), or levels of modules, such as info,triway=debug",
+    );
+    let level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
+    let part = |part: &str| match part.rsplit_once('=') {
+        Some((target, word)) => !target.is_empty() && level(word),
+        None => level(part),
+    };
+    let is_filter = !text.is_empty() && text.split(',').all(|each| part(each.trim()));
+    is_filter.then(|| text.to_owned()).ok_or(EXPECTED)
+}
 
 fn parse_listen(text: &str) -> Result<SocketAddr, Expected> {
     const EXPECTED: Expected =

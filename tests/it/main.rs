@@ -11,6 +11,7 @@ mod handover;
 mod ids;
 mod layers;
 mod long;
+mod pipes;
 mod pubsub;
 mod pumps;
 mod ratios;

@@ -66,7 +66,7 @@ fn any_name_and_any_bytes_pass() {
 }
 
 #[test]
-fn a_pipe_that_is_closed_ends_a_reader_and_not_a_publisher() {
+fn a_pipe_that_is_closed_ends_a_reader_and_a_publisher_quietly() {
     let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
     let mut publishing = triway();
     publishing
@@ -75,12 +75,46 @@ fn a_pipe_that_is_closed_ends_a_reader_and_not_a_publisher() {
     let mut publishing = Running::start(&mut publishing);
     drop(publishing.0.stdout.take());
     let mut input = publishing.0.stdin.take().unwrap();
-    input.write_all(b"1\n2\n3\n").unwrap();
-    drop(input);
-    assert!(publishing.ends().success(), "{}", publishing.errors());
-    let (mut reader, lines) = hub.subscribe(&["lobby", "--since", "last:1"]);
-    drop(lines);
-    assert!(reader.ends().success(), "{}", reader.errors());
+    input.write_all(b"1\n").unwrap();
+    assert!(publishing.ends().success(), "its input is still open");
+    assert_eq!(publishing.errors(), "");
+    // Of a reader that waits, too: nothing comes any more.
+    for via in ["ws", "sse", "poll"] {
+        let (mut reader, mut lines) =
+            hub.subscribe(&["lobby", "--since", "all", "--format", "data", "--via", via]);
+        assert_eq!(line_of(&mut lines), "1");
+        drop(lines);
+        assert!(reader.ends().success(), "{via}");
+        assert_eq!(reader.errors(), "", "{via}");
+    }
+}
+
+#[test]
+fn data_that_no_value_can_be_made_of_is_read_by_every_reader() {
+    let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    let all = [r#""\ud83d""#, r#"{"\udc00":["\ud800x",1e999]}"#, "-1E+400"];
+    for data in all {
+        let published = hub.publish(&["lobby", data, "--json"]);
+        assert!(published.status.success(), "{}", text(&published.stderr));
+    }
+    for (round, via) in ["ws", "sse", "poll"].into_iter().enumerate() {
+        for (turn, format) in ["full", "data"].into_iter().enumerate() {
+            let held = 3 + 2 * round + turn;
+            let count = (held + 1).to_string();
+            let wanted = ["lobby", "--via", via, "--since", "all", "--count", &count];
+            let (mut process, mut lines) =
+                hub.subscribe(&[&wanted[..], &["--format", format]].concat());
+            for at in 0..held {
+                let line = line_of(&mut lines);
+                let data = all.get(at).unwrap_or(&all[0]);
+                assert!(line.contains(data), "{via}, {format}: {line}");
+            }
+            // Live as well.
+            hub.publish(&["lobby", all[0], "--json"]);
+            assert!(line_of(&mut lines).contains(all[0]), "{via}, {format}");
+            assert!(process.ends().success(), "{via}, {format}");
+        }
+    }
 }
 
 #[test]
@@ -129,7 +163,7 @@ fn a_drained_hub_is_come_back_to() {
 fn refusals_are_told_and_end_it() {
     let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
     for via in ["ws", "sse", "poll"] {
-        let (mut refused, _) = hub.subscribe(&["lobby", "--via", via, "--since", "yesterday"]);
+        let (mut refused, _lines) = hub.subscribe(&["lobby", "--via", via, "--since", "yesterday"]);
         assert_eq!(refused.ends().code(), Some(1), "{via}");
         let errors = refused.errors();
         assert!(

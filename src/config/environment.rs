@@ -1,0 +1,59 @@
+//! The environment: clap reads it, but tells a mistake under the flag's name. Here it has the variable's.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+
+use clap::Command;
+
+use super::file::check;
+
+/// What is wrong with a variable.
+#[derive(Debug)]
+pub struct BadVariable {
+    name: String,
+    complaint: String,
+}
+
+impl fmt::Display for BadVariable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, complaint } = self;
+        write!(f, "environment variable {name}: {complaint}")
+    }
+}
+
+impl std::error::Error for BadVariable {}
+
+/// Checks the variables of a command's flags, but for flags that the command line has, which come before them.
+///
+/// # Errors
+/// When a variable has a value that its flag does not take.
+pub fn check_environment(
+    command: &Command,
+    given: &[OsString],
+    variable: impl Fn(&OsStr) -> Option<OsString>,
+) -> Result<(), BadVariable> {
+    let is_given = |name: &str| {
+        given.iter().any(|word| {
+            let word = word.to_string_lossy();
+            let flag = word.strip_prefix("--").unwrap_or_default();
+            flag.split('=').next() == Some(name)
+        })
+    };
+    for arg in command.get_arguments() {
+        let (Some(name), Some(flag)) = (arg.get_env(), arg.get_long()) else {
+            continue;
+        };
+        let Some(value) = variable(name).filter(|_| !is_given(flag)) else {
+            continue;
+        };
+        let checked = match value.into_string() {
+            Ok(text) => check(arg, vec![text]).map(drop),
+            Err(_) => Err("its value is not UTF-8".to_owned()),
+        };
+        checked.map_err(|complaint| BadVariable {
+            name: name.to_string_lossy().into_owned(),
+            complaint,
+        })?;
+    }
+    Ok(())
+}
