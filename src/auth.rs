@@ -2,32 +2,22 @@
 //!
 //! Pure rules: the time is an argument, and how a credential came is the edge's business.
 
-use std::net::IpAddr;
+mod key;
+mod large;
+
 use std::sync::{Arc, LazyLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use data_encoding::{Encoding, HEXLOWER, Specification};
-use hmac::{Hmac, KeyInit, Mac};
+use data_encoding::{Encoding, Specification};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
 use crate::protocol::{ChannelName, Code, Owner, Refusal};
 
-/// How long a session key is good, in seconds. Every hello renews it.
-const KEY_LIFETIME_S: u64 = 3_600;
-/// Bytes of the signature: 128 bits are far beyond guessing, and keys travel in addresses.
-const SIGNATURE_BYTES: usize = 16;
+pub use key::{Claims, Signer};
+
 /// Characters of a session id: `s` and 25 of base32, 125 random bits.
 const SESSION_ID_BYTES: usize = 26;
 /// The longest user id, in bytes: its inbox must be a channel name.
 const USER_BYTES_MAX: usize = 127;
-/// Room for what a key says of a session under usual grants, and for the whole key.
-const CLAIMS_BYTES_USUAL: usize = 128;
-const KEY_BYTES_USUAL: usize = 192;
-/// The longest session key that is looked at, in bytes.
-const KEY_BYTES_MAX: usize = 4_096;
-
 /// Channels that a credential reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reach {
@@ -161,16 +151,37 @@ impl Grants {
         }
     }
 
-    /// Whether a session under these grants may read a channel.
+    /// Whether they have ended by this time, in seconds since 1970.
+    #[must_use]
+    pub fn have_ended(&self, now_s: u64) -> bool {
+        self.expires.is_some_and(|expires| now_s >= expires)
+    }
+
+    /// What is allowed under grants that have ended: nothing, whatever they said.
+    fn are_valid(&self, now_s: u64) -> Result<(), Refusal> {
+        if self.have_ended(now_s) {
+            let detail = "what its credential allowed has ended";
+            return Err(Refusal::new(Code::SessionExpired, detail));
+        }
+        Ok(())
+    }
+
+    /// Whether a session under these grants may read a channel now, in seconds since 1970.
     ///
     /// # Errors
-    /// `forbidden` where not.
-    pub fn may_read(&self, channel: &ChannelName, session: Option<&str>) -> Result<(), Refusal> {
+    /// `forbidden` where not; `session_expired` where the grants have ended.
+    pub fn may_read(
+        &self,
+        channel: &ChannelName,
+        session: Option<&str>,
+        now_s: u64,
+    ) -> Result<(), Refusal> {
+        self.are_valid(now_s)?;
         let allowed = match channel.owner() {
             Owner::Anyone => self.read.covers(channel.as_str()),
             Owner::Inbox(id) => session == Some(id) || self.user() == Some(id),
             Owner::OwnInboxes => true,
-            Owner::Presence(of) => return self.may_read(&ChannelName::new(of)?, session),
+            Owner::Presence(of) => return self.may_read(&ChannelName::new(of)?, session, now_s),
             Owner::Hub => false,
         };
         if allowed {
@@ -183,11 +194,12 @@ impl Grants {
         }
     }
 
-    /// Whether these grants allow to publish to a channel.
+    /// Whether these grants allow to publish to a channel now, in seconds since 1970.
     ///
     /// # Errors
-    /// `forbidden` where not; `bad_channel` for `@` alone.
-    pub fn may_publish(&self, channel: &ChannelName) -> Result<(), Refusal> {
+    /// `forbidden` where not; `bad_channel` for `@` alone; `session_expired` where the grants have ended.
+    pub fn may_publish(&self, channel: &ChannelName, now_s: u64) -> Result<(), Refusal> {
+        self.are_valid(now_s)?;
         let allowed = match channel.owner() {
             Owner::Anyone | Owner::Inbox(_) => self.publish.covers(channel.as_str()),
             Owner::OwnInboxes => {
@@ -205,101 +217,6 @@ impl Grants {
                 format!("nobody may publish to `{channel}` with these credentials"),
             ))
         }
-    }
-}
-
-/// A session as its key tells.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
-    /// The public id.
-    #[serde(rename = "i")]
-    pub id: Arc<str>,
-    /// What its credential allowed when the key was signed.
-    #[serde(flatten)]
-    pub grants: Grants,
-    /// Seconds since 1970 at which the key ends.
-    #[serde(rename = "x")]
-    pub expires: u64,
-}
-
-/// Signs and checks session keys.
-#[derive(Clone)]
-pub struct Signer {
-    mac: Hmac<Sha256>,
-}
-
-impl Signer {
-    /// A signer with this secret. Nodes with the same secret know each other's sessions.
-    #[must_use]
-    pub fn new(secret: &[u8]) -> Self {
-        let mac = Hmac::new_from_slice(secret).expect("HMAC takes keys of any length");
-        Self { mac }
-    }
-
-    /// A key for a session, and when it ends: after an hour, or with the grants.
-    #[must_use]
-    pub fn sign(&self, id: &Arc<str>, grants: &Grants, now_s: u64) -> (String, u64) {
-        let expires = grants
-            .expires
-            .unwrap_or(u64::MAX)
-            .min(now_s + KEY_LIFETIME_S);
-        let claims = Claims {
-            id: id.clone(),
-            grants: grants.clone(),
-            expires,
-        };
-        let mut text = Vec::with_capacity(CLAIMS_BYTES_USUAL);
-        serde_json::to_writer(&mut text, &claims)
-            .expect("plain structs of texts and numbers always serialise");
-        let mut key = String::with_capacity(KEY_BYTES_USUAL);
-        URL_SAFE_NO_PAD.encode_string(text, &mut key);
-        let signature = self.signature(key.as_bytes());
-        key.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut key);
-        (key, expires)
-    }
-
-    /// The claims of a key that this secret signed and that is still good.
-    #[must_use]
-    pub fn check(&self, key: &str, now_s: u64) -> Option<Claims> {
-        let (text, signature) = key.split_once('.').filter(|_| key.len() <= KEY_BYTES_MAX)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        let mut mac = self.mac.clone();
-        mac.update(text.as_bytes());
-        mac.verify_truncated_left(&signature)
-            .ok()
-            .filter(|()| signature.len() == SIGNATURE_BYTES)?;
-        let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        (now_s < claims.expires).then_some(claims)
-    }
-
-    /// A short tag of some bytes that cannot be turned back without the secret.
-    #[must_use]
-    pub fn tag(&self, bytes: &[u8]) -> String {
-        HEXLOWER.encode(&self.signature(bytes)[..3])
-    }
-
-    /// A salted tag of a client's network: /24 of an IPv4 address, /48 of an IPv6 one.
-    #[must_use]
-    pub fn network_tag(&self, client: Option<IpAddr>) -> String {
-        match client {
-            Some(IpAddr::V4(address)) => self.tag(&address.octets()[..3]),
-            Some(IpAddr::V6(address)) => self.tag(&address.octets()[..6]),
-            None => self.tag(b""),
-        }
-    }
-
-    fn signature(&self, bytes: &[u8]) -> [u8; SIGNATURE_BYTES] {
-        let mut mac = self.mac.clone();
-        mac.update(bytes);
-        let whole = mac.finalize().into_bytes();
-        std::array::from_fn(|index| whole[index])
-    }
-}
-
-impl std::fmt::Debug for Signer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Signer")
     }
 }
 
@@ -344,50 +261,6 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_known_again_until_it_ends() {
-        let signer = Signer::new(b"secret");
-        let id = session_id([7; 16]);
-        let grants = Grants::everything().with_user("ann").unwrap();
-        let (key, expires) = signer.sign(&id, &grants, 1_000);
-        assert_eq!(expires, 1_000 + KEY_LIFETIME_S);
-        assert_eq!(
-            signer.check(&key, 1_000),
-            Some(Claims {
-                id: id.clone(),
-                grants: grants.clone(),
-                expires
-            })
-        );
-        assert_eq!(signer.check(&key, expires), None, "expired");
-        assert_eq!(
-            Signer::new(b"other").check(&key, 1_000),
-            None,
-            "another secret"
-        );
-        let mut forged = key.clone().into_bytes();
-        forged[3] ^= 1;
-        assert_eq!(
-            signer.check(&String::from_utf8(forged).unwrap(), 1_000),
-            None,
-            "forged"
-        );
-        for nonsense in [
-            "",
-            ".",
-            "a.b",
-            &key[..key.len() - 1],
-            key.split('.').next().unwrap(),
-        ] {
-            assert_eq!(signer.check(nonsense, 1_000), None, "{nonsense}");
-        }
-        assert_eq!(
-            signer.sign(&id, &grants.until(1_010), 1_000).1,
-            1_010,
-            "no longer than the grants"
-        );
-    }
-
-    #[test]
     fn session_ids_have_their_form_and_users_may_not_take_it() {
         let id = session_id([0xab; 16]);
         assert!(is_session_id(&id), "{id}");
@@ -404,7 +277,7 @@ mod tests {
         )
         .with_user("ann")
         .unwrap();
-        let reads = |channel: &str| grants.may_read(&name(channel), Some("s1")).is_ok();
+        let reads = |channel: &str| grants.may_read(&name(channel), Some("s1"), 0).is_ok();
         assert!(
             reads("news/today")
                 && reads("lobby")
@@ -420,11 +293,24 @@ mod tests {
                 && !reads("$presence/other")
                 && !reads("$presence/@bob")
         );
-        assert!(grants.may_publish(&name("@bob")).is_ok());
+        assert!(grants.may_publish(&name("@bob"), 0).is_ok());
         assert!(
-            grants.may_publish(&name("$presence/lobby")).is_err()
-                && grants.may_publish(&name("@")).is_err()
+            grants.may_publish(&name("$presence/lobby"), 0).is_err()
+                && grants.may_publish(&name("@"), 0).is_err()
         );
+    }
+
+    #[test]
+    fn grants_that_have_ended_allow_nothing() {
+        let grants = Grants::everything().with_user("ann").unwrap().until(100);
+        for channel in ["a", "@ann", "@", "$presence/a"] {
+            let read = |now_s| grants.may_read(&name(channel), Some("s1"), now_s);
+            assert!(read(99).is_ok(), "{channel}");
+            assert_eq!(read(100).unwrap_err().code, Code::SessionExpired);
+        }
+        assert!(grants.may_publish(&name("a"), 99).is_ok());
+        let refusal = grants.may_publish(&name("a"), 100).unwrap_err();
+        assert_eq!(refusal.code, Code::SessionExpired);
     }
 
     #[test]

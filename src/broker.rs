@@ -141,16 +141,35 @@ impl Broker {
         let (own, address) = (&self.options.rate, &self.options.address_rate);
         // Looked at before anything is taken: who is refused by the one must not be charged by the other.
         if let Some(wait) = wait(address, meters.address, now) {
-            return Err(too_fast("all publishers of this address", wait));
+            return Err(too_fast("all clients of this address", wait));
         }
         if let (Some(rate), Some(bucket)) = (own, meters.own) {
             let taken = bucket.lock().take(rate, now);
             taken.map_err(|wait| too_fast("this publisher", wait))?;
         }
         if let (Some(rate), Some(bucket)) = (address, meters.address) {
-            bucket.lock().charge(rate, now);
+            bucket.lock().charge(rate, 1.0, now);
         }
         Ok(())
+    }
+
+    /// Charges what was done besides publishing, in publishes. The next commands wait for it.
+    pub(crate) fn spend(&self, meters: Meters<'_>, publishes: f64) {
+        let now = Instant::now();
+        let own = (&self.options.rate, meters.own);
+        for (rate, bucket) in [own, (&self.options.address_rate, meters.address)] {
+            if let (Some(rate), Some(bucket)) = (rate, bucket) {
+                bucket.lock().charge(rate, publishes, now);
+            }
+        }
+    }
+
+    /// Whether anything may be done now that costs something.
+    pub(crate) fn may_spend(&self, meters: Meters<'_>) -> Result<(), Refusal> {
+        match self.wait(meters) {
+            Some(wait) => Err(too_fast("this client", wait)),
+            None => Ok(()),
+        }
     }
 
     /// How long to wait until a publish is within the rates; `None` where it is now.
@@ -164,7 +183,7 @@ impl Broker {
     /// Charges what is no publish and costs as much, such as a join, to the address. The next ones wait for it.
     pub(crate) fn charge(&self, meters: Meters<'_>) {
         if let (Some(rate), Some(bucket)) = (&self.options.address_rate, meters.address) {
-            bucket.lock().charge(rate, Instant::now());
+            bucket.lock().charge(rate, 1.0, Instant::now());
         }
     }
 
@@ -191,6 +210,6 @@ fn wait(rate: &Option<Rate>, bucket: Option<&Mutex<Bucket>>, now: Instant) -> Op
 }
 
 fn too_fast(who: &str, wait: Duration) -> Refusal {
-    let detail = format!("more publishes of {who} than the rate allows");
+    let detail = format!("more of {who} than the publish rate allows");
     Refusal::passing(Code::RateLimited, detail, wait.as_secs() + 1)
 }

@@ -96,7 +96,7 @@ impl Hub {
         App {
             sessions: self.app.sessions.clone(),
             terms: Arc::new(Terms::new(&self.app.sessions, &self.app.pumps)),
-            bodies: http::Bodies::new(self.app.http.bodies_total),
+            bodies: http::Bodies::new(self.app.sessions.inbound().clone()),
             options: self.app.http.clone(),
             authorize: self.app.authorize.clone(),
             strangers: self.app.strangers.clone(),

@@ -59,8 +59,6 @@ pub struct Options {
     pub cookie: Option<String>,
     /// Whether the chat page is served.
     pub page: bool,
-    /// Bytes of all request bodies together that are on their way or being acted on; `None` is no bound.
-    pub bodies_total: Option<usize>,
 }
 
 impl Default for Options {
@@ -72,7 +70,6 @@ impl Default for Options {
             token_in_query: false,
             cookie: None,
             page: true,
-            bodies_total: Some(64 * 1024 * 1024),
         }
     }
 }
@@ -216,8 +213,9 @@ fn with_common_headers(mut response: Response) -> Response {
     response
 }
 
-/// A JSON text with a status.
-pub(crate) fn json(status: StatusCode, text: String) -> Response {
+/// A JSON text with a status. It ends with a line feed, for those who read it in a shell.
+pub(crate) fn json(status: StatusCode, mut text: String) -> Response {
+    text.push('\n');
     (
         status,
         [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],

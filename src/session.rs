@@ -7,6 +7,7 @@ mod attach;
 mod client;
 mod commands;
 mod drain;
+mod inbound;
 mod pace;
 mod publisher;
 mod surplus;
@@ -28,6 +29,7 @@ use crate::peer::client_network;
 use crate::presence::Presence;
 use crate::protocol::{
     Bye, ChannelName, Code, Limits, Opening, Owner, REFUSED_CHANNELS_MAX, Refusal, RefusedChannel,
+    Transport,
 };
 
 use addresses::Addresses;
@@ -36,6 +38,7 @@ use surplus::{Resting, surplus};
 pub use attach::{Attach, Replied, Turn};
 pub use client::Session;
 pub use drain::Drain;
+pub(crate) use inbound::{Counted, Inbound, UNCOUNTED_BYTES, full};
 pub(crate) use pace::BURST_OVER_AFTER;
 pub use publisher::Publisher;
 
@@ -52,6 +55,8 @@ pub struct Options {
     pub write_timeout: Option<Duration>,
     /// A session without an attach that has nothing to remember is kept for that long, and looked for so often.
     pub sweep_idle: Duration,
+    /// Bytes of all request bodies and messages together that are on their way or being acted on; `None` is no bound.
+    pub bodies_total: Option<usize>,
     /// Sessions remembered without an attach. Beyond it those go that never used a numbered key, then those of the
     /// address that has most.
     pub resting_sessions: usize,
@@ -65,6 +70,7 @@ impl Default for Options {
             poll_wait: Duration::from_secs(25),
             write_timeout: Some(Duration::from_secs(30)),
             sweep_idle: Duration::from_secs(5),
+            bodies_total: Some(64 * 1024 * 1024),
             resting_sessions: 50_000,
         }
     }
@@ -79,6 +85,7 @@ pub struct Sessions {
     presence: Arc<Presence>,
     signer: Signer,
     drain: Drain,
+    inbound: Arc<Inbound>,
     table: Mutex<HashMap<Arc<str>, Arc<Session>>>,
     /// The rates of publishers without a session, by address.
     addresses: Addresses,
@@ -93,6 +100,24 @@ pub enum Credential {
     Given(Arc<Grants>),
     /// It brought none; these are the grants of everybody, if there are any.
     Absent(Option<Arc<Grants>>),
+}
+
+impl Credential {
+    /// Whether what it grants is still good: by the hub's own clock, whatever judged it before.
+    fn judge(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Given(grants) | Self::Absent(Some(grants)) if grants.have_ended(now_s()) => {
+                let detail = "what this credential allowed has ended";
+                Err(Refusal::new(Code::Unauthorized, detail))
+            }
+            Self::Given(_) | Self::Absent(_) => Ok(()),
+        }
+    }
+}
+
+/// Seconds since 1970: the clock by which grants and keys end.
+fn now_s() -> u64 {
+    now_ms() / 1_000
 }
 
 /// What is left of the channels of a request once each was judged.
@@ -123,8 +148,10 @@ impl Sessions {
         presence: Arc<Presence>,
         signer: Signer,
     ) -> Arc<Self> {
+        let inbound = Inbound::new(options.bodies_total);
         Arc::new(Self {
             options,
+            inbound,
             hub,
             broker,
             presence,
@@ -190,6 +217,11 @@ impl Sessions {
         &self.signer
     }
 
+    /// What is on its way to this hub.
+    pub(crate) fn inbound(&self) -> &Arc<Inbound> {
+        &self.inbound
+    }
+
     /// How many sessions are remembered.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -227,13 +259,15 @@ impl Sessions {
         credential: &Credential,
         address: Option<IpAddr>,
     ) -> Result<Attach, Refusal> {
-        if self.drain.has_begun() {
+        // A poll that reached us is answered with the events that are there, and a bye.
+        if self.drain.has_begun() && opening.transport != Transport::Poll {
             return Err(Refusal::new(Code::Draining, "this node goes down"));
         }
+        credential.judge()?;
         let claims = opening
             .session
             .as_deref()
-            .and_then(|key| self.signer.check(key, now_ms() / 1_000));
+            .and_then(|key| self.signer.check(key, now_s()));
         let known_until_s = claims.as_ref().map(|claims| claims.expires);
         let (id, grants) = match (claims, credential) {
             (Some(claims), credential) => (claims.id.clone(), Self::grants_of(claims, credential)?),
@@ -268,6 +302,10 @@ impl Sessions {
                 ))
             }
             Credential::Given(grants) => Ok(grants.clone()),
+            Credential::Absent(_) if claims.is_unknown() => {
+                let detail = "this node does not know what the session key allows; send the credential again";
+                Err(Refusal::new(Code::SessionExpired, detail))
+            }
             // Most sessions have what everybody has, once for all of them.
             Credential::Absent(Some(grants)) if **grants == claims.grants => Ok(grants.clone()),
             Credential::Absent(_) => Ok(Arc::new(claims.grants)),
@@ -282,10 +320,13 @@ impl Sessions {
             refused: Vec::new(),
         };
         let mut opened = 0;
+        let now_s = now_s();
         for channel in &opening.channels {
             let judged = match channel {
                 Ok((name, start)) if opened < most => {
-                    let granted = grants.may_read(name, Some(id)).map(|()| (name, *start));
+                    let granted = grants
+                        .may_read(name, Some(id), now_s)
+                        .map(|()| (name, *start));
                     granted.map_err(|refusal| RefusedChannel::new(name.as_str(), refusal))
                 }
                 Ok((name, _)) => {

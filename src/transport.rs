@@ -129,6 +129,12 @@ pub(crate) trait Frames: Send + Unpin {
         None
     }
 
+    /// The answer that there is now, in place of the one that is waited for. Asked once, where the client cannot ask
+    /// again by this connection.
+    fn hurry(&mut self) -> Option<Piece> {
+        None
+    }
+
     /// The request came plain, with this head: what is answered may be followed by more of its kind.
     fn asked(&mut self, _head: &[u8]) {}
 

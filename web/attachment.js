@@ -21,9 +21,11 @@ const REPLAY_BYTES = 16 * 1024
 /** Codes of byes about credentials. */
 const EXPIRED = 3003
 const UNAUTHORIZED = 3501
-/** A gateway that cannot reach the hub is asked again, so far apart, in ms, and up to twice that, or all would come at once, if it said so within so many ms; more often where this attachment was answered before. */
+/** Least pause, in ms, before a request is repeated after 502, 503 or 504; up to twice that, or all clients would come at once. */
 const AWAY_MS = 1000
+/** An answer that takes longer, in ms, was held and cut, and is not repeated. */
 const AWAY_MOST_MS = 2000
+/** Requests in all, and where this attachment was answered before. */
 const AWAY_TIMES = 4
 const AWAY_TIMES_PROVEN = 5
 /** Ids remembered between two counts: more than come in a heartbeat of a busy channel. */

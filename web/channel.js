@@ -215,7 +215,7 @@ class Pull {
   #isBegun = false
   #isOver = false
   #isTooSlow = false
-  /** Of who waits for the next event. @type {(() => void)[]} */
+  /** Resolvers of pending `next()` calls. @type {(() => void)[]} */
   #wakes = []
 
   /** @param {Channel} channel @param {() => [boolean, TriwayError | undefined]} end whether it has ended, and why */

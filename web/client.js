@@ -105,7 +105,7 @@ export class Hub extends HubTarget {
     const owner = this.#ownerOf(options)
     this.#connection = new Connection(owner)
     const errorOf = (/** @type {any} */ problem) => new TriwayError(problem.code, problem)
-    // What another tab reports goes no further.
+    // Reports of another tab are applied here, but not sent on to other tabs.
     this.#tabs = new Tabs({ ...owner, hub: this, connection: this.#connection, errorOf, refuse: (names, error) => this.#refuse(names, error), finish: (why, error) => this.#finish(why, error) })
     this.#context = this.#contextOf(options)
     /** Private events for this session and user. */
@@ -192,7 +192,7 @@ export class Hub extends HubTarget {
     queueMicrotask(() => this.state !== 'closed' && this.#tabs.start())
   }
 
-  /** Another tab finds no connection: a stream or held poll of this one ends, unless it is none of the few. */
+  /** Another tab finds no connection: a stream or held poll of this one ends, unless it uses WebSocket, short polls or HTTP/2. */
   #starve() {
     const { carrier } = this.#connection
     if (carrier && carrier.transport !== 'ws' && carrier.step.pause === undefined && isHttp1(this.#requests.base)) this.#connection.observe('starved')

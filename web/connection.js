@@ -20,8 +20,8 @@ const RENEW_MS = 25 * 60_000
 const RENEW_MOST_MS = 5000
 /** No answer to the check for the hub, in ms. */
 const CHECK_MS = 2500
-/** Longest time that timers take, in ms: they count in 31 bits. */
-const TIMER_MOST_MS = 1e9
+/** Longest sleep between two ticks of the ladder, in ms: timers count in 31 bits. */
+const TICK_MOST_MS = 1e9
 /** How long the first page of history lets publishes go before it, in ms. */
 const PUBLISH_FIRST_MS = 1500
 /** Facts that come with every frame: a report would hold nothing else. */
@@ -112,7 +112,7 @@ export class Connection {
     const steps = this.#ladder.observe(now, type, fact)
     if (!FREQUENT.test(type)) this.#note(now, type, fact)
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.observe('tick'), Math.min(this.#ladder.wakeAt - now, TIMER_MOST_MS))
+    this.#timer = setTimeout(() => this.observe('tick'), Math.min(this.#ladder.wakeAt - now, TICK_MOST_MS))
     for (const step of steps) {
       this.#note(now, step.do, step)
       this.#perform(step)
@@ -346,7 +346,7 @@ export class Connection {
     return fact.ok
   }
 
-  /** Something came on the carrier: a time to say that we are here, and who, as often as it is asked. @param {Attachment} attachment */
+  /** Sends the heartbeat ping, and renews the session, where they are due. @param {Attachment} attachment */
   #alive(attachment) {
     const now = Date.now()
     if (now > this.#renewAt) this.renew()
@@ -380,8 +380,8 @@ export class Connection {
   async history(channel, since, bytes) {
     // The path is proven first, and what waits to be published leaves before.
     if (!this.isParked) await this.#carried
-    if (!this.#hasPublished) await this.#owner.outbox.idle(PUBLISH_FIRST_MS)
-    this.#hasPublished = true
+    if (!this.#hasYielded) await this.#owner.outbox.idle(PUBLISH_FIRST_MS)
+    this.#hasYielded = true
     const carrier = this.#carrier
     if (!carrier?.socket) return this.#requestHistory(channel, since, bytes)
     return new Promise((resolve, reject) => {
@@ -434,8 +434,8 @@ export class Connection {
   }
   /** @type {(() => void)[]} */
   #waiting = []
-  /** What waited to be published when something carried has left. */
-  #hasPublished = false
+  /** The first page of history has let publishes go before it. */
+  #hasYielded = false
   /** Transports on which the hub found no credential. @type {Set<Transport>} */
   #unknownBy = new Set()
 

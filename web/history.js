@@ -12,7 +12,7 @@ const PAGE_MOST = 1024 * 1024
 /** Pages that take less time, in ms, are followed by one of twice the size; above, of half. */
 const PAGE_QUICK_MS = 300
 const PAGE_SLOW_MS = 1000
-/** Until a page is asked for again that failed, in ms: never more than one request a second. */
+/** Pause before a failed page is requested again, in ms. */
 const AGAIN_MS = 1000
 /** Live events that wait: beyond them they are read as history. */
 const WAITING_EVENTS = 1000

@@ -17,7 +17,7 @@ const BATCH_SIZE = 256 * 1024
 /** First and longest pause after a request that failed, in ms. */
 const RETRY_FIRST_MS = 250
 const RETRY_MOST_MS = 5000
-/** POSTs that failed in a row while the hub answered something else, after which POST counts as blocked; and GETs after which one is given up. */
+/** POSTs that failed in a row while the hub answered something else, after which POST counts as blocked; and GETs that may fail before one is given up. */
 const POSTS_MOST = 2
 const GETS_MOST = 2
 /** Longest address, in characters: the one to begin with, which every box takes. */

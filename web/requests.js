@@ -11,8 +11,8 @@ const ANSWER_MOST_MS = 5000
 const BODY_CHARACTERS_PER_MS = 8
 /** A request whose body and answer have fewer characters in all measures the round trip. */
 const SMALL = 4096
-/** Characters of a body that may outlive its page: those of `leave`, but of no publish, which would act without an answer. */
-const KEEP_MOST = 20
+/** The one body that may outlive its page: a publish would act without an answer. */
+const LEAVE = '[{"type":"leave"}]'
 
 export class Requests {
   /** Some request was answered. */
@@ -105,7 +105,7 @@ export class Requests {
     const limit = new AbortController()
     const timer = setTimeout(() => limit.abort(new DOMException('No answer came in time', 'TimeoutError')), mostMs)
     // What may outlive its page ends with its time alone.
-    const keepalive = !!body && body.length < KEEP_MOST
+    const keepalive = body === LEAVE
     if (!keepalive) this.#pending.add(limit)
     try {
       const posted = body && { method: 'POST', body: this.#isBodied ? await this.#bodied(body, nonce) : body, keepalive }

@@ -198,7 +198,7 @@ export class Subscription {
     })
   }
 
-  /** Somebody came or left. @param {string} type join, leave or count @param {any} data @param {Frame} frame @param {Transport | null} via */
+  /** A member joined or left. @param {string} type join, leave or count @param {any} data @param {Frame} frame @param {Transport | null} via */
   #move(type, { count, ...member }, { time, id = '', channel = '' }, via) {
     if (id && atOrBelow(id, this.#presencePlace)) return
     if (channel) {

@@ -30,16 +30,16 @@ impl Bucket {
         match self.wait(rate, now) {
             Some(wait) => Err(wait),
             None => {
-                self.charge(rate, now);
+                self.charge(rate, 1.0, now);
                 Ok(())
             }
         }
     }
 
-    /// Takes one publish, within the rate or not; the next ones wait for it.
-    pub fn charge(&mut self, rate: &Rate, now: Instant) {
+    /// Takes what costs as much as so many publishes, within the rate or not; the next ones wait for it.
+    pub fn charge(&mut self, rate: &Rate, publishes: f64, now: Instant) {
         let full_at = self.full_at.map_or(now, |full_at| full_at.max(now));
-        self.full_at = Some(full_at + Duration::from_secs_f64(1.0 / rate.per_second));
+        self.full_at = Some(full_at + Duration::from_secs_f64(publishes / rate.per_second));
     }
 
     /// How long until a publish is within the rate; `None` when it is now.

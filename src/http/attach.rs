@@ -2,6 +2,8 @@
 //!
 //! Reads the request into an `Opening`; the transports make the bytes.
 
+use std::convert::Infallible;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
@@ -21,9 +23,10 @@ use hyper::{Method, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::publish::check_encoding;
 use super::{App, Refused, Shared};
 use crate::peer::{ConnectionGuard, Peer};
-use crate::protocol::{BodyEcho, Code, Format, Opening, OpeningBody, Refusal, Transport};
+use crate::protocol::{BodyEcho, Code, Format, Opening, OpeningBody, Refusal, Shown, Transport};
 use crate::session::Attach;
 use crate::socket::{self, Answering, Link, Making, Offer};
 use crate::transport::{Facts, poll, sse, streaming_headers, ws};
@@ -115,7 +118,10 @@ fn begin(app: &Shared, attach: Result<Attach, Refusal>, asked: ReadRequest) -> B
         }
         (Err(refusal), None) => Refused(refusal).into_response(),
         (Ok(_), None) if parts.method == Method::HEAD => {
-            (streaming_headers(content_type(transport)), Body::empty()).into_response()
+            // Of no known length, as the answer to a GET.
+            let nothing = futures_util::stream::empty::<Result<Bytes, Infallible>>();
+            let body = Body::from_stream(nothing);
+            (streaming_headers(content_type(transport)), body).into_response()
         }
         (Ok(attach), None) => {
             // An authorize hook judges each request, and a header may say where to go on.
@@ -182,6 +188,7 @@ async fn open_with(
 ) -> Result<Attach, Refusal> {
     let (parts, transport) = (&asked.parts, asked.transport);
     let body = if parts.method == Method::POST {
+        check_encoding(parts)?;
         let body = std::mem::take(&mut asked.body);
         let (bytes, _counted) = Box::pin(app.bodies.read(body, OPENING_BYTES_MAX)).await?;
         *echo = BodyEcho::of(&bytes);
@@ -196,7 +203,11 @@ async fn open_with(
     let path = rest_of_path(parts);
     let last_event_id = parts.headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
     let query = parts.uri.query().unwrap_or_default();
-    let opening = Opening::parse(transport, path, query, last_event_id, body)?;
+    let mut opening = Opening::parse(transport, path, query, last_event_id, body)?;
+    if parts.method == Method::HEAD {
+        // It asks what a reader would get, and is none.
+        opening.presence = Shown::Nowhere;
+    }
     let credential = app.reader_credential(parts, &opening).await?;
     let address = parts.extensions.get::<Peer>().map(|peer| peer.client);
     app.sessions.open(opening, &credential, address)

@@ -2,49 +2,24 @@
 //!
 //! Knows nothing of what is in them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 
 use crate::protocol::{Code, Refusal};
+use crate::session::{Counted, Inbound, full};
 
 /// Bytes that are read at least of a body which is too large, so that its sender gets to read the refusal.
 const DISCARDED_BYTES_MAX: u64 = 17 * 1024 * 1024;
-/// Of each body so much is not counted, so that usual publishes go through while large bodies fill the bound. The
-/// number of connections bounds them.
-const UNCOUNTED_BYTES: usize = 16 * 1024;
-/// When somebody whose body found no room may come again, in seconds: a body takes a second or two, or its sender is
-/// the one that is slow.
-const FULL_RETRY_AFTER_S: u64 = 2;
-
-/// The memory of all bodies that are on their way or being acted on.
+/// Reads bodies, all of them within the one bound of what is on its way.
 #[derive(Debug)]
-pub(crate) struct Bodies {
-    /// `None` is no bound.
-    most: Option<usize>,
-    held: AtomicUsize,
-}
-
-/// Keeps a body counted until it is dropped.
-#[derive(Debug)]
-pub(super) struct Counted<'a> {
-    bodies: &'a Bodies,
-    bytes: usize,
-}
+pub(crate) struct Bodies(Arc<Inbound>);
 
 impl Bodies {
-    pub(crate) fn new(most: Option<usize>) -> Self {
-        Self {
-            most,
-            held: AtomicUsize::new(0),
-        }
-    }
-
-    /// Bytes held now.
-    pub(super) fn held(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
+    pub(crate) fn new(inbound: Arc<Inbound>) -> Self {
+        Self(inbound)
     }
 
     /// Reads a body whole, within its limit and its time.
@@ -55,15 +30,12 @@ impl Bodies {
         &self,
         mut body: Body,
         limit: usize,
-    ) -> Result<(Bytes, Counted<'_>), Refusal> {
+    ) -> Result<(Bytes, Counted), Refusal> {
         use http_body_util::BodyExt as _;
         let announced = body.size_hint().lower();
         let read_max = DISCARDED_BYTES_MAX.max(limit as u64);
         let (mut whole, mut seen) = (BytesMut::new(), 0);
-        let mut counted = Counted {
-            bodies: self,
-            bytes: 0,
-        };
+        let mut counted = self.0.begin();
         let mut has_room = true;
         whole.reserve(usize::try_from(announced).map_or(0, |bytes| bytes.min(limit)));
         while announced <= read_max && seen <= read_max {
@@ -77,7 +49,7 @@ impl Bodies {
             seen += data.len() as u64;
             if seen <= limit as u64 && has_room {
                 // By what came, not by what was announced: that costs a stranger nothing.
-                has_room = counted.grow(seen as usize);
+                has_room = counted.set(seen as usize);
                 if has_room {
                     whole.extend_from_slice(&data);
                     continue;
@@ -99,40 +71,6 @@ impl Bodies {
         }
         Ok((whole.freeze(), counted))
     }
-}
-
-impl Counted<'_> {
-    /// Counts a body of this length. Whether there is room for it: there always is for one that is alone, since
-    /// data may be allowed that is larger than the bound.
-    fn grow(&mut self, bytes: usize) -> bool {
-        let more = bytes.saturating_sub(UNCOUNTED_BYTES + self.bytes);
-        if more == 0 {
-            return true;
-        }
-        let before = self.bodies.held.fetch_add(more, Ordering::Relaxed);
-        let is_alone = before == self.bytes;
-        self.bytes += more;
-        is_alone || before + more <= self.bodies.most.unwrap_or(usize::MAX)
-    }
-
-    fn give_back(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        self.bodies.held.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.give_back();
-    }
-}
-
-fn full() -> Refusal {
-    Refusal::passing(
-        Code::TooManyBodies,
-        "the hub holds as much of request bodies as it may (--bodies-total)",
-        FULL_RETRY_AFTER_S,
-    )
 }
 
 /// Why a body could not be read to its end.

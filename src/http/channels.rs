@@ -24,6 +24,7 @@ impl Question {
         let parameters = Parameters::of(parts)?;
         let channel = parameters.channel(parts)?;
         let asker = app.publisher(parts, &parameters).await?;
+        app.sessions.may_ask_now(&asker)?;
         Ok(Self {
             parameters,
             channel,
@@ -58,6 +59,7 @@ async fn page(app: &App, parts: &Parts) -> Result<Response, Refusal> {
     let fields = app
         .sessions
         .history_fields(&question.asker, &question.channel, start, portion)?;
+    app.sessions.charge_answer(&question.asker, fields.len());
     Ok(json(StatusCode::OK, format!("{{{fields}}}")))
 }
 
@@ -81,5 +83,6 @@ async fn members(app: &App, parts: &Parts) -> Result<Response, Refusal> {
     let fields = app
         .sessions
         .presence_fields(&question.asker, &question.channel)?;
+    app.sessions.charge_answer(&question.asker, fields.len());
     Ok(json(StatusCode::OK, format!("{{{fields}}}")))
 }

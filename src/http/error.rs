@@ -26,7 +26,8 @@ impl IntoResponse for Refused {
         let request_id = request_id();
         tracing::debug!(%refusal, request_id, "refused");
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
-        let mut response = (status, refusal.to_json(Some(&request_id))).into_response();
+        let problem = refusal.to_json(Some(&request_id)) + "\n";
+        let mut response = (status, problem).into_response();
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,

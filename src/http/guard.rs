@@ -11,8 +11,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use futures_util::future::Either;
-use hyper::Method;
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use hyper::{Method, Version};
 
 use super::strangers::printable;
 use super::{App, Refused, Shared, attach};
@@ -85,8 +85,13 @@ fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
     if OPEN_PATHS.contains(&parts.uri.path()) {
         return Ok(());
     }
-    let host =
-        host_of(parts).ok_or_else(|| Refusal::new(Code::HostRefused, "the request has no Host"))?;
+    let Some(host) = host_of(parts) else {
+        // HTTP/1.0 has no Host, and no browser speaks it: there is no name that could have been rebound.
+        if parts.version == Version::HTTP_10 && !parts.headers.contains_key(ORIGIN) {
+            return Ok(());
+        }
+        return Err(Refusal::new(Code::HostRefused, "the request has no Host"));
+    };
     if !host_is_served(app, parts, host) {
         return Err(Refusal::new(
             Code::HostRefused,
@@ -207,7 +212,11 @@ fn is_address(name: &str) -> bool {
         .strip_prefix('[')
         .and_then(|name| name.strip_suffix(']'));
     match inside {
-        Some(inside) => inside.parse::<Ipv6Addr>().is_ok(),
+        // The zone of a link-local address, `%25eth0`, is a matter of the client's machine.
+        Some(inside) => {
+            let address = inside.split('%').next().unwrap_or_default();
+            address.parse::<Ipv6Addr>().is_ok()
+        }
         None => name.parse::<Ipv4Addr>().is_ok(),
     }
 }
@@ -246,6 +255,8 @@ mod tests {
             "10.0.0.1:80",
             "[2001:db8::1]:80",
             "[::]",
+            "[fe80::1%25eth0]:80",
+            "[fe80::1%eth0]",
             "0.0.0.0",
         ] {
             assert!(is_address(name_of(host)), "{host}");

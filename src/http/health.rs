@@ -41,8 +41,8 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     );
     registry.register(
         "bodies_bytes",
-        "Bytes held of request bodies on their way",
-        shown(app.bodies.held()),
+        "Bytes held of request bodies and messages on their way",
+        shown(app.sessions.inbound().held()),
     );
     if prometheus_client::encoding::text::encode(&mut text, &registry).is_err() {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

@@ -8,9 +8,10 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::attach::rest_of_path;
+use super::strangers::printable;
 use super::{App, Refused, Shared, json};
 use crate::broker::Published;
 use crate::peer::Peer;
@@ -20,8 +21,9 @@ use crate::protocol::{
 };
 use crate::session::Publisher;
 
-/// The media type of data that is JSON.
+/// The media type of data that is JSON, and how those of its kinds end (RFC 6839).
 const JSON: &str = "application/json";
+const JSON_SUFFIX: &str = "+json";
 
 /// The parameters of a request that publishes or asks about a channel.
 #[derive(Default)]
@@ -95,6 +97,7 @@ pub(super) async fn publish(
 async fn by_post(app: &App, parts: &Parts, body: Body) -> Result<Response, Refusal> {
     let parameters = Parameters::of(parts)?;
     let publisher = app.publisher(parts, &parameters).await?;
+    check_encoding(parts)?;
     let key = parts.headers.get("idempotency-key").map(|key| {
         key.to_str()
             .map_err(|_| Refusal::bad_parameter("the Idempotency-Key is not text"))
@@ -129,18 +132,40 @@ fn media_type(parts: &Parts) -> String {
     essence.unwrap_or_default().trim().to_ascii_lowercase()
 }
 
+fn is_json(media_type: &str) -> bool {
+    media_type == JSON || media_type.ends_with(JSON_SUFFIX)
+}
+
+/// A body is taken as it is: published compressed, it would be nothing to its readers.
+pub(super) fn check_encoding(parts: &Parts) -> Result<(), Refusal> {
+    let encodings = parts.headers.get_all(CONTENT_ENCODING).iter();
+    for encoding in encodings {
+        let encoding = String::from_utf8_lossy(encoding.as_bytes());
+        let is_plain = |name: &str| name.is_empty() || name.eq_ignore_ascii_case("identity");
+        if !encoding.split(',').all(|name| is_plain(name.trim())) {
+            let detail = format!(
+                "Content-Encoding `{}` is not accepted",
+                printable(&encoding)
+            );
+            return Err(Refusal::new(Code::UnsupportedEncoding, detail));
+        }
+    }
+    Ok(())
+}
+
 /// The most bytes of a body: JSON may be a string, whose escapes do not count as data.
 fn body_limit(parts: &Parts, limits: Limits) -> usize {
-    match media_type(parts).as_str() {
-        JSON => limits.body,
-        _ => limits.data,
+    if is_json(&media_type(parts)) {
+        limits.body
+    } else {
+        limits.data
     }
 }
 
 fn data_of(parts: &Parts, body: Bytes) -> Result<Data, Refusal> {
     let essence = media_type(parts);
     match essence.as_str() {
-        JSON => Data::json(&body),
+        _ if is_json(&essence) => Data::json(&body),
         // What `curl -d` says of anything; the body is never parsed as a form.
         "" | "application/x-www-form-urlencoded" => text(&body),
         _ if essence.starts_with("text/") => text(&body),
@@ -243,6 +268,7 @@ fn publish_of(
 pub(super) async fn send(State(app): State<Shared>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let limit = app.sessions.limits().body;
+    check_encoding(&parts).map_err(|refusal| app.refused(&parts, refusal))?;
     let body = app.bodies.read(body, limit).await;
     let (body, _counted) = body.map_err(|refusal| app.refused(&parts, refusal))?;
     let (nonce, place) = app.body_echo(&parts, &BodyEcho::of(&body));

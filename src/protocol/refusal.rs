@@ -31,6 +31,7 @@ pub enum Code {
     NotFound,
     MethodNotAllowed,
     UpgradeMissing,
+    UnsupportedEncoding,
     BodyTimeout,
     TooLarge,
     RateLimited,
@@ -46,7 +47,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for tests and documents that walk the list.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::BadChannel,
         Self::BadCursor,
         Self::BadJson,
@@ -61,6 +62,7 @@ impl Code {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::UpgradeMissing,
+        Self::UnsupportedEncoding,
         Self::BodyTimeout,
         Self::TooLarge,
         Self::RateLimited,
@@ -119,7 +121,7 @@ impl Code {
 }
 
 /// Of each code, in the order of [`Code::ALL`]: the HTTP status, its text, a title, and a hint that says what to do.
-const FACTS: [(u16, &str, &str, &str); 25] = [
+const FACTS: [(u16, &str, &str, &str); 26] = [
     (
         400,
         "bad_channel",
@@ -203,6 +205,12 @@ const FACTS: [(u16, &str, &str, &str); 25] = [
         "upgrade_missing",
         "The Upgrade header was lost on the way",
         "A proxy between removed it. For nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"; or use /sse or /poll.",
+    ),
+    (
+        415,
+        "unsupported_encoding",
+        "The body is compressed",
+        "Send the body as it is, without Content-Encoding.",
     ),
     (
         408,

@@ -20,17 +20,22 @@ use super::pulse::Pulse;
 /// The clock starts with the first read, since until then it is not the client that we wait for.
 pub(super) struct TimedBody {
     inner: Incoming,
-    limit: Duration,
+    /// `None` is no limit.
+    limit: Option<Duration>,
+    /// Until it is read to its end.
+    unread: Option<Unread>,
     /// Made only when a read has to wait: most bodies come with their head.
     deadline: Option<Pin<Box<Sleep>>>,
     started: Option<Instant>,
 }
 
 impl TimedBody {
-    pub(super) fn new(inner: Incoming, limit: Duration) -> Self {
+    pub(super) fn new(inner: Incoming, limit: Option<Duration>, pulse: &Arc<Pulse>) -> Self {
+        pulse.body_began();
         Self {
             inner,
             limit,
+            unread: Some(Unread(pulse.clone())),
             deadline: None,
             started: None,
         }
@@ -48,9 +53,15 @@ impl http_body::Body for TimedBody {
         let this = &mut *self;
         let started = *this.started.get_or_insert_with(Instant::now);
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
+            if !matches!(frame, Some(Ok(_))) || this.inner.is_end_stream() {
+                this.unread = None;
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let ends = started + this.limit;
+        let Some(limit) = this.limit else {
+            return Poll::Pending;
+        };
+        let ends = started + limit;
         let deadline = this
             .deadline
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
@@ -68,6 +79,16 @@ impl http_body::Body for TimedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+/// Marks the body of its request as unread until it is dropped.
+#[derive(Debug)]
+struct Unread(Arc<Pulse>);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        self.0.body_ended();
     }
 }
 

@@ -16,8 +16,9 @@ use super::pulse::{Limits, Pulse, Reached};
 
 /// How long a connection that is told to end may take for its last words, such as GOAWAY.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// On drain, how long a connection that has not asked yet may still ask: its request may be on its way.
-const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
+/// On drain, how long a connection may still ask: its request may be on its way. To close it under that would reset
+/// it, and take the answers before it along.
+const REQUEST_GRACE: Duration = Duration::from_millis(500);
 
 /// What the clock asks of whatever it runs.
 pub(super) enum Call<'a, 'b> {
@@ -48,6 +49,11 @@ impl<'a> Clocked<'a> {
             clock,
             watch: Watch::default(),
         }
+    }
+
+    /// From now on it is a connection of HTTP/2.
+    pub(super) fn is_http2(&mut self) {
+        self.watch.has_goaway = true;
     }
 
     /// Runs something until it is ready; `None` where a limit cut it.
@@ -104,6 +110,8 @@ enum Why {
 /// Whether the peer was told to end, and until when it may.
 #[derive(Default)]
 struct Watch {
+    /// HTTP/2 tells the peer which requests were taken, and closes under none.
+    has_goaway: bool,
     told: bool,
     farewell_until: Option<Instant>,
 }
@@ -113,8 +121,9 @@ impl Watch {
         match stage {
             Stage::Over => return Step::Cut(Why::DrainOver),
             Stage::Draining { since } if !self.told => {
-                let grace_until = since + FIRST_REQUEST_GRACE;
-                if pulse.is_fresh() && Instant::now() < grace_until {
+                let grace_until = since + REQUEST_GRACE;
+                let may_ask = pulse.is_fresh() || !self.has_goaway;
+                if may_ask && Instant::now() < grace_until {
                     return Step::WaitUntil(grace_until);
                 }
                 self.told = true;

@@ -254,9 +254,13 @@ async fn through_hyper(owned: Owned, served: &Arc<Served>) -> Option<(Taken, Own
 }
 
 async fn drive_two(clocked: &mut Clocked<'_>, wire: Wire, entry: Arc<Entry>) {
+    clocked.is_http2();
     let peer = entry.peer;
     let executor = StreamExecutor(entry.pulse.streams.clone());
-    let service = service_fn(move |request| answer(entry.clone(), request));
+    let service = service_fn(move |request| {
+        let busy = Busy::new(entry.pulse.clone());
+        answer(entry.clone(), request, busy)
+    });
     let mut connection =
         std::pin::pin!(Builders::two(executor).serve_connection(TokioIo::new(wire), service));
     let ended = clocked.run(|call| match call {
@@ -277,7 +281,11 @@ async fn drive_one(
 ) -> Option<(Taken, Owned)> {
     let (peer, shared, offer) = (entry.peer, entry.shared.clone(), entry.offer.clone());
     let pulse = entry.pulse.clone();
-    let service = service_fn(move |request| answer(entry.clone(), request));
+    // From the call on: hyper may look for the end of the peer before it first runs the answer.
+    let service = service_fn(move |request| {
+        let busy = Busy::new(entry.pulse.clone());
+        answer(entry.clone(), request, busy)
+    });
     let mut connection = shared
         .builders
         .one
@@ -319,8 +327,8 @@ fn log_end(peer: &Peer, outcome: Option<hyper::Result<()>>) {
 async fn answer(
     entry: Arc<Entry>,
     request: Request<Incoming>,
+    busy: Busy,
 ) -> Result<Response<BusyBody<ConnectionGuard>>, Infallible> {
-    let busy = Busy::new(entry.pulse.clone());
     let (mut head, incoming) = request.into_parts();
     let mut peer = entry.peer;
     let mut guard = entry.guard.clone();
@@ -356,7 +364,12 @@ async fn answer(
     if may_be_taken {
         head.extensions.insert(entry.offer.clone());
     }
-    let body = timed(incoming, &head.method, entry.shared.body_limit);
+    let body = timed(
+        incoming,
+        &head.method,
+        entry.shared.body_limit,
+        &entry.pulse,
+    );
     let is_http1 = head.version != Version::HTTP_2;
     let asks_close = has_close(&head.headers);
     let mut app = entry.app.clone();
@@ -393,11 +406,13 @@ fn has_close(headers: &HeaderMap) -> bool {
         .any(|word| word.trim().eq_ignore_ascii_case("close"))
 }
 
-fn timed(incoming: Incoming, method: &Method, limit: Option<Duration>) -> Body {
-    match limit {
-        _ if incoming.is_end_stream() => Body::empty(),
-        // The body of a CONNECT (RFC 8441) is a conversation and has no end in time.
-        Some(limit) if method != Method::CONNECT => Body::new(TimedBody::new(incoming, limit)),
-        _ => Body::new(incoming),
+fn timed(incoming: Incoming, method: &Method, limit: Option<Duration>, pulse: &Arc<Pulse>) -> Body {
+    if incoming.is_end_stream() {
+        return Body::empty();
     }
+    // The body of a CONNECT (RFC 8441) is a conversation and has no end in time.
+    if method == Method::CONNECT {
+        return Body::new(incoming);
+    }
+    Body::new(TimedBody::new(incoming, limit, pulse))
 }

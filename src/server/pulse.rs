@@ -19,6 +19,8 @@ use crate::socket::{Link, Owned};
 
 /// What no HTTP/1 request begins with (RFC 9113 section 3.4 reserves the method `PRI`).
 const HTTP2_START: &[u8] = b"PRI";
+/// How long an answer is made for a peer that ended its side.
+const HALF_CLOSED_MOST: Duration = Duration::from_secs(5);
 /// Bytes of the read that tells HTTP/2 from HTTP/1: a usual head, so that hyper finds it whole.
 const START_BYTES: usize = 2_048;
 
@@ -41,6 +43,8 @@ pub(super) enum Reached {
     Write,
     /// A peer that takes nothing of one HTTP/2 stream.
     Stream,
+    /// A peer that ended its side, and may have left, while its answer is still made.
+    HalfClosed,
 }
 
 /// One connection's state, shared by its wire, its requests and its driver.
@@ -72,6 +76,10 @@ struct State {
     head_since: Option<Instant>,
     /// Since when the peer takes nothing.
     stalled_since: Option<Instant>,
+    /// When the peer ended its side while an answer was made.
+    ended_since: Option<Instant>,
+    /// Bodies of requests that are not read to their end.
+    unread_bodies: u32,
     /// How many bytes of [`HTTP2_START`] came; `None` once the version is known.
     start_seen: Option<usize>,
     http2: bool,
@@ -90,6 +98,8 @@ impl Pulse {
                 idle_since: Instant::now(),
                 head_since: None,
                 stalled_since: None,
+                ended_since: None,
+                unread_bodies: 0,
                 start_seen: Some(0),
                 http2: false,
                 requested: false,
@@ -107,6 +117,16 @@ impl Pulse {
         state.busy += 1;
         state.head_since = None;
         state.requested = true;
+    }
+
+    /// A request has a body.
+    pub(super) fn body_began(&self) {
+        self.state.lock().unread_bodies += 1;
+    }
+
+    /// That body was read to its end, or is not wanted any more.
+    pub(super) fn body_ended(&self) {
+        self.state.lock().unread_bodies -= 1;
     }
 
     /// An answer is written, or nobody waits for it any more.
@@ -192,7 +212,9 @@ impl Pulse {
             return limits.write.map(|limit| (since + limit, reached));
         }
         if state.busy > 0 {
-            return None;
+            // It may wait for its answer, or have left: the two look alike.
+            let ended = state.ended_since;
+            return ended.map(|since| (since + HALF_CLOSED_MOST, Reached::HalfClosed));
         }
         let idle = limits
             .idle
@@ -213,6 +235,17 @@ impl Pulse {
         } else if state.busy == 0 && state.head_since.is_none() {
             state.head_since = Some(Instant::now());
         }
+    }
+
+    /// The peer ended its side. Whether an answer is on its way to it.
+    fn half_closed(&self) -> bool {
+        let mut state = self.state.lock();
+        // Of a body the end is part of what was asked.
+        let is_awaited = state.busy > 0 && state.unread_bodies == 0 && !state.http2;
+        if is_awaited {
+            state.ended_since.get_or_insert_with(Instant::now);
+        }
+        is_awaited
     }
 
     fn stalled(&self) {
@@ -318,6 +351,9 @@ impl AsyncRead for Wire {
         let outcome = Pin::new(&mut self.inner).poll_read(cx, into);
         if into.filled().len() > before {
             self.pulse.read(&into.filled()[before..]);
+        } else if matches!(outcome, Poll::Ready(Ok(()))) && self.pulse.half_closed() {
+            // hyper would give the answer up. The driver looks when it took too long.
+            return Poll::Pending;
         }
         outcome
     }

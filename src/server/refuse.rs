@@ -126,7 +126,7 @@ pub(super) fn response(full: Full, head: &Parts) -> Response<Body> {
     };
     let added = echo.headers();
     let refusal = refusal(full).answering(echo.nonce.clone(), None);
-    let mut response = Response::new(Body::from(refusal.to_json(None)));
+    let mut response = Response::new(Body::from(refusal.to_json(None) + "\n"));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     headers.extend(added);
@@ -153,7 +153,7 @@ fn raw_answer(full: Full, echo: RequestEcho) -> String {
         .headers()
         .filter_map(|(name, value)| Some(format!("{name}: {}\r\n", value.to_str().ok()?)))
         .collect();
-    let body = refusal(full).answering(echo.nonce, None).to_json(None);
+    let body = refusal(full).answering(echo.nonce, None).to_json(None) + "\n";
     let length = body.len();
     format!(
         "HTTP/1.1 503 Service Unavailable\r\n{headers}retry-after: {RETRY_AFTER_S}\r\n\

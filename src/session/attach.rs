@@ -382,6 +382,12 @@ impl Attach {
         self.metrics.delivered(events);
     }
 
+    /// Whether this node goes down.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.sessions.drain.has_begun()
+    }
+
     /// The end, for a reason that is known outside of the attach, such as a peer that is silent.
     #[must_use]
     pub fn bye(&self, reason: ByeReason) -> Turn {
@@ -431,6 +437,12 @@ impl Attach {
             command,
             refused_key,
         } = order;
+        if matches!(
+            command,
+            Ok(Command::Subscribe { .. } | Command::Unsubscribe { .. } | Command::Leave)
+        ) {
+            self.sessions.charge_answer(&self.publisher(), 0);
+        }
         let command = match command {
             Ok(Command::Subscribe { channel, start }) => {
                 return match self.subscribe(&channel, start) {

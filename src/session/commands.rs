@@ -7,22 +7,44 @@ use crate::protocol::{ChannelName, Code, Command, Order, Refusal, reply_error, r
 
 /// Bytes of the replies to one request beyond which questions are no longer answered: some of the largest pages.
 const REPLIES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What a command costs that is no publish, in publishes, and how many bytes of its reply cost as much as one.
+const COMMAND_COST: f64 = 0.1;
+const REPLY_BYTES_PER_PUBLISH: f64 = 256.0 * 1024.0;
 
 impl Sessions {
     /// Acts on a command and gives its reply frame.
     pub async fn execute(&self, publisher: &Publisher, order: Order) -> String {
         let reference = order.reference.as_deref();
+        let is_charged = is_publish(&order);
         let fields = match order.command {
             Ok(command) => self.fields(publisher, command).await,
             Err(refusal) => Err(self.refuse(publisher, order.refused_key, refusal).await),
         };
-        match fields {
+        let reply = match fields {
             Ok(fields) => reply_ok(reference, &fields),
             Err(refusal) => {
                 self.hub.metrics().refusal(&refusal);
                 reply_error(reference, &publisher.reply_refusal(refusal))
             }
+        };
+        if !is_charged {
+            self.charge_answer(publisher, reply.len());
         }
+        reply
+    }
+
+    /// Charges a question, or a command that is no publish, by its answer.
+    pub fn charge_answer(&self, publisher: &Publisher, answer_bytes: usize) {
+        let cost = COMMAND_COST + answer_bytes as f64 / REPLY_BYTES_PER_PUBLISH;
+        self.broker.spend(publisher.meters(), cost);
+    }
+
+    /// Whether a question is within the rate.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn may_ask_now(&self, publisher: &Publisher) -> Result<(), Refusal> {
+        self.broker.may_spend(publisher.meters())
     }
 
     /// Acts on the commands of one `POST /send`, in their order. A refusal that passes stops the rest: they are
@@ -32,11 +54,17 @@ impl Sessions {
         let mut replies = Vec::with_capacity(orders.len());
         let mut bytes = 0;
         let mut stopped: Option<Refusal> = None;
+        // A sign of life of an event stream's client, whether its commands are refused or not; on a WebSocket its bytes
+        // are signs enough. Who never sent a ping is not judged by signs.
+        let is_ping = |order: &Order| matches!(order.command, Ok(Command::Ping));
+        if orders.iter().any(is_ping) || self.was_heard(publisher) {
+            self.heard(publisher);
+        }
         for order in orders {
             let reference = order.reference.as_deref();
-            if matches!(order.command, Ok(Command::Ping)) {
-                // A sign of life of an event stream's client; on a WebSocket its bytes are signs enough.
-                self.heard(publisher);
+            let is_charged = is_publish(&order);
+            if stopped.is_none() && !is_charged && !is_ping(&order) {
+                stopped = self.may_ask_now(publisher).err();
             }
             let result = match (&stopped, order.command) {
                 (Some(refusal), _) => Err(refusal.clone()),
@@ -58,6 +86,13 @@ impl Sessions {
                 Err(refusal) => reply_error(reference, &publisher.reply_refusal(refusal.clone())),
             };
             bytes += reply.len();
+            if !is_charged && stopped.is_none() {
+                self.charge_answer(publisher, reply.len());
+            }
+            if is_charged && result.is_err() && stopped.is_none() {
+                // A publish that is refused costs less, but not nothing.
+                stopped = self.may_ask_now(publisher).err();
+            }
             replies.push(reply);
             if let Err(refusal) = result {
                 self.hub.metrics().refusal(&refusal);
@@ -140,6 +175,11 @@ impl Sessions {
             page.more
         ))
     }
+}
+
+/// Whether it is charged as a publish.
+fn is_publish(order: &Order) -> bool {
+    matches!(order.command, Ok(Command::Publish(_)))
 }
 
 /// The members of a JSON object, without its braces.

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::addresses::SharedBucket;
-use super::{Credential, Session, Sessions};
+use super::{Credential, Session, Sessions, now_s};
 use crate::auth::{Grants, is_session_id};
 use crate::broker::{Key, Meters, Published, Scope};
-use crate::hub::now_ms;
 use crate::protocol::{ChannelName, Code, CredentialPlace, Draft, Owner, Publish, Refusal};
 
 /// Who publishes or commands.
@@ -37,6 +36,7 @@ impl Sessions {
         credential: &Credential,
         address: Option<IpAddr>,
     ) -> Result<Publisher, Refusal> {
+        credential.judge()?;
         let Some(key) = key else {
             let (Credential::Given(grants) | Credential::Absent(Some(grants))) = credential else {
                 return Err(Refusal::new(Code::Unauthorized, "no valid token was sent"));
@@ -54,7 +54,7 @@ impl Sessions {
                 credential: None,
             });
         };
-        let claims = self.signer.check(key, now_ms() / 1_000);
+        let claims = self.signer.check(key, now_s());
         let claims = claims.ok_or_else(|| {
             Refusal::new(
                 Code::SessionExpired,
@@ -81,7 +81,8 @@ impl Sessions {
         publisher: &Publisher,
         publish: Publish,
     ) -> Result<Published, Refusal> {
-        if let Err(refusal) = publisher.grants.may_publish(&publish.channel) {
+        if let Err(refusal) = publisher.grants.may_publish(&publish.channel, now_s()) {
+            self.charge_answer(publisher, 0);
             return Err(self.refuse(publisher, publish.key, refusal).await);
         }
         let session = publisher.session.as_deref();
@@ -124,6 +125,12 @@ impl Sessions {
         let is_anonymous = matches!(credential, Credential::Absent(_)) && grants.user().is_none();
         let address = address.filter(|address| is_anonymous && !address.is_loopback())?;
         Some(self.crowds.bucket(Some(address)))
+    }
+
+    /// Whether a session ever said over HTTP that it lives.
+    pub(super) fn was_heard(&self, publisher: &Publisher) -> bool {
+        let session = publisher.session.as_deref();
+        session.is_some_and(|session| session.state.lock().heard.is_some())
     }
 
     /// A session said over HTTP that it lives.
@@ -179,7 +186,7 @@ impl Publisher {
             let detail = "`@` alone can only be read; ask about `@` and an id";
             return Err(Refusal::bad_channel(detail));
         }
-        self.grants.may_read(channel, self.session_id())
+        self.grants.may_read(channel, self.session_id(), now_s())
     }
 
     /// The session's id, where one publishes.

@@ -98,6 +98,17 @@ impl<F: Frames + 'static> Chain for Whole<F> {
                 }
                 Step::Answered => self.rest(),
                 Step::Written => {}
+                Step::Ended => {
+                    // It cannot ask again on this connection: it gets what there is now.
+                    let Some(piece) = frames.hurry() else {
+                        return Poll::Ready(Made::Gone);
+                    };
+                    self.conversation.close_after();
+                    self.conversation.enclose(&piece.into_bytes());
+                    self.conversation.berth.leave();
+                    self.frames = None;
+                    self.at = At::Writing(Made::Gone);
+                }
                 Step::Gone => return Poll::Ready(Made::Gone),
             }
         }

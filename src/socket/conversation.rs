@@ -46,6 +46,8 @@ pub(super) enum Step {
     Written,
     /// A pump made the answer.
     Answered,
+    /// The peer ended its side. It may still read, or have left: the two look alike.
+    Ended,
     Gone,
 }
 
@@ -97,7 +99,8 @@ impl Conversation {
                     return true;
                 }
                 Step::Written | Step::Answered => {}
-                Step::Gone => return false,
+                // What was there is written; for what is to come, one that left must not be waited for.
+                Step::Ended | Step::Gone => return false,
             }
         }
     }
@@ -203,8 +206,8 @@ impl Conversation {
                 step => return Poll::Ready(step),
             }
         }
-        if self.is_gone(cx) {
-            Poll::Ready(Step::Gone)
+        if self.has_ended(cx) {
+            Poll::Ready(Step::Ended)
         } else {
             Poll::Pending
         }
@@ -239,8 +242,13 @@ impl Conversation {
         })
     }
 
+    /// No request follows: this answer is the last one.
+    pub(super) fn close_after(&mut self) {
+        self.closes = true;
+    }
+
     /// Reads what the client sends ahead, which is mostly its end.
-    fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
+    fn has_ended(&mut self, cx: &mut Context<'_>) -> bool {
         with_room(|room| {
             while self.ahead.len() < AHEAD_BYTES_MAX {
                 match self.poll_read(cx, room) {

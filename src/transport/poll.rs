@@ -12,7 +12,7 @@ use super::{Facts, Frames, Piece, Pumped};
 use crate::cursor::Cursor;
 use crate::feed::{Batch, Item};
 use crate::hub::{Items, Run};
-use crate::protocol::{Event, Nonce, PollHead, WireForm};
+use crate::protocol::{ByeReason, Event, Nonce, PollHead, WireForm};
 use crate::session::{Attach, Turn};
 
 /// The words of an answer around its frames, in bytes.
@@ -98,7 +98,7 @@ impl Answer {
             out.extend_from_slice(if frames.is_empty() { b"" } else { b"," });
         }
         out.extend_from_slice(frames);
-        out.extend_from_slice(b"]}");
+        out.extend_from_slice(b"]}\n");
         out.into()
     }
 }
@@ -116,7 +116,17 @@ impl Frames for Answer {
             Turn::Ping(_) => {
                 return Poll::Ready(Some(Piece::Bytes(Bytes::from_static(b" "))));
             }
-            Turn::Batch(batch) => self.text(&frames_of(&batch), batch.cursor, batch.more),
+            Turn::Batch(batch) => {
+                let mut frames = frames_of(&batch);
+                if !batch.more
+                    && self.attach.is_draining()
+                    && let Turn::Bye(bye) = self.attach.bye(ByeReason::Drain)
+                {
+                    // No poll follows that could be told.
+                    frames = [&frames, &b","[..], bye.json().as_bytes()].concat().into();
+                }
+                self.text(&frames, batch.cursor, batch.more)
+            }
             Turn::Reply(reply) => {
                 let cursor = self.attach.cursor();
                 self.text(reply.as_bytes(), cursor, false)
@@ -130,6 +140,15 @@ impl Frames for Answer {
         self.is_over = true;
         self.attach.answered();
         Poll::Ready(Some(Piece::Bytes(answer)))
+    }
+
+    fn hurry(&mut self) -> Option<Piece> {
+        if self.is_over {
+            return None;
+        }
+        self.is_over = true;
+        let cursor = self.attach.cursor();
+        Some(Piece::Bytes(self.text(b"", cursor, false)))
     }
 
     fn asked(&mut self, head: &[u8]) {
@@ -176,7 +195,7 @@ fn begin(out: &mut Vec<u8>, cursor: Cursor, nonce: &Nonce, more: bool) {
 fn answer_with(out: &mut Vec<u8>, run: &Run, cursor: Cursor, nonce: &Nonce) {
     begin(out, cursor, nonce, false);
     out.extend_from_slice(&run_frames(run));
-    out.extend_from_slice(b"]}");
+    out.extend_from_slice(b"]}\n");
 }
 
 fn run_frames(run: &Run) -> Bytes {

@@ -6,6 +6,7 @@ pub(crate) mod close;
 pub(crate) mod codec;
 pub(crate) mod frame;
 mod input;
+mod liveness;
 mod words;
 
 use std::pin::Pin;
@@ -24,7 +25,7 @@ use crate::feed::{Batch, Item};
 use crate::hub::Items;
 use crate::protocol::parse_command;
 use crate::protocol::{Bye, ByeReason, Data, EventName, Format, Order, Publish, Refusal};
-use crate::session::{Attach, Replied, Turn};
+use crate::session::{Attach, Replied, Turn, full};
 use crate::socket::Link;
 use codec::{Broken, Incoming};
 use input::{Input, Reading};
@@ -55,6 +56,8 @@ pub(crate) struct Socket {
     /// Whether what is to be written now is all that there is, until the task is woken.
     is_settled: bool,
     heard: Instant,
+    /// The socket is not read: a limit slows the peer down, or what it sent before waits. Its signs of life wait too.
+    is_unread: bool,
     /// When it was last pinged. Who was not asked owes no sign of life.
     pinged: Option<Instant>,
     /// Set while the publish rate is used up: the socket is read no further until then.
@@ -69,6 +72,8 @@ enum Step {
     Written,
     Read,
     Rested,
+    /// It sends more than there is room for.
+    Full,
     TakesNothing,
     Gone,
 }
@@ -90,14 +95,15 @@ impl Socket {
             Format::Full => limits.message,
             Format::Data => limits.data,
         };
-        let mut input = Input::new(message_bytes);
+        let mut input = Input::new(message_bytes, attach.sessions().inbound().clone());
         let mut output = Output::new(&attach.sessions().hub().metrics().writes);
         if !first.is_empty() {
             output.push(first);
         }
+        // One read of a head is far less than would be counted.
         let broken = match input.take(unread, &mut output) {
             Reading::Broken(broken) => Some(broken),
-            Reading::Some | Reading::Ended => None,
+            Reading::Some | Reading::Full | Reading::Ended => None,
         };
         Self {
             io,
@@ -109,6 +115,7 @@ impl Socket {
             broken,
             is_settled: false,
             heard: Instant::now(),
+            is_unread: false,
             pinged: None,
             rests_until: None,
             timer: None,
@@ -147,6 +154,7 @@ impl Socket {
                     }
                 }
                 Step::Written | Step::Read | Step::Rested => {}
+                Step::Full => return Some(self.has_no_room()),
                 Step::TakesNothing => {
                     // Its socket is full: no last word would get through.
                     let _ = self.attach.bye(ByeReason::Slow);
@@ -195,7 +203,10 @@ impl Socket {
         match self.output.poll_write(Pin::new(&mut self.io), cx) {
             Poll::Ready(Err(_)) => return Poll::Ready(Step::Gone),
             // Nothing more is read either: a peer that only sends must not make answers pile up.
-            Poll::Pending => return self.poll_timer(cx),
+            Poll::Pending => {
+                self.is_unread = true;
+                return self.poll_timer(cx);
+            }
             Poll::Ready(Ok(())) => {}
         }
         // Read once even where more is ready to be written: who is always behind may want to say something.
@@ -207,10 +218,12 @@ impl Socket {
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         if self.rests_until.is_some() {
+            self.is_unread = true;
             return self.poll_timer(cx);
         }
         self.timer = None;
         if self.input.has_some() {
+            self.is_unread = true;
             // What was put off until the answers before it were written.
             return Poll::Ready(Step::Read);
         }
@@ -218,8 +231,15 @@ impl Socket {
             io, input, output, ..
         } = self;
         match input.poll_read(Pin::new(io), cx, output) {
-            Poll::Pending => Poll::Pending,
+            // All that it sent is read: from now on silence counts.
+            Poll::Pending => {
+                if std::mem::take(&mut self.is_unread) {
+                    self.heard = Instant::now();
+                }
+                Poll::Pending
+            }
             Poll::Ready(Reading::Ended) => Poll::Ready(Step::Gone),
+            Poll::Ready(Reading::Full) => Poll::Ready(Step::Full),
             Poll::Ready(Reading::Some) => {
                 self.heard = Instant::now();
                 Poll::Ready(Step::Read)
@@ -295,8 +315,10 @@ impl Socket {
                 return ending;
             }
         }
-        if let Reading::Broken(broken) = self.input.take_rest(&mut self.output) {
-            self.broken = Some(broken);
+        match self.input.take_rest(&mut self.output) {
+            Reading::Broken(broken) => self.broken = Some(broken),
+            Reading::Full => return Some(self.has_no_room()),
+            Reading::Some | Reading::Ended => {}
         }
         if self.input.has_some() {
             tokio::task::yield_now().await;
@@ -360,15 +382,19 @@ impl Socket {
             .publish(&publisher, publish)
             .await
             .err()?;
-        self.attach.sessions().hub().metrics().refusal(&refusal);
-        Some(farewell(&Bye::refused(refusal), Format::Data))
+        Some(self.refused(refusal))
     }
 
-    /// Whether the peer left a ping unanswered and was heard of no more for two heartbeats. Looked at when the next
-    /// ping is due, so that the answer to the last one, a round trip later, must not pass for a heartbeat more.
-    fn is_silent(&self) -> bool {
-        let is_asked = self.pinged.is_some_and(|pinged| pinged > self.heard);
-        is_asked && self.heard.elapsed() > self.attach.silence_allowed().mul_f64(0.9)
+    /// The end of a peer that sends more than there is room for.
+    fn has_no_room(&mut self) -> Ending {
+        self.input.give_up();
+        self.refused(full())
+    }
+
+    /// The end over a refusal.
+    fn refused(&self, refusal: Refusal) -> Ending {
+        self.attach.sessions().hub().metrics().refusal(&refusal);
+        farewell(&Bye::refused(refusal), self.attach.format())
     }
 
     fn write_turn(&mut self, turn: Turn) -> Option<Ending> {
@@ -376,6 +402,9 @@ impl Socket {
         match turn {
             Turn::Batch(batch) => return self.write_batch(&batch, format),
             Turn::Reply(reply) => self.output.push(frame::text_frame(&reply)),
+            Turn::Ping(_) if self.is_slow() => {
+                return self.write_turn(self.attach.bye(ByeReason::Slow));
+            }
             Turn::Ping(_) if self.is_silent() => {
                 return self.write_turn(self.attach.bye(ByeReason::Silent));
             }

@@ -11,7 +11,7 @@ use crate::presence::Here;
 use crate::protocol::{
     AskedChannel, ChannelName, Code, Opening, Owner, Refusal, RefusedChannel, Shown,
 };
-use crate::session::real_names;
+use crate::session::{now_s, real_names};
 
 /// Names the channels that the hub has no room for beside those that were refused already, in the order of the request.
 /// Of `@` none is read where not all of its inboxes can be.
@@ -69,7 +69,8 @@ impl Attach {
         name: &ChannelName,
         start: Start,
     ) -> Result<Option<Replay>, Refusal> {
-        self.grants.may_read(name, Some(&self.session.id))?;
+        self.grants
+            .may_read(name, Some(&self.session.id), now_s())?;
         let joined = self.feed.channels().count();
         if self
             .sessions

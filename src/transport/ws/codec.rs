@@ -74,6 +74,8 @@ pub(crate) struct Codec {
     frame_bytes_left: u64,
     /// A message of several frames has begun and its last frame has not.
     in_message: bool,
+    /// Bytes of the message that has begun and not ended.
+    message_bytes: usize,
     /// A Close or an error was read; what follows is not looked at.
     ended: bool,
 }
@@ -88,6 +90,7 @@ impl Codec {
             split_bytes: 0,
             frame_bytes_left: 0,
             in_message: false,
+            message_bytes: 0,
             ended: false,
         }
     }
@@ -166,8 +169,14 @@ impl Codec {
         }
         if self.frame_bytes_left == 0 && !self.in_message {
             self.context = None;
+            self.message_bytes = 0;
         }
         Ok(message)
+    }
+
+    /// Bytes held of a message that has begun and not ended.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.message_bytes
     }
 
     /// Begins a frame: copies its header, which may have come in several reads,
@@ -210,6 +219,7 @@ impl Codec {
         let (body, rest) = input.split_at(here);
         *input = rest;
         self.frame_bytes_left -= here as u64;
+        self.message_bytes += here;
         body
     }
 
@@ -229,9 +239,11 @@ impl Codec {
         WebSocketContext::new(Role::Server, Some(config))
     }
 
-    fn end(&mut self) {
+    /// Nothing more is read.
+    pub(crate) fn end(&mut self) {
         self.ended = true;
         self.context = None;
+        self.message_bytes = 0;
     }
 }
 

@@ -5,12 +5,15 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::Instant;
 
 use super::codec::{Broken, Codec, Incoming};
+use crate::session::{Counted, Inbound, UNCOUNTED_BYTES};
 use crate::transport::output::Output;
 
 /// Bytes of one read. One buffer a thread, not one a connection.
@@ -29,6 +32,8 @@ pub(super) enum Reading {
     Some,
     /// The peer broke the protocol or a limit.
     Broken(Broken),
+    /// Too much of what all peers send has not ended.
+    Full,
     /// The peer is gone.
     Ended,
 }
@@ -36,8 +41,17 @@ pub(super) enum Reading {
 /// What was read and not yet acted on.
 pub(super) struct Input {
     codec: Codec,
+    inbound: Arc<Inbound>,
+    /// Absent while little is held.
+    unfinished: Option<Box<Unfinished>>,
     /// Absent with an idle reader.
     behind: Option<Box<Behind>>,
+}
+
+/// A large message that has begun and not ended, or much that waits to be acted on.
+struct Unfinished {
+    counted: Counted,
+    since: Instant,
 }
 
 /// What waits to be acted on.
@@ -52,9 +66,11 @@ struct Behind {
 }
 
 impl Input {
-    pub(super) fn new(message_bytes_max: usize) -> Self {
+    pub(super) fn new(message_bytes_max: usize, inbound: Arc<Inbound>) -> Self {
         Self {
             codec: Codec::new(message_bytes_max),
+            inbound,
+            unfinished: None,
             behind: None,
         }
     }
@@ -147,6 +163,40 @@ impl Input {
         if !pongs.is_empty() {
             output.push(pongs.into());
         }
-        reading
+        if self.count() { reading } else { Reading::Full }
+    }
+
+    /// Gives up what was read: nothing of it is acted on.
+    pub(super) fn give_up(&mut self) {
+        self.codec.end();
+        self.behind = None;
+        self.unfinished = None;
+    }
+
+    /// Since when a large message has not ended.
+    pub(super) fn unfinished_since(&self) -> Option<Instant> {
+        let unfinished = self.unfinished.as_ref()?;
+        Some(unfinished.since)
+    }
+
+    /// Counts what is held. Whether there is room for it.
+    fn count(&mut self) -> bool {
+        let behind = self.behind.as_deref();
+        let is_other = behind.is_some_and(|behind| !behind.pending.is_empty());
+        let held = self.codec.held_bytes() + behind.map_or(0, |behind| behind.unparsed.len());
+        if held <= UNCOUNTED_BYTES {
+            self.unfinished = None;
+            return true;
+        }
+        let new = || Unfinished {
+            counted: self.inbound.begin(),
+            since: Instant::now(),
+        };
+        let unfinished = self.unfinished.get_or_insert_with(|| Box::new(new()));
+        if is_other {
+            // A message before this one has ended.
+            unfinished.since = Instant::now();
+        }
+        unfinished.counted.set(held)
     }
 }

@@ -28,8 +28,20 @@ async fn must_publish_1_the_type_says_what_a_body_is() {
         ]
     );
     assert_eq!(frames[4]["data64"], "Ynl0ZXM=");
-    let bad = server.wire.post("/pub/a", "application/json", "{").await;
-    assert_eq!(bad.json()["code"], "bad_json");
+    let kinds = [
+        "application/json",
+        "application/cloudevents+json",
+        "Application/Vnd.Api+JSON; charset=utf-8",
+        "text/x+json",
+    ];
+    for kind in kinds {
+        let bad = server.wire.post("/pub/a", kind, "{").await;
+        assert_eq!(bad.json()["code"], "bad_json", "{kind}");
+        let good = server.wire.post("/pub/json", kind, "{\"a\":1}").await;
+        assert_eq!(good.status, 201, "{kind}");
+    }
+    let frames = poll(&server, "json?since=all").await;
+    assert_eq!(data(&frames), [&json!({"a":1}); 4]);
 }
 
 #[tokio::test]

@@ -33,8 +33,12 @@ fn of_data() -> Vec<Row> {
     vec![
         ("data of one event", format!("{data}, {most} at most")),
         (
-            "bodies of all requests on their way, beyond 16 KiB of each",
-            size(triway::http::Options::default().bodies_total.unwrap_or(0)),
+            "bodies of all requests and unfinished messages of all WebSockets, beyond 16 KiB of each",
+            size(
+                triway::session::Options::default()
+                    .bodies_total
+                    .unwrap_or(0),
+            ),
         ),
         ("an address that publishes", size(GET_PUBLISH_BYTES_MAX)),
         (

@@ -190,17 +190,17 @@ async fn a_chain_ends_with_its_key() {
     let target = format!("/poll?channels=a&since={cursor}&wait=0.1&session={key}");
     let mut wire = server.connect().await;
     let mut held = 0;
-    let is_new = async {
+    let is_over = async {
         loop {
             wire.send(get(&target)).await;
             let answer = wire.answer().await.json();
             held += usize::from(answer["frames"] == json!([]));
-            if answer["frames"][0]["type"] == "hello" {
+            if answer["code"] == "unauthorized" {
                 return;
             }
         }
     };
-    in_time(is_new).await;
+    in_time(is_over).await;
     assert!(held > 2, "the key was good for a while: {held}");
     assert!(
         triway::hub::now_ms() / 1_000 >= now_s + 2,

@@ -151,6 +151,13 @@ async fn nothing_new_begins_and_publishing_goes_on() {
         let answer = wire.answer().await;
         if target == "/healthz" {
             assert_eq!(answer.status, 200, "the process is up");
+        } else if target == "/poll/a" {
+            let frames = answer.json()["frames"].clone();
+            assert_eq!(frames[0]["type"], "hello", "{answer:?}");
+            assert_eq!(
+                (&frames[1]["type"], &frames[1]["code"]),
+                (&json!("bye"), &json!(3001))
+            );
         } else {
             assert_refused(&answer, 503, "draining");
             assert!(answer.header("retry-after").is_some(), "{answer:?}");
@@ -173,6 +180,109 @@ async fn nothing_new_begins_and_publishing_goes_on() {
             .is_err(),
         "the port is closed"
     );
+}
+
+#[tokio::test]
+async fn a_poll_that_comes_after_the_signal_gets_its_events_and_a_bye() {
+    for is_plain in [false, true] {
+        let mut server = if is_plain {
+            Server::plain(|_, _| {})
+        } else {
+            Server::start()
+        };
+        let (_, key) = server.session().await;
+        let cursor = server.publish("a", "before").await;
+        let target = format!("/poll/a?session={key}&since={cursor}&wait=60");
+        let mut stubborn = Ws::open(&server, "/ws/a").await;
+        stubborn.json().await;
+        let mut kept = Vec::new();
+        for _ in 0..3 {
+            let mut wire = server.connect().await;
+            wire.send(get("/healthz")).await;
+            assert_eq!(wire.answer().await.status, 200);
+            kept.push(wire);
+        }
+        server
+            .hub
+            .publish("a", triway::protocol::Data::text("x"))
+            .await
+            .unwrap();
+        server.begin_shutdown();
+        assert_eq!(stubborn.json().await["type"], "event");
+        assert_eq!(stubborn.until_close().await.0, Some(3001));
+        for mut wire in kept {
+            wire.send(get(&target)).await;
+            let answer = wire.answer().await.json();
+            let types: Vec<_> = answer["frames"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|frame| frame["type"].as_str().unwrap())
+                .collect();
+            assert_eq!(types, ["event", "bye"], "{answer}");
+            assert_eq!(answer["frames"][1]["id"], answer["cursor"]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_acted_before_the_end_was_answered() {
+    for round in 0..3_u64 {
+        let mut server = Server::with(|builder, _| builder.broker.rate = None);
+        let address = server.address;
+        let hub = server.hub.clone();
+        let mut publishing = Vec::new();
+        for publisher in 0..64 {
+            publishing.push(tokio::spawn(async move {
+                let mut answered = Vec::new();
+                let mut wire = super::wire::Wire::to(address).await;
+                for number in 0.. {
+                    let name = format!("{publisher}-{number}");
+                    if !wire.try_send(post("/pub/a", &[], name.as_bytes())).await {
+                        break;
+                    }
+                    let Some(answer) = wire.try_answer().await else {
+                        break;
+                    };
+                    assert_eq!(answer.status, 201);
+                    answered.push(name);
+                    if answer.header("connection") == Some("close") {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis((publisher + round) % 7)).await;
+                }
+                answered
+            }));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        server.begin_shutdown();
+        let mut answered = BTreeSet::new();
+        for task in publishing {
+            answered.extend(task.await.unwrap());
+        }
+        server.drained().await;
+        let acted = events(&hub).await;
+        assert!(acted.len() > 64);
+        let unanswered: Vec<_> = acted.difference(&answered).collect();
+        assert!(
+            unanswered.is_empty(),
+            "acted, and not answered: {unanswered:?}"
+        );
+    }
+}
+
+/// The texts that were published to the channel `a`.
+async fn events(hub: &triway::Hub) -> BTreeSet<String> {
+    use futures_util::{FutureExt as _, StreamExt as _};
+    let mut feed = hub.feed(&["a"], triway::cursor::Start::All).unwrap();
+    let mut all = BTreeSet::new();
+    while let Some(Some(triway::feed::Item::Event(event))) = feed.next().now_or_never() {
+        let triway::protocol::Data::Json(json) = &event.data else {
+            continue;
+        };
+        all.insert(serde_json::from_slice(json).unwrap());
+    }
+    all
 }
 
 #[tokio::test]

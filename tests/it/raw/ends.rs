@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::frames::{CLOSE, FIN, PING, PONG, TEXT, Ws, close, frame, text};
-use super::wire::Server;
+use super::wire::{Server, eventually};
 
 #[tokio::test]
 async fn replies_come_before_the_close_and_nothing_after_it() {
@@ -116,6 +116,56 @@ async fn a_peer_that_answers_no_ping_is_told_so_after_two_heartbeats() {
 }
 
 #[tokio::test]
+async fn a_limit_that_slows_a_peer_down_is_not_its_death() {
+    let server = Server::with(|builder, _| {
+        builder.broker.rate = Some(triway::broker::Rate {
+            per_second: 10.0,
+            burst: 1.0,
+        });
+    });
+    let mut all = Vec::new();
+    for format in ["full", "data"] {
+        let channel = format!("lines-{format}");
+        let mut ws = Ws::open(
+            &server,
+            &format!("/ws/{channel}?heartbeat=1&echo=0&format={format}"),
+        )
+        .await;
+        let line = |number: u32| match format {
+            "full" => {
+                text(&json!({"type": "publish", "channel": channel, "data": number}).to_string())
+            }
+            _ => text(&number.to_string()),
+        };
+        // Four heartbeats of work; its Pongs wait behind it.
+        let mut bytes: Vec<u8> = (0..40).flat_map(line).collect();
+        bytes.extend((0..4).flat_map(|_| frame(FIN | PONG, b"")));
+        ws.send(bytes).await;
+        all.push((channel, ws));
+    }
+    for (channel, mut ws) in all {
+        eventually("all lines are published", async || {
+            lines_of(&server, &channel).await == 40
+        })
+        .await;
+        // It is judged by its silence again from then on.
+        let (code, reason, _) = ws.until_close().await;
+        assert_eq!((code, reason.as_str()), (Some(3005), "silent"));
+        eventually("no line is lost", async || {
+            lines_of(&server, &channel).await == 40
+        })
+        .await;
+    }
+}
+
+/// None while the rate is used up.
+
+async fn lines_of(server: &Server, channel: &str) -> usize {
+    let page = server.get(&format!("/history/{channel}")).await.json();
+    page["frames"].as_array().map_or(0, Vec::len)
+}
+
+#[tokio::test]
 async fn a_peer_is_asked_for_signs_of_life_though_events_flow() {
     let server = Server::start();
     let mut lives = Ws::open(&server, "/ws/a?heartbeat=1").await;
@@ -196,7 +246,7 @@ async fn a_peer_that_goes_without_a_word_harms_nobody() {
             }
         }
     }
-    super::wire::eventually("no readers", async || {
+    eventually("no readers", async || {
         server.metric("triway_readers{transport=\"ws\"}").await == 0.0
     })
     .await;

@@ -125,7 +125,7 @@ async fn a_raised_limit_of_data_holds_for_escaped_texts_too() {
     const BYTES: usize = 3 * 1024 * 1024;
     let server = Server::with(|builder, _| {
         builder.broker.max_data = BYTES;
-        builder.http.bodies_total = Some(1024 * 1024);
+        builder.session.bodies_total = Some(1024 * 1024);
     });
     let mut ws = Ws::open(&server, "/ws/b").await;
     let hello = ws.json().await;

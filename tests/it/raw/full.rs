@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::frames::{Ws, close};
+use super::frames::{TEXT, Ws, close, frame};
 use super::refusals::assert_refused;
 use super::wire::{Server, eventually, post};
 
@@ -43,7 +43,7 @@ async fn a_hub_that_is_full_asks_its_readers_to_come_back() {
 
 #[tokio::test]
 async fn large_bodies_on_their_way_have_one_bound_and_small_ones_go_through() {
-    let server = Server::with(|builder, _| builder.http.bodies_total = Some(60_000));
+    let server = Server::with(|builder, _| builder.session.bodies_total = Some(60_000));
     let held = async || server.metric("triway_bodies_bytes").await;
     let large = post("/pub/a", &[], &[b'x'; 60_000]);
     let (most, end) = large.split_at(large.len() - 1);
@@ -68,4 +68,85 @@ async fn large_bodies_on_their_way_have_one_bound_and_small_ones_go_through() {
     eventually("counted", async || held().await > 0.0).await;
     drop(cut);
     eventually("given back", async || held().await == 0.0).await;
+}
+
+/// A message of text that never ends: its first frame and half of its second.
+fn unfinished(bytes: usize) -> Vec<u8> {
+    let whole = frame(0, &vec![b'x'; 2 * bytes]);
+    let half = whole.len() / 2;
+    [frame(TEXT, b"\""), whole[..half].to_vec()].concat()
+}
+
+#[tokio::test]
+async fn unfinished_messages_count_into_the_same_bound() {
+    let server = Server::with(|builder, _| builder.session.bodies_total = Some(400_000));
+    let held = async || server.metric("triway_bodies_bytes").await;
+    for format in ["full", "data"] {
+        let bytes = if format == "full" { 100_000 } else { 30_000 };
+        let mut peers = Vec::new();
+        for _ in 0..40 {
+            let mut ws = Ws::open(&server, &format!("/ws/a?format={format}")).await;
+            if format == "full" {
+                ws.json().await;
+            }
+            // The last ones are told, and may be gone before all is sent.
+            let _ = ws.wire.try_send(unfinished(bytes)).await;
+            peers.push(ws);
+            assert!(held().await < 400_000.0 + 100_000.0);
+        }
+        eventually("some are told", async || {
+            server
+                .metric("triway_refusals_total{code=\"too_many_bodies\"}")
+                .await
+                >= 3.0
+        })
+        .await;
+        // Usual messages are never in want of room.
+        let mut other = Ws::open(&server, "/ws/b").await;
+        other.json().await;
+        let publish = json!({"type": "publish", "channel": "b", "data": "x".repeat(10_000)});
+        assert_eq!(other.command(publish).await["ok"], true);
+        drop(peers);
+        eventually("all is given back", async || held().await == 0.0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_peer_whose_message_finds_no_room_is_told_when_to_come_back() {
+    let server = Server::with(|builder, _| builder.session.bodies_total = Some(50_000));
+    let mut first = Ws::open(&server, "/ws/a").await;
+    first.json().await;
+    first.send(unfinished(60_000)).await;
+    eventually("the first one is alone", async || {
+        server.metric("triway_bodies_bytes").await > 40_000.0
+    })
+    .await;
+    let mut second = Ws::open(&server, "/ws/a").await;
+    second.json().await;
+    let _ = second.wire.try_send(unfinished(60_000)).await;
+    let (code, reason, before) = second.until_close().await;
+    assert_eq!((code, reason.as_str()), (Some(3007), "too_many_bodies"));
+    let bye = before.last().unwrap().json();
+    assert_eq!(
+        (&bye["reconnect"], &bye["after_ms"]),
+        (&json!(true), &json!(2_000))
+    );
+    assert_eq!(bye["error"]["code"], "too_many_bodies");
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_end_is_no_place_for_ever() {
+    let server = Server::with(|builder, _| {
+        builder.session.write_timeout = Some(std::time::Duration::from_secs(1));
+    });
+    let mut ws = Ws::open(&server, "/ws/a?heartbeat=1").await;
+    ws.json().await;
+    ws.send(unfinished(60_000)).await;
+    // Signs of life between its frames do not matter.
+    let (code, reason, _) = ws.until_close().await;
+    assert_eq!((code, reason.as_str()), (Some(3004), "slow"));
+    eventually("all is given back", async || {
+        server.metric("triway_bodies_bytes").await == 0.0
+    })
+    .await;
 }

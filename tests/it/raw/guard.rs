@@ -272,11 +272,18 @@ async fn a_trusted_proxy_says_under_which_host_it_was_asked() {
 }
 
 #[tokio::test]
-async fn http_1_0_needs_a_host_too_and_gets_no_chunks() {
+async fn http_1_0_needs_no_host_and_gets_no_chunks() {
     let server = Server::start();
     server.publish("a", "x").await;
     let bare = server.ask("GET /metrics HTTP/1.0\r\n\r\n").await;
-    assert_refused(&bare, 421, "host_refused");
+    assert_eq!(bare.status, 200);
+    for refused in [
+        "GET /metrics HTTP/1.1\r\n\r\n",
+        "GET /metrics HTTP/1.0\r\nOrigin: http://a.example\r\n\r\n",
+        "GET /metrics HTTP/1.0\r\nHost: a.example\r\n\r\n",
+    ] {
+        assert_refused(&server.ask(refused).await, 421, "host_refused");
+    }
     let answer = server
         .ask("GET /poll/a?since=all HTTP/1.0\r\nHost: localhost\r\n\r\n")
         .await;

@@ -407,14 +407,9 @@ async fn over_its_rate_http_gets_429_and_when_to_come_again() {
         let kept = post(&target, &[("Idempotency-Key", "k1")], b"x");
         assert_refused(&server.ask(kept).await, 429, "rate_limited");
     }
-    assert_eq!(
-        server.get("/history/a").await.json()["frames"]
-            .as_array()
-            .unwrap()
-            .len(),
-        4
-    );
     let (_, other) = server.session().await;
+    let held = server.get(&format!("/history/a?session={other}")).await;
+    assert_eq!(held.json()["frames"].as_array().unwrap().len(), 4);
     assert_eq!(
         server
             .post(&format!("/pub/a?session={other}"), "text/plain", "x")

@@ -144,6 +144,21 @@ const REQUESTS: &[(&str, u16, &str)] = &[
         "method_not_allowed",
     ),
     (
+        "POST /pub/a HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx",
+        415,
+        "unsupported_encoding",
+    ),
+    (
+        "POST /send HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: identity, br\r\nContent-Length: 2\r\n\r\n[]",
+        415,
+        "unsupported_encoding",
+    ),
+    (
+        "POST /poll/a HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: DEFLATE\r\nContent-Length: 2\r\n\r\n{}",
+        415,
+        "unsupported_encoding",
+    ),
+    (
         "POST /pub/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nslow",
         408,
         "body_timeout",

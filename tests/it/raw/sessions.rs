@@ -1,9 +1,13 @@
 //! Sessions over the wire: keys that are forged, over or somebody else's, and the fifth attach.
 
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use triway::auth::{Grants, Signer, session_id};
+use triway::auth::{Grants, Reach, Signer, session_id};
+use triway::cursor::Start;
+use triway::feed::Item;
+use triway::protocol::Data;
 
-use super::frames::Ws;
+use super::frames::{Ws, text};
 use super::refusals::assert_refused;
 use super::wire::{Server, Wire, get, post, session_of};
 
@@ -26,6 +30,20 @@ fn server() -> Server {
             })
             .anonymous(Some(Grants::everything()))
     })
+}
+
+/// When the events of the channel `a` were published, in milliseconds since 1970.
+async fn events_of(server: &Server) -> Vec<u64> {
+    let mut feed = server.hub.feed(&["a"], Start::All).unwrap();
+    server.hub.publish("a", Data::text("last")).await.unwrap();
+    let mut times = Vec::new();
+    while let Some(Item::Event(event)) = feed.next().await {
+        if event.data == Data::text("last") {
+            break;
+        }
+        times.push(event.time_ms);
+    }
+    times
 }
 
 async fn hello(server: &Server, target: &str, token: &str) -> Value {
@@ -177,7 +195,7 @@ async fn grants_end_in_time_on_every_transport() {
     let busy = server.hub.clone();
     let publishing = tokio::spawn(async move {
         loop {
-            let _ = busy.publish("a", triway::protocol::Data::text("x")).await;
+            let _ = busy.publish("a", Data::text("x")).await;
             tokio::task::yield_now().await;
         }
     });
@@ -198,6 +216,113 @@ async fn grants_end_in_time_on_every_transport() {
         401,
         "session_expired",
     );
+}
+
+#[tokio::test]
+async fn grants_that_have_ended_allow_nothing_on_any_way() {
+    for until_s in [0, now_s() - 1, now_s()] {
+        let server = Server::built(|builder, _| {
+            builder
+                .secret(SECRET)
+                .authorize(move |_| async move { Ok(Some(Grants::everything().until(until_s))) })
+        });
+        let id = session_id([7; 16]);
+        let key = Signer::new(SECRET)
+            .sign(&id, &Grants::everything(), now_s())
+            .0;
+        for with in [String::new(), format!("session={key}")] {
+            for target in ["/pub/a?", "/send?"] {
+                let answer = server.post(&format!("{target}{with}"), "", "[]").await;
+                assert_refused(&answer, 401, "unauthorized");
+            }
+            for target in ["/history/a?", "/presence/a?", "/poll/a?", "/sse/a?"] {
+                let answer = server.get(&format!("{target}{with}")).await;
+                assert_refused(&answer, 401, "unauthorized");
+            }
+            let mut ws = Ws::open(&server, &format!("/ws/a?{with}")).await;
+            assert_eq!(ws.until_close().await.0, Some(3501));
+        }
+        assert!(events_of(&server).await.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_of_a_socket_are_judged_by_the_end_of_its_grants() {
+    let end_s = now_s() + 2;
+    let server = Server::built(move |builder, _| {
+        builder.authorize(move |_| async move { Ok(Some(Grants::everything().until(end_s))) })
+    });
+    let mut ws = Ws::open(&server, "/ws/a").await;
+    ws.json().await;
+    // Commands arrive without a pause, over the end.
+    let command = text(r#"{"type":"publish","channel":"a","data":1}"#);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while ws.wire.try_send(&command).await && std::time::Instant::now() < deadline {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        if now_s() > end_s + 3 {
+            break;
+        }
+    }
+    let times: Vec<u64> = events_of(&server).await;
+    assert!(!times.is_empty());
+    assert!(
+        times.iter().all(|time_ms| time_ms / 1_000 < end_s),
+        "{times:?}"
+    );
+}
+
+#[tokio::test]
+async fn grants_for_many_rooms_work_on_every_way() {
+    for count in [1, 40, 300, 5_000] {
+        let rooms = move || -> Vec<String> { (0..count).map(|n| format!("room/{n}")).collect() };
+        let grants = move || Grants::new(Reach::Some(rooms()), Reach::Some(rooms()));
+        let server = Server::built(move |builder, _| {
+            builder
+                .secret(SECRET)
+                .authorize(move |asked| async move { Ok(asked.token.map(|_| grants())) })
+        });
+        for target in ["/poll/room/0", "/sse/room/0?format=full"] {
+            let request = get(target).replace("Host:", "Authorization: Bearer t\r\nHost:");
+            let mut wire = server.send(request).await;
+            let hello = if target.starts_with("/poll") {
+                wire.answer().await.json()["frames"][0].clone()
+            } else {
+                wire.head().await;
+                wire.block_json().await
+            };
+            let (id, key) = session_of(&hello);
+            assert!(key.len() < 2_000, "{count}: {} bytes", key.len());
+            let command = format!(
+                r#"[{{"type":"publish","channel":"room/0","data":1,"key":"{id}:1"}},{{"type":"publish","channel":"other","data":1}}]"#
+            );
+            let replies = server
+                .post(&format!("/send?session={key}"), "", command)
+                .await
+                .json();
+            assert_eq!(replies[0]["ok"], true, "{count} {target}: {replies}");
+            assert_eq!(replies[1]["error"]["code"], "forbidden");
+            let answer = server.get(&format!("/history/room/0?session={key}")).await;
+            assert_eq!(answer.status, 200);
+            // Another node knows small grants by their key, and asks for the credential of large ones.
+            let other = Server::built(|builder, _| {
+                builder
+                    .secret(SECRET)
+                    .authorize(|asked| async move { Ok(asked.token.map(|_| Grants::everything())) })
+            });
+            let answer = other.get(&format!("/history/room/0?session={key}")).await;
+            if count < 40 {
+                assert_eq!(answer.status, 200, "{count}");
+            } else if count > 40 {
+                assert_refused(&answer, 401, "session_expired");
+                let answer = other.get(&format!("/poll/room/0?session={key}")).await;
+                assert_refused(&answer, 401, "session_expired");
+                let again = get(&format!("/poll/room/0?session={key}"));
+                let again = again.replace("Host:", "Authorization: Bearer t\r\nHost:");
+                let hello = other.ask(again).await.json()["frames"][0].clone();
+                assert_eq!(session_of(&hello).0, id, "with the credential it goes on");
+            }
+        }
+    }
 }
 
 #[tokio::test]

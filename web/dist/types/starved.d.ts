@@ -1,7 +1,7 @@
 /**
  * A tab that finds no connection to the hub, because streams of other tabs hold all that the browser has,
  * asks these over a BroadcastChannel, which plain http has, too. It is part of the first load: a starved tab
- * loads nothing more. Knows no ladder: that a tab is to read by short polls is a fact for it.
+ * loads nothing more. It reports `starved`; the ladder decides.
  */
 export type Transport = import('./cuts.js').Transport;
 export declare class Starved {

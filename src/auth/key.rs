@@ -1,0 +1,233 @@
+//! Session keys: signed words by which any node of this secret knows a session and its grants again.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::large::{Large, Reaches};
+use super::{Grants, Reach};
+
+/// How long a session key is good, in seconds. Every hello renews it.
+const KEY_LIFETIME_S: u64 = 3_600;
+/// Bytes of the signature: 128 bits are far beyond guessing, and keys travel in addresses.
+const SIGNATURE_BYTES: usize = 16;
+/// Room for what a key says of a session under usual grants, and for the whole key.
+const CLAIMS_BYTES_USUAL: usize = 128;
+const KEY_BYTES_USUAL: usize = 192;
+/// The longest session key that is looked at, in bytes: longer than any that is signed.
+const KEY_BYTES_MAX: usize = 4_096;
+/// Claims that are longer say their reach by a hash, in bytes.
+const CLAIMS_BYTES_MAX: usize = 1_024;
+
+/// A session as its key tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// The public id.
+    #[serde(rename = "i")]
+    pub id: Arc<str>,
+    /// What its credential allowed when the key was signed.
+    #[serde(flatten)]
+    pub grants: Grants,
+    /// Seconds since 1970 at which the key ends.
+    #[serde(rename = "x")]
+    pub expires: u64,
+    /// The hash of what may be read and published, where that is too large for a key. The grants beside it reach
+    /// nothing.
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    large: Option<String>,
+}
+
+impl Claims {
+    /// Whether this node does not know what the key allows: the credential must come again.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.large.is_some()
+    }
+}
+
+/// Signs and checks session keys.
+#[derive(Clone)]
+pub struct Signer {
+    mac: Hmac<Sha256>,
+    large: Arc<Large>,
+}
+
+impl Signer {
+    /// A signer with this secret. Nodes with the same secret know each other's sessions.
+    #[must_use]
+    pub fn new(secret: &[u8]) -> Self {
+        let mac = Hmac::new_from_slice(secret).expect("HMAC takes keys of any length");
+        let large = Arc::default();
+        Self { mac, large }
+    }
+
+    /// A key for a session, and when it ends: after an hour, or with the grants.
+    #[must_use]
+    pub fn sign(&self, id: &Arc<str>, grants: &Grants, now_s: u64) -> (String, u64) {
+        let expires = grants
+            .expires
+            .unwrap_or(u64::MAX)
+            .min(now_s + KEY_LIFETIME_S);
+        let mut claims = Claims {
+            id: id.clone(),
+            grants: grants.clone(),
+            expires,
+            large: None,
+        };
+        let mut text = text_of(&claims);
+        if text.len() > CLAIMS_BYTES_MAX {
+            let nothing = || Reach::Some(Vec::new());
+            let read = std::mem::replace(&mut claims.grants.read, nothing());
+            let publish = std::mem::replace(&mut claims.grants.publish, nothing());
+            claims.large = Some(self.large.keep((read, publish), expires, now_s));
+            text = text_of(&claims);
+        }
+        let mut key = String::with_capacity(KEY_BYTES_USUAL);
+        URL_SAFE_NO_PAD.encode_string(text, &mut key);
+        let signature = self.signature(key.as_bytes());
+        key.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut key);
+        (key, expires)
+    }
+
+    /// The claims of a key that this secret signed and that is still good.
+    #[must_use]
+    pub fn check(&self, key: &str, now_s: u64) -> Option<Claims> {
+        let (text, signature) = key.split_once('.').filter(|_| key.len() <= KEY_BYTES_MAX)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        let mut mac = self.mac.clone();
+        mac.update(text.as_bytes());
+        mac.verify_truncated_left(&signature)
+            .ok()
+            .filter(|()| signature.len() == SIGNATURE_BYTES)?;
+        let mut claims: Claims =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        if let Some(reaches) = claims.large.as_ref().and_then(|hash| self.large.find(hash)) {
+            (claims.grants.read, claims.grants.publish) = Reaches::clone(&reaches);
+            claims.large = None;
+        }
+        (now_s < claims.expires).then_some(claims)
+    }
+
+    /// A short tag of some bytes that cannot be turned back without the secret.
+    #[must_use]
+    pub fn tag(&self, bytes: &[u8]) -> String {
+        HEXLOWER.encode(&self.signature(bytes)[..3])
+    }
+
+    /// A salted tag of a client's network: /24 of an IPv4 address, /48 of an IPv6 one.
+    #[must_use]
+    pub fn network_tag(&self, client: Option<IpAddr>) -> String {
+        match client {
+            Some(IpAddr::V4(address)) => self.tag(&address.octets()[..3]),
+            Some(IpAddr::V6(address)) => self.tag(&address.octets()[..6]),
+            None => self.tag(b""),
+        }
+    }
+
+    fn signature(&self, bytes: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        let mut mac = self.mac.clone();
+        mac.update(bytes);
+        let whole = mac.finalize().into_bytes();
+        std::array::from_fn(|index| whole[index])
+    }
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Signer")
+    }
+}
+
+fn text_of(claims: &Claims) -> Vec<u8> {
+    let mut text = Vec::with_capacity(CLAIMS_BYTES_USUAL);
+    serde_json::to_writer(&mut text, claims)
+        .expect("plain structs of texts and numbers always serialise");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::{USER_BYTES_MAX, session_id};
+    use crate::protocol::ChannelName;
+
+    #[test]
+    fn a_key_is_known_again_until_it_ends() {
+        let signer = Signer::new(b"secret");
+        let id = session_id([7; 16]);
+        let grants = Grants::everything().with_user("ann").unwrap();
+        let (key, expires) = signer.sign(&id, &grants, 1_000);
+        assert_eq!(expires, 1_000 + KEY_LIFETIME_S);
+        assert_eq!(
+            signer.check(&key, 1_000),
+            Some(Claims {
+                id: id.clone(),
+                grants: grants.clone(),
+                expires,
+                large: None
+            })
+        );
+        assert_eq!(signer.check(&key, expires), None, "expired");
+        assert_eq!(
+            Signer::new(b"other").check(&key, 1_000),
+            None,
+            "another secret"
+        );
+        let mut forged = key.clone().into_bytes();
+        forged[3] ^= 1;
+        assert_eq!(
+            signer.check(&String::from_utf8(forged).unwrap(), 1_000),
+            None,
+            "forged"
+        );
+        for nonsense in [
+            "",
+            ".",
+            "a.b",
+            &key[..key.len() - 1],
+            key.split('.').next().unwrap(),
+        ] {
+            assert_eq!(signer.check(nonsense, 1_000), None, "{nonsense}");
+        }
+        assert_eq!(
+            signer.sign(&id, &grants.until(1_010), 1_000).1,
+            1_010,
+            "no longer than the grants"
+        );
+    }
+
+    #[test]
+    fn what_is_signed_is_accepted_whatever_its_size() {
+        let (signer, other) = (Signer::new(b"secret"), Signer::new(b"secret"));
+        let id = session_id([7; 16]);
+        for names in [0, 1, 20, 300, 10_000] {
+            let rooms = |kind: &str| (0..names).map(|n| format!("room/{kind}/{n}")).collect();
+            let grants = Grants::new(Reach::Some(rooms("r")), Reach::Some(rooms("p")))
+                .with_user(&"u".repeat(USER_BYTES_MAX))
+                .unwrap();
+            let (key, _) = signer.sign(&id, &grants, 1_000);
+            assert!(key.len() < 2_000, "{names}: {} bytes", key.len());
+            assert_eq!(signer.check(&key, 1_000).unwrap().grants, grants);
+            // Another node knows small grants by the key, and of large ones that it must ask.
+            let claims = other.check(&key, 1_000).unwrap();
+            assert_eq!(claims.id, id);
+            assert_eq!(claims.is_unknown(), names >= 300);
+            assert_eq!(claims.grants == grants, names < 300);
+            if claims.is_unknown() {
+                assert!(
+                    claims
+                        .grants
+                        .may_publish(&ChannelName::new("room/p/1").unwrap(), 0)
+                        .is_err()
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Grants that would make a key too long: this node keeps them, and the key carries their hash.
+//!
+//! Another node does not know the hash, and asks the client for its credential again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use data_encoding::BASE64URL_NOPAD;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use super::Reach;
+
+/// Bytes of all that is kept. Beyond it those go that end first.
+const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a hash: 128 bits are far beyond a collision by chance or by trying.
+const HASH_BYTES: usize = 16;
+/// What one entry costs beside its names, about, in bytes.
+const ENTRY_BYTES: usize = 200;
+/// What one name costs beside its characters, in bytes.
+const NAME_BYTES: usize = 32;
+
+/// What may be read, and what may be published.
+pub(super) type Reaches = (Reach, Reach);
+
+#[derive(Debug)]
+struct Entry {
+    reaches: Arc<Reaches>,
+    /// Seconds since 1970 at which the last key of it ends.
+    until_s: u64,
+    bytes: usize,
+}
+
+/// Large grants, by hash.
+#[derive(Debug, Default)]
+pub(super) struct Large {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    by_hash: HashMap<String, Entry>,
+    bytes: usize,
+}
+
+impl Large {
+    /// Keeps grants until this second, and gives their hash.
+    pub(super) fn keep(&self, reaches: Reaches, until_s: u64, now_s: u64) -> String {
+        let text = serde_json::to_vec(&reaches).expect("lists of texts always serialise");
+        let hash = BASE64URL_NOPAD.encode(&Sha256::digest(text)[..HASH_BYTES]);
+        let mut kept = self.kept.lock();
+        if let Some(entry) = kept.by_hash.get_mut(&hash) {
+            entry.until_s = entry.until_s.max(until_s);
+            return hash;
+        }
+        let bytes = ENTRY_BYTES + bytes_of(&reaches.0) + bytes_of(&reaches.1);
+        kept.make_room(bytes, now_s);
+        kept.bytes += bytes;
+        let reaches = Arc::new(reaches);
+        let entry = Entry {
+            reaches,
+            until_s,
+            bytes,
+        };
+        kept.by_hash.insert(hash.clone(), entry);
+        hash
+    }
+
+    /// The grants of this hash.
+    pub(super) fn find(&self, hash: &str) -> Option<Arc<Reaches>> {
+        let kept = self.kept.lock();
+        kept.by_hash.get(hash).map(|entry| entry.reaches.clone())
+    }
+}
+
+impl Kept {
+    /// Forgets what has ended, and of the rest what ends first, until so many bytes more are within the bound.
+    fn make_room(&mut self, bytes: usize, now_s: u64) {
+        if self.bytes + bytes <= KEPT_BYTES_MAX {
+            return;
+        }
+        let mut ends: Vec<(u64, String)> = self
+            .by_hash
+            .iter()
+            .map(|(hash, entry)| (entry.until_s, hash.clone()))
+            .collect();
+        ends.sort_unstable();
+        for (until_s, hash) in ends {
+            // Half at once: else each one that comes sorts them all.
+            if until_s > now_s && self.bytes + bytes <= KEPT_BYTES_MAX / 2 {
+                return;
+            }
+            let entry = self.by_hash.remove(&hash);
+            self.bytes -= entry.map_or(0, |entry| entry.bytes);
+        }
+    }
+}
+
+fn bytes_of(reach: &Reach) -> usize {
+    match reach {
+        Reach::All => 0,
+        Reach::Some(names) => names.iter().map(|name| name.len() + NAME_BYTES).sum(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reaches(text: &str) -> Reaches {
+        (Reach::Some(vec![text.into()]), Reach::All)
+    }
+
+    #[test]
+    fn what_is_kept_is_found_by_its_hash() {
+        let large = Large::default();
+        let [one, again, other] = ["a", "a", "b"].map(|text| large.keep(reaches(text), 100, 0));
+        assert_eq!(one, again);
+        assert_ne!(one, other);
+        assert_eq!(large.find(&one).as_deref(), Some(&reaches("a")));
+        assert_eq!(large.find("nonsense"), None);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_the_newest_stays() {
+        let large = Large::default();
+        let name = "x".repeat(100_000);
+        for n in 0..500_u64 {
+            let hash = large.keep(reaches(&format!("{name}{n}")), 1_000 + n, 0);
+            assert!(large.find(&hash).is_some());
+            assert!(large.kept.lock().bytes <= KEPT_BYTES_MAX);
+        }
+        let kept = large.kept.lock();
+        assert_eq!(
+            kept.bytes,
+            kept.by_hash
+                .values()
+                .map(|entry| entry.bytes)
+                .sum::<usize>()
+        );
+    }
+}
