@@ -159,7 +159,6 @@ async fn a_limit_that_slows_a_peer_down_is_not_its_death() {
 }
 
 /// None while the rate is used up.
-
 async fn lines_of(server: &Server, channel: &str) -> usize {
     let page = server.get(&format!("/history/{channel}")).await.json();
     page["frames"].as_array().map_or(0, Vec::len)
