@@ -108,6 +108,8 @@ impl Hub {
                 channels.bury(&channel.name, log.last(), reason);
             }
         }
+        // Readers have events encoded in forms that nobody asked for before.
+        self.shrink();
     }
 
     fn is_idle(&self, channel: &Channel, now_ms: u64) -> bool {
@@ -130,7 +132,7 @@ impl Hub {
 
     /// Where all logs together hold too much, the largest give first: each time its older half, and the newest
     /// events only when no log has anything else to give.
-    pub(super) fn shrink(&self) {
+    pub(crate) fn shrink(&self) {
         let Some(most) = self.options.history_total else {
             return;
         };

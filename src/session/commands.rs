@@ -168,6 +168,8 @@ impl Sessions {
                 .iter()
                 .map(|event| String::from_utf8_lossy(&event.json()).into_owned()),
         );
+        // What was encoded for it is kept, and counts.
+        self.hub.shrink();
         let name = serde_json::Value::from(channel.as_str());
         let frames = frames.join(",");
         Ok(format!(
