@@ -42,6 +42,12 @@ const POLL_LATE_MS = 5000
 /** So many events in a row that are later than this, in ms, or than four round trips, make a stream suspect. */
 const SLOW_EVENTS = 3
 const SLOW_MS = 1000
+/** A frame that is later than this, in ms, and arrives when the next one is sent, give or take so many ms, was pushed by that. */
+const PUSHED_MS = 40
+const PUSHED_WITHIN_MS = 30
+/** So many in a row show a path that delays each frame until the next: it does not take over. Where they are later than this, in ms, it is left. */
+const PUSHED_FRAMES = 4
+const PUSHED_LEFT_MS = 150
 /** Late events that arrive closer together than this, in ms, count once. */
 const LATE_APART_MS = 50
 /** A ping that is later than the silence limit over this is half a heartbeat late. */
@@ -61,6 +67,10 @@ export class Attempt {
   hasLagged = false
   /** The last event or gap since the last ping. */
   eventAt = 0
+  /** When the last frame arrived that says when it was sent, how late it was, and how many in a row were pushed by the next. */
+  timedAt = 0
+  timedLateMs = 0
+  pushed = 0
   /** When a lone frame was found missing. */
   missedAt = 0
   /** Any ping arrived. */
@@ -112,7 +122,7 @@ export class Attempt {
   /**
    * A frame, or the head of an answer, arrived.
    * @param {number} now @param {Fact} fact @param {number} lateMs by the hub's clock
-   * @returns {'slow' | undefined} a cause for suspicion
+   * @returns {'slow' | 'held' | undefined} a cause for suspicion
    */
   observeFrame(now, { ping, event, time }, lateMs) {
     const gapMs = now - this.frameAt
@@ -126,8 +136,22 @@ export class Attempt {
     if (ping) this.#observePing(now, gapMs, isLate, lateMs)
     if (!time) return
     this.#countLate(now, isLate)
+    if (this.#isPushed(now, lateMs)) {
+      this.hasLagged = true
+      if (lateMs > PUSHED_LEFT_MS) return 'held'
+    }
     const isPingLate = ping && lateMs > this.silentMs / LATE_PART
     if (this.isStream && (this.lateEvents >= SLOW_EVENTS || isPingLate)) return 'slow'
+  }
+
+  /** Whether frames arrive only when the next one is sent, again and again. @param {number} now @param {number} lateMs */
+  #isPushed(now, lateMs) {
+    const sentAt = now - lateMs
+    const wasPushed = Math.min(lateMs, this.timedLateMs) > PUSHED_MS && Math.abs(sentAt - this.timedAt) < PUSHED_WITHIN_MS
+    this.pushed = wasPushed ? this.pushed + 1 : 0
+    this.timedAt = now
+    this.timedLateMs = lateMs
+    return this.isStream && this.hasProbes && this.pushed >= PUSHED_FRAMES
   }
 
   /** What a busy page reads in one go is late once. @param {number} now @param {boolean} isLate */
@@ -200,7 +224,7 @@ export class Attempt {
   /** Nothing better was found than this suspect: its evidence is collected again. */
   acquit() {
     this.suspect = ''
-    this.lateEvents = this.eventAt = 0
+    this.lateEvents = this.eventAt = this.pushed = 0
     this.wasPinged = true
   }
 

@@ -22,6 +22,8 @@ import { isPassing } from './rungs.js'
 
 /** Between the answer to a short poll and the next request, in ms. */
 const SHORT_PAUSE_MS = 1000
+/** So long, in ms, the frames after a punctual one are looked at before it counts. */
+const LAG_LOOK_MS = 1200
 /** A missing frame is looked for again after so long, in ms: timers may run before messages. */
 const CONFIRM_MS = 100
 /** A stream whose first ping was merged with hello is tried again so often; in a page that is busy, more often. */
@@ -300,7 +302,8 @@ export class Attempts {
   #takesOverAt(attempt, carrier) {
     const trialMs = this.memory.known(attempt.transport).trial ?? 0
     if (!this.isUp(attempt) || !attempt.hasProbes) return attempt.provenAt + trialMs
-    return attempt.punctualAt && !attempt.hasLagged ? Math.max(attempt.punctualAt, attempt.provenAt) + trialMs : Infinity
+    // An event may have pushed the lone ping: where events flow, those that follow show it.
+    return attempt.punctualAt && !attempt.hasLagged ? Math.max(attempt.punctualAt + LAG_LOOK_MS, attempt.provenAt) + trialMs : Infinity
   }
 
   /** @param {Attempt} attempt */

@@ -371,7 +371,8 @@ export class Connection {
     attachment.command('{"type":"ping"}', ({ ok }) => {
       if (!ok) return
       const ms = Date.now() - sentAt
-      this.#owner.measured(ms)
+      // The reply on a path that delays each frame until the next one says nothing of the network.
+      if (!this.#carrier || attachment === this.#carrier) this.#owner.measured(ms)
       this.observe('proof', { id: attachment.id, ms })
     })
   }

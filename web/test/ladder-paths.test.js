@@ -122,7 +122,29 @@ for (const rtt of [20, 90, 200, 400]) {
   }
 }
 
+for (const everyMs of [300, 500, 1700, 4000]) {
+  test(`WS that delays each frame until the next, an event each ${everyMs} ms: does not take over from SSE`, () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const page = connect({ rtt: 20, ws: 'refused' }, seed).run(10_000 + seed * 17)
+      page.path.ws = 'lag-one'
+      for (const end = page.now + 60_000; page.now < end; page.run(everyMs)) for (const send of page.senders.values()) send({ type: 'event', time: 1_000_000 + page.now })
+      assert.deepEqual(page.carried.map(({ transport }) => transport), ['sse'], `seed ${seed}`)
+    }
+  })
+}
+
 for (const transport of ['ws', 'sse']) {
+  test(`${transport} delays each frame until the next from some time on, while events flow: left within 10 s`, () => {
+    for (const everyMs of [700, 1700, 2500]) {
+      const box = transport === 'ws' ? {} : { ws: 'refused' }
+      const page = connect({ rtt: 20, ...box }, everyMs).run(4000)
+      page.path[transport] = 'lag-one'
+      const from = page.now
+      for (; page.now < from + 10_000; page.run(everyMs)) for (const send of page.senders.values()) send({ type: 'event', time: 1_000_000 + page.now })
+      assert.notEqual(page.carried.at(-1).transport, transport, `each ${everyMs} ms`)
+    }
+  })
+
   test(`${transport} begins to delay each frame until the next: left after the first event, within 3 s and two round trips`, () => {
     for (const rtt of [20, 100, 400]) {
       const box = transport === 'ws' ? {} : { ws: 'refused' }

@@ -28,6 +28,10 @@ export declare class Attempt {
     hasLagged: boolean;
     /** The last event or gap since the last ping. */
     eventAt: number;
+    /** When the last frame arrived that says when it was sent, how late it was, and how many in a row were pushed by the next. */
+    timedAt: number;
+    timedLateMs: number;
+    pushed: number;
     /** When a lone frame was found missing. */
     missedAt: number;
     /** Any ping arrived. */
@@ -55,9 +59,9 @@ export declare class Attempt {
     /**
      * A frame, or the head of an answer, arrived.
      * @param {number} now @param {Fact} fact @param {number} lateMs by the hub's clock
-     * @returns {'slow' | undefined} a cause for suspicion
+     * @returns {'slow' | 'held' | undefined} a cause for suspicion
      */
-    observeFrame(now: number, { ping, event, time }: Fact, lateMs: number): 'slow' | undefined;
+    observeFrame(now: number, { ping, event, time }: Fact, lateMs: number): 'slow' | 'held' | undefined;
     /**
      * The hub answered what only it can answer, to this attempt.
      * @param {number} now

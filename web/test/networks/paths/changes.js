@@ -52,7 +52,8 @@ export const changePaths = [
       flags: ['--drain', '2s'],
       fast: transport === 'ws',
       story: restarted(signal),
-      bounds: same(transport),
+      // Where the poll lives through it, the reason told is still that of the start.
+      bounds: { ...same(transport), ...(transport === 'poll' && { reason: /^(sse|poll):/ }) },
     })),
   ),
   ...Object.entries({ 'Upgrade refused': blocks.sse, 'WS and SSE refused': blocks.poll }).map(([name, rules], index) => ({
