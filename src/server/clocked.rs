@@ -16,9 +16,11 @@ use super::pulse::{Limits, Pulse, Reached};
 
 /// How long a connection that is told to end may take for its last words, such as GOAWAY.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// On drain, how long a connection may still ask: its request may be on its way. To close it under that would reset
-/// it, and take the answers before it along.
-const REQUEST_GRACE: Duration = Duration::from_millis(500);
+/// On drain, how long a connection that has not asked yet may still ask: its request may be on its way.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
+/// The same for one that has: to close it under a request would reset it, and take the answers before along. Shorter
+/// than the time after which clients come back, which must find the next process.
+const REQUEST_GRACE: Duration = Duration::from_millis(90);
 
 /// What the clock asks of whatever it runs.
 pub(super) enum Call<'a, 'b> {
@@ -121,9 +123,13 @@ impl Watch {
         match stage {
             Stage::Over => return Step::Cut(Why::DrainOver),
             Stage::Draining { since } if !self.told => {
-                let grace_until = since + REQUEST_GRACE;
-                let may_ask = pulse.is_fresh() || !self.has_goaway;
-                if may_ask && Instant::now() < grace_until {
+                let grace = match (pulse.is_fresh(), self.has_goaway) {
+                    (true, _) => FIRST_REQUEST_GRACE,
+                    (false, true) => Duration::ZERO,
+                    (false, false) => REQUEST_GRACE,
+                };
+                let grace_until = since + grace;
+                if Instant::now() < grace_until {
                     return Step::WaitUntil(grace_until);
                 }
                 self.told = true;
