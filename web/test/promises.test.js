@@ -304,3 +304,16 @@ test('without a hub, publishes and members() end as unreachable', async () => {
   await assert.rejects(room.publish(1), { code: 'unreachable' })
   hub.close()
 })
+
+for (const transport of ['ws', 'sse']) {
+  test(`the state tells the same reason as the transport when ${transport} is cut`, () =>
+    withHub(async (server, hub) => {
+      const reasons = []
+      await hub.ready
+      for (const type of ['state', 'transport']) hub.addEventListener(type, ({ to, reason }) => (to === 'reconnecting' || to === null) && reasons.push(reason))
+      server.cut()
+      await until(() => reasons.length === 2)
+      assert.match(reasons[0], new RegExp(`^${transport}:(closed|killed|http)$`))
+      assert.equal(reasons[1], reasons[0])
+    }, { transports: [transport, 'poll'] }))
+}
