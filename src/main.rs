@@ -14,6 +14,8 @@ use tracing_subscriber::filter::ParseError;
 
 /// The exit code for arguments that mean nothing, which is clap's too.
 const USAGE: u8 = 2;
+/// The exit code of a command that ended because nobody reads its output: 128 and SIGPIPE.
+const READER_GONE: u8 = 141;
 
 /// Tasks that a worker polls before it looks for sockets that woke. With the runtime's 61 a worker looks in the
 /// middle of a fan-out and finds the publisher ready again; with 512 readers find more pending and write it at once.
@@ -62,7 +64,8 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<ReaderGone>() => ExitCode::SUCCESS,
+        // As a shell says it of a program that wrote to nobody: what it still had to do is not done.
+        Err(error) if error.is::<ReaderGone>() => ExitCode::from(READER_GONE),
         Err(error) => {
             tell(format_args!("{error:#}"));
             ExitCode::FAILURE

@@ -11,6 +11,7 @@ import { PageSize } from './history.js'
 import { checkAddress, checkChannel, checkChannelOptions, checkOptions, checkTransport } from './options.js'
 import { Outbox } from './outbox.js'
 import { watchPage } from './page.js'
+import { expired } from './publish-errors.js'
 import { Requests } from './requests.js'
 import { Starved } from './starved.js'
 import { Subscription } from './subscription.js'
@@ -72,6 +73,8 @@ export class Hub extends HubTarget {
   #pending = new Set()
   /** @type {Transport[]} */
   #transports
+  /** How long publishes and questions wait. */
+  #timeoutMs
   #connection
   #outbox
   #requests
@@ -86,6 +89,7 @@ export class Hub extends HubTarget {
     const base = checkAddress(address)
     const options = checkOptions(given)
     this.#transports = options.transports
+    this.#timeoutMs = options.timeout
     const credentials = new Credentials(options.token, (error) => emit(this, 'error', { error }))
     this.#requests = new Requests(base, options.fetch, credentials, () => this.#connection.line?.session, (ms) => this.#measured(ms))
     this.#outbox = new Outbox({
@@ -93,6 +97,7 @@ export class Hub extends HubTarget {
       timeoutMs: options.timeout,
       transport: () => this.transport,
       isHubThere: () => this.#connection.isHubThere(),
+      problem: () => this.#connection.problem,
       tell: (fact) => (fact === 'expired' ? this.#connection.renew() : this.#connection.observe(fact)),
       isShared: !!options.share,
     })
@@ -224,6 +229,7 @@ export class Hub extends HubTarget {
   #ask(path, name) {
     return new Promise((resolve, reject) => {
       this.#pending.add(reject)
+      const late = setTimeout(() => reject(expired(this.#connection.problem, this.#timeoutMs, this.transport, false)), this.#timeoutMs)
       this.ready
         .then(() => this.#requests.ask(path, { channels: name }))
         .catch((error) => {
@@ -231,7 +237,10 @@ export class Hub extends HubTarget {
           return this.#connection.renewed().then(() => this.#requests.ask(path, { channels: name }))
         })
         .then(resolve, reject)
-        .finally(() => this.#pending.delete(reject))
+        .finally(() => {
+          clearTimeout(late)
+          this.#pending.delete(reject)
+        })
     })
   }
 

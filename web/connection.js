@@ -48,6 +48,8 @@ export class Connection {
   line
   /** Reads for other tabs, too, or is told by another one. @type {import('./share.js').Sharing | undefined} */
   sharing
+  /** Why nothing carries, as far as an answer told. @type {TriwayError | undefined} */
+  problem
   /** Another tab reads for this one: the ladder is parked. */
   isParked = false
   /** What was seen and done, for the report. @type {any[][]} */
@@ -173,6 +175,7 @@ export class Connection {
     const attachment = /** @type {Attachment} */ (this.#attachments.get(id))
     const before = this.line
     this.#carrier = attachment
+    this.problem = undefined
     this.#resolveCarried()
     this.#resolveRenewed()
     this.line = attachment.line
@@ -285,6 +288,7 @@ export class Connection {
       if (this.#isOver(attachment, error)) return this.#owner.finish(why, error)
       why = 'error'
     }
+    if (error && error.kind !== 'final') this.problem = error
     // A cut that our own message caused says nothing of the network.
     const isOurs = isCarrier && transport === 'ws' && !error && this.#owner.outbox.wasCutBy(attachment.closeCode)
     this.#drop({ id, why })
@@ -340,7 +344,10 @@ export class Connection {
     /** @type {any} */
     const fact = await this.#owner.requests.ask('healthz', {}, undefined, CHECK_MS).then(
       ({ magic }) => ({ ok: magic === MAGIC, foreign: magic !== MAGIC }),
-      ({ kind, afterMs }) => ({ ok: kind === 'altered', foreign: kind === 'foreign', afterMs }),
+      (error) => {
+        if (!this.#carrier) this.problem = error
+        return { ok: error.kind === 'altered', foreign: error.kind === 'foreign', afterMs: error.afterMs }
+      },
     )
     this.observe('checked', { ...fact, ms: Date.now() - askedAt })
     return fact.ok

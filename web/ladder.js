@@ -88,7 +88,7 @@ export class Ladder {
     const { steps, carrier, round } = attempts
     const { state } = this
     this.state = this.#nextState()
-    if (this.state !== state) steps.push({ do: 'state', state: this.state, why: carrier?.why ?? round.why })
+    if (this.state !== state) steps.push({ do: 'state', state: this.state, why: carrier?.why ?? (this.state === 'reconnecting' ? round.cause : round.why) })
     if (this.#memory.save()) steps.push({ do: 'remember' })
     return steps
   }

@@ -90,14 +90,16 @@ export class Outbox {
    * @param {() => import('./cuts.js').Transport | null} context.transport that carries, named in errors
    * @param {() => Promise<boolean>} context.isHubThere asks for something small
    * @param {(fact: Fact) => void} context.tell
+   * @param {() => any} context.problem why nothing is sent, where no request has told it
    * @param {boolean} context.isShared by tabs: the reading tab may change before it has answered, and a key must be the same for all
    */
-  constructor({ requests, timeoutMs, transport, isHubThere, tell, isShared }) {
+  constructor({ requests, timeoutMs, transport, isHubThere, tell, problem, isShared }) {
     this.#requests = requests
     this.#timeoutMs = timeoutMs
     this.#transport = transport
     this.#isHubThere = isHubThere
     this.#tell = tell
+    this.#problem = problem
     this.isShared = isShared
     /** What the hub takes, by its last hello. */
     this.limits = LIMITS
@@ -107,6 +109,7 @@ export class Outbox {
   #transport
   #isHubThere
   #tell
+  #problem
 
   /**
    * @param {object} command
@@ -236,7 +239,7 @@ export class Outbox {
   #expire() {
     const now = Date.now()
     for (const entry of this.#queue.filter(({ deadline }) => deadline <= now)) {
-      entry.reject(expired(this.#reason, this.#timeoutMs, this.#transport()))
+      entry.reject(expired(this.#reason ?? this.#problem(), this.#timeoutMs, this.#transport(), !!entry.isSent))
       const at = this.#queue.indexOf(entry)
       // What is on its way stays until its answer comes, which nothing waits for: the numbers of those behind it hold.
       if (at < this.#sent) entry.deadline = Infinity

@@ -1,4 +1,4 @@
-/** Why a publish is rejected, where the hub has not said it. */
+/** Why a publish, or a question, is rejected, where the hub has not said it. */
 import { TriwayError } from './error.js'
 
 /** @param {number} size bytes of its data @param {number} most */
@@ -13,9 +13,10 @@ export const postBlocked = () => new TriwayError('post_blocked', { hint: 'The ne
  * @param {any} reason why the last request failed
  * @param {number} timeoutMs
  * @param {import('./cuts.js').Transport | null} transport
+ * @param {boolean} isSent it may have acted
  */
-export function expired(reason, timeoutMs, transport) {
+export function expired(reason, timeoutMs, transport, isSent) {
   const { code = 'unreachable', ...facts } = reason ?? {}
   const detail = `Not answered within ${timeoutMs / 1000} s: ${reason?.message ?? 'no connection'}`
-  return new TriwayError(code, { ...facts, detail, hint: facts.hint ?? 'The hub could not be reached in time. It may have acted.', transport, cause: reason })
+  return new TriwayError(code, { ...facts, detail, hint: facts.hint ?? `The hub could not be reached in time. It ${isSent ? 'may have acted' : 'was not sent'}.`, transport, cause: reason })
 }

@@ -13,6 +13,8 @@ const HEDGE_FAR_MS = { ws: 350, sse: 900, poll: 1500 }
 const CHECK_MOST_MS = 3000
 
 export class Round {
+  /** Why it began. */
+  cause = ''
   /** Why the next attempt is made. */
   why = ''
   /** What is left of it. @type {Rung[]} */
@@ -30,7 +32,7 @@ export class Round {
 
   /** @param {string} why @param {Rung[]} rungs @param {boolean} replaces @param {number} now */
   begin(why, rungs, replaces, now) {
-    Object.assign(this, { why, rungs, replaces, pausedUntil: now, isChecking: false, hedged: undefined, mergedRetries: 0 })
+    Object.assign(this, { cause: why, why, rungs, replaces, pausedUntil: now, isChecking: false, hedged: undefined, mergedRetries: 0 })
   }
 
   /** Nothing gets through: what comes next, after a pause. @param {Rung[]} rungs @param {number} until */

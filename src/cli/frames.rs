@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use triway::cursor::{BadCursor, Cursor};
 use triway::protocol::MAGIC;
 
-use super::outlet::{print, tell};
+use super::outlet::{ReaderGone, print, tell};
 use super::remote::{Problem, Trouble};
 
 /// The pace of pings until the hub has told it.
@@ -136,9 +136,14 @@ struct Session {
 /// The data of an event, read in a second step: most frames have none.
 #[derive(Deserialize)]
 struct Payload<'a> {
-    #[serde(borrow)]
+    // Not an Option alone: serde reads `"data":null` as an absent one, and null is a value.
+    #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
     data64: Option<String>,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(value).map(Some)
 }
 
 /// Whether to read on.
@@ -277,8 +282,10 @@ impl Reader {
             Format::Data => data_line(text, bytes)?,
         };
         // Whoever reads a pipe gets each line at once. What cannot be written ends the command.
-        if print(&(line + "\n")).is_err() {
-            return Ok(Flow::Enough);
+        match print(&(line + "\n")) {
+            Ok(()) => {}
+            Err(error) if error.is::<ReaderGone>() => return Ok(Flow::Enough),
+            Err(error) => return Err(Trouble::Final(format!("{error:#}"))),
         }
         self.left = self.left.map(|left| left.saturating_sub(1));
         Ok(if self.left == Some(0) {
@@ -349,6 +356,7 @@ mod tests {
         assert_eq!(of(r#""plain \"text\"""#), "plain \"text\"");
         assert_eq!(of(r#""a\nb""#), r#""a\nb""#);
         assert_eq!(of(r#"{"n":1.0}"#), r#"{"n":1.0}"#);
+        assert_eq!(of("null"), "null");
         assert_eq!(
             data_line(r#"{"type":"event","data64":"AAE="}"#, None).unwrap(),
             "AAE="

@@ -33,6 +33,10 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("cargo run --release", "it is how this program was built"),
     ("./scripts/test", "it is what runs this test"),
     (
+        "cargo install --path .",
+        "it builds for minutes, and installs for the user",
+    ),
+    (
         "cargo bench --bench micro",
         "minutes; clippy compiles it with all targets",
     ),

@@ -275,3 +275,45 @@ test('members that could not be had after a hole are asked for again', () =>
     await until(() => told.length)
     assert.deepEqual(told, ['s2'])
   }, { transports: ['sse'] }))
+
+for (const [what, answer, code] of [
+  ['a page answers everything', (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'), 'foreign'],
+  ['a gateway answers 404', (response) => response.writeHead(404).end(), 'http_404'],
+  ['a gateway answers 502', (response) => response.writeHead(502).end(), 'http_502'],
+]) {
+  test(`where ${what}, publishes and members() end with that reason`, () =>
+    withHub(async (server, hub) => {
+      server.spoil = (request, response) => !!answer(response)
+      server.spoilUpgrade = (request, socket) => !!socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
+      const room = hub.channel('a')
+      const publish = room.publish(1).catch((error) => error)
+      const members = await room.members().catch((error) => error)
+      for (const error of [await publish, members]) {
+        assert.equal(error.code, code, String(error))
+        assert.match(error.hint, /was not sent/)
+      }
+    }, { timeout: 1500 }))
+}
+
+test('without a hub, publishes and members() end as unreachable', async () => {
+  const server = await new TestHub().listen()
+  await server.close()
+  const hub = connect(server.address, { WebSocket, timeout: 800 })
+  const room = hub.channel('a')
+  await assert.rejects(room.members(), { code: 'unreachable' })
+  await assert.rejects(room.publish(1), { code: 'unreachable' })
+  hub.close()
+})
+
+for (const transport of ['ws', 'sse']) {
+  test(`the state tells the same reason as the transport when ${transport} is cut`, () =>
+    withHub(async (server, hub) => {
+      const reasons = []
+      await hub.ready
+      for (const type of ['state', 'transport']) hub.addEventListener(type, ({ to, reason }) => (to === 'reconnecting' || to === null) && reasons.push(reason))
+      server.cut()
+      await until(() => reasons.length === 2)
+      assert.match(reasons[0], new RegExp(`^${transport}:(closed|killed|http)$`))
+      assert.equal(reasons[1], reasons[0])
+    }, { transports: [transport, 'poll'] }))
+}

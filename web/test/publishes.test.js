@@ -12,7 +12,7 @@ function outbox(answer, more = {}) {
     ask: async (path, query) => answer(path, sent[sent.push({ ...query, path }) - 1]),
   }
   const told = []
-  const box = new Outbox({ requests, timeoutMs: 5000, transport: () => 'sse', isHubThere: async () => true, tell: (fact) => told.push(fact), isShared: false, ...more })
+  const box = new Outbox({ requests, timeoutMs: 5000, transport: () => 'sse', isHubThere: async () => true, tell: (fact) => told.push(fact), problem: () => undefined, isShared: false, ...more })
   return { box, sent, told }
 }
 

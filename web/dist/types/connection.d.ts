@@ -54,6 +54,8 @@ export declare class Connection {
     line: Line | undefined;
     /** Reads for other tabs, too, or is told by another one. @type {import('./share.js').Sharing | undefined} */
     sharing: import('./share.js').Sharing | undefined;
+    /** Why nothing carries, as far as an answer told. @type {TriwayError | undefined} */
+    problem: TriwayError | undefined;
     /** Another tab reads for this one: the ladder is parked. */
     isParked: boolean;
     /** What was seen and done, for the report. @type {any[][]} */

@@ -66,14 +66,16 @@ export declare class Outbox {
      * @param {() => import('./cuts.js').Transport | null} context.transport that carries, named in errors
      * @param {() => Promise<boolean>} context.isHubThere asks for something small
      * @param {(fact: Fact) => void} context.tell
+     * @param {() => any} context.problem why nothing is sent, where no request has told it
      * @param {boolean} context.isShared by tabs: the reading tab may change before it has answered, and a key must be the same for all
      */
-    constructor({ requests, timeoutMs, transport, isHubThere, tell, isShared }: {
+    constructor({ requests, timeoutMs, transport, isHubThere, tell, problem, isShared }: {
         requests: import('./requests.js').Requests;
         timeoutMs: number;
         transport: () => import('./cuts.js').Transport | null;
         isHubThere: () => Promise<boolean>;
         tell: (fact: Fact) => void;
+        problem: () => any;
         isShared: boolean;
     });
     /**

@@ -1,4 +1,4 @@
-/** Why a publish is rejected, where the hub has not said it. */
+/** Why a publish, or a question, is rejected, where the hub has not said it. */
 import { TriwayError } from './error.js';
 /** @param {number} size bytes of its data @param {number} most */
 export declare const tooLarge: (size: number, most: number) => TriwayError;
@@ -9,5 +9,6 @@ export declare const postBlocked: () => TriwayError;
  * @param {any} reason why the last request failed
  * @param {number} timeoutMs
  * @param {import('./cuts.js').Transport | null} transport
+ * @param {boolean} isSent it may have acted
  */
-export declare function expired(reason: any, timeoutMs: number, transport: import('./cuts.js').Transport | null): TriwayError;
+export declare function expired(reason: any, timeoutMs: number, transport: import('./cuts.js').Transport | null, isSent: boolean): TriwayError;

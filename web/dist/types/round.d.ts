@@ -7,6 +7,8 @@ export type Attempt = import('./attempt.js').Attempt;
 export type RoundTrip = import('./round-trip.js').RoundTrip;
 export type Rung = Transport | 'short' | 'check';
 export declare class Round {
+    /** Why it began. */
+    cause: string;
     /** Why the next attempt is made. */
     why: string;
     /** What is left of it. @type {Rung[]} */
