@@ -18,6 +18,7 @@ pub use key::{Claims, Signer};
 const SESSION_ID_BYTES: usize = 26;
 /// The longest user id, in bytes: its inbox must be a channel name.
 const USER_BYTES_MAX: usize = 127;
+
 /// Channels that a credential reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reach {
@@ -157,7 +158,7 @@ impl Grants {
         self.expires.is_some_and(|expires| now_s >= expires)
     }
 
-    /// What is allowed under grants that have ended: nothing, whatever they said.
+    /// Grants that have ended allow nothing.
     fn are_valid(&self, now_s: u64) -> Result<(), Refusal> {
         if self.have_ended(now_s) {
             let detail = "what its credential allowed has ended";

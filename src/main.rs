@@ -14,7 +14,7 @@ use tracing_subscriber::filter::ParseError;
 
 /// The exit code for arguments that mean nothing, which is clap's too.
 const USAGE: u8 = 2;
-/// The exit code of a command that ended because nobody reads its output: 128 and SIGPIPE.
+/// The exit code of a command that ended because its output is closed: 128 and SIGPIPE, as shells report it.
 const READER_GONE: u8 = 141;
 
 /// Tasks that a worker polls before it looks for sockets that woke. With the runtime's 61 a worker looks in the
@@ -64,7 +64,6 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        // As a shell says it of a program that wrote to nobody: what it still had to do is not done.
         Err(error) if error.is::<ReaderGone>() => ExitCode::from(READER_GONE),
         Err(error) => {
             tell(format_args!("{error:#}"));
@@ -81,11 +80,11 @@ fn stretch_heap() {
     drop(std::hint::black_box(blocks));
 }
 
-/// Lines of the log that wait for whoever reads it; those beyond it are dropped.
+/// Lines of the log that wait to be written; the log drops lines beyond it.
 const LOG_LINES: usize = 10_000;
 
-/// Starts the log, on standard error: standard output carries the start lines, or events. A thread of its own writes
-/// it, so that the program goes on when nobody reads it, or nobody any more.
+/// Starts the log on standard error: standard output carries the start lines, or events. A separate thread writes it:
+/// a blocked or closed pipe must not stop the program.
 fn start_log(filter: &str) -> Result<WorkerGuard, ParseError> {
     let mut filter = EnvFilter::builder().parse(filter)?;
     // It warns of what a stranger may send as often as they like.

@@ -103,7 +103,7 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// Whether what it grants is still good: by the hub's own clock, whatever judged it before.
+    /// Whether its grants have not ended yet, by the hub's own clock.
     fn judge(&self) -> Result<(), Refusal> {
         match self {
             Self::Given(grants) | Self::Absent(Some(grants)) if grants.have_ended(now_s()) => {
@@ -217,7 +217,7 @@ impl Sessions {
         &self.signer
     }
 
-    /// What is on its way to this hub.
+    /// The bound of bodies and messages that have not ended.
     pub(crate) fn inbound(&self) -> &Arc<Inbound> {
         &self.inbound
     }

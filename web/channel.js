@@ -187,13 +187,12 @@ export class Channel extends ChannelTarget {
     const { type, channel = '', id = '', name = 'message', from, time = 0, after, reason, data, json } = frame
     if (this.#isClosed) return
     if (type === 'gap') return emit(this, 'gap', { after, reason, id, channel })
-    const { reviver } = this.#context
+    const { isShared, reviver } = this.#context
     const isBytes = data instanceof ArrayBuffer
     const text = isBytes ? undefined : json
     try {
-      // What one handle's listeners make of it is nothing to those of another: bytes may be given away, and are empty then.
-      const value = isBytes ? data.slice(0) : text !== undefined && (reviver || frame.isTaken) ? JSON.parse(/** @type {string} */ (dataText(text)), reviver) : data
-      frame.isTaken = true
+      // Listeners of one handle cannot change the data of another. Bytes that are transferred away are empty for the next handle.
+      const value = text !== undefined && (reviver || isShared(this.name)) ? JSON.parse(/** @type {string} */ (dataText(text)), reviver) : isBytes && isShared(this.name) ? data.slice(0) : data
       this.dispatchEvent(new MessageEvent({ data: value, name, id, from, time, channel, via, ...(late && { late }) }, text))
     } catch (cause) {
       emit(this, 'error', { error: new TriwayError('bad_data', { detail: `\`reviver\` failed: ${cause}`, cause }) })

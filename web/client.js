@@ -153,6 +153,7 @@ export class Hub extends HubTarget {
       leave: (channel) => this.#leave(channel),
       history: (name, since, bytes) => this.#connection.history(name, since, bytes),
       pageSize: new PageSize(),
+      isShared: (name) => (this.#subscriptions.get(name)?.handles.size ?? 0) > 1,
       via: () => this.transport,
       cursor: () => this.#connection.line?.cursor,
       realNames: (name) => (name === '@' ? (this.#connection.line?.session?.inboxes ?? []) : [name]),

@@ -12,7 +12,6 @@ import { elementsOf, firstValue, membersOf } from './json.js'
  * @typedef {object} Frame
  * @property {string} type
  * @property {string} [json] the frame's own text
- * @property {boolean} [isTaken] a handle has its data
  * @property {string} [id]
  * @property {string} [channel]
  * @property {any} [data]

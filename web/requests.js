@@ -117,7 +117,7 @@ export class Requests {
       // Whether the hub is there, it says to everybody.
       if (path !== 'healthz') this.credentials.accepted()
       if ((body?.length ?? 0) + text.length < SMALL) this.#measured(Date.now() - sentAt)
-      if (body && isUnread(text, nonce)) throw new TriwayError('foreign', { kind: 'altered', detail: 'The hub read other words than ours' })
+      if (body && isUnread(text, nonce)) throw new TriwayError('foreign', { kind: 'altered' })
       return text
     } catch (cause) {
       throw failureOf(cause)

@@ -13,7 +13,7 @@ const SAMPLES_MOST = 5
 /** Round trips until the first sign of an attachment, of which a new connection takes some. */
 const SIGN_ROUND_TRIPS = 2
 /** At most this, in ms, an upper bound shows that the hub is near: a new TLS connection takes three round trips. */
-const NEAR_MS = 360
+export const NEAR_MS = 360
 /** An answer that took longer, in ms, may have waited for a new connection. */
 const COLD_MS = 50
 

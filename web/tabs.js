@@ -4,6 +4,8 @@
  * tabs. How they share is in share.js, which is loaded when it may be needed.
  */
 
+import { NEAR_MS } from './round-trip.js'
+
 /** @typedef {import('./cuts.js').Transport} Transport */
 
 /**
@@ -13,9 +15,6 @@
  * @property {(problem: any) => import('./error.js').TriwayError} errorOf
  * @typedef {import('./connection.js').Owner & More} Host what sharing has of the hub
  */
-
-/** Up to this round trip, in ms, loading the part is no burden to an attempt that is to be proven. */
-const NEAR_MS = 360
 
 /** The part is a file of its own. Asked for again, it comes from the same promise. */
 const load = () => import('./share.js').catch(() => undefined)

@@ -281,7 +281,7 @@ impl Reader {
             Format::Full => full_line(text, bytes),
             Format::Data => data_line(text, bytes)?,
         };
-        // Whoever reads a pipe gets each line at once. What cannot be written ends the command.
+        // Flushed line by line, for pipes.
         match print(&(line + "\n")) {
             Ok(()) => {}
             Err(error) if error.is::<ReaderGone>() => return Ok(Flow::Enough),

@@ -1,17 +1,17 @@
-//! What a command says on standard output and standard error, and whether anybody still reads it.
+//! Standard output and standard error of a command, and whether standard output is still read.
 //!
-//! A reader that has gone is no error: it has read enough.
+//! A closed pipe is not an error: its reader has read enough.
 
 use std::fmt;
 use std::io::{ErrorKind, Write as _};
 
-/// Nobody reads standard output any more: the command ends, quietly.
+/// Standard output is a closed pipe: the command ends quietly.
 #[derive(Debug)]
 pub(crate) struct ReaderGone;
 
 impl fmt::Display for ReaderGone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody reads standard output any more")
+        f.write_str("standard output is closed")
     }
 }
 
@@ -32,7 +32,7 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     })
 }
 
-/// Says something to a person. That nobody hears it is no reason to fail.
+/// Prints a message on standard error. Failing to print it is ignored.
 pub(crate) fn tell(text: impl fmt::Display) {
     let _ = writeln!(std::io::stderr(), "triway: {text}");
 }
@@ -53,7 +53,7 @@ pub(super) async fn reader_gone() {
                     let _ = tell.send(());
                     return;
                 }
-                // A terminal that hung up, or no output at all: whoever writes there finds out.
+                // A terminal that hung up, or no output at all: the next write reports it.
                 _ => return,
             }
         }

@@ -51,8 +51,8 @@ pub(crate) struct Options {
     remote: remote::Options,
 }
 
-/// Publishes, and prints the id of each event. It ends when nobody reads the ids any more, but not before it has
-/// published: what it is asked for is no output.
+/// Publishes, and prints the id of each event. A closed output ends it at the next id, not earlier: publishing is its
+/// purpose, not the output.
 pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     let publisher = Publisher {
         remote: Remote::new(options.remote.clone())?,

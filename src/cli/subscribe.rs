@@ -74,7 +74,7 @@ impl Via {
     }
 }
 
-/// Reads until enough is read, nobody takes it any more, or the hub refuses for good.
+/// Reads until enough events are read, standard output is closed, or the hub refuses for good.
 pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     tokio::select! {
         outcome = read(options) => outcome,

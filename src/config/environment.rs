@@ -1,4 +1,4 @@
-//! The environment: clap reads it, but tells a mistake under the flag's name. Here it has the variable's.
+//! The environment: clap reads it, but reports a mistake under the name of the flag. This reports the variable.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;

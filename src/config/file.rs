@@ -146,7 +146,7 @@ fn text(arg: &Arg, value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
-/// Asks the flag whether it takes these values, so that a wrong one is told with the place where it stands.
+/// Checks values with the parser of their flag, so that the caller can report where a wrong one stands.
 pub(super) fn check(arg: &Arg, texts: Vec<String>) -> Result<Vec<String>, String> {
     // Only this flag, with nothing around it that could object or stand in for it.
     let alone = arg

@@ -136,7 +136,7 @@ fn is_json(media_type: &str) -> bool {
     media_type == JSON || media_type.ends_with(JSON_SUFFIX)
 }
 
-/// A body is taken as it is: published compressed, it would be nothing to its readers.
+/// Refuses a compressed body: it is published as it is, and its readers could not read it.
 pub(super) fn check_encoding(parts: &Parts) -> Result<(), Refusal> {
     let encodings = parts.headers.get_all(CONTENT_ENCODING).iter();
     for encoding in encodings {
@@ -238,7 +238,7 @@ async fn by_address(app: &App, parts: &Parts) -> Result<Response, Refusal> {
         return Ok(([(ALLOW, "POST")], app.refused(parts, refusal)).into_response());
     }
     let publisher = app.publisher(parts, &parameters).await?;
-    // Whatever repeats an address repeats the key, too.
+    // A repeated request has the same address, and so the same key.
     let Some(key) = parameters.find("key") else {
         return Err(Refusal::bad_parameter("a GET publishes only with a key"));
     };
@@ -285,7 +285,7 @@ async fn commanded(
     let parameters = Parameters::of(parts)?;
     let asked = SendBody::parse(&body);
     drop(body);
-    // Whoever may not ask hears that first, whatever the body is.
+    // A refusal of the credential comes before one of the body.
     let (session, token) = match &asked {
         Ok(asked) => (asked.session.as_deref(), asked.token.clone()),
         Err(_) => (None, None),

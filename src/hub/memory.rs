@@ -108,7 +108,7 @@ impl Hub {
                 channels.bury(&channel.name, log.last(), reason);
             }
         }
-        // Readers have events encoded in forms that nobody asked for before.
+        // Reading encodes events in further forms, which count.
         self.shrink();
     }
 

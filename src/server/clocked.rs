@@ -54,7 +54,7 @@ impl<'a> Clocked<'a> {
     }
 
     /// From now on it is a connection of HTTP/2.
-    pub(super) fn is_http2(&mut self) {
+    pub(super) fn speak_http2(&mut self) {
         self.watch.has_goaway = true;
     }
 

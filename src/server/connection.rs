@@ -254,7 +254,7 @@ async fn through_hyper(owned: Owned, served: &Arc<Served>) -> Option<(Taken, Own
 }
 
 async fn drive_two(clocked: &mut Clocked<'_>, wire: Wire, entry: Arc<Entry>) {
-    clocked.is_http2();
+    clocked.speak_http2();
     let peer = entry.peer;
     let executor = StreamExecutor(entry.pulse.streams.clone());
     let service = service_fn(move |request| {

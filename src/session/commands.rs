@@ -15,7 +15,7 @@ impl Sessions {
     /// Acts on a command and gives its reply frame.
     pub async fn execute(&self, publisher: &Publisher, order: Order) -> String {
         let reference = order.reference.as_deref();
-        let is_charged = is_publish(&order);
+        let is_publish = is_publish(&order);
         let fields = match order.command {
             Ok(command) => self.fields(publisher, command).await,
             Err(refusal) => Err(self.refuse(publisher, order.refused_key, refusal).await),
@@ -27,7 +27,7 @@ impl Sessions {
                 reply_error(reference, &publisher.reply_refusal(refusal))
             }
         };
-        if !is_charged {
+        if !is_publish {
             self.charge_answer(publisher, reply.len());
         }
         reply
@@ -54,16 +54,16 @@ impl Sessions {
         let mut replies = Vec::with_capacity(orders.len());
         let mut bytes = 0;
         let mut stopped: Option<Refusal> = None;
-        // A sign of life of an event stream's client, whether its commands are refused or not; on a WebSocket its bytes
-        // are signs enough. Who never sent a ping is not judged by signs.
+        // A sign of life of an event stream's client, even if its commands are refused; the bytes of a WebSocket are
+        // signs enough. A session that never sent a ping is not judged by signs.
         let is_ping = |order: &Order| matches!(order.command, Ok(Command::Ping));
         if orders.iter().any(is_ping) || self.was_heard(publisher) {
             self.heard(publisher);
         }
         for order in orders {
             let reference = order.reference.as_deref();
-            let is_charged = is_publish(&order);
-            if stopped.is_none() && !is_charged && !is_ping(&order) {
+            let is_publish = is_publish(&order);
+            if stopped.is_none() && !is_publish && !is_ping(&order) {
                 stopped = self.may_ask_now(publisher).err();
             }
             let result = match (&stopped, order.command) {
@@ -86,10 +86,10 @@ impl Sessions {
                 Err(refusal) => reply_error(reference, &publisher.reply_refusal(refusal.clone())),
             };
             bytes += reply.len();
-            if !is_charged && stopped.is_none() {
+            if !is_publish && stopped.is_none() {
                 self.charge_answer(publisher, reply.len());
             }
-            if is_charged && result.is_err() && stopped.is_none() {
+            if is_publish && result.is_err() && stopped.is_none() {
                 // A publish that is refused costs less, but not nothing.
                 stopped = self.may_ask_now(publisher).err();
             }
@@ -179,7 +179,7 @@ impl Sessions {
     }
 }
 
-/// Whether it is charged as a publish.
+/// Whether the command is a publish, which has its own charge.
 fn is_publish(order: &Order) -> bool {
     matches!(order.command, Ok(Command::Publish(_)))
 }

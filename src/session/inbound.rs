@@ -1,6 +1,6 @@
-//! What peers have begun to send and not ended: bodies of requests and messages of sockets, all within one bound.
+//! Counts the bytes of request bodies and WebSocket messages that have not ended, within one bound.
 //!
-//! Counts; holds and reads nothing.
+//! Holds and reads none of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

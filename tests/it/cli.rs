@@ -87,7 +87,7 @@ impl Hub {
         Self::of(triway().arg("serve").args(arguments))
     }
 
-    fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         let mut process = Running::start(command);
         let mut out = BufReader::new(process.0.stdout.take().unwrap());
         let mut line = String::new();

@@ -1,4 +1,4 @@
-//! Signals, pipes and the environment of the real program: what surprises nobody.
+//! Signals, pipes and the environment of the real program.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
 
-use crate::cli::{Hub, Running, text, triway};
+use crate::cli::{Hub, text, triway};
 
 /// Asks a hub for its health, by a connection of its own.
 fn health_of(authority: &str) -> String {
@@ -44,45 +44,37 @@ fn a_signal_that_asks_for_no_end_ends_nothing() {
     }
 }
 
-/// A hub that logs much, and whose log goes to a pipe.
-fn talkative() -> (Running, String, std::process::ChildStderr) {
-    let mut command = triway();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--log", "trace"]);
-    let mut process = Running::start(&mut command);
-    let log = process.0.stderr.take().unwrap();
-    let mut line = String::new();
-    let mut out = BufReader::new(process.0.stdout.take().unwrap());
-    out.read_line(&mut line).unwrap();
-    let address = line.trim().rsplit("http://").next().unwrap().to_owned();
-    (process, address, log)
+/// A hub that logs much, and the pipe of its log.
+fn talkative() -> (Hub, std::process::ChildStderr) {
+    let mut hub = Hub::start(&["--listen", "127.0.0.1:0", "--log", "trace"]);
+    let log = hub.process.0.stderr.take().unwrap();
+    (hub, log)
 }
 
 #[test]
 fn a_hub_outlives_whoever_reads_its_log() {
-    // Its reader goes.
-    let (mut process, address, log) = talkative();
+    // The pipe is closed.
+    let (mut hub, log) = talkative();
     drop(log);
     for _ in 0..50 {
-        assert!(health_of(&address).contains("200 OK"));
+        assert!(health_of(hub.authority()).contains("200 OK"));
     }
-    process.signal("TERM");
-    assert!(process.ends().success());
-    // Its reader stands still: the pipe is full after 64 KiB.
-    let (mut process, address, log) = talkative();
+    hub.process.signal("TERM");
+    assert!(hub.process.ends().success());
+    // The pipe is not read: it is full after 64 KiB.
+    let (mut hub, log) = talkative();
     for _ in 0..2_000 {
-        assert!(health_of(&address).contains("200 OK"));
+        assert!(health_of(hub.authority()).contains("200 OK"));
     }
-    process.signal("TERM");
-    assert!(process.ends().success());
+    hub.process.signal("TERM");
+    assert!(hub.process.ends().success());
     drop(log);
 }
 
 #[test]
 fn the_log_says_which_version_started() {
-    let mut command = triway();
-    command.args(["serve", "--listen", "127.0.0.1:0"]);
-    let mut process = Running::start(&mut command);
-    let mut log = BufReader::new(process.0.stderr.take().unwrap());
+    let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
+    let mut log = BufReader::new(hub.process.0.stderr.take().unwrap());
     let mut line = String::new();
     log.read_line(&mut line).unwrap();
     assert!(
@@ -112,7 +104,7 @@ fn a_mistake_in_a_variable_has_its_name() {
         let told = text(&out.stderr);
         assert_eq!(out.status.code(), Some(2), "{name}: {told}");
         assert!(
-            told.contains(name) && told.contains(", found") | told.contains("expected"),
+            told.contains(name) && (told.contains(", found") || told.contains("expected")),
             "{told}"
         );
         assert_eq!(told.contains(value), name != "TRIWAY_SECRET", "{told}");
@@ -122,12 +114,7 @@ fn a_mistake_in_a_variable_has_its_name() {
     command
         .args(["serve", "--listen", "127.0.0.1:0"])
         .env("TRIWAY_LISTEN", "nowhere");
-    let mut process = Running::start(&mut command);
-    let mut line = String::new();
-    BufReader::new(process.0.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    assert!(line.contains("listening"), "{line}");
+    Hub::of(&mut command);
     let out = triway()
         .args(["pub", "a", "b"])
         .env("TRIWAY_URL", "ftp://x")
@@ -145,28 +132,14 @@ fn a_filter_that_is_no_level_is_refused() {
         assert!(text(&out.stderr).contains("a level (off,"), "{bad}");
     }
     for good in ["INFO", "warn,triway=debug", "off", "h2=trace,info"] {
-        let mut command = triway();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log", good]);
-        let mut process = Running::start(&mut command);
-        let mut line = String::new();
-        BufReader::new(process.0.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        assert!(line.contains("listening"), "{good}: {line}");
+        Hub::start(&["--listen", "127.0.0.1:0", "--log", good]);
     }
 }
 
 #[test]
 fn acknowledgements_that_nobody_asked_for_write_no_lines() {
-    let mut command = triway();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--log", "info"]);
-    let mut process = Running::start(&mut command);
-    let mut line = String::new();
-    BufReader::new(process.0.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let address = line.trim().rsplit("http://").next().unwrap().to_owned();
-    let mut stream = TcpStream::connect(&address).unwrap();
+    let mut hub = Hub::start(&["--listen", "127.0.0.1:0", "--log", "info"]);
+    let mut stream = TcpStream::connect(hub.authority()).unwrap();
     let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
     for _ in 0..100 {
         sent.extend(b"\0\0\x08\x06\x01\0\0\0\0unasked!");
@@ -181,8 +154,8 @@ fn acknowledgements_that_nobody_asked_for_write_no_lines() {
         assert!(count > 0, "{seen:?}");
         seen.extend(&room[..count]);
     }
-    process.signal("TERM");
-    process.ends();
-    let log = process.errors();
+    hub.process.signal("TERM");
+    hub.process.ends();
+    let log = hub.process.errors();
     assert!(!log.contains("h2"), "{log}");
 }

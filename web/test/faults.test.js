@@ -4,18 +4,7 @@ import { spawn } from 'node:child_process'
 import { test } from 'node:test'
 import WebSocket from 'ws'
 import { connect } from '../dist/client.mjs'
-import { TestHub, until } from './hub.js'
-
-async function story(options, body) {
-  const server = await new TestHub().listen()
-  const hub = connect(server.address, { WebSocket, ...options })
-  try {
-    await body(server, hub)
-  } finally {
-    hub.close()
-    await server.close()
-  }
-}
+import { story, TestHub, until } from './hub.js'
 
 const numbers = (count) => [...Array(count).keys()]
 const posted = (request) => request.method === 'POST' && request.url.startsWith('/send')

@@ -1,10 +1,11 @@
 /**
  * A small hub in the test's own process: the wire contract as far as the client meets it, with
- * hooks that spoil an answer. It knows nothing of the client. The real server is met in
+ * hooks that spoil an answer. It knows the client only to connect it for a story. The real server is met in
  * server.test.js; here the answers can be held, cut and forged at will.
  */
 import { createServer } from 'node:http'
-import { WebSocketServer } from 'ws'
+import WebSocket, { WebSocketServer } from 'ws'
+import { connect } from '../dist/client.mjs'
 
 const offsetOf = (id) => Number(id.split('-')[1])
 
@@ -240,6 +241,18 @@ export class TestHub {
       this.readers.delete(reader)
     })
     reader.wake()
+  }
+}
+
+/** A hub and a client of it, for as long as the story lasts. @param {any} options of the client @param {(server: TestHub, hub: any) => Promise<void>} body */
+export async function story(options, body) {
+  const server = await new TestHub().listen()
+  const hub = connect(server.address, { WebSocket, ...options })
+  try {
+    await body(server, hub)
+  } finally {
+    hub.close()
+    await server.close()
   }
 }
 

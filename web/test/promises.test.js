@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import WebSocket from 'ws'
 import { connect } from '../dist/client.mjs'
-import { TestHub, until } from './hub.js'
+import { story, TestHub, until } from './hub.js'
 
 /** @param {any} request @param {any} response @param {string} code @param {number} status */
 function refuse(request, response, code, status) {
@@ -12,17 +12,8 @@ function refuse(request, response, code, status) {
   return true
 }
 
-/** @param {(server: TestHub, hub: any) => Promise<void>} body @param {any} [options] */
-async function withHub(body, options) {
-  const server = await new TestHub().listen()
-  const hub = connect(server.address, { WebSocket, ...options })
-  try {
-    await body(server, hub)
-  } finally {
-    hub.close()
-    await server.close()
-  }
-}
+/** @param {(server: import('./hub.js').TestHub, hub: any) => Promise<void>} body @param {any} [options] */
+const withHub = (body, options) => story(options, body)
 
 for (const transport of ['ws', 'sse', 'poll']) {
   const options = { transports: [transport] }

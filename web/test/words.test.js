@@ -3,18 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import WebSocket from 'ws'
 import { connect } from '../dist/client.mjs'
-import { TestHub, until } from './hub.js'
-
-async function story(options, body) {
-  const server = await new TestHub().listen()
-  const hub = connect(server.address, { WebSocket, ...options })
-  try {
-    await body(server, hub)
-  } finally {
-    hub.close()
-    await server.close()
-  }
-}
+import { story, until } from './hub.js'
 
 for (const transport of ['ws', 'sse', 'poll']) {
   test(`${transport}: a reply that calls a publish bad is final; the next one goes through`, () =>

@@ -254,7 +254,10 @@ async fn what_acted_before_the_end_was_answered() {
                 answered
             }));
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        super::wire::eventually("all of them publish", async || {
+            events(&hub).await.len() > 500
+        })
+        .await;
         server.begin_shutdown();
         let mut answered = BTreeSet::new();
         for task in publishing {
@@ -262,7 +265,6 @@ async fn what_acted_before_the_end_was_answered() {
         }
         server.drained().await;
         let acted = events(&hub).await;
-        assert!(acted.len() > 64);
         let unanswered: Vec<_> = acted.difference(&answered).collect();
         assert!(
             unanswered.is_empty(),

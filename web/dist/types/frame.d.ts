@@ -5,10 +5,6 @@ export type Frame = {
      * the frame's own text
      */
     json?: string;
-    /**
-     * a handle has its data
-     */
-    isTaken?: boolean;
     id?: string;
     channel?: string;
     data?: any;
@@ -80,7 +76,6 @@ export type Limits = {
  * @typedef {object} Frame
  * @property {string} type
  * @property {string} [json] the frame's own text
- * @property {boolean} [isTaken] a handle has its data
  * @property {string} [id]
  * @property {string} [channel]
  * @property {any} [data]

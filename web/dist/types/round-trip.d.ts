@@ -3,6 +3,8 @@
  * needed a connection, name look-up or a token first. So the least of the recent ones counts.
  * Pure; knows no request.
  */
+/** At most this, in ms, an upper bound shows that the hub is near: a new TLS connection takes three round trips. */
+export declare const NEAR_MS = 360;
 export declare class RoundTrip {
     /** Newest first, in ms. @type {number[]} */
     samples: number[];
