@@ -5,7 +5,7 @@
  */
 import { TriwayError } from './error.js'
 import { atOrBelow, foreign, MAGIC, newNonce, wireName } from './frame.js'
-import { pause, readPoll } from './poll.js'
+import { readPoll } from './poll.js'
 import { kindOf } from './requests.js'
 import { readSse } from './sse.js'
 import { readWs } from './ws.js'
@@ -18,16 +18,18 @@ const ADDRESS_MOST = 2500
 const ANSWER_MOST_MS = 5000
 /** Bytes of data that an attachment replays; more is read as history, beside it. */
 const REPLAY_BYTES = 16 * 1024
+/** The same for short polls: where they are needed, little may get through. */
+const REPLAY_SHORT_BYTES = 2 * 1024
 /** Codes of byes about credentials. */
 const EXPIRED = 3003
 const UNAUTHORIZED = 3501
-/** Least pause, in ms, before a request is repeated after 502, 503 or 504; up to twice that, or all clients would come at once. */
-const AWAY_MS = 1000
 /** An answer that takes longer, in ms, was held and cut, and is not repeated. */
 const AWAY_MOST_MS = 2000
 /** Requests in all, and where this attachment was answered before. */
 const AWAY_TIMES = 4
 const AWAY_TIMES_PROVEN = 5
+/** So often a first poll is asked for anew, each time after twice as long. */
+const ANEW_TIMES = 3
 /** Ids remembered between two counts: more than come in a heartbeat of a busy channel. */
 const ARRIVED_MOST = 20_000
 
@@ -153,7 +155,7 @@ export class Attachment {
         const most = this.#isGreeted ? AWAY_TIMES_PROVEN : this.#context.requests.hasAnswered ? AWAY_TIMES : 1
         // What was held for long was cut, and not refused.
         if (error.kind !== 'away' || times >= most || Date.now() > askedAt + AWAY_MOST_MS) throw error
-        await pause(AWAY_MS * (1 + Math.random()), this.#abort.signal)
+        await this.#context.requests.turn(this.#abort.signal, true)
       }
     }
   }
@@ -167,7 +169,7 @@ export class Attachment {
     const address = this.#address()
     if (isPosted || this.#isPosted || address.length > ADDRESS_MOST) return post()
     try {
-      return await requests.send(address, this.#nonce, { signal: this.#abort.signal })
+      return await this.#promptly((signal) => requests.send(address, this.#nonce, { signal }))
     } catch (/** @type {any} */ error) {
       // Part of the address or of the head was lost, or was too long for a box.
       const isLost = error.kind === 'altered' || error.status === 414 || error.status === 431
@@ -175,6 +177,26 @@ export class Attachment {
       this.#isPosted = true
       return post()
     }
+  }
+
+  /** A connection that was kept may be dead: where an answer should be there at once and is not, another one is asked. @param {(signal: AbortSignal) => Promise<Response>} ask */
+  async #promptly(ask) {
+    const { signal } = this.#abort
+    const { patience = 0 } = this.step
+    for (let times = patience && !this.#isGreeted ? 0 : ANEW_TIMES; times < ANEW_TIMES; times++) {
+      const limit = new AbortController()
+      const stop = () => limit.abort()
+      signal.addEventListener('abort', stop)
+      const timer = setTimeout(stop, patience * 2 ** times)
+      try {
+        return await ask(limit.signal)
+      } catch (error) {
+        if (signal.aborted || !limit.signal.aborted) throw error
+      } finally {
+        clearTimeout(timer)
+      }
+    }
+    return ask(signal)
   }
 
   get base() {
@@ -196,7 +218,7 @@ export class Attachment {
       presence: this.isShown ? 'watched' : undefined,
       info: this.isShown ? options.infoJson : undefined,
       // A chain of polls is bounded by each answer.
-      replay: this.#isGreeted ? undefined : REPLAY_BYTES,
+      replay: this.#isGreeted ? undefined : pause ? REPLAY_SHORT_BYTES : REPLAY_BYTES,
       ...(transport === 'sse' && { format: 'full' }),
       // The first poll is the proof: it must not be held.
       ...(transport !== 'poll' ? { probe: 1 } : this.#isGreeted && !pause ? { wait, early } : { wait: 0 }),

@@ -29,6 +29,9 @@ const CONFIRM_MS = 100
 /** A stream whose first ping was merged with hello is tried again so often; in a page that is busy, more often. */
 const RETRIES = 1
 const RETRIES_BUSY = 3
+/** A first poll is answered at once. So long, in ms, beyond the hub's work and so many round trips, it is waited for on one connection. */
+const PATIENCE_MS = 600
+const PATIENCE_ROUND_TRIPS = 4
 /** Requests that measure the round trip at the start: the second one finds the connection of the first. */
 const MEASURES = 2
 
@@ -164,6 +167,8 @@ export class Attempts {
     const known = this.memory.known(transport)
     /** @type {OpenStep} */
     const step = { do: 'open', id: ++this.lastId, transport, why, ...(rung === 'short' ? { wait: 0, pause: SHORT_PAUSE_MS } : wishes(known)) }
+    const { isKnown, workMs, latestMs } = this.roundTrip
+    if (transport === 'poll' && isKnown) step.patience = PATIENCE_MS + workMs + PATIENCE_ROUND_TRIPS * latestMs
     const attempt = new Attempt(step, this.now, known, this.roundTrip, this.preference.isSingle)
     this.#byId.set(step.id, attempt)
     this.tried.set(transport, 0)

@@ -340,6 +340,7 @@ export class Connection {
   }
 
   async #checkHub() {
+    await this.#owner.requests.turn()
     const askedAt = Date.now()
     /** @type {any} */
     const fact = await this.#owner.requests.ask('healthz', {}, undefined, CHECK_MS).then(

@@ -103,13 +103,16 @@ function learnOfPolls(lives, polls) {
 function learnOfStreams(transport, lives, known) {
   const [last, before] = lives
   const it = known(transport)
-  if (areIdleCuts(lives) && last.idleMs >= IDLE_LEAST_MS) {
+  const areIdle = areIdleCuts(lives)
+  if (areIdle && last.idleMs >= IDLE_LEAST_MS) {
     // No heartbeat is faster than the one that did not help.
     if (it.beat === SECONDS_LEAST) return { cause: 'idle', isLeft: true }
     it.beat = secondsOf(last.idleMs, BEAT_PART)
     return { cause: 'idle' }
   }
-  if (isKilled(lives)) return { cause: 'killed', isLeft: true }
+  // What cuts an idle stream sooner than any heartbeat comes cuts held polls too. A browser may ask for those again by itself, and hide it.
+  const isShort = areIdle && transport === 'sse' && last.idleMs >= HELD_LEAST_MS && !isAlike(last.ageMs, before.ageMs)
+  if (isKilled(lives)) return { cause: 'killed', isLeft: true, isShort }
   if (!before || !isAlike(last.ageMs, before.ageMs)) return {}
   if (last.ageMs < (transport === 'ws' ? WS_LEAST_MS : SSE_LEAST_MS)) {
     // What cuts streams by age cuts held polls too.

@@ -54,13 +54,26 @@ export const MAGIC = 'triway/1'
 /** The error where something else than the hub answered. */
 export const foreign = () => new TriwayError('foreign', { kind: 'foreign' })
 
-/** The first complete JSON value of an answer, as its text: a box may append to it. @param {Response} response */
-export async function jsonText(response) {
-  const text = await response.text()
+/** The first complete JSON value of an answer, as its text: a box may append to it. @param {Response} response @param {() => void} [heard] a piece of it arrived */
+export async function jsonText(response, heard) {
+  const text = heard ? await textOf(response, heard) : await response.text()
   const json = firstValue(text)
   if (json) return json
   // WebKit gives a body that was cut short as if it were whole; any other text is somebody's page.
   throw /^\s*([{[]|$)/.test(text) ? new TriwayError('closed', { kind: 'unreachable' }) : foreign()
+}
+
+/** The same as `text()`, and tells of each piece that arrives. @param {Response} response @param {() => void} heard */
+async function textOf(response, heard) {
+  const reader = response.body?.getReader()
+  if (!reader) return response.text()
+  const decoder = new TextDecoder()
+  for (let text = ''; ; ) {
+    const { done, value } = await reader.read()
+    heard()
+    text += decoder.decode(value, { stream: !done })
+    if (done) return text
+  }
 }
 
 /** @param {Response} response */

@@ -6,8 +6,9 @@
 import { foreign, framesOf } from './frame.js'
 import { membersOf } from './json.js'
 
-/** Bytes of data of the first page, and of the largest: the hub's bound. */
+/** Bytes of data of the first page, of the smallest, and of the largest: the hub's bound. */
 const PAGE_FIRST = 16 * 1024
+const PAGE_LEAST = 2 * 1024
 const PAGE_MOST = 1024 * 1024
 /** Pages that take less time, in ms, are followed by one of twice the size; above, of half. */
 const PAGE_QUICK_MS = 300
@@ -24,7 +25,7 @@ export class PageSize {
   /** @param {number} tookMs */
   adapt(tookMs) {
     if (tookMs < PAGE_QUICK_MS) this.bytes = Math.min(PAGE_MOST, this.bytes * 2)
-    else if (tookMs > PAGE_SLOW_MS) this.bytes = Math.max(PAGE_FIRST, this.bytes >> 1)
+    else if (tookMs > PAGE_SLOW_MS) this.bytes = Math.max(PAGE_LEAST, this.bytes >> 1)
   }
 }
 

@@ -29,11 +29,11 @@ export async function readPoll({ ask, nonce, pauseMs, signal }, hear) {
   }
 }
 
-/** @param {number} ms @param {AbortSignal} signal */
+/** @param {number} ms @param {AbortSignal} [signal] */
 export function pause(ms, signal) {
   return new Promise((resolve, reject) => {
     const abort = () => reject(clearTimeout(timer))
-    const timer = setTimeout(() => resolve(signal.removeEventListener('abort', abort)), ms)
-    signal.addEventListener('abort', abort)
+    const timer = setTimeout(() => resolve(signal?.removeEventListener('abort', abort)), ms)
+    signal?.addEventListener('abort', abort)
   })
 }

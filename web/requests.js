@@ -5,10 +5,15 @@
 import { TriwayError } from './error.js'
 import { firstValue } from './json.js'
 import { jsonText, newNonce } from './frame.js'
+import { pause } from './poll.js'
 
-/** A request without an answer for so long, in ms, hangs; larger bodies have a ms more for each so many characters. */
+/** A request of whose answer nothing comes for so long, in ms, hangs; larger bodies have a ms more for each so many characters. */
 const ANSWER_MOST_MS = 5000
 const BODY_CHARACTERS_PER_MS = 8
+/** Least pause, in ms, before a request is repeated after 502, 503 or 504; up to twice that, or all clients would come at once. */
+const AWAY_MS = 1000
+/** So far apart, in ms, are all requests that are repeated then. */
+const TURN_MS = 1100
 /** A request whose body and answer have fewer characters in all measures the round trip. */
 const SMALL = 4096
 /** The one body that may outlive its page: a publish would act without an answer. */
@@ -26,6 +31,8 @@ export class Requests {
   #pending = new Set()
   /** Whether a redirect led to the hub. @type {Promise<boolean> | undefined} */
   #tried
+  /** While a gateway cannot reach the hub: when the next request may be repeated; else 0. */
+  #turnAt = 0
   /** Addresses or heads lost words on their way: bodies say them, too. */
   #isBodied = false
 
@@ -61,6 +68,7 @@ export class Requests {
     const response = await this.#ask(address, token, init)
     if (response.ok) {
       this.hasAnswered = true
+      this.#turnAt = 0
       return response
     }
     const followed = response.status < 400 && init?.redirect !== 'follow' && (await this.#follow(address, nonce, init))
@@ -69,6 +77,13 @@ export class Requests {
     error.afterMs = 1000 * /** @type {any} */ (response.headers.get('retry-after')) || undefined
     if (error.code === 'unauthorized' && error.kind === 'final' && (await this.credentials.renew(token))) return this.send(address, nonce, init)
     throw error
+  }
+
+  /** While a gateway cannot reach the hub, what is repeated takes turns. @param {AbortSignal} [signal] @param {boolean} [isAway] it was refused so */
+  async turn(signal, isAway) {
+    if (isAway) this.#turnAt = Math.max(this.#turnAt, Date.now() + AWAY_MS * (1 + Math.random()))
+    for (let now; (now = Date.now()) < this.#turnAt; ) await pause(this.#turnAt - now, signal)
+    if (this.#turnAt) this.#turnAt = Date.now() + TURN_MS
   }
 
   /** @param {string} address @param {string | undefined} token @param {RequestInit} [init] */
@@ -103,7 +118,14 @@ export class Requests {
   async askText(path, query, body, mostMs = ANSWER_MOST_MS + Math.ceil((body?.length ?? 0) / BODY_CHARACTERS_PER_MS)) {
     const nonce = newNonce()
     const limit = new AbortController()
-    const timer = setTimeout(() => limit.abort(new DOMException('No answer came in time', 'TimeoutError')), mostMs)
+    /** @type {any} */
+    let timer
+    // What arrives slowly does not hang.
+    const wait = () => {
+      clearTimeout(timer)
+      timer = setTimeout(() => limit.abort(new DOMException('No answer came in time', 'TimeoutError')), mostMs)
+    }
+    wait()
     // What may outlive its page ends with its time alone.
     const keepalive = body === LEAVE
     if (!keepalive) this.#pending.add(limit)
@@ -113,7 +135,7 @@ export class Requests {
       await this.credentials.current()
       const sentAt = Date.now()
       const response = await this.send(this.at(path, { ...query, nonce }), nonce, { signal: limit.signal, ...posted })
-      const text = await jsonText(response)
+      const text = await jsonText(response, wait)
       // Whether the hub is there, it says to everybody.
       if (path !== 'healthz') this.credentials.accepted()
       if ((body?.length ?? 0) + text.length < SMALL) this.#measured(Date.now() - sentAt)

@@ -15,6 +15,7 @@ import { CAUSES } from './causes.js'
  * @property {number} [beat] heartbeat in seconds to request
  * @property {number} [wait] seconds that a poll may be held; 0 for short polls
  * @property {number} [early] 1 if the head of a held poll must be sent at once
+ * @property {number} [patience] ms after which a poll that should be answered at once is asked for on another connection
  * @property {number} [pause] ms between the answer to a short poll and the next request; absent unless polls are short
  *
  * @typedef {OpenStep

@@ -12,7 +12,7 @@ const dist = (name) => readFileSync(new URL('../dist/' + name, import.meta.url))
 const zipped = (name) => gzipSync(dist(name), { level: 9 }).length
 
 /** Bytes, minified and gzipped: what it is today and a little, so that it cannot grow unseen. */
-const CLIENT_MOST = 25_500
+const CLIENT_MOST = 26_000
 const PART_MOST = 1_100
 const SHARE_MOST = 2_800
 

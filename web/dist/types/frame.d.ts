@@ -115,8 +115,8 @@ export type Limits = {
 export declare const MAGIC = "triway/1";
 /** The error where something else than the hub answered. */
 export declare const foreign: () => TriwayError;
-/** The first complete JSON value of an answer, as its text: a box may append to it. @param {Response} response */
-export declare function jsonText(response: Response): Promise<string>;
+/** The first complete JSON value of an answer, as its text: a box may append to it. @param {Response} response @param {() => void} [heard] a piece of it arrived */
+export declare function jsonText(response: Response, heard?: () => void): Promise<string>;
 /** @param {Response} response */
 export declare const parsed: (response: Response) => Promise<any>;
 /**

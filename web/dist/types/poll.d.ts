@@ -12,5 +12,5 @@ export declare function readPoll({ ask, nonce, pauseMs, signal }: {
     pauseMs?: number;
     signal: AbortSignal;
 }, hear: (frame: import('./frame.js').Frame) => void): Promise<void>;
-/** @param {number} ms @param {AbortSignal} signal */
-export declare function pause(ms: number, signal: AbortSignal): Promise<any>;
+/** @param {number} ms @param {AbortSignal} [signal] */
+export declare function pause(ms: number, signal?: AbortSignal): Promise<any>;

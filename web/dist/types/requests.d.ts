@@ -26,6 +26,8 @@ export declare class Requests {
      * @throws {TriwayError}
      */
     send(address: string, nonce: string, init?: RequestInit): Promise<Response>;
+    /** While a gateway cannot reach the hub, what is repeated takes turns. @param {AbortSignal} [signal] @param {boolean} [isAway] it was refused so */
+    turn(signal?: AbortSignal, isAway?: boolean): Promise<void>;
     /**
      * A request that is answered at once, or hangs.
      * @param {string} path

@@ -23,6 +23,10 @@ export type OpenStep = {
      */
     early?: number;
     /**
+     * ms after which a poll that should be answered at once is asked for on another connection
+     */
+    patience?: number;
+    /**
      * ms between the answer to a short poll and the next request; absent unless polls are short
      */
     pause?: number;
