@@ -142,6 +142,23 @@ test('held polls that are cut at the shortest wait, early or not: short polls', 
   assert.equal(network.carrying.isShort, true)
 })
 
+test('streams cut idle sooner than any heartbeat comes: polls are short from the start', () => {
+  for (const isAlike of [false, true]) {
+    let lives = 0
+    // An event keeps each second one alive for longer.
+    const dying = (step) => {
+      const at = isAlike || lives++ % 2 === 0 ? 190 : 1400
+      return [...sse()(step).slice(0, 3), ...(at > 200 ? [[at, 'frame', { event: true }]] : []), [at + 800, 'ended', { why: 'closed' }]]
+    }
+    const network = new Network({ ...clear, ws: refused, sse: dying })
+    network.observe('start')
+    network.run(15_000)
+    assert.equal(network.carrier, 'poll')
+    // What dies at one age may do so for other reasons.
+    assert.equal(network.carrying.isShort, !isAlike)
+  }
+})
+
 test('short polls because of cuts: after a minute held polls are tried, next to the short ones', () => {
   let isCutting = true
   const network = new Network({ ...clear, ws: refused, sse: refused, poll: (step) => (isCutting ? cutPolls(900)(step) : poll()(step)) })

@@ -1,0 +1,82 @@
+/** Requests on bad ways: a kept connection that is dead, a gateway without a hub behind it, an answer that comes slowly. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { story, until } from './hub.js'
+
+const HTTP = ['sse', 'poll']
+/** Three requests may be under way when an outage begins; after it, one a second. */
+const FIRST = 3
+const OUTAGE_MS = 5000
+
+const isPoll = (request) => request.url.startsWith('/poll')
+/** A request that nobody reads: its connection is silent. */
+const swallow = () => true
+
+test('a first poll without an answer is asked for on another connection, with the same nonce, and little later', async () => {
+  const asked = []
+  await story({ transports: HTTP }, async (server, hub) => {
+    const heard = []
+    hub.channel('a').on('message', (data) => heard.push(data))
+    await hub.ready
+    server.spoil = (request, response) => {
+      if (request.url.startsWith('/sse')) return response.socket.destroy(), true
+      if (!isPoll(request)) return false
+      asked.push(new URL(request.url, server.address).searchParams.get('nonce'))
+      return asked.length < 3 && swallow()
+    }
+    const beganAt = Date.now()
+    server.cut()
+    server.publish('a', 1)
+    await until(() => heard.length)
+    assert.ok(Date.now() - beganAt < 4000, `${Date.now() - beganAt} ms`)
+    assert.ok(asked.length >= 3)
+    assert.equal(new Set(asked.slice(0, 3)).size, 1)
+  })
+})
+
+for (const status of [502, 503, 504]) {
+  test(`while a gateway answers ${status}, everything that is repeated is one request a second in all`, async () => {
+    await story({ transports: HTTP }, async (server, hub) => {
+      hub.channel('a')
+      await hub.ready
+      const asked = []
+      server.spoil = (request, response) => {
+        asked.push(Date.now())
+        response.writeHead(status).end('away')
+        return true
+      }
+      const beganAt = Date.now()
+      server.cut()
+      await until(() => Date.now() > beganAt + OUTAGE_MS)
+      const later = asked.slice(FIRST)
+      assert.ok(later.length >= 1 && later.length <= OUTAGE_MS / 1000, `${asked.map((at) => at - beganAt)}`)
+      for (const [index, at] of later.entries()) assert.ok(!index || at - later[index - 1] >= 990, `${asked.map((at) => at - beganAt)}`)
+      server.spoil = () => false
+      await until(() => hub.state === 'connected')
+    })
+  })
+}
+
+test('an answer that comes slowly, but comes, does not hang', async () => {
+  await story({ transports: ['sse'] }, async (server, hub) => {
+    for (let n = 1; n <= 3; n++) server.publish('a', n)
+    let histories = 0
+    server.spoil = (request, response) => {
+      if (!request.url.startsWith('/history')) return false
+      histories++
+      const { end } = response
+      // Eight pieces, a second apart: longer than what a request without a sign may take.
+      response.end = (text) => {
+        const size = Math.ceil(text.length / 8)
+        for (let piece = 0; piece < 8; piece++) setTimeout(() => (piece < 7 ? response.write(text.slice(piece * size, (piece + 1) * size)) : end.call(response, text.slice(piece * size))), piece * 1000)
+        return response
+      }
+      return false
+    }
+    const heard = []
+    hub.channel('a', { since: 'all' }).on('message', (data) => heard.push(data))
+    await until(() => heard.length === 3, undefined, 15_000)
+    assert.deepEqual(heard, [1, 2, 3])
+    assert.equal(histories, 1)
+  })
+})
