@@ -14,7 +14,7 @@ import { Cuts } from './cuts.js'
 import { Outage } from './outage.js'
 import { Preference } from './preference.js'
 import { Round } from './round.js'
-import { RoundTrip } from './round-trip.js'
+import { NEAR_MS, RoundTrip } from './round-trip.js'
 import { isPassing } from './rungs.js'
 
 /** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./rungs.js').Step} Step @typedef {import('./rungs.js').OpenStep} OpenStep */
@@ -168,7 +168,8 @@ export class Attempts {
     /** @type {OpenStep} */
     const step = { do: 'open', id: ++this.lastId, transport, why, ...(rung === 'short' ? { wait: 0, pause: SHORT_PAUSE_MS } : wishes(known)) }
     const { isKnown, workMs, latestMs } = this.roundTrip
-    if (transport === 'poll' && isKnown) step.patience = PATIENCE_MS + workMs + PATIENCE_ROUND_TRIPS * latestMs
+    // Where much is under way, asking again would only add to it.
+    if (transport === 'poll' && isKnown && latestMs <= NEAR_MS) step.patience = PATIENCE_MS + workMs + PATIENCE_ROUND_TRIPS * latestMs
     const attempt = new Attempt(step, this.now, known, this.roundTrip, this.preference.isSingle)
     this.#byId.set(step.id, attempt)
     this.tried.set(transport, 0)
