@@ -22,10 +22,10 @@ const parts = {
       kind === 'dynamic-import' ? { path: path.replace('./', './client-').replace('.js', '.mjs'), external: true } : undefined),
 }
 
-/** Bundles with esbuild, then minifies with terser, which inlines more: 2 % fewer bytes for every page. @param {string} entry @param {string} out @param {any} options */
+/** Bundles with esbuild, then minifies with terser: 2 % fewer bytes for every page. Inlined functions would compress worse. @param {string} entry @param {string} out @param {any} options */
 async function buildClient(entry, out, options) {
   const built = await build({ ...shared, banner, plugins: [parts], entryPoints: [here(entry)], write: false, ...options })
-  const { code = '' } = await minify(built.outputFiles[0].text, { module: options.format === 'esm', ecma: 2020, compress: { passes: 3 }, format: { comments: /^!/ } })
+  const { code = '' } = await minify(built.outputFiles[0].text, { module: options.format === 'esm', ecma: 2020, compress: { passes: 3, inline: 0, reduce_funcs: false }, format: { comments: /^!/ } })
   mkdirSync(here('dist'), { recursive: true })
   writeFileSync(here('dist/' + out), code + '\n')
 }

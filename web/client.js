@@ -202,8 +202,8 @@ export class Hub extends HubTarget {
     }
     // Of its own `token` an application is told already.
     const timer = setTimeout(() => {
-      const { problem } = this.#connection
-      if (!this.session && problem && problem.kind !== 'token') this.#report(this.#connection.absence())
+      const { line, problem } = this.#connection
+      if (!line && problem?.kind !== 'token') this.#report(this.#connection.absence())
     }, REPORT_MS)
     this.#abort.signal.addEventListener('abort', () => clearTimeout(timer))
     // One tick later, so that the channels opened beside it are in the first attachment.
@@ -313,8 +313,8 @@ export class Hub extends HubTarget {
    * @throws {TriwayError} `bad_option`, where it is not among the hub's transports
    */
   use(transport) {
-    checkTransport(transport, this.#transports)
     if (this.#last) return warn(this, this.#last, '`use`: ')
+    checkTransport(transport, this.#transports)
     this.#connection.sharing?.use(transport)
     this.#connection.use(transport)
   }

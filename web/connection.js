@@ -5,7 +5,7 @@
 import { Attachment } from './attachment.js'
 import { ChannelList } from './channel-list.js'
 import { TriwayError } from './error.js'
-import { foreign, MAGIC, wireName } from './frame.js'
+import { MAGIC, wireName } from './frame.js'
 import { Ladder } from './ladder.js'
 import { elementsOf, membersOf } from './json.js'
 import { keep, link, load } from './page.js'
@@ -297,7 +297,7 @@ export class Connection {
   }
 
   /** Why nothing carries, and where. @param {any} [problem] */
-  absence(problem = this.problem ?? foreign()) {
+  absence(problem = this.problem) {
     return absent(problem, this.#owner.requests.base)
   }
 

@@ -170,8 +170,8 @@ function isUnread(text, nonce) {
   return text.includes('"ok":false') && JSON.parse(text).some((/** @type {any} */ { error }) => error && error.nonce !== nonce)
 }
 
-/** @param {any} cause */
-function failureOf(cause) {
+/** Why a request has no answer. @param {any} cause */
+export function failureOf(cause) {
   if (cause instanceof TriwayError) return cause
   const isHung = cause?.name === 'TimeoutError'
   return new TriwayError(isHung ? 'timeout' : 'unreachable', { detail: isHung ? 'No answer came in time' : 'The hub cannot be reached', hint: NO_HUB, kind: isHung ? 'hung' : 'unreachable', cause })
