@@ -147,7 +147,7 @@ impl FromStr for Start {
 
     fn from_str(text: &str) -> Result<Self, BadCursor> {
         match text {
-            "" | "now" => return Ok(Self::Now),
+            "now" => return Ok(Self::Now),
             "all" => return Ok(Self::All),
             _ => {}
         }

@@ -19,7 +19,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use futures_util::FutureExt as _;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION,
@@ -93,8 +93,15 @@ pub(crate) fn router(app: App) -> Router {
     let app = Arc::new(app);
     let read = |transport| {
         let app = app.clone();
-        // Any method, since WebSockets over HTTP/2 come by CONNECT; the handler says which it takes.
-        any(move |request: Request| attach::read(app, transport, request))
+        let methods = MethodFilter::GET.or(MethodFilter::POST);
+        // WebSockets over HTTP/2 come by CONNECT.
+        let methods = match transport {
+            Transport::Ws => methods.or(MethodFilter::CONNECT),
+            Transport::Sse | Transport::Poll => methods,
+        };
+        only(on(methods, move |request: Request| {
+            attach::read(app, transport, request)
+        }))
     };
     let [ws, sse, poll] = Transport::ALL.map(read);
     let routes = Router::new()

@@ -10,7 +10,7 @@ use crate::protocol::{ByeReason, GapReason, Refusal, Transport};
 
 /// Why clients change transports, as `web/causes.js` lists it. Any other cause is `other`, so that no client can make
 /// labels.
-const CAUSES: [&str; 22] = [
+const CAUSES: [&str; 21] = [
     "refused",
     "closed",
     "killed",
@@ -30,7 +30,6 @@ const CAUSES: [&str; 22] = [
     "busy",
     "gone",
     "http",
-    "manual",
     "sleep",
     "error",
 ];

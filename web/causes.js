@@ -24,7 +24,6 @@ export const CAUSES = [
   'busy',
   'gone',
   'http',
-  'manual',
   'sleep',
   'error',
 ]

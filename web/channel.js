@@ -3,7 +3,7 @@
  * Knows its subscription, and nothing of transports.
  */
 import { encode, sizeBefore } from './data.js'
-import { TriwayError } from './error.js'
+import { closed, lineOf, TriwayError } from './error.js'
 import { atOrBelow, dataText } from './frame.js'
 import { checkEventName, checkFunction, checkPublishOptions } from './options.js'
 
@@ -33,9 +33,9 @@ const LOOP_EVENTS = 10_000
  *
  * @typedef {object} Member
  * @property {string} id
- * @property {string} [user]
- * @property {any} [info]
- * @property {number} [since]
+ * @property {string | null} user null where it has none
+ * @property {any} info null where it has none
+ * @property {number} [since] ms since 1970; absent in joins and leaves
  *
  * @typedef {object} Moved
  * @property {Member} member
@@ -76,8 +76,26 @@ class MessageEvent extends Event {
 /** @param {EventTarget} target @param {string} type @param {object} [facts] that the event has as properties */
 export const emit = (target, type, facts) => target.dispatchEvent(Object.assign(new Event(type), facts))
 
+/** An event target that knows whether anybody listens for its end. */
+export class Heard extends EventTarget {
+  /** @internal */
+  isHeard = false
+
+  /** @param {string} type @param {any} listener @param {any} [options] @override */
+  addEventListener(type, listener, options) {
+    this.isHeard ||= /^(error|close)$/.test(type)
+    super.addEventListener(type, listener, options)
+  }
+}
+
+/** Where nobody listens for errors, the console says one, once. @param {any} target @param {TriwayError} error @param {string} [where] */
+export function warn(target, error, where) {
+  if (!target.isHeard) console.warn(lineOf(error, where))
+  target.isHeard = true
+}
+
 /** An event target whose events are typed. @type {new () => Target<ChannelEventMap>} */
-const ChannelTarget = /** @type {any} */ (EventTarget)
+const ChannelTarget = /** @type {any} */ (Heard)
 
 export class Channel extends ChannelTarget {
   /** Why it ended, where it was not closed by its owner. @type {TriwayError | undefined} */
@@ -96,10 +114,13 @@ export class Channel extends ChannelTarget {
    * @param {string} name
    * @param {{since?: string, presence?: boolean}} options
    * @param {import('./subscription.js').Context} context
+   * @param {string} wire the name under which it is read
    */
-  constructor(name, { since, presence }, context) {
+  constructor(name, { since, presence }, context, wire) {
     super()
     this.name = name
+    /** @internal */
+    this.wire = wire
     /** @internal Where it begins to read, until that was read. @type {string | undefined} */
     this.start = since === 'now' ? undefined : (since ?? undefined)
     /** @internal */
@@ -118,7 +139,7 @@ export class Channel extends ChannelTarget {
   async publish(data = null, options = {}) {
     checkPublishOptions(options)
     const { name, signal } = options
-    if (this.#isClosed) throw this.#error ?? new TriwayError('closed', { hint: 'This channel was closed.' })
+    if (this.#isClosed) throw this.#error ?? closed('channel')
     const named = name == null ? '' : `,"name":${JSON.stringify(name)}`
     return this.#context.publish({ channel: this.name, head: `"type":"publish","channel":${JSON.stringify(this.name)}${named}`, data: encode(data), sizeBefore: sizeBefore(data) }, signal)
   }
@@ -140,7 +161,7 @@ export class Channel extends ChannelTarget {
 
   /** Who is here. @returns {Promise<Member[]>} */
   async members() {
-    if (this.#isClosed) throw this.#error ?? new TriwayError('closed', { hint: 'This channel was closed.' })
+    if (this.#isClosed) throw this.#error ?? closed('channel')
     return (await this.#context.presence(this.name)).members
   }
 
@@ -149,13 +170,14 @@ export class Channel extends ChannelTarget {
     this.end()
   }
 
-  /** @internal @param {TriwayError} [error] */
-  end(error) {
+  /** @internal @param {TriwayError} [error] @param {TriwayError} [said] to the console, where nobody listens: of the end of the hub it was told already */
+  end(error, said = this.#context.isOver() ? undefined : error) {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#error = error
     this.loading = false
     this.#context.leave(this)
+    if (said) warn(this, said, `channel \`${this.name}\`: `)
     if (error) emit(this, 'error', { error })
     emit(this, 'close', { error })
   }
@@ -185,17 +207,20 @@ export class Channel extends ChannelTarget {
   /** @internal @param {import('./frame.js').Frame} frame @param {import('./cuts.js').Transport | null} via @param {boolean} [late] */
   deliver(frame, via, late) {
     const { type, channel = '', id = '', name = 'message', from, time = 0, after, reason, data, json } = frame
-    if (this.#isClosed) return
+    // An own inbox by its real name is one of several that are read together.
+    if (this.#isClosed || (this.name !== this.wire && channel !== this.name)) return
     if (type === 'gap') return emit(this, 'gap', { after, reason, id, channel })
     const { isShared, reviver } = this.#context
     const isBytes = data instanceof ArrayBuffer
     const text = isBytes ? undefined : json
     try {
       // Listeners of one handle cannot change the data of another. Bytes that are transferred away are empty for the next handle.
-      const value = text !== undefined && (reviver || isShared(this.name)) ? JSON.parse(/** @type {string} */ (dataText(text)), reviver) : isBytes && isShared(this.name) ? data.slice(0) : data
+      const value = text !== undefined && (reviver || isShared(this.wire)) ? JSON.parse(/** @type {string} */ (dataText(text)), reviver) : isBytes && isShared(this.wire) ? data.slice(0) : data
       this.dispatchEvent(new MessageEvent({ data: value, name, id, from, time, channel, via, ...(late && { late }) }, text))
     } catch (cause) {
-      emit(this, 'error', { error: new TriwayError('bad_data', { detail: `\`reviver\` failed: ${cause}`, cause }) })
+      const error = new TriwayError('bad_data', { detail: `\`reviver\` failed: ${cause}`, hint: 'Correct the function passed as `reviver`.', cause })
+      warn(this, error)
+      emit(this, 'error', { error })
     }
   }
 
@@ -245,7 +270,7 @@ class Pull {
       const [isClosed, error] = this.#end()
       if (this.#isTooSlow || (isClosed && error)) {
         this.return()
-        throw error ?? new TriwayError('too_slow', { hint: `The loop fell ${LOOP_EVENTS} events behind.` })
+        throw error ?? new TriwayError('too_slow', { detail: `The loop fell ${LOOP_EVENTS} events behind`, hint: 'Do less in it, or listen for events.' })
       }
       if (isClosed) return this.return()
       await new Promise((resolve) => this.#wakes.push(() => resolve(undefined)))

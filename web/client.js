@@ -2,10 +2,10 @@
  * The hub as the page sees it: its state, its channels, and what an application does with them. Reading is in
  * connection.js, sending in outbox.js.
  */
-import { Channel, emit } from './channel.js'
+import { Channel, emit, Heard, warn } from './channel.js'
 import { Connection } from './connection.js'
 import { Credentials } from './credentials.js'
-import { TriwayError } from './error.js'
+import { closed, lineOf, TriwayError } from './error.js'
 import { wireName } from './frame.js'
 import { PageSize } from './history.js'
 import { checkAddress, checkChannel, checkChannelOptions, checkOptions, checkTransport } from './options.js'
@@ -21,6 +21,9 @@ export { Channel, TriwayError }
 
 /** Channels on which joins and leaves of another are told begin like this. */
 const PRESENCE = '$presence/'
+
+/** An application is told why nothing was reached yet, after so many ms. */
+const REPORT_MS = 2800
 
 /**
  * @typedef {import('./cuts.js').Transport} Transport
@@ -43,13 +46,13 @@ const PRESENCE = '$presence/'
  *
  * @typedef {'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed'} State
  * @typedef {object} HubEventMap
- * @property {{from: State, to: State, reason: string, error?: TriwayError}} state
+ * @property {{from: State, to: State, reason: string, error?: TriwayError}} state with the error that ended it, or why it is captive
  * @property {{from: Transport | null, to: Transport | null, reason: string}} transport
- * @property {{error: TriwayError}} error a mistake of the application, or the refusal that ended the hub
+ * @property {{error: TriwayError}} error a mistake of the application, why nothing was reached for a while after the start, or the refusal that ended the hub
  */
 
 /** An event target whose events are typed. @type {new () => import('./channel.js').Target<HubEventMap>} */
-const HubTarget = /** @type {any} */ (EventTarget)
+const HubTarget = /** @type {any} */ (Heard)
 
 export class Hub extends HubTarget {
   /** @type {State} */
@@ -66,8 +69,10 @@ export class Hub extends HubTarget {
   closed = this.#when('closed')
   /** @type {Map<string, Subscription>} */
   #subscriptions = new Map()
-  /** @type {TriwayError | undefined} */
+  /** Why it ended, where it was not closed by its owner. @type {TriwayError | undefined} */
   #error
+  /** What is said to those who use it after its end. @type {TriwayError | undefined} */
+  #last
   #abort = new AbortController()
   /** Reject what waits for an answer. @type {Set<(error: any) => void>} */
   #pending = new Set()
@@ -90,7 +95,7 @@ export class Hub extends HubTarget {
     const options = checkOptions(given)
     this.#transports = options.transports
     this.#timeoutMs = options.timeout
-    const credentials = new Credentials(options.token, (error) => emit(this, 'error', { error }))
+    const credentials = new Credentials(options.token, (error) => this.#report(error))
     this.#requests = new Requests(base, options.fetch, credentials, () => this.#connection.line?.session, (ms) => this.#measured(ms))
     this.#outbox = new Outbox({
       requests: this.#requests,
@@ -126,7 +131,7 @@ export class Hub extends HubTarget {
       outbox: this.#outbox,
       subscriptions: this.#subscriptions,
       receive: (frame, via) => this.#receive(frame, via),
-      change: (what, to, reason) => this.#change(what, to, reason),
+      change: (what, to, reason, error) => this.#change(what, to, reason, error),
       adopt: ({ id, user }) => (this.session = user == null ? { id } : { id, user }),
       finish: (why, error) => {
         this.#connection.sharing?.finished(why, error)
@@ -153,6 +158,7 @@ export class Hub extends HubTarget {
       leave: (channel) => this.#leave(channel),
       history: (name, since, bytes) => this.#connection.history(name, since, bytes),
       pageSize: new PageSize(),
+      isOver: () => this.state === 'closed',
       isShared: (name) => (this.#subscriptions.get(name)?.handles.size ?? 0) > 1,
       via: () => this.transport,
       cursor: () => this.#connection.line?.cursor,
@@ -194,6 +200,12 @@ export class Hub extends HubTarget {
       signal.addEventListener('abort', close, { signal: this.#abort.signal })
       if (signal.aborted) return queueMicrotask(close)
     }
+    // Of its own `token` an application is told already.
+    const timer = setTimeout(() => {
+      const { line, problem } = this.#connection
+      if (!line && problem?.kind !== 'token') this.#report(this.#connection.absence())
+    }, REPORT_MS)
+    this.#abort.signal.addEventListener('abort', () => clearTimeout(timer))
     // One tick later, so that the channels opened beside it are in the first attachment.
     queueMicrotask(() => this.state !== 'closed' && this.#tabs.start())
   }
@@ -217,6 +229,12 @@ export class Hub extends HubTarget {
     if (from === to || this.state === 'closed') return
     this[what] = /** @type {never} */ (to)
     emit(this, what, { from, to, reason, error })
+  }
+
+  /** Something is wrong that ends nothing. @param {TriwayError} error */
+  #report(error) {
+    warn(this, error)
+    emit(this, 'error', { error })
   }
 
   /** Each frame goes to the channel that it belongs to, and those of its presence to both. @param {import('./frame.js').Frame} frame @param {Transport | null} via */
@@ -255,14 +273,16 @@ export class Hub extends HubTarget {
   channel(name, options = {}) {
     checkChannel(name)
     checkChannelOptions(name, options)
-    const handle = new Channel(name, options, this.#context)
+    // The own inbox by its real name is read as the inbox.
+    const wire = this.#connection.line?.session?.inboxes?.includes(name) ? '@' : name
+    const handle = new Channel(name, options, this.#context, wire)
     if (this.state === 'closed') {
       // Not at once: an application that opens it again then must not spin.
-      setTimeout(() => handle.end(this.#error))
+      setTimeout(() => handle.end(this.#error, this.#last))
       return handle
     }
-    let subscription = this.#subscriptions.get(name)
-    if (!subscription) this.#subscriptions.set(name, (subscription = new Subscription(name, this.#context)))
+    let subscription = this.#subscriptions.get(wire)
+    if (!subscription) this.#subscriptions.set(wire, (subscription = new Subscription(wire, this.#context)))
     subscription.add(handle)
     this.#connection.sync()
     return handle
@@ -270,9 +290,9 @@ export class Hub extends HubTarget {
 
   /** @param {Channel} handle */
   #leave(handle) {
-    const subscription = this.#subscriptions.get(handle.name)
+    const subscription = this.#subscriptions.get(handle.wire)
     if (!subscription?.handles.has(handle)) return
-    if (subscription.remove(handle)) this.#subscriptions.delete(handle.name)
+    if (subscription.remove(handle)) this.#subscriptions.delete(handle.wire)
     if (this.state !== 'closed') this.#connection.sync()
   }
 
@@ -293,7 +313,7 @@ export class Hub extends HubTarget {
    * @throws {TriwayError} `bad_option`, where it is not among the hub's transports
    */
   use(transport) {
-    if (this.state === 'closed') return
+    if (this.#last) return warn(this, this.#last, '`use`: ')
     checkTransport(transport, this.#transports)
     this.#connection.sharing?.use(transport)
     this.#connection.use(transport)
@@ -316,7 +336,7 @@ export class Hub extends HubTarget {
   #finish(why, error) {
     if (this.state === 'closed') return
     this.#error = error
-    const last = error ?? new TriwayError('closed', { hint: 'This hub was closed.' })
+    const last = (this.#last = error ?? closed('hub'))
     this.#abort.abort()
     this.#connection.end(why)
     // Also where another tab read for this one.
@@ -327,7 +347,7 @@ export class Hub extends HubTarget {
     this.#change('state', 'closed', why, last)
     for (const subscription of [...this.#subscriptions.values()]) subscription.end(error)
     if (!error) return
-    console.error(`triway: ${error.message} (${error.code})${error.hint ? '. ' + error.hint : ''}`)
+    console.error(lineOf(error))
     emit(this, 'error', { error })
   }
 }

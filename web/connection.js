@@ -9,6 +9,7 @@ import { MAGIC, wireName } from './frame.js'
 import { Ladder } from './ladder.js'
 import { elementsOf, membersOf } from './json.js'
 import { keep, link, load } from './page.js'
+import { absent } from './publish-errors.js'
 
 /** @typedef {import('./frame.js').Frame} Frame @typedef {import('./attachment.js').Line} Line @typedef {import('./cuts.js').Transport} Transport */
 
@@ -34,7 +35,7 @@ const FREQUENT = /^(frame|tick|rtt|proof)$/
  * @property {import('./outbox.js').Outbox} outbox
  * @property {Map<string, import('./subscription.js').Subscription>} subscriptions
  * @property {(frame: Frame, via: Transport | null) => void} receive
- * @property {(what: 'state' | 'transport', to: any, reason: string) => void} change
+ * @property {(what: 'state' | 'transport', to: any, reason: string, error?: TriwayError) => void} change
  * @property {(session: import('./frame.js').Session) => void} adopt publishes go as this session
  * @property {(why: string, error: TriwayError) => void} finish
  * @property {(names: string[], error: any) => void} refuse
@@ -127,7 +128,7 @@ export class Connection {
     if (step.do === 'open') this.#open(step)
     else if (step.do === 'close') this.#drop(step)
     else if (step.do === 'carry') this.#carry(step)
-    else if (step.do === 'state') this.#owner.change('state', step.state, step.why)
+    else if (step.do === 'state') this.#owner.change('state', step.state, step.why, step.state === 'captive' ? this.absence() : undefined)
     else if (step.do === 'check') this.isHubThere()
     else if (step.do === 'remember') this.#remember()
   }
@@ -285,7 +286,7 @@ export class Connection {
     const { id, transport } = attachment
     const isCarrier = attachment === this.#carrier
     if (error?.kind === 'final') {
-      if (this.#isOver(attachment, error)) return this.#owner.finish(why, error)
+      if (this.#isOver(attachment, error)) return this.#owner.finish(why, this.absence(error))
       why = 'error'
     }
     if (error && error.kind !== 'final') this.problem = error
@@ -293,6 +294,11 @@ export class Connection {
     const isOurs = isCarrier && transport === 'ws' && !error && this.#owner.outbox.wasCutBy(attachment.closeCode)
     this.#drop({ id, why })
     this.observe('ended', { id, why, planned: isOurs || error?.isPlanned, foreign: error?.kind === 'foreign', afterMs: error?.afterMs })
+  }
+
+  /** Why nothing carries, and where. @param {any} [problem] */
+  absence(problem = this.problem) {
+    return absent(problem, this.#owner.requests.base)
   }
 
   /** Whether a final refusal ends everything, or only what was new. @param {Attachment} attachment @param {TriwayError} error */

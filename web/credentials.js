@@ -1,6 +1,6 @@
 /** The application's token: one current value in one place, read at each request. */
 import { TriwayError } from './error.js'
-import { isToken } from './options.js'
+import { isToken, TOKEN } from './options.js'
 
 /** An application is told when its `token` function has not settled by then, in ms. */
 const TOKEN_MOST_MS = 2500
@@ -59,9 +59,11 @@ export class Credentials {
 
   async #ask() {
     try {
-      const token = typeof this.#token === 'function' ? await this.#token() : this.#token
-      if (token != null && !isToken(token)) throw new Error(typeof token === 'string' ? 'gave a text that no header can carry' : `gave a ${typeof token}, not a text`)
-      return token || undefined
+      if (typeof this.#token !== 'function') return this.#token
+      const token = await this.#token()
+      // Without this word, an application that forgot to return it would be somebody else to the hub. The token itself stays out of the error.
+      if (!isToken(token)) throw new Error(`returned ${typeof token === 'string' ? (token ? 'a text that is no token' : 'an empty text') : token === null ? token : typeof token}`)
+      return token
     } catch (error) {
       this.#given = undefined
       throw error
@@ -72,7 +74,7 @@ export class Credentials {
   #failed(cause) {
     const afterMs = Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_MOST_MS)
     const detail = `\`token\` failed: ${cause?.message ?? cause}`
-    const error = new TriwayError('token', { detail, hint: 'The function passed as `token` must return a text, or a promise of one.', cause, kind: 'token', afterMs, isPlanned: true })
+    const error = new TriwayError('token', { detail, hint: `The function must return ${TOKEN}, or a promise of it, within ${TOKEN_MOST_MS / 1000} s. Without a token, leave the option out.`, cause, kind: 'token', afterMs, isPlanned: true })
     this.#report(error)
     return error
   }

@@ -58,3 +58,12 @@ export class TriwayError extends Error {
     this.code = code
   }
 }
+
+/** What to do where no hub answers. */
+export const NO_HUB = 'Check that a hub runs at the address given to `connect`, its port and path, and the network.'
+
+/** A handle or hub is used after its end. @param {string} what */
+export const closed = (what) => new TriwayError('closed', { detail: `This ${what} was closed`, hint: `Open another ${what}.` })
+
+/** What a console says of an error. @param {TriwayError} error @param {string} [where] */
+export const lineOf = ({ message, code, hint }, where = '') => `triway: ${where}${message} (${code})${hint ? '. ' + hint : ''}`

@@ -3,7 +3,7 @@
  * transport, no clock and no handle.
  */
 import { bytesOf } from './data.js'
-import { TriwayError } from './error.js'
+import { NO_HUB, TriwayError } from './error.js'
 import { elementsOf, firstValue, membersOf } from './json.js'
 
 /**
@@ -52,7 +52,7 @@ import { elementsOf, firstValue, membersOf } from './json.js'
 export const MAGIC = 'triway/1'
 
 /** The error where something else than the hub answered. */
-export const foreign = () => new TriwayError('foreign', { kind: 'foreign' })
+export const foreign = (kind = 'foreign') => new TriwayError('foreign', { detail: 'Something other than the hub answered', hint: NO_HUB, kind })
 
 /** The first complete JSON value of an answer, as its text: a box may append to it. @param {Response} response @param {() => void} [heard] a piece of it arrived */
 export async function jsonText(response, heard) {
@@ -60,7 +60,7 @@ export async function jsonText(response, heard) {
   const json = firstValue(text)
   if (json) return json
   // WebKit gives a body that was cut short as if it were whole; any other text is somebody's page.
-  throw /^\s*([{[]|$)/.test(text) ? new TriwayError('closed', { kind: 'unreachable' }) : foreign()
+  throw /^\s*([{[]|$)/.test(text) ? new TriwayError('closed', { detail: 'The answer was cut short', hint: NO_HUB, kind: 'unreachable' }) : foreign()
 }
 
 /** The same as `text()`, and tells of each piece that arrives. @param {Response} response @param {() => void} heard */

@@ -18,12 +18,16 @@ const TIMEOUT_MS = 60_000
 /** The longest time that timers take, in ms: they count in 31 bits. */
 const TIMER_MOST_MS = 2 ** 31 - 1
 
+const ADDRESS = 'Give the whole address of the hub, such as https://app.example.com/.'
+/** What names are, in a hint. */
+const NAME = `Use another name, of up to ${NAME_MOST_BYTES} bytes without control characters or commas.`
+
 const CURSOR = /^[0-9a-z]{1,16}-\d{1,20}$/
 const START = /^(now|all|last:\d{1,10}|\d{1,15}(ms|s|m|h|d))$/
 const CONTROL = /\p{Cc}/u
 
 /** @param {string} code @param {string} detail @param {string} [hint] */
-const mistake = (code, detail, hint) => new TriwayError(code, { detail, hint })
+const mistake = (code, detail, hint = 'Correct it, or leave it out.') => new TriwayError(code, { detail, hint })
 
 /** @param {boolean} isGood @param {string} name @param {string} wanted */
 function expect(isGood, name, wanted) {
@@ -35,8 +39,11 @@ function expectKnown(options, known) {
   for (const name of Object.keys(options)) if (!known.includes(name)) throw mistake('bad_option', `\`${name}\` is not an option`, `The options are ${known.join(', ')}.`)
 }
 
-/** Whether a header can carry it. @param {unknown} token */
-export const isToken = (token) => typeof token === 'string' && /^[\x20-\x7e]*$/.test(token)
+/** What a token must be, whether it is an option or what a function returns: a header carries nothing else after `Bearer `. */
+export const TOKEN = 'a text of visible ASCII, without spaces and without `Bearer`'
+
+/** @param {unknown} token */
+export const isToken = (token) => typeof token === 'string' && /^[!-~]+$/.test(token)
 
 /** @param {any} signal */
 const isSignal = (signal) => typeof signal === 'object' && typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function'
@@ -54,7 +61,7 @@ export function checkPublishOptions(options) {
 
 /** The options of `connect`, each with what it must be. @type {Record<string, [(value: any) => boolean, string]>} */
 const OPTIONS = {
-  token: [(token) => typeof token === 'function' || isToken(token), 'a text of visible ASCII, or a function that returns one'],
+  token: [(token) => typeof token === 'function' || isToken(token), TOKEN + ', or a function that returns one'],
   transports: [(list) => Array.isArray(list) && list.length > 0 && list.every((one) => TRANSPORTS.includes(one)), `a list of ${TRANSPORTS.join(', ')}`],
   info: [() => true, ''],
   signal: [isSignal, 'an AbortSignal'],
@@ -88,7 +95,7 @@ export function checkOptions(options) {
 /** @param {any} info */
 function checkInfo(info) {
   const json = jsonOf(info)
-  if (bytesOfText(json) > INFO_MOST_BYTES) throw mistake('too_large', `\`info\` has more than ${INFO_MOST_BYTES} bytes`)
+  if (bytesOfText(json) > INFO_MOST_BYTES) throw mistake('too_large', `\`info\` has more than ${INFO_MOST_BYTES} bytes`, 'Put less into it.')
   return json
 }
 
@@ -104,10 +111,10 @@ export function checkAddress(address) {
     if (typeof address === 'string' && /^([^/?#:]*\.|\[|localhost)[^/?#]*(:\d+)?([/?#]|$)/.test(address) && !/^\.\.?(\/|$)/.test(address) && !/^[a-z][a-z+-]*:\/\//i.test(address)) throw new TypeError('no scheme')
     url = new URL(address, globalThis.location?.href)
   } catch {
-    throw mistake('bad_address', `\`${String(address)}\` is not an address`, 'Give the whole address of the hub, such as https://app.example.com/.')
+    throw mistake('bad_address', `\`${String(address)}\` is not an address`, ADDRESS)
   }
   if (!/^https?:$/.test(url.protocol)) throw mistake('bad_address', `\`${address}\` is not an http or https address`, 'The address of a hub begins with https:// or http://, for WebSocket too.')
-  if (/[%\s]/.test(url.hostname)) throw mistake('bad_address', `\`${String(address)}\` names no host`)
+  if (/[%\s]/.test(url.hostname)) throw mistake('bad_address', `\`${String(address)}\` names no host`, ADDRESS)
   if (url.username || url.password) throw mistake('bad_address', 'an address with a user name or password cannot be requested', 'Pass a credential as `token`.')
   // A page's own address may name its file.
   return url.origin + url.pathname.replace(/[^/]*\.html?$/, '').replace(/\/?$/, '/')
@@ -128,7 +135,7 @@ export function checkChannel(name) {
     : /\p{Cs}/u.test(name) ? 'is not well-formed Unicode'
     : bytesOfText(name.replace(/^\$presence\//, '')) > NAME_MOST_BYTES ? `has more than ${NAME_MOST_BYTES} bytes`
     : ''
-  if (reason) throw mistake('bad_channel', `the channel name \`${String(name)}\` ${reason}`)
+  if (reason) throw mistake('bad_channel', `the channel name \`${String(name)}\` ${reason}`, NAME)
 }
 
 /**
@@ -156,5 +163,5 @@ export function checkEventName(name) {
     : CONTROL.test(name) ? 'holds a control character'
     : bytesOfText(name) > NAME_MOST_BYTES ? `has more than ${NAME_MOST_BYTES} bytes`
     : ''
-  if (reason) throw mistake('bad_name', `the event name \`${String(name)}\` ${reason}`)
+  if (reason) throw mistake('bad_name', `the event name \`${String(name)}\` ${reason}`, NAME)
 }

@@ -4,7 +4,7 @@
  * key once. It waits through an outage for a stated time. Knows no ladder and no channel.
  */
 import { TriwayError } from './error.js'
-import { newNonce } from './frame.js'
+import { foreign, newNonce } from './frame.js'
 import { expired, postBlocked, queueFull, tooLarge } from './publish-errors.js'
 
 /** Publishes waiting for their answers: more than any burst of a page, and a bound for its memory. */
@@ -189,7 +189,7 @@ export class Outbox {
   /** Another tab gave one up. @param {any} key */
   withdraw(key) {
     const entry = this.#queue.find((one) => one.key === key && !one.isSent)
-    if (entry) this.#drop(entry, new TriwayError('closed', { hint: 'Its own tab gave it up.' }))
+    if (entry) this.#drop(entry, new TriwayError('closed', { detail: 'Its own tab gave it up', hint: 'Publish again.' }))
   }
 
   /**
@@ -377,7 +377,7 @@ export class Outbox {
     const doubt = setTimeout(() => this.doubt(askedAt), DOUBT_MS)
     try {
       const replies = this.#isByGet ? [await this.#get(texts[0])] : await this.#requests.command(`[${texts}]`)
-      if (!replies?.[0]) throw new TriwayError('foreign', { kind: 'foreign' })
+      if (!replies?.[0]) throw foreign()
       this.#failures = this.#blockedTimes = this.#silentSince = 0
       this.#batchMost = BATCH_COMMANDS
       return replies
@@ -455,7 +455,7 @@ export class Outbox {
     this.#reason = error
     // A large one that no box lets through either.
     const [first] = this.#queue
-    if (error.status === 413 && first) return void this.#answer({ error: new TriwayError('too_large', { status: 413, hint: 'A proxy takes no bodies of that size.' }) })
+    if (error.status === 413 && first) return void this.#answer({ error: new TriwayError('too_large', { status: 413, detail: 'A proxy takes no bodies of that size', hint: 'Send less at once.' }) })
     const isThere = error.kind !== 'away' && error.kind !== 'passing' && error.kind !== 'token' && (await this.doubt(this.#askedAt))
     if (round !== this.#round) return
     if (isThere) this.#block(error)

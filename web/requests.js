@@ -2,9 +2,9 @@
  * Single requests to the hub, as this session, with the application's token; and what an answer that is no
  * success proves. Knows nothing of channels, positions or the ladder.
  */
-import { TriwayError } from './error.js'
+import { NO_HUB, TriwayError } from './error.js'
 import { firstValue } from './json.js'
-import { jsonText, newNonce } from './frame.js'
+import { foreign, jsonText, newNonce } from './frame.js'
 import { pause } from './poll.js'
 
 /** A request of whose answer nothing comes for so long, in ms, hangs; larger bodies have a ms more for each so many characters. */
@@ -139,7 +139,7 @@ export class Requests {
       // Whether the hub is there, it says to everybody.
       if (path !== 'healthz') this.credentials.accepted()
       if ((body?.length ?? 0) + text.length < SMALL) this.#measured(Date.now() - sentAt)
-      if (body && isUnread(text, nonce)) throw new TriwayError('foreign', { kind: 'altered' })
+      if (body && isUnread(text, nonce)) throw foreign('altered')
       return text
     } catch (cause) {
       throw failureOf(cause)
@@ -192,11 +192,11 @@ function isUnread(text, nonce) {
   return text.includes('"ok":false') && JSON.parse(text).some((/** @type {any} */ { error }) => error && error.nonce !== nonce)
 }
 
-/** @param {any} cause */
-function failureOf(cause) {
+/** Why a request has no answer. @param {any} cause */
+export function failureOf(cause) {
   if (cause instanceof TriwayError) return cause
   const isHung = cause?.name === 'TimeoutError'
-  return new TriwayError(isHung ? 'timeout' : 'unreachable', { detail: isHung ? 'No answer came in time' : 'The hub cannot be reached', kind: isHung ? 'hung' : 'unreachable', cause })
+  return new TriwayError(isHung ? 'timeout' : 'unreachable', { detail: isHung ? 'No answer came in time' : 'The hub cannot be reached', hint: NO_HUB, kind: isHung ? 'hung' : 'unreachable', cause })
 }
 
 /** @param {Response} response @returns {Promise<any>} */
@@ -219,7 +219,7 @@ async function problemOf(response) {
 function refusalOf(status, problem, nonce, hasToken) {
   // A POST that a redirect made a GET is not to be heard of.
   const isOurs = status !== 405 && problem?.hint && problem.code
-  if (!isOurs) return new TriwayError('http_' + status, { status, kind: status >= 502 && status <= 504 ? 'away' : 'foreign' })
+  if (!isOurs) return new TriwayError('http_' + status, { detail: 'Something other than the hub answered with status ' + status, hint: NO_HUB, status, kind: status >= 502 && status <= 504 ? 'away' : 'foreign' })
   return new TriwayError(problem.code, { ...problem, status, kind: kindOf(status, problem, nonce, hasToken) })
 }
 

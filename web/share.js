@@ -252,7 +252,7 @@ export class Sharing {
     const isWhole = connection.carrier && session?.inboxes && hub.state === 'connected'
     if (!isWhole && hub.state === 'connected') return
     const { state, transport } = hub
-    this.#say('state', { state, transport, isBeat, ...(isWhole && { names: connection.covered, cursor, session, limits: outbox.limits }) })
+    this.#say('state', { state, transport, isBeat, problem: connection.problem && problemOf(connection.absence()), ...(isWhole && { names: connection.covered, cursor, session, limits: outbox.limits }) })
   }
 
   // What the connection of the leader reports.
@@ -455,8 +455,9 @@ export class Sharing {
   }
 
   /** @param {any} message the leader's state */
-  #adopt({ state, transport, names, cursor, session, limits }) {
-    const { connection, outbox, subscriptions, hub, adopt } = this.#host
+  #adopt({ state, transport, names, cursor, session, limits, problem }) {
+    const { connection, outbox, subscriptions, hub, adopt, errorOf } = this.#host
+    connection.problem = problem && errorOf(problem)
     if (session) {
       connection.follow({ reads: new Map(names.map((/** @type {string} */ name) => [name, true])), cursor, session })
       outbox.limits = limits
@@ -485,12 +486,11 @@ export class Sharing {
     const { state, transport } = this.#held
     this.#held = undefined
     this.#host.change('transport', transport, 'shared')
-    this.#host.change('state', state, 'shared')
+    this.#host.change('state', state, 'shared', this.#host.connection.problem)
   }
   /** The leader's state, until its channels are read. @type {{state: any, transport: any} | undefined} */
   #held
-  /** @type {any} */
-  #heldTimer
+  /** @type {any} */ #heldTimer
 
   /** To a follower's outbox the leader is a socket. @param {string} json @param {(reply: any) => void} onReply @param {import('./outbox.js').Entry} entry */
   #send = (json, onReply, { key, encoded, size, deadline }) => {

@@ -25,6 +25,7 @@ const JOIN_MOST_MS = 3000
  * @property {(channel: Channel) => void} leave
  * @property {(name: string, since: string, bytes: number) => Promise<string>} history one page, as JSON
  * @property {import('./history.js').PageSize} pageSize
+ * @property {() => boolean} isOver the hub has ended
  * @property {(name: string) => boolean} isShared several handles of this channel are open
  * @property {() => Transport | null} via the transport that carries
  * @property {() => string | undefined} cursor up to which everything live has come

@@ -2,6 +2,7 @@
 //!
 //! Every event has an idempotency key, so that one whose answer was lost is sent again and still happens once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -23,6 +24,9 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 const KEY_BYTES: usize = 16;
 
 const EXAMPLES: &str = "\
+An event that the hub does not accept for the moment, because it cannot be reached or asks to wait, is sent again for
+up to 60 s; standard error says why.
+
 Examples:
   triway pub lobby 'hello all'
   triway pub lobby '{\"text\":\"hi\"}' --json --name chat
@@ -57,6 +61,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     let publisher = Publisher {
         remote: Remote::new(options.remote.clone())?,
         options,
+        has_waited: AtomicBool::new(false),
     };
     if publisher.options.data != "-" {
         let data = publisher.options.data.clone().into_bytes();
@@ -87,6 +92,8 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
 struct Publisher {
     remote: Remote,
     options: Options,
+    /// It was said that the hub asked to wait.
+    has_waited: AtomicBool,
 }
 
 #[derive(Deserialize)]
@@ -121,9 +128,17 @@ impl Publisher {
             if began.elapsed() + wait > PATIENCE {
                 bail!("{}: {what}", self.remote.name());
             }
-            // Once per outage; and whoever is only too fast for the rate need not hear of it.
-            if after.is_none() && !std::mem::replace(&mut told, true) {
-                tell(format_args!("{}: {what}; trying again", self.remote.name()));
+            // Once per outage; that the hub asks to wait, as a rate does for each line, once per run.
+            let is_known = match after {
+                Some(_) => self.has_waited.swap(true, Ordering::Relaxed),
+                None => std::mem::replace(&mut told, true),
+            };
+            if !is_known {
+                tell(format_args!(
+                    "{}: {what}; trying again for up to {} s",
+                    self.remote.name(),
+                    PATIENCE.as_secs()
+                ));
             }
             tokio::time::sleep(wait).await;
         }

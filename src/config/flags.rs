@@ -112,7 +112,7 @@ pub struct Flags {
     #[arg(long, env = "TRIWAY_BODIES_TOTAL", value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     #[arg(help_heading = "Limits")]
     pub bodies_total: usize,
-    /// Channels that one session reads
+    /// Channels that one session reads, without its inboxes
     #[arg(long, env = "TRIWAY_SESSION_CHANNELS", value_name = "COUNT", default_value = "100", value_parser = parse_count)]
     #[arg(help_heading = "Limits")]
     pub session_channels: usize,

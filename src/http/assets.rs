@@ -62,6 +62,13 @@ pub(super) async fn client(Path(file): Path<String>, request: Request) -> Respon
     response
 }
 
+/// Whether this is the address of a part of the client. A page of any origin may load it; the guard judges what it
+/// requests afterwards.
+pub(super) fn is_client(path: &str) -> bool {
+    let name = path.strip_prefix('/').unwrap_or_default();
+    !name.contains('/') && Built::get(name).is_some()
+}
+
 /// The refusal of an address at which there is nothing.
 pub(super) fn missing(uri: &Uri) -> Response {
     Refused::at(uri, Refusal::new(Code::NotFound, "no such address")).into_response()

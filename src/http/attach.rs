@@ -79,13 +79,6 @@ impl ReadRequest {
             },
             Transport::Sse | Transport::Poll => None,
         };
-        let allowed = [Method::GET, Method::HEAD, Method::POST];
-        if !allowed.contains(request.method()) && handshake.is_none() {
-            let refusal = Refusal::new(Code::MethodNotAllowed, "read by GET or POST");
-            let allow = [(hyper::header::ALLOW, "GET,HEAD,POST")];
-            let refused = Refused::at(request.uri(), refusal);
-            return Err(Box::new((allow, refused).into_response()));
-        }
         let (parts, body) = request.into_parts();
         Ok(Self {
             transport,

@@ -46,7 +46,7 @@ pub(super) async fn history(
 async fn page(app: &App, parts: &Parts) -> Result<Response, Refusal> {
     let question = Question::of(app, parts).await?;
     let parameters = &question.parameters;
-    let start = match parameters.find("since") {
+    let start = match parameters.given("since") {
         None => Start::All,
         Some(text) => text
             .parse()

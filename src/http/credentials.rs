@@ -43,6 +43,26 @@ impl App {
         parts: &Parts,
         token: Option<String>,
     ) -> Result<Credential, Refusal> {
+        self.check_query_token(has_token(parts.uri.query().unwrap_or_default()))?;
+        self.authorized(parts, token).await
+    }
+
+    /// Addresses get into logs and histories. A token that is left in one by mistake must not pass in silence.
+    fn check_query_token(&self, has_token: bool) -> Result<(), Refusal> {
+        if has_token && !self.options.token_in_query {
+            return Err(Refusal::new(
+                Code::Unauthorized,
+                "a token in the address is not accepted here (--token-in-query)",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn authorized(
+        &self,
+        parts: &Parts,
+        token: Option<String>,
+    ) -> Result<Credential, Refusal> {
         let Some(authorize) = &self.authorize else {
             return Ok(Credential::Absent(self.options.anonymous.clone()));
         };
@@ -64,13 +84,8 @@ impl App {
         parts: &Parts,
         opening: &Opening,
     ) -> Result<Credential, Refusal> {
-        if opening.token_in_query && !self.options.token_in_query {
-            return Err(Refusal::new(
-                Code::Unauthorized,
-                "a token in the address is not taken here (--token-in-query)",
-            ));
-        }
-        self.credential(parts, opening.token.clone()).await
+        self.check_query_token(opening.token_in_query)?;
+        self.authorized(parts, opening.token.clone()).await
     }
 
     /// The refusal of this request: with its nonce, and with the place of its credential.

@@ -15,7 +15,7 @@ use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::{Method, Version};
 
 use super::strangers::printable;
-use super::{App, Refused, Shared, attach};
+use super::{App, Refused, Shared, assets, attach};
 use crate::peer::Peer;
 use crate::protocol::{Code, Refusal, Transport};
 
@@ -99,7 +99,9 @@ fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
         ));
     }
     match parts.headers.get(ORIGIN) {
-        Some(origin) if !origin_is_allowed(app, origin, parts) => {
+        Some(origin)
+            if !origin_is_allowed(app, origin, parts) && !assets::is_client(parts.uri.path()) =>
+        {
             let origin = String::from_utf8_lossy(origin.as_bytes()).into_owned();
             Err(Refusal::new(
                 Code::OriginRefused,

@@ -37,10 +37,13 @@ impl Parameters {
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&str> {
+        self.given(name).filter(|value| !value.is_empty())
+    }
+
+    /// The same, even if it is empty.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
-        found
-            .map(|(_, value)| value.as_str())
-            .filter(|value| !value.is_empty())
+        found.map(|(_, value)| value.as_str())
     }
 
     /// The one channel of a request: from its path, or from `?channels=` for names that a path would change.
@@ -235,7 +238,8 @@ async fn by_address(app: &App, parts: &Parts) -> Result<Response, Refusal> {
             Code::MethodNotAllowed,
             "publish by POST; a GET publishes only with a session key and an idempotency key",
         );
-        return Ok(([(ALLOW, "POST")], app.refused(parts, refusal)).into_response());
+        // As the router says it for the other methods of this address.
+        return Ok(([(ALLOW, "POST,GET,HEAD")], app.refused(parts, refusal)).into_response());
     }
     let publisher = app.publisher(parts, &parameters).await?;
     // A repeated request has the same address, and so the same key.

@@ -78,6 +78,13 @@ impl ChannelName {
         }
     }
 
+    /// Whether it is an inbox. A reader has those of its session and its user, whatever else it reads, so that they do
+    /// not count as channels that it chose.
+    #[must_use]
+    pub fn is_inbox(&self) -> bool {
+        self.0.starts_with('@')
+    }
+
     /// The companion channel on which joins and leaves of this one are told.
     ///
     /// Longer than other names by its prefix, since it is never typed by a client as a whole.

@@ -156,7 +156,13 @@ impl SendBody {
                 commands,
             })
         };
-        let shape = parsed.map_err(|error| Refusal::bad_json(&error))?;
+        let shape = parsed.map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Refusal::new(
+                Code::BadJson,
+                "the body must be an array of commands, such as [{\"type\":\"ping\"}], or an object that has it as `commands`",
+            ),
+            _ => Refusal::bad_json(&error),
+        })?;
         Ok(Self {
             session: shape.session,
             token: shape.token,

@@ -254,7 +254,7 @@ impl Opening {
         for (name, value) in body.rest {
             match (name.as_str(), value) {
                 ("token", Value::String(token)) => {
-                    (self.token, self.token_in_query) = (Some(token), false)
+                    self.token = Some(token);
                 }
                 (_, Value::Null) => {}
                 (_, Value::String(text)) if name != "info" => self.set(&name, &text)?,

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::io::Write;
+use std::io::{Read as _, Write};
+use std::net::TcpListener;
 use std::process::Stdio;
 
 use crate::cli::{Hub, Running, line_of, text, triway};
@@ -144,6 +145,42 @@ fn a_reader_goes_on_over_a_restart_and_tells_the_gap() {
             "{via}: {errors}"
         );
     }
+}
+
+#[test]
+fn a_publisher_that_is_asked_to_wait_says_once_that_it_tries_again_and_why() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let busy = r#"{"code":"busy","detail":"too many of them","hint":"wait","status":503}"#;
+        for (status, body) in [(503, busy), (503, busy), (201, r#"{"id":"k-1"}"#)] {
+            let (mut peer, _) = listener.accept().unwrap();
+            let mut head = [0; 4096];
+            while !head.windows(6).any(|bytes| bytes == b"hello!") {
+                let _read = peer.read(&mut head).unwrap();
+            }
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status} X\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            peer.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let published = triway()
+        .args(["pub", "lobby", "hello!", "--url", &url])
+        .output()
+        .unwrap();
+    let errors = text(&published.stderr);
+    assert!(published.status.success(), "{errors}");
+    assert_eq!(text(&published.stdout), "k-1\n");
+    let said = errors.matches("trying again for up to 60 s").count();
+    assert_eq!(
+        (said, errors.matches("too many of them").count()),
+        (1, 1),
+        "{errors}"
+    );
+    let help = triway().args(["pub", "--help"]).output().unwrap();
+    assert!(text(&help.stdout).contains("60 s"));
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod holes;
 mod hostile;
 mod keys;
 mod limits;
+mod mistakes;
 mod names;
 mod over_h2;
 mod presence;

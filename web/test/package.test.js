@@ -62,7 +62,7 @@ hub.addEventListener('transport', ({ from, to }) => { const way: 'ws' | 'sse' | 
 const lobby: Channel = hub.channel('lobby', { since: 'last:50', presence: true })
 lobby.addEventListener('message', (event) => { event.data.text; const id: string = event.id; event.time.toFixed(); event.preventDefault() }, { signal: new AbortController().signal })
 lobby.addEventListener('gap', (event) => { event.after.length; const reason: 'evicted' | 'expired' | 'restart' | 'unknown' | 'incomplete' = event.reason })
-lobby.addEventListener('join', (event) => { const member: Member = event.member; event.count.toFixed() })
+lobby.addEventListener('join', (event) => { const member: Member = event.member; const user: string | null = member.user; event.count.toFixed() })
 const end: () => void = lobby.on('chat', (data, event) => { data.text; event.name.length })
 for await (const event of lobby) event.channel.length
 const { id, reached } = await lobby.publish({ text: 'hi' }, { name: 'chat' })

@@ -285,3 +285,25 @@ test('a reading tab that is frozen is replaced, and follows when it is back', ()
     await until(() => [frozen, ...others].every(({ seen }) => seen.includes('for all')))
     for (const { seen } of [frozen, ...others]) assert.deepEqual(seen, ['unheard', 'for all'])
   }))
+
+test('a tab that follows says why nothing is reached, too', async () => {
+  const server = await new TestHub().listen()
+  server.spoil = (request, response) => !!response.writeHead(404).end()
+  Object.defineProperty(globalThis, 'navigator', { value: { locks: locks() }, configurable: true })
+  const options = { WebSocket, share: true, transports: /** @type {any} */ (['sse', 'poll']) }
+  const leader = connect(server.address, options)
+  leader.addEventListener('error', () => {})
+  await until(() => leader.state === 'captive')
+  const follower = connect(server.address, options)
+  const states = []
+  const errors = []
+  follower.addEventListener('state', ({ to, error }) => states.push([to, error?.code]))
+  follower.addEventListener('error', ({ error }) => errors.push(error))
+  await until(() => errors.length)
+  assert.deepEqual(states, [['captive', 'http_404']])
+  assert.equal(errors[0].code, 'http_404')
+  assert.ok(errors[0].message.startsWith(`No hub answers at ${server.address}: Something`), errors[0].message)
+  assert.match(errors[0].hint, /address/)
+  for (const hub of [leader, follower]) hub.close()
+  await server.close()
+})

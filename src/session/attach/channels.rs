@@ -71,12 +71,14 @@ impl Attach {
     ) -> Result<Option<Replay>, Refusal> {
         self.grants
             .may_read(name, Some(&self.session.id), now_s())?;
-        let joined = self.feed.channels().count();
-        if self
-            .sessions
-            .options
-            .session_channels
-            .is_some_and(|most| joined >= most)
+        let joined = self.feed.channels().filter(|name| !name.is_inbox());
+        let joined = joined.count();
+        if !name.is_inbox()
+            && self
+                .sessions
+                .options
+                .session_channels
+                .is_some_and(|most| joined >= most)
         {
             return Err(Refusal::new(
                 Code::TooManyChannels,

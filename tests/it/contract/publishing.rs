@@ -87,7 +87,7 @@ async fn must_get_1_and_2_a_get_publishes_only_with_session_and_key() {
     ] {
         assert_eq!(get(query.clone()).await.json()["code"], code, "{query}");
     }
-    assert_eq!(get("data=1".into()).await.header("allow"), "POST");
+    assert_eq!(get("data=1".into()).await.header("allow"), "POST,GET,HEAD");
     let path = format!("/pub/a?session={key}&key={id}:1&data=1");
     let cross = server
         .wire

@@ -16,7 +16,7 @@ fn causes() -> Vec<String> {
 async fn each_cause_of_the_client_is_counted_under_its_name_and_any_other_as_other() {
     let server = Server::start();
     let causes = causes();
-    assert_eq!(causes.len(), 22, "{causes:?}");
+    assert_eq!(causes.len(), 21, "{causes:?}");
     for cause in &causes {
         let answer = server.get(&format!("/poll/a?why=ws:{cause}")).await;
         assert_eq!(answer.status, 200, "{cause}");

@@ -31,8 +31,17 @@ export type Received = {
 };
 export type Member = {
     id: string;
-    user?: string;
-    info?: any;
+    /**
+     * null where it has none
+     */
+    user: string | null;
+    /**
+     * null where it has none
+     */
+    info: any;
+    /**
+     * ms since 1970; absent in joins and leaves
+     */
     since?: number;
 };
 export type Moved = {
@@ -99,11 +108,20 @@ export type Published = {
 };
 /** @param {EventTarget} target @param {string} type @param {object} [facts] that the event has as properties */
 export declare const emit: (target: EventTarget, type: string, facts?: object) => boolean;
+/** An event target that knows whether anybody listens for its end. */
+export declare class Heard extends EventTarget {
+    /** @param {string} type @param {any} listener @param {any} [options] @override */
+    addEventListener(type: string, listener: any, options?: any): void;
+}
+/** Where nobody listens for errors, the console says one, once. @param {any} target @param {TriwayError} error @param {string} [where] */
+export declare function warn(target: any, error: TriwayError, where?: string): void;
 /** An event target whose events are typed. @type {new () => Target<ChannelEventMap>} */
 declare const ChannelTarget: new () => Target<ChannelEventMap>;
 export declare class Channel extends ChannelTarget {
     #private;
     name: string;
+    /** @internal */
+    wire: string;
     /** @internal Where it begins to read, until that was read. @type {string | undefined} */
     start: string | undefined;
     /** @internal */

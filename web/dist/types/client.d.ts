@@ -54,6 +54,9 @@ export type Options = {
 };
 export type State = 'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed';
 export type HubEventMap = {
+    /**
+     * with the error that ended it, or why it is captive
+     */
     state: {
         from: State;
         to: State;
@@ -66,7 +69,7 @@ export type HubEventMap = {
         reason: string;
     };
     /**
-     * a mistake of the application, or the refusal that ended the hub
+     * a mistake of the application, why nothing was reached for a while after the start, or the refusal that ended the hub
      */
     error: {
         error: TriwayError;
@@ -93,9 +96,9 @@ export type HubEventMap = {
  *
  * @typedef {'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed'} State
  * @typedef {object} HubEventMap
- * @property {{from: State, to: State, reason: string, error?: TriwayError}} state
+ * @property {{from: State, to: State, reason: string, error?: TriwayError}} state with the error that ended it, or why it is captive
  * @property {{from: Transport | null, to: Transport | null, reason: string}} transport
- * @property {{error: TriwayError}} error a mistake of the application, or the refusal that ended the hub
+ * @property {{error: TriwayError}} error a mistake of the application, why nothing was reached for a while after the start, or the refusal that ended the hub
  */
 /** An event target whose events are typed. @type {new () => import('./channel.js').Target<HubEventMap>} */
 declare const HubTarget: new () => import('./channel.js').Target<HubEventMap>;

@@ -13,7 +13,7 @@ export type Owner = {
     outbox: import('./outbox.js').Outbox;
     subscriptions: Map<string, import('./subscription.js').Subscription>;
     receive: (frame: Frame, via: Transport | null) => void;
-    change: (what: 'state' | 'transport', to: any, reason: string) => void;
+    change: (what: 'state' | 'transport', to: any, reason: string, error?: TriwayError) => void;
     /**
      * publishes go as this session
      */
@@ -40,7 +40,7 @@ export type Owner = {
  * @property {import('./outbox.js').Outbox} outbox
  * @property {Map<string, import('./subscription.js').Subscription>} subscriptions
  * @property {(frame: Frame, via: Transport | null) => void} receive
- * @property {(what: 'state' | 'transport', to: any, reason: string) => void} change
+ * @property {(what: 'state' | 'transport', to: any, reason: string, error?: TriwayError) => void} change
  * @property {(session: import('./frame.js').Session) => void} adopt publishes go as this session
  * @property {(why: string, error: TriwayError) => void} finish
  * @property {(names: string[], error: any) => void} refuse
@@ -74,6 +74,8 @@ export declare class Connection {
     lose(name: string, cursor?: string): void;
     /** What comes of this channel from here on is complete. @param {string} name @param {string} [id] */
     gain(name: string, id?: string): void;
+    /** Why nothing carries, and where. @param {any} [problem] */
+    absence(problem?: any): TriwayError;
     /** Names that should be read now, of other tabs too. */
     wanted(): string[];
     /** Those of this tab alone. */

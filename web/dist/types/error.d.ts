@@ -63,3 +63,9 @@ export declare class TriwayError extends Error {
         [member: string]: any;
     });
 }
+/** What to do where no hub answers. */
+export declare const NO_HUB = "Check that a hub runs at the address given to `connect`, its port and path, and the network.";
+/** A handle or hub is used after its end. @param {string} what */
+export declare const closed: (what: string) => TriwayError;
+/** What a console says of an error. @param {TriwayError} error @param {string} [where] */
+export declare const lineOf: ({ message, code, hint }: TriwayError, where?: string) => string;

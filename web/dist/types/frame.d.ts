@@ -114,7 +114,7 @@ export type Limits = {
 /** The word by which an answer shows that a hub made it, and not something between. */
 export declare const MAGIC = "triway/1";
 /** The error where something else than the hub answered. */
-export declare const foreign: () => TriwayError;
+export declare const foreign: (kind?: string) => TriwayError;
 /** The first complete JSON value of an answer, as its text: a box may append to it. @param {Response} response @param {() => void} [heard] a piece of it arrived */
 export declare function jsonText(response: Response, heard?: () => void): Promise<string>;
 /** @param {Response} response */

@@ -2,7 +2,9 @@ export type Transport = import('./cuts.js').Transport;
 /** @typedef {import('./cuts.js').Transport} Transport */
 /** @type {Transport[]} */
 export declare const TRANSPORTS: Transport[];
-/** Whether a header can carry it. @param {unknown} token */
+/** What a token must be, whether it is an option or what a function returns: a header carries nothing else after `Bearer `. */
+export declare const TOKEN = "a text of visible ASCII, without spaces and without `Bearer`";
+/** @param {unknown} token */
 export declare const isToken: (token: unknown) => boolean;
 /** @param {any} value @param {string} name */
 export declare const checkFunction: (value: any, name: string) => void;

@@ -4,6 +4,8 @@ import { TriwayError } from './error.js';
 export declare const tooLarge: (size: number, most: number) => TriwayError;
 export declare const queueFull: () => TriwayError;
 export declare const postBlocked: () => TriwayError;
+/** No hub answers at this address; unless one did, and refused. @param {TriwayError | undefined} problem why, where anything was answered @param {string} base */
+export declare function absent(problem: TriwayError | undefined, base: string): TriwayError;
 /**
  * It waited for as long as it may.
  * @param {any} reason why the last request failed

@@ -1,3 +1,8 @@
+/**
+ * Single requests to the hub, as this session, with the application's token; and what an answer that is no
+ * success proves. Knows nothing of channels, positions or the ladder.
+ */
+import { TriwayError } from './error.js';
 export declare class Requests {
     #private;
     base: string;
@@ -50,5 +55,7 @@ export declare class Requests {
     /** The same, parsed. @param {string} path @param {Record<string, any>} [query] @param {string} [body] @param {number} [mostMs] @returns {Promise<any>} */
     ask(path: string, query?: Record<string, any>, body?: string, mostMs?: number): Promise<any>;
 }
+/** Why a request has no answer. @param {any} cause */
+export declare function failureOf(cause: any): TriwayError;
 /** What a refusal of the hub proves, by whichever transport it came. @param {number} status @param {any} problem @param {string} nonce @param {boolean} hasToken @returns {import('./error.js').Kind} */
 export declare function kindOf(status: number, problem: any, nonce: string, hasToken: boolean): import('./error.js').Kind;

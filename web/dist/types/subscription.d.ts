@@ -24,6 +24,10 @@ export type Context = {
     history: (name: string, since: string, bytes: number) => Promise<string>;
     pageSize: import('./history.js').PageSize;
     /**
+     * the hub has ended
+     */
+    isOver: () => boolean;
+    /**
      * several handles of this channel are open
      */
     isShared: (name: string) => boolean;
@@ -50,6 +54,7 @@ export type Context = {
  * @property {(channel: Channel) => void} leave
  * @property {(name: string, since: string, bytes: number) => Promise<string>} history one page, as JSON
  * @property {import('./history.js').PageSize} pageSize
+ * @property {() => boolean} isOver the hub has ended
  * @property {(name: string) => boolean} isShared several handles of this channel are open
  * @property {() => Transport | null} via the transport that carries
  * @property {() => string | undefined} cursor up to which everything live has come
