@@ -216,16 +216,15 @@ export class Connection {
 
   /** @param {Attachment} attachment @param {any} frame */
   #onFrame = (attachment, frame) => {
-    const { id } = attachment
     const { type } = frame
     if (type === 'hello') this.#hello(attachment, frame)
     else if (type === 'refused') for (const { channel, error } of frame.channels) this.#list.refused(channel, error)
     else if (type === 'incomplete') return this.#repair(attachment, frame)
     else if (type === 'event' || type === 'gap') this.#receive(frame, attachment.transport)
     if (type !== 'mute' && !attachment.socket) this.#owner.answered?.()
-    if (type !== 'mute') this.observe('frame', { id, time: frame.time, ping: type === 'ping', event: type === 'event' || type === 'gap' })
+    if (type !== 'mute') this.observe('frame', { id: attachment.id, time: frame.time, ping: type === 'ping', event: type === 'event' || type === 'gap' })
     else if (attachment === this.#carrier) return this.observe(type)
-    if (type === 'end') this.observe('proof', { id })
+    if (type === 'end') this.observe('proof', { id: attachment.id })
     if (type === 'ping') this.sharing?.beat()
     if (attachment === this.#carrier) this.#alive(attachment)
   }
