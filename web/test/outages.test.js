@@ -1,6 +1,7 @@
 /** Requests on bad ways: a kept connection that is dead, a gateway without a hub behind it, an answer that comes slowly. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Requests } from '../requests.js'
 import { story, until } from './hub.js'
 
 const HTTP = ['sse', 'poll']
@@ -54,6 +55,19 @@ for (const status of [502, 503, 504]) {
       server.spoil = () => false
       await until(() => hub.state === 'connected')
     })
+  })
+}
+
+for (const [word, ms] of [['back', -3_600_000], ['ahead', 3_600_000]]) {
+  test(`turns do not wait longer, or shorter, where the clock is set ${word} by an hour`, async (t) => {
+    const requests = new Requests('http://127.0.0.1/', fetch, {}, () => undefined, () => {})
+    const now = Date.now.bind(Date)
+    const began = performance.now()
+    const turn = requests.turn(undefined, true)
+    t.mock.method(Date, 'now', () => now() + ms)
+    await turn
+    const tookMs = performance.now() - began
+    assert.ok(tookMs >= 999 && tookMs < 2500, `${tookMs} ms`)
   })
 }
 
