@@ -1,6 +1,7 @@
 /** Requests on bad ways: a kept connection that is dead, a gateway without a hub behind it, an answer that comes slowly. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PageSize } from '../history.js'
 import { Requests } from '../requests.js'
 import { story, until } from './hub.js'
 
@@ -93,4 +94,13 @@ test('an answer that comes slowly, but comes, does not hang', async () => {
     assert.deepEqual(heard, [1, 2, 3])
     assert.equal(histories, 1)
   })
+})
+
+test('pages of history shrink below the first size only where they fail, and grow back', () => {
+  const size = new PageSize()
+  const after = (...times) => (times.forEach((ms) => size.adapt(ms)), size.bytes / 1024)
+  // A distant network is slow with small pages too.
+  assert.equal(after(1200, 5000), 16)
+  assert.deepEqual([after(Infinity), after(2000), after(Infinity, Infinity), after(Infinity)], [8, 8, 2, 2])
+  assert.deepEqual([after(900), after(900, 900), after(900), after(200)], [4, 16, 16, 32])
 })
