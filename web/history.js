@@ -22,10 +22,10 @@ const WAITING_EVENTS = 1000
 export class PageSize {
   bytes = PAGE_FIRST
 
-  /** @param {number} tookMs */
+  /** Small pages are for what gets nothing else through: where they come, larger ones are tried. @param {number} tookMs `Infinity` where it failed */
   adapt(tookMs) {
-    if (tookMs < PAGE_QUICK_MS) this.bytes = Math.min(PAGE_MOST, this.bytes * 2)
-    else if (tookMs > PAGE_SLOW_MS) this.bytes = Math.max(PAGE_LEAST, this.bytes >> 1)
+    if (tookMs < (this.bytes < PAGE_FIRST ? PAGE_SLOW_MS : PAGE_QUICK_MS)) this.bytes = Math.min(PAGE_MOST, this.bytes * 2)
+    else if (tookMs > PAGE_SLOW_MS) this.bytes = Math.max(tookMs < Infinity ? Math.min(this.bytes, PAGE_FIRST) : PAGE_LEAST, this.bytes >> 1)
   }
 }
 

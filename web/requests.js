@@ -31,7 +31,7 @@ export class Requests {
   #pending = new Set()
   /** Whether a redirect led to the hub. @type {Promise<boolean> | undefined} */
   #tried
-  /** While a gateway cannot reach the hub: when the next request may be repeated; else 0. */
+  /** While a gateway cannot reach the hub: when the next request may be repeated, by `performance.now()`; else 0. */
   #turnAt = 0
   /** Addresses or heads lost words on their way: bodies say them, too. */
   #isBodied = false
@@ -81,9 +81,9 @@ export class Requests {
 
   /** While a gateway cannot reach the hub, what is repeated takes turns. @param {AbortSignal} [signal] @param {boolean} [isAway] it was refused so */
   async turn(signal, isAway) {
-    if (isAway) this.#turnAt = Math.max(this.#turnAt, Date.now() + AWAY_MS * (1 + Math.random()))
-    for (let now; (now = Date.now()) < this.#turnAt; ) await pause(this.#turnAt - now, signal)
-    if (this.#turnAt) this.#turnAt = Date.now() + TURN_MS
+    if (isAway) this.#turnAt = Math.max(this.#turnAt, performance.now() + AWAY_MS * (1 + Math.random()))
+    for (let now; (now = performance.now()) < this.#turnAt; ) await pause(this.#turnAt - now, signal)
+    if (this.#turnAt) this.#turnAt = performance.now() + TURN_MS
   }
 
   /** @param {string} address @param {string | undefined} token @param {RequestInit} [init] */

@@ -1,6 +1,8 @@
 /** Requests on bad ways: a kept connection that is dead, a gateway without a hub behind it, an answer that comes slowly. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PageSize } from '../history.js'
+import { Requests } from '../requests.js'
 import { story, until } from './hub.js'
 
 const HTTP = ['sse', 'poll']
@@ -57,6 +59,19 @@ for (const status of [502, 503, 504]) {
   })
 }
 
+for (const [word, ms] of [['back', -3_600_000], ['ahead', 3_600_000]]) {
+  test(`turns do not wait longer, or shorter, where the clock is set ${word} by an hour`, async (t) => {
+    const requests = new Requests('http://127.0.0.1/', fetch, {}, () => undefined, () => {})
+    const now = Date.now.bind(Date)
+    const began = performance.now()
+    const turn = requests.turn(undefined, true)
+    t.mock.method(Date, 'now', () => now() + ms)
+    await turn
+    const tookMs = performance.now() - began
+    assert.ok(tookMs >= 999 && tookMs < 2500, `${tookMs} ms`)
+  })
+}
+
 test('an answer that comes slowly, but comes, does not hang', async () => {
   await story({ transports: ['sse'] }, async (server, hub) => {
     for (let n = 1; n <= 3; n++) server.publish('a', n)
@@ -79,4 +94,13 @@ test('an answer that comes slowly, but comes, does not hang', async () => {
     assert.deepEqual(heard, [1, 2, 3])
     assert.equal(histories, 1)
   })
+})
+
+test('pages of history shrink below the first size only where they fail, and grow back', () => {
+  const size = new PageSize()
+  const after = (...times) => (times.forEach((ms) => size.adapt(ms)), size.bytes / 1024)
+  // A distant network is slow with small pages too.
+  assert.equal(after(1200, 5000), 16)
+  assert.deepEqual([after(Infinity), after(2000), after(Infinity, Infinity), after(Infinity)], [8, 8, 2, 2])
+  assert.deepEqual([after(900), after(900, 900), after(900), after(200)], [4, 16, 16, 32])
 })

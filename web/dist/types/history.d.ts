@@ -1,7 +1,7 @@
 /** Bytes of the next page, for all histories of one hub. */
 export declare class PageSize {
     bytes: number;
-    /** @param {number} tookMs */
+    /** Small pages are for what gets nothing else through: where they come, larger ones are tried. @param {number} tookMs `Infinity` where it failed */
     adapt(tookMs: number): void;
 }
 export type Sink = {
