@@ -48,6 +48,7 @@ const ARRIVED_MOST = 20_000
  * @property {ReturnType<typeof import('./options.js').checkOptions>} options
  * @property {import('./requests.js').Requests} requests
  * @property {(attachment: Attachment, frame: Frame) => void} onFrame
+ * @property {(attachment: Attachment) => void} away a gateway cannot reach the hub; it is asked again
  * @property {(attachment: Attachment, why: string, error: TriwayError | undefined) => void} ended
  */
 
@@ -155,6 +156,7 @@ export class Attachment {
         const most = this.#isGreeted ? AWAY_TIMES_PROVEN : this.#context.requests.hasAnswered ? AWAY_TIMES : 1
         // What was held for long was cut, and not refused.
         if (error.kind !== 'away' || times >= most || Date.now() > askedAt + AWAY_MOST_MS) throw error
+        this.#context.away(this)
         await this.#context.requests.turn(this.#abort.signal, true)
       }
     }

@@ -67,6 +67,8 @@ export class Attempt {
   hasLagged = false
   /** The last event or gap since the last ping. */
   eventAt = 0
+  /** When a gateway that cannot reach the hub answered first, where this transport carried last. */
+  awayAt = 0
   /** When the last frame arrived that says when it was sent, how late it was, and how many in a row were pushed by the next. */
   timedAt = 0
   timedLateMs = 0

@@ -150,7 +150,7 @@ export class Connection {
     // Of several that begin without a session only one may show itself: each would be somebody else.
     const isShown = !!line || !this.#attachments.size
     const { options, requests } = this.#owner
-    const context = { options, requests, onFrame: this.#onFrame, ended: this.#ended }
+    const context = { options, requests, onFrame: this.#onFrame, ended: this.#ended, away: (/** @type {Attachment} */ { id }) => this.observe('away', { id }) }
     this.#attachments.set(step.id, new Attachment(step, { reads, cursor: line?.cursor, session: line?.session }, isShown, context))
   }
 

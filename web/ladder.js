@@ -127,6 +127,8 @@ export class Ladder {
         return this.#onIncomplete(attempt)
       case 'starved':
         return this.#onStarved()
+      case 'away':
+        return this.#onAway(attempt)
       case 'ended':
         return this.#onEnded(fact, attempt)
       case 'checked':
@@ -249,6 +251,11 @@ export class Ladder {
     this.#memory.shorten(now, Math.max(0, ...ages))
     this.attempts.replace(cause, ['short'])
     this.attempts.climb.postpone(now)
+  }
+
+  /** A gateway that cannot reach the hub refuses all transports alike: what carried last is asked again before others are. @param {Attempt} attempt */
+  #onAway(attempt) {
+    if (attempt.transport === this.attempts.last) attempt.awayAt ||= this.now
   }
 
   /** @param {Fact} fact @param {Attempt} attempt */

@@ -29,7 +29,7 @@ import { CAUSES } from './causes.js'
  * @typedef {'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline'} LadderState
  *
  * @typedef {'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'incomplete'
- *   | 'starved' | 'ended' | 'checked' | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked'} FactType
+ *   | 'starved' | 'away' | 'ended' | 'checked' | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked'} FactType
  *
  * @typedef {object} Fact
  * @property {number} [id] of the attempt

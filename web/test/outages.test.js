@@ -72,6 +72,29 @@ for (const [word, ms] of [['back', -3_600_000], ['ahead', 3_600_000]]) {
   })
 }
 
+for (const transport of HTTP) {
+  test(`a gateway without a hub for 300 ms is no reason to leave ${transport}`, async () => {
+    await story({ transports: HTTP.slice(HTTP.indexOf(transport)).concat(HTTP.slice(0, HTTP.indexOf(transport))) }, async (server, hub) => {
+      let hasHeard = false
+      hub.channel('a').on('message', () => (hasHeard = true))
+      await hub.ready
+      const carriers = []
+      hub.addEventListener('transport', ({ to }) => to && carriers.push(to))
+      assert.equal(hub.transport, transport)
+      server.spoil = (request, response) => !!response.writeHead(502).end('away')
+      server.cut()
+      for (const socket of server.connections) socket.destroy()
+      const cutAt = Date.now()
+      await until(() => Date.now() > cutAt + 300)
+      server.spoil = () => false
+      server.publish('a', 1)
+      await until(() => hasHeard)
+      assert.equal(hub.transport, transport)
+      for (const carrier of carriers) assert.equal(carrier, transport)
+    })
+  })
+}
+
 test('an answer that comes slowly, but comes, does not hang', async () => {
   await story({ transports: ['sse'] }, async (server, hub) => {
     for (let n = 1; n <= 3; n++) server.publish('a', n)

@@ -21,6 +21,10 @@ export type Context = {
     options: ReturnType<typeof import('./options.js').checkOptions>;
     requests: import('./requests.js').Requests;
     onFrame: (attachment: Attachment, frame: Frame) => void;
+    /**
+     * a gateway cannot reach the hub; it is asked again
+     */
+    away: (attachment: Attachment) => void;
     ended: (attachment: Attachment, why: string, error: TriwayError | undefined) => void;
 };
 /**
@@ -38,6 +42,7 @@ export type Context = {
  * @property {ReturnType<typeof import('./options.js').checkOptions>} options
  * @property {import('./requests.js').Requests} requests
  * @property {(attachment: Attachment, frame: Frame) => void} onFrame
+ * @property {(attachment: Attachment) => void} away a gateway cannot reach the hub; it is asked again
  * @property {(attachment: Attachment, why: string, error: TriwayError | undefined) => void} ended
  */
 export declare class Attachment {

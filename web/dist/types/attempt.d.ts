@@ -28,6 +28,8 @@ export declare class Attempt {
     hasLagged: boolean;
     /** The last event or gap since the last ping. */
     eventAt: number;
+    /** When a gateway that cannot reach the hub answered first, where this transport carried last. */
+    awayAt: number;
     /** When the last frame arrived that says when it was sent, how late it was, and how many in a row were pushed by the next. */
     timedAt: number;
     timedLateMs: number;

@@ -52,7 +52,7 @@ export type Step = OpenStep | {
     do: 'remember';
 };
 export type LadderState = 'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline';
-export type FactType = 'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'incomplete' | 'starved' | 'ended' | 'checked' | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked';
+export type FactType = 'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'incomplete' | 'starved' | 'away' | 'ended' | 'checked' | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked';
 export type Fact = {
     /**
      * of the attempt
