@@ -3,26 +3,23 @@
 //!
 //! A transport makes bytes out of turns; it does not know how they are written.
 
+mod body;
 pub(crate) mod output;
 pub mod poll;
 pub(crate) mod pump;
 pub mod sse;
 pub mod ws;
 
-use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::Frame;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
-use prometheus_client::metrics::counter::Counter;
-use tokio::time::Instant;
+
+pub(crate) use body::{FrameBody, WriteWatch};
 
 use crate::cursor::Cursor;
 use crate::hub::Run;
@@ -149,57 +146,6 @@ pub(crate) trait Frames: Send + Unpin {
     /// `is_watched` where a pump still watches its channel.
     fn again(&mut self, _unread: &[u8], _is_watched: bool) -> Option<usize> {
         None
-    }
-}
-
-/// Frames as the body of an HTTP response.
-pub(crate) struct FrameBody<F> {
-    frames: F,
-    budget: Option<Duration>,
-    slow: Counter,
-    /// When it handed out what nobody asked to be followed yet.
-    handed_out: Option<Instant>,
-}
-
-impl<F: Frames> FrameBody<F> {
-    /// Where it ends with a peer that took nothing for the budget, `slow` counts it.
-    pub(crate) fn new(frames: F, budget: Option<Duration>, slow: &Counter) -> Self {
-        Self {
-            frames,
-            budget,
-            slow: slow.clone(),
-            handed_out: None,
-        }
-    }
-}
-
-impl<F> Drop for FrameBody<F> {
-    fn drop(&mut self) {
-        let waited = self.handed_out.map(|since| since.elapsed());
-        if waited
-            .zip(self.budget)
-            .is_some_and(|(waited, budget)| waited >= budget)
-        {
-            self.slow.inc();
-        }
-    }
-}
-
-impl<F: Frames> http_body::Body for FrameBody<F> {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        // Who asks for more has taken what came before.
-        self.handed_out = None;
-        let Poll::Ready(piece) = self.frames.poll_piece(cx) else {
-            return Poll::Pending;
-        };
-        self.handed_out = piece.as_ref().map(|_| Instant::now());
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece.into_bytes()))))
     }
 }
 

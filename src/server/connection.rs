@@ -30,7 +30,7 @@ use super::plain::{self, Asked, Patience, Wait};
 use super::proxy;
 use super::pulse::{Pulse, Wire};
 use super::refuse;
-use super::streams::StreamExecutor;
+use super::streams::{StreamExecutor, Upgraded};
 use crate::peer::{ConnectionGuard, Peer};
 use crate::socket::{Chain, Held, Made, Making, Next, Offer, Owned, Taken};
 
@@ -351,7 +351,9 @@ async fn answer(
     }
     if head.method == Method::CONNECT {
         // hyper lets go of a stream that was upgraded (RFC 8441), but its connection must not pass for idle.
-        guard = ConnectionGuard::new(Arc::new((guard, Busy::new(entry.pulse.clone()))));
+        let upgraded = Upgraded::here(&entry.pulse.streams);
+        let busy = Busy::new(entry.pulse.clone());
+        guard = ConnectionGuard::new(Arc::new((guard, busy, upgraded)));
     }
     head.extensions.insert(peer);
     head.extensions.insert(ConnectInfo(peer.address));

@@ -143,7 +143,7 @@ impl Output {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         self.gathered = 0;
-        if self.first.is_empty() {
+        if self.first.is_empty() && self.blocked_since.is_none() {
             return Poll::Ready(Ok(()));
         }
         if let Some(behind) = &mut self.behind {
@@ -170,7 +170,14 @@ impl Output {
             }
         }
         self.behind = None;
-        io.poll_flush(cx)
+        let flushed = io.poll_flush(cx);
+        if flushed.is_pending() {
+            // A stream of HTTP/2 holds back what its peer does not take.
+            self.blocked_since.get_or_insert_with(Instant::now);
+        } else {
+            self.blocked_since = None;
+        }
+        flushed
     }
 
     fn written(&mut self, mut bytes: usize) -> io::Result<()> {

@@ -32,6 +32,7 @@ mod sessions;
 mod shell;
 mod slow;
 mod socket;
+mod stalled;
 mod strangers;
 mod swept;
 mod wire;
