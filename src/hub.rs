@@ -28,6 +28,8 @@ pub use run::{Item, Items, Run};
 
 /// Events of one run: what a burst leaves for readers who are hardly behind.
 const RUN_EVENTS_MAX: usize = 256;
+/// What part of the memory of all events may go to those that are forgotten while answers with them are written.
+const KEPT_FRACTION: usize = 16;
 /// How often idle channels are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -118,8 +120,20 @@ pub struct Place {
 pub struct Portion {
     /// Most events.
     pub events: usize,
-    /// Most bytes of data.
+    /// Most bytes.
     pub bytes: usize,
+    /// Whether those of whole frames count, not of their data alone.
+    pub of_frames: bool,
+}
+
+impl Portion {
+    fn bytes_of(&self, event: &Event) -> usize {
+        if self.of_frames {
+            event.frame_bytes()
+        } else {
+            event.data.len()
+        }
+    }
 }
 
 /// A step of reading one channel.
@@ -149,6 +163,8 @@ impl Hub {
         metrics: Metrics,
         clock: fn() -> u64,
     ) -> Arc<Self> {
+        let kept_max = options.history_total.map(|most| most / KEPT_FRACTION);
+        let kept_max = kept_max.unwrap_or(usize::MAX);
         Arc::new(Self {
             bounds: options.bounds(),
             channels: RwLock::new(Table::new(options.tombstones)),
@@ -156,7 +172,7 @@ impl Hub {
             epoch,
             counter: Mutex::default(),
             head: AtomicU64::new(0),
-            ledger: Ledger::default(),
+            ledger: Ledger::keeping(kept_max),
             shrinking: Mutex::new(()),
             metrics,
             wheel: Arc::default(),
@@ -370,7 +386,7 @@ impl Hub {
                 page.beyond = true;
                 break;
             }
-            bytes += event.data.len();
+            bytes += portion.bytes_of(event);
             let is_large = bytes > portion.bytes && !page.events.is_empty();
             if page.events.len() == portion.events || is_large {
                 page.more = true;

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::protocol::{Event, GapReason};
+use crate::protocol::{Event, GapReason, Kept};
 
 /// Events at the end of a log that are looked at one by one: most readers are there, and a binary search would touch
 /// ten events on the way, none of them in any cache.
@@ -30,6 +30,8 @@ pub struct Log {
     /// Everything up to this offset is no longer held.
     forgotten: u64,
     reason: Option<GapReason>,
+    /// Forgotten events that are part of answers which are still written.
+    kept: Vec<Kept>,
 }
 
 impl Log {
@@ -91,6 +93,15 @@ impl Log {
             self.data_bytes -= event.data.len();
             self.forgotten = event.id.offset;
             self.reason = Some(reason);
+            self.kept.extend(Kept::of(event));
+        }
+    }
+
+    /// Lets go of forgotten events that nobody reads any more.
+    pub(crate) fn let_go(&mut self) {
+        if !self.kept.is_empty() {
+            self.kept.retain(Kept::is_read);
+            self.kept.shrink_to_fit();
         }
     }
 

@@ -306,10 +306,18 @@ pub(crate) fn whole<F: Frames + 'static>(
 }
 
 /// The same where no socket is offered.
-pub(crate) async fn whole_body(headers: HeaderMap, mut frames: impl Frames) -> Response {
+pub(crate) async fn whole_body(
+    headers: HeaderMap,
+    mut frames: impl Frames,
+    terms: &Terms,
+) -> Response {
+    frames.narrow();
     let piece = std::future::poll_fn(|cx| frames.poll_piece(cx)).await;
-    let bytes = piece.map_or_else(Bytes::new, Piece::into_bytes);
-    response_of(headers, Body::from(bytes))
+    let body = match piece.map_or(Err(Bytes::new()), Piece::into_text) {
+        Ok(text) => Body::new(FrameBody::of_text(text, &terms.watch)),
+        Err(bytes) => Body::from(bytes),
+    };
+    response_of(headers, body)
 }
 
 /// An answer that is ready, to be written as a whole. A body that fails is told by the end of the connection.

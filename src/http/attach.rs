@@ -152,7 +152,9 @@ fn answer(app: &App, attach: Attach, facts: Facts, offer: Option<&Offer>, by_hea
     let answer = if by_head { answer.repeatable() } else { answer };
     match offer {
         Some(_) => Either::Left(ready(socket::whole(headers, answer, terms))),
-        None => Either::Right(Box::pin(socket::whole_body(headers, answer))),
+        None => Either::Right(Box::pin(async move {
+            socket::whole_body(headers, answer, &terms).await
+        })),
     }
 }
 

@@ -9,14 +9,15 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use http_body::Frame;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use slab::Slab;
 use tokio::time::Instant;
 
 use super::{Frames, Piece};
+use crate::protocol::{Paged, Section};
 
 /// Bytes of one part of an answer. hyper holds two of them for each stream of HTTP/2 whose peer takes nothing, and 16
 /// for each connection of HTTP/1.
@@ -40,24 +41,44 @@ struct State<F> {
     /// Absent once the peer took nothing for too long.
     frames: Option<F>,
     /// What is left of the last piece.
-    rest: Bytes,
-    /// Whether `rest` is part of something larger, which must not be held for its sake.
-    is_part: bool,
+    rest: Paged,
+    /// Whether nothing comes behind it.
+    is_all: bool,
     /// When it handed out what nobody asked to be followed yet.
     handed_out: Option<Instant>,
 }
 
 impl<F: Frames> State<F> {
-    fn next_part(&mut self) -> Bytes {
-        if !self.is_part {
-            return std::mem::take(&mut self.rest);
+    /// The next part; `None` at the end.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let Some(frames) = &mut self.frames else {
+            let slow = io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the peer took nothing for too long",
+            );
+            return Poll::Ready(Some(Err(slow)));
+        };
+        if self.rest.is_empty() && !self.is_all {
+            let Some(piece) = ready!(frames.poll_piece(cx)) else {
+                return Poll::Ready(None);
+            };
+            match piece.into_text() {
+                Ok(text) => self.rest = text,
+                Err(bytes) if bytes.len() <= PART_BYTES => return Poll::Ready(Some(Ok(bytes))),
+                Err(bytes) => self.rest.words(bytes),
+            }
         }
-        let part = Bytes::copy_from_slice(&self.rest[..PART_BYTES.min(self.rest.len())]);
-        self.rest.advance(part.len());
-        if self.rest.is_empty() {
-            self.rest = Bytes::new();
-        }
-        part
+        Poll::Ready(match self.rest.take(PART_BYTES) {
+            Ok(None) => None,
+            Ok(Some(Section::Own(part))) => Some(Ok(part)),
+            Ok(Some(Section::Lent(lent))) => {
+                // A copy: the event must not be held for the sake of this peer.
+                let part = Bytes::copy_from_slice(&lent[..lent.len().min(PART_BYTES)]);
+                self.rest.give_back(lent.len() - part.len());
+                Some(Ok(part))
+            }
+            Err(forgotten) => Some(Err(io::Error::other(forgotten))),
+        })
     }
 }
 
@@ -76,7 +97,7 @@ impl<F: Frames> Watched for Answer<F> {
         if !is_stalled {
             return false;
         }
-        state.rest = Bytes::new();
+        state.rest = Paged::default();
         let frames = state.frames.take();
         drop(state);
         // Its reader leaves with it, which others are told.
@@ -142,11 +163,16 @@ impl WriteWatch {
 }
 
 impl<F: Frames + 'static> FrameBody<F> {
-    pub(crate) fn new(frames: F, watch: &Arc<WriteWatch>) -> Self {
+    pub(crate) fn new(mut frames: F, watch: &Arc<WriteWatch>) -> Self {
+        frames.narrow();
+        Self::begun(frames, Paged::default(), watch)
+    }
+
+    fn begun(frames: F, rest: Paged, watch: &Arc<WriteWatch>) -> Self {
         let answer = Arc::new(Answer(Mutex::new(State {
             frames: Some(frames),
-            rest: Bytes::new(),
-            is_part: false,
+            is_all: !rest.is_empty(),
+            rest,
             handed_out: None,
         })));
         let watched: Weak<Answer<F>> = Arc::downgrade(&answer);
@@ -155,6 +181,22 @@ impl<F: Frames + 'static> FrameBody<F> {
             key: watch.add(watched),
             watch: watch.clone(),
         }
+    }
+}
+
+impl FrameBody<Nothing> {
+    /// A text as a body.
+    pub(crate) fn of_text(text: Paged, watch: &Arc<WriteWatch>) -> Self {
+        Self::begun(Nothing, text, watch)
+    }
+}
+
+/// What comes behind a text.
+pub(crate) struct Nothing;
+
+impl Frames for Nothing {
+    fn poll_piece(&mut self, _: &mut Context<'_>) -> Poll<Option<Piece>> {
+        Poll::Ready(None)
     }
 }
 
@@ -180,24 +222,25 @@ impl<F: Frames + 'static> http_body::Body for FrameBody<F> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let mut state = self.answer.0.lock();
-        let state = &mut *state;
         // Who asks for more has taken what came before.
         state.handed_out = None;
-        let Some(frames) = &mut state.frames else {
-            let slow = io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the peer took nothing for too long",
-            );
-            return Poll::Ready(Some(Err(slow)));
-        };
-        if state.rest.is_empty() {
-            let Some(piece) = ready!(frames.poll_piece(cx)) else {
-                return Poll::Ready(None);
-            };
-            state.rest = Piece::into_bytes(piece);
-            state.is_part = state.rest.len() > PART_BYTES;
+        let part = ready!(state.poll_part(cx));
+        if matches!(part, Some(Ok(_))) {
+            state.handed_out = Some(Instant::now());
         }
-        state.handed_out = Some(Instant::now());
-        Poll::Ready(Some(Ok(Frame::data(state.next_part()))))
+        Poll::Ready(part.map(|part| part.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let state = self.answer.0.lock();
+        state.is_all && state.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let state = self.answer.0.lock();
+        if state.is_all {
+            return SizeHint::with_exact(state.rest.len() as u64);
+        }
+        SizeHint::default()
     }
 }

@@ -22,6 +22,11 @@ impl Attach {
         self.feed.calm().filter(|_| may_be_left)
     }
 
+    /// Its batches are small from now on: one peer may have many such readers.
+    pub(crate) fn narrow(&mut self) {
+        self.feed.narrow();
+    }
+
     /// What wakes its task.
     #[must_use]
     pub fn bell(&self) -> &Arc<Bell> {

@@ -10,7 +10,7 @@ use super::process::Process;
 use super::wire::{Wire, eventually, get, in_time};
 
 /// What a reader that takes nothing may cost, in KiB: a batch, a copy of it on its way, and its connection.
-const STALLED_KIB: u64 = 160;
+const STALLED_KIB: u64 = 64;
 
 /// A client whose kernel takes next to nothing for it.
 async fn stalled(process: &Process, request: &str) -> Wire {

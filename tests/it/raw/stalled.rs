@@ -103,7 +103,7 @@ async fn each_answer_over_http_2_ends_with_a_window_of_nothing() {
         .await;
     }
     let slow = server.metric("triway_byes_total{code=\"slow\"}").await;
-    assert_eq!(slow, 4.0, "each reader is counted once");
+    assert_eq!(slow, 10.0, "each reader and each large answer once");
 }
 
 #[tokio::test]
