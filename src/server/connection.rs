@@ -38,7 +38,7 @@ use crate::socket::{Chain, Held, Made, Making, Next, Offer, Owned, Taken};
 /// beyond this the answer is 431.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// HTTP/2 streams of one connection. A page opens few; a proxy that needs more opens another connection.
-const STREAMS_MAX: u32 = 250;
+const STREAMS_MAX: u32 = 100;
 /// What an HTTP/2 peer may send of one body, and of all, before we read it.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;

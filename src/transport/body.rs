@@ -21,7 +21,7 @@ use crate::protocol::{Paged, Section};
 
 /// Bytes of one part of an answer. hyper holds two of them for each stream of HTTP/2 whose peer takes nothing, and 16
 /// for each connection of HTTP/1.
-const PART_BYTES: usize = 2 * 1024;
+const PART_BYTES: usize = 1024;
 /// How often the clock is looked at within the time that a peer has.
 const LOOKS: u32 = 8;
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(10);
