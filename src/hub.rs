@@ -4,6 +4,7 @@
 
 mod channel;
 mod memory;
+mod reading;
 mod run;
 mod table;
 
@@ -24,6 +25,7 @@ use channel::Reader;
 use table::Table;
 
 pub use channel::{Channel, Counted, Reached, Tally};
+pub use reading::Reading;
 pub use run::{Item, Items, Run};
 
 /// Events of one run: what a burst leaves for readers who are hardly behind.
@@ -406,14 +408,24 @@ impl Hub {
     /// cursor to go on from.
     #[must_use]
     pub fn history(&self, name: &ChannelName, start: Start, portion: Portion) -> (Page, Cursor) {
+        let (page, cursor, _) = self.history_read(name, start, portion);
+        (page, cursor)
+    }
+
+    /// The same, with a reading by which its events are found again.
+    pub(crate) fn history_read(
+        &self,
+        name: &ChannelName,
+        start: Start,
+        portion: Portion,
+    ) -> (Page, Cursor, Option<Reading>) {
         let channels = self.channels.read();
         let absent;
-        let mut held;
-        let log = match channels.find(name) {
-            Some(channel) => {
-                held = channel.log.lock();
-                held.forget(&self.bounds, (self.clock)());
-                &*held
+        let mut held = channels.find(name).map(|channel| channel.log.lock());
+        let log = match &mut held {
+            Some(log) => {
+                log.forget(&self.bounds, (self.clock)());
+                &**log
             }
             None => {
                 absent = channels.new_log(name);
@@ -424,7 +436,12 @@ impl Hub {
         let head = self.head();
         let mut place = self.place(log, start, head);
         let page = self.read_log(name, log, &mut place, head, portion);
-        (page, self.cursor(place.offset))
+        let ends = page.events.first().zip(page.events.last());
+        let ends = ends.map(|(first, last)| (first.id.offset - 1, last.id.offset));
+        let reading = channels.find(name).zip(held.as_mut()).zip(ends);
+        let reading =
+            reading.map(|((channel, log), (after, end))| Reading::begin(channel, log, after, end));
+        (page, self.cursor(place.offset), reading)
     }
 
     /// Registers a bell in a channel, creating the channel. Returns it, the registration's key and the place

@@ -32,7 +32,7 @@ pub use moved::{Moved, PollHead};
 pub use nonce::{BodyEcho, Nonce, nonce_of_query};
 pub use opening::{Format, Opening, OpeningBody, Shown, Transport};
 pub(crate) use paged::PAGED_BYTES_MIN;
-pub use paged::{Encode, Forgotten, Paged, Section, Worded};
+pub use paged::{Encode, Forgotten, Paged, Section, Source, Worded};
 pub use query::{decode_query, decode_text};
 pub use refusal::{Code, Refusal};
 pub(crate) use refused::REFUSED_CHANNELS_MAX;

@@ -58,9 +58,9 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Keeps an event, where it is still read and there is room for it.
-    pub(crate) fn of(event: Arc<Event>) -> Option<Self> {
-        if Arc::weak_count(&event) == 0 {
+    /// Keeps an event, where it is read, or still referred to, and there is room for it.
+    pub(crate) fn of(event: Arc<Event>, is_read: bool) -> Option<Self> {
+        if !is_read && Arc::weak_count(&event) == 0 {
             return None;
         }
         let bytes = event.held_bytes();
@@ -70,7 +70,11 @@ impl Kept {
         has_room.then_some(kept)
     }
 
-    /// Whether it is still read.
+    pub(crate) fn event(&self) -> &Arc<Event> {
+        &self.event
+    }
+
+    /// Whether it is still referred to.
     pub(crate) fn is_read(&self) -> bool {
         Arc::weak_count(&self.event) > 0
     }

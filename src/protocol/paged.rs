@@ -24,6 +24,12 @@ pub trait Worded: fmt::Debug + Send + Sync {
     fn words(&self) -> Bytes;
 }
 
+/// Where events are found again, one after the other.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// The first event after this offset; `None` where it is forgotten.
+    fn event(&self, after: u64) -> Option<Arc<Event>>;
+}
+
 /// An event that the text needs is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forgotten;
@@ -47,6 +53,8 @@ pub struct Paged {
     bytes: usize,
     /// How many bytes of the first item of the first part are used.
     used: usize,
+    /// The offset of that item, where it is an event of a range.
+    offset: u64,
     /// Whether a comma comes before that item.
     owes_comma: bool,
 }
@@ -57,6 +65,8 @@ enum Part {
     /// Events as JSON, with commas between them.
     Events(VecDeque<Weak<Event>>),
     Worded(VecDeque<Arc<dyn Worded>>),
+    /// So many events after an offset, as JSON, with commas between them.
+    Range(Arc<dyn Source>, u64, usize),
     /// One event in a wire form, up to this length.
     Wire(Weak<Event>, WireForm, Encode, usize),
 }
@@ -104,6 +114,7 @@ impl Paged {
             parts: [part].into(),
             bytes: end.saturating_sub(before),
             used: before,
+            offset: 0,
             owes_comma: false,
         }
     }
@@ -159,6 +170,17 @@ impl Paged {
         }
     }
 
+    /// Adds events that are found again by their source, as JSON, with commas between them: at a few bytes for all.
+    pub fn range(&mut self, source: Arc<dyn Source>, events: &[Arc<Event>]) {
+        if let Some(first) = events.first() {
+            let bytes = events.iter().map(|event| event.json().len() + 1);
+            self.bytes += bytes.sum::<usize>() - 1;
+            let after = first.id.offset - 1;
+            self.parts
+                .push_back(Part::Range(source, after, events.len()));
+        }
+    }
+
     /// Adds what words itself, with commas between them.
     pub fn worded(&mut self, items: VecDeque<Arc<dyn Worded>>) {
         if !items.is_empty() {
@@ -208,6 +230,9 @@ impl Paged {
             let taken = left.min(most - out.len());
             out.extend_from_slice(&item[self.used..self.used + taken]);
             self.advance(taken);
+            if taken == left {
+                self.next_item();
+            }
         }
         if self.bytes == 0 {
             self.parts = VecDeque::new();
@@ -245,7 +270,7 @@ impl Paged {
     }
 
     /// The bytes of the item that is taken from, and whether others hold them.
-    fn item(&self) -> Result<(Bytes, bool), Forgotten> {
+    fn item(&mut self) -> Result<(Bytes, bool), Forgotten> {
         Ok(match self.parts.front().ok_or(Forgotten)? {
             Part::Words(words) => (words.clone(), false),
             Part::Events(events) => {
@@ -253,6 +278,11 @@ impl Paged {
                 (event.json(), true)
             }
             Part::Worded(items) => (items.front().ok_or(Forgotten)?.words(), false),
+            Part::Range(source, after, _) => {
+                let event = source.event(*after).ok_or(Forgotten)?;
+                self.offset = event.id.offset;
+                (event.json(), true)
+            }
             Part::Wire(event, form, encode, end) => {
                 let event = event.upgrade().ok_or(Forgotten)?;
                 (event.wire(*form, encode).slice(..*end), true)
@@ -271,6 +301,11 @@ impl Paged {
                 items.pop_front();
                 !items.is_empty()
             }
+            Some(Part::Range(_, after, left)) => {
+                *after = self.offset;
+                *left -= 1;
+                *left > 0
+            }
             Some(Part::Words(_) | Part::Wire(..)) | None => false,
         };
         if !self.owes_comma {
@@ -285,6 +320,10 @@ mod tests {
     use crate::protocol::{ChannelName, Data, Draft, EventName, Ledger};
 
     fn event(bytes: usize) -> Arc<Event> {
+        numbered(bytes, 1)
+    }
+
+    fn numbered(bytes: usize, offset: u64) -> Arc<Event> {
         let draft = Draft {
             channel: ChannelName::new("a").unwrap(),
             name: EventName::default(),
@@ -294,7 +333,7 @@ mod tests {
             sent_bytes: bytes,
         };
         let ledger = Ledger::default();
-        Arc::new(Event::new(draft, "e".parse().unwrap(), 1, 0, &ledger))
+        Arc::new(Event::new(draft, "e".parse().unwrap(), offset, 0, &ledger))
     }
 
     fn text(events: &[Arc<Event>]) -> Paged {
@@ -327,6 +366,38 @@ mod tests {
             assert_eq!(out, expected, "by {most}");
         }
         assert_eq!(text(&events).whole().unwrap(), expected);
+    }
+
+    /// Events that are found again.
+    #[derive(Debug)]
+    struct Found(Vec<Arc<Event>>);
+
+    impl Source for Found {
+        fn event(&self, after: u64) -> Option<Arc<Event>> {
+            self.0.get(after as usize).cloned()
+        }
+    }
+
+    #[test]
+    fn events_of_a_range_are_found_again() {
+        let events: Vec<_> = [10, 50_000, 3]
+            .into_iter()
+            .zip(1..)
+            .map(|(bytes, offset)| numbered(bytes, offset))
+            .collect();
+        for most in [1, 1_024, usize::MAX] {
+            let mut text = Paged::from("[".to_owned());
+            text.range(Arc::new(Found(events.clone())), &events);
+            text.words("]");
+            let mut out = Vec::new();
+            while let Some(section) = text.take(most).unwrap() {
+                out.extend_from_slice(&section.into_bytes());
+            }
+            assert_eq!(out, expected(&events));
+        }
+        let mut text = Paged::default();
+        text.range(Arc::new(Found(Vec::new())), &events);
+        assert_eq!(text.take(10), Err(Forgotten));
     }
 
     #[test]

@@ -180,14 +180,16 @@ impl Sessions {
         portion: Portion,
     ) -> Result<Paged, Refusal> {
         publisher.may_ask(channel)?;
-        let (page, cursor) = self.hub.history(channel, start, portion);
+        let (page, cursor, reading) = self.hub.history_read(channel, start, portion);
         let name = serde_json::Value::from(channel.as_str());
         let mut fields = Paged::from(format!("\"channel\":{name},\"frames\":["));
         if let Some(gap) = &page.gap {
             let comma = if page.events.is_empty() { "" } else { "," };
             fields.words(gap.json() + comma);
         }
-        fields.events(page.events.iter());
+        if let Some(reading) = reading {
+            fields.range(Arc::new(reading), &page.events);
+        }
         // What was encoded for it is kept, and counts.
         self.hub.shrink();
         fields.words(format!("],\"cursor\":\"{cursor}\",\"more\":{}", page.more));

@@ -3,6 +3,7 @@
 //! Does not know how its bytes are written, nor any other transport.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -142,7 +143,11 @@ impl Answer {
             if let [Item::Gap(gap)] = run {
                 text.words(gap.json());
             }
-            text.events(run.iter().filter_map(Item::event));
+            let events: Vec<Arc<Event>> = run.iter().filter_map(Item::event).cloned().collect();
+            match self.attach.read_again(&events) {
+                Some(reading) => text.range(Arc::new(reading), &events),
+                None => text.events(events.iter()),
+            }
         }
         text.words(bye + "]}\n");
         text
