@@ -301,7 +301,10 @@ pub(crate) fn is_forgotten(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::protocol::{ChannelName, Data, Draft, Event, EventName, Ledger, WireForm};
 
     fn output() -> Output {
         Output::new(&Counter::default())
@@ -337,5 +340,96 @@ mod tests {
         }
         assert_eq!(output.bytes(), all.len());
         assert_eq!(output.rest(), all);
+    }
+
+    /// A socket that takes so many bytes.
+    struct Little(usize, Vec<u8>);
+
+    impl AsyncWrite for Little {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let taken = bytes.len().min(self.0);
+            if taken == 0 {
+                return Poll::Pending;
+            }
+            self.0 -= taken;
+            self.1.extend_from_slice(&bytes[..taken]);
+            Poll::Ready(Ok(taken))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn large_event() -> Arc<Event> {
+        let draft = Draft {
+            channel: ChannelName::new("a").unwrap(),
+            name: EventName::default(),
+            data: Data::text(&"x".repeat(3_000_000)),
+            from: None,
+            session: None,
+            sent_bytes: 0,
+        };
+        let ledger = Ledger::default();
+        Arc::new(Event::new(draft, "e".parse().unwrap(), 1, 0, &ledger))
+    }
+
+    fn encode(event: &Event) -> Bytes {
+        event.encode_json(true).into()
+    }
+
+    #[test]
+    fn a_large_event_is_not_held_for_a_peer_that_takes_nothing() {
+        let event = large_event();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut output = output();
+        output.push(Bytes::from_static(b"before "));
+        output.push_text(Paged::of_wire(&event, WireForm::WsFull, encode, (0, 0)));
+        output.push(Bytes::from_static(b" behind"));
+        let whole = [b"before ", &encode(&event)[..], b" behind"].concat();
+        let mut socket = Little(0, Vec::new());
+        for more in [3, 10, 100_000, 2_000_000] {
+            socket.0 = more;
+            assert!(
+                output
+                    .poll_write(Pin::new(&mut socket), &mut cx)
+                    .is_pending()
+            );
+            assert!(output.first.len() <= SECTION_BYTES, "nothing is lent");
+            assert_eq!(Arc::strong_count(&event), 1);
+            assert_eq!(output.bytes(), whole.len() - socket.1.len());
+        }
+        socket.0 = usize::MAX;
+        assert!(output.poll_write(Pin::new(&mut socket), &mut cx).is_ready());
+        assert!(output.is_empty());
+        assert_eq!(socket.1, whole);
+    }
+
+    #[test]
+    fn an_event_that_is_forgotten_ends_the_output() {
+        let event = large_event();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut output = output();
+        output.push_text(Paged::of_wire(&event, WireForm::WsFull, encode, (0, 0)));
+        let mut socket = Little(100_000, Vec::new());
+        assert!(
+            output
+                .poll_write(Pin::new(&mut socket), &mut cx)
+                .is_pending()
+        );
+        drop(event);
+        socket.0 = usize::MAX;
+        let Poll::Ready(Err(error)) = output.poll_write(Pin::new(&mut socket), &mut cx) else {
+            panic!("it is forgotten")
+        };
+        assert!(is_forgotten(&error));
     }
 }

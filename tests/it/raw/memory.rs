@@ -17,7 +17,7 @@ use super::wire::{Wire, eventually, get, in_time, post};
 /// What one peer may cost, in KiB.
 const PEER_KIB: u64 = 64;
 /// What each stream of a peer over HTTP/2 may cost, in KiB.
-const STREAM_KIB: u64 = 40;
+const STREAM_KIB: u64 = 12;
 /// What is not counted for each peer: buffers that all share, and the allocator's slack.
 const SHARED_KIB: u64 = 6 * 1024;
 /// For so long the memory is watched once all have asked.
@@ -109,6 +109,8 @@ impl Scene {
             "--publish-rate",
             "0",
             "--write-timeout",
+            "60s",
+            "--heartbeat",
             "60s",
             "--max-data",
             "16MiB",
@@ -389,4 +391,47 @@ async fn large_events_are_not_held_for_peers_that_take_nothing() {
         most < allowed,
         "{base} KiB became {most}, {allowed} allowed"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: half a gigabyte of bodies"]
+async fn memory_returns_after_a_burst_of_large_bodies() {
+    const WRITERS: usize = 60;
+    let process = Process::start(&[
+        "--publish-rate",
+        "0",
+        "--max-data",
+        "16MiB",
+        "--bodies-total",
+        "1GiB",
+        "--history-events",
+        "2",
+    ])
+    .await;
+    let base = process.resident_kib();
+    let text = vec![b'x'; LARGE_BYTES];
+    let json = [b"\"", &text[..], b"\""].concat();
+    for (content_type, body) in [
+        ("text/plain", &text),
+        ("application/octet-stream", &text),
+        ("application/json", &json),
+    ] {
+        let request = post("/pub/a", &[("Content-Type", content_type)], body);
+        let (most, last) = request.split_at(request.len() - 1);
+        let mut wires = Vec::new();
+        for _ in 0..WRITERS {
+            wires.push(process.send(most).await);
+        }
+        let during = process.resident_kib();
+        for wire in &mut wires {
+            wire.send(last).await;
+            assert_eq!(wire.answer().await.status, 201);
+        }
+        println!("{content_type}: {base} KiB before, {during} during");
+        assert!(during > base + 400 * 1024, "all bodies are on their way");
+    }
+    tokio::time::sleep(PAUSE).await;
+    let left = process.resident_kib();
+    println!("{left} KiB after {PAUSE:?}");
+    assert!(left < base + LEFT_KIB, "{base} KiB became {left}");
 }
