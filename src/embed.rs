@@ -17,6 +17,7 @@ use crate::presence::Presence;
 use crate::protocol::{ChannelName, Data, Draft, EventName, Refusal};
 use crate::session::Sessions;
 use crate::socket::{Reader, Terms};
+use crate::transport::WriteWatch;
 use crate::transport::pump::Pumps;
 use crate::{broker, presence, session};
 
@@ -46,6 +47,7 @@ pub struct Hub {
 struct Built {
     sessions: Arc<Sessions>,
     pumps: Arc<Pumps>,
+    watch: Arc<WriteWatch>,
     http: http::Options,
     authorize: Option<Authorize>,
     strangers: Arc<Strangers>,
@@ -95,7 +97,11 @@ impl Hub {
     fn surface(&self) -> App {
         App {
             sessions: self.app.sessions.clone(),
-            terms: Arc::new(Terms::new(&self.app.sessions, &self.app.pumps)),
+            terms: Arc::new(Terms::new(
+                &self.app.sessions,
+                &self.app.pumps,
+                &self.app.watch,
+            )),
             bodies: http::Bodies::new(self.app.sessions.inbound().clone()),
             options: self.app.http.clone(),
             authorize: self.app.authorize.clone(),
@@ -229,6 +235,10 @@ impl Builder {
         Hub {
             app: Arc::new(Built {
                 pumps: Pumps::new(sessions.hub()),
+                watch: WriteWatch::new(
+                    sessions.options().write_timeout,
+                    sessions.hub().metrics().slow_byes(),
+                ),
                 sessions,
                 http: self.http,
                 authorize: self.authorize,

@@ -3,6 +3,7 @@
 //! Knows the hub and its bells. Knows no session, no transport's wire and no encoding.
 
 mod behind;
+mod portion;
 mod stream;
 mod watched;
 
@@ -15,16 +16,10 @@ use slab::Slab;
 use crate::bell::{Bell, Rung};
 use crate::cursor::{Cursor, Start};
 use crate::hub::{Channel, Counted, Hub, Items, Page, Place, Portion};
-use crate::protocol::{
-    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ChannelName, GapReason, Refusal, Transport,
-};
+use crate::protocol::{ChannelName, GapReason, Refusal, Transport};
 
 pub use self::stream::FeedStream;
 pub use crate::hub::Item;
-
-/// The most bytes of data in one batch of a stream, beyond its first event. What a peer does not take is all that
-/// its reader costs beside its cursor, so it is no more than a socket takes at once anyway.
-const STREAM_BATCH_BYTES_MAX: usize = 64 * 1024;
 
 /// Where several channels have a backlog, so many times what one batch takes is read of them together: where they
 /// are interleaved evenly twice would do, and all that is read beyond the batch is read again for the next one.
@@ -55,6 +50,8 @@ pub struct Feed {
     /// Everything up to here is read in every channel, but for those that are replayed.
     read_up_to: u64,
     transport: Option<Transport>,
+    /// Whether its batches are to be small.
+    is_narrow: bool,
     /// The slot of a channel that somebody else watches.
     watched: Option<usize>,
 }
@@ -111,6 +108,7 @@ impl Feed {
             again: Rung::None,
             read_up_to: 0,
             transport,
+            is_narrow: false,
             watched: None,
         };
         let mut refused = Vec::new();
@@ -121,17 +119,6 @@ impl Feed {
         }
         feed.begin();
         (feed, refused)
-    }
-
-    /// What one batch may hold.
-    fn portion(&self) -> Portion {
-        Portion {
-            events: BATCH_EVENTS_MAX,
-            bytes: match self.transport {
-                Some(Transport::Ws | Transport::Sse) => STREAM_BATCH_BYTES_MAX,
-                Some(Transport::Poll) | None => BATCH_BYTES_MAX,
-            },
-        }
     }
 
     fn counted(&self) -> Counted {
@@ -463,7 +450,7 @@ impl Step {
         }
         let (mut kept, mut bytes) = (0, 0);
         for item in &self.items {
-            bytes += item.data_bytes();
+            bytes += item.bytes_of(portion);
             let fits = kept == 0 || (kept < portion.events && bytes <= portion.bytes);
             if !fits || self.cut.is_some_and(|cut| item.id().offset > cut) {
                 break;

@@ -16,6 +16,7 @@ mod strangers;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -30,9 +31,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::auth::Grants;
-use crate::protocol::{Code, Refusal, Transport};
+use crate::protocol::{Code, Paged, Refusal, Transport};
 use crate::session::Sessions;
 use crate::socket::{Reader, Terms};
+use crate::transport::FrameBody;
 
 pub(crate) use body::Bodies;
 pub use credentials::{Asked, Authorize};
@@ -229,4 +231,24 @@ pub(crate) fn json(status: StatusCode, mut text: String) -> Response {
         text,
     )
         .into_response()
+}
+
+/// The same for a text that may be large, which is made as its peer takes it.
+pub(crate) fn paged(app: &App, mut text: Paged) -> Response {
+    text.words("\n");
+    let body = if text.is_large() {
+        Body::new(FrameBody::of_text(text, &app.terms.watch))
+    } else {
+        Body::from(text.whole().unwrap_or_default())
+    };
+    let content_type = HeaderValue::from_static("application/json");
+    ([(CONTENT_TYPE, content_type)], body).into_response()
+}
+
+/// The braces of an object around its members.
+pub(crate) fn object(fields: Paged) -> Paged {
+    let mut text = Paged::from("{".to_owned());
+    text.append(fields);
+    text.words("}");
+    text
 }

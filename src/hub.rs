@@ -4,6 +4,7 @@
 
 mod channel;
 mod memory;
+mod reading;
 mod run;
 mod table;
 
@@ -24,10 +25,13 @@ use channel::Reader;
 use table::Table;
 
 pub use channel::{Channel, Counted, Reached, Tally};
+pub use reading::Reading;
 pub use run::{Item, Items, Run};
 
 /// Events of one run: what a burst leaves for readers who are hardly behind.
 const RUN_EVENTS_MAX: usize = 256;
+/// What part of the memory of all events may go to those that are forgotten while answers with them are written.
+const KEPT_FRACTION: usize = 16;
 /// How often idle channels are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -118,8 +122,20 @@ pub struct Place {
 pub struct Portion {
     /// Most events.
     pub events: usize,
-    /// Most bytes of data.
+    /// Most bytes.
     pub bytes: usize,
+    /// Whether those of whole frames count, not of their data alone.
+    pub of_frames: bool,
+}
+
+impl Portion {
+    fn bytes_of(&self, event: &Event) -> usize {
+        if self.of_frames {
+            event.frame_bytes()
+        } else {
+            event.data.len()
+        }
+    }
 }
 
 /// A step of reading one channel.
@@ -149,6 +165,8 @@ impl Hub {
         metrics: Metrics,
         clock: fn() -> u64,
     ) -> Arc<Self> {
+        let kept_max = options.history_total.map(|most| most / KEPT_FRACTION);
+        let kept_max = kept_max.unwrap_or(usize::MAX);
         Arc::new(Self {
             bounds: options.bounds(),
             channels: RwLock::new(Table::new(options.tombstones)),
@@ -156,7 +174,7 @@ impl Hub {
             epoch,
             counter: Mutex::default(),
             head: AtomicU64::new(0),
-            ledger: Ledger::default(),
+            ledger: Ledger::keeping(kept_max),
             shrinking: Mutex::new(()),
             metrics,
             wheel: Arc::default(),
@@ -370,7 +388,7 @@ impl Hub {
                 page.beyond = true;
                 break;
             }
-            bytes += event.data.len();
+            bytes += portion.bytes_of(event);
             let is_large = bytes > portion.bytes && !page.events.is_empty();
             if page.events.len() == portion.events || is_large {
                 page.more = true;
@@ -390,14 +408,24 @@ impl Hub {
     /// cursor to go on from.
     #[must_use]
     pub fn history(&self, name: &ChannelName, start: Start, portion: Portion) -> (Page, Cursor) {
+        let (page, cursor, _) = self.history_read(name, start, portion);
+        (page, cursor)
+    }
+
+    /// The same, with a reading by which its events are found again.
+    pub(crate) fn history_read(
+        &self,
+        name: &ChannelName,
+        start: Start,
+        portion: Portion,
+    ) -> (Page, Cursor, Option<Reading>) {
         let channels = self.channels.read();
         let absent;
-        let mut held;
-        let log = match channels.find(name) {
-            Some(channel) => {
-                held = channel.log.lock();
-                held.forget(&self.bounds, (self.clock)());
-                &*held
+        let mut held = channels.find(name).map(|channel| channel.log.lock());
+        let log = match &mut held {
+            Some(log) => {
+                log.forget(&self.bounds, (self.clock)());
+                &**log
             }
             None => {
                 absent = channels.new_log(name);
@@ -408,7 +436,12 @@ impl Hub {
         let head = self.head();
         let mut place = self.place(log, start, head);
         let page = self.read_log(name, log, &mut place, head, portion);
-        (page, self.cursor(place.offset))
+        let ends = page.events.first().zip(page.events.last());
+        let ends = ends.map(|(first, last)| (first.id.offset - 1, last.id.offset));
+        let reading = channels.find(name).zip(held.as_mut()).zip(ends);
+        let reading =
+            reading.map(|((channel, log), (after, end))| Reading::begin(channel, log, after, end));
+        (page, self.cursor(place.offset), reading)
     }
 
     /// Registers a bell in a channel, creating the channel. Returns it, the registration's key and the place

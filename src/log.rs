@@ -2,10 +2,13 @@
 //!
 //! Pure: the time is an argument. Knows no reader, no lock and no counter.
 
+mod remains;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::protocol::{Event, GapReason};
+use remains::Remains;
 
 /// Events at the end of a log that are looked at one by one: most readers are there, and a binary search would touch
 /// ten events on the way, none of them in any cache.
@@ -30,6 +33,8 @@ pub struct Log {
     /// Everything up to this offset is no longer held.
     forgotten: u64,
     reason: Option<GapReason>,
+    /// Absent where no answer with its events is still written.
+    remains: Option<Box<Remains>>,
 }
 
 impl Log {
@@ -91,7 +96,42 @@ impl Log {
             self.data_bytes -= event.data.len();
             self.forgotten = event.id.offset;
             self.reason = Some(reason);
+            if self.remains.is_some() || Arc::weak_count(&event) > 0 {
+                self.remains.get_or_insert_default().forget(event);
+            }
         }
+    }
+
+    /// Lets go of forgotten events that nobody reads any more.
+    pub(crate) fn let_go(&mut self) {
+        let remains = self.remains.as_mut();
+        if remains.is_some_and(|remains| !remains.let_go()) {
+            self.remains = None;
+        }
+    }
+
+    /// Begins to read what comes after an offset, up to another one, while an answer is written.
+    pub(crate) fn begin_reading(&mut self, after: u64, end: u64) -> usize {
+        self.remains.get_or_insert_default().begin(after, end)
+    }
+
+    /// The first event after an offset; `None` where it is forgotten.
+    pub(crate) fn read_on(&mut self, key: usize, after: u64) -> Option<Arc<Event>> {
+        if !self.remains.as_mut()?.go_on(key, after) {
+            return None;
+        }
+        let kept = self.remains.as_ref().filter(|_| after < self.forgotten);
+        let kept = kept.and_then(|remains| remains.after(after));
+        let event = kept.or_else(|| self.events.get(self.index_after(after)));
+        event.cloned()
+    }
+
+    /// Ends a reading.
+    pub(crate) fn end_reading(&mut self, key: usize) {
+        if let Some(remains) = &mut self.remains {
+            remains.end(key);
+        }
+        self.let_go();
     }
 
     /// The events after this offset, oldest first, at most `limit`.
@@ -192,6 +232,10 @@ mod tests {
     };
 
     fn event(offset: u64, time_ms: u64) -> Arc<Event> {
+        event_in(offset, time_ms, &Ledger::default())
+    }
+
+    fn event_in(offset: u64, time_ms: u64, ledger: &Ledger) -> Arc<Event> {
         let draft = Draft {
             channel: ChannelName::new("a").unwrap(),
             name: EventName::default(),
@@ -205,7 +249,7 @@ mod tests {
             "e".parse().unwrap(),
             offset,
             time_ms,
-            &Ledger::default(),
+            ledger,
         ))
     }
 
@@ -300,5 +344,40 @@ mod tests {
         assert_eq!((after(&log, 0), log.forgotten()), (vec![3, 4, 5], 2));
         while log.forget_half() {}
         assert_eq!(after(&log, 0), [5]);
+    }
+
+    /// A log of three events that keeps two, and a ledger with room for so many that are forgotten.
+    fn read_while_forgetting(kept: usize) -> Vec<Option<u64>> {
+        let bounds = Bounds {
+            events: Some(3),
+            ..NO_BOUNDS
+        };
+        let first = event(1, 0);
+        let ledger = Ledger::keeping(kept * first.held_bytes());
+        let mut log = Log::default();
+        for offset in 1..=3 {
+            log.push(event_in(offset, 0, &ledger), &bounds, 0);
+        }
+        let key = log.begin_reading(0, 3);
+        let mut read = Vec::new();
+        let mut after = 0;
+        for offset in 4..=6 {
+            log.push(event_in(offset, 0, &ledger), &bounds, 0);
+            if offset > 4 {
+                let event = log.read_on(key, after);
+                after = event.as_ref().map_or(after, |event| event.id.offset);
+                read.push(event.map(|event| event.id.offset));
+            }
+        }
+        read.push(log.read_on(key, after).map(|event| event.id.offset));
+        log.end_reading(key);
+        assert!(log.remains.is_none(), "nothing is kept for nobody");
+        read
+    }
+
+    #[test]
+    fn what_is_read_is_kept_while_there_is_room() {
+        assert_eq!(read_while_forgetting(3), [Some(1), Some(2), Some(3)]);
+        assert_eq!(read_while_forgetting(1), [None, None, None]);
     }
 }

@@ -21,10 +21,11 @@ const READER_GONE: u8 = 141;
 /// middle of a fan-out and finds the publisher ready again; with 512 readers find more pending and write it at once.
 const EVENT_INTERVAL_TASKS: u32 = 512;
 
-/// What the heap of a thread is stretched by: 60 MB of addresses, not of memory, of the 64 that one heap may have. One
-/// block is smaller than what the C library takes of the kernel directly (128 KiB).
-const STRETCH_BLOCKS: usize = 600;
-const STRETCH_BLOCK_BYTES: usize = 100 * 1024;
+/// The C library keeps what a burst of large bodies or events took, up to all of it, where this one returns it to the
+/// system (`docs/operate.md`, "What a peer can cost").
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let arguments = match cli::parse(std::env::args_os()) {
@@ -50,7 +51,6 @@ fn main() -> ExitCode {
     let runtime = builder
         .enable_all()
         .event_interval(EVENT_INTERVAL_TASKS)
-        .on_thread_start(stretch_heap)
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -70,14 +70,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Takes memory of the allocator and gives it back untouched. The C library's heap of a thread else grows by a page
-/// and a call of the kernel each, for every second connection; what it once had of the kernel it may use again.
-fn stretch_heap() {
-    let blocks = (0..STRETCH_BLOCKS).map(|_| Vec::<u8>::with_capacity(STRETCH_BLOCK_BYTES));
-    let blocks: Vec<Vec<u8>> = blocks.collect();
-    drop(std::hint::black_box(blocks));
 }
 
 /// Lines of the log that wait to be written; the log drops lines beyond it.

@@ -153,8 +153,8 @@ impl Presence {
             member.membership
         } else {
             shown.memberships += 1;
-            let member = Member::new(shown.memberships, user, info);
-            let (membership, told) = (member.membership, member.told(id));
+            let member = Member::new(shown.memberships, id, user, info);
+            let (membership, told) = (member.membership, member.told());
             shown
                 .members
                 .entry(channel.clone())
@@ -208,16 +208,17 @@ impl Presence {
     #[must_use]
     pub fn members(&self, channel: &ChannelName) -> Members {
         let shown = self.shown.lock();
-        let mut members: Vec<_> = shown.members.get(channel).into_iter().flatten().collect();
+        let members = shown.members.get(channel).into_iter();
+        let mut members: Vec<&Member> = members.flat_map(HashMap::values).collect();
         let count = members.len();
         // By the order of joining: two may have come in one millisecond.
-        let age = |(_, member): &(&Arc<str>, &Member)| member.membership;
+        let age = |member: &&Member| member.membership;
         if count > LISTED_MEMBERS_MAX {
             members.select_nth_unstable_by_key(LISTED_MEMBERS_MAX, age);
             members.truncate(LISTED_MEMBERS_MAX);
         }
         members.sort_unstable_by_key(age);
-        let members = members.into_iter().map(|(id, member)| member.listed(id));
+        let members = members.into_iter().map(|member| member.listed.clone());
         Members {
             channel: channel.to_string(),
             count,
@@ -319,7 +320,7 @@ impl Presence {
                 shown.places.remove(&id);
             }
         }
-        self.tell(shown, channel, "leave", member.told(&id));
+        self.tell(shown, channel, "leave", member.told());
         if shown.members.get(channel).is_some_and(HashMap::is_empty) {
             shown.members.remove(channel);
         }
@@ -400,6 +401,7 @@ mod tests {
             let portion = crate::hub::Portion {
                 events: 1_000,
                 bytes: usize::MAX,
+                of_frames: false,
             };
             let channel = self.channel.presence();
             let (page, _) = self.hub.history(&channel, Start::All, portion);

@@ -58,7 +58,8 @@ pub struct Options {
     pub body_timeout: Option<Duration>,
     /// Without a request on a connection that is kept.
     pub idle_timeout: Option<Duration>,
-    /// A peer that takes nothing of its answer for this long, and five seconds more, is cut.
+    /// A peer that takes nothing of its answer for this long, and five seconds more, is cut. A stream of HTTP/2 of
+    /// which it takes nothing is reset after this time.
     pub write_timeout: Option<Duration>,
     /// How long the kernel keeps a connection whose peer confirms nothing (`TCP_USER_TIMEOUT`, on Linux):
     /// two heartbeats.
@@ -160,6 +161,8 @@ pub async fn serve(
                 write: options
                     .write_timeout
                     .map(|limit| limit + WRITE_LIMIT_MARGIN),
+                // Its reader is dropped with it, and cannot be told anything.
+                stream: options.write_timeout,
             },
             body_limit: options.body_timeout,
             trusted_proxies: options.trusted_proxies,

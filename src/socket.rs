@@ -25,12 +25,12 @@ use prometheus_client::metrics::counter::Counter;
 
 use self::chain::Whole;
 use self::conversation::Conversation;
-pub(crate) use self::link::with_room;
 pub use self::link::{Io, Link};
+pub(crate) use self::link::{Narrow, with_room};
 use crate::peer::ConnectionGuard;
 use crate::session::Sessions;
 use crate::transport::pump::Pumps;
-use crate::transport::{FrameBody, Frames, Piece};
+use crate::transport::{FrameBody, Frames, Piece, WriteWatch};
 
 /// Bytes of an answer that is written whole though it did not want the socket: a refusal that names a thousand channels
 /// is smaller.
@@ -254,17 +254,20 @@ pub(crate) struct Terms {
     pub(crate) slow: Counter,
     /// Who may write what comes in a reader's stead; absent where nothing is to come.
     pub(crate) pumps: Option<Arc<Pumps>>,
+    /// Watches answers whose sockets are not ours.
+    pub(crate) watch: Arc<WriteWatch>,
 }
 
 impl Terms {
     /// Those of readers.
-    pub(crate) fn new(sessions: &Sessions, pumps: &Arc<Pumps>) -> Self {
+    pub(crate) fn new(sessions: &Sessions, pumps: &Arc<Pumps>, watch: &Arc<WriteWatch>) -> Self {
         let metrics = sessions.hub().metrics();
         Self {
             budget: sessions.options().write_timeout,
             writes: metrics.writes.clone(),
             slow: metrics.slow_byes(),
             pumps: Some(pumps.clone()),
+            watch: watch.clone(),
         }
     }
 }
@@ -283,7 +286,7 @@ pub(crate) fn trickle<F: Frames + 'static>(
     terms: Arc<Terms>,
 ) -> Response {
     if offer.is_none() {
-        let body = FrameBody::new(frames, terms.budget, &terms.slow);
+        let body = FrameBody::new(frames, &terms.watch);
         return response_of(headers, Body::new(body));
     }
     take_over(response_of(headers, Body::empty()), move |head, owned| {
@@ -303,10 +306,18 @@ pub(crate) fn whole<F: Frames + 'static>(
 }
 
 /// The same where no socket is offered.
-pub(crate) async fn whole_body(headers: HeaderMap, mut frames: impl Frames) -> Response {
+pub(crate) async fn whole_body(
+    headers: HeaderMap,
+    mut frames: impl Frames,
+    terms: &Terms,
+) -> Response {
+    frames.narrow();
     let piece = std::future::poll_fn(|cx| frames.poll_piece(cx)).await;
-    let bytes = piece.map_or_else(Bytes::new, Piece::into_bytes);
-    response_of(headers, Body::from(bytes))
+    let body = match piece.map_or(Err(Bytes::new()), Piece::into_text) {
+        Ok(text) => Body::new(FrameBody::of_text(text, &terms.watch)),
+        Err(bytes) => Body::from(bytes),
+    };
+    response_of(headers, body)
 }
 
 /// An answer that is ready, to be written as a whole. A body that fails is told by the end of the connection.
@@ -318,6 +329,7 @@ async fn finished(body: Body) -> GoOn {
             writes: Counter::default(),
             slow: Counter::default(),
             pumps: None,
+            watch: WriteWatch::new(None, Counter::default()),
         });
         match bytes {
             Some(bytes) => Making::Chain(Whole::new(&head, owned, Ready(bytes), &terms)),

@@ -3,37 +3,38 @@
 //!
 //! A transport makes bytes out of turns; it does not know how they are written.
 
+mod body;
 pub(crate) mod output;
 pub mod poll;
 pub(crate) mod pump;
 pub mod sse;
 pub mod ws;
 
-use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::Frame;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
-use prometheus_client::metrics::counter::Counter;
-use tokio::time::Instant;
+
+pub(crate) use body::{FrameBody, WriteWatch};
 
 use crate::cursor::Cursor;
 use crate::hub::Run;
-use crate::protocol::Nonce;
+use crate::protocol::{Encode, Event, Nonce, Paged, WireForm};
 use crate::session::Attach;
+use output::Output;
 
 /// nginx holds a stream to its end without it (`docs/networks.md`).
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Bytes around those of a chunk: its length in hexadecimal, and two line ends.
 const CHUNK_FRAME_BYTES: usize = 20;
+/// What ends a chunk.
+const CHUNK_END: &[u8] = b"\r\n";
 /// Headers of an answer that trickles, those that every answer carries among them. Room for more would be too large
 /// for the quick way of the C library's allocator.
 const STREAMING_HEADERS: usize = 6;
@@ -44,6 +45,10 @@ pub(crate) enum Piece {
     Bytes(Bytes),
     /// Within one chunk of HTTP/1.1, so that those of an event are framed once for all readers.
     Chunk(Bytes),
+    /// A large event whose wire form is such a chunk.
+    Event(Arc<Event>, WireForm, Encode),
+    /// A large text.
+    Text(Paged),
 }
 
 impl Piece {
@@ -56,19 +61,36 @@ impl Piece {
         chunk(&bodies)
     }
 
-    /// The bytes without a chunk around them.
-    pub(crate) fn into_bytes(self) -> Bytes {
+    /// The text without a chunk around it, where it is large, else its bytes.
+    pub(crate) fn into_text(self) -> Result<Paged, Bytes> {
         match self {
-            Self::Bytes(bytes) => bytes,
-            Self::Chunk(chunk) => chunk.slice_ref(body_of(&chunk)),
+            Self::Bytes(bytes) => Err(bytes),
+            Self::Chunk(chunk) => Err(chunk.slice_ref(body_of(&chunk))),
+            Self::Event(event, form, encode) => {
+                let chunk = event.wire(form, encode);
+                let before = chunk.len() - CHUNK_END.len() - body_of(&chunk).len();
+                let around = (before, CHUNK_END.len());
+                Ok(Paged::of_wire(&event, form, encode, around))
+            }
+            Self::Text(text) => Ok(text),
         }
     }
 
-    /// The bytes within a chunk.
-    pub(crate) fn into_chunk(self) -> Bytes {
+    /// Writes it as a chunk.
+    pub(crate) fn write_chunk(self, output: &mut Output) {
         match self {
-            Self::Bytes(bytes) => chunk(&[&bytes]),
-            Self::Chunk(chunk) => chunk,
+            // A chunk of no bytes would be the last one.
+            Self::Bytes(bytes) if bytes.is_empty() => {}
+            Self::Bytes(bytes) => output.push(chunk(&[&bytes])),
+            Self::Chunk(chunk) => output.push(chunk),
+            Self::Event(event, form, encode) => {
+                output.push_text(Paged::of_wire(&event, form, encode, (0, 0)));
+            }
+            Self::Text(text) => {
+                output.push(format!("{:X}\r\n", text.len()).into());
+                output.push_text(text);
+                output.push(Bytes::from_static(CHUNK_END));
+            }
         }
     }
 }
@@ -80,13 +102,13 @@ pub(crate) fn chunk(parts: &[&[u8]]) -> Bytes {
     // Writing to memory cannot fail.
     let _ = write!(out, "{bytes:X}\r\n");
     parts.iter().for_each(|part| out.extend_from_slice(part));
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(CHUNK_END);
     out.into()
 }
 
 fn body_of(chunk: &[u8]) -> &[u8] {
     let begins = chunk.iter().position(|byte| *byte == b'\n');
-    let body = begins.and_then(|end| chunk.get(end + 1..chunk.len() - 2));
+    let body = begins.and_then(|end| chunk.get(end + 1..chunk.len() - CHUNK_END.len()));
     body.unwrap_or_default()
 }
 
@@ -112,6 +134,9 @@ pub(crate) trait Envelope: Send + Sync {
 
     /// Writes it, with the answer in it.
     fn enclose(&self, out: &mut Vec<u8>, answer: &[u8]);
+
+    /// Writes what comes before an answer of so many bytes.
+    fn begin(&self, out: &mut Vec<u8>, bytes: usize);
 }
 
 /// Bytes for one reader, as they become ready.
@@ -123,6 +148,9 @@ pub(crate) trait Frames: Send + Unpin {
     fn is_settled(&self) -> bool {
         false
     }
+
+    /// Pieces are to be small: many such answers may be on their way to one peer.
+    fn narrow(&mut self) {}
 
     /// Its reader, and what a pump may write in its stead.
     fn pumped(&mut self) -> Option<(&mut Attach, Pumped)> {
@@ -149,57 +177,6 @@ pub(crate) trait Frames: Send + Unpin {
     /// `is_watched` where a pump still watches its channel.
     fn again(&mut self, _unread: &[u8], _is_watched: bool) -> Option<usize> {
         None
-    }
-}
-
-/// Frames as the body of an HTTP response.
-pub(crate) struct FrameBody<F> {
-    frames: F,
-    budget: Option<Duration>,
-    slow: Counter,
-    /// When it handed out what nobody asked to be followed yet.
-    handed_out: Option<Instant>,
-}
-
-impl<F: Frames> FrameBody<F> {
-    /// Where it ends with a peer that took nothing for the budget, `slow` counts it.
-    pub(crate) fn new(frames: F, budget: Option<Duration>, slow: &Counter) -> Self {
-        Self {
-            frames,
-            budget,
-            slow: slow.clone(),
-            handed_out: None,
-        }
-    }
-}
-
-impl<F> Drop for FrameBody<F> {
-    fn drop(&mut self) {
-        let waited = self.handed_out.map(|since| since.elapsed());
-        if waited
-            .zip(self.budget)
-            .is_some_and(|(waited, budget)| waited >= budget)
-        {
-            self.slow.inc();
-        }
-    }
-}
-
-impl<F: Frames> http_body::Body for FrameBody<F> {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        // Who asks for more has taken what came before.
-        self.handed_out = None;
-        let Poll::Ready(piece) = self.frames.poll_piece(cx) else {
-            return Poll::Pending;
-        };
-        self.handed_out = piece.as_ref().map(|_| Instant::now());
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece.into_bytes()))))
     }
 }
 

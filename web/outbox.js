@@ -38,7 +38,8 @@ const LARGE = 16 * 1024
  * @property {string} [encoded] the command without its key; absent while a Blob is read
  * @property {number} size of the data, as the hub counts it
  * @property {any} [key] its own
- * @property {number} deadline when it is rejected, in ms since 1970
+ * @property {number} deadline when it is rejected, by `performance.now()`: clocks are set
+ * @property {number} [keptUntil] when the hub may forget its key, by `Date.now()`, which counts sleep too
  * @property {boolean} [isSent] it may have acted
  * @property {boolean} [isLarge] a connection ended over it: it goes by a request of its own
  * @property {(value: any) => void} resolve
@@ -159,7 +160,7 @@ export class Outbox {
     const waiting = this.#queue.reduce((sum, entry) => sum + Math.max(entry.encoded?.length ?? 0, entry.size), 0)
     if (this.#queue.length >= QUEUE_COMMANDS || (waiting && waiting + size > QUEUE_SIZE)) throw queueFull()
     /** @type {Entry} */
-    const entry = { encoded, size, key, deadline: Math.min(deadline, Date.now() + this.#timeoutMs), resolve: () => {}, reject: () => {} }
+    const entry = { encoded, size, key, deadline: Math.min(deadline, performance.now() + this.#timeoutMs), resolve: () => {}, reject: () => {} }
     const answer = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }))
     this.#queue.push(entry)
     if (signal) this.#watch(entry, answer, signal)
@@ -233,12 +234,12 @@ export class Outbox {
     if (this.isShared && this.#queue.every(({ key }) => key)) this.#onShared()
     if (this.isHeld && !this.#queue.some(({ isSent }) => isSent)) this.#onDrained()
     const next = Math.min(...this.#queue.map(({ deadline }) => deadline))
-    if (next < Infinity) this.#timer = setTimeout(() => this.#expire(), Math.max(0, next - Date.now()))
+    if (next < Infinity) this.#timer = setTimeout(() => this.#expire(), Math.max(0, next - performance.now()))
   }
 
   #expire() {
-    const now = Date.now()
-    for (const entry of this.#queue.filter(({ deadline }) => deadline <= now)) {
+    const now = performance.now()
+    for (const entry of this.#queue.filter(({ deadline, keptUntil = Infinity }) => deadline <= now || keptUntil < Date.now())) {
       entry.reject(expired(this.#reason ?? this.#problem(), this.#timeoutMs, this.#transport(), !!entry.isSent))
       const at = this.#queue.indexOf(entry)
       // What is on its way stays until its answer comes, which nothing waits for: the numbers of those behind it hold.
@@ -346,7 +347,7 @@ export class Outbox {
     const round = this.#round
     const texts = batch.map((entry, index) => {
       // The hub forgets a key that is no number: after that it would act again.
-      if (entry.key && !entry.isSent) entry.deadline = Math.min(entry.deadline, Date.now() + KEY_MOST_MS)
+      if (entry.key && !entry.isSent) Object.assign(entry, { deadline: Math.min(entry.deadline, performance.now() + KEY_MOST_MS), keptUntil: Date.now() + KEY_MOST_MS })
       entry.isSent = true
       return `{"key":"${entry.key || this.session + ':' + (this.#first + this.#sent + index)}",${/** @type {string} */ (entry.encoded).slice(1)}`
     })

@@ -6,5 +6,5 @@ export const problemOf = ({ code, message, hint, status, refused }) => ({ code, 
 /** A publish that waits longer in its own tab than in this one is to be sent again. @param {any} error @param {number} deadline */
 export function replyOf(error, deadline) {
   const mayPass = error.code === 'unreachable' || (error.kind ?? 'final') !== 'final'
-  return { ...problemOf(error), ...(mayPass && deadline > Date.now() && { status: 503 }) }
+  return { ...problemOf(error), ...(mayPass && deadline > performance.now() && { status: 503 }) }
 }

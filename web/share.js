@@ -370,7 +370,7 @@ export class Sharing {
   /** @type {Record<string, (message: any) => any>} */
   #toLeader = {
     withdraw: ({ key }) => this.#host.outbox.withdraw(key),
-    send: async ({ from, key, encoded, size, deadline }) => {
+    send: async ({ from, key, encoded, size, leftMs, deadline = performance.now() + leftMs }) => {
       const say = (/** @type {any} */ reply) => this.role === 'leads' && this.#say('reply', { to: from, key, reply })
       try {
         say({ ok: true, ...(await this.#host.outbox.add(encoded, size, undefined, key, deadline).answer) })
@@ -495,6 +495,6 @@ export class Sharing {
   /** To a follower's outbox the leader is a socket. @param {string} json @param {(reply: any) => void} onReply @param {import('./outbox.js').Entry} entry */
   #send = (json, onReply, { key, encoded, size, deadline }) => {
     this.#replies.set(key, onReply)
-    this.#say('send', { key, encoded, size, deadline })
+    this.#say('send', { key, encoded, size, leftMs: deadline - performance.now() })
   }
 }

@@ -31,6 +31,7 @@ impl Feed {
         let whole = Portion {
             events: BATCH_EVENTS_MAX,
             bytes: data_bytes as usize,
+            of_frames: false,
         };
         let mut joined = self.joined.iter().map(|(_, joined)| joined);
         let left = joined.try_fold(whole, |left, joined| {

@@ -34,6 +34,7 @@ impl Feed {
             read_up_to: place.offset,
             // By what its readers take at once.
             transport: Some(Transport::Ws),
+            is_narrow: false,
             watched: None,
         })
     }

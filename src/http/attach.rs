@@ -28,7 +28,7 @@ use super::{App, Refused, Shared};
 use crate::peer::{ConnectionGuard, Peer};
 use crate::protocol::{BodyEcho, Code, Format, Opening, OpeningBody, Refusal, Shown, Transport};
 use crate::session::Attach;
-use crate::socket::{self, Answering, Link, Making, Offer};
+use crate::socket::{self, Answering, Io, Link, Making, Narrow, Offer};
 use crate::transport::{Facts, poll, sse, streaming_headers, ws};
 
 /// The largest body of a reader's request: 10,000 channels with their starts.
@@ -145,7 +145,9 @@ fn answer(app: &App, attach: Attach, facts: Facts, offer: Option<&Offer>, by_hea
     let answer = if by_head { answer.repeatable() } else { answer };
     match offer {
         Some(_) => Either::Left(ready(socket::whole(headers, answer, terms))),
-        None => Either::Right(Box::pin(socket::whole_body(headers, answer))),
+        None => Either::Right(Box::pin(async move {
+            socket::whole_body(headers, answer, &terms).await
+        })),
     }
 }
 
@@ -251,6 +253,7 @@ struct Handshake {
     accept: Option<String>,
     /// Whether the client offers our subprotocol.
     protocol: bool,
+    over_http2: bool,
 }
 
 impl Handshake {
@@ -288,6 +291,7 @@ impl Handshake {
             upgrade,
             accept: accept.filter(|_| !over_http2),
             protocol,
+            over_http2,
         })
     }
 
@@ -322,14 +326,19 @@ impl Handshake {
                 Making::once(go_on(owned.io, owned.unread, answer).map(|()| None))
             });
         }
-        let upgrade = self.upgrade;
+        let (upgrade, over_http2) = (self.upgrade, self.over_http2);
         tokio::spawn(async move {
             // The count of connections holds as long as this task does.
             let _guard = beside.guard;
             let Some(upgrade) = upgrade else { return };
             if let Ok(upgraded) = upgrade.await {
-                let io = Link::Other(Box::new(TokioIo::new(upgraded)));
-                go_on(io, Bytes::new(), Bytes::new()).await;
+                let io = TokioIo::new(upgraded);
+                let io: Box<dyn Io> = if over_http2 {
+                    Box::new(Narrow(io))
+                } else {
+                    Box::new(io)
+                };
+                go_on(Link::Other(io), Bytes::new(), Bytes::new()).await;
             }
         });
         response

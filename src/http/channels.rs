@@ -3,10 +3,9 @@
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use hyper::StatusCode;
 
 use super::publish::Parameters;
-use super::{App, Refused, Shared, json};
+use super::{App, Refused, Shared, object, paged};
 use crate::cursor::Start;
 use crate::hub::Portion;
 use crate::protocol::{ChannelName, Code, Refusal, history_bytes, history_limit};
@@ -55,12 +54,13 @@ async fn page(app: &App, parts: &Parts) -> Result<Response, Refusal> {
     let portion = Portion {
         events: history_limit(whole_number(parameters, "limit")?)?,
         bytes: history_bytes(whole_number(parameters, "bytes")?)?,
+        of_frames: false,
     };
     let fields = app
         .sessions
         .history_fields(&question.asker, &question.channel, start, portion)?;
     app.sessions.charge_answer(&question.asker, fields.len());
-    Ok(json(StatusCode::OK, format!("{{{fields}}}")))
+    Ok(paged(app, object(fields)))
 }
 
 fn whole_number(parameters: &Parameters, name: &str) -> Result<Option<usize>, Refusal> {
@@ -84,5 +84,5 @@ async fn members(app: &App, parts: &Parts) -> Result<Response, Refusal> {
         .sessions
         .presence_fields(&question.asker, &question.channel)?;
     app.sessions.charge_answer(&question.asker, fields.len());
-    Ok(json(StatusCode::OK, format!("{{{fields}}}")))
+    Ok(paged(app, object(fields)))
 }

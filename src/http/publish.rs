@@ -12,12 +12,12 @@ use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::attach::rest_of_path;
 use super::strangers::printable;
-use super::{App, Refused, Shared, json};
+use super::{App, Refused, Shared, json, paged};
 use crate::broker::Published;
 use crate::peer::Peer;
 use crate::protocol::{
     BodyEcho, ChannelName, Code, CredentialPlace, Data, EventName, GET_PUBLISH_BYTES_MAX, Limits,
-    Publish, Refusal, SendBody, decode_query, parse_channel_list,
+    Paged, Publish, Refusal, SendBody, decode_query, parse_channel_list,
 };
 use crate::session::Publisher;
 
@@ -301,5 +301,13 @@ async fn commanded(
         .publisher(session, &credential, address(parts))?;
     let publisher = publisher.with_echo(nonce, place);
     let replies = app.sessions.execute_all(&publisher, asked?.orders).await;
-    Ok(json(StatusCode::OK, format!("[{}]", replies.join(","))))
+    let mut answer = Paged::from("[".to_owned());
+    for (index, reply) in replies.into_iter().enumerate() {
+        if index > 0 {
+            answer.words(",");
+        }
+        answer.append(reply);
+    }
+    answer.words("]");
+    Ok(paged(app, answer))
 }

@@ -89,7 +89,10 @@ impl Hub {
             .read()
             .all()
             // Whoever was to share a run has read it by now.
-            .inspect(|channel| *channel.newest.lock() = None)
+            .inspect(|channel| {
+                *channel.newest.lock() = None;
+                channel.log.lock().let_go();
+            })
             .filter(|channel| self.is_idle(channel, now_ms))
             .cloned()
             .collect();

@@ -11,7 +11,16 @@ use bytes::Bytes;
 
 use super::Portion;
 use crate::cursor::Cursor;
-use crate::protocol::{Event, Gap, Ledger, WIRE_FORMS, WireForm};
+use crate::protocol::{Event, Gap, Ledger, PAGED_BYTES_MIN, WIRE_FORMS, WireForm};
+
+/// Bytes of a gap as a frame, about.
+const GAP_BYTES: usize = 256;
+/// Counts data alone.
+const DATA: Portion = Portion {
+    events: usize::MAX,
+    bytes: usize::MAX,
+    of_frames: false,
+};
 
 /// One thing that a reader is told.
 #[derive(Clone, Debug)]
@@ -32,10 +41,27 @@ impl Item {
         }
     }
 
-    pub(crate) fn data_bytes(&self) -> usize {
+    /// The event, where it is one.
+    pub(crate) fn event(&self) -> Option<&Arc<Event>> {
         match self {
-            Self::Event(event) => event.data.len(),
+            Self::Event(event) => Some(event),
+            Self::Gap(_) => None,
+        }
+    }
+
+    /// Bytes that it takes of a portion.
+    pub(crate) fn bytes_of(&self, portion: Portion) -> usize {
+        match self {
+            Self::Event(event) => portion.bytes_of(event),
             Self::Gap(_) => 0,
+        }
+    }
+
+    /// Bytes of its frame, about.
+    fn frame_bytes(&self) -> usize {
+        match self {
+            Self::Event(event) => event.frame_bytes(),
+            Self::Gap(_) => GAP_BYTES,
         }
     }
 }
@@ -47,6 +73,7 @@ pub struct Run {
     /// Where the event before the first one ends: whoever is here or behind, but before the first, reads all of it.
     after: u64,
     data_bytes: usize,
+    frame_bytes: usize,
     joined: [OnceLock<Bytes>; WIRE_FORMS],
     ledger: Ledger,
     /// Bytes of the joined forms, which stand in the ledger.
@@ -56,7 +83,8 @@ pub struct Run {
 impl Run {
     pub(super) fn new(items: Vec<Item>, after: u64, ledger: &Ledger) -> Self {
         Self {
-            data_bytes: items.iter().map(Item::data_bytes).sum(),
+            data_bytes: items.iter().map(|item| item.bytes_of(DATA)).sum(),
+            frame_bytes: items.iter().map(Item::frame_bytes).sum(),
             items: items.into(),
             after,
             joined: Default::default(),
@@ -70,7 +98,12 @@ impl Run {
         let Some(last) = self.items.last() else {
             return false;
         };
-        let is_small = self.items.len() <= portion.events && self.data_bytes <= portion.bytes;
+        let bytes = if portion.of_frames {
+            self.frame_bytes
+        } else {
+            self.data_bytes
+        };
+        let is_small = self.items.len() <= portion.events && bytes <= portion.bytes;
         self.begins_at(offset) && last.id().offset <= head && (is_small || self.items.len() == 1)
     }
 
@@ -83,6 +116,11 @@ impl Run {
     /// The offset of its last event.
     pub(crate) fn last(&self) -> u64 {
         self.items.last().map_or(0, |item| item.id().offset)
+    }
+
+    /// Bytes of its frames, about.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        self.frame_bytes
     }
 
     /// How many events it has.
@@ -127,6 +165,24 @@ pub enum Items {
     Own(Vec<Item>),
     /// Shared.
     Run(Arc<Run>),
+}
+
+impl Items {
+    /// Bytes of the frames, about.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        match self {
+            Self::Own(items) => items.iter().map(Item::frame_bytes).sum(),
+            Self::Run(run) => run.frame_bytes,
+        }
+    }
+
+    /// Its one event, where it is nothing else and its frame is large.
+    pub(crate) fn large_event(&self) -> Option<&Arc<Event>> {
+        match &**self {
+            [Item::Event(event)] if event.frame_bytes() > PAGED_BYTES_MIN => Some(event),
+            _ => None,
+        }
+    }
 }
 
 impl Deref for Items {

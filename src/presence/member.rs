@@ -5,18 +5,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::hub::now_ms;
+use crate::protocol::Worded;
 
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) membership: u64,
-    pub(super) user: Option<Arc<str>>,
-    pub(super) info: Option<Bytes>,
-    pub(super) since_ms: u64,
+    pub(super) listed: Arc<Listed>,
     pub(super) attaches: usize,
     /// When the grace ends; none while an attach lives.
     pub(super) grace_ends: Option<Instant>,
@@ -29,42 +28,65 @@ pub(super) struct Member {
 }
 
 /// Those who are in a channel, as `GET /presence` answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Members {
     /// The channel.
     pub channel: String,
     /// How many they are.
     pub count: usize,
     /// The first thousand of them.
-    pub members: Vec<Listed>,
+    pub members: Vec<Arc<Listed>>,
 }
 
-/// A member as it is listed.
+/// A member as it is listed. Whoever asks shares it with all others, and words it when there is room to write it.
 #[derive(Debug, Serialize)]
 pub struct Listed {
-    pub(super) id: String,
-    pub(super) user: Option<String>,
-    pub(super) info: Option<Box<RawValue>>,
-    pub(super) since: u64,
+    id: Arc<str>,
+    user: Option<Box<str>>,
+    #[serde(serialize_with = "as_json")]
+    info: Option<Bytes>,
+    since: u64,
+}
+
+impl Worded for Listed {
+    fn words(&self) -> Bytes {
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+}
+
+/// The info, which was checked to be JSON when it came.
+fn as_json<S: Serializer>(info: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = info.as_ref().and_then(|info| str::from_utf8(info).ok());
+    let json = text.and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
+    json.serialize(serializer)
 }
 
 /// A member as a join or leave tells of it.
 #[derive(Debug, Serialize)]
 pub(super) struct Told {
-    pub(super) id: String,
-    pub(super) user: Option<String>,
-    pub(super) info: Option<Box<RawValue>>,
+    id: Arc<str>,
+    user: Option<Box<str>>,
+    #[serde(serialize_with = "as_json")]
+    info: Option<Bytes>,
     pub(super) count: usize,
 }
 
 impl Member {
-    pub(super) fn new(membership: u64, user: Option<&str>, info: Option<&Bytes>) -> Self {
-        let (user, info) = (user.map(Arc::from), info.cloned());
+    pub(super) fn new(
+        membership: u64,
+        id: &Arc<str>,
+        user: Option<&str>,
+        info: Option<&Bytes>,
+    ) -> Self {
+        let listed = Listed {
+            id: id.clone(),
+            user: user.map(Box::from),
+            info: info.cloned(),
+            since: now_ms(),
+        };
         Self {
             membership,
-            user,
-            info,
-            since_ms: now_ms(),
+            listed: Arc::new(listed),
             attaches: 1,
             grace_ends: None,
             polled: None,
@@ -73,28 +95,12 @@ impl Member {
         }
     }
 
-    pub(super) fn told(&self, id: &str) -> Told {
+    pub(super) fn told(&self) -> Told {
         Told {
-            id: id.to_owned(),
-            user: self.user.as_deref().map(str::to_owned),
-            info: self.shown_info(),
+            id: self.listed.id.clone(),
+            user: self.listed.user.clone(),
+            info: self.listed.info.clone(),
             count: 0,
         }
-    }
-
-    pub(super) fn listed(&self, id: &str) -> Listed {
-        let user = self.user.as_deref().map(str::to_owned);
-        Listed {
-            id: id.to_owned(),
-            user,
-            info: self.shown_info(),
-            since: self.since_ms,
-        }
-    }
-
-    /// The info, which was checked to be JSON when it came.
-    fn shown_info(&self) -> Option<Box<RawValue>> {
-        let text = String::from_utf8(self.info.as_ref()?.to_vec()).ok()?;
-        RawValue::from_string(text).ok()
     }
 }

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::{ChannelName, Code, DATA_DEPTH_MAX, NAME_BYTES_MAX, Refusal};
+use super::{ChannelName, Code, DATA_DEPTH_MAX, Ledger, NAME_BYTES_MAX, Refusal};
 use crate::cursor::{Cursor, Epoch};
 
 /// What one event costs beside its data: the structure, its reference in the log, allocator slack. Measured, rounded up.
@@ -209,28 +209,6 @@ pub enum WireForm {
 /// How many wire forms there are.
 pub(crate) const WIRE_FORMS: usize = 5;
 
-/// The bytes that events hold, encoded forms counted, of one hub. Shared by the hub and its events.
-#[derive(Clone, Debug, Default)]
-pub struct Ledger(Arc<AtomicUsize>);
-
-impl Ledger {
-    /// Bytes held at this moment.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Counts bytes that are held from now on.
-    pub(crate) fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Counts bytes that are held no more.
-    pub(crate) fn remove(&self, bytes: usize) {
-        self.0.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
 /// One published thing with its id.
 #[derive(Debug)]
 pub struct Event {
@@ -249,7 +227,7 @@ pub struct Event {
     /// Milliseconds since 1970, never falling within a hub.
     pub time_ms: u64,
     wire: [OnceLock<Bytes>; WIRE_FORMS],
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     held_bytes: AtomicUsize,
 }
 
@@ -277,6 +255,18 @@ impl Event {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.held_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the event as a frame, about.
+    #[must_use]
+    pub fn frame_bytes(&self) -> usize {
+        let data = match &self.data {
+            Data::Json(text) => text.len(),
+            Data::Bytes(bytes) => bytes.len().div_ceil(3) * 4,
+        };
+        let words = self.channel.as_str().len() + self.name.as_str().len();
+        let from = self.from.as_ref().map_or(0, |from| from.len());
+        data + words + from + JSON_WORDS_BYTES
     }
 
     /// The event in a wire form: encoded by `encode` on first use, shared ever after.

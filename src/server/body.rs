@@ -122,6 +122,9 @@ pub(super) struct BusyBody<Held> {
     busy: Busy,
     /// The number of what was handed out last, until it is taken.
     untaken: Option<u64>,
+    /// The last byte over HTTP/2, kept back until all before it has gone to the peer: hyper lets go of an answer whose
+    /// end it was handed, and nobody would notice that it is not taken.
+    last: Option<Bytes>,
     _held: Held,
 }
 
@@ -131,7 +134,22 @@ impl<Held> BusyBody<Held> {
             inner,
             busy,
             untaken: None,
+            last: None,
             _held: held,
+        }
+    }
+
+    /// Takes the last byte off, where the peer may leave it in hyper's hands.
+    fn keep_last(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match frame.into_data() {
+            Ok(mut data) if data.len() > 1 => {
+                let last = data.split_off(data.len() - 1);
+                // A copy: the answer must not be held for its sake.
+                self.last = Some(Bytes::copy_from_slice(&last));
+                Frame::data(data)
+            }
+            Ok(data) => Frame::data(data),
+            Err(trailers) => trailers,
         }
     }
 
@@ -158,15 +176,22 @@ impl<Held: Unpin> http_body::Body for BusyBody<Held> {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         // Who asks for more has taken what came before: hyper asks once the peer has room.
         self.note_taken();
-        let frame = Pin::new(&mut self.inner).poll_frame(cx);
-        if matches!(frame, Poll::Ready(Some(Ok(_)))) && !self.inner.is_end_stream() {
-            self.untaken = self.busy.pulse().handed_out();
-        }
-        frame
+        let frame = match self.last.take() {
+            Some(last) => Frame::data(last),
+            None => match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+                Some(Ok(frame)) if self.busy.pulse().is_http2() && self.inner.is_end_stream() => {
+                    self.keep_last(frame)
+                }
+                Some(Ok(frame)) => frame,
+                end => return Poll::Ready(end),
+            },
+        };
+        self.untaken = self.busy.pulse().handed_out();
+        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.last.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

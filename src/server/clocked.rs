@@ -158,7 +158,7 @@ impl Watch {
             self.told = true;
             return Step::Farewell;
         }
-        if reached == Reached::Stream && limits.write.is_some_and(|limit| pulse.end_untaken(limit))
+        if reached == Reached::Stream && limits.stream.is_some_and(|limit| pulse.end_untaken(limit))
         {
             return self.step(stage, pulse, limits);
         }

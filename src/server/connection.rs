@@ -30,7 +30,7 @@ use super::plain::{self, Asked, Patience, Wait};
 use super::proxy;
 use super::pulse::{Pulse, Wire};
 use super::refuse;
-use super::streams::StreamExecutor;
+use super::streams::{StreamExecutor, Upgraded};
 use crate::peer::{ConnectionGuard, Peer};
 use crate::socket::{Chain, Held, Made, Making, Next, Offer, Owned, Taken};
 
@@ -38,7 +38,7 @@ use crate::socket::{Chain, Held, Made, Making, Next, Offer, Owned, Taken};
 /// beyond this the answer is 431.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// HTTP/2 streams of one connection. A page opens few; a proxy that needs more opens another connection.
-const STREAMS_MAX: u32 = 250;
+const STREAMS_MAX: u32 = 100;
 /// What an HTTP/2 peer may send of one body, and of all, before we read it.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
@@ -351,7 +351,9 @@ async fn answer(
     }
     if head.method == Method::CONNECT {
         // hyper lets go of a stream that was upgraded (RFC 8441), but its connection must not pass for idle.
-        guard = ConnectionGuard::new(Arc::new((guard, Busy::new(entry.pulse.clone()))));
+        let upgraded = Upgraded::here(&entry.pulse.streams);
+        let busy = Busy::new(entry.pulse.clone());
+        guard = ConnectionGuard::new(Arc::new((guard, busy, upgraded)));
     }
     head.extensions.insert(peer);
     head.extensions.insert(ConnectInfo(peer.address));

@@ -30,6 +30,7 @@ pub(super) struct Limits {
     pub(super) head: Option<Duration>,
     pub(super) idle: Option<Duration>,
     pub(super) write: Option<Duration>,
+    pub(super) stream: Option<Duration>,
 }
 
 /// Which limit a connection reached.
@@ -143,6 +144,11 @@ impl Pulse {
         }
     }
 
+    /// Whether HTTP/2 is spoken.
+    pub(super) fn is_http2(&self) -> bool {
+        self.state.lock().http2
+    }
+
     /// A body of HTTP/2 hands out bytes; gives its number. On HTTP/1 the socket tells when nothing is taken.
     pub(super) fn handed_out(&self) -> Option<u64> {
         let mut state = self.state.lock();
@@ -151,6 +157,12 @@ impl Pulse {
         }
         state.bodies += 1;
         let number = state.bodies;
+        if state.untaken.is_empty()
+            && let Some(driver) = &state.driver
+        {
+            // It looks at its limits when it is woken, which the peer need never cause again.
+            driver.wake_by_ref();
+        }
         state.untaken.push(Untaken {
             number,
             since: Instant::now(),
@@ -204,14 +216,15 @@ impl Pulse {
     /// The nearest limit, if the connection is at anything that has one.
     pub(super) fn nearest(&self, limits: &Limits) -> Option<(Instant, Reached)> {
         let state = self.state.lock();
-        let stalled = state.stalled_since.map(|since| (since, Reached::Write));
-        let untaken = state.untaken.first();
-        let untaken = untaken.map(|untaken| (untaken.since, Reached::Stream));
+        let stalled = state.stalled_since.zip(limits.write);
+        let stalled = stalled.map(|(since, limit)| (since + limit, Reached::Write));
+        let untaken = state.untaken.first().zip(limits.stream);
+        let untaken = untaken.map(|(untaken, limit)| (untaken.since + limit, Reached::Stream));
         let first = [stalled, untaken].into_iter().flatten();
-        if let Some((since, reached)) = first.min_by_key(|(since, _)| *since) {
-            return limits.write.map(|limit| (since + limit, reached));
+        if let Some(nearest) = first.min_by_key(|(at, _)| *at) {
+            return Some(nearest);
         }
-        if state.busy > 0 {
+        if state.busy > 0 || state.stalled_since.is_some() {
             // It may wait for its answer, or have left: the two look alike.
             let ended = state.ended_since;
             return ended.map(|since| (since + HALF_CLOSED_MOST, Reached::HalfClosed));
@@ -401,6 +414,7 @@ mod tests {
         head: Some(Duration::from_secs(10)),
         idle: Some(Duration::from_secs(75)),
         write: Some(Duration::from_secs(35)),
+        stream: Some(Duration::from_secs(30)),
     };
 
     fn reached(pulse: &Pulse) -> Option<Reached> {

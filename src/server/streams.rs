@@ -13,7 +13,44 @@ use tokio::task::{AbortHandle, Id};
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     /// Those that run, and some that ended since the last one began.
-    tasks: Mutex<Vec<AbortHandle>>,
+    tasks: Mutex<Vec<Task>>,
+}
+
+/// A task of a stream.
+#[derive(Debug)]
+struct Task {
+    handle: AbortHandle,
+    /// The task that began it: that of its stream where it writes for an upgraded one, else the connection's.
+    within: Option<Id>,
+}
+
+/// Ends what an upgraded stream still has to write once it is dropped: nobody else waits for that, and for a peer that
+/// reads nothing hyper would wait for ever.
+#[derive(Debug)]
+pub(super) struct Upgraded {
+    streams: Arc<Streams>,
+    stream: Option<Id>,
+}
+
+impl Upgraded {
+    /// The stream that runs in this task.
+    pub(super) fn here(streams: &Arc<Streams>) -> Self {
+        Self {
+            streams: streams.clone(),
+            stream: tokio::task::try_id(),
+        }
+    }
+}
+
+impl Drop for Upgraded {
+    fn drop(&mut self) {
+        let tasks = self.streams.tasks.lock();
+        let own = |task: &&Task| self.stream.is_some() && task.within == self.stream;
+        tasks
+            .iter()
+            .filter(own)
+            .for_each(|task| task.handle.abort());
+    }
 }
 
 /// Runs each stream of one connection in a task of its own.
@@ -24,17 +61,18 @@ impl Streams {
     /// Ends the stream that runs in this task. Whether there is one.
     pub(super) fn end(&self, id: Id) -> bool {
         let tasks = self.tasks.lock();
-        let found = tasks.iter().find(|task| task.id() == id);
-        found.map(AbortHandle::abort).is_some()
+        let found = tasks.iter().find(|task| task.handle.id() == id);
+        found.map(|task| task.handle.abort()).is_some()
     }
 }
 
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, stream: F) {
+        let within = tokio::task::try_id();
         let handle = tokio::spawn(stream).abort_handle();
         let mut tasks = self.0.tasks.lock();
         // As many as there may be streams at one time, so that looking through them is cheap.
-        tasks.retain(|task| !task.is_finished());
-        tasks.push(handle);
+        tasks.retain(|task| !task.handle.is_finished());
+        tasks.push(Task { handle, within });
     }
 }

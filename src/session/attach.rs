@@ -30,7 +30,7 @@ use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::{
     Bye, ByeReason, ChannelName, Command, CredentialPlace, Format, Hello, HelloSession, Nonce,
-    Opening, Order, Ping, Refusal, RefusedChannel, Shown, Transport, reply_error, reply_ok,
+    Opening, Order, Paged, Ping, Refusal, RefusedChannel, Shown, Transport, reply_error, reply_ok,
 };
 
 /// What a reader is to be told next.
@@ -52,7 +52,7 @@ pub enum Turn {
 #[derive(Debug)]
 pub enum Replied {
     /// This reply.
-    Now(String),
+    Now(Paged),
     /// A replay; its reply is one of the next turns.
     Later,
 }
@@ -450,20 +450,20 @@ impl Attach {
                         self.late().replay = Some((replay, reference, channel));
                         Replied::Later
                     }
-                    Ok(None) => Replied::Now(subscribed(reference.as_deref(), &channel)),
+                    Ok(None) => Replied::Now(subscribed(reference.as_deref(), &channel).into()),
                     Err(refusal) => {
                         let refusal = refusal.answering(None, self.credential);
-                        Replied::Now(reply_error(reference.as_deref(), &refusal))
+                        Replied::Now(reply_error(reference.as_deref(), &refusal).into())
                     }
                 };
             }
             Ok(Command::Unsubscribe { channel }) => {
                 self.unsubscribe(&channel);
-                return Replied::Now(subscribed(reference.as_deref(), &channel));
+                return Replied::Now(subscribed(reference.as_deref(), &channel).into());
             }
             Ok(Command::Leave) => {
                 self.leave();
-                return Replied::Now(reply_ok(reference.as_deref(), ""));
+                return Replied::Now(reply_ok(reference.as_deref(), "").into());
             }
             command => command,
         };

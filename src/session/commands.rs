@@ -1,9 +1,15 @@
 //! What a session commands, over whichever wire it came: publish, presence, history, ping, leave.
 
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
 use super::{Publisher, Sessions};
 use crate::cursor::Start;
 use crate::hub::{Portion, now_ms};
-use crate::protocol::{ChannelName, Code, Command, Order, Refusal, reply_error, reply_ok};
+use crate::protocol::{
+    ChannelName, Code, Command, Order, Paged, Refusal, Worded, reply_error, reply_ok,
+};
 
 /// Bytes of the replies to one request beyond which questions are no longer answered: some of the largest pages.
 const REPLIES_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -13,7 +19,7 @@ const REPLY_BYTES_PER_PUBLISH: f64 = 256.0 * 1024.0;
 
 impl Sessions {
     /// Acts on a command and gives its reply frame.
-    pub async fn execute(&self, publisher: &Publisher, order: Order) -> String {
+    pub async fn execute(&self, publisher: &Publisher, order: Order) -> Paged {
         let reference = order.reference.as_deref();
         let is_publish = is_publish(&order);
         let fields = match order.command {
@@ -21,10 +27,10 @@ impl Sessions {
             Err(refusal) => Err(self.refuse(publisher, order.refused_key, refusal).await),
         };
         let reply = match fields {
-            Ok(fields) => reply_ok(reference, &fields),
+            Ok(fields) => replied(reference, fields),
             Err(refusal) => {
                 self.hub.metrics().refusal(&refusal);
-                reply_error(reference, &publisher.reply_refusal(refusal))
+                reply_error(reference, &publisher.reply_refusal(refusal)).into()
             }
         };
         if !is_publish {
@@ -50,7 +56,7 @@ impl Sessions {
     /// Acts on the commands of one `POST /send`, in their order. A refusal that passes stops the rest: they are
     /// refused alike, so that the client sends them again in order. Questions whose answers no longer fit are
     /// refused alone: each of a thousand could be answered by a megabyte.
-    pub async fn execute_all(&self, publisher: &Publisher, orders: Vec<Order>) -> Vec<String> {
+    pub async fn execute_all(&self, publisher: &Publisher, orders: Vec<Order>) -> Vec<Paged> {
         let mut replies = Vec::with_capacity(orders.len());
         let mut bytes = 0;
         let mut stopped: Option<Refusal> = None;
@@ -81,20 +87,23 @@ impl Sessions {
                     Err(self.refuse(publisher, order.refused_key, refusal).await)
                 }
             };
-            let reply = match &result {
-                Ok(fields) => reply_ok(reference, fields),
-                Err(refusal) => reply_error(reference, &publisher.reply_refusal(refusal.clone())),
+            let (reply, refusal) = match result {
+                Ok(fields) => (replied(reference, fields), None),
+                Err(refusal) => {
+                    let told = publisher.reply_refusal(refusal.clone());
+                    (reply_error(reference, &told).into(), Some(refusal))
+                }
             };
             bytes += reply.len();
             if !is_publish && stopped.is_none() {
                 self.charge_answer(publisher, reply.len());
             }
-            if is_publish && result.is_err() && stopped.is_none() {
+            if is_publish && refusal.is_some() && stopped.is_none() {
                 // A publish that is refused costs less, but not nothing.
                 stopped = self.may_ask_now(publisher).err();
             }
             replies.push(reply);
-            if let Err(refusal) = result {
+            if let Some(refusal) = refusal {
                 self.hub.metrics().refusal(&refusal);
                 if refusal.is_passing() || refusal.code == Code::KeyOutOfOrder {
                     stopped = Some(refusal);
@@ -104,12 +113,12 @@ impl Sessions {
         replies
     }
 
-    async fn fields(&self, publisher: &Publisher, command: Command) -> Result<String, Refusal> {
+    async fn fields(&self, publisher: &Publisher, command: Command) -> Result<Paged, Refusal> {
         match command {
             Command::Publish(publish) => {
                 let published = self.publish(publisher, publish).await?;
                 let reached = serde_json::to_string(&published.reached).unwrap_or_default();
-                Ok(format!("\"id\":\"{}\",\"reached\":{reached}", published.id))
+                Ok(format!("\"id\":\"{}\",\"reached\":{reached}", published.id).into())
             }
             Command::Presence { channel } => self.presence_fields(publisher, &channel),
             Command::History {
@@ -121,13 +130,14 @@ impl Sessions {
                 let portion = Portion {
                     events: limit,
                     bytes,
+                    of_frames: false,
                 };
                 self.history_fields(publisher, &channel, start, portion)
             }
-            Command::Ping => Ok(format!("\"time\":{}", now_ms())),
+            Command::Ping => Ok(format!("\"time\":{}", now_ms()).into()),
             Command::Leave => {
                 self.leave(publisher);
-                Ok(String::new())
+                Ok(Paged::default())
             }
             Command::Subscribe { .. } | Command::Unsubscribe { .. } => Err(Refusal::new(
                 Code::BadCommand,
@@ -144,9 +154,18 @@ impl Sessions {
         &self,
         publisher: &Publisher,
         channel: &ChannelName,
-    ) -> Result<String, Refusal> {
+    ) -> Result<Paged, Refusal> {
         publisher.may_ask(channel)?;
-        Ok(members_of(&self.presence.members(channel)))
+        let here = self.presence.members(channel);
+        let name = serde_json::Value::from(here.channel);
+        let count = here.count;
+        let mut fields = Paged::from(format!(
+            "\"channel\":{name},\"count\":{count},\"members\":["
+        ));
+        let members = here.members.into_iter();
+        fields.worded(members.map(|member| member as Arc<dyn Worded>).collect());
+        fields.words("]");
+        Ok(fields)
     }
 
     /// A page of history, as JSON members.
@@ -159,36 +178,40 @@ impl Sessions {
         channel: &ChannelName,
         start: Start,
         portion: Portion,
-    ) -> Result<String, Refusal> {
+    ) -> Result<Paged, Refusal> {
         publisher.may_ask(channel)?;
-        let (page, cursor) = self.hub.history(channel, start, portion);
-        let mut frames: Vec<String> = page.gap.iter().map(crate::protocol::Gap::json).collect();
-        frames.extend(
-            page.events
-                .iter()
-                .map(|event| String::from_utf8_lossy(&event.json()).into_owned()),
-        );
+        let (page, cursor, reading) = self.hub.history_read(channel, start, portion);
+        let name = serde_json::Value::from(channel.as_str());
+        let mut fields = Paged::from(format!("\"channel\":{name},\"frames\":["));
+        if let Some(gap) = &page.gap {
+            let comma = if page.events.is_empty() { "" } else { "," };
+            fields.words(gap.json() + comma);
+        }
+        if let Some(reading) = reading {
+            fields.range(Arc::new(reading), &page.events);
+        }
         // What was encoded for it is kept, and counts.
         self.hub.shrink();
-        let name = serde_json::Value::from(channel.as_str());
-        let frames = frames.join(",");
-        Ok(format!(
-            "\"channel\":{name},\"frames\":[{frames}],\"cursor\":\"{cursor}\",\"more\":{}",
-            page.more
-        ))
+        fields.words(format!("],\"cursor\":\"{cursor}\",\"more\":{}", page.more));
+        Ok(fields)
     }
+}
+
+/// A reply that succeeds.
+fn replied(reference: Option<&RawValue>, fields: Paged) -> Paged {
+    if let Some(fields) = fields.only_words() {
+        return reply_ok(reference, fields).into();
+    }
+    // It ends with the brace that comes behind its fields.
+    let mut around = reply_ok(reference, "");
+    around.pop();
+    let mut reply = Paged::from(around + ",");
+    reply.append(fields);
+    reply.words("}");
+    reply
 }
 
 /// Whether the command is a publish, which has its own charge.
 fn is_publish(order: &Order) -> bool {
     matches!(order.command, Ok(Command::Publish(_)))
-}
-
-/// The members of a JSON object, without its braces.
-fn members_of(value: &impl serde::Serialize) -> String {
-    let text = serde_json::to_string(value).unwrap_or_default();
-    text.trim_start_matches('{')
-        .strip_suffix('}')
-        .unwrap_or_default()
-        .to_owned()
 }

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::http::response::Parts;
-use bytes::Bytes;
 
 use super::conversation::{Conversation, Step};
 use super::head::Head;
 use super::link::with_room;
 use super::{Chain, Made, Next, Owned, Terms, is_last};
-use crate::transport::{Frames, Piece};
+use crate::transport::Frames;
 
 /// An answer that is written as a whole, and those that follow it.
 pub(super) struct Whole<F> {
@@ -92,8 +91,7 @@ impl<F: Frames + 'static> Chain for Whole<F> {
             };
             match ready!(self.conversation.poll_step(frames, cx)) {
                 Step::Piece(piece) => {
-                    let answer = piece.map_or_else(Bytes::new, Piece::into_bytes);
-                    self.conversation.enclose(&answer);
+                    self.conversation.enclose(piece);
                     self.rest();
                 }
                 Step::Answered => self.rest(),
@@ -104,7 +102,7 @@ impl<F: Frames + 'static> Chain for Whole<F> {
                         return Poll::Ready(Made::Gone);
                     };
                     self.conversation.close_after();
-                    self.conversation.enclose(&piece.into_bytes());
+                    self.conversation.enclose(Some(piece));
                     self.conversation.berth.leave();
                     self.frames = None;
                     self.at = At::Writing(Made::Gone);

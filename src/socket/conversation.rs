@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 use super::head::{HELLO_BYTES, Head, Length};
 use super::link::with_room;
 use super::{Link, Owned, Terms};
-use crate::transport::output::Output;
+use crate::transport::output::{Output, is_forgotten};
 use crate::transport::pump::{Berth, Risen};
 use crate::transport::{Envelope, Frames, Piece};
 
@@ -91,9 +91,7 @@ impl Conversation {
     async fn chunks(&mut self, frames: &mut impl Frames) -> bool {
         loop {
             match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
-                // A chunk of no bytes would be the last one.
-                Step::Piece(Some(Piece::Bytes(bytes))) if bytes.is_empty() => {}
-                Step::Piece(Some(piece)) => self.output.push(piece.into_chunk()),
+                Step::Piece(Some(piece)) => piece.write_chunk(&mut self.output),
                 Step::Piece(None) => {
                     self.output.push(Bytes::from_static(b"0\r\n\r\n"));
                     return true;
@@ -125,11 +123,22 @@ impl Conversation {
     }
 
     /// Puts an answer that comes as a whole into its envelope, to be written.
-    pub(super) fn enclose(&mut self, answer: &[u8]) {
-        if let Some(envelope) = &self.envelope {
-            let mut out = Vec::with_capacity(envelope.room(answer.len()));
-            envelope.enclose(&mut out, answer);
-            self.output.push(out.into());
+    pub(super) fn enclose(&mut self, answer: Option<Piece>) {
+        let Some(envelope) = &self.envelope else {
+            return;
+        };
+        match answer.map_or(Err(Bytes::new()), Piece::into_text) {
+            Ok(text) => {
+                let mut out = Vec::with_capacity(envelope.room(0));
+                envelope.begin(&mut out, text.len());
+                self.output.push(out.into());
+                self.output.push_text(text);
+            }
+            Err(answer) => {
+                let mut out = Vec::with_capacity(envelope.room(answer.len()));
+                envelope.enclose(&mut out, &answer);
+                self.output.push(out.into());
+            }
         }
     }
 
@@ -219,7 +228,12 @@ impl Conversation {
                 self.timer = None;
                 Poll::Ready(Step::Written)
             }
-            Poll::Ready(Err(_)) => Poll::Ready(Step::Gone),
+            Poll::Ready(Err(error)) => {
+                if is_forgotten(&error) {
+                    self.terms.slow.inc();
+                }
+                Poll::Ready(Step::Gone)
+            }
             Poll::Pending => self.poll_budget(cx),
         }
     }

@@ -82,8 +82,12 @@ impl Envelope for Head {
         self.lines.len() + LENGTH_AND_DATE_BYTES + bytes
     }
 
+    fn begin(&self, out: &mut Vec<u8>, bytes: usize) {
+        self.write(out, Length::Bytes(bytes));
+    }
+
     fn enclose(&self, out: &mut Vec<u8>, answer: &[u8]) {
-        self.write(out, Length::Bytes(answer.len()));
+        self.begin(out, answer.len());
         // In one piece: copying is cheaper than a vectored write.
         out.extend_from_slice(answer);
     }

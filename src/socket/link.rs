@@ -16,6 +16,9 @@ use tokio::net::TcpStream;
 /// Bytes of one read of a head: a usual one with some cookies.
 const ROOM_BYTES: usize = 4 * 1024;
 
+/// Bytes of one write to a stream of HTTP/2.
+const NARROW_BYTES: usize = 4 * 1024;
+
 thread_local! {
     /// Room for one read. One a thread, not one a connection.
     static ROOM: Cell<Box<[u8]>> = Cell::default();
@@ -36,6 +39,39 @@ pub(crate) fn with_room<T>(act: impl FnOnce(&mut [u8]) -> T) -> T {
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// Takes little at a time, for a stream of HTTP/2: hyper copies what it is given, and keeps up to four writes for a
+/// peer that reads nothing.
+pub(crate) struct Narrow<I>(pub(crate) I);
+
+impl<I: Io> AsyncRead for Narrow<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, into)
+    }
+}
+
+impl<I: Io> AsyncWrite for Narrow<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let bytes = &bytes[..bytes.len().min(NARROW_BYTES)];
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
 
 /// A socket that is owned.
 pub enum Link {

@@ -12,6 +12,8 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
+use crate::protocol::{Forgotten, Paged, Section};
+
 /// Pieces of one vectored write: what Linux takes at once (`IOV_MAX`).
 const WRITE_PIECES_MAX: usize = 1_024;
 /// Pieces up to this size are joined with their neighbours: copying them is cheaper than an entry each in the
@@ -20,9 +22,12 @@ const JOIN_BYTES_MAX: usize = 2_048;
 /// A joined piece grows no further than this.
 const JOINED_BYTES_MAX: usize = 64 * 1024;
 /// With so many bytes waiting, no further command is acted on: one read can hold thousands of them.
-const LARGE_BYTES: usize = 256 * 1024;
-/// With so many bytes waiting they are written before more is asked for: a socket takes hardly more at once.
-const GATHERED_BYTES_MAX: usize = 64 * 1024;
+const LARGE_BYTES: usize = 32 * 1024;
+/// With so many bytes waiting they are written before more is asked for. With one batch behind them, this is what a
+/// peer that takes nothing may cost.
+const GATHERED_BYTES_MAX: usize = 16 * 1024;
+/// Bytes that are made of a text for one write.
+const SECTION_BYTES: usize = 32 * 1024;
 /// Turns gathered for one write. Hello and the first events go out together, but where events come as fast as they
 /// are read, the first of them must not wait for the last.
 const GATHERED_TURNS_MAX: u8 = 8;
@@ -42,16 +47,33 @@ pub(crate) struct Output {
 /// What waits behind the first piece.
 #[derive(Default)]
 struct Behind {
-    pieces: VecDeque<Bytes>,
+    pieces: VecDeque<Queued>,
     /// The small pieces since the last large one.
     joined: BytesMut,
+    /// Whether the first piece of all is lent by the text that comes next.
+    is_lent: bool,
+}
+
+/// What waits as it is, and what is made when there is room.
+enum Queued {
+    Bytes(Bytes),
+    Text(Paged),
+}
+
+impl Queued {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Text(text) => text.len(),
+        }
+    }
 }
 
 impl Behind {
     fn push(&mut self, piece: Bytes) {
         if piece.len() > JOIN_BYTES_MAX {
             self.settle();
-            self.pieces.push_back(piece);
+            self.pieces.push_back(Queued::Bytes(piece));
             return;
         }
         if self.joined.len() + piece.len() > JOINED_BYTES_MAX {
@@ -62,13 +84,14 @@ impl Behind {
 
     fn settle(&mut self) {
         if !self.joined.is_empty() {
-            self.pieces.push_back(self.joined.split().freeze());
+            let joined = self.joined.split().freeze();
+            self.pieces.push_back(Queued::Bytes(joined));
             self.joined = BytesMut::new();
         }
     }
 
     fn bytes(&self) -> usize {
-        self.pieces.iter().map(Bytes::len).sum::<usize>() + self.joined.len()
+        self.pieces.iter().map(Queued::len).sum::<usize>() + self.joined.len()
     }
 }
 
@@ -86,7 +109,7 @@ impl Output {
 
     /// Adds a piece behind all others.
     pub(crate) fn push(&mut self, piece: Bytes) {
-        if self.first.is_empty() {
+        if self.is_empty() {
             self.first = piece;
             return;
         }
@@ -104,9 +127,16 @@ impl Output {
         self.behind.get_or_insert_default().push(piece);
     }
 
+    /// Adds a text behind all others, which is made when there is room for it.
+    pub(crate) fn push_text(&mut self, text: Paged) {
+        let behind = self.behind.get_or_insert_default();
+        behind.settle();
+        behind.pieces.push_back(Queued::Text(text));
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_empty()
+        self.first.is_empty() && self.behind.is_none()
     }
 
     fn bytes(&self) -> usize {
@@ -143,18 +173,22 @@ impl Output {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         self.gathered = 0;
-        if self.first.is_empty() {
+        if self.is_empty() && self.blocked_since.is_none() {
             return Poll::Ready(Ok(()));
         }
         if let Some(behind) = &mut self.behind {
             behind.settle();
         }
-        while !self.first.is_empty() {
+        while self.fill()? {
             let written = match &self.behind {
                 None => io.as_mut().poll_write(cx, &self.first),
                 Some(behind) => {
+                    let plain = behind.pieces.iter().map_while(|piece| match piece {
+                        Queued::Bytes(bytes) => Some(bytes),
+                        Queued::Text(_) => None,
+                    });
                     let slices: Vec<IoSlice<'_>> = std::iter::once(&self.first)
-                        .chain(&behind.pieces)
+                        .chain(plain)
                         .take(WRITE_PIECES_MAX)
                         .map(|piece| IoSlice::new(piece))
                         .collect();
@@ -163,14 +197,58 @@ impl Output {
             };
             match written {
                 Poll::Pending => {
+                    self.give_back();
                     self.blocked_since.get_or_insert_with(Instant::now);
                     return Poll::Pending;
                 }
                 Poll::Ready(result) => self.written(result?)?,
             }
         }
-        self.behind = None;
-        io.poll_flush(cx)
+        let flushed = io.poll_flush(cx);
+        if flushed.is_pending() {
+            // A stream of HTTP/2 holds back what its peer does not take.
+            self.blocked_since.get_or_insert_with(Instant::now);
+        } else {
+            self.blocked_since = None;
+        }
+        flushed
+    }
+
+    /// Sees to it that the first piece has bytes; gives whether there are any.
+    fn fill(&mut self) -> io::Result<bool> {
+        while self.first.is_empty() {
+            let Some(behind) = &mut self.behind else {
+                return Ok(false);
+            };
+            behind.is_lent = false;
+            match behind.pieces.front_mut() {
+                None => self.behind = None,
+                Some(Queued::Bytes(bytes)) => {
+                    self.first = std::mem::take(bytes);
+                    behind.pieces.pop_front();
+                }
+                Some(Queued::Text(text)) => {
+                    match text.take(SECTION_BYTES).map_err(io::Error::other)? {
+                        None => drop(behind.pieces.pop_front()),
+                        Some(section) => {
+                            behind.is_lent = matches!(section, Section::Lent(_));
+                            self.first = section.into_bytes();
+                        }
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The peer takes nothing for now: an event is not held for its sake.
+    fn give_back(&mut self) {
+        if let Some(behind) = &mut self.behind
+            && std::mem::take(&mut behind.is_lent)
+            && let Some(Queued::Text(text)) = behind.pieces.front_mut()
+        {
+            text.give_back(std::mem::take(&mut self.first).len());
+        }
     }
 
     fn written(&mut self, mut bytes: usize) -> io::Result<()> {
@@ -186,14 +264,16 @@ impl Output {
             if !self.first.is_empty() {
                 break;
             }
-            let next = self
-                .behind
-                .as_mut()
-                .and_then(|behind| behind.pieces.pop_front());
-            self.first = next.unwrap_or_default();
-            if self.first.is_empty() {
+            let is_plain = |piece: &mut Queued| matches!(piece, Queued::Bytes(_));
+            let next = self.behind.as_mut();
+            let next = next.and_then(|behind| behind.pieces.pop_front_if(is_plain));
+            let Some(Queued::Bytes(next)) = next else {
                 break;
-            }
+            };
+            self.first = next;
+        }
+        if self.first.is_empty() {
+            self.first = Bytes::new();
         }
         Ok(())
     }
@@ -203,16 +283,28 @@ impl Output {
         let mut rest = std::mem::take(&mut self.first).to_vec();
         if let Some(mut behind) = self.behind.take() {
             behind.settle();
-            let pieces = behind.pieces.iter();
-            pieces.for_each(|piece| rest.extend_from_slice(piece));
+            for piece in behind.pieces {
+                match piece {
+                    Queued::Bytes(bytes) => rest.extend_from_slice(&bytes),
+                    Queued::Text(text) => rest.extend_from_slice(&text.whole().unwrap_or_default()),
+                }
+            }
         }
         rest
     }
 }
 
+/// Whether writing failed since an event was forgotten before the peer took it.
+pub(crate) fn is_forgotten(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|cause| cause.is::<Forgotten>())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::protocol::{ChannelName, Data, Draft, Event, EventName, Ledger, WireForm};
 
     fn output() -> Output {
         Output::new(&Counter::default())
@@ -248,5 +340,96 @@ mod tests {
         }
         assert_eq!(output.bytes(), all.len());
         assert_eq!(output.rest(), all);
+    }
+
+    /// A socket that takes so many bytes.
+    struct Little(usize, Vec<u8>);
+
+    impl AsyncWrite for Little {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let taken = bytes.len().min(self.0);
+            if taken == 0 {
+                return Poll::Pending;
+            }
+            self.0 -= taken;
+            self.1.extend_from_slice(&bytes[..taken]);
+            Poll::Ready(Ok(taken))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn large_event() -> Arc<Event> {
+        let draft = Draft {
+            channel: ChannelName::new("a").unwrap(),
+            name: EventName::default(),
+            data: Data::text(&"x".repeat(3_000_000)),
+            from: None,
+            session: None,
+            sent_bytes: 0,
+        };
+        let ledger = Ledger::default();
+        Arc::new(Event::new(draft, "e".parse().unwrap(), 1, 0, &ledger))
+    }
+
+    fn encode(event: &Event) -> Bytes {
+        event.encode_json(true).into()
+    }
+
+    #[test]
+    fn a_large_event_is_not_held_for_a_peer_that_takes_nothing() {
+        let event = large_event();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut output = output();
+        output.push(Bytes::from_static(b"before "));
+        output.push_text(Paged::of_wire(&event, WireForm::WsFull, encode, (0, 0)));
+        output.push(Bytes::from_static(b" behind"));
+        let whole = [b"before ", &encode(&event)[..], b" behind"].concat();
+        let mut socket = Little(0, Vec::new());
+        for more in [3, 10, 100_000, 2_000_000] {
+            socket.0 = more;
+            assert!(
+                output
+                    .poll_write(Pin::new(&mut socket), &mut cx)
+                    .is_pending()
+            );
+            assert!(output.first.len() <= SECTION_BYTES, "nothing is lent");
+            assert_eq!(Arc::strong_count(&event), 1);
+            assert_eq!(output.bytes(), whole.len() - socket.1.len());
+        }
+        socket.0 = usize::MAX;
+        assert!(output.poll_write(Pin::new(&mut socket), &mut cx).is_ready());
+        assert!(output.is_empty());
+        assert_eq!(socket.1, whole);
+    }
+
+    #[test]
+    fn an_event_that_is_forgotten_ends_the_output() {
+        let event = large_event();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut output = output();
+        output.push_text(Paged::of_wire(&event, WireForm::WsFull, encode, (0, 0)));
+        let mut socket = Little(100_000, Vec::new());
+        assert!(
+            output
+                .poll_write(Pin::new(&mut socket), &mut cx)
+                .is_pending()
+        );
+        drop(event);
+        socket.0 = usize::MAX;
+        let Poll::Ready(Err(error)) = output.poll_write(Pin::new(&mut socket), &mut cx) else {
+            panic!("it is forgotten")
+        };
+        assert!(is_forgotten(&error));
     }
 }

@@ -3,6 +3,7 @@
 //! Does not know how its bytes are written, nor any other transport.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::{Facts, Frames, Piece, Pumped};
 use crate::cursor::Cursor;
 use crate::feed::{Batch, Item};
 use crate::hub::{Items, Run};
-use crate::protocol::{ByeReason, Event, Nonce, PollHead, WireForm};
+use crate::protocol::{ByeReason, Event, Nonce, Paged, PollHead, WireForm};
 use crate::session::{Attach, Turn};
 
 /// The words of an answer around its frames, in bytes.
@@ -20,6 +21,10 @@ const ANSWER_WORDS_BYTES: usize = 160;
 /// Bytes of refused channels that a held poll may keep until it is answered. A thousand refusals are a quarter of a
 /// megabyte, and a held poll is to cost little; a poll with more of them is answered at once.
 const REFUSED_HELD_BYTES_MAX: usize = 64 * 1024;
+/// Frames up to this size are put together at once, for one write with the head.
+const MADE_AT_ONCE_BYTES_MAX: usize = 32 * 1024;
+/// The same where one peer may wait for many answers.
+const NARROW_BYTES_MAX: usize = 2 * 1024;
 /// The media type of an answer.
 pub(crate) const CONTENT_TYPE: &str = "application/json";
 
@@ -34,6 +39,8 @@ pub(crate) struct Answer {
     is_early: bool,
     /// Whether something was sent already: the spaces of an early poll.
     is_over: bool,
+    /// Whether its peer may wait for many such answers.
+    is_narrow: bool,
     /// Whether its request is judged by nothing but its head.
     is_by_head: bool,
     /// What another poll of the same connection must ask to go on with this attach.
@@ -68,6 +75,7 @@ impl Answer {
             wait,
             is_early,
             is_over: false,
+            is_narrow: false,
             is_by_head: false,
             asked: None,
         }
@@ -85,6 +93,64 @@ impl Answer {
     /// Whether the head goes out before the answer is known.
     pub(crate) fn is_early(&self) -> bool {
         self.is_early
+    }
+
+    /// The answer with a batch.
+    fn batch(&mut self, batch: &Batch) -> Piece {
+        let mut bye = String::new();
+        if !batch.more
+            && self.attach.is_draining()
+            && let Turn::Bye(last) = self.attach.bye(ByeReason::Drain)
+        {
+            // No poll follows that could be told.
+            bye = format!(",{}", last.json());
+        }
+        let made_at_once_max = if self.is_narrow {
+            NARROW_BYTES_MAX
+        } else {
+            MADE_AT_ONCE_BYTES_MAX
+        };
+        if batch.items.frame_bytes() > made_at_once_max {
+            return Piece::Text(self.paged(batch, bye));
+        }
+        let mut frames = frames_of(batch);
+        if !bye.is_empty() {
+            frames = [&frames, bye.as_bytes()].concat().into();
+        }
+        Piece::Bytes(self.text(&frames, batch.cursor, batch.more))
+    }
+
+    /// The same where it is large.
+    fn paged(&mut self, batch: &Batch, bye: String) -> Paged {
+        let mut begin_bytes = Vec::new();
+        begin(
+            &mut begin_bytes,
+            batch.cursor,
+            self.attach.nonce(),
+            batch.more,
+        );
+        let mut text = Paged::default();
+        text.words(begin_bytes);
+        if let Some(first) = self.first.take() {
+            text.words(first + ",");
+        }
+        let is_event = |item: &Item| matches!(item, Item::Event(_));
+        let runs = batch.items.chunk_by(|a, b| is_event(a) && is_event(b));
+        for (index, run) in runs.enumerate() {
+            if index > 0 {
+                text.words(",");
+            }
+            if let [Item::Gap(gap)] = run {
+                text.words(gap.json());
+            }
+            let events: Vec<Arc<Event>> = run.iter().filter_map(Item::event).cloned().collect();
+            match self.attach.read_again(&events) {
+                Some(reading) => text.range(Arc::new(reading), &events),
+                None => text.events(events.iter()),
+            }
+        }
+        text.words(bye + "]}\n");
+        text
     }
 
     /// The answer out of frames, joined by commas where there are several.
@@ -116,30 +182,24 @@ impl Frames for Answer {
             Turn::Ping(_) => {
                 return Poll::Ready(Some(Piece::Bytes(Bytes::from_static(b" "))));
             }
-            Turn::Batch(batch) => {
-                let mut frames = frames_of(&batch);
-                if !batch.more
-                    && self.attach.is_draining()
-                    && let Turn::Bye(bye) = self.attach.bye(ByeReason::Drain)
-                {
-                    // No poll follows that could be told.
-                    frames = [&frames, &b","[..], bye.json().as_bytes()].concat().into();
-                }
-                self.text(&frames, batch.cursor, batch.more)
-            }
+            Turn::Batch(batch) => self.batch(&batch),
             Turn::Reply(reply) => {
                 let cursor = self.attach.cursor();
-                self.text(reply.as_bytes(), cursor, false)
+                Piece::Bytes(self.text(reply.as_bytes(), cursor, false))
             }
-            Turn::Held(cursor) => self.text(b"", cursor, false),
+            Turn::Held(cursor) => Piece::Bytes(self.text(b"", cursor, false)),
             Turn::Bye(bye) => {
                 let cursor = self.attach.cursor();
-                self.text(bye.json().as_bytes(), cursor, false)
+                Piece::Bytes(self.text(bye.json().as_bytes(), cursor, false))
             }
         };
         self.is_over = true;
         self.attach.answered();
-        Poll::Ready(Some(Piece::Bytes(answer)))
+        Poll::Ready(Some(answer))
+    }
+
+    fn narrow(&mut self) {
+        self.is_narrow = true;
     }
 
     fn hurry(&mut self) -> Option<Piece> {

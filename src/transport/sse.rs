@@ -12,7 +12,7 @@ use super::{Facts, Frames, Piece, Pumped, Wording, chunk};
 use crate::cursor::Cursor;
 use crate::feed::{Batch, Item};
 use crate::hub::{Items, Run};
-use crate::protocol::{Bye, Data, Event, Format, Gap, Ping, WireForm};
+use crate::protocol::{Bye, Data, Encode, Event, Format, Gap, Ping, WireForm};
 use crate::session::{Attach, Turn};
 
 /// The media type of an event stream.
@@ -82,6 +82,10 @@ impl Frames for Stream {
         self.attach.is_settled()
     }
 
+    fn narrow(&mut self) {
+        self.attach.narrow();
+    }
+
     fn pumped(&mut self) -> Option<(&mut Attach, Pumped)> {
         let chunk = run_chunk(self.attach.format());
         Some((&mut self.attach, Pumped::Each(chunk)))
@@ -97,24 +101,32 @@ fn run_chunk(format: Format) -> Wording {
 }
 
 fn full_chunk(run: &Run) -> Bytes {
-    let encode = |event: &Event| chunk(&[&encode_full(event)]);
-    run.wire(WireForm::SseFull, encode, Piece::join)
+    run.wire(WireForm::SseFull, encode_full_chunk, Piece::join)
 }
 
 fn data_chunk(run: &Run) -> Bytes {
-    let encode = |event: &Event| chunk(&[&encode_data(event)]);
-    run.wire(WireForm::SseData, encode, Piece::join)
+    run.wire(WireForm::SseData, encode_data_chunk, Piece::join)
+}
+
+fn encode_full_chunk(event: &Event) -> Bytes {
+    chunk(&[&encode_full(event)])
+}
+
+fn encode_data_chunk(event: &Event) -> Bytes {
+    chunk(&[&encode_data(event)])
 }
 
 fn batch_chunk(batch: &Batch, format: Format) -> Piece {
+    let (form, encode): (_, Encode) = match format {
+        Format::Full => (WireForm::SseFull, encode_full_chunk),
+        Format::Data => (WireForm::SseData, encode_data_chunk),
+    };
+    if let Some(event) = batch.items.large_event() {
+        return Piece::Event(event.clone(), form, encode);
+    }
     if let Items::Run(run) = &batch.items {
         return Piece::Chunk(run_chunk(format)(run));
     }
-    let (form, encode): (_, fn(&Event) -> Vec<u8>) = match format {
-        Format::Full => (WireForm::SseFull, encode_full),
-        Format::Data => (WireForm::SseData, encode_data),
-    };
-    let encode = |event: &Event| chunk(&[&encode(event)]);
     let mut before = None;
     let blocks = batch.items.iter().map(|item| {
         let block = match item {

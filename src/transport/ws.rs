@@ -7,6 +7,7 @@ pub(crate) mod codec;
 pub(crate) mod frame;
 mod input;
 mod liveness;
+mod refuse;
 mod words;
 
 use std::pin::Pin;
@@ -15,10 +16,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, timeout};
 
-use super::output::Output;
+use super::output::{Output, is_forgotten};
 use super::pump::{Berth, Pumps};
 use super::{Facts, Pumped};
 use crate::feed::{Batch, Item};
@@ -29,14 +29,13 @@ use crate::session::{Attach, Replied, Turn, full};
 use crate::socket::Link;
 use codec::{Broken, Incoming};
 use input::{Input, Reading};
-use words::{event_frame, farewell, run_frames};
+use refuse::hang_up;
+pub(crate) use refuse::refuse;
+use words::{farewell, run_frames};
 
 /// Messages acted on before readers get their turn, this one too: one read can hold thousands, and a thousand events
 /// at once are a gap for everybody who reads.
 const ACTS_AT_ONCE: usize = 64;
-/// How long the Close of a refusal is held back behind its bye. Firefox drops a message whose Close comes before the
-/// page has heard that its socket is open, and a page that loads may be busy for so long.
-const CLOSE_HELD_BACK: Duration = Duration::from_secs(1);
 /// The write budget where none is set.
 const NEVER: Duration = Duration::from_secs(86_400);
 /// Close code of a normal end.
@@ -156,7 +155,7 @@ impl Socket {
                 Step::Written | Step::Read | Step::Rested => {}
                 Step::Full => return Some(self.has_no_room()),
                 Step::TakesNothing => {
-                    // Its socket is full: no last word would get through.
+                    // Its socket is full, or in the middle of a frame: no last word would get through.
                     let _ = self.attach.bye(ByeReason::Slow);
                     return None;
                 }
@@ -201,6 +200,9 @@ impl Socket {
         }
         let was_due = !is_settled && self.output.is_due();
         match self.output.poll_write(Pin::new(&mut self.io), cx) {
+            Poll::Ready(Err(error)) if is_forgotten(&error) => {
+                return Poll::Ready(Step::TakesNothing);
+            }
             Poll::Ready(Err(_)) => return Poll::Ready(Step::Gone),
             // Nothing more is read either: a peer that only sends must not make answers pile up.
             Poll::Pending => {
@@ -359,7 +361,7 @@ impl Socket {
 
     async fn command(&mut self, order: Order) -> Option<Ending> {
         if let Replied::Now(reply) = self.attach.command(order).await {
-            self.output.push(frame::text_frame(&reply));
+            words::push_text(&mut self.output, reply);
         }
         None
     }
@@ -423,13 +425,15 @@ impl Socket {
     }
 
     fn write_batch(&mut self, batch: &Batch, format: Format) -> Option<Ending> {
-        if let Items::Run(run) = &batch.items {
+        if let Items::Run(run) = &batch.items
+            && batch.items.large_event().is_none()
+        {
             self.output.push(run_frames(format)(run));
             return None;
         }
         for item in batch.items.iter() {
             match (item, format) {
-                (Item::Event(event), _) => self.output.push(event_frame(event, format)),
+                (Item::Event(event), _) => words::push_event(&mut self.output, event, format),
                 (Item::Gap(gap), Format::Full) => self.output.push(frame::text_frame(&gap.json())),
                 // A bare WebSocket has no words for it.
                 (Item::Gap(_), Format::Data) => {
@@ -451,42 +455,16 @@ impl Socket {
         drop(berth);
         // The session ends here: a peer that is gone must not be present while its socket is waited for.
         drop(attach);
+        if output.is_large() {
+            let written = std::future::poll_fn(|cx| output.poll_write(Pin::new(&mut io), cx));
+            if !matches!(timeout(close::CLOSING_TIME, written).await, Ok(Ok(()))) {
+                return;
+            }
+        }
         let mut last = output.rest();
         ending
             .iter()
             .for_each(|piece| last.extend_from_slice(piece));
         hang_up(&mut io, &last).await;
-    }
-}
-
-/// Refuses a reader over a WebSocket that was opened to say so, since a browser shows its page no status.
-pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin + Send>(
-    mut io: S,
-    refusal: Refusal,
-    format: Format,
-    first: Bytes,
-) {
-    let mut last = vec![first];
-    last.extend(farewell(&Bye::refused(refusal), format));
-    let close = last.pop().unwrap_or_default();
-    let has_bye = format == Format::Full;
-    let written = async {
-        io.write_all(&last.concat()).await?;
-        io.flush().await
-    };
-    let is_written = matches!(timeout(close::CLOSING_TIME, written).await, Ok(Ok(())));
-    if !is_written {
-        return;
-    }
-    if has_bye {
-        // A peer that says or ends something has read it.
-        let _ = timeout(CLOSE_HELD_BACK, io.read(&mut [0; 256])).await;
-    }
-    hang_up(&mut io, &close).await;
-}
-
-async fn hang_up<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, last: &[u8]) {
-    if let close::Ending::Broken(error) = close::close(io, last).await {
-        tracing::debug!(%error, "the peer was gone before the close");
     }
 }

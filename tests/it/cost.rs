@@ -10,7 +10,7 @@ use crate::story::{events, over_each_transport};
 use crate::support::{Ask, Program, Server, Via, Wire, in_time, until};
 
 /// Events that are pending at once: several pages of memory, within one batch.
-const PENDING: usize = 300;
+const PENDING: usize = 150;
 /// Resident memory of the server for one idle reader over HTTP/1.1, in KiB. Measured at 2,000: 2.6 (WS), 2.7 (SSE),
 /// 4.6 (a poll); the bound is what the contract of this project promises.
 const IDLE_KIB_MAX: f64 = 8.0;

@@ -14,7 +14,7 @@ const zipped = (name) => gzipSync(dist(name), { level: 9 }).length
 /** Bytes, minified and gzipped: what it is today and a little, so that it cannot grow unseen. */
 const CLIENT_MOST = 26_000
 const PART_MOST = 1_100
-const SHARE_MOST = 2_800
+const SHARE_MOST = 2_850
 
 test('size', () => {
   for (const name of ['client.mjs', 'client.js']) assert.ok(zipped(name) <= CLIENT_MOST, `${name}: ${zipped(name)}`)

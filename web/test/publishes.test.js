@@ -51,6 +51,27 @@ test('what was sent is for the hub to refuse, also where the hub takes less sinc
   assert.equal(sent[0], sent[1])
 })
 
+for (const [word, ms] of [['ahead', 3_600_000], ['back', -3_600_000]]) {
+  test(`a clock that is set ${word} by an hour ends no publish, and keeps none`, async (t) => {
+    let isBack = false
+    const { box } = outbox(() => (isBack ? [{ ok: true, id: 'e-1' }] : hung()), { timeoutMs: 1500, isHubThere: async () => false })
+    const now = Date.now.bind(Date)
+    box.setRoute(true, 's1')
+    const kept = box.publish(command(one))
+    t.mock.method(Date, 'now', () => now() + ms)
+    const began = performance.now()
+    const lost = box.publish(command(one))
+    isBack = true
+    box.setRoute(true, 's1')
+    await kept
+    isBack = false
+    box.setRoute(undefined)
+    await Promise.allSettled([lost, box.publish(command(one)).catch(({ code }) => assert.match(code, /unreachable|hung/))])
+    const tookMs = performance.now() - began
+    assert.ok(tookMs > 1000 && tookMs < 4000, `${tookMs} ms`)
+  })
+}
+
 test('an error of an outage that is over is no reason of the next one', async () => {
   let answer = () => hung()
   const { box } = outbox(() => answer(), { timeoutMs: 1500, isHubThere: async () => false })

@@ -256,6 +256,7 @@ fn held_by(hub: &Hub, channel: usize) -> Vec<u64> {
     let portion = Portion {
         events: usize::MAX,
         bytes: usize::MAX,
+        of_frames: false,
     };
     loop {
         let (page, cursor) = hub.history(&name(channel), start, portion);

@@ -305,6 +305,7 @@ fn a_sweep_swallows_no_event_and_no_reader() {
         let one = Portion {
             events: 1,
             bytes: 1,
+            of_frames: false,
         };
         let (page, _) = hub.history(&name(channel), before, one);
         let told = page

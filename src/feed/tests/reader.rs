@@ -398,7 +398,11 @@ fn tell_gap(world: &World, channel: usize, place: &mut Place, gap: &Gap) {
 fn is_within_limits(batch: &Batch, portion: Portion) {
     assert!(!batch.items.is_empty(), "a batch is never empty");
     assert!(batch.items.len() <= portion.events);
-    let bytes: usize = batch.items.iter().map(Item::data_bytes).sum();
+    let bytes: usize = batch
+        .items
+        .iter()
+        .map(|item| item.event().map_or(0, |event| event.data.len()))
+        .sum();
     assert!(bytes <= portion.bytes || batch.items.len() == 1);
     assert!(
         batch

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::Attach;
 use crate::bell::Bell;
-use crate::hub::Channel;
-use crate::protocol::{Nonce, Transport};
+use crate::hub::{Channel, Reading};
+use crate::protocol::{Event, Nonce, Transport};
 
 impl Attach {
     /// Its one channel, and up to where that is told, while whatever comes next there is all that it waits for.
@@ -20,6 +20,16 @@ impl Attach {
             && !self.is_parting
             && !self.sessions.drain.has_begun();
         self.feed.calm().filter(|_| may_be_left)
+    }
+
+    /// Its batches are small from now on: one peer may have many such readers.
+    pub(crate) fn narrow(&mut self) {
+        self.feed.narrow();
+    }
+
+    /// A reading of these events, which were its last batch.
+    pub(crate) fn read_again(&self, events: &[Arc<Event>]) -> Option<Reading> {
+        self.feed.read_again(events)
     }
 
     /// What wakes its task.

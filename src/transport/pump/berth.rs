@@ -18,6 +18,9 @@ use crate::protocol::{Nonce, Transport};
 use crate::session::Attach;
 use crate::transport::{Answering, Envelope, Pumped, Wording};
 
+/// Bytes of events that a pump writes; what a socket does not take of them is kept for it.
+const PUMPED_BYTES_MAX: usize = 32 * 1024;
+
 /// One reader, as its pump sees it.
 pub(super) struct Slot {
     stream: Arc<TcpStream>,
@@ -94,7 +97,9 @@ impl Slot {
                 // It has read this by itself.
                 return false;
             }
+            // What is large each writes by itself, in parts: a slow one must not be left with all of it.
             is_told = run.begins_at(state.offset)
+                && run.frame_bytes() <= PUMPED_BYTES_MAX
                 && match self.words {
                     Words::Each(_) => self.write(run, load, &mut state, scratch),
                     Words::Once(..) => self.answer(run, load, pump, &mut state, scratch),

@@ -1,9 +1,12 @@
 //! Events and last words as frames of a WebSocket, in both formats.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::frame;
-use crate::protocol::{Bye, Data, Event, Format, WireForm};
+use crate::protocol::{Bye, Data, Encode, Event, Format, PAGED_BYTES_MIN, Paged, WireForm};
+use crate::transport::output::Output;
 use crate::transport::{Wording, join};
 
 /// Bytes of the longest header of a frame that a server writes.
@@ -23,12 +26,31 @@ pub(super) fn farewell(bye: &Bye, format: Format) -> Vec<Bytes> {
     }
 }
 
-/// One event.
-pub(super) fn event_frame(event: &Event, format: Format) -> Bytes {
-    match format {
-        Format::Full => event.wire(WireForm::WsFull, encode_full),
-        Format::Data => event.wire(WireForm::WsData, encode_data),
+/// Writes one event.
+pub(super) fn push_event(output: &mut Output, event: &Arc<Event>, format: Format) {
+    let (form, encode): (_, Encode) = match format {
+        Format::Full => (WireForm::WsFull, encode_full),
+        Format::Data => (WireForm::WsData, encode_data),
+    };
+    if event.frame_bytes() > PAGED_BYTES_MIN {
+        output.push_text(Paged::of_wire(event, form, encode, (0, 0)));
+    } else {
+        output.push(event.wire(form, encode));
     }
+}
+
+/// Writes a text as one message.
+pub(super) fn push_text(output: &mut Output, text: Paged) {
+    let mut header = Vec::with_capacity(HEADER_BYTES_MAX);
+    frame::text_header(text.len(), &mut header);
+    if text.is_large() {
+        output.push(header.into());
+        output.push_text(text);
+        return;
+    }
+    // Made at once: nothing of it can be forgotten.
+    header.extend_from_slice(&text.whole().unwrap_or_default());
+    output.push(header.into());
 }
 
 /// How the newest events are worded.

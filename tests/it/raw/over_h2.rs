@@ -1,5 +1,6 @@
 //! WebSockets over HTTP/2 (RFC 8441), by a client that speaks the frames of both.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,10 +15,11 @@ use super::wire::{Server, in_time};
 
 /// A client that takes so many bytes of each stream before it says that it read them, and the task that ends with
 /// the connection.
-async fn connected(server: &Server, window_bytes: u32) -> (SendRequest<Bytes>, JoinHandle<()>) {
-    let stream = tokio::net::TcpStream::connect(server.address)
-        .await
-        .unwrap();
+pub(super) async fn connected(
+    address: SocketAddr,
+    window_bytes: u32,
+) -> (SendRequest<Bytes>, JoinHandle<()>) {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(window_bytes);
     let (client, connection) = in_time(builder.handshake(stream)).await.unwrap();
@@ -28,7 +30,12 @@ async fn connected(server: &Server, window_bytes: u32) -> (SendRequest<Bytes>, J
 }
 
 async fn client(server: &Server) -> SendRequest<Bytes> {
-    let (mut client, _) = connected(server, 65_535).await;
+    client_of(server.address, 65_535).await
+}
+
+/// A client that may open WebSockets.
+pub(super) async fn client_of(address: SocketAddr, window_bytes: u32) -> SendRequest<Bytes> {
+    let (mut client, _) = connected(address, window_bytes).await;
     // The setting that allows it comes with the server's first frame.
     let began = tokio::time::Instant::now();
     while !client.is_extended_connect_protocol_enabled() {
@@ -43,16 +50,16 @@ async fn client(server: &Server) -> SendRequest<Bytes> {
 }
 
 /// A WebSocket over one stream: its status, and the two directions.
-struct Stream {
+pub(super) struct Stream {
     status: StatusCode,
     protocol: Option<String>,
-    send: h2::SendStream<Bytes>,
-    receive: h2::RecvStream,
+    pub(super) send: h2::SendStream<Bytes>,
+    pub(super) receive: h2::RecvStream,
     buffer: Vec<u8>,
 }
 
 impl Stream {
-    async fn open(client: &mut SendRequest<Bytes>, target: &str, version: &str) -> Self {
+    pub(super) async fn open(client: &mut SendRequest<Bytes>, target: &str, version: &str) -> Self {
         Self::open_from(client, target, version, "http://localhost").await
     }
 
@@ -232,7 +239,7 @@ async fn refusals_over_http_2_are_told_too() {
 }
 
 /// An event stream over HTTP/2.
-async fn stream(client: &mut SendRequest<Bytes>, target: &str) -> h2::RecvStream {
+pub(super) async fn stream(client: &mut SendRequest<Bytes>, target: &str) -> h2::RecvStream {
     let request = Request::get(format!("http://localhost{target}"));
     let (answer, _) = client
         .send_request(request.body(()).unwrap(), true)
@@ -252,13 +259,12 @@ async fn a_stream_over_http_2_that_takes_nothing_ends_alone() {
         let text = "x".repeat(20_000);
         server.hub.publish("a", Data::text(&text)).await.unwrap();
     }
-    let (mut client, connection) = connected(&server, 1_000).await;
+    let (mut client, connection) = connected(server.address, 1_000).await;
     let mut idle = stream(&mut client, "/sse/b").await;
     let mut stalled = Vec::new();
     for _ in 0..5 {
         stalled.push(stream(&mut client, "/sse/a?since=all").await);
     }
-    // Five seconds more than the write budget.
     for mut stream in stalled {
         let end = loop {
             match in_time(stream.data()).await {

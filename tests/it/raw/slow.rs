@@ -10,10 +10,10 @@ use super::process::Process;
 use super::wire::{Wire, eventually, get, in_time};
 
 /// What a reader that takes nothing may cost, in KiB: a batch, a copy of it on its way, and its connection.
-const STALLED_KIB: u64 = 160;
+const STALLED_KIB: u64 = 64;
 
 /// A client whose kernel takes next to nothing for it.
-async fn stalled(process: &Process, request: &str) -> Wire {
+pub(super) async fn stalled(process: &Process, request: impl AsRef<[u8]>) -> Wire {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
     let stream = in_time(socket.connect(process.address)).await.unwrap();
@@ -70,7 +70,7 @@ async fn readers_that_stop_reading_cost_a_batch_and_harm_nobody() {
         } else {
             handshake("/ws/a", "")
         };
-        readers.push(stalled(&process, &request).await);
+        readers.push(stalled(&process, request).await);
     }
     eventually("all read", async || {
         process.metric("triway_readers{transport=\"sse\"}").await

@@ -12,9 +12,13 @@ export type Entry = {
      */
     key?: any;
     /**
-     * when it is rejected, in ms since 1970
+     * when it is rejected, by `performance.now()`: clocks are set
      */
     deadline: number;
+    /**
+     * when the hub may forget its key, by `Date.now()`, which counts sleep too
+     */
+    keptUntil?: number;
     /**
      * it may have acted
      */
@@ -39,7 +43,8 @@ export type Fact = 'expired' | 'blocked' | 'starved';
  * @property {string} [encoded] the command without its key; absent while a Blob is read
  * @property {number} size of the data, as the hub counts it
  * @property {any} [key] its own
- * @property {number} deadline when it is rejected, in ms since 1970
+ * @property {number} deadline when it is rejected, by `performance.now()`: clocks are set
+ * @property {number} [keptUntil] when the hub may forget its key, by `Date.now()`, which counts sleep too
  * @property {boolean} [isSent] it may have acted
  * @property {boolean} [isLarge] a connection ended over it: it goes by a request of its own
  * @property {(value: any) => void} resolve

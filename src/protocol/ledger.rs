@@ -1,0 +1,88 @@
+//! The bytes that the events of one hub hold, and those of them that are kept for peers who still read them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::Event;
+
+/// The bytes that events hold, encoded forms counted, of one hub. Shared by the hub and its events.
+#[derive(Clone, Debug)]
+pub struct Ledger(Arc<Counts>);
+
+#[derive(Debug)]
+struct Counts {
+    held: AtomicUsize,
+    kept: AtomicUsize,
+    kept_max: usize,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::keeping(usize::MAX)
+    }
+}
+
+impl Ledger {
+    /// Keeps so many bytes at most of events that are forgotten while somebody still reads them.
+    #[must_use]
+    pub fn keeping(kept_max: usize) -> Self {
+        Self(Arc::new(Counts {
+            held: AtomicUsize::new(0),
+            kept: AtomicUsize::new(0),
+            kept_max,
+        }))
+    }
+
+    /// Bytes held at this moment.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.held.load(Ordering::Relaxed)
+    }
+
+    /// Counts bytes that are held from now on.
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.held.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that are held no more.
+    pub(crate) fn remove(&self, bytes: usize) {
+        self.0.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// An event that its log forgot while somebody reads it, as part of an answer that is still written.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    event: Arc<Event>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Keeps an event, where it is read, or still referred to, and there is room for it.
+    pub(crate) fn of(event: Arc<Event>, is_read: bool) -> Option<Self> {
+        if !is_read && Arc::weak_count(&event) == 0 {
+            return None;
+        }
+        let bytes = event.held_bytes();
+        let before = event.ledger.0.kept.fetch_add(bytes, Ordering::Relaxed);
+        let kept = Self { event, bytes };
+        let has_room = before + bytes <= kept.event.ledger.0.kept_max;
+        has_room.then_some(kept)
+    }
+
+    pub(crate) fn event(&self) -> &Arc<Event> {
+        &self.event
+    }
+
+    /// Whether it is still referred to.
+    pub(crate) fn is_read(&self) -> bool {
+        Arc::weak_count(&self.event) > 0
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let counts = &self.event.ledger.0;
+        counts.kept.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,434 @@
+//! A text that is made into bytes as there is room to write them.
+//!
+//! Of what a log or somebody else holds it keeps references, so that a peer which takes nothing of a large answer costs
+//! little. An event that is forgotten meanwhile ends the text: nobody holds it for a peer that is slow.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use bytes::{Buf, Bytes};
+
+use super::{Event, WireForm};
+
+/// Texts up to this size are made at once.
+pub(crate) const PAGED_BYTES_MIN: usize = 16 * 1024;
+/// Of an event that is larger than this, bytes are lent and not copied.
+const LENT_BYTES_MIN: usize = 16 * 1024;
+/// Bytes that are lent at once: more than a socket takes.
+const LENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Somebody whose words are made each time they are needed, always the same ones.
+pub trait Worded: fmt::Debug + Send + Sync {
+    /// The words.
+    fn words(&self) -> Bytes;
+}
+
+/// Where events are found again, one after the other.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// The first event after this offset; `None` where it is forgotten.
+    fn event(&self, after: u64) -> Option<Arc<Event>>;
+}
+
+/// An event that the text needs is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forgotten;
+
+impl fmt::Display for Forgotten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event was forgotten before the peer took it")
+    }
+}
+
+impl std::error::Error for Forgotten {}
+
+/// How an event is encoded in a wire form.
+pub type Encode = fn(&Event) -> Bytes;
+
+/// A text in parts.
+#[derive(Debug, Default)]
+pub struct Paged {
+    parts: VecDeque<Part>,
+    /// Bytes that are left.
+    bytes: usize,
+    /// How many bytes of the first item of the first part are used.
+    used: usize,
+    /// The offset of that item, where it is an event of a range.
+    offset: u64,
+    /// Whether a comma comes before that item.
+    owes_comma: bool,
+}
+
+#[derive(Debug)]
+enum Part {
+    Words(Bytes),
+    /// Events as JSON, with commas between them.
+    Events(VecDeque<Weak<Event>>),
+    Worded(VecDeque<Arc<dyn Worded>>),
+    /// So many events after an offset, as JSON, with commas between them.
+    Range(Arc<dyn Source>, u64, usize),
+    /// One event in a wire form, up to this length.
+    Wire(Weak<Event>, WireForm, Encode, usize),
+}
+
+/// Some bytes of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Copied, and nobody else's.
+    Own(Bytes),
+    /// Of an event that others hold.
+    Lent(Bytes),
+}
+
+impl Section {
+    /// The bytes.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Own(bytes) | Self::Lent(bytes) => bytes,
+        }
+    }
+}
+
+impl From<String> for Paged {
+    fn from(words: String) -> Self {
+        let mut text = Self::default();
+        text.words(words);
+        text
+    }
+}
+
+impl Paged {
+    /// One event in a wire form, without these many bytes before and behind.
+    #[must_use]
+    pub fn of_wire(
+        event: &Arc<Event>,
+        form: WireForm,
+        encode: Encode,
+        around: (usize, usize),
+    ) -> Self {
+        let bytes = event.wire(form, encode).len();
+        let (before, end) = (around.0.min(bytes), bytes.saturating_sub(around.1));
+        let part = Part::Wire(Arc::downgrade(event), form, encode, end);
+        Self {
+            parts: [part].into(),
+            bytes: end.saturating_sub(before),
+            used: before,
+            offset: 0,
+            owes_comma: false,
+        }
+    }
+
+    /// Bytes that are left.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Whether it is worth to be made in parts.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.bytes > PAGED_BYTES_MIN
+    }
+
+    /// Its text, where it is nothing but words in one piece.
+    #[must_use]
+    pub fn only_words(&self) -> Option<&str> {
+        match (self.parts.front(), self.parts.len()) {
+            (None, _) => Some(""),
+            (Some(Part::Words(words)), 1) => str::from_utf8(&words[self.used..]).ok(),
+            _ => None,
+        }
+    }
+
+    /// Adds words.
+    pub fn words(&mut self, words: impl Into<Bytes>) {
+        let words = words.into();
+        if !words.is_empty() {
+            self.bytes += words.len();
+            self.parts.push_back(Part::Words(words));
+        }
+    }
+
+    /// Adds events as JSON, with commas between them.
+    pub fn events<'a>(&mut self, events: impl Iterator<Item = &'a Arc<Event>>) {
+        let mut bytes = 0;
+        let count = |event: &Arc<Event>| {
+            bytes += event.json().len() + 1;
+            Arc::downgrade(event)
+        };
+        let events: VecDeque<Weak<Event>> = events.map(count).collect();
+        if !events.is_empty() {
+            self.bytes += bytes - 1;
+            self.parts.push_back(Part::Events(events));
+        }
+    }
+
+    /// Adds events that are found again by their source, as JSON, with commas between them: at a few bytes for all.
+    pub fn range(&mut self, source: Arc<dyn Source>, events: &[Arc<Event>]) {
+        if let Some(first) = events.first() {
+            let bytes = events.iter().map(|event| event.json().len() + 1);
+            self.bytes += bytes.sum::<usize>() - 1;
+            let after = first.id.offset - 1;
+            self.parts
+                .push_back(Part::Range(source, after, events.len()));
+        }
+    }
+
+    /// Adds what words itself, with commas between them.
+    pub fn worded(&mut self, items: VecDeque<Arc<dyn Worded>>) {
+        if !items.is_empty() {
+            let bytes = items.iter().map(|item| item.words().len() + 1);
+            self.bytes += bytes.sum::<usize>() - 1;
+            self.parts.push_back(Part::Worded(items));
+        }
+    }
+
+    /// Adds another text.
+    pub fn append(&mut self, mut other: Self) {
+        debug_assert_eq!(other.used, 0, "nothing of it was taken");
+        self.bytes += other.bytes;
+        self.parts.append(&mut other.parts);
+    }
+
+    /// The next bytes, at most so many where they are copied; `None` at the end.
+    ///
+    /// # Errors
+    /// Where an event is forgotten.
+    pub fn take(&mut self, most: usize) -> Result<Option<Section>, Forgotten> {
+        let mut out = Vec::new();
+        while out.len() < most && self.bytes > 0 {
+            if out.capacity() == 0 {
+                out.reserve_exact(self.bytes.min(most));
+            }
+            if std::mem::take(&mut self.owes_comma) {
+                out.push(b',');
+                self.bytes -= 1;
+                continue;
+            }
+            let (item, is_lent) = self.item()?;
+            let left = item.len() - self.used;
+            if left == 0 {
+                self.next_item();
+                continue;
+            }
+            if is_lent && left > LENT_BYTES_MIN {
+                if !out.is_empty() {
+                    break;
+                }
+                let end = self.used + left.min(LENT_BYTES_MAX);
+                let lent = item.slice(self.used..end);
+                self.advance(lent.len());
+                return Ok(Some(Section::Lent(lent)));
+            }
+            let taken = left.min(most - out.len());
+            out.extend_from_slice(&item[self.used..self.used + taken]);
+            self.advance(taken);
+            if taken == left {
+                self.next_item();
+            }
+        }
+        if self.bytes == 0 {
+            self.parts = VecDeque::new();
+        }
+        Ok((!out.is_empty()).then(|| Section::Own(out.into())))
+    }
+
+    /// Gives back the end of what was lent last.
+    pub fn give_back(&mut self, bytes: usize) {
+        self.used -= bytes;
+        self.bytes += bytes;
+    }
+
+    /// All that is left, in one piece.
+    ///
+    /// # Errors
+    /// Where an event is forgotten.
+    pub fn whole(mut self) -> Result<Bytes, Forgotten> {
+        if let [Part::Words(_)] = self.parts.make_contiguous()
+            && let Some(Part::Words(mut words)) = self.parts.pop_front()
+        {
+            words.advance(self.used);
+            return Ok(words);
+        }
+        let mut out = Vec::with_capacity(self.bytes);
+        while let Some(section) = self.take(usize::MAX)? {
+            out.extend_from_slice(&section.into_bytes());
+        }
+        Ok(out.into())
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.used += bytes;
+        self.bytes -= bytes;
+    }
+
+    /// The bytes of the item that is taken from, and whether others hold them.
+    fn item(&mut self) -> Result<(Bytes, bool), Forgotten> {
+        Ok(match self.parts.front().ok_or(Forgotten)? {
+            Part::Words(words) => (words.clone(), false),
+            Part::Events(events) => {
+                let event = events.front().and_then(Weak::upgrade).ok_or(Forgotten)?;
+                (event.json(), true)
+            }
+            Part::Worded(items) => (items.front().ok_or(Forgotten)?.words(), false),
+            Part::Range(source, after, _) => {
+                let event = source.event(*after).ok_or(Forgotten)?;
+                self.offset = event.id.offset;
+                (event.json(), true)
+            }
+            Part::Wire(event, form, encode, end) => {
+                let event = event.upgrade().ok_or(Forgotten)?;
+                (event.wire(*form, encode).slice(..*end), true)
+            }
+        })
+    }
+
+    fn next_item(&mut self) {
+        self.used = 0;
+        self.owes_comma = match self.parts.front_mut() {
+            Some(Part::Events(events)) => {
+                events.pop_front();
+                !events.is_empty()
+            }
+            Some(Part::Worded(items)) => {
+                items.pop_front();
+                !items.is_empty()
+            }
+            Some(Part::Range(_, after, left)) => {
+                *after = self.offset;
+                *left -= 1;
+                *left > 0
+            }
+            Some(Part::Words(_) | Part::Wire(..)) | None => false,
+        };
+        if !self.owes_comma {
+            self.parts.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{ChannelName, Data, Draft, EventName, Ledger};
+
+    fn event(bytes: usize) -> Arc<Event> {
+        numbered(bytes, 1)
+    }
+
+    fn numbered(bytes: usize, offset: u64) -> Arc<Event> {
+        let draft = Draft {
+            channel: ChannelName::new("a").unwrap(),
+            name: EventName::default(),
+            data: Data::text(&"x".repeat(bytes)),
+            from: None,
+            session: None,
+            sent_bytes: bytes,
+        };
+        let ledger = Ledger::default();
+        Arc::new(Event::new(draft, "e".parse().unwrap(), offset, 0, &ledger))
+    }
+
+    fn text(events: &[Arc<Event>]) -> Paged {
+        let mut text = Paged::from("[".to_owned());
+        text.events(events.iter());
+        text.words("]");
+        text
+    }
+
+    fn expected(events: &[Arc<Event>]) -> Vec<u8> {
+        let events: Vec<Bytes> = events.iter().map(|event| event.json()).collect();
+        [&b"["[..], &events.join(&b','), b"]"].concat()
+    }
+
+    #[test]
+    fn it_is_the_same_however_it_is_taken() {
+        let events: Vec<_> = [10, 50_000, 3, 20_000, 40_000].map(event).into();
+        let expected = expected(&events);
+        for most in [1, 7, 2_048, 30_000, usize::MAX] {
+            let mut text = text(&events);
+            assert_eq!(text.len(), expected.len());
+            let mut out = Vec::new();
+            while let Some(section) = text.take(most).unwrap() {
+                if let Section::Own(own) = &section {
+                    assert!(own.len() <= most);
+                }
+                out.extend_from_slice(&section.into_bytes());
+                assert_eq!(text.len(), expected.len() - out.len());
+            }
+            assert_eq!(out, expected, "by {most}");
+        }
+        assert_eq!(text(&events).whole().unwrap(), expected);
+    }
+
+    /// Events that are found again.
+    #[derive(Debug)]
+    struct Found(Vec<Arc<Event>>);
+
+    impl Source for Found {
+        fn event(&self, after: u64) -> Option<Arc<Event>> {
+            self.0.get(after as usize).cloned()
+        }
+    }
+
+    #[test]
+    fn events_of_a_range_are_found_again() {
+        let events: Vec<_> = [10, 50_000, 3]
+            .into_iter()
+            .zip(1..)
+            .map(|(bytes, offset)| numbered(bytes, offset))
+            .collect();
+        for most in [1, 1_024, usize::MAX] {
+            let mut text = Paged::from("[".to_owned());
+            text.range(Arc::new(Found(events.clone())), &events);
+            text.words("]");
+            let mut out = Vec::new();
+            while let Some(section) = text.take(most).unwrap() {
+                out.extend_from_slice(&section.into_bytes());
+            }
+            assert_eq!(out, expected(&events));
+        }
+        let mut text = Paged::default();
+        text.range(Arc::new(Found(Vec::new())), &events);
+        assert_eq!(text.take(10), Err(Forgotten));
+    }
+
+    #[test]
+    fn what_was_lent_can_be_given_back() {
+        let events = [event(100_000)];
+        let mut text = text(&events);
+        assert_eq!(text.take(1).unwrap(), Some(Section::Own(Bytes::from("["))));
+        let Some(Section::Lent(lent)) = text.take(1).unwrap() else {
+            panic!("a large event is lent")
+        };
+        text.give_back(lent.len() - 5);
+        let rest = text.whole().unwrap();
+        assert_eq!([b"[", &lent[..5], &rest[..]].concat(), expected(&events));
+    }
+
+    #[test]
+    fn a_forgotten_event_ends_it_and_nothing_holds_it() {
+        let mut events = vec![event(10), event(20)];
+        let mut text = text(&events);
+        assert!(text.take(1).unwrap().is_some());
+        events.pop();
+        assert!(text.take(1_000).is_err());
+    }
+
+    #[test]
+    fn a_wire_form_is_written_without_what_is_around_it() {
+        let event = event(100);
+        let encode = |event: &Event| event.encode_json(true).into();
+        let json = event.json();
+        let text = Paged::of_wire(&event, WireForm::WsFull, encode, (2, 3));
+        assert_eq!(text.len(), json.len() - 5);
+        assert_eq!(text.whole().unwrap(), json[2..json.len() - 3]);
+    }
+}

@@ -1,0 +1,246 @@
+//! Frames as the body of an HTTP answer, where the socket is not ours: over HTTP/2, and in other servers.
+//!
+//! Such a server asks for more only once its peer has taken something. So a task of the hub watches the clock: it ends
+//! readers whose peers take nothing, and frees what they held.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
+use slab::Slab;
+use tokio::time::Instant;
+
+use super::{Frames, Piece};
+use crate::protocol::{Paged, Section};
+
+/// Bytes of one part of an answer. hyper holds two of them for each stream of HTTP/2 whose peer takes nothing, and 16
+/// for each connection of HTTP/1.
+const PART_BYTES: usize = 1024;
+/// How often the clock is looked at within the time that a peer has.
+const LOOKS: u32 = 8;
+const LOOK_EVERY_MIN: Duration = Duration::from_millis(10);
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(1);
+
+/// Frames as the body of an HTTP answer.
+pub(crate) struct FrameBody<F: Frames + 'static> {
+    answer: Arc<Answer<F>>,
+    watch: Arc<WriteWatch>,
+    key: Option<usize>,
+}
+
+/// What is written for one peer.
+struct Answer<F>(Mutex<State<F>>);
+
+struct State<F> {
+    /// Absent once the peer took nothing for too long.
+    frames: Option<F>,
+    /// What is left of the last piece.
+    rest: Paged,
+    /// Whether nothing comes behind it.
+    is_all: bool,
+    /// When it handed out what nobody asked to be followed yet.
+    handed_out: Option<Instant>,
+}
+
+impl<F: Frames> State<F> {
+    /// The next part; `None` at the end.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let Some(frames) = &mut self.frames else {
+            let slow = io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the peer took nothing for too long",
+            );
+            return Poll::Ready(Some(Err(slow)));
+        };
+        if self.rest.is_empty() && !self.is_all {
+            let Some(piece) = ready!(frames.poll_piece(cx)) else {
+                return Poll::Ready(None);
+            };
+            match piece.into_text() {
+                Ok(text) => self.rest = text,
+                Err(bytes) if bytes.len() <= PART_BYTES => return Poll::Ready(Some(Ok(bytes))),
+                Err(bytes) => self.rest.words(bytes),
+            }
+        }
+        Poll::Ready(match self.rest.take(PART_BYTES) {
+            Ok(None) => None,
+            Ok(Some(Section::Own(part))) => Some(Ok(part)),
+            Ok(Some(Section::Lent(lent))) => {
+                // A copy: the event must not be held for the sake of this peer.
+                let part = Bytes::copy_from_slice(&lent[..lent.len().min(PART_BYTES)]);
+                self.rest.give_back(lent.len() - part.len());
+                Some(Ok(part))
+            }
+            Err(forgotten) => Some(Err(io::Error::other(forgotten))),
+        })
+    }
+}
+
+/// A body as the watch sees it.
+trait Watched: Send + Sync {
+    /// Ends it where its peer took nothing for so long. Whether it did.
+    fn end_if_stalled(&self, budget: Duration) -> bool;
+}
+
+impl<F: Frames> Watched for Answer<F> {
+    fn end_if_stalled(&self, budget: Duration) -> bool {
+        let mut state = self.0.lock();
+        let is_stalled = state
+            .handed_out
+            .is_some_and(|since| since.elapsed() >= budget);
+        if !is_stalled {
+            return false;
+        }
+        state.rest = Paged::default();
+        let frames = state.frames.take();
+        drop(state);
+        // Its reader leaves with it, which others are told.
+        frames.is_some()
+    }
+}
+
+/// Watches the bodies of a hub.
+pub(crate) struct WriteWatch {
+    budget: Option<Duration>,
+    slow: Counter,
+    bodies: Mutex<Bodies>,
+}
+
+#[derive(Default)]
+struct Bodies {
+    watched: Slab<Weak<dyn Watched>>,
+    /// Whether the task runs; it ends when there is nothing to watch.
+    is_running: bool,
+}
+
+impl WriteWatch {
+    /// Ends bodies of which nothing was taken for the budget, and counts them.
+    pub(crate) fn new(budget: Option<Duration>, slow: Counter) -> Arc<Self> {
+        Arc::new(Self {
+            budget,
+            slow,
+            bodies: Mutex::default(),
+        })
+    }
+
+    fn add(self: &Arc<Self>, body: Weak<dyn Watched>) -> Option<usize> {
+        let budget = self.budget?;
+        let mut bodies = self.bodies.lock();
+        let key = bodies.watched.insert(body);
+        if !std::mem::replace(&mut bodies.is_running, true) {
+            tokio::spawn(self.clone().run(budget));
+        }
+        Some(key)
+    }
+
+    async fn run(self: Arc<Self>, budget: Duration) {
+        let every = (budget / LOOKS).clamp(LOOK_EVERY_MIN, LOOK_EVERY_MAX);
+        loop {
+            tokio::time::sleep(every).await;
+            let watched: Vec<Arc<dyn Watched>> = {
+                let mut bodies = self.bodies.lock();
+                if bodies.watched.is_empty() {
+                    bodies.is_running = false;
+                    bodies.watched.shrink_to_fit();
+                    return;
+                }
+                let watched = bodies.watched.iter();
+                watched.filter_map(|(_, body)| body.upgrade()).collect()
+            };
+            for body in watched {
+                if body.end_if_stalled(budget) {
+                    self.slow.inc();
+                }
+            }
+        }
+    }
+}
+
+impl<F: Frames + 'static> FrameBody<F> {
+    pub(crate) fn new(mut frames: F, watch: &Arc<WriteWatch>) -> Self {
+        frames.narrow();
+        Self::begun(frames, Paged::default(), watch)
+    }
+
+    fn begun(frames: F, rest: Paged, watch: &Arc<WriteWatch>) -> Self {
+        let answer = Arc::new(Answer(Mutex::new(State {
+            frames: Some(frames),
+            is_all: !rest.is_empty(),
+            rest,
+            handed_out: None,
+        })));
+        let watched: Weak<Answer<F>> = Arc::downgrade(&answer);
+        Self {
+            answer,
+            key: watch.add(watched),
+            watch: watch.clone(),
+        }
+    }
+}
+
+impl FrameBody<Nothing> {
+    /// A text as a body.
+    pub(crate) fn of_text(text: Paged, watch: &Arc<WriteWatch>) -> Self {
+        Self::begun(Nothing, text, watch)
+    }
+}
+
+/// What comes behind a text.
+pub(crate) struct Nothing;
+
+impl Frames for Nothing {
+    fn poll_piece(&mut self, _: &mut Context<'_>) -> Poll<Option<Piece>> {
+        Poll::Ready(None)
+    }
+}
+
+impl<F: Frames + 'static> Drop for FrameBody<F> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.watch.bodies.lock().watched.remove(key);
+        }
+        // Its server may have looked at the same clock first.
+        let budget = self.watch.budget;
+        if budget.is_some_and(|budget| self.answer.end_if_stalled(budget)) {
+            self.watch.slow.inc();
+        }
+    }
+}
+
+impl<F: Frames + 'static> http_body::Body for FrameBody<F> {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let mut state = self.answer.0.lock();
+        // Who asks for more has taken what came before.
+        state.handed_out = None;
+        let part = ready!(state.poll_part(cx));
+        if matches!(part, Some(Ok(_))) {
+            state.handed_out = Some(Instant::now());
+        }
+        Poll::Ready(part.map(|part| part.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let state = self.answer.0.lock();
+        state.is_all && state.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let state = self.answer.0.lock();
+        if state.is_all {
+            return SizeHint::with_exact(state.rest.len() as u64);
+        }
+        SizeHint::default()
+    }
+}
