@@ -239,7 +239,7 @@ class Connection {
   /** @param {Request} request */
   #begin(request) {
     this.#exchange = exchange(this.box, this.client, request, () => {
-      this.#exchange = undefined
+      this.#exchange = this.kind = undefined
       this.#isBusy = false
       this.box.gate.leave(this)
       const waiting = this.#waiting.shift()
