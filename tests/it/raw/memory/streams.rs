@@ -10,6 +10,7 @@ use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 
 use super::{PEER_KIB, SHARED_KIB, Scene, Wish, ask, request};
+use crate::raw::over_h2::{Stream, client_of};
 use crate::raw::wire::in_time;
 
 /// So many streams may wait for a peer until the write timeout.
@@ -18,6 +19,8 @@ const FEW: u64 = 8;
 const MANY: u64 = 100;
 /// What each of many streams may cost until they are ended, in KiB.
 const STREAM_KIB: u64 = 12;
+/// The same of many WebSockets.
+const SOCKET_KIB: u64 = 16;
 /// What may stay of all of many streams, in KiB.
 const LEFT_KIB: u64 = 1_024;
 /// When they are gone: two or ten seconds after nothing was taken, and a second for the last words.
@@ -171,4 +174,24 @@ async fn four_megabytes_for_each_of_100_streams_cost_little() {
     scene
         .assert_streams_are_cheap(Wish::Send, Stall::Windows, "1 KiB events")
         .await;
+}
+
+#[tokio::test]
+async fn websockets_that_wait_cost_little() {
+    for (peers, sockets) in [(50, FEW), (5, MANY)] {
+        let scene = Scene::under(false, KEEP_NOTHING).await;
+        let before = scene.process.resident_kib();
+        let mut connections = Vec::new();
+        for _ in 0..peers {
+            let mut client = client_of(scene.process.address, 0).await;
+            for _ in 0..sockets {
+                let socket = Stream::open(&mut client, "/ws/a?since=all", "13").await;
+                connections.push((client.clone(), socket));
+            }
+        }
+        let most = scene.most_kib().await.saturating_sub(before) / peers;
+        println!("{sockets} WebSockets {most} KiB");
+        let allowed = PEER_KIB.max(sockets * SOCKET_KIB) + SHARED_KIB / peers;
+        assert!(most <= allowed, "{most} KiB, {allowed} allowed");
+    }
 }
