@@ -79,6 +79,16 @@ impl ConnectionGuard {
     }
 }
 
+/// Learns whether bytes of an upgraded stream of HTTP/2 wait for its peer, which only their writer sees.
+pub(crate) trait StreamWatch: Send + Sync {
+    /// Notes whether some wait.
+    fn note(&self, is_waiting: bool);
+}
+
+/// The watch of the stream that a request came by.
+#[derive(Clone)]
+pub(crate) struct StreamWatcher(pub(crate) Arc<dyn StreamWatch>);
+
 impl std::fmt::Debug for ConnectionGuard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ConnectionGuard")

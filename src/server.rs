@@ -15,6 +15,7 @@ mod pulse;
 mod refuse;
 mod streams;
 mod tasks;
+mod untaken;
 
 use std::io;
 use std::net::SocketAddr;
@@ -37,13 +38,18 @@ use accept::Acceptor;
 use admit::Connections;
 use connection::{Builders, Places, Served};
 use drain::Drain;
-use pulse::Limits;
+use pulse::{Crowd, Limits};
 use refuse::Refusals;
 use tasks::Tasks;
 
 /// Added to the write limit of a connection: a transport that counts the same time ends its reader with words,
 /// and only one that has none is cut.
 const WRITE_LIMIT_MARGIN: Duration = Duration::from_secs(5);
+/// How long a peer of HTTP/2 may take nothing while many of its streams wait for it. Each holds some KiB, so they may
+/// not wait for the write timeout together.
+const CROWD_LIMIT: Duration = Duration::from_secs(2);
+/// The same while its socket is full: a slow peer frees a third of the kernel's buffer in this time.
+const CROWD_STALLED_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many clients may come in, and how long each may take. `None` is no limit.
 #[derive(Clone, Debug)]
@@ -163,6 +169,10 @@ pub async fn serve(
                     .map(|limit| limit + WRITE_LIMIT_MARGIN),
                 // Its reader is dropped with it, and cannot be told anything.
                 stream: options.write_timeout,
+                crowd: options.write_timeout.map(|limit| Crowd {
+                    limit: limit.min(CROWD_LIMIT),
+                    stalled: limit.min(CROWD_STALLED_LIMIT),
+                }),
             },
             body_limit: options.body_timeout,
             trusted_proxies: options.trusted_proxies,

@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::publish::check_encoding;
 use super::{App, Refused, Shared};
-use crate::peer::{ConnectionGuard, Peer};
+use crate::peer::{ConnectionGuard, Peer, StreamWatcher};
 use crate::protocol::{BodyEcho, Code, Format, Opening, OpeningBody, Refusal, Shown, Transport};
 use crate::session::Attach;
 use crate::socket::{self, Answering, Io, Link, Making, Narrow, Offer};
@@ -103,6 +103,7 @@ fn begin(app: &Shared, attach: Result<Attach, Refusal>, asked: ReadRequest) -> B
     let beside = || Beside {
         offer: offer.cloned(),
         guard: parts.extensions.get::<ConnectionGuard>().cloned(),
+        watcher: parts.extensions.get::<StreamWatcher>().cloned(),
     };
     let response = match (attach, handshake) {
         (Ok(attach), Some(handshake)) => handshake.accept(app, attach, facts, beside()),
@@ -227,6 +228,7 @@ pub(super) fn refuse_socket(
     let beside = Beside {
         offer: extensions.get::<Offer>().cloned(),
         guard: extensions.get::<ConnectionGuard>().cloned(),
+        watcher: extensions.get::<StreamWatcher>().cloned(),
     };
     Some(handshake.refuse(app, refusal, asked_format(request.uri()), beside))
 }
@@ -334,7 +336,7 @@ impl Handshake {
             if let Ok(upgraded) = upgrade.await {
                 let io = TokioIo::new(upgraded);
                 let io: Box<dyn Io> = if over_http2 {
-                    Box::new(Narrow(io))
+                    Box::new(Narrow::new(io, beside.watcher))
                 } else {
                     Box::new(io)
                 };
@@ -374,6 +376,7 @@ fn is_handshake_key(key: &[u8]) -> bool {
 struct Beside {
     offer: Option<Offer>,
     guard: Option<ConnectionGuard>,
+    watcher: Option<StreamWatcher>,
 }
 
 /// Whether a comma-separated header holds a word, in any case.

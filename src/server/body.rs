@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::pulse::Pulse;
+use crate::peer::StreamWatch;
 
 /// The body of a request; reading it fails with [`io::ErrorKind::TimedOut`] when it is not whole in time.
 ///
@@ -116,12 +117,43 @@ impl Drop for Busy {
     }
 }
 
+/// What an upgraded stream writes to its peer.
+pub(super) struct UpgradedBody {
+    pulse: Arc<Pulse>,
+    number: u64,
+}
+
+impl UpgradedBody {
+    pub(super) fn new(pulse: &Arc<Pulse>) -> Self {
+        Self {
+            pulse: pulse.clone(),
+            number: pulse.next_body(),
+        }
+    }
+}
+
+impl StreamWatch for UpgradedBody {
+    fn note(&self, is_waiting: bool) {
+        if is_waiting {
+            self.pulse.handed_out(self.number, None);
+        } else {
+            self.pulse.asked(self.number);
+        }
+    }
+}
+
+impl Drop for UpgradedBody {
+    fn drop(&mut self) {
+        self.pulse.body_gone(self.number);
+    }
+}
+
 /// The body of an answer, and what must live until it is written.
 pub(super) struct BusyBody<Held> {
     inner: Body,
     busy: Busy,
-    /// The number of what was handed out last, until it is taken.
-    untaken: Option<u64>,
+    /// By which its connection knows it, once it handed out bytes over HTTP/2.
+    number: Option<u64>,
     /// The last byte over HTTP/2, kept back until all before it has gone to the peer: hyper lets go of an answer whose
     /// end it was handed, and nobody would notice that it is not taken.
     last: Option<Bytes>,
@@ -133,7 +165,7 @@ impl<Held> BusyBody<Held> {
         Self {
             inner,
             busy,
-            untaken: None,
+            number: None,
             last: None,
             _held: held,
         }
@@ -152,17 +184,13 @@ impl<Held> BusyBody<Held> {
             Err(trailers) => trailers,
         }
     }
-
-    fn note_taken(&mut self) {
-        if let Some(number) = self.untaken.take() {
-            self.busy.pulse().taken(number);
-        }
-    }
 }
 
 impl<Held> Drop for BusyBody<Held> {
     fn drop(&mut self) {
-        self.note_taken();
+        if let Some(number) = self.number {
+            self.busy.pulse().body_gone(number);
+        }
     }
 }
 
@@ -175,7 +203,9 @@ impl<Held: Unpin> http_body::Body for BusyBody<Held> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         // Who asks for more has taken what came before: hyper asks once the peer has room.
-        self.note_taken();
+        if let Some(number) = self.number {
+            self.busy.pulse().asked(number);
+        }
         let frame = match self.last.take() {
             Some(last) => Frame::data(last),
             None => match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
@@ -186,7 +216,12 @@ impl<Held: Unpin> http_body::Body for BusyBody<Held> {
                 end => return Poll::Ready(end),
             },
         };
-        self.untaken = self.busy.pulse().handed_out();
+        let pulse = self.busy.pulse();
+        if pulse.is_http2() {
+            let number = self.number.unwrap_or_else(|| pulse.next_body());
+            pulse.handed_out(number, tokio::task::try_id());
+            self.number = Some(number);
+        }
         Poll::Ready(Some(Ok(frame)))
     }
 

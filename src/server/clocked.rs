@@ -82,6 +82,14 @@ impl<'a> Clocked<'a> {
                             return Poll::Ready(Some(outcome));
                         }
                     }
+                    Step::EndSlow => {
+                        let slow = self.pulse.end_streams();
+                        self.shared.metrics.slow_byes().inc_by(slow as u64);
+                        debug!(peer = %self.peer, streams = slow, "nothing is taken of many streams");
+                        if let Poll::Ready(outcome) = what(Call::Farewell) {
+                            return Poll::Ready(Some(outcome));
+                        }
+                    }
                     Step::Cut(why) => {
                         debug!(peer = %self.peer, ?why, "connection cut");
                         return Poll::Ready(None);
@@ -99,6 +107,8 @@ enum Step {
     WaitUntil(Instant),
     /// Tell the peer that no further request is taken.
     Farewell,
+    /// End all streams, and do the same.
+    EndSlow,
     Cut(Why),
 }
 
@@ -116,6 +126,8 @@ struct Watch {
     has_goaway: bool,
     told: bool,
     farewell_until: Option<Instant>,
+    /// Until when a peer may read its last words that took nothing of many streams.
+    slow_until: Option<Instant>,
 }
 
 impl Watch {
@@ -137,15 +149,14 @@ impl Watch {
             }
             Stage::Serving | Stage::Draining { .. } => {}
         }
+        if let Some(until) = self.slow_until {
+            return cut_at(until, Why::Limit(Reached::Crowd));
+        }
         if self.told && pulse.is_idle() {
             // HTTP/1 has closed by now; an HTTP/2 peer was asked to, and may be dead.
             let now = Instant::now();
             let until = *self.farewell_until.get_or_insert(now + FAREWELL);
-            return if now < until {
-                Step::WaitUntil(until)
-            } else {
-                Step::Cut(Why::Farewell)
-            };
+            return cut_at(until, Why::Farewell);
         }
         self.farewell_until = None;
         let Some((at, reached)) = pulse.nearest(limits) else {
@@ -158,11 +169,24 @@ impl Watch {
             self.told = true;
             return Step::Farewell;
         }
+        if reached == Reached::Crowd {
+            self.told = true;
+            self.slow_until = Some(Instant::now() + FAREWELL);
+            return Step::EndSlow;
+        }
         if reached == Reached::Stream && limits.stream.is_some_and(|limit| pulse.end_untaken(limit))
         {
             return self.step(stage, pulse, limits);
         }
         Step::Cut(Why::Limit(reached))
+    }
+}
+
+fn cut_at(until: Instant, why: Why) -> Step {
+    if Instant::now() < until {
+        Step::WaitUntil(until)
+    } else {
+        Step::Cut(why)
     }
 }
 

@@ -23,7 +23,7 @@ use tracing::debug;
 
 use super::Shared;
 use super::admit::{AddressSeat, Seat};
-use super::body::{Busy, BusyBody, TimedBody};
+use super::body::{Busy, BusyBody, TimedBody, UpgradedBody};
 use super::clocked::{Call, Clocked};
 use super::drain::Stage;
 use super::plain::{self, Asked, Patience, Wait};
@@ -31,7 +31,7 @@ use super::proxy;
 use super::pulse::{Pulse, Wire};
 use super::refuse;
 use super::streams::{StreamExecutor, Upgraded};
-use crate::peer::{ConnectionGuard, Peer};
+use crate::peer::{ConnectionGuard, Peer, StreamWatcher};
 use crate::socket::{Chain, Held, Made, Making, Next, Offer, Owned, Taken};
 
 /// Bytes of one request head, and of what is read ahead of it. Browsers send at most some 16 KiB of cookies;
@@ -42,8 +42,9 @@ const STREAMS_MAX: u32 = 100;
 /// What an HTTP/2 peer may send of one body, and of all, before we read it.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
-/// What one HTTP/2 stream holds for a peer that takes nothing: a reader is a cursor, not a queue.
-const STREAM_SEND_BYTES: usize = 64 * 1024;
+/// What h2 accepts of one stream before it goes out: a reader is a cursor, not a queue. One part of a body is accepted
+/// whole, and each one is a write of its own, so more makes nothing faster.
+const STREAM_SEND_BYTES: usize = 1024;
 
 /// What every request of one connection needs.
 struct Entry {
@@ -259,7 +260,8 @@ async fn drive_two(clocked: &mut Clocked<'_>, wire: Wire, entry: Arc<Entry>) {
     let executor = StreamExecutor(entry.pulse.streams.clone());
     let service = service_fn(move |request| {
         let busy = Busy::new(entry.pulse.clone());
-        answer(entry.clone(), request, busy)
+        // On the heap, and gone once the answer begins: the task of a stream is as small as what writes its body.
+        Box::pin(answer(entry.clone(), request, busy))
     });
     let mut connection =
         std::pin::pin!(Builders::two(executor).serve_connection(TokioIo::new(wire), service));
@@ -354,6 +356,8 @@ async fn answer(
         let upgraded = Upgraded::here(&entry.pulse.streams);
         let busy = Busy::new(entry.pulse.clone());
         guard = ConnectionGuard::new(Arc::new((guard, busy, upgraded)));
+        let body = UpgradedBody::new(&entry.pulse);
+        head.extensions.insert(StreamWatcher(Arc::new(body)));
     }
     head.extensions.insert(peer);
     head.extensions.insert(ConnectInfo(peer.address));

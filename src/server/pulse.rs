@@ -3,6 +3,7 @@
 //! The wire notes bytes, the entry notes requests, the driver asks for the nearest limit.
 //! Knows no HTTP beyond the first bytes that tell HTTP/2 from HTTP/1.
 
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -15,6 +16,7 @@ use tokio::task::Id;
 use tokio::time::Instant;
 
 use super::streams::Streams;
+use super::untaken::{DataFrames, Untaken};
 use crate::socket::{Link, Owned};
 
 /// What no HTTP/1 request begins with (RFC 9113 section 3.4 reserves the method `PRI`).
@@ -31,6 +33,16 @@ pub(super) struct Limits {
     pub(super) idle: Option<Duration>,
     pub(super) write: Option<Duration>,
     pub(super) stream: Option<Duration>,
+    pub(super) crowd: Option<Crowd>,
+}
+
+/// How long a peer may take nothing while more of its streams wait than [`WAITING_MAX`](super::untaken::WAITING_MAX).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crowd {
+    /// Where its windows are closed.
+    pub(super) limit: Duration,
+    /// Where the socket is full: the kernel reports room only once a third of its buffer is free.
+    pub(super) stalled: Duration,
 }
 
 /// Which limit a connection reached.
@@ -44,6 +56,8 @@ pub(super) enum Reached {
     Write,
     /// A peer that takes nothing of one HTTP/2 stream.
     Stream,
+    /// A peer that takes nothing of many HTTP/2 streams.
+    Crowd,
     /// A peer that ended its side, and may have left, while its answer is still made.
     HalfClosed,
 }
@@ -55,16 +69,6 @@ pub(super) struct Pulse {
     state: Mutex<State>,
     /// The streams of HTTP/2.
     pub(super) streams: Arc<Streams>,
-}
-
-/// A body of HTTP/2 that handed out bytes and was not asked for more: a stream whose window is closed never shows at
-/// the socket.
-#[derive(Debug)]
-struct Untaken {
-    number: u64,
-    since: Instant,
-    /// The task in which its stream runs.
-    stream: Option<Id>,
 }
 
 #[derive(Debug)]
@@ -86,9 +90,7 @@ struct State {
     http2: bool,
     requested: bool,
     driver: Option<Waker>,
-    /// In the order of their times.
-    untaken: Vec<Untaken>,
-    bodies: u64,
+    untaken: Untaken,
 }
 
 impl Pulse {
@@ -105,8 +107,7 @@ impl Pulse {
                 http2: false,
                 requested: false,
                 driver: None,
-                untaken: Vec::new(),
-                bodies: 0,
+                untaken: Untaken::default(),
             }),
             streams: Arc::default(),
         }
@@ -149,47 +150,49 @@ impl Pulse {
         self.state.lock().http2
     }
 
-    /// A body of HTTP/2 hands out bytes; gives its number. On HTTP/1 the socket tells when nothing is taken.
-    pub(super) fn handed_out(&self) -> Option<u64> {
-        let mut state = self.state.lock();
-        if !state.http2 {
-            return None;
-        }
-        state.bodies += 1;
-        let number = state.bodies;
-        if state.untaken.is_empty()
-            && let Some(driver) = &state.driver
-        {
-            // It looks at its limits when it is woken, which the peer need never cause again.
-            driver.wake_by_ref();
-        }
-        state.untaken.push(Untaken {
-            number,
-            since: Instant::now(),
-            stream: tokio::task::try_id(),
-        });
-        Some(number)
+    /// The number of a new body.
+    pub(super) fn next_body(&self) -> u64 {
+        self.state.lock().untaken.next_number()
     }
 
-    /// What a body handed out was taken, or nobody waits for it any more.
-    pub(super) fn taken(&self, number: u64) {
-        self.state
-            .lock()
-            .untaken
-            .retain(|untaken| untaken.number != number);
+    /// A body of HTTP/2 hands out bytes, and the task of its stream may be ended when they are not taken. On HTTP/1 the
+    /// socket shows when nothing is taken.
+    pub(super) fn handed_out(&self, number: u64, stream: Option<Id>) {
+        let mut state = self.state.lock();
+        if state.untaken.handed_out(number, stream)
+            && let Some(driver) = &state.driver
+        {
+            // It checks its limits when it is woken, which the peer need never cause again.
+            driver.wake_by_ref();
+        }
+    }
+
+    /// The body with this number is asked for more.
+    pub(super) fn asked(&self, number: u64) {
+        let mut state = self.state.lock();
+        let is_stalled = state.stalled_since.is_some();
+        state.untaken.asked(number, is_stalled);
+    }
+
+    /// The body with this number is gone.
+    pub(super) fn body_gone(&self, number: u64) {
+        let mut state = self.state.lock();
+        let is_stalled = state.stalled_since.is_some();
+        state.untaken.gone(number, is_stalled);
     }
 
     /// Ends the streams of which nothing was taken for this long. Whether all of them could be ended.
     pub(super) fn end_untaken(&self, limit: Duration) -> bool {
-        let now = Instant::now();
-        let mut state = self.state.lock();
-        let late = state
-            .untaken
-            .partition_point(|untaken| untaken.since + limit <= now);
-        let late: Vec<Untaken> = state.untaken.drain(..late).collect();
-        drop(state);
-        let end = |untaken: &Untaken| untaken.stream.is_some_and(|id| self.streams.end(id));
-        late.iter().all(end)
+        let late = self.state.lock().untaken.remove_late(limit);
+        late.iter()
+            .all(|stream| stream.is_some_and(|id| self.streams.end(id)))
+    }
+
+    /// Ends all streams; returns how many of them waited for the peer.
+    pub(super) fn end_streams(&self) -> usize {
+        let waiting = self.state.lock().untaken.remove_all();
+        self.streams.end_all();
+        waiting
     }
 
     /// Whom to wake when HTTP/2, whose answers end in tasks of their own, comes to rest.
@@ -218,9 +221,17 @@ impl Pulse {
         let state = self.state.lock();
         let stalled = state.stalled_since.zip(limits.write);
         let stalled = stalled.map(|(since, limit)| (since + limit, Reached::Write));
-        let untaken = state.untaken.first().zip(limits.stream);
-        let untaken = untaken.map(|(untaken, limit)| (untaken.since + limit, Reached::Stream));
-        let first = [stalled, untaken].into_iter().flatten();
+        let untaken = state.untaken.first_since().zip(limits.stream);
+        let untaken = untaken.map(|(since, limit)| (since + limit, Reached::Stream));
+        let crowd = state.untaken.crowd_since().zip(limits.crowd);
+        let crowd = crowd.map(|(since, crowd)| {
+            let limit = match state.stalled_since {
+                Some(_) => crowd.stalled,
+                None => crowd.limit,
+            };
+            (since + limit, Reached::Crowd)
+        });
+        let first = [stalled, untaken, crowd].into_iter().flatten();
         if let Some(nearest) = first.min_by_key(|(at, _)| *at) {
             return Some(nearest);
         }
@@ -269,6 +280,12 @@ impl Pulse {
         let mut state = self.state.lock();
         state.stalled_since = None;
         state.idle_since = Instant::now();
+        state.untaken.flowed();
+    }
+
+    /// Bytes of a body of HTTP/2 went out.
+    fn data_written(&self) {
+        self.state.lock().untaken.data_written();
     }
 }
 
@@ -296,6 +313,8 @@ pub(super) struct Wire {
     pulse: Arc<Pulse>,
     /// Mirrors the pulse, so that a write which goes through needs no lock.
     stalled: bool,
+    /// What is written over HTTP/2.
+    written: Option<DataFrames>,
 }
 
 impl Wire {
@@ -308,6 +327,7 @@ impl Wire {
             unread,
             pulse,
             stalled: false,
+            written: None,
         }
     }
 
@@ -324,6 +344,7 @@ impl Wire {
                 return Poll::Ready(Ok(false));
             }
             if compared == HTTP2_START.len() {
+                self.written = Some(DataFrames::default());
                 return Poll::Ready(Ok(true));
             }
             let mut bytes = [0; START_BYTES];
@@ -345,6 +366,16 @@ impl Wire {
             } else {
                 self.pulse.flowing()
             }
+        }
+    }
+
+    /// Tells bytes of bodies, which the peer has room for, from what it can always cause.
+    fn note_data(&mut self, slices: &[IoSlice<'_>], outcome: &Poll<std::io::Result<usize>>) {
+        if let Poll::Ready(Ok(count)) = outcome
+            && let Some(written) = &mut self.written
+            && written.has_data(slices, *count)
+        {
+            self.pulse.data_written();
         }
     }
 }
@@ -380,16 +411,18 @@ impl AsyncWrite for Wire {
     ) -> Poll<std::io::Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.note_write(&outcome);
+        self.note_data(&[IoSlice::new(bytes)], &outcome);
         outcome
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        slices: &[std::io::IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
         self.note_write(&outcome);
+        self.note_data(slices, &outcome);
         outcome
     }
 
@@ -415,6 +448,7 @@ mod tests {
         idle: Some(Duration::from_secs(75)),
         write: Some(Duration::from_secs(35)),
         stream: Some(Duration::from_secs(30)),
+        crowd: None,
     };
 
     fn reached(pulse: &Pulse) -> Option<Reached> {

@@ -64,6 +64,12 @@ impl Streams {
         let found = tasks.iter().find(|task| task.handle.id() == id);
         found.map(|task| task.handle.abort()).is_some()
     }
+
+    /// Ends all.
+    pub(super) fn end_all(&self) {
+        let tasks = self.tasks.lock();
+        tasks.iter().for_each(|task| task.handle.abort());
+    }
 }
 
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for StreamExecutor {

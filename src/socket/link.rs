@@ -13,11 +13,13 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::peer::StreamWatcher;
+
 /// Bytes of one read of a head: a usual one with some cookies.
 const ROOM_BYTES: usize = 4 * 1024;
 
 /// Bytes of one write to a stream of HTTP/2.
-const NARROW_BYTES: usize = 4 * 1024;
+const NARROW_BYTES: usize = 1024;
 
 thread_local! {
     /// Room for one read. One a thread, not one a connection.
@@ -40,9 +42,34 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// Takes little at a time, for a stream of HTTP/2: hyper copies what it is given, and keeps up to four writes for a
+/// Accepts little at a time, for a stream of HTTP/2: hyper copies what it is given, and keeps up to four writes for a
 /// peer that reads nothing.
-pub(crate) struct Narrow<I>(pub(crate) I);
+pub(crate) struct Narrow<I> {
+    io: I,
+    watcher: Option<StreamWatcher>,
+    /// Mirrors the watch.
+    is_waiting: bool,
+}
+
+impl<I> Narrow<I> {
+    pub(crate) fn new(io: I, watcher: Option<StreamWatcher>) -> Self {
+        Self {
+            io,
+            watcher,
+            is_waiting: false,
+        }
+    }
+
+    fn note<T>(&mut self, outcome: Poll<T>) -> Poll<T> {
+        if outcome.is_pending() != self.is_waiting {
+            self.is_waiting = !self.is_waiting;
+            if let Some(watcher) = &self.watcher {
+                watcher.0.note(self.is_waiting);
+            }
+        }
+        outcome
+    }
+}
 
 impl<I: Io> AsyncRead for Narrow<I> {
     fn poll_read(
@@ -50,7 +77,7 @@ impl<I: Io> AsyncRead for Narrow<I> {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, into)
+        Pin::new(&mut self.io).poll_read(cx, into)
     }
 }
 
@@ -61,15 +88,17 @@ impl<I: Io> AsyncWrite for Narrow<I> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let bytes = &bytes[..bytes.len().min(NARROW_BYTES)];
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        let outcome = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.note(outcome)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        let outcome = Pin::new(&mut self.io).poll_flush(cx);
+        self.note(outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -26,6 +26,8 @@ const LARGE_BYTES: usize = 32 * 1024;
 /// With so many bytes waiting they are written before more is asked for. With one batch behind them, this is what a
 /// peer that takes nothing may cost.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
+/// The same where one peer may have many outputs.
+const NARROW_BYTES_MAX: usize = 1024;
 /// Bytes that are made of a text for one write.
 const SECTION_BYTES: usize = 32 * 1024;
 /// Turns gathered for one write. Hello and the first events go out together, but where events come as fast as they
@@ -41,6 +43,7 @@ pub(crate) struct Output {
     blocked_since: Option<Instant>,
     /// Turns since the last write.
     gathered: u8,
+    is_narrow: bool,
     writes: Counter,
 }
 
@@ -103,8 +106,14 @@ impl Output {
             behind: None,
             blocked_since: None,
             gathered: 0,
+            is_narrow: false,
             writes: writes.clone(),
         }
+    }
+
+    /// It gathers little from now on.
+    pub(crate) fn narrow(&mut self) {
+        self.is_narrow = true;
     }
 
     /// Adds a piece behind all others.
@@ -158,7 +167,12 @@ impl Output {
     pub(crate) fn is_due(&self) -> bool {
         self.blocked_since.is_some()
             || self.gathered >= GATHERED_TURNS_MAX
-            || self.bytes() > GATHERED_BYTES_MAX
+            || self.bytes()
+                > if self.is_narrow {
+                    NARROW_BYTES_MAX
+                } else {
+                    GATHERED_BYTES_MAX
+                }
     }
 
     /// Since when the peer has taken nothing.

@@ -84,7 +84,7 @@ impl Socket {
     /// A socket whose handshake was read, and what was read behind it; `first` is the answer to the handshake.
     pub(crate) fn new(
         io: Link,
-        attach: Attach,
+        mut attach: Attach,
         unread: &[u8],
         first: Bytes,
         pumps: Option<Arc<Pumps>>,
@@ -96,6 +96,11 @@ impl Socket {
         };
         let mut input = Input::new(message_bytes, attach.sessions().inbound().clone());
         let mut output = Output::new(&attach.sessions().hub().metrics().writes);
+        if io.shared().is_none() {
+            // Many of them may share one connection of HTTP/2.
+            attach.narrow();
+            output.narrow();
+        }
         if !first.is_empty() {
             output.push(first);
         }

@@ -7,6 +7,7 @@ mod bodies;
 mod causes;
 mod chain;
 mod costs;
+mod crowded;
 mod crowds;
 mod drain;
 mod echoes;
