@@ -25,6 +25,8 @@ const EXPIRED = 3003
 const UNAUTHORIZED = 3501
 /** An answer that takes longer, in ms, was held and cut, and is not repeated. */
 const AWAY_MOST_MS = 2000
+/** What is asked again for so long, in ms, has had its time, also where others take turns with it. */
+const AWAY_IN_ALL_MS = 5000
 /** Requests in all, and where this attachment was answered before. */
 const AWAY_TIMES = 4
 const AWAY_TIMES_PROVEN = 5
@@ -148,14 +150,15 @@ export class Attachment {
 
   /** A gateway may not reach the hub for a moment: where the hub answered before, it is asked again. @param {boolean} [isPosted] @returns {Promise<Response>} */
   async #request(isPosted) {
+    const beganAt = performance.now()
     for (let times = 1; ; times++) {
-      const askedAt = Date.now()
+      const askedAt = performance.now()
       try {
         return await this.#ask(isPosted)
       } catch (/** @type {any} */ error) {
         const most = this.#isGreeted ? AWAY_TIMES_PROVEN : this.#context.requests.hasAnswered ? AWAY_TIMES : 1
         // What was held for long was cut, and not refused.
-        if (error.kind !== 'away' || times >= most || Date.now() > askedAt + AWAY_MOST_MS) throw error
+        if (error.kind !== 'away' || times >= most || performance.now() > Math.min(askedAt + AWAY_MOST_MS, beganAt + AWAY_IN_ALL_MS)) throw error
         this.#context.away(this)
         await this.#context.requests.turn(this.#abort.signal, true)
       }

@@ -1,6 +1,6 @@
 /** Errors and replies as one tab tells them to another. Pure. */
-/** What is left of an error between two tabs. @param {any} error */
-export declare const problemOf: ({ code, message, hint, status, refused }: any) => {
+/** What is left between two tabs of an error, or of a problem as the hub sent it. @param {any} error */
+export declare const problemOf: ({ code, message, detail, hint, status, refused }: any) => {
     code: any;
     detail: any;
     hint: any;

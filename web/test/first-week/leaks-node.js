@@ -28,6 +28,7 @@ for (let at = 0; at < Number(cycles); at++) {
   await cycle(at)
 }
 heaps.push(await collect())
-const alive = refs.filter((ref) => ref.deref()).length
+// An object that is watched several times, such as the signal of many requests, counts once.
+const alive = new Set(refs.map((ref) => ref.deref()).filter(Boolean)).size
 console.log(JSON.stringify({ cycles: Number(cycles), heaps, watched: refs.length, alive, ...(await cycle.figures?.()) }))
 process.exit(0)
