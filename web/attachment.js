@@ -26,7 +26,7 @@ const UNAUTHORIZED = 3501
 /** An answer that takes longer, in ms, was held and cut, and is not repeated. */
 const AWAY_MOST_MS = 2000
 /** What is asked again for so long, in ms, has had its time, also where others take turns with it. */
-const AWAY_IN_ALL_MS = 5000
+const AWAY_IN_ALL_MS = 4000
 /** Requests in all, and where this attachment was answered before. */
 const AWAY_TIMES = 4
 const AWAY_TIMES_PROVEN = 5
