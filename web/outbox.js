@@ -434,7 +434,7 @@ export class Outbox {
     if (ok) {
       this.#reason = undefined
       entry.resolve({ id, reached })
-    } else entry.reject(new TriwayError(code, { ...error, transport: this.#transport() }))
+    } else entry.reject(new TriwayError(code, { ...error, detail: error.detail ?? error.message, transport: this.#transport() }))
     return true
   }
 
