@@ -113,11 +113,12 @@ async fn a_change_of_transport_is_no_leave(via: Via) {
     let mut ann = server.wire.open(via, &ask).await;
     ann.expect_type("hello").await;
     let mut now = via;
+    let mut cursor = ann.cursor().to_owned();
     for _ in 0..3 {
         now = now.next();
         let ask = ask
             .clone()
-            .since(ann.cursor())
+            .since(&cursor)
             .session(ann.session_key.as_deref().unwrap());
         ann = server.wire.open(now, &ask).await;
         if now == Via::Poll {
@@ -131,6 +132,7 @@ async fn a_change_of_transport_is_no_leave(via: Via) {
             }
         } else {
             ann.expect_type("hello").await;
+            cursor = ann.cursor().to_owned();
         }
     }
     let told = events(&mut watcher, 1).await;
