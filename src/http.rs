@@ -21,7 +21,8 @@ use axum::extract::Request;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
-use futures_util::FutureExt as _;
+use bytes::Bytes;
+use futures_util::{FutureExt as _, stream};
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION,
     CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
@@ -239,7 +240,9 @@ pub(crate) fn paged(app: &App, mut text: Paged) -> Response {
     let body = if text.is_large() {
         Body::new(FrameBody::of_text(text, &app.terms.watch))
     } else {
-        Body::from(text.whole().unwrap_or_default())
+        // An event that is forgotten by now cuts the answer, as it cuts a large one.
+        let cut = |forgotten| Body::from_stream(stream::iter([Err::<Bytes, _>(forgotten)]));
+        text.whole().map_or_else(cut, Body::from)
     };
     let content_type = HeaderValue::from_static("application/json");
     ([(CONTENT_TYPE, content_type)], body).into_response()

@@ -165,14 +165,12 @@ impl Output {
 
     /// Whether it is time to write before more is asked for.
     pub(crate) fn is_due(&self) -> bool {
-        self.blocked_since.is_some()
-            || self.gathered >= GATHERED_TURNS_MAX
-            || self.bytes()
-                > if self.is_narrow {
-                    NARROW_BYTES_MAX
-                } else {
-                    GATHERED_BYTES_MAX
-                }
+        let most = if self.is_narrow {
+            NARROW_BYTES_MAX
+        } else {
+            GATHERED_BYTES_MAX
+        };
+        self.blocked_since.is_some() || self.gathered >= GATHERED_TURNS_MAX || self.bytes() > most
     }
 
     /// Since when the peer has taken nothing.
@@ -293,18 +291,21 @@ impl Output {
     }
 
     /// All that waits, as one piece, to be written with the last words.
-    pub(crate) fn rest(&mut self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// Where an event that belongs to it is forgotten.
+    pub(crate) fn rest(&mut self) -> Result<Vec<u8>, Forgotten> {
         let mut rest = std::mem::take(&mut self.first).to_vec();
         if let Some(mut behind) = self.behind.take() {
             behind.settle();
             for piece in behind.pieces {
                 match piece {
                     Queued::Bytes(bytes) => rest.extend_from_slice(&bytes),
-                    Queued::Text(text) => rest.extend_from_slice(&text.whole().unwrap_or_default()),
+                    Queued::Text(text) => rest.extend_from_slice(&text.whole()?),
                 }
             }
         }
-        rest
+        Ok(rest)
     }
 }
 
@@ -330,14 +331,14 @@ mod tests {
         own.push(b"head ".to_vec().into());
         own.push(Bytes::from_static(b"hello"));
         assert!(own.behind.is_none(), "one piece");
-        assert_eq!(own.rest(), b"head hello");
+        assert_eq!(own.rest().unwrap(), b"head hello");
 
         let event = Bytes::from(b"event ".to_vec());
         let mut shared = output();
         shared.push(event.clone());
         shared.push(Bytes::from_static(b"more"));
         assert_eq!(&event[..], b"event ");
-        assert_eq!(shared.rest(), b"event more");
+        assert_eq!(shared.rest().unwrap(), b"event more");
     }
 
     #[test]
@@ -353,7 +354,7 @@ mod tests {
             output.push(piece.into());
         }
         assert_eq!(output.bytes(), all.len());
-        assert_eq!(output.rest(), all);
+        assert_eq!(output.rest().unwrap(), all);
     }
 
     /// A socket that takes so many bytes.
@@ -445,5 +446,14 @@ mod tests {
             panic!("it is forgotten")
         };
         assert!(is_forgotten(&error));
+    }
+
+    #[test]
+    fn last_words_do_not_follow_half_a_text() {
+        let event = large_event();
+        let mut output = output();
+        output.push_text(Paged::of_wire(&event, WireForm::WsFull, encode, (0, 0)));
+        drop(event);
+        assert!(output.rest().is_err());
     }
 }

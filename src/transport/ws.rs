@@ -365,8 +365,11 @@ impl Socket {
     }
 
     async fn command(&mut self, order: Order) -> Option<Ending> {
-        if let Replied::Now(reply) = self.attach.command(order).await {
-            words::push_text(&mut self.output, reply);
+        if let Replied::Now(reply) = self.attach.command(order).await
+            && words::push_text(&mut self.output, reply).is_err()
+        {
+            // As in the middle of a large reply.
+            return self.write_turn(self.attach.bye(ByeReason::Slow));
         }
         None
     }
@@ -466,7 +469,8 @@ impl Socket {
                 return;
             }
         }
-        let mut last = output.rest();
+        // In the middle of a frame no last word can follow.
+        let Ok(mut last) = output.rest() else { return };
         ending
             .iter()
             .for_each(|piece| last.extend_from_slice(piece));

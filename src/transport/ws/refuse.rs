@@ -13,6 +13,7 @@ use crate::protocol::{Bye, Format, Refusal};
 /// How long the Close of a refusal is held back behind its bye. Firefox drops a message whose Close comes before the
 /// page has heard that its socket is open, and a page that loads may be busy for so long.
 const CLOSE_HELD_BACK: Duration = Duration::from_secs(1);
+
 /// Refuses a reader over a WebSocket that was opened to say so, since a browser shows its page no status.
 pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin + Send>(
     mut io: S,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::frame;
-use crate::protocol::{Bye, Data, Encode, Event, Format, PAGED_BYTES_MIN, Paged, WireForm};
+use crate::protocol::{
+    Bye, Data, Encode, Event, Forgotten, Format, PAGED_BYTES_MIN, Paged, WireForm,
+};
 use crate::transport::output::Output;
 use crate::transport::{Wording, join};
 
@@ -40,17 +42,20 @@ pub(super) fn push_event(output: &mut Output, event: &Arc<Event>, format: Format
 }
 
 /// Writes a text as one message.
-pub(super) fn push_text(output: &mut Output, text: Paged) {
+///
+/// # Errors
+/// Where an event that belongs to it is forgotten: nothing is written then.
+pub(super) fn push_text(output: &mut Output, text: Paged) -> Result<(), Forgotten> {
     let mut header = Vec::with_capacity(HEADER_BYTES_MAX);
     frame::text_header(text.len(), &mut header);
     if text.is_large() {
         output.push(header.into());
         output.push_text(text);
-        return;
+        return Ok(());
     }
-    // Made at once: nothing of it can be forgotten.
-    header.extend_from_slice(&text.whole().unwrap_or_default());
+    header.extend_from_slice(&text.whole()?);
     output.push(header.into());
+    Ok(())
 }
 
 /// How the newest events are worded.
@@ -84,4 +89,40 @@ fn text_frame(text: &[u8]) -> Bytes {
     frame::text_header(text.len(), &mut out);
     out.extend_from_slice(text);
     out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::metrics::counter::Counter;
+
+    use super::*;
+    use crate::protocol::{ChannelName, Draft, EventName, Ledger};
+
+    #[test]
+    fn a_reply_whose_event_is_forgotten_writes_nothing() {
+        let draft = Draft {
+            channel: ChannelName::new("a").unwrap(),
+            name: EventName::default(),
+            data: Data::text("x"),
+            from: None,
+            session: None,
+            sent_bytes: 1,
+        };
+        let event = Event::new(draft, "e".parse().unwrap(), 1, 0, &Ledger::default());
+        let event = Arc::new(event);
+        let reply = || {
+            let mut reply = Paged::from("[".to_owned());
+            reply.events([&event].into_iter());
+            reply.words("]");
+            reply
+        };
+        let mut output = Output::new(&Counter::default());
+        assert_eq!(push_text(&mut output, reply()), Ok(()));
+        assert!(!output.is_empty());
+        let mut output = Output::new(&Counter::default());
+        let late = reply();
+        drop(event);
+        assert_eq!(push_text(&mut output, late), Err(Forgotten));
+        assert!(output.is_empty(), "no header of a message that never comes");
+    }
 }
