@@ -237,6 +237,7 @@ export class Outbox {
     if (next < Infinity) this.#timer = setTimeout(() => this.#expire(), Math.max(0, next - performance.now()))
   }
 
+  /** Rejects what is late, and sends the rest: nothing is sent again whose key the hub may have forgotten. */
   #expire() {
     const now = performance.now()
     for (const entry of this.#queue.filter(({ deadline, keptUntil = Infinity }) => deadline <= now || keptUntil < Date.now())) {
@@ -293,8 +294,7 @@ export class Outbox {
     this.#forgetExpired()
     clearTimeout(this.#pause)
     this.#pause = pauseMs && setTimeout(() => this.#again(), pauseMs)
-    this.#schedule()
-    this.#pump()
+    this.#expire()
   }
 
   /** The next ones to be sent: on a WebSocket one at a time, by requests all that fit. */

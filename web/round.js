@@ -10,7 +10,7 @@
 const HEDGE_NEAR_MS = { ws: 350, sse: 250, poll: 250 }
 const HEDGE_FAR_MS = { ws: 350, sse: 900, poll: 1500 }
 /** After so long, in ms, a request that a gateway refused because the hub is away has been repeated. */
-const AWAY_MOST_MS = 2000
+const AWAY_AGAIN_MS = 2000
 /** A check that is not answered within this, in ms, is repeated. */
 const CHECK_MOST_MS = 3000
 
@@ -81,7 +81,7 @@ export class Round {
     if (hedged.helloAt) return hedged.expectedAt
     const mostMs = (isNear ? HEDGE_NEAR_MS : HEDGE_FAR_MS)[hedged.transport]
     const hedgeAt = Math.min(hedged.expectedAt, hedged.openedAt + mostMs)
-    return hedged.awayAt ? hedgeAt + AWAY_MOST_MS : hedgeAt
+    return hedged.awayAt ? hedgeAt + AWAY_AGAIN_MS : hedgeAt
   }
 
   toJSON() {

@@ -72,6 +72,19 @@ for (const [word, ms] of [['ahead', 3_600_000], ['back', -3_600_000]]) {
   })
 }
 
+test('a publish with its own key is not sent again after so long a sleep that the hub may have forgotten the key', async (t) => {
+  const { box } = outbox(() => [], { isShared: true, timeoutMs: 600_000 })
+  const sent = []
+  const now = Date.now.bind(Date)
+  box.setRoute((json) => sent.push(json), 's1')
+  const answer = box.publish(command(one))
+  box.setRoute(undefined)
+  t.mock.method(Date, 'now', () => now() + 300_000)
+  box.setRoute((json) => sent.push(json), 's1')
+  await assert.rejects(answer, { code: 'unreachable', hint: /may have acted/ })
+  assert.equal(sent.length, 1)
+})
+
 test('an error of an outage that is over is no reason of the next one', async () => {
   let answer = () => hung()
   const { box } = outbox(() => answer(), { timeoutMs: 1500, isHubThere: async () => false })
