@@ -421,7 +421,8 @@ impl Hub {
     ) -> (Page, Cursor, Option<Reading>) {
         let channels = self.channels.read();
         let absent;
-        let mut held = channels.find(name).map(|channel| channel.log.lock());
+        let channel = channels.find(name);
+        let mut held = channel.map(|channel| channel.log.lock());
         let log = match &mut held {
             Some(log) => {
                 log.forget(&self.bounds, (self.clock)());
@@ -438,7 +439,7 @@ impl Hub {
         let page = self.read_log(name, log, &mut place, head, portion);
         let ends = page.events.first().zip(page.events.last());
         let ends = ends.map(|(first, last)| (first.id.offset - 1, last.id.offset));
-        let reading = channels.find(name).zip(held.as_mut()).zip(ends);
+        let reading = channel.zip(held.as_mut()).zip(ends);
         let reading =
             reading.map(|((channel, log), (after, end))| Reading::begin(channel, log, after, end));
         (page, self.cursor(place.offset), reading)

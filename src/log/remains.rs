@@ -58,9 +58,6 @@ impl Remains {
 
     pub(super) fn end(&mut self, key: usize) {
         self.readings.try_remove(key);
-        if self.readings.is_empty() {
-            self.let_go();
-        }
     }
 
     /// Lets go of what nobody reads any more. Whether anything is left.

@@ -152,6 +152,8 @@ impl Drop for UpgradedBody {
 pub(super) struct BusyBody<Held> {
     inner: Body,
     busy: Busy,
+    /// On HTTP/1 the socket itself shows what is not taken.
+    is_http2: bool,
     /// By which its connection knows it, once it handed out bytes over HTTP/2.
     number: Option<u64>,
     /// The last byte over HTTP/2, kept back until all before it has gone to the peer: hyper lets go of an answer whose
@@ -164,6 +166,7 @@ impl<Held> BusyBody<Held> {
     pub(super) fn new(inner: Body, busy: Busy, held: Held) -> Self {
         Self {
             inner,
+            is_http2: busy.pulse().is_http2(),
             busy,
             number: None,
             last: None,
@@ -209,15 +212,15 @@ impl<Held: Unpin> http_body::Body for BusyBody<Held> {
         let frame = match self.last.take() {
             Some(last) => Frame::data(last),
             None => match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
-                Some(Ok(frame)) if self.busy.pulse().is_http2() && self.inner.is_end_stream() => {
+                Some(Ok(frame)) if self.is_http2 && self.inner.is_end_stream() => {
                     self.keep_last(frame)
                 }
                 Some(Ok(frame)) => frame,
                 end => return Poll::Ready(end),
             },
         };
-        let pulse = self.busy.pulse();
-        if pulse.is_http2() {
+        if self.is_http2 {
+            let pulse = self.busy.pulse();
             let number = self.number.unwrap_or_else(|| pulse.next_body());
             pulse.handed_out(number, tokio::task::try_id());
             self.number = Some(number);
