@@ -27,7 +27,7 @@ pub(super) struct Member {
     pub(super) left: bool,
 }
 
-/// Those who are in a channel, as `GET /presence` answers.
+/// The members of a channel, as `GET /presence` answers.
 #[derive(Debug)]
 pub struct Members {
     /// The channel.
@@ -38,7 +38,7 @@ pub struct Members {
     pub members: Vec<Arc<Listed>>,
 }
 
-/// A member as it is listed. Whoever asks shares it with all others, and words it when there is room to write it.
+/// A member in the list of `GET /presence`. All answers share it, and serialize it when there is room to write it.
 #[derive(Debug, Serialize)]
 pub struct Listed {
     id: Arc<str>,

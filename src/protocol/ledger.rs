@@ -1,4 +1,4 @@
-//! The bytes that the events of one hub hold, and those of them that are kept for peers who still read them.
+//! Counts the bytes that the events of one hub hold, and how many of them are kept only for answers in progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,7 +44,7 @@ impl Ledger {
         self.0.held.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts bytes that are held no more.
+    /// Subtracts bytes that are released.
     pub(crate) fn remove(&self, bytes: usize) {
         self.0.held.fetch_sub(bytes, Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
 //! A text that is made into bytes as there is room to write them.
 //!
-//! Of what a log or somebody else holds it keeps references, so that a peer which takes nothing of a large answer costs
-//! little. An event that is forgotten meanwhile ends the text: nobody holds it for a peer that is slow.
+//! It keeps references to events and members, so that a peer that reads nothing of a large answer costs little. If the
+//! log discards an event before it is written, making the text fails with [`Forgotten`].
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,7 +18,7 @@ const LENT_BYTES_MIN: usize = 16 * 1024;
 /// Bytes that are lent at once: more than a socket takes.
 const LENT_BYTES_MAX: usize = 1024 * 1024;
 
-/// Somebody whose words are made each time they are needed, always the same ones.
+/// A value that is serialized each time it is written, always to the same bytes.
 pub trait Worded: fmt::Debug + Send + Sync {
     /// The words.
     fn words(&self) -> Bytes;

@@ -176,8 +176,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// Whether what is accepted sends at once and holds no more than it should, and how long it waits for a peer that
-    /// confirms nothing.
+    /// Accepts a connection. Returns whether its socket has TCP_NODELAY and a capped send buffer, and its user timeout.
     async fn accepted(
         listener: TcpListener,
         peer_timeout: Option<Duration>,

@@ -272,19 +272,18 @@ async fn read_past(mut wire: Wire, bytes: usize) -> Wire {
     wire
 }
 
+/// A hub of large events that keeps two of each channel.
+async fn large(more: &[&str]) -> Process {
+    let flags = "--publish-rate 0 --max-data 16MiB --history-events 2";
+    let flags: Vec<&str> = flags.split(' ').chain(more.iter().copied()).collect();
+    Process::start(&flags).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: 500 readers of 8 MiB each"]
 async fn memory_returns_after_a_burst_of_large_events() {
     for name in ["sse", "ws", "poll"] {
-        let process = Process::start(&[
-            "--publish-rate",
-            "0",
-            "--max-data",
-            "16MiB",
-            "--history-events",
-            "2",
-        ])
-        .await;
+        let process = large(&[]).await;
         process.publish("a", b"first").await;
         let cursor = process.get("/poll/a").await.json();
         let cursor = cursor["cursor"].as_str().unwrap().to_owned();
@@ -331,17 +330,7 @@ async fn large_events_are_not_held_for_peers_that_take_nothing() {
     const ROUNDS: u64 = 12;
     // Two events with three forms each, what is kept for readers that are slow, and an event on its way.
     const EVENTS_KIB: u64 = 2 * 4 * 8 * 1024 + 16 * 1024 + 24 * 1024;
-    let process = Process::start(&[
-        "--publish-rate",
-        "0",
-        "--max-data",
-        "16MiB",
-        "--history-events",
-        "2",
-        "--write-timeout",
-        "60s",
-    ])
-    .await;
+    let process = large(&["--write-timeout", "60s"]).await;
     let base = process.resident_kib();
     let data = vec![b'x'; LARGE_BYTES];
     let readers = async || {
@@ -380,17 +369,7 @@ async fn large_events_are_not_held_for_peers_that_take_nothing() {
 #[ignore = "long: half a gigabyte of bodies"]
 async fn memory_returns_after_a_burst_of_large_bodies() {
     const WRITERS: usize = 60;
-    let process = Process::start(&[
-        "--publish-rate",
-        "0",
-        "--max-data",
-        "16MiB",
-        "--bodies-total",
-        "1GiB",
-        "--history-events",
-        "2",
-    ])
-    .await;
+    let process = large(&["--bodies-total", "1GiB"]).await;
     let base = process.resident_kib();
     let text = vec![b'x'; LARGE_BYTES];
     let json = [b"\"", &text[..], b"\""].concat();

@@ -58,7 +58,7 @@ export const farPaths = [
   },
   {
     name: 'everything cut by 0.8 s idle',
-    bound: 'short polls once it is known; then no event over 3 s, and no more cuts than tries of WS',
+    bound: 'short polls after the cuts are recognized; then no event over 3 s, and at most one cut for each attempt of WS or SSE',
     rules: { all: { idleMs: IDLE_MS } },
     everyMs: 3000,
     sayEveryMs: 0,
