@@ -160,7 +160,9 @@ impl Reader {
 
     /// Everything up to here was given out. Replies do not move it.
     pub(crate) fn cursor(&self) -> &str {
-        self.cursor.as_deref().expect("a frame with a cursor was read")
+        self.cursor
+            .as_deref()
+            .expect("a frame with a cursor was read")
     }
 
     /// The text of the last frame given out, as it came.
