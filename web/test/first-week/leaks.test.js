@@ -11,7 +11,7 @@ import { newPage } from '../support/new-page.js'
 import { ALL, browserSeats, Run, site, STORY, tallied, TRANSPORTS } from './world.js'
 
 /** Cycles of each kind; the quick run has fewer of the slow ones. One of `reconnect` is that of ten hubs. @type {Record<string, number>} */
-const KINDS = { publish: 500, channel: ALL ? 500 : 240, hub: ALL ? 500 : 45, signal: ALL ? 500 : 30, change: ALL ? 250 : 30, reconnect: ALL ? 51 : 4 }
+const KINDS = { publish: 500, channel: ALL ? 500 : 240, hub: ALL ? 500 : 45, signal: ALL ? 500 : 30, change: ALL ? 250 : 30, reconnect: ALL ? 15 : 4 }
 /** Objects that the engine may still hold at the end: those of the last cycles. */
 const ALIVE_MOST = 12
 /** What each hub that lives may hold of its present attachment, where several live to the end. */
