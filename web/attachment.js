@@ -59,8 +59,6 @@ export class Attachment {
   socket
   /** The code of a WebSocket's close. */
   closeCode = 0
-  /** The hub still sends what was left: on SSE and polls only another attachment ends that. */
-  isStale = false
   #context
   #abort = new AbortController()
   /** Awaited, in the order of the commands. @type {(((reply: Frame) => void) | undefined)[]} */
@@ -236,24 +234,19 @@ export class Attachment {
     return [...this.line.reads].filter(([, start]) => start !== true)
   }
 
-  /** A read names at least one channel, also while all of them are left. */
-  #names() {
-    return this.line.reads.size ? [...this.line.reads.keys()] : ['@']
-  }
-
   #address() {
-    const { cursor, session } = this.line
+    const { reads, cursor, session } = this.line
     const since = Object.fromEntries(this.#starts().map(([name, start]) => ['since.' + name, start]))
     const { nonce, ...more } = this.#parameters()
     const query = { ...more, since: cursor, ...since }
     // The nonce is the last word: a refusal that repeats it has read all of them.
-    return this.#context.requests.at(this.transport, query, session) + '&channels=' + this.#names().map(encodeURIComponent) + '&nonce=' + nonce
+    return this.#context.requests.at(this.transport, query, session) + '&channels=' + [...reads.keys()].map(encodeURIComponent) + '&nonce=' + nonce
   }
 
   #body() {
-    const { cursor, session } = this.line
+    const { reads, cursor, session } = this.line
     const { nonce, ...more } = this.#parameters()
-    return JSON.stringify({ ...more, session: session?.key, token: this.#token, channels: this.#names(), since: { '': cursor, ...Object.fromEntries(this.#starts()) }, nonce })
+    return JSON.stringify({ ...more, session: session?.key, token: this.#token, channels: [...reads.keys()], since: { '': cursor, ...Object.fromEntries(this.#starts()) }, nonce })
   }
 
   /** @param {Frame} frame */

@@ -69,12 +69,11 @@ export class ChannelList {
     const names = this.wanted()
     // What was closed and opened again in one breath is still read.
     for (const name of names) if (reads.get(name) === true) this.#connection.gain(name, carrier.line.cursor)
-    const left = [...reads.keys()].filter((name) => !names.includes(name))
-    const joined = names.filter((name) => !reads.has(name))
-    // A channel that is left has no position from now on, even while the hub still sends it.
-    for (const channel of left) this.#leave(carrier, channel)
-    if (carrier.socket && (!this.isShown() || carrier.isShown)) for (const channel of joined) this.#subscribe(carrier, channel)
-    else if (joined.length || carrier.isStale) this.#reopen()
+    // What is left goes first: a session has a bound.
+    const changed = [...new Set([...reads.keys(), ...names])].filter((name) => !reads.has(name) || !names.includes(name))
+    if (!changed.length) return
+    if (!carrier.socket || (this.isShown() && !carrier.isShown)) return this.#reopen()
+    for (const channel of changed) reads.has(channel) ? this.#unsubscribe(carrier, channel) : this.#subscribe(carrier, channel)
   }
 
   /** Another attachment reads the new list; one at a time: when it carries, the list is compared again. */
@@ -96,11 +95,10 @@ export class ChannelList {
     this.#retryTimer = setTimeout(() => this.sync(), CHANNEL_RETRY_MS)
   }
   /** @param {Attachment} carrier @param {string} channel */
-  #leave(carrier, channel) {
+  #unsubscribe(carrier, channel) {
     carrier.line.reads.delete(channel)
     this.#connection.lose(channel, carrier.line.cursor)
-    if (carrier.socket) carrier.command(JSON.stringify({ type: 'unsubscribe', channel }))
-    else carrier.isStale = true
+    carrier.command(JSON.stringify({ type: 'unsubscribe', channel }))
   }
 
   /** @param {Attachment} carrier @param {string} channel */

@@ -59,8 +59,6 @@ export declare class Attachment {
     socket: ((message: string) => void) | undefined;
     /** The code of a WebSocket's close. */
     closeCode: number;
-    /** The hub still sends what was left: on SSE and polls only another attachment ends that. */
-    isStale: boolean;
     /**
      * @param {Open} step
      * @param {Line} line
