@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
-use triway::cursor::{Epoch, Start};
-use triway::feed::Feed;
+use triway::hub::feed::Feed;
+use triway::hub::log::{Bounds, Log};
 use triway::hub::{Hub, Options};
-use triway::log::{Bounds, Log};
 use triway::metrics::Metrics;
+use triway::protocol::cursor::{Epoch, Start};
 use triway::protocol::{ChannelName, Data, Draft, Event, EventName, Ledger};
 
 /// Data of one event, in bytes: what the transports are compared with.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::cursor::Cursor;
 use crate::hub::{Hub, Reached};
+use crate::protocol::cursor::Cursor;
 use crate::protocol::{Code, Draft, Refusal};
 
 pub use keys::{Key, Scope, Sequence};

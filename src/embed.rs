@@ -8,17 +8,17 @@ use axum::Router;
 
 use crate::auth::{Grants, Signer};
 use crate::broker::{Broker, Key, Meters, Published};
-use crate::cursor::{Epoch, Start};
-use crate::feed::{Feed, FeedStream};
+use crate::fanout::Pumps;
 use crate::http::{self, App, Asked, Authorize, Strangers};
 use crate::hub;
+use crate::hub::feed::{Feed, FeedStream};
 use crate::metrics::Metrics;
 use crate::presence::Presence;
+use crate::protocol::cursor::{Epoch, Start};
 use crate::protocol::{ChannelName, Data, Draft, EventName, Refusal};
+use crate::server::socket::{Reader, Terms};
 use crate::session::Sessions;
-use crate::socket::{Reader, Terms};
 use crate::transport::WriteWatch;
-use crate::transport::pump::Pumps;
 use crate::{broker, presence, session};
 
 /// One hub with its three transports. Cheap to clone.
@@ -27,11 +27,11 @@ use crate::{broker, presence, session};
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use tokio_stream::StreamExt as _;
-/// use triway::feed::Item;
+/// use triway::hub::feed::Item;
 /// use triway::protocol::Data;
 ///
 /// let hub = triway::Hub::builder().build();
-/// let mut feed = hub.feed(&["news"], triway::cursor::Start::Now)?;
+/// let mut feed = hub.feed(&["news"], triway::protocol::cursor::Start::Now)?;
 /// hub.publish("news", Data::text("hello")).await?;
 /// let Some(Item::Event(event)) = feed.next().await else { panic!("no event") };
 /// assert_eq!(event.data, Data::text("hello"));

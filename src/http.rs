@@ -11,7 +11,7 @@ mod error;
 mod guard;
 mod health;
 mod publish;
-mod strangers;
+mod refused_hosts;
 
 use std::sync::Arc;
 
@@ -33,14 +33,14 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::auth::Grants;
 use crate::protocol::{Code, Paged, Refusal, Transport};
+use crate::server::socket::{Reader, Terms};
 use crate::session::Sessions;
-use crate::socket::{Reader, Terms};
 use crate::transport::FrameBody;
 
 pub(crate) use body::Bodies;
 pub use credentials::{Asked, Authorize};
 pub(crate) use error::Refused;
-pub(crate) use strangers::Strangers;
+pub(crate) use refused_hosts::Strangers;
 
 /// Lets a page see the timing of an answer (W3C Resource Timing).
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");

@@ -3,10 +3,14 @@
 //! Only a broker appends. Knows no transport's wire, no HTTP, no credentials and no JSON.
 
 mod channel;
+pub mod feed;
+pub mod log;
 mod memory;
-mod reading;
-mod run;
+mod paged_read;
+mod shared_batch;
 mod table;
+pub mod waker;
+pub mod wheel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,18 +19,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::bell::Bell;
-use crate::cursor::{Cursor, Epoch, Start};
-use crate::log::{Bounds, Log};
+use crate::hub::log::{Bounds, Log};
+use crate::hub::waker::Bell;
+use crate::hub::wheel::Wheel;
 use crate::metrics::Metrics;
+use crate::protocol::cursor::{Cursor, Epoch, Start};
 use crate::protocol::{ChannelName, Draft, Event, Gap, GapReason, Ledger, Refusal};
-use crate::wheel::Wheel;
 use channel::Reader;
 use table::Table;
 
 pub use channel::{Channel, Counted, Reached, Tally};
-pub use reading::Reading;
-pub use run::{Item, Items, Run};
+pub use paged_read::Reading;
+pub use shared_batch::{Item, Items, Run};
 
 /// Events of one run: what a burst leaves for readers who are hardly behind.
 const RUN_EVENTS_MAX: usize = 256;

@@ -19,24 +19,18 @@
 //! Begin with [`Hub::builder`] to nest a hub into an app of your own.
 
 pub mod auth;
-pub mod bell;
 pub mod broker;
 pub mod config;
-pub mod cursor;
 pub mod embed;
-pub mod feed;
+pub mod fanout;
 pub mod http;
 pub mod hub;
-pub mod log;
 pub mod metrics;
-pub mod peer;
 pub mod presence;
 pub mod protocol;
 pub mod server;
 pub mod session;
-pub mod socket;
 pub mod transport;
-pub mod wheel;
 
 pub use embed::Hub;
 

@@ -358,9 +358,9 @@ impl Drop for Here {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cursor::Start;
     use crate::hub::Hub;
     use crate::metrics::Metrics;
+    use crate::protocol::cursor::Start;
 
     struct Lobby {
         hub: Arc<Hub>,

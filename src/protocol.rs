@@ -2,22 +2,25 @@
 //!
 //! Pure: no async, no clock, no lock. `docs/protocol.md` states the same normatively.
 
+mod attach_request;
 mod channel;
 mod command;
 mod credential;
+pub mod cursor;
 mod event;
 mod frame;
 mod ledger;
 mod limits;
-mod moved;
 mod nonce;
-mod opening;
 mod paged;
+pub mod peer;
 mod query;
 mod refusal;
-mod refused;
-mod starts;
+mod refused_channels;
+mod repeated_poll;
+mod since;
 
+pub use attach_request::{Format, Opening, OpeningBody, Shown, Transport};
 pub use channel::{ChannelName, Owner, parse_channel_list};
 pub use command::{Command, Order, Publish, SendBody, parse_command};
 pub(crate) use command::{check_key, history_bytes, history_limit};
@@ -28,16 +31,15 @@ pub use frame::{Bye, ByeReason, Gap, GapReason, Hello, HelloSession, Ping, reply
 pub(crate) use ledger::Kept;
 pub use ledger::Ledger;
 pub use limits::Limits;
-pub use moved::{Moved, PollHead};
 pub use nonce::{BodyEcho, Nonce, nonce_of_query};
-pub use opening::{Format, Opening, OpeningBody, Shown, Transport};
 pub(crate) use paged::PAGED_BYTES_MIN;
 pub use paged::{Encode, Forgotten, Paged, Section, Source, Worded};
 pub use query::{decode_query, decode_text};
 pub use refusal::{Code, Refusal};
-pub(crate) use refused::REFUSED_CHANNELS_MAX;
-pub use refused::RefusedChannel;
-pub use starts::AskedChannel;
+pub(crate) use refused_channels::REFUSED_CHANNELS_MAX;
+pub use refused_channels::RefusedChannel;
+pub use repeated_poll::{Moved, PollHead};
+pub use since::AskedChannel;
 
 /// What every first answer carries, so that a client knows that it talks to this hub and not to a portal.
 pub const MAGIC: &str = "triway/1";

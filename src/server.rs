@@ -4,18 +4,19 @@
 //! Knows no route; what must happen before connections are told to end is a hook.
 
 mod accept;
-mod admit;
+mod activity;
 mod body;
-mod clocked;
 mod connection;
+mod deadlines;
 mod drain;
-mod plain;
+mod fast_path;
+mod permits;
 mod proxy;
-mod pulse;
 mod refuse;
+pub mod socket;
 mod streams;
 mod tasks;
-mod untaken;
+mod untaken_bodies;
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,13 +33,13 @@ pub use accept::{BACKLOG_CONNECTIONS, listen, listen_with};
 pub use proxy::{BadNetwork, Network};
 
 use crate::metrics::Metrics;
-use crate::peer::Peer;
-use crate::socket::{Link, Owned, Reader};
+use crate::protocol::peer::Peer;
+use crate::server::socket::{Link, Owned, Reader};
 use accept::Acceptor;
-use admit::Connections;
+use activity::{Crowd, Limits};
 use connection::{Builders, Places, Served};
 use drain::Drain;
-use pulse::{Crowd, Limits};
+use permits::Connections;
 use refuse::Refusals;
 use tasks::Tasks;
 
@@ -123,7 +124,7 @@ struct Shared {
 /// Serves `app` on `listener` until `shutdown` is ready, then drains.
 ///
 /// HTTP/1.1 and HTTP/2 (with prior knowledge, and with WebSockets over it, RFC 8441). Each request carries a
-/// [`Peer`], a [`ConnectionGuard`](crate::peer::ConnectionGuard) and axum's `ConnectInfo<SocketAddr>`
+/// [`Peer`], a [`ConnectionGuard`](crate::protocol::peer::ConnectionGuard) and axum's `ConnectInfo<SocketAddr>`
 /// in its extensions.
 ///
 /// On a runtime of your own set `event_interval(512)`: with the default of 61 a worker interrupts a fan-out to look

@@ -3,14 +3,14 @@
 //! A bounded table of this node; a signed key makes a session known on any other. Knows no wire.
 
 mod addresses;
-mod attach;
+mod attachment;
 mod client;
 mod commands;
+mod deadlines;
 mod drain;
+mod eviction;
 mod inbound;
-mod pace;
 mod publisher;
-mod surplus;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -23,23 +23,23 @@ use tokio::time::Instant;
 
 use crate::auth::{Claims, Grants, Signer, session_id};
 use crate::broker::Broker;
-use crate::cursor::Start;
 use crate::hub::{Hub, now_ms};
-use crate::peer::client_network;
 use crate::presence::Presence;
+use crate::protocol::cursor::Start;
+use crate::protocol::peer::client_network;
 use crate::protocol::{
     Bye, ChannelName, Code, Limits, Opening, Owner, REFUSED_CHANNELS_MAX, Refusal, RefusedChannel,
     Transport,
 };
 
 use addresses::Addresses;
-use surplus::{Resting, surplus};
+use eviction::{Resting, surplus};
 
-pub use attach::{Attach, Replied, Turn};
+pub use attachment::{Attach, Replied, Turn};
 pub use client::Session;
+pub(crate) use deadlines::BURST_OVER_AFTER;
 pub use drain::Drain;
 pub(crate) use inbound::{Counted, Inbound, UNCOUNTED_BYTES, full};
-pub(crate) use pace::BURST_OVER_AFTER;
 pub use publisher::Publisher;
 
 /// The bounds and paces of sessions.

@@ -4,10 +4,10 @@
 //! A transport makes bytes out of turns; it does not know how they are written.
 
 mod body;
-pub(crate) mod output;
+pub mod connection;
 pub mod poll;
-pub(crate) mod pump;
 pub mod sse;
+pub(crate) mod write_queue;
 pub mod ws;
 
 use std::io::Write as _;
@@ -22,11 +22,11 @@ use hyper::header::{
 
 pub(crate) use body::{FrameBody, WriteWatch};
 
-use crate::cursor::Cursor;
 use crate::hub::Run;
+use crate::protocol::cursor::Cursor;
 use crate::protocol::{Encode, Event, Nonce, Paged, WireForm};
 use crate::session::Attach;
-use output::Output;
+use write_queue::Output;
 
 /// nginx holds a stream to its end without it (`docs/networks.md`).
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");

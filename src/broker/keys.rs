@@ -239,7 +239,7 @@ impl Sequence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cursor::Cursor;
+    use crate::protocol::cursor::Cursor;
     use std::sync::atomic::AtomicU64;
 
     fn published(offset: u64) -> Published {

@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use triway::cursor::{BadCursor, Cursor};
 use triway::protocol::MAGIC;
+use triway::protocol::cursor::{BadCursor, Cursor};
 
 use super::outlet::{ReaderGone, print, tell};
 use super::remote::{Problem, Trouble};

@@ -25,11 +25,12 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::publish::check_encoding;
 use super::{App, Refused, Shared};
-use crate::peer::{ConnectionGuard, Peer, StreamWatcher};
+use crate::protocol::peer::{ConnectionGuard, Peer, StreamWatcher};
 use crate::protocol::{BodyEcho, Code, Format, Opening, OpeningBody, Refusal, Shown, Transport};
+use crate::server::socket::ws;
+use crate::server::socket::{self, Answering, Io, Link, Making, Narrow, Offer};
 use crate::session::Attach;
-use crate::socket::{self, Answering, Io, Link, Making, Narrow, Offer};
-use crate::transport::{Facts, poll, sse, streaming_headers, ws};
+use crate::transport::{Facts, poll, sse, streaming_headers};
 
 /// The largest body of a reader's request: 10,000 channels with their starts.
 const OPENING_BYTES_MAX: usize = 2 * 1024 * 1024;

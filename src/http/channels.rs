@@ -6,8 +6,8 @@ use axum::response::Response;
 
 use super::publish::Parameters;
 use super::{App, Refused, Shared, object, paged};
-use crate::cursor::Start;
 use crate::hub::Portion;
+use crate::protocol::cursor::Start;
 use crate::protocol::{ChannelName, Code, Refusal, history_bytes, history_limit};
 use crate::session::Publisher;
 

@@ -14,9 +14,9 @@ use futures_util::future::Either;
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::{Method, Version};
 
-use super::strangers::printable;
+use super::refused_hosts::printable;
 use super::{App, Refused, Shared, assets, attach};
-use crate::peer::Peer;
+use crate::protocol::peer::Peer;
 use crate::protocol::{Code, Refusal, Transport};
 
 /// Addresses that are exempt from both rules: probes and load balancers use names of their own, and the answers hold

@@ -11,10 +11,10 @@ use hyper::StatusCode;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::attach::rest_of_path;
-use super::strangers::printable;
+use super::refused_hosts::printable;
 use super::{App, Refused, Shared, json, paged};
 use crate::broker::Published;
-use crate::peer::Peer;
+use crate::protocol::peer::Peer;
 use crate::protocol::{
     BodyEcho, ChannelName, Code, CredentialPlace, Data, EventName, GET_PUBLISH_BYTES_MAX, Limits,
     Paged, Publish, Refusal, SendBody, decode_query, parse_channel_list,

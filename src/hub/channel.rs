@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 use super::Run;
-use crate::bell::Bell;
-use crate::log::{Bounds, Log};
+use crate::hub::log::{Bounds, Log};
+use crate::hub::waker::Bell;
 use crate::protocol::{ChannelName, Event, Transport};
 
 /// Readers that an event rang for on this node, by transport.

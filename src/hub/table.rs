@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 use super::Channel;
-use crate::log::Log;
+use crate::hub::log::Log;
 use crate::protocol::{ChannelName, GapReason};
 
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use super::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, COMMANDS_MAX, ChannelName, Code, Data, EventName,
     KEY_BYTES_MAX, Refusal,
 };
-use crate::cursor::Start;
+use crate::protocol::cursor::Start;
 
 /// The longest `ref`, in bytes: it comes back with every reply.
 const REF_BYTES_MAX: usize = 128;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::{ChannelName, Code, DATA_DEPTH_MAX, Ledger, NAME_BYTES_MAX, Refusal};
-use crate::cursor::{Cursor, Epoch};
+use crate::protocol::cursor::{Cursor, Epoch};
 
 /// What one event costs beside its data: the structure, its reference in the log, allocator slack. Measured, rounded up.
 const EVENT_OVERHEAD_BYTES: usize = 400;

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{BUILD, ChannelName, Limits, MAGIC, Refusal};
-use crate::cursor::Cursor;
+use crate::protocol::cursor::Cursor;
 
 /// Why events were forgotten before a reader saw them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

@@ -13,8 +13,8 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::pulse::Pulse;
-use crate::peer::StreamWatch;
+use super::activity::Pulse;
+use crate::protocol::peer::StreamWatch;
 
 /// The body of a request; reading it fails with [`io::ErrorKind::TimedOut`] when it is not whole in time.
 ///

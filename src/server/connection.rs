@@ -22,17 +22,17 @@ use tower::Service;
 use tracing::debug;
 
 use super::Shared;
-use super::admit::{AddressSeat, Seat};
+use super::activity::{Pulse, Wire};
 use super::body::{Busy, BusyBody, TimedBody, UpgradedBody};
-use super::clocked::{Call, Clocked};
+use super::deadlines::{Call, Clocked};
 use super::drain::Stage;
-use super::plain::{self, Asked, Patience, Wait};
+use super::fast_path::{self, Asked, Patience, Wait};
+use super::permits::{AddressSeat, Seat};
 use super::proxy;
-use super::pulse::{Pulse, Wire};
 use super::refuse;
 use super::streams::{StreamExecutor, Upgraded};
-use crate::peer::{ConnectionGuard, Peer, StreamWatcher};
-use crate::socket::{Chain, Held, Made, Making, Next, Offer, Owned, Taken};
+use crate::protocol::peer::{ConnectionGuard, Peer, StreamWatcher};
+use crate::server::socket::{Chain, Held, Made, Making, Next, Offer, Owned, Taken};
 
 /// Bytes of one request head, and of what is read ahead of it. Browsers send at most some 16 KiB of cookies;
 /// beyond this the answer is 431.
@@ -187,7 +187,7 @@ async fn next<'a>(
     served: &'a Arc<Served>,
     wait: &mut Option<Pin<Box<Wait<'a>>>>,
 ) -> Option<(Making, Held)> {
-    let asked = plain::first(&mut owned, Patience::new(&served.shared, wait)).await;
+    let asked = fast_path::first(&mut owned, Patience::new(&served.shared, wait)).await;
     let (taken, owned) = Box::pin(take_request(asked, *owned, served)).await?;
     Some(taken.make(owned))
 }
@@ -218,7 +218,7 @@ async fn answer_plain(owned: &mut Owned, served: &Arc<Served>) -> Option<Taken> 
         .reader
         .as_ref()
         .filter(|_| !served.peer.proxied)?;
-    let (mut request, length) = plain::request(&owned.unread)?;
+    let (mut request, length) = fast_path::request(&owned.unread)?;
     let guard = ConnectionGuard::new(served.clone());
     let extensions = request.extensions_mut();
     extensions.insert(served.peer);

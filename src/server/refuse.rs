@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::admit::Full;
+use super::permits::Full;
 use crate::protocol::{Code, Refusal, nonce_of_query};
 
 /// When a refused client may come again, in seconds: by then a few of many connections have ended.

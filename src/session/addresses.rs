@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::broker::Bucket;
-use crate::peer::client_network;
+use crate::protocol::peer::client_network;
 
 /// Addresses whose rate is remembered; beyond it those at rest go, then all: some 2 MB.
 const ADDRESSES_MAX: usize = 10_000;

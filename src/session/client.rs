@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::surplus::Resting;
-use crate::bell::Bell;
+use super::eviction::Resting;
 use crate::broker::{Bucket, Sequence};
+use crate::hub::waker::Bell;
 use crate::protocol::ByeReason;
 
 /// Attaches of one session at once: a change of transport needs two, a page that reloads a third.

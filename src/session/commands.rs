@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::{Publisher, Sessions};
-use crate::cursor::Start;
 use crate::hub::{Portion, now_ms};
+use crate::protocol::cursor::Start;
 use crate::protocol::{
     ChannelName, Code, Command, Order, Paged, Refusal, Worded, reply_error, reply_ok,
 };

@@ -10,9 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Facts, Frames, Piece, Pumped};
-use crate::cursor::Cursor;
-use crate::feed::{Batch, Item};
+use crate::hub::feed::{Batch, Item};
 use crate::hub::{Items, Run};
+use crate::protocol::cursor::Cursor;
 use crate::protocol::{ByeReason, Event, Nonce, Paged, PollHead, WireForm};
 use crate::session::{Attach, Turn};
 

@@ -9,9 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::{Facts, Frames, Piece, Pumped, Wording, chunk};
-use crate::cursor::Cursor;
-use crate::feed::{Batch, Item};
+use crate::hub::feed::{Batch, Item};
 use crate::hub::{Items, Run};
+use crate::protocol::cursor::Cursor;
 use crate::protocol::{Bye, Data, Encode, Event, Format, Gap, Ping, WireForm};
 use crate::session::{Attach, Turn};
 

@@ -8,14 +8,14 @@ use super::frame;
 use crate::protocol::{
     Bye, Data, Encode, Event, Forgotten, Format, PAGED_BYTES_MIN, Paged, WireForm,
 };
-use crate::transport::output::Output;
+use crate::transport::write_queue::Output;
 use crate::transport::{Wording, join};
 
 /// Bytes of the longest header of a frame that a server writes.
 const HEADER_BYTES_MAX: usize = 10;
 
 /// The bye frame, and the close with the same code.
-pub(super) fn farewell(bye: &Bye, format: Format) -> Vec<Bytes> {
+pub(crate) fn farewell(bye: &Bye, format: Format) -> Vec<Bytes> {
     let (code, reason) = bye.reason.facts();
     let reason = bye
         .refusal
@@ -29,7 +29,7 @@ pub(super) fn farewell(bye: &Bye, format: Format) -> Vec<Bytes> {
 }
 
 /// Writes one event.
-pub(super) fn push_event(output: &mut Output, event: &Arc<Event>, format: Format) {
+pub(crate) fn push_event(output: &mut Output, event: &Arc<Event>, format: Format) {
     let (form, encode): (_, Encode) = match format {
         Format::Full => (WireForm::WsFull, encode_full),
         Format::Data => (WireForm::WsData, encode_data),
@@ -45,7 +45,7 @@ pub(super) fn push_event(output: &mut Output, event: &Arc<Event>, format: Format
 ///
 /// # Errors
 /// Where an event that belongs to it is forgotten: nothing is written then.
-pub(super) fn push_text(output: &mut Output, text: Paged) -> Result<(), Forgotten> {
+pub(crate) fn push_text(output: &mut Output, text: Paged) -> Result<(), Forgotten> {
     let mut header = Vec::with_capacity(HEADER_BYTES_MAX);
     frame::text_header(text.len(), &mut header);
     if text.is_large() {
@@ -59,7 +59,7 @@ pub(super) fn push_text(output: &mut Output, text: Paged) -> Result<(), Forgotte
 }
 
 /// How the newest events are worded.
-pub(super) fn run_frames(format: Format) -> Wording {
+pub(crate) fn run_frames(format: Format) -> Wording {
     match format {
         Format::Full => |run| run.wire(WireForm::WsFull, encode_full, join),
         Format::Data => |run| run.wire(WireForm::WsData, encode_data, join),

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use triway::peer::{ConnectionGuard, Peer};
+use triway::protocol::peer::{ConnectionGuard, Peer};
 use triway::server::{self, Drained, Options};
 
 /// No step of these stories takes longer, unless it is broken.

@@ -276,9 +276,11 @@ async fn what_acted_before_the_end_was_answered() {
 /// The texts that were published to the channel `a`.
 async fn events(hub: &triway::Hub) -> BTreeSet<String> {
     use futures_util::{FutureExt as _, StreamExt as _};
-    let mut feed = hub.feed(&["a"], triway::cursor::Start::All).unwrap();
+    let mut feed = hub
+        .feed(&["a"], triway::protocol::cursor::Start::All)
+        .unwrap();
     let mut all = BTreeSet::new();
-    while let Some(Some(triway::feed::Item::Event(event))) = feed.next().now_or_never() {
+    while let Some(Some(triway::hub::feed::Item::Event(event))) = feed.next().now_or_never() {
         let triway::protocol::Data::Json(json) = &event.data else {
             continue;
         };

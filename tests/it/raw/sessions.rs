@@ -3,9 +3,9 @@
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use triway::auth::{Grants, Reach, Signer, session_id};
-use triway::cursor::Start;
-use triway::feed::Item;
+use triway::hub::feed::Item;
 use triway::protocol::Data;
+use triway::protocol::cursor::Start;
 
 use super::frames::{Ws, text};
 use super::refusals::assert_refused;

@@ -1,0 +1,483 @@
+//! What a reader asks for when it opens: channels, starts, format, session and the rest of the parameters,
+//! read in one place for all three transports, out of an address, a header and a body.
+//!
+//! Checks words; grants nothing and opens nothing.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::query::decode_query;
+use super::since::{Named, Starts, named, names_of_path};
+use super::{AskedChannel, Code, INFO_BYTES_MAX, NONCE_BYTES_MAX, Refusal};
+use crate::protocol::cursor::Start;
+
+/// The longest `heartbeat` and `wait`, in seconds: proxies cut at 60 by default.
+const SECONDS_MAX: f64 = 60.0;
+/// The largest `replay`, in bytes: all that a hub with usual bounds holds of sixteen channels.
+const REPLAY_BYTES_MAX: u32 = 16 * 1024 * 1024;
+/// The longest `why`, in bytes: it becomes a label of a metric.
+const WHY_BYTES_MAX: usize = 32;
+
+/// The ways to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// WebSocket.
+    Ws,
+    /// Server-Sent Events.
+    Sse,
+    /// HTTP long polling.
+    Poll,
+}
+
+impl Transport {
+    /// All of them, best first.
+    pub const ALL: [Self; 3] = [Self::Ws, Self::Sse, Self::Poll];
+
+    /// The name, as in addresses and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Sse => "sse",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+/// How frames are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Frames as JSON.
+    Full,
+    /// Bare data.
+    Data,
+}
+
+/// In which of its channels a session is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// In none.
+    #[default]
+    Nowhere,
+    /// In all.
+    Everywhere,
+    /// In those whose `$presence/NAME` it reads as well.
+    Watched,
+}
+
+/// The parameters of a reader, parsed.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// The way to read.
+    pub transport: Transport,
+    /// The channels, each with its start or what is wrong with it, in the order of the request, none twice. Once the
+    /// reader is open, those that are refused.
+    pub channels: Vec<AskedChannel>,
+    /// How frames are written.
+    pub format: Format,
+    /// The session key from an earlier hello.
+    pub session: Option<String>,
+    /// A credential that came in the body or the query.
+    pub token: Option<String>,
+    /// Whether a token came in the query, which must be configured.
+    pub token_in_query: bool,
+    /// In which of its channels this session is shown.
+    pub presence: Shown,
+    /// What is shown beside it: a JSON text.
+    pub info: Option<Bytes>,
+    /// Seconds within which a ping is sent.
+    pub heartbeat_s: Option<u64>,
+    /// Echoed in hello.
+    pub nonce: Option<String>,
+    /// Whether this session's own events are delivered to it.
+    pub echo: bool,
+    /// How long a poll is held.
+    pub wait: Option<Duration>,
+    /// Whether the head of a poll is sent at once.
+    pub early: bool,
+    /// Whether lone pings are wanted, which show that a box holds frames back.
+    pub probe: bool,
+    /// Bytes of data beyond which nothing is replayed.
+    pub replay: Option<u32>,
+    /// The client's reason for this attach.
+    pub why: Option<String>,
+}
+
+/// The JSON body of a POST to a reading address: the same words as the query.
+#[derive(Debug, Default, Deserialize)]
+pub struct OpeningBody {
+    channels: Option<Vec<String>>,
+    since: Option<Value>,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
+}
+
+impl OpeningBody {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// `bad_json` when it is not a JSON object of the contract's shape.
+    pub fn parse(json: &[u8]) -> Result<Self, Refusal> {
+        serde_json::from_slice(json).map_err(|error| Refusal::bad_json(&error))
+    }
+}
+
+impl Opening {
+    /// Reads a request: the channels of its path (not decoded), its query (not decoded), the value of
+    /// `Last-Event-ID`, and its body.
+    ///
+    /// # Errors
+    /// `bad_channel`, `bad_cursor` or `bad_parameter`, naming what is wrong.
+    pub fn parse(
+        transport: Transport,
+        path: Option<&str>,
+        query: &str,
+        last_event_id: Option<&[u8]>,
+        body: Option<OpeningBody>,
+    ) -> Result<Self, Refusal> {
+        let mut opening = Self::empty(transport);
+        let mut starts = Starts::default();
+        let mut places = Vec::new();
+        if let Some(path) = path.filter(|path| !path.is_empty()) {
+            places.push(names_of_path(path));
+        }
+        for (name, value) in decode_query(query)? {
+            match &*name {
+                // Names hold no commas, so that a list whose commas were encoded means the same.
+                "channels" => places.push(value.split(',').map(named).collect()),
+                "since" => starts.set("", &value)?,
+                "token" => {
+                    (opening.token, opening.token_in_query) = (Some(value.into_owned()), true);
+                }
+                _ => match name.strip_prefix("since.") {
+                    Some(channel) => starts.set(channel, &value)?,
+                    None => opening.set(&name, &value)?,
+                },
+            }
+        }
+        if let Some(body) = body {
+            opening.read_body(body, &mut starts, &mut places)?;
+        }
+        if let Some(id) = last_event_id.filter(|id| !id.is_empty()) {
+            let cursor = str::from_utf8(id).ok().and_then(|text| text.parse().ok());
+            // A browser's EventSource comes back with its old address: what stood there was meant for the first time.
+            starts.all = Some(cursor.map_or(Start::Unknown, Start::At));
+            starts.named.clear();
+        }
+        opening.channels = match places.len() {
+            0 => return Err(Refusal::bad_channel("no channel was named")),
+            1 => starts.spread(places.remove(0))?,
+            _ => {
+                return Err(Refusal::bad_channel(
+                    "channels were named in two places at once",
+                ));
+            }
+        };
+        if opening.channels.is_empty() {
+            return Err(Refusal::bad_channel("the list of channels is empty"));
+        }
+        match (opening.format, transport) {
+            (Format::Data, Transport::Ws) if opening.channels.len() > 1 => Err(
+                Refusal::bad_parameter("`format=data` on a WebSocket reads one channel"),
+            ),
+            (Format::Data, _) if opening.replay.is_some() => Err(Refusal::bad_parameter(
+                "`replay` needs `format=full`, whose hello says that nothing was replayed",
+            )),
+            // A poll's answer has a cursor beside its frames, and bare data has no place for it.
+            (Format::Data, Transport::Poll) => Err(Refusal::bad_parameter(
+                "`format=data` is for WebSocket and SSE; a poll's answer is JSON",
+            )),
+            _ => Ok(opening),
+        }
+    }
+
+    fn empty(transport: Transport) -> Self {
+        Self {
+            transport,
+            channels: Vec::new(),
+            format: if transport == Transport::Sse {
+                Format::Data
+            } else {
+                Format::Full
+            },
+            session: None,
+            token: None,
+            token_in_query: false,
+            presence: Shown::Nowhere,
+            info: None,
+            heartbeat_s: None,
+            nonce: None,
+            echo: true,
+            wait: None,
+            early: false,
+            probe: false,
+            replay: None,
+            why: None,
+        }
+    }
+
+    fn read_body(
+        &mut self,
+        body: OpeningBody,
+        starts: &mut Starts,
+        places: &mut Vec<Vec<Named>>,
+    ) -> Result<(), Refusal> {
+        if let Some(channels) = body.channels {
+            places.push(channels.iter().map(|name| named(name)).collect());
+        }
+        match body.since {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) => starts.set("", &text)?,
+            Some(Value::Object(named)) => {
+                for (name, start) in named {
+                    match start.as_str() {
+                        Some(text) => starts.set(&name, text)?,
+                        None if name.is_empty() => {
+                            return Err(Refusal::bad_parameter("a start is a text"));
+                        }
+                        None => {
+                            let refusal = Refusal::new(Code::BadCursor, "a start is a text");
+                            starts.set_named(&name, Err(refusal))?;
+                        }
+                    }
+                }
+            }
+            Some(_) => {
+                return Err(Refusal::bad_parameter(
+                    "`since` is a text or an object of texts",
+                ));
+            }
+        }
+        for (name, value) in body.rest {
+            match (name.as_str(), value) {
+                ("token", Value::String(token)) => {
+                    self.token = Some(token);
+                }
+                (_, Value::Null) => {}
+                (_, Value::String(text)) if name != "info" => self.set(&name, &text)?,
+                (_, value) => self.set(&name, &value.to_string())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one parameter; unknown ones are left to later versions of the contract.
+    fn set(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
+        match name {
+            "format" => self.format = parse_format(value)?,
+            "session" => self.session = (!value.is_empty()).then(|| value.to_owned()),
+            "presence" => self.presence = parse_shown(value)?,
+            "info" => self.info = parse_info(value)?,
+            "heartbeat" => self.heartbeat_s = Some(parse_seconds(name, value, 1.0)?.as_secs()),
+            "nonce" => self.nonce = Some(bounded(name, value, NONCE_BYTES_MAX)?),
+            "echo" => self.echo = parse_switch(name, value)?,
+            "wait" => self.wait = Some(parse_seconds(name, value, 0.0)?),
+            "early" => self.early = parse_switch(name, value)?,
+            "probe" => self.probe = parse_switch(name, value)?,
+            "replay" => self.replay = Some(parse_replay(value)?),
+            "why" => self.why = Some(bounded(name, value, WHY_BYTES_MAX)?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn parse_format(value: &str) -> Result<Format, Refusal> {
+    match value {
+        "full" => Ok(Format::Full),
+        "data" => Ok(Format::Data),
+        _ => Err(Refusal::bad_parameter("`format` is `full` or `data`")),
+    }
+}
+
+fn parse_shown(value: &str) -> Result<Shown, Refusal> {
+    match value {
+        "1" | "true" => Ok(Shown::Everywhere),
+        "0" | "false" => Ok(Shown::Nowhere),
+        "watched" => Ok(Shown::Watched),
+        _ => Err(Refusal::bad_parameter("`presence` is 0, 1 or watched")),
+    }
+}
+
+fn parse_switch(name: &str, value: &str) -> Result<bool, Refusal> {
+    match value {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(Refusal::bad_parameter(format!("`{name}` is 0 or 1"))),
+    }
+}
+
+fn parse_info(value: &str) -> Result<Option<Bytes>, Refusal> {
+    if value.len() > INFO_BYTES_MAX {
+        return Err(Refusal::bad_parameter("`info` is longer than 1 KiB"));
+    }
+    match super::Data::json(value.as_bytes())? {
+        super::Data::Json(text) | super::Data::Bytes(text) => Ok(Some(text)),
+    }
+}
+
+fn parse_seconds(name: &str, value: &str, least: f64) -> Result<Duration, Refusal> {
+    match value.parse::<f64>() {
+        Ok(seconds) if (least..=SECONDS_MAX).contains(&seconds) => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
+        _ => Err(Refusal::bad_parameter(format!(
+            "`{name}` is {least} to 60 seconds"
+        ))),
+    }
+}
+
+fn parse_replay(value: &str) -> Result<u32, Refusal> {
+    match value.parse() {
+        Ok(bytes @ 0..=REPLAY_BYTES_MAX) => Ok(bytes),
+        _ => Err(Refusal::bad_parameter("`replay` is 0 to 16,777,216 bytes")),
+    }
+}
+
+fn bounded(name: &str, value: &str, bytes: usize) -> Result<String, Refusal> {
+    if value.len() > bytes || value.chars().any(char::is_control) {
+        return Err(Refusal::bad_parameter(format!(
+            "`{name}` is at most {bytes} bytes without control characters"
+        )));
+    }
+    Ok(value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(path: &str, query: &str) -> Result<Opening, Refusal> {
+        Opening::parse(Transport::Poll, Some(path), query, None, None)
+    }
+
+    #[test]
+    fn all_parameters_are_read() {
+        let read = |query| Opening::parse(Transport::Sse, Some("a,b"), query, None, None);
+        let opening = read(
+            "since=k-5&since.b=last%3A3&format=full&replay=0&session=S&presence=1&info=%7B%22n%22:1%7D&heartbeat=5&nonce=n&echo=0&wait=0.5&early=1&probe=1&why=ws:refused&unknown=1",
+        )
+        .unwrap();
+        let names: Vec<_> = opening
+            .channels
+            .iter()
+            .flatten()
+            .map(|(name, start)| format!("{name} {start:?}"))
+            .collect();
+        assert_eq!(names, ["a At(k-5)", "b Last(3)"]);
+        assert_eq!((opening.format, opening.replay), (Format::Full, Some(0)));
+        assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
+        assert_eq!(opening.wait, Some(Duration::from_millis(500)));
+        assert!(
+            opening.presence == Shown::Everywhere
+                && !opening.echo
+                && opening.early
+                && opening.probe
+        );
+        assert_eq!(
+            (opening.heartbeat_s, opening.why.as_deref()),
+            (Some(5), Some("ws:refused"))
+        );
+    }
+
+    #[test]
+    fn a_body_says_the_same_words() {
+        let body = OpeningBody::parse(br#"{"channels":["a","b"],"since":{"":"k-5","b":"all"},"session":"S","token":"T","presence":true,"info":{"n":1},"wait":2}"#).unwrap();
+        let opening = Opening::parse(Transport::Poll, None, "nonce=1", None, Some(body)).unwrap();
+        assert_eq!(opening.channels[1].as_ref().unwrap().1, Start::All);
+        assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
+        assert_eq!(
+            (opening.token.as_deref(), opening.token_in_query),
+            (Some("T"), false)
+        );
+        assert_eq!(opening.presence, Shown::Everywhere);
+    }
+
+    #[test]
+    fn last_event_id_wins_and_may_be_malformed() {
+        let start = |id: &str| {
+            Opening::parse(
+                Transport::Sse,
+                Some("a"),
+                "since=k-5&since.a=last:3",
+                Some(id.as_bytes()),
+                None,
+            )
+            .unwrap()
+            .channels
+            .remove(0)
+            .unwrap()
+            .1
+        };
+        assert_eq!(start("k-9"), Start::At("k-9".parse().unwrap()));
+        assert_eq!(start("nonsense"), Start::Unknown);
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_channel_harms_no_other() {
+        let query = "since.b=x&since.c=last:2&since.c=all";
+        let opening = parse("a,b,,c,a,%FF,d%2Ce", query).unwrap();
+        let told = opening.channels.iter().map(|channel| match channel {
+            Ok((name, start)) => format!("{name} {start:?}"),
+            Err(refused) => format!("{} {}", refused.channel, refused.refusal.code.as_str()),
+        });
+        let expected = [
+            "a Now",
+            "b bad_cursor",
+            " bad_channel",
+            "c All",
+            "%FF bad_channel",
+            "d,e bad_channel",
+        ];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        let body = br#"{"channels":["a","b","\u0000"],"since":{"b":5}}"#;
+        let body = OpeningBody::parse(body).unwrap();
+        let opening = Opening::parse(Transport::Poll, None, "", None, Some(body)).unwrap();
+        let are_right: Vec<bool> = opening.channels.iter().map(Result::is_ok).collect();
+        assert_eq!(are_right, [true, false, false]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let code = |path: &str, query: &str| parse(path, query).unwrap_err().code;
+        assert_eq!(code("", ""), Code::BadChannel);
+        assert_eq!(code("a", "channels=b"), Code::BadChannel);
+        assert_eq!(code("a", "since=x"), Code::BadCursor);
+        for query in [
+            "since.b=all",
+            "heartbeat=0",
+            "heartbeat=61",
+            "heartbeat=NaN",
+            "wait=-1",
+            "format=x",
+            "presence=2",
+            "replay=-1",
+            "replay=16777217",
+        ] {
+            assert_eq!(code("a", query), Code::BadParameter, "{query}");
+        }
+        assert_eq!(
+            code("a", &format!("info=%22{}%22", "x".repeat(1024))),
+            Code::BadParameter
+        );
+        assert_eq!(code("a", "info=x"), Code::BadJson);
+        assert_eq!(
+            code("a", &format!("nonce={}", "x".repeat(65))),
+            Code::BadParameter
+        );
+        assert!(
+            parse("a,a", "").unwrap().channels.len() == 1,
+            "a channel named twice is read once"
+        );
+        for (transport, channels, query) in [
+            (Transport::Ws, "a,b", "format=data"),
+            (Transport::Poll, "a", "format=data"),
+            (Transport::Sse, "a", "replay=0"),
+        ] {
+            assert!(Opening::parse(transport, Some(channels), query, None, None).is_err());
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Cursors: `EPOCH-OFFSET`, "everything up to here is read", and the starts that a reader may ask for.
+//!
+//! Pure parsing and printing. Knows nothing of logs; outside this file a cursor's text is opaque.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The longest text of an epoch, in bytes (`docs/protocol.md`, Ids and cursors).
+const EPOCH_BYTES: usize = 16;
+/// The most digits of an offset: `u64::MAX` has 20.
+const OFFSET_DIGITS: usize = 20;
+/// Characters of an epoch made by this hub: 36⁸ is enough that two lives never meet by chance.
+const EPOCH_MADE_BYTES: usize = 8;
+/// The most events `last:N` may ask for; the log holds fewer by default, so more is never useful.
+const LAST_EVENTS_MAX: u32 = 1_000_000;
+
+/// One life of the hub's counter: 1 to 16 characters of `[0-9a-z]`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Epoch {
+    text: [u8; EPOCH_BYTES],
+    length: u8,
+}
+
+impl Epoch {
+    /// An epoch out of a random number, eight characters long.
+    ///
+    /// ```
+    /// use triway::protocol::cursor::Epoch;
+    /// assert_eq!(Epoch::from_random(7).as_str().len(), 8);
+    /// ```
+    #[must_use]
+    pub fn from_random(mut random: u64) -> Self {
+        const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+        let mut text = [0; EPOCH_BYTES];
+        for byte in &mut text[..EPOCH_MADE_BYTES] {
+            *byte = ALPHABET[(random % 36) as usize];
+            random /= 36;
+        }
+        Self {
+            text,
+            length: EPOCH_MADE_BYTES as u8,
+        }
+    }
+
+    /// The epoch as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.text[..usize::from(self.length)]).unwrap_or_default()
+    }
+}
+
+impl FromStr for Epoch {
+    type Err = BadCursor;
+
+    fn from_str(text: &str) -> Result<Self, BadCursor> {
+        let allowed = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
+        if text.is_empty() || text.len() > EPOCH_BYTES || !text.bytes().all(allowed) {
+            return Err(BadCursor);
+        }
+        let mut bytes = [0; EPOCH_BYTES];
+        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        Ok(Self {
+            text: bytes,
+            length: text.len() as u8,
+        })
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Everything up to `offset` in the life `epoch` is read. An event's id is the cursor just after it.
+///
+/// ```
+/// use triway::protocol::cursor::Cursor;
+/// let cursor: Cursor = "k3x9q2-42".parse().unwrap();
+/// assert_eq!(cursor.offset, 42);
+/// assert_eq!(cursor.to_string(), "k3x9q2-42");
+/// assert!("K3-1".parse::<Cursor>().is_err());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cursor {
+    /// The life of the hub that gave this cursor.
+    pub epoch: Epoch,
+    /// The hub-wide number of the last event that is read; 0 is before the first.
+    pub offset: u64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.offset)
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = BadCursor;
+
+    fn from_str(text: &str) -> Result<Self, BadCursor> {
+        let (epoch, offset) = text.split_once('-').ok_or(BadCursor)?;
+        let digits = !offset.is_empty() && offset.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits || offset.len() > OFFSET_DIGITS {
+            return Err(BadCursor);
+        }
+        Ok(Self {
+            epoch: epoch.parse()?,
+            offset: offset.parse().map_err(|_| BadCursor)?,
+        })
+    }
+}
+
+/// Where a reader begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Start {
+    /// With what is published from now on.
+    #[default]
+    Now,
+    /// With everything that the log still holds.
+    All,
+    /// After this cursor; the only start that can produce a gap.
+    At(Cursor),
+    /// With events younger than this.
+    Within(Duration),
+    /// With the newest so many events of each channel.
+    Last(u32),
+    /// After something that no hub ever gave (a malformed `Last-Event-ID`): a gap of reason `unknown`, then all.
+    Unknown,
+}
+
+impl FromStr for Start {
+    type Err = BadCursor;
+
+    fn from_str(text: &str) -> Result<Self, BadCursor> {
+        match text {
+            "now" => return Ok(Self::Now),
+            "all" => return Ok(Self::All),
+            _ => {}
+        }
+        if let Some(count) = text.strip_prefix("last:") {
+            let count: u32 = count.parse().map_err(|_| BadCursor)?;
+            return Ok(Self::Last(count.min(LAST_EVENTS_MAX)));
+        }
+        if let Ok(cursor) = text.parse() {
+            return Ok(Self::At(cursor));
+        }
+        parse_duration(text).map(Self::Within).ok_or(BadCursor)
+    }
+}
+
+/// `500ms`, `30s`, `10m`, `2h`, `1d`: a whole number and its unit.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_at);
+    let number: u64 = number.parse().ok()?;
+    let unit_ms: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(unit_ms).map(Duration::from_millis)
+}
+
+/// The text is neither a cursor nor one of the other starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadCursor;
+
+impl fmt::Display for BadCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a cursor, `now`, `all`, `last:N` or a duration such as `10m`")
+    }
+}
+
+impl std::error::Error for BadCursor {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_prints_as_it_was_parsed() {
+        for text in ["k3x9q2-42", "0-0", "zzzzzzzzzzzzzzzz-18446744073709551615"] {
+            assert_eq!(text.parse::<Cursor>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_cursor_is_refused() {
+        for text in [
+            "",
+            "-",
+            "a-",
+            "-1",
+            "A-1",
+            "a-1x",
+            "a--1",
+            "a-+1",
+            "é-1",
+            "a1",
+            "aaaaaaaaaaaaaaaaa-1",
+        ] {
+            assert!(text.parse::<Cursor>().is_err(), "{text}");
+        }
+        assert!(
+            "a-99999999999999999999".parse::<Cursor>().is_err(),
+            "beyond 64 bits"
+        );
+    }
+
+    #[test]
+    fn every_start_parses() {
+        assert_eq!("now".parse(), Ok(Start::Now));
+        assert_eq!("all".parse(), Ok(Start::All));
+        assert_eq!("last:20".parse(), Ok(Start::Last(20)));
+        assert_eq!("10m".parse(), Ok(Start::Within(Duration::from_secs(600))));
+        assert_eq!(
+            "250ms".parse(),
+            Ok(Start::Within(Duration::from_millis(250)))
+        );
+        assert!(matches!("k3-7".parse(), Ok(Start::At(_))));
+        for text in [
+            "last:",
+            "last:-1",
+            "10",
+            "m",
+            "10y",
+            "k3-",
+            "yesterday",
+            "99999999999999999999d",
+        ] {
+            assert_eq!(text.parse::<Start>(), Err(BadCursor), "{text}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Who is at the other end of a connection, as words that every level may use.
+//!
+//! The accept loop puts a [`Peer`] and a [`ConnectionGuard`] into the extensions of each request.
+//! Knows nothing of sockets, and nothing of how either was found out.
+
+use std::any::Any;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+/// An IPv6 customer is given a network of this many bits, so one client may use any address of it.
+const IPV6_CLIENT_BITS: u32 = 64;
+
+/// The two ends of the connection that a request came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The other end of the socket: the client, or the proxy in front of us.
+    pub address: SocketAddr,
+    /// The address that the listener is bound to.
+    pub local: SocketAddr,
+    /// The client as far as we believe it: what a trusted proxy says in `X-Forwarded-For`, else `address`.
+    pub client: IpAddr,
+    /// The socket's other end is a trusted proxy, so that its `X-Forwarded-…` headers are believed.
+    pub proxied: bool,
+}
+
+impl Peer {
+    /// A peer that no proxy stands before.
+    #[must_use]
+    pub fn direct(address: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            address,
+            local,
+            client: address.ip().to_canonical(),
+            proxied: false,
+        }
+    }
+
+    /// Whether only this machine can reach the listener. A wildcard address is not loopback.
+    ///
+    /// ```
+    /// use triway::protocol::peer::Peer;
+    /// let client = "127.0.0.1:50000".parse().unwrap();
+    /// assert!(Peer::direct(client, "127.0.0.1:7333".parse().unwrap()).on_loopback_listener());
+    /// assert!(!Peer::direct(client, "0.0.0.0:7333".parse().unwrap()).on_loopback_listener());
+    /// ```
+    #[must_use]
+    pub fn on_loopback_listener(&self) -> bool {
+        self.local.ip().to_canonical().is_loopback()
+    }
+}
+
+/// What stands for one client where clients are counted by address: an IPv4 address, or an IPv6 network.
+#[must_use]
+pub fn client_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let host_bits = u128::BITS - IPV6_CLIENT_BITS;
+            let network = address.to_bits() >> host_bits << host_bits;
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+        address => address,
+    }
+}
+
+/// Keeps a connection counted, for as long as it is held.
+///
+/// HTTP lets go of a socket that was upgraded; whoever goes on with it holds this to its end,
+/// so that the caps count the connection and the drain waits for it.
+#[derive(Clone)]
+pub struct ConnectionGuard(
+    #[expect(dead_code, reason = "held only to be dropped")] Arc<dyn Any + Send + Sync>,
+);
+
+impl ConnectionGuard {
+    /// A guard that holds `held` until the last clone is gone.
+    #[must_use]
+    pub fn new(held: Arc<dyn Any + Send + Sync>) -> Self {
+        Self(held)
+    }
+}
+
+/// Learns whether bytes of an upgraded stream of HTTP/2 wait for its peer, which only their writer sees.
+pub(crate) trait StreamWatch: Send + Sync {
+    /// Notes whether some wait.
+    fn note(&self, is_waiting: bool);
+}
+
+/// The watch of the stream that a request came by.
+#[derive(Clone)]
+pub(crate) struct StreamWatcher(pub(crate) Arc<dyn StreamWatch>);
+
+impl std::fmt::Debug for ConnectionGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ConnectionGuard")
+    }
+}

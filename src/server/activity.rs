@@ -1,0 +1,500 @@
+//! What a connection is doing right now, and until when it may go on so.
+//!
+//! The wire notes bytes, the entry notes requests, the driver asks for the nearest limit.
+//! Knows no HTTP beyond the first bytes that tell HTTP/2 from HTTP/1.
+
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::Id;
+use tokio::time::Instant;
+
+use super::streams::Streams;
+use super::untaken_bodies::{DataFrames, Untaken};
+use crate::server::socket::{Link, Owned};
+
+/// What no HTTP/1 request begins with (RFC 9113 section 3.4 reserves the method `PRI`).
+const HTTP2_START: &[u8] = b"PRI";
+/// How long an answer is made for a peer that ended its side.
+const HALF_CLOSED_MOST: Duration = Duration::from_secs(5);
+/// Bytes of the read that tells HTTP/2 from HTTP/1: a usual head, so that hyper finds it whole.
+const START_BYTES: usize = 2_048;
+
+/// How long a connection may stay as it is; `None` is for ever.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) head: Option<Duration>,
+    pub(super) idle: Option<Duration>,
+    pub(super) write: Option<Duration>,
+    pub(super) stream: Option<Duration>,
+    pub(super) crowd: Option<Crowd>,
+}
+
+/// How long a peer may take nothing while more of its streams wait than [`WAITING_MAX`](super::untaken_bodies::WAITING_MAX).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crowd {
+    /// Where its windows are closed.
+    pub(super) limit: Duration,
+    /// Where the socket is full: the kernel reports room only once a third of its buffer is free.
+    pub(super) stalled: Duration,
+}
+
+/// Which limit a connection reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// A request head that did not end in time.
+    Head,
+    /// No request for too long.
+    Idle,
+    /// A peer that takes none of its answer.
+    Write,
+    /// A peer that takes nothing of one HTTP/2 stream.
+    Stream,
+    /// A peer that takes nothing of many HTTP/2 streams.
+    Crowd,
+    /// A peer that ended its side, and may have left, while its answer is still made.
+    HalfClosed,
+}
+
+/// One connection's state, shared by its wire, its requests and its driver.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    /// Held for a few instructions, never over an await. HTTP/2 answers end in tasks of their own.
+    state: Mutex<State>,
+    /// The streams of HTTP/2.
+    pub(super) streams: Arc<Streams>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Requests whose answers are not finished.
+    busy: u32,
+    /// When nothing was asked any more.
+    idle_since: Instant,
+    /// When the first byte of a head came that has not ended yet.
+    head_since: Option<Instant>,
+    /// Since when the peer takes nothing.
+    stalled_since: Option<Instant>,
+    /// When the peer ended its side while an answer was made.
+    ended_since: Option<Instant>,
+    /// Bodies of requests that are not read to their end.
+    unread_bodies: u32,
+    /// How many bytes of [`HTTP2_START`] came; `None` once the version is known.
+    start_seen: Option<usize>,
+    http2: bool,
+    requested: bool,
+    driver: Option<Waker>,
+    untaken: Untaken,
+}
+
+impl Pulse {
+    pub(super) fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                busy: 0,
+                idle_since: Instant::now(),
+                head_since: None,
+                stalled_since: None,
+                ended_since: None,
+                unread_bodies: 0,
+                start_seen: Some(0),
+                http2: false,
+                requested: false,
+                driver: None,
+                untaken: Untaken::default(),
+            }),
+            streams: Arc::default(),
+        }
+    }
+
+    /// A request head is whole.
+    pub(super) fn request_began(&self) {
+        let mut state = self.state.lock();
+        state.busy += 1;
+        state.head_since = None;
+        state.requested = true;
+    }
+
+    /// A request has a body.
+    pub(super) fn body_began(&self) {
+        self.state.lock().unread_bodies += 1;
+    }
+
+    /// That body was read to its end, or is not wanted any more.
+    pub(super) fn body_ended(&self) {
+        self.state.lock().unread_bodies -= 1;
+    }
+
+    /// An answer is written, or nobody waits for it any more.
+    pub(super) fn request_ended(&self) {
+        let mut state = self.state.lock();
+        state.busy = state.busy.saturating_sub(1);
+        state.idle_since = Instant::now();
+        // On HTTP/1 it is the driver itself that ends the last request.
+        if state.busy == 0
+            && state.http2
+            && let Some(driver) = &state.driver
+        {
+            driver.wake_by_ref();
+        }
+    }
+
+    /// Whether HTTP/2 is spoken.
+    pub(super) fn is_http2(&self) -> bool {
+        self.state.lock().http2
+    }
+
+    /// The number of a new body.
+    pub(super) fn next_body(&self) -> u64 {
+        self.state.lock().untaken.next_number()
+    }
+
+    /// A body of HTTP/2 hands out bytes, and the task of its stream may be ended when they are not taken. On HTTP/1 the
+    /// socket shows when nothing is taken.
+    pub(super) fn handed_out(&self, number: u64, stream: Option<Id>) {
+        let mut state = self.state.lock();
+        if state.untaken.handed_out(number, stream)
+            && let Some(driver) = &state.driver
+        {
+            // It checks its limits when it is woken, which the peer need never cause again.
+            driver.wake_by_ref();
+        }
+    }
+
+    /// The body with this number is asked for more.
+    pub(super) fn asked(&self, number: u64) {
+        let mut state = self.state.lock();
+        let is_stalled = state.stalled_since.is_some();
+        state.untaken.asked(number, is_stalled);
+    }
+
+    /// The body with this number is gone.
+    pub(super) fn body_gone(&self, number: u64) {
+        let mut state = self.state.lock();
+        let is_stalled = state.stalled_since.is_some();
+        state.untaken.gone(number, is_stalled);
+    }
+
+    /// Ends the streams of which nothing was taken for this long. Whether all of them could be ended.
+    pub(super) fn end_untaken(&self, limit: Duration) -> bool {
+        let late = self.state.lock().untaken.remove_late(limit);
+        late.iter()
+            .all(|stream| stream.is_some_and(|id| self.streams.end(id)))
+    }
+
+    /// Ends all streams; returns how many of them waited for the peer.
+    pub(super) fn end_streams(&self) -> usize {
+        let waiting = self.state.lock().untaken.remove_all();
+        self.streams.end_all();
+        waiting
+    }
+
+    /// Whom to wake when HTTP/2, whose answers end in tasks of their own, comes to rest.
+    pub(super) fn set_driver(&self, driver: &Waker) {
+        self.state.lock().driver = Some(driver.clone());
+    }
+
+    /// No request came yet, though one may be on its way.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.state.lock().requested
+    }
+
+    /// Nothing is asked, and nothing of an answer is left to be taken.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.state.lock();
+        state.busy == 0 && state.head_since.is_none() && state.stalled_since.is_none()
+    }
+
+    /// Whether the peer takes nothing of what is written to it.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.state.lock().stalled_since.is_some()
+    }
+
+    /// The nearest limit, if the connection is at anything that has one.
+    pub(super) fn nearest(&self, limits: &Limits) -> Option<(Instant, Reached)> {
+        let state = self.state.lock();
+        let stalled = state.stalled_since.zip(limits.write);
+        let stalled = stalled.map(|(since, limit)| (since + limit, Reached::Write));
+        let untaken = state.untaken.first_since().zip(limits.stream);
+        let untaken = untaken.map(|(since, limit)| (since + limit, Reached::Stream));
+        let crowd = state.untaken.crowd_since().zip(limits.crowd);
+        let crowd = crowd.map(|(since, crowd)| {
+            let limit = match state.stalled_since {
+                Some(_) => crowd.stalled,
+                None => crowd.limit,
+            };
+            (since + limit, Reached::Crowd)
+        });
+        let first = [stalled, untaken, crowd].into_iter().flatten();
+        if let Some(nearest) = first.min_by_key(|(at, _)| *at) {
+            return Some(nearest);
+        }
+        if state.busy > 0 || state.stalled_since.is_some() {
+            // It may wait for its answer, or have left: the two look alike.
+            let ended = state.ended_since;
+            return ended.map(|since| (since + HALF_CLOSED_MOST, Reached::HalfClosed));
+        }
+        let idle = limits
+            .idle
+            .map(|limit| (state.idle_since + limit, Reached::Idle));
+        let head = state
+            .head_since
+            .zip(limits.head)
+            .map(|(since, limit)| (since + limit, Reached::Head));
+        [idle, head].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    fn read(&self, bytes: &[u8]) {
+        let mut state = self.state.lock();
+        state.note_version(bytes);
+        // On HTTP/2 bytes between requests may be pings and window updates, so there only the idle limit counts.
+        if state.http2 {
+            state.head_since = None;
+        } else if state.busy == 0 && state.head_since.is_none() {
+            state.head_since = Some(Instant::now());
+        }
+    }
+
+    /// The peer ended its side. Whether an answer is on its way to it.
+    fn half_closed(&self) -> bool {
+        let mut state = self.state.lock();
+        // Of a body the end is part of what was asked.
+        let is_awaited = state.busy > 0 && state.unread_bodies == 0 && !state.http2;
+        if is_awaited {
+            state.ended_since.get_or_insert_with(Instant::now);
+        }
+        is_awaited
+    }
+
+    fn stalled(&self) {
+        self.state.lock().stalled_since = Some(Instant::now());
+    }
+
+    fn flowing(&self) {
+        let mut state = self.state.lock();
+        state.stalled_since = None;
+        state.idle_since = Instant::now();
+        state.untaken.flowed();
+    }
+
+    /// Bytes of a body of HTTP/2 went out.
+    fn data_written(&self) {
+        self.state.lock().untaken.data_written();
+    }
+}
+
+impl State {
+    fn note_version(&mut self, bytes: &[u8]) {
+        let Some(seen) = self.start_seen else { return };
+        let expected = &HTTP2_START[seen..];
+        let compared = expected.len().min(bytes.len());
+        if expected[..compared] != bytes[..compared] {
+            self.start_seen = None;
+        } else if compared == expected.len() {
+            self.start_seen = None;
+            self.http2 = true;
+        } else {
+            self.start_seen = Some(seen + compared);
+        }
+    }
+}
+
+/// A socket that notes in its pulse when bytes come, and when the peer takes none.
+pub(super) struct Wire {
+    inner: Link,
+    /// Read before, by ourselves: comes before what is in the socket.
+    unread: Bytes,
+    pulse: Arc<Pulse>,
+    /// Mirrors the pulse, so that a write which goes through needs no lock.
+    stalled: bool,
+    /// What is written over HTTP/2.
+    written: Option<DataFrames>,
+}
+
+impl Wire {
+    pub(super) fn new(inner: Link, unread: Bytes, pulse: Arc<Pulse>) -> Self {
+        if !unread.is_empty() {
+            pulse.read(&unread);
+        }
+        Self {
+            inner,
+            unread,
+            pulse,
+            stalled: false,
+            written: None,
+        }
+    }
+
+    /// The socket, and what was read from it: by hyper first, then what is left of ours.
+    pub(super) fn into_owned(self, read: &Bytes) -> Owned {
+        Owned::new(self.inner, [&read[..], &self.unread[..]].concat().into())
+    }
+
+    /// Whether HTTP/2 is spoken, as soon as the first bytes tell.
+    pub(super) fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<bool>> {
+        loop {
+            let compared = self.unread.len().min(HTTP2_START.len());
+            if compared > 0 && self.unread[..compared] != HTTP2_START[..compared] {
+                return Poll::Ready(Ok(false));
+            }
+            if compared == HTTP2_START.len() {
+                self.written = Some(DataFrames::default());
+                return Poll::Ready(Ok(true));
+            }
+            let mut bytes = [0; START_BYTES];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Err(std::io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.pulse.read(buffer.filled());
+            self.unread = [&self.unread[..], buffer.filled()].concat().into();
+        }
+    }
+
+    fn note_write(&mut self, outcome: &Poll<std::io::Result<usize>>) {
+        if outcome.is_pending() != self.stalled {
+            self.stalled = !self.stalled;
+            if self.stalled {
+                self.pulse.stalled()
+            } else {
+                self.pulse.flowing()
+            }
+        }
+    }
+
+    /// Tells bytes of bodies, which the peer has room for, from what it can always cause.
+    fn note_data(&mut self, slices: &[IoSlice<'_>], outcome: &Poll<std::io::Result<usize>>) {
+        if let Poll::Ready(Ok(count)) = outcome
+            && let Some(written) = &mut self.written
+            && written.has_data(slices, *count)
+        {
+            self.pulse.data_written();
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if !self.unread.is_empty() {
+            let taken = self.unread.len().min(into.remaining());
+            into.put_slice(&self.unread.split_to(taken));
+            return Poll::Ready(Ok(()));
+        }
+        let before = into.filled().len();
+        let outcome = Pin::new(&mut self.inner).poll_read(cx, into);
+        if into.filled().len() > before {
+            self.pulse.read(&into.filled()[before..]);
+        } else if matches!(outcome, Poll::Ready(Ok(()))) && self.pulse.half_closed() {
+            // hyper would give the answer up. The driver looks when it took too long.
+            return Poll::Pending;
+        }
+        outcome
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let outcome = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.note_write(&outcome);
+        self.note_data(&[IoSlice::new(bytes)], &outcome);
+        outcome
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.note_write(&outcome);
+        self.note_data(slices, &outcome);
+        outcome
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        head: Some(Duration::from_secs(10)),
+        idle: Some(Duration::from_secs(75)),
+        write: Some(Duration::from_secs(35)),
+        stream: Some(Duration::from_secs(30)),
+        crowd: None,
+    };
+
+    fn reached(pulse: &Pulse) -> Option<Reached> {
+        pulse.nearest(&LIMITS).map(|(_, reached)| reached)
+    }
+
+    #[test]
+    fn a_head_is_timed_from_its_first_byte_to_its_end() {
+        let pulse = Pulse::new();
+        assert_eq!(reached(&pulse), Some(Reached::Idle));
+        pulse.read(b"G");
+        assert_eq!(reached(&pulse), Some(Reached::Head));
+        pulse.request_began();
+        assert_eq!(
+            reached(&pulse),
+            None,
+            "an answer may take as long as it likes"
+        );
+        pulse.request_ended();
+        assert_eq!(reached(&pulse), Some(Reached::Idle));
+    }
+
+    #[test]
+    fn http2_is_known_by_its_first_bytes_however_they_come() {
+        let pulse = Pulse::new();
+        pulse.read(b"P");
+        assert_eq!(reached(&pulse), Some(Reached::Head));
+        pulse.read(b"RI * HTTP/2.0");
+        assert_eq!(
+            reached(&pulse),
+            Some(Reached::Idle),
+            "a preface without a request is only idle"
+        );
+
+        let posting = Pulse::new();
+        posting.read(b"POST / HTTP/1.1");
+        assert_eq!(reached(&posting), Some(Reached::Head));
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_has_only_the_write_limit() {
+        let pulse = Pulse::new();
+        pulse.request_began();
+        pulse.stalled();
+        assert_eq!(reached(&pulse), Some(Reached::Write));
+        pulse.flowing();
+        assert_eq!(reached(&pulse), None);
+    }
+}

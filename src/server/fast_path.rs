@@ -1,0 +1,262 @@
+//! Plain requests: heads that came whole and ask for nothing but to read, understood without hyper, whose buffers
+//! and whose work for one request cost more than all else that a poll needs. One that is longer than one read, or
+//! comes in parts, is left to hyper.
+//!
+//! Knows which heads are plain; whatever is not goes to hyper byte for byte. Answers nothing.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Method, Request, Uri, Version};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep};
+
+use super::Shared;
+use super::drain::{Stage, Stages};
+use crate::server::socket::{Next, Owned, with_room};
+
+/// Headers of a plain head; browsers send some twenty.
+const HEADERS_MAX: usize = 40;
+/// Headers by which a request is not plain: a body, or a wish for another protocol or for another way to answer.
+const UNUSUAL: [HeaderName; 6] = [
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::EXPECT,
+    header::TE,
+    header::TRAILER,
+    HeaderName::from_static("http2-settings"),
+];
+
+/// Why nothing more is waited for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Something came, or the peer is gone.
+    Next(Next),
+    /// The server goes down.
+    Draining,
+    /// Nothing came for as long as a connection may be idle.
+    Idle,
+}
+
+/// Waits for the first bytes of a request.
+pub(super) async fn first(owned: &mut Owned, mut patience: Patience<'_, '_>) -> Asked {
+    std::future::poll_fn(|cx| patience.poll(cx, |cx| poll_read(owned, cx))).await
+}
+
+/// Waits for requests, one after the other, each as long as a connection may be idle.
+pub(super) struct Patience<'a, 'b> {
+    shared: &'a Shared,
+    /// Kept from one request to the next.
+    wait: &'b mut Option<Pin<Box<Wait<'a>>>>,
+    has_begun: bool,
+}
+
+impl<'a, 'b> Patience<'a, 'b> {
+    pub(super) fn new(shared: &'a Shared, wait: &'b mut Option<Pin<Box<Wait<'a>>>>) -> Self {
+        Self {
+            shared,
+            wait,
+            has_begun: false,
+        }
+    }
+
+    /// Keeps nothing until it is asked again.
+    pub(super) fn forget(&mut self) {
+        *self.wait = None;
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: impl FnOnce(&mut Context<'_>) -> Poll<Next>,
+    ) -> Poll<Asked> {
+        if self.shared.drain.stage() != Stage::Serving {
+            return Poll::Ready(Asked::Draining);
+        }
+        if let Poll::Ready(next) = read(cx) {
+            self.has_begun = false;
+            return Poll::Ready(Asked::Next(next));
+        }
+        let new = || Box::pin(Wait::new(self.shared));
+        let wait = self.wait.get_or_insert_with(new);
+        if !std::mem::replace(&mut self.has_begun, true) {
+            wait.as_mut().begin(self.shared.limits.idle);
+        }
+        wait.as_mut().poll(cx)
+    }
+}
+
+fn poll_read(owned: &mut Owned, cx: &mut Context<'_>) -> Poll<Next> {
+    if !owned.unread.is_empty() {
+        return Poll::Ready(Next::Other);
+    }
+    with_room(|room| {
+        Poll::Ready(match ready!(owned.io.poll_bytes(cx, room)) {
+            0 => Next::Gone,
+            bytes => {
+                owned.unread = Bytes::copy_from_slice(&room[..bytes]);
+                Next::Other
+            }
+        })
+    })
+}
+
+pin_project! {
+    /// What ends a wait beside bytes. Made only where there is something to wait for; one wait after the other may use
+    /// it.
+    pub(super) struct Wait<'a> {
+        #[pin]
+        stages: Stages<'a>,
+        until: Option<Instant>,
+        #[pin]
+        clock: Option<Sleep>,
+    }
+}
+
+impl<'a> Wait<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        Self {
+            stages: shared.drain.stages(),
+            until: None,
+            clock: None,
+        }
+    }
+
+    fn begin(self: Pin<&mut Self>, limit: Option<Duration>) {
+        let mut this = self.project();
+        *this.until = limit.map(|limit| Instant::now() + limit);
+        if let (Some(until), None) = (*this.until, this.clock.as_ref().get_ref()) {
+            this.clock.set(Some(tokio::time::sleep_until(until)));
+        }
+    }
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Asked> {
+        let mut this = self.project();
+        if this.stages.poll_stage(cx) != Stage::Serving {
+            return Poll::Ready(Asked::Draining);
+        }
+        // One that was set for an earlier wait is left to fire before it is moved.
+        while let (Some(until), Some(mut clock)) = (*this.until, this.clock.as_mut().as_pin_mut()) {
+            ready!(clock.as_mut().poll(cx));
+            if clock.deadline() >= until {
+                return Poll::Ready(Asked::Idle);
+            }
+            clock.reset(until);
+        }
+        Poll::Pending
+    }
+}
+
+/// The request at the beginning of these bytes, and how long its head is; `None` where it is not whole, or not plain:
+/// an HTTP/1.1 GET of a path, with nothing in it that needs more than its head.
+pub(super) fn request(bytes: &Bytes) -> Option<(Request<Body>, usize)> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut head = httparse::Request::new(&mut headers);
+    let Ok(httparse::Status::Complete(length)) = head.parse(bytes) else {
+        return None;
+    };
+    let target = head.path?;
+    if head.method != Some("GET") || head.version != Some(1) || !target.starts_with('/') {
+        return None;
+    }
+    let slice = |part: &[u8]| bytes.slice_ref(part);
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = Method::GET;
+    *request.version_mut() = Version::HTTP_11;
+    *request.uri_mut() = Uri::from_maybe_shared(slice(target.as_bytes())).ok()?;
+    request.headers_mut().reserve(head.headers.len());
+    for header in head.headers.iter() {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        let value = HeaderValue::from_maybe_shared(slice(header.value)).ok()?;
+        request.headers_mut().append(name, value);
+    }
+    is_plain(request.headers()).then_some((request, length))
+}
+
+fn is_plain(headers: &HeaderMap) -> bool {
+    if UNUSUAL.iter().any(|name| headers.contains_key(name)) {
+        return false;
+    }
+    let only = |name, word: &str| {
+        let mut values = headers.get_all(name).iter();
+        let is_word = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(word.as_bytes());
+        values.next().is_some_and(is_word) && values.next().is_none()
+    };
+    let stays = !headers.contains_key(header::CONNECTION) || only(header::CONNECTION, "keep-alive");
+    if headers.contains_key(header::UPGRADE) {
+        let firefox = only(header::CONNECTION, "keep-alive, Upgrade");
+        return only(header::UPGRADE, "websocket")
+            && (firefox || only(header::CONNECTION, "Upgrade"));
+    }
+    stays
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(head: &str) -> Option<(Request<Body>, usize)> {
+        request(&Bytes::copy_from_slice(head.as_bytes()))
+    }
+
+    #[test]
+    fn a_plain_head_is_understood_and_what_follows_is_left() {
+        let head = "GET /poll/a%2Cb?since=k-1 HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nx-a: 2\r\n\r\n";
+        let (request, length) = read(&format!("{head}GET /")).unwrap();
+        assert_eq!(length, head.len());
+        assert_eq!(request.uri(), "/poll/a%2Cb?since=k-1");
+        assert_eq!(request.headers()["host"], "h");
+        assert_eq!(request.headers().get_all("x-a").iter().count(), 2);
+    }
+
+    #[test]
+    fn whatever_is_unusual_is_left_to_hyper() {
+        let get = |target: &str, lines: &str| {
+            read(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n{lines}\r\n"))
+        };
+        for target in ["/poll", "/poll?a", "/poll/", "/ws/a"] {
+            assert!(get(target, "").is_some(), "{target}");
+        }
+        for target in ["http://h/poll", "*", "h:80", "poll"] {
+            assert!(get(target, "").is_none(), "{target}");
+        }
+        for lines in [
+            "Connection: keep-alive\r\n",
+            "Connection: Upgrade\r\nUpgrade: WebSocket\r\n",
+        ] {
+            assert!(get("/ws", lines).is_some(), "{lines}");
+        }
+        for lines in [
+            "Content-Length: 0\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "Expect: 100-continue\r\n",
+            "Connection: close\r\n",
+            "Connection: keep-alive\r\nConnection: close\r\n",
+            "Connection: keep-alive, te\r\n",
+            "Connection: Upgrade\r\nUpgrade: h2c\r\n",
+            "Upgrade: websocket\r\n",
+            "TE: trailers\r\n",
+            " folded: 1\r\n",
+            "no colon\r\n",
+            "name : 1\r\n",
+        ] {
+            assert!(get("/poll", lines).is_none(), "{lines}");
+        }
+        for head in [
+            "POST /poll HTTP/1.1\r\nHost: h\r\n\r\n",
+            "HEAD /poll HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET /poll HTTP/1.0\r\nHost: h\r\n\r\n",
+            "GET /poll HTTP/1.1\r\nHost: h\r\n",
+            "GET /poll HTTP/1.1\r\nHost: h\r\n\r",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "",
+        ] {
+            assert!(read(head).is_none(), "{head}");
+        }
+        let many = "a: 1\r\n".repeat(HEADERS_MAX);
+        assert!(get("/poll", &many).is_none());
+    }
+}

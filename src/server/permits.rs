@@ -1,0 +1,223 @@
+//! How many connections there are, overall and by address, and who may still come in.
+//!
+//! A seat is a guard: dropping it gives the place back. Knows nothing of sockets or HTTP.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::Notify;
+
+use crate::protocol::peer::client_network;
+
+/// The connections of one listener.
+#[derive(Debug)]
+pub(super) struct Connections {
+    /// `None` is any number.
+    overall_cap: Option<usize>,
+    address_cap: Option<usize>,
+    overall: AtomicUsize,
+    emptied: Notify,
+    /// The same count, for those who watch.
+    shown: Gauge,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// Why somebody is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// The server has as many connections as it may.
+    Overall,
+    /// This address has as many connections as it may.
+    Address,
+}
+
+impl Connections {
+    pub(super) fn new(
+        overall_cap: Option<usize>,
+        address_cap: Option<usize>,
+        shown: Gauge,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            overall_cap,
+            address_cap,
+            overall: AtomicUsize::new(0),
+            emptied: Notify::new(),
+            shown,
+            by_address: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// A place among all connections.
+    pub(super) fn seat(self: &Arc<Self>) -> Result<Seat, Full> {
+        let before = self.overall.fetch_add(1, Ordering::AcqRel);
+        self.shown.inc();
+        let seat = Seat {
+            connections: self.clone(),
+        };
+        if self.overall_cap.is_some_and(|cap| before >= cap) {
+            Err(Full::Overall)
+        } else {
+            Ok(seat)
+        }
+    }
+
+    /// A place among the connections of one address; loopback needs none.
+    pub(super) fn address_seat(
+        self: &Arc<Self>,
+        address: IpAddr,
+    ) -> Result<Option<AddressSeat>, Full> {
+        let Some(cap) = self.address_cap else {
+            return Ok(None);
+        };
+        let address = address.to_canonical();
+        if address.is_loopback() {
+            return Ok(None);
+        }
+        let key = client_network(address);
+        let mut by_address = self.by_address.lock();
+        let count = by_address.entry(key).or_insert(0);
+        if *count >= cap {
+            return Err(Full::Address);
+        }
+        *count += 1;
+        Ok(Some(AddressSeat {
+            connections: self.clone(),
+            key,
+        }))
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.overall.load(Ordering::Acquire)
+    }
+
+    /// Until nobody is left.
+    pub(super) async fn empty(&self) {
+        loop {
+            let mut emptied = std::pin::pin!(self.emptied.notified());
+            // Listen before looking, so that the last one cannot leave unheard in between.
+            emptied.as_mut().enable();
+            if self.count() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+}
+
+/// A place among all connections, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    connections: Arc<Connections>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.connections.shown.dec();
+        if self.connections.overall.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.connections.emptied.notify_waiters();
+        }
+    }
+}
+
+/// A place among the connections of one address, until it is dropped.
+#[derive(Debug)]
+pub(super) struct AddressSeat {
+    connections: Arc<Connections>,
+    key: IpAddr,
+}
+
+impl Drop for AddressSeat {
+    fn drop(&mut self) {
+        let mut by_address = self.connections.by_address.lock();
+        if let Some(count) = by_address.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&self.key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_seat_is_free_again() {
+        let connections = Connections::new(Some(2), None, Gauge::default());
+        let first = connections.seat().unwrap();
+        let _second = connections.seat().unwrap();
+        assert_eq!(connections.seat().unwrap_err(), Full::Overall);
+        assert_eq!(connections.count(), 2, "a refused one is not counted");
+        drop(first);
+        assert!(connections.seat().is_ok());
+    }
+
+    #[test]
+    fn an_address_has_its_own_cap_and_loopback_none() {
+        let connections = Connections::new(None, Some(1), Gauge::default());
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let held = connections.address_seat(address).unwrap();
+        assert_eq!(
+            connections.address_seat(address).unwrap_err(),
+            Full::Address
+        );
+        assert!(
+            connections
+                .address_seat("::ffff:192.0.2.1".parse().unwrap())
+                .is_err(),
+            "the same, mapped"
+        );
+        assert!(
+            connections
+                .address_seat("192.0.2.2".parse().unwrap())
+                .is_ok()
+        );
+        drop(held);
+        assert!(connections.address_seat(address).is_ok());
+        assert!(
+            connections.by_address.lock().is_empty(),
+            "nothing is kept of those who left"
+        );
+        let loopback: Vec<_> = (0..9)
+            .map(|_| connections.address_seat("127.0.0.1".parse().unwrap()))
+            .collect();
+        assert!(loopback.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn one_ipv6_network_is_one_client() {
+        let connections = Connections::new(None, Some(1), Gauge::default());
+        let _held = connections
+            .address_seat("2001:db8::1".parse().unwrap())
+            .unwrap();
+        assert!(
+            connections
+                .address_seat("2001:db8::2".parse().unwrap())
+                .is_err()
+        );
+        assert!(
+            connections
+                .address_seat("2001:db8:0:1::1".parse().unwrap())
+                .is_ok()
+        );
+    }
+
+    #[tokio::test]
+    async fn empty_waits_for_the_last_one() {
+        let connections = Connections::new(None, None, Gauge::default());
+        let seat = connections.seat().unwrap();
+        let waiting = tokio::spawn({
+            let connections = connections.clone();
+            async move { connections.empty().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(seat);
+        waiting.await.unwrap();
+    }
+}

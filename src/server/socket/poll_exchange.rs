@@ -1,0 +1,137 @@
+//! Answers that come as a whole, and may be followed by others of their kind on the same socket: the poll that comes
+//! next asks for the same, and what was judged and made for the first one is kept.
+//!
+//! What a head asks for is known to whoever makes the frames.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::http::response::Parts;
+
+use super::driver::{Conversation, Step};
+use super::head::Head;
+use super::{Chain, Made, Next, Owned, Terms, is_last};
+use crate::transport::Frames;
+use crate::transport::connection::with_room;
+
+/// An answer that is written as a whole, and those that follow it.
+pub(super) struct Whole<F> {
+    conversation: Conversation,
+    /// Gone with the last answer.
+    frames: Option<F>,
+    at: At,
+}
+
+/// How far the answer is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    Waiting,
+    Writing(Made),
+}
+
+impl<F: Frames + 'static> Whole<F> {
+    pub(super) fn new(head: &Parts, owned: Owned, mut frames: F, terms: &Arc<Terms>) -> Box<Self> {
+        if !owned.asked.is_empty() {
+            frames.asked(&owned.asked);
+        }
+        let mut conversation = Conversation::new(is_last(head), owned, terms);
+        conversation.envelope = Some(Head::of(head));
+        Box::new(Self {
+            conversation,
+            frames: Some(frames),
+            at: At::Waiting,
+        })
+    }
+
+    /// The answer is made: it rests, where another one may follow.
+    fn rest(&mut self) {
+        let frames = self.frames.as_mut();
+        let rests = frames.is_some_and(Frames::rest);
+        self.at = At::Writing(if rests { Made::Rests } else { Made::Over });
+        if rests {
+            self.conversation.berth.rest();
+        } else {
+            self.conversation.berth.leave();
+            self.frames = None;
+        }
+    }
+
+    /// Begins the answer to the request at the beginning of these bytes, and says how long its head is. `None` where
+    /// that request is another one, or must be judged anew.
+    fn begin(&mut self, unread: &[u8]) -> Option<usize> {
+        let frames = self.frames.as_mut()?;
+        let berth = &mut self.conversation.berth;
+        let is_watched = berth.come_back();
+        let head_bytes = frames.again(unread, is_watched);
+        if let Some((attach, _)) = frames.pumped()
+            && !attach.is_watched()
+        {
+            berth.leave();
+        }
+        head_bytes
+    }
+
+    /// These bytes of the client are there. Whatever is not used is kept.
+    fn next(&mut self, unread: &[u8]) -> Next {
+        let used = self.begin(unread);
+        self.conversation.keep(&unread[used.unwrap_or(0)..]);
+        if used.is_none() {
+            return Next::Other;
+        }
+        self.at = At::Waiting;
+        Next::Same
+    }
+}
+
+impl<F: Frames + 'static> Chain for Whole<F> {
+    fn poll_made(&mut self, cx: &mut Context<'_>) -> Poll<Made> {
+        while self.at == At::Waiting {
+            let Some(frames) = &mut self.frames else {
+                break;
+            };
+            match ready!(self.conversation.poll_step(frames, cx)) {
+                Step::Piece(piece) => {
+                    self.conversation.enclose(piece);
+                    self.rest();
+                }
+                Step::Answered => self.rest(),
+                Step::Written => {}
+                Step::Ended => {
+                    // It cannot ask again on this connection: it gets what there is now.
+                    let Some(piece) = frames.hurry() else {
+                        return Poll::Ready(Made::Gone);
+                    };
+                    self.conversation.close_after();
+                    self.conversation.enclose(Some(piece));
+                    self.conversation.berth.leave();
+                    self.frames = None;
+                    self.at = At::Writing(Made::Gone);
+                }
+                Step::Gone => return Poll::Ready(Made::Gone),
+            }
+        }
+        let finished = ready!(self.conversation.poll_finish(cx)).is_some();
+        Poll::Ready(match self.at {
+            At::Writing(made) if finished && !self.conversation.closes() => made,
+            _ => Made::Gone,
+        })
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        let ahead = self.conversation.take_ahead();
+        if !ahead.is_empty() {
+            return Poll::Ready(self.next(&ahead));
+        }
+        with_room(|room| {
+            let read = ready!(self.conversation.poll_read(cx, room));
+            Poll::Ready(match read {
+                0 => Next::Gone,
+                bytes => self.next(&room[..bytes]),
+            })
+        })
+    }
+
+    fn give_back(self: Box<Self>) -> Owned {
+        self.conversation.give_back()
+    }
+}

@@ -1,0 +1,477 @@
+//! WebSocket: turns as pre-encoded frames, messages as commands, each close sent and answered.
+//!
+//! Owns the socket after the handshake, whatever it runs over. Knows no other transport.
+
+pub(crate) mod close;
+mod input;
+mod liveness;
+mod refuse;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, Sleep, timeout};
+
+use crate::fanout::{Berth, Pumps};
+use crate::hub::Items;
+use crate::hub::feed::{Batch, Item};
+use crate::protocol::parse_command;
+use crate::protocol::{Bye, ByeReason, Data, EventName, Format, Order, Publish, Refusal};
+use crate::session::{Attach, Replied, Turn, full};
+use crate::transport::connection::Link;
+use crate::transport::write_queue::{Output, is_forgotten};
+use crate::transport::ws::codec::{Broken, Incoming};
+use crate::transport::ws::words::{farewell, run_frames};
+use crate::transport::ws::{frame, words};
+use crate::transport::{Facts, Pumped};
+use input::{Input, Reading};
+use refuse::hang_up;
+pub(crate) use refuse::refuse;
+
+/// Messages acted on before readers get their turn, this one too: one read can hold thousands, and a thousand events
+/// at once are a gap for everybody who reads.
+const ACTS_AT_ONCE: usize = 64;
+/// The write budget where none is set.
+const NEVER: Duration = Duration::from_secs(86_400);
+/// Close code of a normal end.
+const NORMAL: u16 = 1_000;
+/// Close code of a page that goes away.
+const GOING_AWAY: u16 = 1_001;
+
+/// One WebSocket that reads and writes a session.
+pub(crate) struct Socket {
+    io: Link,
+    pumps: Option<Arc<Pumps>>,
+    berth: Berth,
+    attach: Attach,
+    input: Input,
+    output: Output,
+    broken: Option<Broken>,
+    /// Whether what is to be written now is all that there is, until the task is woken.
+    is_settled: bool,
+    heard: Instant,
+    /// The socket is not read: a limit slows the peer down, or what it sent before waits. Its signs of life wait too.
+    is_unread: bool,
+    /// When it was last pinged. Who was not asked owes no sign of life.
+    pinged: Option<Instant>,
+    /// Set while the publish rate is used up: the socket is read no further until then.
+    rests_until: Option<Instant>,
+    /// Exists only while the peer takes nothing, or rests.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What happened next.
+enum Step {
+    Turn(Turn),
+    Written,
+    Read,
+    Rested,
+    /// It sends more than there is room for.
+    Full,
+    TakesNothing,
+    Gone,
+}
+
+/// The end of the conversation: the last frames to write.
+type Ending = Vec<Bytes>;
+
+impl Socket {
+    /// A socket whose handshake was read, and what was read behind it; `first` is the answer to the handshake.
+    pub(crate) fn new(
+        io: Link,
+        mut attach: Attach,
+        unread: &[u8],
+        first: Bytes,
+        pumps: Option<Arc<Pumps>>,
+    ) -> Self {
+        let limits = attach.sessions().limits();
+        let message_bytes = match attach.format() {
+            Format::Full => limits.message,
+            Format::Data => limits.data,
+        };
+        let mut input = Input::new(message_bytes, attach.sessions().inbound().clone());
+        let mut output = Output::new(&attach.sessions().hub().metrics().writes);
+        if io.shared().is_none() {
+            // Many of them may share one connection of HTTP/2.
+            attach.narrow();
+            output.narrow();
+        }
+        if !first.is_empty() {
+            output.push(first);
+        }
+        // One read of a head is far less than would be counted.
+        let broken = match input.take(unread, &mut output) {
+            Reading::Broken(broken) => Some(broken),
+            Reading::Some | Reading::Full | Reading::Ended => None,
+        };
+        Self {
+            io,
+            pumps,
+            berth: Berth::default(),
+            attach,
+            input,
+            output,
+            broken,
+            is_settled: false,
+            heard: Instant::now(),
+            is_unread: false,
+            pinged: None,
+            rests_until: None,
+            timer: None,
+        }
+    }
+
+    /// Serves the socket to its end. Whatever is rare or short is boxed: an idle reader holds this future whole.
+    pub(crate) fn run(mut self, facts: Facts) -> impl Future<Output = ()> + Send {
+        if self.attach.format() == Format::Full {
+            self.output
+                .push(frame::text_frame(&self.attach.hello(facts.client)));
+            if let Some(refused) = self.attach.refused_frame() {
+                self.output.push(frame::text_frame(&refused));
+            }
+            self.attach.forget_opening();
+        }
+        async move {
+            if let Some(ending) = self.converse().await {
+                Box::pin(self.end(ending)).await;
+            }
+        }
+    }
+
+    /// Gives the last words, where they can still be written.
+    async fn converse(&mut self) -> Option<Ending> {
+        loop {
+            if self.has_pending()
+                && let Some(ending) = Box::pin(self.act_on_pending()).await
+            {
+                return Some(ending);
+            }
+            match std::future::poll_fn(|cx| self.poll_step(cx)).await {
+                Step::Turn(turn) => {
+                    if let Some(ending) = self.write_turn(turn) {
+                        return Some(ending);
+                    }
+                }
+                Step::Written | Step::Read | Step::Rested => {}
+                Step::Full => return Some(self.has_no_room()),
+                Step::TakesNothing => {
+                    // Its socket is full, or in the middle of a frame: no last word would get through.
+                    let _ = self.attach.bye(ByeReason::Slow);
+                    return None;
+                }
+                Step::Gone => return None,
+            }
+        }
+    }
+
+    /// Whether something that was read is not yet acted on.
+    fn has_pending(&self) -> bool {
+        self.input.has_some() || self.broken.is_some()
+    }
+
+    /// What happens next. While nothing does, a pump writes what comes.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if let Some(rest) = self.berth.rise(&mut self.attach).rest {
+            self.output.push(rest);
+        }
+        let step = self.poll_own(cx);
+        if step.is_pending()
+            && self.output.is_empty()
+            && self.rests_until.is_none()
+            && let (Some(pumps), Some(stream)) = (&self.pumps, self.io.shared())
+        {
+            let pumped = Pumped::Each(run_frames(self.attach.format()));
+            let attach = &mut self.attach;
+            self.berth.leave_it(pumps, attach, stream, (pumped, None));
+        }
+        step
+    }
+
+    fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        // Where the turn before was all that there is, nobody is asked again until the task is woken.
+        let is_settled = std::mem::take(&mut self.is_settled);
+        if !is_settled
+            && !self.output.is_due()
+            && let Poll::Ready(turn) = self.attach.poll_turn(cx)
+        {
+            self.output.gather();
+            self.is_settled = self.attach.is_settled();
+            return Poll::Ready(Step::Turn(turn));
+        }
+        let was_due = !is_settled && self.output.is_due();
+        match self.output.poll_write(Pin::new(&mut self.io), cx) {
+            Poll::Ready(Err(error)) if is_forgotten(&error) => {
+                return Poll::Ready(Step::TakesNothing);
+            }
+            Poll::Ready(Err(_)) => return Poll::Ready(Step::Gone),
+            // Nothing more is read either: a peer that only sends must not make answers pile up.
+            Poll::Pending => {
+                self.is_unread = true;
+                return self.poll_timer(cx);
+            }
+            Poll::Ready(Ok(())) => {}
+        }
+        // Read once even where more is ready to be written: who is always behind may want to say something.
+        match self.poll_input(cx) {
+            Poll::Pending if was_due => Poll::Ready(Step::Written),
+            step => step,
+        }
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if self.rests_until.is_some() {
+            self.is_unread = true;
+            return self.poll_timer(cx);
+        }
+        self.timer = None;
+        if self.input.has_some() {
+            self.is_unread = true;
+            // What was put off until the answers before it were written.
+            return Poll::Ready(Step::Read);
+        }
+        let Self {
+            io, input, output, ..
+        } = self;
+        match input.poll_read(Pin::new(io), cx, output) {
+            // All that it sent is read: from now on silence counts.
+            Poll::Pending => {
+                if std::mem::take(&mut self.is_unread) {
+                    self.heard = Instant::now();
+                }
+                Poll::Pending
+            }
+            Poll::Ready(Reading::Ended) => Poll::Ready(Step::Gone),
+            Poll::Ready(Reading::Full) => Poll::Ready(Step::Full),
+            Poll::Ready(Reading::Some) => {
+                self.heard = Instant::now();
+                Poll::Ready(Step::Read)
+            }
+            Poll::Ready(Reading::Broken(broken)) => {
+                self.broken = Some(broken);
+                Poll::Ready(Step::Read)
+            }
+        }
+    }
+
+    /// Waits for the end of the write budget, or of the rest.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let budget = self
+            .attach
+            .sessions()
+            .options()
+            .write_timeout
+            .unwrap_or(NEVER);
+        let blocked = self.output.blocked_since().map(|since| since + budget);
+        let Some(at) = blocked.or(self.rests_until) else {
+            return Poll::Pending;
+        };
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if timer.deadline() != at {
+            timer.as_mut().reset(at);
+        }
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.timer = None;
+        if blocked.is_some() {
+            return Poll::Ready(Step::TakesNothing);
+        }
+        self.rests_until = None;
+        Poll::Ready(Step::Rested)
+    }
+
+    /// Acts on what was read, in order, until the publish rate is used up. Gives the end where there is one.
+    async fn act_on_pending(&mut self) -> Option<Ending> {
+        if self.rests_until.is_some() {
+            return None;
+        }
+        let mut acted = 0;
+        while !self.attach.is_replaying()
+            && !self.output.is_large()
+            && acted < ACTS_AT_ONCE
+            && let Some(incoming) = self.input.next()
+        {
+            if matches!(incoming, Incoming::Text(_) | Incoming::Binary(_))
+                && let Some(rest) = self.attach.rest()
+            {
+                self.input.put_back(incoming);
+                self.rests_until = Some(Instant::now() + rest);
+                return None;
+            }
+            acted += 1;
+            let ending = match incoming {
+                Incoming::Text(text) => self.take_text(text.as_str()).await,
+                Incoming::Binary(bytes) => self.take_bytes(bytes).await,
+                Incoming::Ping | Incoming::Pong => None,
+                Incoming::Close { code, .. } => {
+                    if matches!(code, None | Some(NORMAL | GOING_AWAY)) {
+                        self.attach.leave();
+                    }
+                    self.write_what_is_ready();
+                    Some(vec![self.input.take_echo().into()])
+                }
+            };
+            if ending.is_some() {
+                return ending;
+            }
+        }
+        match self.input.take_rest(&mut self.output) {
+            Reading::Broken(broken) => self.broken = Some(broken),
+            Reading::Full => return Some(self.has_no_room()),
+            Reading::Some | Reading::Ended => {}
+        }
+        if self.input.has_some() {
+            tokio::task::yield_now().await;
+            return None;
+        }
+        let broken = self.broken.take()?;
+        self.write_what_is_ready();
+        Some(vec![frame::close_frame(broken.code, &broken.reason)])
+    }
+
+    /// Events that are there already go out before a close.
+    fn write_what_is_ready(&mut self) {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        if let Poll::Ready(turn @ Turn::Batch(_)) = self.attach.poll_turn(&mut cx) {
+            let _ = self.write_turn(turn);
+        }
+    }
+
+    async fn take_text(&mut self, text: &str) -> Option<Ending> {
+        match self.attach.format() {
+            Format::Full => self.command(parse_command(text.as_bytes(), None)).await,
+            Format::Data => self.publish_bare(Data::text(text), text.len()).await,
+        }
+    }
+
+    async fn take_bytes(&mut self, message: Bytes) -> Option<Ending> {
+        if self.attach.format() == Format::Data {
+            let sent_bytes = message.len();
+            return self.publish_bare(Data::Bytes(message), sent_bytes).await;
+        }
+        // The JSON of a command, a line feed, its data.
+        let order = match message.iter().position(|byte| *byte == b'\n') {
+            Some(end) => parse_command(&message[..end], Some(message.slice(end + 1..))),
+            None => parse_command(&message, None),
+        };
+        self.command(order).await
+    }
+
+    async fn command(&mut self, order: Order) -> Option<Ending> {
+        if let Replied::Now(reply) = self.attach.command(order).await
+            && words::push_text(&mut self.output, reply).is_err()
+        {
+            // As in the middle of a large reply.
+            return self.write_turn(self.attach.bye(ByeReason::Slow));
+        }
+        None
+    }
+
+    /// Publishes what a bare WebSocket sent; a refusal ends it with its code.
+    async fn publish_bare(&mut self, data: Data, sent_bytes: usize) -> Option<Ending> {
+        let channel = self.attach.opening()?.channels.first()?.as_ref().ok()?;
+        let channel = channel.0.clone();
+        let publish = Publish {
+            channel,
+            name: EventName::default(),
+            data,
+            sent_bytes,
+            key: None,
+        };
+        let publisher = self.attach.publisher();
+        let refusal = self
+            .attach
+            .sessions()
+            .publish(&publisher, publish)
+            .await
+            .err()?;
+        Some(self.refused(refusal))
+    }
+
+    /// The end of a peer that sends more than there is room for.
+    fn has_no_room(&mut self) -> Ending {
+        self.input.give_up();
+        self.refused(full())
+    }
+
+    /// The end over a refusal.
+    fn refused(&self, refusal: Refusal) -> Ending {
+        self.attach.sessions().hub().metrics().refusal(&refusal);
+        farewell(&Bye::refused(refusal), self.attach.format())
+    }
+
+    fn write_turn(&mut self, turn: Turn) -> Option<Ending> {
+        let format = self.attach.format();
+        match turn {
+            Turn::Batch(batch) => return self.write_batch(&batch, format),
+            Turn::Reply(reply) => self.output.push(frame::text_frame(&reply)),
+            Turn::Ping(_) if self.is_slow() => {
+                return self.write_turn(self.attach.bye(ByeReason::Slow));
+            }
+            Turn::Ping(_) if self.is_silent() => {
+                return self.write_turn(self.attach.bye(ByeReason::Silent));
+            }
+            Turn::Ping(ping) => {
+                self.pinged = Some(Instant::now());
+                // Before the frame, which must show itself where a box holds each back until the next one.
+                self.output.push(frame::ping_frame(b""));
+                if format == Format::Full {
+                    self.output.push(frame::text_frame(&ping.json()));
+                }
+            }
+            Turn::Held(_) => {}
+            Turn::Bye(bye) => return Some(farewell(&bye, format)),
+        }
+        None
+    }
+
+    fn write_batch(&mut self, batch: &Batch, format: Format) -> Option<Ending> {
+        if let Items::Run(run) = &batch.items
+            && batch.items.large_event().is_none()
+        {
+            self.output.push(run_frames(format)(run));
+            return None;
+        }
+        for item in batch.items.iter() {
+            match (item, format) {
+                (Item::Event(event), _) => words::push_event(&mut self.output, event, format),
+                (Item::Gap(gap), Format::Full) => self.output.push(frame::text_frame(&gap.json())),
+                // A bare WebSocket has no words for it.
+                (Item::Gap(_), Format::Data) => {
+                    return Some(farewell(&Bye::new(ByeReason::Gap), format));
+                }
+            }
+        }
+        None
+    }
+
+    async fn end(self, ending: Ending) {
+        let Self {
+            mut io,
+            berth,
+            attach,
+            mut output,
+            ..
+        } = self;
+        drop(berth);
+        // The session ends here: a peer that is gone must not be present while its socket is waited for.
+        drop(attach);
+        if output.is_large() {
+            let written = std::future::poll_fn(|cx| output.poll_write(Pin::new(&mut io), cx));
+            if !matches!(timeout(close::CLOSING_TIME, written).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+        // In the middle of a frame no last word can follow.
+        let Ok(mut last) = output.rest() else { return };
+        ending
+            .iter()
+            .for_each(|piece| last.extend_from_slice(piece));
+        hang_up(&mut io, &last).await;
+    }
+}

@@ -1,0 +1,47 @@
+//! The end of a WebSocket: one that is opened only to say why it is closed, and the close of any other.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use super::close;
+use crate::protocol::{Bye, Format, Refusal};
+use crate::transport::ws::words::farewell;
+
+/// How long the Close of a refusal is held back behind its bye. Firefox drops a message whose Close comes before the
+/// page has heard that its socket is open, and a page that loads may be busy for so long.
+const CLOSE_HELD_BACK: Duration = Duration::from_secs(1);
+
+/// Refuses a reader over a WebSocket that was opened to say so, since a browser shows its page no status.
+pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    mut io: S,
+    refusal: Refusal,
+    format: Format,
+    first: Bytes,
+) {
+    let mut last = vec![first];
+    last.extend(farewell(&Bye::refused(refusal), format));
+    let close = last.pop().unwrap_or_default();
+    let has_bye = format == Format::Full;
+    let written = async {
+        io.write_all(&last.concat()).await?;
+        io.flush().await
+    };
+    let is_written = matches!(timeout(close::CLOSING_TIME, written).await, Ok(Ok(())));
+    if !is_written {
+        return;
+    }
+    if has_bye {
+        // A peer that says or ends something has read it.
+        let _ = timeout(CLOSE_HELD_BACK, io.read(&mut [0; 256])).await;
+    }
+    hang_up(&mut io, &close).await;
+}
+
+pub(super) async fn hang_up<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, last: &[u8]) {
+    if let close::Ending::Broken(error) = close::close(io, last).await {
+        tracing::debug!(%error, "the peer was gone before the close");
+    }
+}

@@ -1,0 +1,489 @@
+//! One open reader of a session: its feed, its pace, its presence, and how it ends.
+//!
+//! Gives turns; how a turn is written, and on which wire, is the transports' business.
+
+mod channels;
+mod deadlines;
+mod delegation;
+mod refused;
+mod resume;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use self::channels::name_refused;
+use super::addresses::SharedBucket;
+use super::client::Line;
+use super::deadlines::{Pace, random};
+use super::{Allowed, Publisher, Session, Sessions};
+use crate::auth::Grants;
+use crate::broker::Meters;
+use crate::hub::feed::{Batch, Feed, Item, Replay};
+use crate::hub::{Items, now_ms};
+use crate::metrics::ReaderMetrics;
+use crate::presence::Here;
+use crate::protocol::cursor::{Cursor, Start};
+use crate::protocol::{
+    Bye, ByeReason, ChannelName, Command, CredentialPlace, Format, Hello, HelloSession, Nonce,
+    Opening, Order, Paged, Ping, Refusal, RefusedChannel, Shown, Transport, reply_error, reply_ok,
+};
+
+/// What a reader is to be told next.
+#[derive(Debug)]
+pub enum Turn {
+    /// Events and gaps.
+    Batch(Batch),
+    /// A sign of life, which says how much was sent.
+    Ping(Ping),
+    /// The reply to a command that took a while.
+    Reply(String),
+    /// The hold of a poll is over.
+    Held(Cursor),
+    /// The end.
+    Bye(Bye),
+}
+
+/// What a command led to.
+#[derive(Debug)]
+pub enum Replied {
+    /// This reply.
+    Now(Paged),
+    /// A replay; its reply is one of the next turns.
+    Later,
+}
+
+/// One open reader.
+#[derive(Debug)]
+pub struct Attach {
+    sessions: Arc<Sessions>,
+    session: Arc<Session>,
+    grants: Arc<Grants>,
+    /// What the other anonymous sessions of its address share with it.
+    crowd: Option<SharedBucket>,
+    line: Arc<Line>,
+    feed: Feed,
+    /// What each delivery needs of it is kept beside it; gone where the rest is not needed again.
+    opening: Option<Box<Opening>>,
+    transport: Transport,
+    format: Format,
+    echo: bool,
+    /// Where its request carried a credential, for refusals of its commands.
+    credential: Option<CredentialPlace>,
+    /// Bytes of data beyond which nothing is replayed.
+    replay: Option<u32>,
+    /// Whether that was so at the opening.
+    is_behind: bool,
+    /// That of a poll.
+    nonce: Nonce,
+    /// Until when a poll that asks for the same may go on with this attach: as long as its session key is good. None
+    /// where it may not.
+    returns_until: Option<Instant>,
+    /// Whether the request went on from where another attach of the same session was.
+    goes_on: bool,
+    /// Whether it left all that others see of it, between two polls.
+    is_resting: bool,
+    metrics: ReaderMetrics,
+    pace: Pace,
+    /// Events and gaps that were sent since hello.
+    sent_count: u64,
+    /// Whether a last batch was handed out since the node goes down, so that a bye is next.
+    is_parting: bool,
+    is_settled: bool,
+    /// Absent where there is none of it, as with most readers.
+    late: Option<Box<Late>>,
+}
+
+/// What an attach may have beside its feed.
+#[derive(Debug, Default)]
+struct Late {
+    here: Vec<Here>,
+    replay: Option<(Replay, Option<Box<RawValue>>, ChannelName)>,
+    /// Further inboxes of a `subscribe` to `@`.
+    waiting: Vec<Replay>,
+}
+
+impl Drop for Attach {
+    fn drop(&mut self) {
+        self.session.detach(&self.line);
+    }
+}
+
+impl Attach {
+    pub(super) fn new(
+        sessions: &Arc<Sessions>,
+        session: Arc<Session>,
+        grants: Arc<Grants>,
+        crowd: Option<SharedBucket>,
+        mut opening: Box<Opening>,
+        allowed: Allowed,
+        known_until_s: Option<u64>,
+    ) -> Result<Self, Refusal> {
+        let Allowed { channels, refused } = allowed;
+        let (mut feed, missing) =
+            Feed::open_some(&sessions.hub, &channels, Some(opening.transport));
+        let refused = name_refused(&mut feed, &opening, missing, refused)?;
+        let metrics = sessions.hub.metrics().reader(opening.transport);
+        if let Some(why) = &opening.why {
+            sessions.hub.metrics().fallback(opening.transport, why);
+        }
+        // Of no use any more, and long.
+        opening.token = None;
+        let has_key = opening.session.take().is_some();
+        let is_cursor = |(_, start): &(ChannelName, Start)| matches!(start, Start::At(_));
+        let are_refused = !refused.is_empty();
+        let is_behind = opening.replay.is_some_and(|most| feed.skip_backlog(most));
+        // One that goes on gets no hello, which alone says that nothing was replayed.
+        let goes_on =
+            channels.iter().all(is_cursor) && (known_until_s.is_some() || !has_key) && !is_behind;
+        // What is counted or told at the opening alone must be opened each time.
+        let known_until_s =
+            known_until_s.filter(|_| goes_on && opening.why.is_none() && !are_refused);
+        // A bare WebSocket publishes to the one that it has; nobody else asks for the names as they were given.
+        if (opening.transport, opening.format) != (Transport::Ws, Format::Data) {
+            let refused = refused.into_iter().map(|refused| Err(Box::new(refused)));
+            opening.channels = refused.collect();
+        }
+        let line = session.attach(feed.bell());
+        let pace = Pace::new(&opening, sessions.options.heartbeat, grants.expires_s());
+        let nonce = match (&opening.nonce, opening.transport) {
+            (Some(nonce), Transport::Poll) => Nonce::new(nonce),
+            _ => Nonce::default(),
+        };
+        let mut attach = Self {
+            sessions: sessions.clone(),
+            session,
+            grants,
+            crowd,
+            line,
+            feed,
+            transport: opening.transport,
+            format: opening.format,
+            echo: opening.echo,
+            credential: None,
+            replay: opening.replay,
+            is_behind,
+            opening: Some(opening),
+            nonce,
+            returns_until: known_until_s.and_then(|until_s| pace.at_second(until_s)),
+            goes_on,
+            is_resting: false,
+            metrics,
+            pace,
+            sent_count: 0,
+            is_parting: false,
+            is_settled: false,
+            late: None,
+        };
+        attach.appear()?;
+        Ok(attach)
+    }
+
+    /// Shows the session in its channels, where it wants to be shown.
+    fn appear(&mut self) -> Result<(), Refusal> {
+        if self.shown() == Shown::Nowhere {
+            return Ok(());
+        }
+        let names: Vec<ChannelName> = self.feed.channels().cloned().collect();
+        if names.iter().any(|name| self.is_newcomer(name)) {
+            self.sessions.broker.may_charge(self.meters())?;
+        }
+        names.iter().for_each(|name| self.show(name));
+        Ok(())
+    }
+
+    /// What the reader asked for.
+    #[must_use]
+    pub fn opening(&self) -> Option<&Opening> {
+        self.opening.as_deref()
+    }
+
+    /// Hello is written: of what was asked for nothing more is needed, but for who is to be shown where.
+    pub(crate) fn forget_opening(&mut self) {
+        self.opening
+            .take_if(|opening| opening.presence == Shown::Nowhere);
+        if let Some(opening) = &mut self.opening {
+            opening.channels = Vec::new();
+        }
+    }
+
+    /// How frames are written.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The sessions of this node.
+    #[must_use]
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    /// Everything up to here was handed out.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        self.feed.cursor()
+    }
+
+    /// The cursor before the first turn.
+    #[must_use]
+    pub fn start(&self) -> Cursor {
+        self.feed.starts().0
+    }
+
+    /// Whether the request went on from where another attach of the same session was.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    /// The hello frame, with a renewed session key and a tag of the client's network.
+    #[must_use]
+    pub fn hello(&self, client: Option<IpAddr>) -> String {
+        let network = self.sessions.signer.network_tag(client);
+        let (key, expires) =
+            self.sessions
+                .signer
+                .sign(&self.session.id, &self.grants, now_ms() / 1_000);
+        let session = HelloSession {
+            id: self.session.id.clone(),
+            user: self.grants.user().map(Arc::from),
+            key,
+            expires,
+        };
+        let channels: Vec<ChannelName> = self.feed.channels().cloned().collect();
+        let heartbeat = self
+            .pace
+            .heartbeat
+            .unwrap_or(self.sessions.options.heartbeat);
+        let (id, places) = self.feed.starts();
+        let nonce = self.opening().and_then(|opening| opening.nonce.clone());
+        Hello::new(id, session, channels, &places)
+            .with(nonce, heartbeat.as_secs(), network)
+            .with_limits(self.sessions.limits())
+            .behind(self.is_behind)
+            .json()
+    }
+
+    /// The frame behind hello, where some channels of the request were refused.
+    #[must_use]
+    pub fn refused_frame(&self) -> Option<String> {
+        let refused: Vec<RefusedChannel> = self.refused().cloned().collect();
+        (!refused.is_empty()).then(|| RefusedChannel::frame(&refused))
+    }
+
+    /// Who commands on this attach.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher {
+            session: Some(self.session.clone()),
+            address: self.crowd.clone(),
+            grants: self.grants.clone(),
+            nonce: None,
+            credential: self.credential,
+        }
+    }
+
+    /// How long this session must rest before it publishes again; a WebSocket is read no further until then.
+    #[must_use]
+    pub fn rest(&self) -> Option<Duration> {
+        self.sessions.broker.wait(self.meters())
+    }
+
+    fn meters(&self) -> Meters<'_> {
+        Meters {
+            own: Some(&self.session.bucket),
+            address: self.crowd.as_deref(),
+        }
+    }
+
+    /// Whether a replay is on its way, before whose reply no other command is acted on.
+    #[must_use]
+    pub fn is_replaying(&self) -> bool {
+        self.late.as_ref().is_some_and(|late| late.replay.is_some())
+    }
+
+    fn late(&mut self) -> &mut Late {
+        self.late.get_or_insert_default()
+    }
+
+    /// Waits for the next turn.
+    pub async fn turn(&mut self) -> Turn {
+        std::future::poll_fn(|cx| self.poll_turn(cx)).await
+    }
+
+    /// The next turn, where it is time for one, else registers the waker.
+    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        self.is_settled = false;
+        if self.feed.bell().is_called()
+            && let Some(reason) = self.line.end.get()
+        {
+            return Poll::Ready(self.bye(*reason));
+        }
+        // The one look at the clock of a delivery.
+        let now = Instant::now();
+        if let Some(turn) = self.urgent_turn(now) {
+            return Poll::Ready(turn);
+        }
+        if self.is_replaying() {
+            return Poll::Ready(self.replay_turn());
+        }
+        if self.pace.probe_is_due(now) {
+            return Poll::Ready(self.ping());
+        }
+        while let Poll::Ready(batch) = self.feed.poll_next(cx) {
+            self.is_parting = self.sessions.drain.has_begun();
+            if let Some(batch) = self.heard_by(batch) {
+                self.pace.sent(now);
+                self.is_settled =
+                    !self.is_parting && !self.feed.is_behind() && self.pace.is_armed(now);
+                return Poll::Ready(Turn::Batch(batch));
+            }
+        }
+        self.deadline_turn(now).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Whether the turn that was given last is all that there is for now: whatever comes next wakes the task, so that
+    /// nobody need ask again before.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    /// What is left of a batch for this reader, counted; `None` where it is nothing.
+    fn heard_by(&mut self, mut batch: Batch) -> Option<Batch> {
+        if !self.echo {
+            let own = |item: &Item| match item {
+                Item::Event(event) => event.session.as_deref() == Some(&*self.session.id),
+                Item::Gap(_) => false,
+            };
+            if batch.items.iter().any(own) {
+                let heard = batch.items.into_iter().filter(|item| !own(item));
+                batch.items = Items::Own(heard.collect());
+            }
+        }
+        self.count(&batch.items);
+        (!batch.items.is_empty()).then_some(batch)
+    }
+
+    fn count(&mut self, items: &[Item]) {
+        self.sent_count += items.len() as u64;
+        let mut events = 0;
+        for item in items {
+            match item {
+                Item::Event(_) => events += 1,
+                Item::Gap(gap) => self.sessions.hub.metrics().gap(self.transport, gap.reason),
+            }
+        }
+        self.metrics.delivered(events);
+    }
+
+    /// Whether this node goes down.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.sessions.drain.has_begun()
+    }
+
+    /// The end, for a reason that is known outside of the attach, such as a peer that is silent.
+    #[must_use]
+    pub fn bye(&self, reason: ByeReason) -> Turn {
+        self.sessions.hub.metrics().bye(reason.facts().1);
+        let after_ms = (reason == ByeReason::Drain).then(|| super::Drain::after_ms(random()));
+        Turn::Bye(Bye {
+            after_ms,
+            id: Some(self.cursor()),
+            ..Bye::new(reason)
+        })
+    }
+
+    fn replay_turn(&mut self) -> Turn {
+        let Some((replay, reference, channel)) = self.late().replay.take() else {
+            return Turn::Reply(reply_ok(None, ""));
+        };
+        let page = self.feed.replay(&replay);
+        let mut items: Vec<Item> = page.gap.into_iter().map(Item::Gap).collect();
+        items.extend(page.events.into_iter().map(Item::Event));
+        if page.more {
+            self.late().replay = Some((replay, reference.clone(), channel.clone()));
+        } else if let Some(next) = self.late().waiting.pop() {
+            self.late().replay = Some((next, reference.clone(), channel.clone()));
+        }
+        let done = !self.is_replaying();
+        let (cursor, more) = (self.cursor(), !done);
+        match self.heard_by(Batch {
+            items: Items::Own(items),
+            cursor,
+            more,
+        }) {
+            Some(batch) => {
+                if done {
+                    self.late().replay = Some((Replay::done(), reference, channel));
+                }
+                Turn::Batch(batch)
+            }
+            None if done => Turn::Reply(subscribed(reference.as_deref(), &channel)),
+            None => self.replay_turn(),
+        }
+    }
+
+    /// Acts on a command.
+    pub async fn command(&mut self, order: Order) -> Replied {
+        let Order {
+            reference,
+            command,
+            refused_key,
+        } = order;
+        if matches!(
+            command,
+            Ok(Command::Subscribe { .. } | Command::Unsubscribe { .. } | Command::Leave)
+        ) {
+            self.sessions.charge_answer(&self.publisher(), 0);
+        }
+        let command = match command {
+            Ok(Command::Subscribe { channel, start }) => {
+                return match self.subscribe(&channel, start) {
+                    Ok(Some(replay)) => {
+                        self.late().replay = Some((replay, reference, channel));
+                        Replied::Later
+                    }
+                    Ok(None) => Replied::Now(subscribed(reference.as_deref(), &channel).into()),
+                    Err(refusal) => {
+                        let refusal = refusal.answering(None, self.credential);
+                        Replied::Now(reply_error(reference.as_deref(), &refusal).into())
+                    }
+                };
+            }
+            Ok(Command::Unsubscribe { channel }) => {
+                self.unsubscribe(&channel);
+                return Replied::Now(subscribed(reference.as_deref(), &channel).into());
+            }
+            Ok(Command::Leave) => {
+                self.leave();
+                return Replied::Now(reply_ok(reference.as_deref(), "").into());
+            }
+            command => command,
+        };
+        let publisher = self.publisher();
+        Replied::Now(
+            self.sessions
+                .execute(
+                    &publisher,
+                    Order {
+                        reference,
+                        command,
+                        refused_key,
+                    },
+                )
+                .await,
+        )
+    }
+}
+
+fn subscribed(reference: Option<&RawValue>, channel: &ChannelName) -> String {
+    let name = serde_json::Value::from(channel.as_str());
+    reply_ok(reference, &format!("\"channel\":{name}"))
+}

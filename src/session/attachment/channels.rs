@@ -1,0 +1,185 @@
+//! The channels of an attach once it is open: joined, left, and those in which it shows its session.
+//!
+//! Knows no pace and no turn.
+
+use std::collections::HashMap;
+
+use super::{Attach, Late};
+use crate::hub::feed::{Feed, Replay};
+use crate::presence::Here;
+use crate::protocol::cursor::Start;
+use crate::protocol::{
+    AskedChannel, ChannelName, Code, Opening, Owner, Refusal, RefusedChannel, Shown,
+};
+use crate::session::{now_s, real_names};
+
+/// Names the channels that the hub has no room for beside those that were refused already, in the order of the request.
+/// Of `@` none is read where not all of its inboxes can be.
+///
+/// # Errors
+/// The first refusal, where no channel is left.
+pub(super) fn name_refused(
+    feed: &mut Feed,
+    opening: &Opening,
+    missing: Vec<(ChannelName, Refusal)>,
+    mut refused: Vec<RefusedChannel>,
+) -> Result<Vec<RefusedChannel>, Refusal> {
+    if !missing.is_empty() {
+        let mut asked: HashMap<&str, usize> = HashMap::new();
+        for (index, channel) in opening.channels.iter().enumerate() {
+            asked.insert(name_of(channel), index);
+        }
+        for (name, refusal) in missing {
+            if asked.contains_key(name.as_str()) {
+                refused.push(RefusedChannel::new(name.as_str(), refusal));
+                continue;
+            }
+            // Nobody named it, so that it is one of the reader's own inboxes.
+            let inboxes: Vec<ChannelName> = feed.channels().cloned().collect();
+            let own = |name: &ChannelName| !asked.contains_key(name.as_str());
+            inboxes.iter().filter(|name| own(name)).for_each(|name| {
+                feed.leave(name);
+            });
+            if !refused.iter().any(|refused| refused.channel == "@") {
+                refused.push(RefusedChannel::new("@", refusal));
+            }
+        }
+        refused.sort_by_key(|refused| asked.get(&*refused.channel).copied());
+    }
+    if feed.channels().next().is_none() {
+        return Err(RefusedChannel::whole(refused));
+    }
+    let metrics = feed.hub().metrics();
+    refused
+        .iter()
+        .for_each(|refused| metrics.refusal(&refused.refusal));
+    Ok(refused)
+}
+
+fn name_of(channel: &AskedChannel) -> &str {
+    match channel {
+        Ok((name, _)) => name.as_str(),
+        Err(refused) => &refused.channel,
+    }
+}
+
+impl Attach {
+    pub(super) fn subscribe(
+        &mut self,
+        name: &ChannelName,
+        start: Start,
+    ) -> Result<Option<Replay>, Refusal> {
+        self.grants
+            .may_read(name, Some(&self.session.id), now_s())?;
+        let joined = self.feed.channels().filter(|name| !name.is_inbox());
+        let joined = joined.count();
+        if !name.is_inbox()
+            && self
+                .sessions
+                .options
+                .session_channels
+                .is_some_and(|most| joined >= most)
+        {
+            return Err(Refusal::new(
+                Code::TooManyChannels,
+                format!("{joined} channels in one session already"),
+            ));
+        }
+        for real in real_names(name, &self.grants, &self.session.id) {
+            let replay = self.feed.join(&real, start)?;
+            if let Some(replay) = replay {
+                self.late().waiting.push(replay);
+            }
+            self.show(&real);
+            self.show_watched(&real);
+        }
+        Ok(self.late.as_mut().and_then(|late| late.waiting.pop()))
+    }
+
+    pub(super) fn unsubscribe(&mut self, name: &ChannelName) {
+        for real in real_names(name, &self.grants, &self.session.id) {
+            self.feed.leave(&real);
+            self.hide(&real);
+            if let (Shown::Watched, Owner::Presence(of)) = (self.shown(), real.owner())
+                && let Ok(of) = ChannelName::new(of)
+            {
+                self.hide(&of);
+            }
+        }
+    }
+
+    /// Ends this attach's presence in one channel.
+    fn hide(&mut self, name: &ChannelName) {
+        let Some(late) = &mut self.late else { return };
+        let (gone, here) = std::mem::take(&mut late.here)
+            .into_iter()
+            .partition(|here| here.channel() == name);
+        late.here = here;
+        Vec::into_iter(gone).for_each(Here::leave);
+    }
+
+    /// A session that is shown where it watches begins to watch: it is shown in the channel that it reads.
+    fn show_watched(&mut self, companion: &ChannelName) {
+        let (Shown::Watched, Owner::Presence(of)) = (self.shown(), companion.owner()) else {
+            return;
+        };
+        if let Ok(of) = ChannelName::new(of)
+            && self.reads(&of)
+        {
+            self.show(&of);
+        }
+    }
+
+    pub(super) fn shown(&self) -> Shown {
+        self.opening()
+            .map_or(Shown::Nowhere, |opening| opening.presence)
+    }
+
+    fn reads(&self, name: &ChannelName) -> bool {
+        self.feed.channels().any(|joined| joined == name)
+    }
+
+    /// Ends this attach's presence at once; the session's other attaches keep theirs.
+    pub fn leave(&mut self) {
+        if let Some(late) = &mut self.late {
+            late.here.drain(..).for_each(Here::leave);
+        }
+    }
+
+    /// The answer of a poll is given: another one may follow.
+    pub fn answered(&mut self) {
+        if let Some(late) = &mut self.late {
+            late.here.iter_mut().for_each(Here::answered);
+        }
+    }
+
+    fn shows(&self, name: &ChannelName) -> bool {
+        name.owner() == Owner::Anyone
+            && match self.shown() {
+                Shown::Nowhere => false,
+                Shown::Everywhere => true,
+                Shown::Watched => self.reads(&name.presence()),
+            }
+    }
+
+    /// Whether showing itself in this channel would be told, and counts for its address.
+    pub(super) fn is_newcomer(&self, name: &ChannelName) -> bool {
+        let is_counted = self.crowd.is_some() && self.shows(name);
+        is_counted && !self.sessions.presence.is_shown(name, &self.session.id)
+    }
+
+    pub(super) fn show(&mut self, name: &ChannelName) {
+        let is_here = |late: &Late| late.here.iter().any(|here| here.channel() == name);
+        let shown = self.late.as_deref().is_some_and(is_here);
+        if self.shows(name) && !shown {
+            if self.is_newcomer(name) {
+                // A join is told like a publish, and made by a mere poll.
+                self.sessions.broker.charge(self.meters());
+            }
+            let (id, user) = (&self.session.id, self.grants.user());
+            let info = self.opening().and_then(|opening| opening.info.as_ref());
+            let here = self.sessions.presence.join(name, id, user, info);
+            self.late().here.push(here);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The deadlines of one attach: pings, probes, the end of a hold, the end of its credentials.
+//!
+//! Keeps times; looks at nothing and sends nothing.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::hub::now_ms;
+use crate::hub::wheel::Alarm;
+use crate::protocol::{Format, Opening, Transport};
+
+/// The lone pings of the buffering test come this long after hello; later ones every eighth heartbeat, since some
+/// boxes begin to hold late.
+const PROBES_AFTER: [Duration; 3] = [
+    Duration::from_millis(150),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+];
+/// Heartbeats between the later probes.
+const PROBE_HEARTBEATS: u32 = 8;
+/// Nothing but events follows the probe for this long: a box that lags one chunk behind shows itself.
+const PROBE_QUIET: Duration = Duration::from_millis(1_200);
+/// A burst is over when no event came for this long; a ping then shows to a client that probes whether a box holds
+/// back the last event.
+pub(crate) const BURST_OVER_AFTER: Duration = Duration::from_secs(1);
+
+/// The deadlines of an attach.
+#[derive(Debug)]
+pub(super) struct Pace {
+    pub(super) alarm: Alarm,
+    pub(super) heartbeat: Option<Duration>,
+    pub(super) opened: Instant,
+    pub(super) next_ping: Instant,
+    probe: Option<Probe>,
+    /// When the last event was sent that no ping followed, where one is to follow.
+    untold: Option<Instant>,
+    pub(super) held_until: Option<Instant>,
+    pub(super) expires: Option<Instant>,
+}
+
+/// The pings by which a client sees whether a box holds back what comes last.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    /// When the next lone ping is due, whatever else flows.
+    at: Instant,
+    /// How many of them came before it.
+    count: u8,
+    /// Whether the last event was sent by somebody else, who wakes for the ping after it.
+    is_by_other: bool,
+}
+
+impl Pace {
+    pub(super) fn new(opening: &Opening, default: Duration, expires_s: Option<u64>) -> Self {
+        let opened = Instant::now();
+        let heartbeat = opening.heartbeat_s.map_or(default, Duration::from_secs);
+        // The first at a random phase, so that readers that came together do not stay together.
+        let first = match opening.transport {
+            // A hold has its own paces.
+            Transport::Poll => heartbeat,
+            Transport::Ws | Transport::Sse => {
+                let phase = 0.5 + (random() % 1_000) as f64 / 2_000.0;
+                heartbeat.mul_f64(phase)
+            }
+        };
+        let mut pace = Self {
+            alarm: Alarm::default(),
+            heartbeat: (!heartbeat.is_zero()).then_some(heartbeat),
+            opened,
+            next_ping: opened + first,
+            probe: has_probe(opening).then(|| Probe {
+                at: opened + PROBES_AFTER[0],
+                count: 0,
+                is_by_other: false,
+            }),
+            untold: None,
+            held_until: None,
+            expires: None,
+        };
+        pace.expires = expires_s.and_then(|at| pace.at_second(at));
+        pace
+    }
+
+    /// The time of this second since 1970; none where it is later than any clock can say, which is never.
+    pub(super) fn at_second(&self, second: u64) -> Option<Instant> {
+        let left = Duration::from_secs(second.saturating_sub(now_ms() / 1_000));
+        self.opened.checked_add(left)
+    }
+
+    /// Whether a lone ping is due now; the next one is planned then, and nothing but events follows this one soon.
+    pub(super) fn probe_is_due(&mut self, now: Instant) -> bool {
+        let Some(probe) = self.probe.as_mut().filter(|probe| probe.at <= now) else {
+            return false;
+        };
+        let later = self.heartbeat.unwrap_or(PROBES_AFTER[2]) * PROBE_HEARTBEATS;
+        probe.count = probe.count.saturating_add(1);
+        let next = PROBES_AFTER
+            .get(usize::from(probe.count))
+            .map_or(probe.at + later, |after| self.opened + *after);
+        probe.at = next.max(now + PROBE_QUIET);
+        self.pinged(now);
+        self.next_ping = self.next_ping.max(now + PROBE_QUIET);
+        true
+    }
+
+    /// Whether a heartbeat is over.
+    pub(super) fn ping_is_due(&self, now: Instant) -> bool {
+        self.heartbeat.is_some() && self.next_ping <= now
+    }
+
+    /// Whether a burst of events is over that no ping followed.
+    pub(super) fn tail_is_due(&self, now: Instant) -> bool {
+        self.untold.is_some_and(|at| self.tail(at) <= now)
+    }
+
+    /// When a ping follows the event that was sent at this time: not within the quiet after a probe.
+    fn tail(&self, at: Instant) -> Instant {
+        let pinged = self
+            .heartbeat
+            .and_then(|beat| self.next_ping.checked_sub(beat));
+        let quiet = pinged.map(|pinged| pinged + PROBE_QUIET);
+        (at + BURST_OVER_AFTER).max(quiet.unwrap_or(at))
+    }
+
+    /// Whether a ping is to follow each burst of events.
+    pub(super) fn is_probed(&self) -> bool {
+        self.probe.is_some()
+    }
+
+    /// Events were sent.
+    pub(super) fn sent(&mut self, now: Instant) {
+        self.owe_ping(now, false);
+    }
+
+    /// Events were sent by somebody else, last at this time.
+    pub(super) fn told(&mut self, at: Instant) {
+        self.owe_ping(at, true);
+    }
+
+    fn owe_ping(&mut self, at: Instant, is_by_other: bool) {
+        if let Some(probe) = &mut self.probe {
+            probe.is_by_other = is_by_other;
+            self.untold = Some(at);
+        }
+    }
+
+    /// A ping was sent.
+    pub(super) fn pinged(&mut self, now: Instant) {
+        self.untold = None;
+        if let Some(heartbeat) = self.heartbeat {
+            self.next_ping = now + heartbeat;
+        }
+    }
+
+    /// Whether the nudge for the nearest deadline is still to come.
+    pub(super) fn is_armed(&self, now: Instant) -> bool {
+        self.untold.is_none() && self.alarm.is_armed(now)
+    }
+
+    /// The nearest deadline. Whoever watches over the attach wakes it for the end of a burst that it sent.
+    pub(super) fn nearest(&self, now: Instant, is_watched: bool) -> Instant {
+        let ping = self.heartbeat.map(|_| self.next_ping);
+        let far = self.opened + Duration::from_secs(u64::from(u32::MAX));
+        let probe = self.probe.map(|probe| probe.at);
+        let is_watched = is_watched && self.probe.is_some_and(|probe| probe.is_by_other);
+        let is_left = |at: &Instant| is_watched && *at + BURST_OVER_AFTER > now;
+        let tail = self.untold.filter(|at| !is_left(at));
+        let tail = tail.map(|at| self.tail(at));
+        [ping, probe, tail, self.held_until, self.expires]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(far)
+    }
+}
+
+/// Whether lone pings are wanted, on a wire that has a frame for them.
+fn has_probe(opening: &Opening) -> bool {
+    let can_ping = match opening.transport {
+        Transport::Ws => opening.format == Format::Full,
+        Transport::Sse => true,
+        Transport::Poll => false,
+    };
+    opening.probe && can_ping
+}
+
+/// A random number for spreading things in time, where nothing depends on its quality.
+pub(super) fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(now_ms())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace(query: &str) -> Pace {
+        let opening = Opening::parse(Transport::Ws, Some("a"), query, None, None).unwrap();
+        Pace::new(&opening, Duration::from_secs(4), None)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_is_pinged_each_heartbeat_whatever_is_sent() {
+        let mut pace = pace("");
+        for _ in 0..3 {
+            let at = pace.nearest(pace.opened, true);
+            pace.sent(at - Duration::from_millis(100));
+            pace.told(at - Duration::from_millis(50));
+            assert!(pace.ping_is_due(at) && !pace.tail_is_due(at));
+            pace.pinged(at);
+            let next = pace.nearest(at, true);
+            assert_eq!(next, at + Duration::from_secs(4));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ping_follows_a_burst_where_the_client_probes() {
+        let mut pace = pace("probe=1");
+        let opened = pace.opened;
+        let after = |ms| opened + Duration::from_millis(ms);
+        assert!(pace.probe_is_due(after(150)));
+        // Not within the quiet after the probe.
+        pace.sent(after(200));
+        assert_eq!(pace.nearest(after(200), false), after(1_350));
+        // The last event counts.
+        pace.sent(after(900));
+        assert!(!pace.tail_is_due(after(1_899)));
+        assert!(pace.tail_is_due(after(1_900)));
+        pace.pinged(after(1_900));
+        assert!(!pace.tail_is_due(after(9_000)), "once for each burst");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sent_a_burst_wakes_for_the_ping_after_it() {
+        let mut pace = pace("probe=1");
+        let opened = pace.opened;
+        let after = |ms| opened + Duration::from_millis(ms);
+        assert!(pace.probe_is_due(after(150)));
+        pace.told(after(200));
+        // So there is no alarm for it, but where that was too early for the quiet, or nobody watches.
+        assert!(pace.nearest(after(300), true) > after(1_350));
+        assert_eq!(pace.nearest(after(1_200), true), after(1_350));
+        assert_eq!(pace.nearest(after(300), false), after(1_350));
+    }
+}
