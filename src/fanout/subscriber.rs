@@ -38,23 +38,54 @@ enum Words {
     Once(Answering, Arc<dyn Envelope>),
 }
 
-/// Where a reader is, while it leaves the writing to its pump.
+/// Who writes to a subscriber.
+///
+/// ```text
+///          delegate                answer                evict
+///   Own ------------> Delegated ------------> Parked ------------> Evicted
+///    ^ <-----------------+                     |  ^
+///    |      reclaim, notify                    |  | park (the own task answered)
+///    +-----------------------------------------+  |
+///    |                  unpark                    |
+///    +--------------------------------------------+
+/// ```
+///
+/// Dropping the subscription evicts from every phase. [`Slot::transition`] is the only place that changes a phase, and
+/// it keeps the counters of the fan-out in step.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    /// The reader's own task.
+    #[default]
+    Own,
+    /// The fan-out task.
+    Delegated,
+    /// Nobody: a poll was answered, and the next one has not come. The fan-out task learns the time when it looks.
+    Parked { since: Option<Instant> },
+    /// Nobody: the fan-out task no longer knows the subscriber.
+    Evicted,
+}
+
+impl Phase {
+    fn is_parked(self) -> bool {
+        matches!(self, Self::Parked { .. })
+    }
+
+    /// Whether its poll was answered: it waits for no event.
+    fn is_answered(self) -> bool {
+        matches!(self, Self::Parked { .. } | Self::Evicted)
+    }
+}
+
+/// What the fan-out task and the reader's own task share.
 #[derive(Default)]
 struct State {
-    /// Whether its own task writes nothing for now.
-    is_left: bool,
-    /// Whether it is between two polls: nothing is told to it.
-    is_resting: bool,
-    /// Whether its pump knows it no more, since it rested for long.
-    is_out: bool,
+    phase: Phase,
     /// Events that were written by the pump, and are unknown to its own task.
     events: u32,
     /// Everything up to here was told.
     offset: u64,
     /// When it was last written to by the pump, and unknown to its own task.
     written: Option<Instant>,
-    /// When its rest began, as far as the pump saw.
-    rests_since: Option<Instant>,
     /// That of its poll, while the pump is to answer it.
     nonce: Nonce,
     /// What the socket did not take of the last write.
@@ -86,12 +117,12 @@ impl Slot {
     /// it was written to.
     pub(super) fn take(&self, load: &Load<'_>, pump: &Pump, scratch: &mut Scratch) -> bool {
         let mut state = self.state.lock();
-        if state.is_resting {
+        if state.phase.is_answered() {
             return false;
         }
         let mut is_told = false;
         if let Some(run) = load.run
-            && state.is_left
+            && state.phase == Phase::Delegated
         {
             if state.offset >= run.last() {
                 // It has read this by itself.
@@ -108,7 +139,9 @@ impl Slot {
                 return true;
             }
         }
-        state.is_left = false;
+        if state.phase == Phase::Delegated {
+            self.transition(pump, &mut state, Phase::Own);
+        }
         drop(state);
         self.bell.nudge();
         is_told
@@ -160,45 +193,46 @@ impl Slot {
     ) -> bool {
         self.bell.set_resting(true);
         pump.polling.dec();
-        self.rest(pump, state, Some(load.now));
+        let since = Some(load.now);
+        self.transition(pump, state, Phase::Parked { since });
         let is_told = self.write(run, load, state, scratch);
         if is_told {
-            state.is_left = false;
             state.nonce = Nonce::default();
         } else {
-            self.rest_no_more(pump, state);
+            self.transition(pump, state, Phase::Own);
             pump.polling.inc();
             self.bell.set_resting(false);
         }
         is_told
     }
 
-    /// Whether it is the only one of its pump that rests.
-    fn rest(&self, pump: &Pump, state: &mut State, since: Option<Instant>) -> bool {
-        state.is_resting = true;
-        state.rests_since = since;
-        pump.tally[self.transport as usize].fetch_sub(1, Ordering::Relaxed);
-        pump.resting.fetch_add(1, Ordering::Relaxed) == 0
-    }
-
-    fn rest_no_more(&self, pump: &Pump, state: &mut State) {
-        state.is_resting = false;
-        pump.resting.fetch_sub(1, Ordering::Relaxed);
-        pump.tally[self.transport as usize].fetch_add(1, Ordering::Relaxed);
+    /// Changes the phase. Readers count as readers, and parked ones as parked, in the fan-out's counters.
+    fn transition(&self, pump: &Pump, state: &mut State, next: Phase) {
+        let before = std::mem::replace(&mut state.phase, next);
+        let readers = &pump.tally[self.transport as usize];
+        match (before.is_answered(), next.is_answered()) {
+            (false, true) => _ = readers.fetch_sub(1, Ordering::Relaxed),
+            (true, false) => _ = readers.fetch_add(1, Ordering::Relaxed),
+            _ => {}
+        }
+        match (before.is_parked(), next.is_parked()) {
+            (false, true) => _ = pump.resting.fetch_add(1, Ordering::Relaxed),
+            (true, false) => _ = pump.resting.fetch_sub(1, Ordering::Relaxed),
+            _ => {}
+        }
     }
 
     /// Whether it rested since before then, or since nobody knows when, which is known from now on. It is told that its
     /// poll was answered, where it does not know.
     pub(super) fn cast_off(&self, then: Instant, now: Instant, pump: &Pump) -> bool {
         let mut state = self.state.lock();
-        if !state.is_resting {
+        let Phase::Parked { since } = &mut state.phase else {
+            return false;
+        };
+        if *since.get_or_insert(now) > then {
             return false;
         }
-        if *state.rests_since.get_or_insert(now) > then {
-            return false;
-        }
-        state.is_out = true;
-        pump.resting.fetch_sub(1, Ordering::Relaxed);
+        self.transition(pump, &mut state, Phase::Evicted);
         let is_unknown = state.written.is_some();
         drop(state);
         if is_unknown {
@@ -216,6 +250,10 @@ impl Member {
             key,
         }
     }
+
+    fn go(&self, state: &mut State, next: Phase) {
+        self.slot.transition(&self.pump, state, next);
+    }
 }
 
 impl Berth {
@@ -225,14 +263,16 @@ impl Berth {
             return Risen::default();
         };
         let mut state = member.slot.state.lock();
-        state.is_left = false;
+        if state.phase == Phase::Delegated {
+            member.go(&mut state, Phase::Own);
+        }
         if !state.nonce.json().is_empty() {
             attach.set_nonce(std::mem::take(&mut state.nonce));
         }
         let at = state.written.take();
         let events = std::mem::take(&mut state.events);
         if let Some(at) = at {
-            if state.is_resting {
+            if state.phase.is_answered() {
                 attach.answered_for(state.offset);
             } else {
                 attach.told(state.offset, events, at);
@@ -240,7 +280,7 @@ impl Berth {
         }
         Risen {
             rest: state.rest.take().map(|rest| *rest),
-            is_answered: at.is_some() && state.is_resting,
+            is_answered: at.is_some() && state.phase.is_answered(),
         }
     }
 
@@ -291,7 +331,7 @@ impl Berth {
         }
         if let Some(member) = &self.0 {
             let mut state = member.slot.state.lock();
-            state.is_left = true;
+            member.go(&mut state, Phase::Delegated);
             state.offset = offset;
             if let Words::Once(..) = member.slot.words {
                 state.nonce = attach.take_nonce();
@@ -308,7 +348,12 @@ impl Berth {
     pub(crate) fn rest(&mut self) {
         let Some(member) = &self.0 else { return };
         let mut state = member.slot.state.lock();
-        if !state.is_resting && member.slot.rest(&member.pump, &mut state, None) {
+        if state.phase.is_answered() {
+            return;
+        }
+        let is_first = member.pump.resting.load(Ordering::Relaxed) == 0;
+        member.go(&mut state, Phase::Parked { since: None });
+        if is_first {
             // So that it looks after some time whether this one came back.
             member.pump.bell.nudge();
         }
@@ -318,8 +363,8 @@ impl Berth {
     pub(crate) fn come_back(&mut self) -> bool {
         let Some(member) = &self.0 else { return false };
         let mut state = member.slot.state.lock();
-        if state.is_resting && !state.is_out {
-            member.slot.rest_no_more(&member.pump, &mut state);
+        if state.phase.is_parked() {
+            member.go(&mut state, Phase::Own);
             return true;
         }
         drop(state);
@@ -333,19 +378,14 @@ impl Drop for Member {
         let pump = &self.pump;
         let mut slots = pump.slots.lock();
         let mut state = self.slot.state.lock();
-        if state.is_resting && state.written.take().is_some() {
+        if state.phase.is_answered() && state.written.take().is_some() {
             // Its reader does not know, and counts itself as gone once more.
             pump.polling.inc();
         }
-        if !state.is_resting {
-            pump.tally[self.slot.transport as usize].fetch_sub(1, Ordering::Relaxed);
-        } else if !state.is_out {
-            pump.resting.fetch_sub(1, Ordering::Relaxed);
-        }
-        if state.is_out {
+        if state.phase == Phase::Evicted {
             return;
         }
-        state.is_out = true;
+        self.go(&mut state, Phase::Evicted);
         drop(state);
         slots.remove(self.key);
         if slots.is_empty() {
