@@ -6,6 +6,7 @@
 mod body;
 pub mod connection;
 pub mod poll;
+pub(crate) mod response_head;
 pub mod sse;
 pub(crate) mod write_queue;
 pub mod ws;
@@ -125,18 +126,6 @@ pub(crate) enum Pumped {
     Each(Wording),
     /// What comes next, as the answer to its poll.
     Once(Answering),
-}
-
-/// What goes around an answer on its wire.
-pub(crate) trait Envelope: Send + Sync {
-    /// Bytes of an answer of so many with what goes around it, at most.
-    fn room(&self, bytes: usize) -> usize;
-
-    /// Writes it, with the answer in it.
-    fn enclose(&self, out: &mut Vec<u8>, answer: &[u8]);
-
-    /// Writes what comes before an answer of so many bytes.
-    fn begin(&self, out: &mut Vec<u8>, bytes: usize);
 }
 
 /// Bytes for one reader, as they become ready.

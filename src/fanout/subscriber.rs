@@ -16,7 +16,8 @@ use crate::hub::Run;
 use crate::hub::waker::Bell;
 use crate::protocol::{Nonce, Transport};
 use crate::session::Attach;
-use crate::transport::{Answering, Envelope, Pumped, Wording};
+use crate::transport::response_head::Head;
+use crate::transport::{Answering, Pumped, Wording};
 
 /// Bytes of events that a pump writes; what a socket does not take of them is kept for it.
 const PUMPED_BYTES_MAX: usize = 32 * 1024;
@@ -35,7 +36,7 @@ pub(super) struct Slot {
 /// What is written for it.
 enum Words {
     Each(Wording),
-    Once(Answering, Arc<dyn Envelope>),
+    Once(Answering, Arc<Head>),
 }
 
 /// Who writes to a subscriber.
@@ -290,7 +291,7 @@ impl Berth {
         pumps: &Arc<Pumps>,
         attach: &mut Attach,
         stream: &Arc<TcpStream>,
-        (pumped, envelope): (Pumped, Option<&Arc<dyn Envelope>>),
+        (pumped, envelope): (Pumped, Option<&Arc<Head>>),
     ) {
         if !attach.is_watched() {
             // It left the channel of that pump, and perhaps reads another one.

@@ -5,7 +5,6 @@
 //! frames go out as an ordinary body. One place decides, and the transports do not know.
 
 mod driver;
-mod head;
 mod poll_exchange;
 pub(crate) mod ws;
 
@@ -30,6 +29,7 @@ use crate::protocol::peer::ConnectionGuard;
 use crate::session::Sessions;
 pub use crate::transport::connection::{Io, Link};
 pub(crate) use crate::transport::connection::{Narrow, with_room};
+use crate::transport::response_head;
 use crate::transport::{FrameBody, Frames, Piece, WriteWatch};
 
 /// Bytes of an answer that is written whole though it did not want the socket: a refusal that names a thousand channels
@@ -349,8 +349,10 @@ impl Frames for Ready {
 
 /// The head of a handshake, which goes out with whatever is written first.
 pub(crate) fn handshake(head: &Parts) -> Bytes {
-    let lines = head::Head::of(head);
-    lines.bytes(head::Length::None, head::HELLO_BYTES).into()
+    let lines = response_head::Head::of(head);
+    lines
+        .bytes(response_head::Length::None, response_head::HELLO_BYTES)
+        .into()
 }
 
 /// Whether this answer is the last one of its connection.

@@ -12,12 +12,12 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWrite as _;
 use tokio::time::{Instant, Sleep};
 
-use super::head::{HELLO_BYTES, Head, Length};
 use super::{Link, Owned, Terms};
 use crate::fanout::{Berth, Risen};
 use crate::transport::connection::with_room;
+use crate::transport::response_head::{HELLO_BYTES, Head, Length};
 use crate::transport::write_queue::{Output, is_forgotten};
-use crate::transport::{Envelope, Frames, Piece};
+use crate::transport::{Frames, Piece};
 
 /// Bytes that a client may send ahead while its answer trickles; they are kept for the next request, and beyond
 /// them the socket is read no further.
@@ -31,7 +31,7 @@ pub(super) struct Conversation {
     terms: Arc<Terms>,
     pub(super) berth: Berth,
     /// What goes around an answer that comes as a whole; absent where one trickles.
-    pub(super) envelope: Option<Arc<dyn Envelope>>,
+    pub(super) envelope: Option<Arc<Head>>,
     /// Whether this answer is the last one.
     closes: bool,
     /// Whether what is to be written now is all that there is, until the task is woken.

@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 use axum::http::response::Parts;
 
 use super::driver::{Conversation, Step};
-use super::head::Head;
 use super::{Chain, Made, Next, Owned, Terms, is_last};
 use crate::transport::Frames;
 use crate::transport::connection::with_room;
+use crate::transport::response_head::Head;
 
 /// An answer that is written as a whole, and those that follow it.
 pub(super) struct Whole<F> {

@@ -1,4 +1,4 @@
-//! The head of an answer as bytes, for sockets that are written to directly.
+//! The head of an HTTP/1.1 response as bytes, for sockets that are written to directly.
 
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -8,19 +8,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::http::response::Parts;
 use hyper::header::{CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 
-use crate::transport::Envelope;
-
 /// Room for the status line and the headers of an answer; ours need some 250.
 const LINES_BYTES: usize = 384;
 /// Room for a length and a date.
 const LENGTH_AND_DATE_BYTES: usize = 80;
 
 /// Room behind a head for the hello that goes out with it.
-pub(super) const HELLO_BYTES: usize = 512;
+pub(crate) const HELLO_BYTES: usize = 512;
 
 /// How the length of what follows is told.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Length {
+pub(crate) enum Length {
     /// It is not: a handshake.
     None,
     /// In chunks.
@@ -31,13 +29,13 @@ pub(super) enum Length {
 
 /// The status line and the headers but for the length, encoded at once: a held answer keeps these bytes and not the
 /// map, which is four times as large.
-pub(super) struct Head {
+pub(crate) struct Head {
     lines: Box<[u8]>,
     is_dated: bool,
 }
 
 impl Head {
-    pub(super) fn of(head: &Parts) -> Arc<Self> {
+    pub(crate) fn of(head: &Parts) -> Arc<Self> {
         let reason = head.status.canonical_reason().unwrap_or_default();
         let mut lines = Vec::with_capacity(LINES_BYTES);
         for part in ["HTTP/1.1 ", head.status.as_str(), " ", reason, "\r\n"] {
@@ -56,7 +54,7 @@ impl Head {
     }
 
     /// The whole head, with the length, the time of now and the empty line; behind it there is room for so many bytes.
-    pub(super) fn bytes(&self, length: Length, room: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&self, length: Length, room: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.room(room));
         self.write(&mut out, length);
         out
@@ -75,18 +73,19 @@ impl Head {
         }
         out.extend_from_slice(b"\r\n");
     }
-}
 
-impl Envelope for Head {
-    fn room(&self, bytes: usize) -> usize {
+    /// Returns the most bytes that a response with a body of so many bytes has.
+    pub(crate) fn room(&self, bytes: usize) -> usize {
         self.lines.len() + LENGTH_AND_DATE_BYTES + bytes
     }
 
-    fn begin(&self, out: &mut Vec<u8>, bytes: usize) {
+    /// Writes the head of a response with a body of so many bytes.
+    pub(crate) fn begin(&self, out: &mut Vec<u8>, bytes: usize) {
         self.write(out, Length::Bytes(bytes));
     }
 
-    fn enclose(&self, out: &mut Vec<u8>, answer: &[u8]) {
+    /// Writes the whole response.
+    pub(crate) fn enclose(&self, out: &mut Vec<u8>, answer: &[u8]) {
         self.begin(out, answer.len());
         // In one piece: copying is cheaper than a vectored write.
         out.extend_from_slice(answer);
