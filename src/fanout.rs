@@ -1,10 +1,14 @@
-//! Pumps: readers who wait for one and the same channel, and for nothing else, are written to in turn from one
-//! place, which costs a third less than a wake-up of each one's task.
+//! Fan-out tasks: each one writes the newest events of one channel to many readers in turn. It serves readers that wait
+//! for that one channel and for nothing else. Writing from one place costs a third less than waking the task of each
+//! reader.
 //!
-//! A pump is one feed for many: it pulls by cursor and log as each of them would. It writes to whoever is just where
-//! the newest events begin and has nothing else to be told; everybody else it nudges, to go his own way. So it has
-//! no queue: who takes less than he is given is nudged with what is left of that. A held poll is told once, and rests
-//! until its client asks again. Knows no session and no wire.
+//! A fan-out task owns one feed for many readers. It reads by cursor and log, as each of them would. It writes to each
+//! subscriber that is exactly where the newest events begin and has nothing else to deliver. It notifies every other
+//! subscriber, whose own task then reads for itself. So a fan-out task has no queue: if a socket does not accept the
+//! whole write, the subscriber is notified and its own task writes the rest. A held poll is answered once and then
+//! parked until its client sends the next poll.
+//!
+//! Knows no session and no wire.
 
 mod subscriber;
 
@@ -32,53 +36,55 @@ use subscriber::{Member, Slot};
 
 pub(crate) use subscriber::{Berth, Risen};
 
-/// Readers of a channel from which on a pump is worth its task.
+/// From this number of readers of a channel on, a fan-out task is worth its cost.
 const READERS_MIN: usize = 4;
-/// Readers of one pump: further ones get another pump, which may run on another core.
+/// The most subscribers of one fan-out task. Further readers get another task, which may run on another core.
 const READERS_MAX: usize = 1_024;
-/// Readers who are written to while the list is locked, some 100 µs: who joins or leaves waits so long.
+/// Subscribers that are written to while the list is locked, about 100 µs. A reader that joins or leaves waits this
+/// long.
 const READERS_AT_ONCE: usize = 32;
-/// Writes until other tasks get their turn, some 1 ms.
+/// Writes before other tasks get their turn, about 1 ms.
 const WRITES_AT_ONCE: usize = 256;
-/// How long a reader may be between two polls and keep its place: most come back within the way there and back, and
-/// whoever does not must hear soon that its poll was answered.
+/// How long a subscriber may stay parked between two polls. Most clients poll again within one round trip. If a client
+/// does not, its own task must soon learn that the poll was answered.
 const REST_MAX: Duration = Duration::from_millis(200);
 
-/// Bytes of a buffer for answers that is kept for the next events: those of usual ones. A pump may wait for long.
+/// Bytes of a response buffer that are kept for the next events: enough for usual responses. A fan-out task may wait
+/// for a long time.
 const SCRATCH_BYTES_MAX: usize = 64 * 1024;
 
-/// All pumps of a hub.
+/// All fan-out tasks of a hub.
 pub(crate) struct Pumps {
     hub: Arc<Hub>,
     by_channel: Mutex<HashMap<ChannelName, Vec<Arc<Pump>>>>,
 }
 
-/// Some readers of one channel.
+/// One fan-out task: some readers of one channel.
 struct Pump {
     slots: Mutex<Slab<Arc<Slot>>>,
     tally: Arc<Tally>,
-    /// That of its feed.
+    /// The waker of its feed.
     bell: Arc<Bell>,
-    /// How many of its readers are between two polls.
+    /// How many of its subscribers are parked between two polls.
     resting: AtomicUsize,
-    /// Whether some of its readers are sent a ping after each burst.
+    /// Whether some of its subscribers get a ping after each burst.
     are_probed: AtomicBool,
     delivered: [Counter; Transport::ALL.len()],
-    /// The gauge of those who poll.
+    /// The gauge of readers that poll.
     polling: Gauge,
     writes: Counter,
 }
 
-/// What a pump writes to all of its readers.
+/// What a fan-out task writes to all its subscribers.
 struct Load<'a> {
-    /// Absent where it is not simply the newest events.
+    /// `None` if the batch is not simply the newest events.
     run: Option<&'a Run>,
-    /// After it.
+    /// The cursor after the batch.
     cursor: Cursor,
     now: Instant,
 }
 
-/// Where answers are put together, one after the other.
+/// Buffers in which responses are built, one after the other.
 #[derive(Default)]
 struct Scratch {
     answer: Vec<u8>,
@@ -86,7 +92,7 @@ struct Scratch {
 }
 
 impl Scratch {
-    /// Keeps no room for what was larger than usual.
+    /// Frees the room that a response of unusual size needed.
     fn give_back(&mut self) {
         for buffer in [&mut self.answer, &mut self.out] {
             buffer.clear();
@@ -95,21 +101,21 @@ impl Scratch {
     }
 }
 
-/// When a pump looks after readers to whom it writes nothing.
+/// The timers of a fan-out task for subscribers that it does not write to.
 #[derive(Default)]
 struct Alarms {
     rest: Alarm,
     ping: Alarm,
-    /// When the last event of a burst was written, where somebody is to be sent a ping after it.
+    /// When the last event of a burst was written, if a subscriber gets a ping after it.
     burst: Option<Instant>,
 }
 
-/// What a pump comes to.
+/// The next step of a fan-out task.
 enum Next {
     Batch(Batch),
-    /// Something may be there to read.
+    /// Events may be ready to read.
     Rung,
-    /// Nobody is left to read for.
+    /// No subscriber is left.
     Empty,
 }
 
@@ -121,7 +127,8 @@ impl Pumps {
         })
     }
 
-    /// A place for a reader of this channel; `None` where a pump would not be worth it.
+    /// Registers a reader of this channel with a fan-out task, and starts a task if none has room. Returns `None` if
+    /// the hub has no room for the channel.
     fn join(self: &Arc<Self>, channel: &ChannelName, slot: Slot) -> Option<Member> {
         let mut by_channel = self.by_channel.lock();
         let pumps = by_channel.entry(channel.clone()).or_default();
@@ -143,7 +150,7 @@ impl Pumps {
         member
     }
 
-    /// Forgets a pump without readers. Whether it had none.
+    /// Removes a fan-out task that has no subscribers. Returns whether it had none.
     fn bury(&self, channel: &ChannelName, pump: &Arc<Pump>) -> bool {
         let mut by_channel = self.by_channel.lock();
         if !pump.slots.lock().is_empty() {
@@ -185,7 +192,7 @@ impl Pump {
         Some(Member::new(self, slot.clone(), key))
     }
 
-    /// Reads its channel for as long as it has readers.
+    /// Reads the channel as long as it has subscribers.
     async fn run(self: Arc<Self>, mut feed: Feed, pumps: Arc<Pumps>) {
         let channel = feed.channels().next().cloned();
         let mut alarms = Alarms::default();
@@ -198,11 +205,11 @@ impl Pump {
                     self.deliver(&batch, &mut scratch).await;
                     scratch.give_back();
                     alarms.burst = self.are_probed.load(Ordering::Relaxed).then(Instant::now);
-                    // Here too: where events never pause, it waits for nothing.
+                    // Check here too: if events never pause, the task never reaches the check before a wait.
                     self.mind_resting(&feed, &mut alarms.rest);
                 }
-                // Whoever publishes beside the one who rang goes first: what they publish goes out in the same writes.
-                // Where several do, those too whose sockets were not looked at yet.
+                // Let other publishers run first: their events then go out in the same writes. After a batch of several
+                // events, also let the runtime check its sockets, since more publishers may be ready there.
                 Next::Rung if are_many => tokio::task::yield_now().await,
                 Next::Rung => behind_the_others().await,
                 Next::Empty if channel.as_ref().is_some_and(|name| pumps.bury(name, &self)) => {
@@ -232,14 +239,14 @@ impl Pump {
         }
         self.mind_resting(feed, &mut alarms.rest);
         self.mind_burst(feed, alarms);
-        // Looked at after the waker is registered: the last reader to leave nudges the bell.
+        // Check after the waker is registered: the last subscriber that leaves notifies it.
         if self.slots.lock().is_empty() {
             return Poll::Ready(Next::Empty);
         }
         Poll::Pending
     }
 
-    /// Looks every now and then for readers who rest for long.
+    /// Evicts subscribers that are parked for too long, and arms the timer for the next check.
     fn mind_resting(&self, feed: &Feed, alarm: &mut Alarm) {
         if self.resting.load(Ordering::Relaxed) > 0 {
             let now = Instant::now();
@@ -250,7 +257,7 @@ impl Pump {
         }
     }
 
-    /// Wakes those who are to be sent a ping once the burst is over.
+    /// Notifies the subscribers that get a ping once the burst is over.
     fn mind_burst(&self, feed: &Feed, alarms: &mut Alarms) {
         let Some(over) = alarms.burst.map(|last| last + BURST_OVER_AFTER) else {
             return;
@@ -263,11 +270,11 @@ impl Pump {
         alarms.burst = None;
         let slots = self.slots.lock();
         let nudged = slots.iter().filter(|(_, slot)| slot.nudge_for_ping());
-        // Under the lock, so that nobody who joins meanwhile is overlooked.
+        // Stored under the lock, so that a subscriber that joins meanwhile is not missed.
         self.are_probed.store(nudged.count() > 0, Ordering::Relaxed);
     }
 
-    /// Forgets readers who did not come back from their rest.
+    /// Evicts subscribers whose clients did not poll again in time.
     fn cast_off(&self, now: Instant) {
         let then = now.checked_sub(REST_MAX).unwrap_or(now);
         let mut slots = self.slots.lock();
@@ -304,7 +311,7 @@ impl Pump {
         self.writes.inc_by(written.iter().sum());
     }
 
-    /// Goes on from this key. Gives the key to go on from, where there are more.
+    /// Delivers to some subscribers, beginning at this key. Returns the key of the next ones, if there are any.
     fn deliver_some(
         &self,
         load: &Load<'_>,
@@ -325,8 +332,8 @@ impl Pump {
     }
 }
 
-/// Until all tasks that are ready had their turn. A task that wakes itself goes behind them; the runtime's own
-/// `yield_now` looks for sockets too, a call of the kernel that an event by itself need not cost.
+/// Waits until all tasks that are ready have run. A task that wakes itself is queued behind them. The runtime's own
+/// `yield_now` also checks sockets, a system call that a single event does not need.
 async fn behind_the_others() {
     let mut has_waited = false;
     std::future::poll_fn(|cx| {

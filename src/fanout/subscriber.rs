@@ -1,6 +1,7 @@
-//! A reader's place at a pump: where it is, and who writes for it just now.
+//! A subscriber of a fan-out task: its position, and the task that writes to it at present.
 //!
-//! Whoever holds the state of a slot decides: its own task, or the pump, never both.
+//! Both the reader's own task and the fan-out task lock the subscriber's state before they decide, so they never write
+//! at the same time. Knows no log; the encoders are handed in.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,27 +20,28 @@ use crate::session::Attach;
 use crate::transport::response_head::Head;
 use crate::transport::{Answering, Pumped, Wording};
 
-/// Bytes of events that a pump writes; what a socket does not take of them is kept for it.
+/// The most bytes of events that a fan-out task writes at once. The bytes that a socket does not accept are kept for
+/// its subscriber.
 const PUMPED_BYTES_MAX: usize = 32 * 1024;
 
-/// One reader, as its pump sees it.
+/// One reader, as its fan-out task sees it.
 pub(super) struct Slot {
     stream: Arc<TcpStream>,
     bell: Arc<Bell>,
     pub(super) transport: Transport,
-    /// Whether its own task is to be woken after each burst, for a ping.
+    /// Whether its own task is woken after each burst for a ping.
     pub(super) is_probed: bool,
     words: Words,
     state: Mutex<State>,
 }
 
-/// What is written for it.
+/// How events are encoded for a subscriber.
 enum Words {
     Each(Wording),
     Once(Answering, Arc<Head>),
 }
 
-/// Who writes to a subscriber.
+/// The task that writes to a subscriber.
 ///
 /// ```text
 ///          delegate                answer                evict
@@ -51,8 +53,8 @@ enum Words {
 ///    +--------------------------------------------+
 /// ```
 ///
-/// Dropping the subscription evicts from every phase. [`Slot::transition`] is the only place that changes a phase, and
-/// it keeps the counters of the fan-out in step.
+/// Dropping the subscription evicts from every phase. [`Subscriber::transition`] is the only place that changes a
+/// phase, and it keeps the counters of the fan-out task in step.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Phase {
     /// The reader's own task.
@@ -60,9 +62,10 @@ enum Phase {
     Own,
     /// The fan-out task.
     Delegated,
-    /// Nobody: a poll was answered, and the next one has not come. The fan-out task learns the time when it looks.
+    /// No task: a poll was answered, and the next one has not arrived. If the time is unknown, the fan-out task sets it
+    /// at its next check.
     Parked { since: Option<Instant> },
-    /// Nobody: the fan-out task no longer knows the subscriber.
+    /// No task: the fan-out task no longer knows the subscriber.
     Evicted,
 }
 
@@ -71,7 +74,7 @@ impl Phase {
         matches!(self, Self::Parked { .. })
     }
 
-    /// Whether its poll was answered: it waits for no event.
+    /// Returns whether the subscriber's poll was answered: it waits for no event.
     fn is_answered(self) -> bool {
         matches!(self, Self::Parked { .. } | Self::Evicted)
     }
@@ -81,41 +84,41 @@ impl Phase {
 #[derive(Default)]
 struct State {
     phase: Phase,
-    /// Events that were written by the pump, and are unknown to its own task.
+    /// Events that the fan-out task wrote and that the own task does not know of yet.
     events: u32,
-    /// Everything up to here was told.
+    /// Everything up to this offset was delivered.
     offset: u64,
-    /// When it was last written to by the pump, and unknown to its own task.
+    /// When the fan-out task last wrote, until the own task learns of it.
     written: Option<Instant>,
-    /// That of its poll, while the pump is to answer it.
+    /// The nonce of its poll, while the fan-out task is to answer it.
     nonce: Nonce,
-    /// What the socket did not take of the last write.
+    /// The bytes of the last write that the socket did not accept.
     rest: Option<Box<Bytes>>,
 }
 
-/// A reader's place at a pump; leaves it when dropped.
+/// A reader's registration with a fan-out task. Dropping it ends the registration.
 pub(super) struct Member {
     pump: Arc<Pump>,
     slot: Arc<Slot>,
     key: usize,
 }
 
-/// A reader's side: whether a pump writes for it.
+/// A reader's side of the fan-out: its subscription, if it has one.
 #[derive(Default)]
 pub(crate) struct Berth(Option<Member>);
 
-/// What a pump did while a reader's own task did nothing.
+/// What a fan-out task did while the reader's own task did nothing.
 #[derive(Default)]
 pub(crate) struct Risen {
-    /// What is left of a write.
+    /// The bytes of a write that the socket did not accept.
     pub(crate) rest: Option<Bytes>,
-    /// Whether its poll was answered.
+    /// Whether the reader's poll was answered.
     pub(crate) is_answered: bool,
 }
 
 impl Slot {
-    /// Writes, where nothing speaks against it, or else wakes the reader's own task, which writes the rest too. Whether
-    /// it was written to.
+    /// Writes the batch if nothing prevents it. Otherwise, or if the socket does not accept all of it, wakes the
+    /// reader's own task, which writes the rest. Returns whether anything was written.
     pub(super) fn take(&self, load: &Load<'_>, pump: &Pump, scratch: &mut Scratch) -> bool {
         let mut state = self.state.lock();
         if state.phase.is_answered() {
@@ -126,10 +129,11 @@ impl Slot {
             && state.phase == Phase::Delegated
         {
             if state.offset >= run.last() {
-                // It has read this by itself.
+                // The own task has read these events already.
                 return false;
             }
-            // What is large each writes by itself, in parts: a slow one must not be left with all of it.
+            // A large batch is left to the own task, which writes it in parts. Otherwise, all of it would be kept for a
+            // slow peer.
             is_told = run.begins_at(state.offset)
                 && run.frame_bytes() <= PUMPED_BYTES_MAX
                 && match self.words {
@@ -148,7 +152,7 @@ impl Slot {
         is_told
     }
 
-    /// Wakes its own task for a ping after a burst, where that is wanted. Whether it is.
+    /// Wakes the own task for a ping after a burst if the subscriber gets one. Returns whether it does.
     pub(super) fn nudge_for_ping(&self) -> bool {
         if self.is_probed {
             self.bell.nudge();
@@ -158,8 +162,8 @@ impl Slot {
 
     fn write(&self, run: &Run, load: &Load<'_>, state: &mut State, scratch: &mut Scratch) -> bool {
         let stream = SockRef::from(&*self.stream);
-        // Past the runtime, which would look first whether it knows the socket to be ready. Where it is not, or is
-        // gone, the reader's own task finds out when it tries again.
+        // Write to the socket directly. The runtime would first check whether it knows the socket to be ready. If the
+        // socket is not ready or is closed, the own task finds out when it tries again.
         let rest = match &self.words {
             Words::Each(wording) => {
                 let bytes = wording(run);
@@ -182,8 +186,8 @@ impl Slot {
         true
     }
 
-    /// It reads no more once it is told, and others see that at once: before its client has the answer, who may ask for
-    /// anything then. Its own task takes that over when it is woken.
+    /// Answers the subscriber's poll. The subscriber stops counting as a reader before the response is written, because
+    /// its client may request anything once it has the response. Its own task catches up when it is woken.
     fn answer(
         &self,
         run: &Run,
@@ -207,7 +211,7 @@ impl Slot {
         is_told
     }
 
-    /// Changes the phase. Readers count as readers, and parked ones as parked, in the fan-out's counters.
+    /// Changes the phase and keeps two counters of the fan-out task in step: its readers and its parked subscribers.
     fn transition(&self, pump: &Pump, state: &mut State, next: Phase) {
         let before = std::mem::replace(&mut state.phase, next);
         let readers = &pump.tally[self.transport as usize];
@@ -223,8 +227,8 @@ impl Slot {
         }
     }
 
-    /// Whether it rested since before then, or since nobody knows when, which is known from now on. It is told that its
-    /// poll was answered, where it does not know.
+    /// Evicts a subscriber that has been parked since `then` or earlier, and returns whether it did. If the time is
+    /// unknown, sets it to `now` instead. Notifies the own task if it does not know yet that its poll was answered.
     pub(super) fn cast_off(&self, then: Instant, now: Instant, pump: &Pump) -> bool {
         let mut state = self.state.lock();
         let Phase::Parked { since } = &mut state.phase else {
@@ -258,7 +262,7 @@ impl Member {
 }
 
 impl Berth {
-    /// The reader's own task goes on: what its pump did until now is taken over.
+    /// Reclaims the subscriber for its own task, and reports to the attachment what the fan-out task did until now.
     pub(crate) fn rise(&mut self, attach: &mut Attach) -> Risen {
         let Some(member) = &self.0 else {
             return Risen::default();
@@ -285,7 +289,8 @@ impl Berth {
         }
     }
 
-    /// The reader's own task has nothing more to do: what comes next is left to a pump, where that is enough.
+    /// Delegates the reader to a fan-out task if that is enough for the events to come. Call this when the own task has
+    /// nothing more to do.
     pub(crate) fn leave_it(
         &mut self,
         pumps: &Arc<Pumps>,
@@ -294,13 +299,13 @@ impl Berth {
         (pumped, envelope): (Pumped, Option<&Arc<Head>>),
     ) {
         if !attach.is_watched() {
-            // It left the channel of that pump, and perhaps reads another one.
+            // The attachment left the channel of that fan-out task, and may read another one.
             self.0 = None;
         }
         let Some((channel, offset)) = attach.calm() else {
             if self.0.is_some() {
                 attach.watch();
-                // What the pump was about to nudge it for, it looks for itself.
+                // The own task looks for the events that the fan-out task was about to notify it of.
                 attach.bell().nudge();
                 self.0 = None;
             }
@@ -340,12 +345,12 @@ impl Berth {
         }
     }
 
-    /// It has no place any more.
+    /// Ends the registration.
     pub(crate) fn leave(&mut self) {
         self.0 = None;
     }
 
-    /// Its poll is answered: it is no reader until it comes back.
+    /// Parks the subscriber after its own task answered its poll: it is no reader until the next poll.
     pub(crate) fn rest(&mut self) {
         let Some(member) = &self.0 else { return };
         let mut state = member.slot.state.lock();
@@ -355,12 +360,13 @@ impl Berth {
         let is_first = member.pump.resting.load(Ordering::Relaxed) == 0;
         member.go(&mut state, Phase::Parked { since: None });
         if is_first {
-            // So that it looks after some time whether this one came back.
+            // The fan-out task then arms the timer that evicts parked subscribers.
             member.pump.bell.nudge();
         }
     }
 
-    /// It comes back from its rest. Whether its pump still watches its channel, so that nothing is to be joined anew.
+    /// Unparks the subscriber for its next poll. Returns whether the fan-out task still reads its channel, so that no
+    /// channel needs to be joined again.
     pub(crate) fn come_back(&mut self) -> bool {
         let Some(member) = &self.0 else { return false };
         let mut state = member.slot.state.lock();
@@ -380,7 +386,7 @@ impl Drop for Member {
         let mut slots = pump.slots.lock();
         let mut state = self.slot.state.lock();
         if state.phase.is_answered() && state.written.take().is_some() {
-            // Its reader does not know, and counts itself as gone once more.
+            // The own task does not know of the response yet, and will decrement the gauge a second time.
             pump.polling.inc();
         }
         if state.phase == Phase::Evicted {

@@ -1,6 +1,6 @@
-//! A feed: a cursor into some channels that waits. Readers pull; nothing pushes, so there is no queue.
+//! A feed: a cursor into some channels that waits for events. Readers pull and nothing pushes, so there is no queue.
 //!
-//! Knows the hub and its bells. Knows no session, no transport's wire and no encoding.
+//! Knows the hub and its feed wakers. Knows no session, no transport's wire and no encoding.
 
 mod behind;
 mod delegation;
@@ -21,25 +21,26 @@ use crate::protocol::{ChannelName, GapReason, Refusal, Transport};
 pub use self::stream::FeedStream;
 pub use crate::hub::Item;
 
-/// Where several channels have a backlog, so many times what one batch takes is read of them together: where they
-/// are interleaved evenly twice would do, and all that is read beyond the batch is read again for the next one.
+/// How many batches' worth of events one step reads if several channels have a backlog. A factor of 2 is enough for
+/// channels that are interleaved evenly. A larger factor has a price: the next step reads again everything beyond the
+/// batch.
 const SHARES_READ: usize = 4;
-/// Of each channel at least so many events are read, so that a batch of one busy channel among many idle ones is
-/// worth its write.
+/// The least number of events that are read of each channel. With fewer, a batch of one busy channel among many idle
+/// ones would not be worth its write.
 const SHARE_EVENTS_MIN: usize = 64;
 
-/// Items read in one step, in the order of their ids, and the cursor after them.
+/// Items that were read in one step, in the order of their ids, and the cursor after them.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// The items.
     pub items: Items,
     /// Everything up to here is read.
     pub cursor: Cursor,
-    /// Whether more waits already.
+    /// Whether more items are waiting already.
     pub more: bool,
 }
 
-/// A cursor into some channels, that waits.
+/// A cursor into some channels that waits for events.
 #[derive(Debug)]
 pub struct Feed {
     hub: Arc<Hub>,
@@ -47,31 +48,31 @@ pub struct Feed {
     joined: Slab<Joined>,
     /// Channels that are known to hold more than was read.
     again: Rung,
-    /// Everything up to here is read in every channel, but for those that are replayed.
+    /// Everything up to this offset is read in every channel, except in those that are being replayed.
     read_up_to: u64,
     transport: Option<Transport>,
-    /// Whether its batches are to be small.
+    /// Whether its batches are kept small.
     is_narrow: bool,
-    /// The slot of a channel that somebody else watches.
+    /// The slot of the channel that is delegated to a fan-out task.
     watched: Option<usize>,
 }
 
 #[derive(Debug)]
 struct Joined {
     channel: Arc<Channel>,
-    /// The registration in the channel; none while the feed rests.
+    /// The registration in the channel; `None` while the feed is parked.
     key: Option<usize>,
     place: Place,
 }
 
-/// A channel that joined late and is being replayed alone, up to where the feed is.
+/// A channel that joined later and is replayed alone until it reaches the feed's cursor.
 #[derive(Debug)]
 pub struct Replay {
     slot: usize,
 }
 
 impl Replay {
-    /// A replay of nothing, which is done at once.
+    /// Returns a replay of nothing, which is complete at once.
     #[must_use]
     pub(crate) const fn done() -> Self {
         Self { slot: usize::MAX }
@@ -79,10 +80,10 @@ impl Replay {
 }
 
 impl Feed {
-    /// Opens a feed. `transport` is how its reader is counted by `reached`; `None` is not counted.
+    /// Opens a feed. `transport` says how `reached` counts its reader; with `None` the reader is not counted.
     ///
     /// # Errors
-    /// `too_many_channels` when the hub has no room for one of them.
+    /// `too_many_channels` if the hub has no room for one of the channels.
     pub fn open(
         hub: &Arc<Hub>,
         channels: &[(ChannelName, Start)],
@@ -95,7 +96,7 @@ impl Feed {
         }
     }
 
-    /// Opens a feed of the channels that the hub has room for; the others come with their refusals.
+    /// Opens a feed of the channels that the hub has room for. Returns the other channels with their refusals.
     pub(crate) fn open_some(
         hub: &Arc<Hub>,
         channels: &[(ChannelName, Start)],
@@ -146,10 +147,10 @@ impl Feed {
         }
     }
 
-    /// Joins them again after a rest, all from this cursor on.
+    /// Joins the channels again after the feed was parked, all of them from this cursor.
     ///
     /// # Errors
-    /// `too_many_channels` when the hub has no room for one of them any more.
+    /// `too_many_channels` if the hub no longer has room for one of the channels.
     pub(crate) fn again(&mut self, cursor: Cursor) -> Result<(), Refusal> {
         self.rest();
         let counted = self.counted();
@@ -168,7 +169,7 @@ impl Feed {
         Ok(())
     }
 
-    /// All channels are to be read, each from its place.
+    /// Marks all channels as ready to read, each from its own position.
     fn begin(&mut self) {
         self.again = if self.joined.len() == 1 {
             Rung::One(0)
@@ -179,20 +180,20 @@ impl Feed {
         self.read_up_to = places.min().unwrap_or_else(|| self.hub.head());
     }
 
-    /// Everything up to here is read.
+    /// Returns the cursor up to which everything is read.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.hub.cursor(self.read_up_to)
     }
 
-    /// The channels that are read.
+    /// Returns the channels that are read.
     pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
         self.joined.iter().map(|(_, joined)| &joined.channel.name)
     }
 
-    /// What a reader comes back with that is cut before it read anything: a cursor, and the places of the channels
-    /// that begin elsewhere. Where the hole after another life is still to be told, this is the cursor of that
-    /// life: with one of ours the hole would never be told.
+    /// Returns what a reader resumes with if it is cut before it reads anything: a cursor, and the starts of the
+    /// channels that begin elsewhere. While the gap after a restart is still to be reported, the cursor belongs to the
+    /// earlier epoch. With a cursor of the present epoch, that gap would never be reported.
     #[must_use]
     pub fn starts(&self) -> (Cursor, Vec<(ChannelName, Cursor)>) {
         let other_life = |joined: &Joined| match joined.place.hole {
@@ -210,32 +211,34 @@ impl Feed {
         (cursor, elsewhere.collect())
     }
 
-    /// The bell that wakes this feed.
+    /// Returns the feed waker that wakes this feed.
     #[must_use]
     pub fn bell(&self) -> &Arc<Bell> {
         &self.bell
     }
 
-    /// The hub that is read.
+    /// Returns the hub that is read.
     #[must_use]
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 
-    /// Waits for the next batch; it is never empty.
+    /// Waits for the next batch, which is never empty.
     pub async fn next(&mut self) -> Batch {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// The next batch, where one is there, else registers the waker.
+    /// Returns the next batch if there is one. Otherwise, registers the waker.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Batch> {
-        // The head first, then the rings: an event rings before its head is stored, so that whatever lies at or
-        // below this head is among these rings. The rings before reading: what comes later wakes us.
+        // Load the head before taking the ready channels. A publisher marks a channel as ready before it stores the
+        // head, so the channel of every event up to this head is ready here. Take the ready channels before reading:
+        // every later event wakes this task.
         let head = self.hub.head();
         let mut rung = std::mem::take(&mut self.again);
         rung.merge(self.bell.silence(cx.waker()));
-        // The head once more, after the waker is registered: a nudge before that left nothing behind, and what it was
-        // about may lie above the first head. It is then read the next time, since nothing above that head is read.
+        // Load the head again after the waker is registered. An earlier notification leaves no trace, and its event may
+        // lie above the first head. The next step reads that event, because this step reads nothing above the first
+        // head.
         if let Some(slot) = self.unrung(self.hub.head()) {
             rung.add(slot);
         }
@@ -243,19 +246,19 @@ impl Feed {
             return Poll::Ready(batch);
         }
         if self.is_behind() {
-            // Somebody has rung and is about to store the head.
+            // A publisher marked a channel as ready and is about to store the head.
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
-    /// Whether more is there already, or is about to be.
+    /// Returns whether more items are waiting already, or are about to be.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.again != Rung::None
     }
 
-    /// What most readers find: one channel rang, and they are hardly behind.
+    /// Reads the case that most readers are in: one channel is ready, and the feed is hardly behind.
     fn read_run(&mut self, rung: &Rung, head: u64) -> Option<Batch> {
         let Rung::One(slot) = rung else { return None };
         let portion = self.portion();
@@ -271,7 +274,7 @@ impl Feed {
         })
     }
 
-    /// Reads the channels that rang, up to `head`, merged in the order of ids.
+    /// Reads the ready channels up to `head`, merged in the order of ids.
     fn read(&mut self, rung: &Rung, head: u64) -> Option<Batch> {
         if let Some(batch) = self.read_run(rung, head) {
             return Some(batch);
@@ -314,7 +317,7 @@ impl Feed {
         })
     }
 
-    /// Reads some channels, of each no more than a batch will hardly leave behind.
+    /// Reads some channels, and of each one hardly more than fits into the batch.
     fn read_slots(&mut self, slots: &[usize], head: u64, step: &mut Step) {
         let share = SHARES_READ * self.portion().events / slots.len().max(1);
         let portion = Portion {
@@ -327,7 +330,7 @@ impl Feed {
     }
 
     fn read_slot(&mut self, slot: usize, head: u64, portion: Portion, step: &mut Step) {
-        // A ring of a channel that was left since.
+        // The feed left this channel after the channel became ready.
         let Some(joined) = self.joined.get_mut(slot) else {
             return;
         };
@@ -338,8 +341,8 @@ impl Feed {
         step.take(page);
     }
 
-    /// Puts the places of channels that were read beyond the cut back to it; a gap that lies behind it is told
-    /// another time.
+    /// Moves the positions of channels that were read beyond the cut back to the cut. A gap behind the cut is reported
+    /// in a later step.
     fn turn_back(&mut self, before: &[(usize, Place)], cut: u64, behind: &[Item]) {
         let gap_of = |item: &Item| match item {
             Item::Gap(gap) => Some(gap.channel.clone()),
@@ -356,10 +359,11 @@ impl Feed {
         }
     }
 
-    /// Reads one more channel. Its replay comes first, by [`Feed::replay`], until that says that it is done.
+    /// Starts to read one more channel. First deliver its replay: call [`Feed::replay`] until it reports that the
+    /// replay is complete. Returns `None` if the channel is read already.
     ///
     /// # Errors
-    /// `too_many_channels` when the hub has no room for it.
+    /// `too_many_channels` if the hub has no room for the channel.
     pub fn join(&mut self, name: &ChannelName, start: Start) -> Result<Option<Replay>, Refusal> {
         if self.channels().any(|joined| joined == name) {
             return Ok(None);
@@ -367,8 +371,8 @@ impl Feed {
         self.register(name, start).map(|slot| Some(Replay { slot }))
     }
 
-    /// The next page of a replay: events of that channel alone, up to where the feed is. When the page holds
-    /// no more, the channel is part of the feed.
+    /// Returns the next page of a replay: events of that channel alone, up to the feed's cursor. After a page without
+    /// `more`, the channel is part of the feed.
     pub fn replay(&mut self, replay: &Replay) -> Page {
         let portion = self.portion();
         let Some(joined) = self.joined.get_mut(replay.slot) else {
@@ -379,7 +383,8 @@ impl Feed {
             .hub
             .read(&joined.channel, &mut joined.place, head, portion);
         if !page.more {
-            // What lies beyond the feed's cursor may have rung already, or before this channel was registered.
+            // The channel may hold events beyond the feed's cursor. They may have marked it as ready already, or may
+            // have been appended before it was registered.
             self.again.add(replay.slot);
         }
         page
@@ -393,7 +398,7 @@ impl Feed {
             .find(|(_, joined)| joined.channel.name == *name)
             .map(|(slot, _)| slot);
         let Some(slot) = found else { return false };
-        // Its slot may be another channel's next, which nobody else watches.
+        // The slot may be used again for another channel, which is not delegated.
         self.watched = self.watched.filter(|watched| *watched != slot);
         self.joined.remove(slot).leave();
         true
@@ -414,15 +419,15 @@ impl Joined {
     }
 }
 
-/// What one step of reading found.
+/// The outcome of one step of reading.
 #[derive(Default)]
 struct Step {
     items: Vec<Item>,
-    /// The places before the step.
+    /// The positions before the step.
     before: Vec<(usize, Place)>,
-    /// Beyond this offset one of the channels holds more than was read.
+    /// Beyond this offset, one of the channels holds more than was read.
     cut: Option<u64>,
-    /// Whether something above the head waits.
+    /// Whether an event above the head is waiting.
     unread: bool,
     pages: usize,
 }
@@ -440,11 +445,11 @@ impl Step {
         self.items.extend(page.events.into_iter().map(Item::Event));
     }
 
-    /// Brings the items in order and within the limits of a batch. Returns the offset at which it had to cut,
-    /// and what lay behind.
+    /// Sorts the items and cuts them to the limits of a batch. If it cuts, returns the offset of the cut and the items
+    /// behind it.
     fn merge(&mut self, portion: Portion) -> Option<(u64, Vec<Item>)> {
         if self.pages > 1 {
-            // A gap comes before an event of the same id, which is another channel's.
+            // A gap sorts before an event of the same id, which belongs to another channel.
             self.items
                 .sort_by_key(|item| (item.id().offset, matches!(item, Item::Event(_))));
         }
@@ -468,7 +473,7 @@ impl Step {
     }
 }
 
-/// Says of each gap whether another one of the same id follows. After a restart those of all channels have one id.
+/// Marks each gap that another gap of the same id follows. After a restart, the gaps of all channels have one id.
 fn mark_gaps_of_one_id(items: &mut [Item]) {
     for index in 1..items.len() {
         let (before, after) = items.split_at_mut(index);

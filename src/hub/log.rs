@@ -1,4 +1,4 @@
-//! A channel's log: bounded, append-only, and honest about what it has forgotten.
+//! A channel's log: bounded and append-only. It always knows what it has forgotten.
 //!
 //! Pure: the time is an argument. Knows no reader, no lock and no counter.
 
@@ -10,18 +10,18 @@ use std::sync::Arc;
 use crate::protocol::{Event, GapReason};
 use retained::Remains;
 
-/// Events at the end of a log that are looked at one by one: most readers are there, and a binary search would touch
-/// ten events on the way, none of them in any cache.
+/// How many events at the end of a log are compared one by one. Most readers are there, and a binary search would touch
+/// ten events on the way, none of them in a CPU cache.
 const NEWEST_EVENTS: usize = 8;
 
-/// The bounds of one log. `None` is no bound. The newest event is always kept while the log lives.
+/// The bounds of one log. `None` means no bound. A log keeps its newest event as long as it lives.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Most events.
+    /// The most events.
     pub events: Option<usize>,
-    /// Most bytes of data.
+    /// The most bytes of data.
     pub bytes: Option<usize>,
-    /// Oldest age, in milliseconds.
+    /// The greatest age, in milliseconds.
     pub age_ms: Option<u64>,
 }
 
@@ -33,12 +33,13 @@ pub struct Log {
     /// Everything up to this offset is no longer held.
     forgotten: u64,
     reason: Option<GapReason>,
-    /// Absent where no answer with its events is still written.
+    /// `None` if no response with its events is still being written.
     remains: Option<Box<Remains>>,
 }
 
 impl Log {
-    /// A log of a channel whose earlier life was forgotten up to this offset, and why; 0 where there was none.
+    /// Returns a log of a channel that existed before: everything up to this offset was forgotten for this reason. The
+    /// offset is 0 if the channel is new.
     #[must_use]
     pub fn after_forgotten(offset: u64, reason: GapReason) -> Self {
         Self {
@@ -72,7 +73,7 @@ impl Log {
         }
     }
 
-    /// Forgets the older half, at least one event, but never the newest. Returns whether anything went.
+    /// Forgets the older half of the events, at least one, but never the newest. Returns whether it forgot any.
     pub fn forget_half(&mut self) -> bool {
         let count = self.events.len() / 2;
         for _ in 0..count {
@@ -84,7 +85,7 @@ impl Log {
         count > 0
     }
 
-    /// Forgets everything, the newest event too: the last resort where all logs together hold too much.
+    /// Forgets everything, even the newest event. This is the last resort if all logs together hold too much.
     pub fn forget_all(&mut self) {
         while !self.events.is_empty() {
             self.forget_first(GapReason::Evicted);
@@ -102,7 +103,7 @@ impl Log {
         }
     }
 
-    /// Lets go of forgotten events that nobody reads any more.
+    /// Releases forgotten events that no response reads any more.
     pub(crate) fn let_go(&mut self) {
         let remains = self.remains.as_mut();
         if remains.is_some_and(|remains| !remains.let_go()) {
@@ -110,12 +111,13 @@ impl Log {
         }
     }
 
-    /// Begins to read what comes after an offset, up to another one, while an answer is written.
+    /// Begins to read the events after `after` up to `end`, while a response is written. Returns the key of this paged
+    /// read.
     pub(crate) fn begin_reading(&mut self, after: u64, end: u64) -> usize {
         self.remains.get_or_insert_default().begin(after, end)
     }
 
-    /// The first event after an offset; `None` where it is forgotten.
+    /// Returns the first event after an offset, or `None` if it is forgotten.
     pub(crate) fn read_on(&mut self, key: usize, after: u64) -> Option<Arc<Event>> {
         if !self.remains.as_mut()?.go_on(key, after) {
             return None;
@@ -126,7 +128,7 @@ impl Log {
         event.cloned()
     }
 
-    /// Ends a reading.
+    /// Ends a paged read.
     pub(crate) fn end_reading(&mut self, key: usize) {
         if let Some(remains) = &mut self.remains {
             remains.end(key);
@@ -134,19 +136,19 @@ impl Log {
         self.let_go();
     }
 
-    /// The events after this offset, oldest first, at most `limit`.
+    /// Returns the events after this offset, oldest first, at most `limit` of them.
     pub fn after(&self, offset: u64, limit: usize) -> impl Iterator<Item = &Arc<Event>> {
         self.events.range(self.index_after(offset)..).take(limit)
     }
 
-    /// The offset of the newest event at or before this one, or of the newest forgotten one.
+    /// Returns the offset of the newest event at or before this offset, or else that of the newest forgotten event.
     #[must_use]
     pub fn before(&self, offset: u64) -> u64 {
         let index = self.index_after(offset).checked_sub(1);
         index.map_or(self.forgotten, |index| self.events[index].id.offset)
     }
 
-    /// The index of the first event after this offset.
+    /// Returns the index of the first event after this offset.
     fn index_after(&self, offset: u64) -> usize {
         let newest = self.events.iter().rev().take(NEWEST_EVENTS);
         let after = newest.take_while(|event| event.id.offset > offset).count();
@@ -157,19 +159,19 @@ impl Log {
             .partition_point(|event| event.id.offset <= offset)
     }
 
-    /// Everything up to this offset is no longer held.
+    /// Returns the offset up to which events are no longer held.
     #[must_use]
     pub fn forgotten(&self) -> u64 {
         self.forgotten
     }
 
-    /// Why the newest of the forgotten events was forgotten.
+    /// Returns why the newest of the forgotten events was forgotten.
     #[must_use]
     pub fn reason(&self) -> GapReason {
         self.reason.unwrap_or(GapReason::Expired)
     }
 
-    /// The offset of the newest event, or of the newest forgotten one.
+    /// Returns the offset of the newest event, or of the newest forgotten event if the log is empty.
     #[must_use]
     pub fn last(&self) -> u64 {
         self.events
@@ -177,7 +179,7 @@ impl Log {
             .map_or(self.forgotten, |event| event.id.offset)
     }
 
-    /// The place before the newest `count` events.
+    /// Returns the offset before the newest `count` events.
     #[must_use]
     pub fn before_newest(&self, count: usize) -> u64 {
         match self.events.len().checked_sub(count.saturating_add(1)) {
@@ -186,7 +188,7 @@ impl Log {
         }
     }
 
-    /// The place before the first event at or after this time.
+    /// Returns the offset before the first event at or after this time.
     #[must_use]
     pub fn before_time(&self, time_ms: u64) -> u64 {
         match self.events.partition_point(|event| event.time_ms < time_ms) {
@@ -195,25 +197,25 @@ impl Log {
         }
     }
 
-    /// The time of the newest event, in milliseconds since 1970.
+    /// Returns the time of the newest event, in milliseconds since 1970.
     #[must_use]
     pub fn newest_ms(&self) -> Option<u64> {
         self.events.back().map(|event| event.time_ms)
     }
 
-    /// How many events are held.
+    /// Returns how many events are held.
     #[must_use]
     pub fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// Whether no event is held.
+    /// Returns whether no event is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// Bytes that the events hold in memory, encoded forms counted.
+    /// Returns how many bytes the events hold in memory, including their encoded forms.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.events.iter().map(|event| event.held_bytes()).sum()
@@ -346,7 +348,7 @@ mod tests {
         assert_eq!(after(&log, 0), [5]);
     }
 
-    /// A log of three events that keeps two, and a ledger with room for so many that are forgotten.
+    /// Reads a log of three events while it forgets them. The ledger has room for `kept` forgotten events.
     fn read_while_forgetting(kept: usize) -> Vec<Option<u64>> {
         let bounds = Bounds {
             events: Some(3),

@@ -1,11 +1,14 @@
-//! A run of events of one channel that is read while an answer with it is written.
+//! A paged read: a range of events of one channel that is read while the response with it is written.
+//!
+//! Knows a channel and its log. Knows no reader and no wire.
 
 use std::sync::Arc;
 
 use super::Channel;
 use crate::protocol::{Event, Source};
 
-/// Where an answer is in a channel. What the channel forgets before that it keeps, where there is room.
+/// The registration of a response that reads a range of a channel. If there is room, the channel retains the events
+/// that it forgets before the response has read them.
 #[derive(Debug)]
 pub struct Reading {
     channel: Arc<Channel>,
@@ -13,7 +16,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Of what comes after an offset, up to another one; the log is locked.
+    /// Begins to read the events after `after` up to `end`. The caller holds the lock of the log.
     pub(super) fn begin(
         channel: &Arc<Channel>,
         log: &mut crate::hub::log::Log,
@@ -28,7 +31,7 @@ impl Reading {
 }
 
 impl Channel {
-    /// A reading of these events, where they are what the log holds there.
+    /// Returns a paged read of these events if the log still holds exactly these at their place.
     pub(crate) fn read_again(self: &Arc<Self>, events: &[Arc<Event>]) -> Option<Reading> {
         let (first, last) = (events.first()?.id.offset, events.last()?.id.offset);
         let mut log = self.log.lock();

@@ -1,7 +1,7 @@
-//! Runs: the newest events of a channel, read as one by all readers that are at the same place, and joined to the
-//! bytes of one write once for all of them.
+//! Shared batches: the newest events of a channel, read together by all readers at the same position. Their bytes are
+//! joined for one write only once, and all those readers share them.
 //!
-//! Knows no lock, no cursor of a reader and no wire; how pieces are joined is handed in.
+//! Knows no lock, no reader's cursor and no wire; the caller passes in how pieces are joined.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,26 +13,26 @@ use super::Portion;
 use crate::protocol::cursor::Cursor;
 use crate::protocol::{Event, Gap, Ledger, PAGED_BYTES_MIN, WIRE_FORMS, WireForm};
 
-/// Bytes of a gap as a frame, about.
+/// Bytes of a gap as a frame, approximately.
 const GAP_BYTES: usize = 256;
-/// Counts data alone.
+/// A limit that counts data only.
 const DATA: Portion = Portion {
     events: usize::MAX,
     bytes: usize::MAX,
     of_frames: false,
 };
 
-/// One thing that a reader is told.
+/// One item that is delivered to a reader.
 #[derive(Clone, Debug)]
 pub enum Item {
     /// An event.
     Event(Arc<Event>),
-    /// Events that it will never see.
+    /// A gap: events that the reader will never see.
     Gap(Gap),
 }
 
 impl Item {
-    /// The cursor after it.
+    /// Returns the cursor after this item.
     #[must_use]
     pub fn id(&self) -> Cursor {
         match self {
@@ -41,7 +41,7 @@ impl Item {
         }
     }
 
-    /// The event, where it is one.
+    /// Returns the event if the item is one.
     pub(crate) fn event(&self) -> Option<&Arc<Event>> {
         match self {
             Self::Event(event) => Some(event),
@@ -49,7 +49,7 @@ impl Item {
         }
     }
 
-    /// Bytes that it takes of a portion.
+    /// Returns how many bytes of a read limit this item uses.
     pub(crate) fn bytes_of(&self, portion: Portion) -> usize {
         match self {
             Self::Event(event) => portion.bytes_of(event),
@@ -57,7 +57,7 @@ impl Item {
         }
     }
 
-    /// Bytes of its frame, about.
+    /// Returns the bytes of its frame, approximately.
     fn frame_bytes(&self) -> usize {
         match self {
             Self::Event(event) => event.frame_bytes(),
@@ -66,17 +66,18 @@ impl Item {
     }
 }
 
-/// The newest events of one channel, up to its last.
+/// The newest events of one channel, up to the last one.
 #[derive(Debug)]
 pub struct Run {
     items: Box<[Item]>,
-    /// Where the event before the first one ends: whoever is here or behind, but before the first, reads all of it.
+    /// The offset of the event before the first one. A reader at this offset or later, but before the first event,
+    /// reads the whole batch.
     after: u64,
     data_bytes: usize,
     frame_bytes: usize,
     joined: [OnceLock<Bytes>; WIRE_FORMS],
     ledger: Ledger,
-    /// Bytes of the joined forms, which stand in the ledger.
+    /// Bytes of the joined forms, which the ledger counts.
     held_bytes: AtomicUsize,
 }
 
@@ -93,7 +94,8 @@ impl Run {
         }
     }
 
-    /// Whether it is all that a reader at `offset` has before it up to `head`, and no more than its portion.
+    /// Returns whether the batch is everything between a reader at `offset` and `head`, and fits into the reader's
+    /// limit. A batch of one event always fits.
     pub(super) fn follows(&self, offset: u64, head: u64, portion: Portion) -> bool {
         let Some(last) = self.items.last() else {
             return false;
@@ -107,28 +109,28 @@ impl Run {
         self.begins_at(offset) && last.id().offset <= head && (is_small || self.items.len() == 1)
     }
 
-    /// Whether it is what comes next for a reader at `offset`.
+    /// Returns whether the batch comes next for a reader at `offset`.
     pub(crate) fn begins_at(&self, offset: u64) -> bool {
         let first = self.items.first().map(Item::id);
         self.after <= offset && first.is_some_and(|first| offset < first.offset)
     }
 
-    /// The offset of its last event.
+    /// Returns the offset of the last event.
     pub(crate) fn last(&self) -> u64 {
         self.items.last().map_or(0, |item| item.id().offset)
     }
 
-    /// Bytes of its frames, about.
+    /// Returns the bytes of the frames, approximately.
     pub(crate) fn frame_bytes(&self) -> usize {
         self.frame_bytes
     }
 
-    /// How many events it has.
+    /// Returns the number of events.
     pub(crate) fn events(&self) -> usize {
         self.items.len()
     }
 
-    /// Its events in a wire form, each made by `encode` and all of them joined by `join` on first use.
+    /// Returns the events in a wire form. On first use, `encode` makes the bytes of each event and `join` joins them.
     pub fn wire(
         &self,
         form: WireForm,
@@ -158,17 +160,17 @@ impl Drop for Run {
     }
 }
 
-/// Items of a batch: its own, or a run that it shares with other readers.
+/// The items of a batch: its own, or a shared batch of several readers.
 #[derive(Clone, Debug)]
 pub enum Items {
-    /// Its own.
+    /// Items of this reader alone.
     Own(Vec<Item>),
-    /// Shared.
+    /// A batch that other readers share.
     Run(Arc<Run>),
 }
 
 impl Items {
-    /// Bytes of the frames, about.
+    /// Returns the bytes of the frames, approximately.
     pub(crate) fn frame_bytes(&self) -> usize {
         match self {
             Self::Own(items) => items.iter().map(Item::frame_bytes).sum(),
@@ -176,7 +178,7 @@ impl Items {
         }
     }
 
-    /// Its one event, where it is nothing else and its frame is large.
+    /// Returns the event if it is the only item and its frame is large.
     pub(crate) fn large_event(&self) -> Option<&Arc<Event>> {
         match &**self {
             [Item::Event(event)] if event.frame_bytes() > PAGED_BYTES_MIN => Some(event),

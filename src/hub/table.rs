@@ -1,4 +1,7 @@
-//! The table of channels: found, made within a cap, and, when swept, remembered by a tombstone.
+//! The table of channels. It finds channels and creates them; the caller checks the cap on their number. A swept
+//! channel is remembered by a tombstone.
+//!
+//! Knows no reader, no cursor and no lock of its own: the hub guards it.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -13,15 +16,15 @@ use crate::protocol::{ChannelName, GapReason};
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// Most tombstones.
+    /// The most tombstones.
     tombstones_max: usize,
     map: HashMap<ChannelName, Arc<Channel>>,
     hasher: RandomState,
-    /// Name hash to the offset up to which that channel's events are gone, and why.
+    /// Maps the hash of a name to the offset up to which that channel's events are gone, and to the reason.
     tombstones: HashMap<u64, (u64, GapReason)>,
-    /// The hashes in the order in which they came.
+    /// The hashes in the order in which they were added.
     order: VecDeque<u64>,
-    /// Of channels without a tombstone everything up to here may be gone.
+    /// For channels without a tombstone, everything up to this offset may be gone.
     floor: u64,
 }
 
@@ -45,7 +48,8 @@ impl Table {
         self.map.values()
     }
 
-    /// The log with which a channel of this name begins: it remembers what an earlier life forgot.
+    /// Returns the log with which a channel of this name begins. It remembers what an earlier channel of this name
+    /// forgot.
     pub(super) fn new_log(&self, name: &ChannelName) -> Log {
         let (forgotten, reason) = self
             .tombstones
@@ -67,11 +71,11 @@ impl Table {
         })
     }
 
-    /// Forgets a channel but for the offset up to which its events are gone.
+    /// Removes a channel and remembers the offset up to which its events are gone.
     pub(super) fn bury(&mut self, name: &ChannelName, last: u64, reason: GapReason) {
         self.map.remove(name);
         let hash = self.hasher.hash_one(name);
-        // An older tombstone of this name must not outlive the newer end, even where the floor covers that.
+        // An older tombstone of this name must not outlive the newer one, even if the floor covers that.
         if last <= self.floor && !self.tombstones.contains_key(&hash) {
             return;
         }

@@ -1,20 +1,24 @@
-//! Bells: the wake-up of a feed. A bell carries no data; it remembers that it rang, and for which channels.
+//! Feed wakers: the wake-up of a feed. A feed waker carries no data. It remembers that it was woken, and for which
+//! channels.
 //!
-//! Knows no hub and no time. Rung by publishers under the append lock, silenced by the feed before it reads.
+//! Knows no hub and no time. Publishers wake it under the append lock; the feed takes the ready channels before it
+//! reads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
 
-/// Rings remembered by channel; beyond it the feed reads all of its channels, which is then the cheaper way.
+/// The most ready channels that are remembered one by one. Beyond it, the feed reads all its channels, which is cheaper
+/// then.
 const RUNG_CHANNELS_MAX: usize = 32;
 
-/// The bell of one feed.
+/// The waker of one feed.
 #[derive(Debug, Default)]
 pub struct Bell {
     state: Mutex<State>,
-    /// Stands beside what the feed looks at anyway: what it calls to may lie in memory that is cold.
+    /// Stored next to what the feed checks anyway: the work that it stands for may lie in memory that is not in a CPU
+    /// cache.
     is_called: AtomicBool,
     is_resting: AtomicBool,
 }
@@ -25,17 +29,17 @@ struct State {
     rung: Rung,
 }
 
-/// Which of a feed's channels rang since it last asked, by their slot in the feed.
+/// The channels of a feed that became ready since it last took them, by their slots in the feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Rung {
-    /// None.
+    /// No channel.
     #[default]
     None,
-    /// Exactly one.
+    /// Exactly one channel.
     One(usize),
-    /// These, perhaps one of them more than once.
+    /// These channels; one of them may occur more than once.
     Some(Vec<usize>),
-    /// So many that the feed reads them all.
+    /// So many channels that the feed reads all its channels.
     All,
 }
 
@@ -51,7 +55,7 @@ impl Rung {
         }
     }
 
-    /// Adds all that another one names.
+    /// Adds all ready channels of another value.
     pub fn merge(&mut self, other: Self) {
         match other {
             Self::None => {}
@@ -63,8 +67,8 @@ impl Rung {
 }
 
 impl Bell {
-    /// Remembers that a channel has something new. The waker, where one waits, is returned and must be woken
-    /// once the event can be read: after the head is stored.
+    /// Remembers that a channel has a new event. Returns the waker if a task waits. The caller must wake it once the
+    /// event can be read, which is after the head is stored.
     #[must_use]
     pub fn ring(&self, slot: usize) -> Option<Waker> {
         let mut state = self.state.lock();
@@ -72,28 +76,28 @@ impl Bell {
         state.waker.take()
     }
 
-    /// Wakes the feed's owner for something beside the feed, which was stored before.
+    /// Wakes the feed's owner for work outside the feed. Store that work before this call.
     pub fn call(&self) {
         self.is_called.store(true, Ordering::Release);
         self.nudge();
     }
 
-    /// Whether there is something beside the feed to look at.
+    /// Returns whether there is work outside the feed.
     pub fn is_called(&self) -> bool {
         self.is_called.load(Ordering::Acquire)
     }
 
-    /// Whether its feed waits for nothing, though its owner does not know of that yet.
+    /// Sets whether the feed is parked: it waits for no event, although its owner may not know this yet.
     pub fn set_resting(&self, is_resting: bool) {
         self.is_resting.store(is_resting, Ordering::Release);
     }
 
-    /// Whether its feed waits for nothing for now.
+    /// Returns whether the feed waits for no event at present.
     pub fn is_resting(&self) -> bool {
         self.is_resting.load(Ordering::Acquire)
     }
 
-    /// Wakes the feed without anything new, so that it looks at its deadlines.
+    /// Wakes the feed without a new event, for example to check its deadlines.
     pub fn nudge(&self) {
         let waker = self.state.lock().waker.take();
         if let Some(waker) = waker {
@@ -101,8 +105,8 @@ impl Bell {
         }
     }
 
-    /// Registers who waits, and takes what rang since the last time. Must come before the feed reads: what
-    /// rings later wakes the waker.
+    /// Registers the task that waits, and returns the channels that became ready since the last call. Call this before
+    /// the feed reads: every later event then wakes the task.
     pub fn silence(&self, waker: &Waker) -> Rung {
         let mut state = self.state.lock();
         if !state

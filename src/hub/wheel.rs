@@ -1,6 +1,7 @@
-//! The wheel: one coarse clock that nudges bells at their deadlines, so that no connection owns a timer.
+//! The timer wheel: one coarse clock that notifies feed wakers at their deadlines, so that no connection owns a timer.
 //!
-//! Knows bells only. Deadlines are kept by their owners, who look when nudged and ask again.
+//! Knows feed wakers only. The owners keep their deadlines: when an owner is notified, it checks them and registers
+//! again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -11,12 +12,12 @@ use tokio::time::Instant;
 
 use crate::hub::waker::Bell;
 
-/// The wheel's step, in milliseconds: fine enough for the probe at 150 ms, coarse enough to cost nothing.
+/// The wheel's step, in milliseconds: fine enough for the probe at 150 ms, and coarse enough to cost nothing.
 const STEP_MS: u64 = 25;
-/// Slots of the wheel: a turn of 102 s covers the longest heartbeat and the longest held poll.
+/// Slots of the wheel: one turn of 102 s covers the longest heartbeat and the longest held poll.
 const SLOTS: u64 = 4_096;
 
-/// Nudges bells at their deadlines, within one step.
+/// Notifies feed wakers at their deadlines, within one step.
 #[derive(Debug)]
 pub struct Wheel {
     began: Instant,
@@ -37,18 +38,18 @@ impl Default for Wheel {
 }
 
 impl Wheel {
-    /// Nudges `bell` once `at` has come; earlier where `at` is more than a turn away.
+    /// Notifies the feed waker at `at`, or earlier if `at` is more than one turn away.
     pub fn nudge_at(&self, bell: &Arc<Bell>, at: Instant) {
         let step = at.saturating_duration_since(self.began).as_millis() as u64 / STEP_MS + 1;
         let done = self.done.load(Ordering::Acquire);
-        // Two steps ahead at least: the next one may be running right now.
+        // At least two steps ahead: the next step may be running now.
         let step = step.clamp(done + 2, done + SLOTS - 2);
         self.slots[(step % SLOTS) as usize]
             .lock()
             .push(Arc::downgrade(bell));
     }
 
-    /// Turns the wheel as long as someone else holds it. Runs as one task of the hub.
+    /// Turns the wheel while another owner holds it. Runs as one task of the hub.
     pub async fn turn(wheel: Weak<Self>) {
         let mut ticks = tokio::time::interval(Duration::from_millis(STEP_MS));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -73,26 +74,26 @@ impl Wheel {
     }
 }
 
-/// The nearest deadline of one owner, as registered with the wheel: registering is lazy, so that a deadline
-/// that only moves further away costs nothing.
+/// The nearest deadline of one owner, as registered with the wheel. Registration is lazy: a deadline that only moves
+/// further away costs nothing.
 #[derive(Debug, Default)]
 pub struct Alarm {
     armed: Option<Instant>,
 }
 
 impl Alarm {
-    /// Whether a nudge is still to come.
+    /// Returns whether a notification is still to come.
     #[must_use]
     pub fn is_armed(&self, now: Instant) -> bool {
         self.armed.is_some_and(|armed| armed > now)
     }
 
-    /// Sees to it that `bell` is nudged at `at` or before.
+    /// Ensures that the feed waker is notified at `at` or earlier.
     pub fn arm(&mut self, wheel: &Wheel, bell: &Arc<Bell>, at: Instant, now: Instant) {
         if self.armed.is_some_and(|armed| armed > now && armed <= at) {
             return;
         }
-        // What lies beyond one turn is nudged a turn from now, and asked for again then.
+        // A deadline beyond one turn is notified after one turn, and its owner registers it again then.
         let at = at.min(now + Duration::from_millis(STEP_MS * (SLOTS - 4)));
         self.armed = Some(at);
         wheel.nudge_at(bell, at);

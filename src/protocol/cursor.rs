@@ -1,6 +1,6 @@
-//! Cursors: `EPOCH-OFFSET`, "everything up to here is read", and the starts that a reader may ask for.
+//! Cursors: `EPOCH-OFFSET` means "everything up to here is read". Also the starts that a reader may request.
 //!
-//! Pure parsing and printing. Knows nothing of logs; outside this file a cursor's text is opaque.
+//! Pure parsing and printing. Knows no log. Outside this file, the text of a cursor is opaque.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +10,9 @@ use std::time::Duration;
 const EPOCH_BYTES: usize = 16;
 /// The most digits of an offset: `u64::MAX` has 20.
 const OFFSET_DIGITS: usize = 20;
-/// Characters of an epoch made by this hub: 36⁸ is enough that two lives never meet by chance.
+/// Characters of an epoch that this hub creates. With 36⁸ values, two epochs are never equal by chance.
 const EPOCH_MADE_BYTES: usize = 8;
-/// The most events `last:N` may ask for; the log holds fewer by default, so more is never useful.
+/// The most events that `last:N` may request. The log holds fewer by default, so more is never useful.
 const LAST_EVENTS_MAX: u32 = 1_000_000;
 
 /// One life of the hub's counter: 1 to 16 characters of `[0-9a-z]`.
@@ -23,7 +23,7 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// An epoch out of a random number, eight characters long.
+    /// Returns an epoch of eight characters for a random number.
     ///
     /// ```
     /// use triway::protocol::cursor::Epoch;
@@ -43,7 +43,7 @@ impl Epoch {
         }
     }
 
-    /// The epoch as text.
+    /// Returns the epoch as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.text[..usize::from(self.length)]).unwrap_or_default()
@@ -79,7 +79,7 @@ impl fmt::Debug for Epoch {
     }
 }
 
-/// Everything up to `offset` in the life `epoch` is read. An event's id is the cursor just after it.
+/// Everything up to `offset` in the epoch `epoch` is read. An event's id is the cursor just after the event.
 ///
 /// ```
 /// use triway::protocol::cursor::Cursor;
@@ -90,7 +90,7 @@ impl fmt::Debug for Epoch {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    /// The life of the hub that gave this cursor.
+    /// The epoch of the hub that issued this cursor.
     pub epoch: Epoch,
     /// The hub-wide number of the last event that is read; 0 is before the first.
     pub offset: u64,
@@ -127,18 +127,18 @@ impl FromStr for Cursor {
 /// Where a reader begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Start {
-    /// With what is published from now on.
+    /// With the events that are published from now on.
     #[default]
     Now,
     /// With everything that the log still holds.
     All,
-    /// After this cursor; the only start that can produce a gap.
+    /// After this cursor. Apart from `Unknown`, this is the only start that can produce a gap.
     At(Cursor),
-    /// With events younger than this.
+    /// With the events that are younger than this.
     Within(Duration),
-    /// With the newest so many events of each channel.
+    /// With this many of the newest events of each channel.
     Last(u32),
-    /// After something that no hub ever gave (a malformed `Last-Event-ID`): a gap of reason `unknown`, then all.
+    /// After an id that no hub ever issued (a malformed `Last-Event-ID`): a gap of reason `unknown`, then all events.
     Unknown,
 }
 
@@ -162,7 +162,7 @@ impl FromStr for Start {
     }
 }
 
-/// `500ms`, `30s`, `10m`, `2h`, `1d`: a whole number and its unit.
+/// Parses `500ms`, `30s`, `10m`, `2h` or `1d`: a whole number and its unit.
 fn parse_duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit_at);
@@ -178,7 +178,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
     number.checked_mul(unit_ms).map(Duration::from_millis)
 }
 
-/// The text is neither a cursor nor one of the other starts.
+/// The error that a text is neither a cursor nor one of the other starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadCursor;
 

@@ -1,11 +1,13 @@
-//! Counts the bytes that the events of one hub hold, and how many of them are kept only for answers in progress.
+//! Counts the bytes that the events of one hub hold, and how many of them are retained only for responses in progress.
+//!
+//! Knows no log and no reader.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Event;
 
-/// The bytes that events hold, encoded forms counted, of one hub. Shared by the hub and its events.
+/// The bytes that the events of one hub hold, including their encoded forms. The hub and its events share it.
 #[derive(Clone, Debug)]
 pub struct Ledger(Arc<Counts>);
 
@@ -23,7 +25,7 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// Keeps so many bytes at most of events that are forgotten while somebody still reads them.
+    /// Returns a ledger for a hub that retains at most this many bytes of forgotten events that are still read.
     #[must_use]
     pub fn keeping(kept_max: usize) -> Self {
         Self(Arc::new(Counts {
@@ -33,7 +35,7 @@ impl Ledger {
         }))
     }
 
-    /// Bytes held at this moment.
+    /// Returns the bytes held at this moment.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.held.load(Ordering::Relaxed)
@@ -50,7 +52,7 @@ impl Ledger {
     }
 }
 
-/// An event that its log forgot while somebody reads it, as part of an answer that is still written.
+/// An event that its log forgot while it is read as part of a response in progress.
 #[derive(Debug)]
 pub(crate) struct Kept {
     event: Arc<Event>,
@@ -58,7 +60,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Keeps an event, where it is read, or still referred to, and there is room for it.
+    /// Retains an event if it is read, or still referenced, and there is room for it.
     pub(crate) fn of(event: Arc<Event>, is_read: bool) -> Option<Self> {
         if !is_read && Arc::weak_count(&event) == 0 {
             return None;
@@ -74,7 +76,7 @@ impl Kept {
         &self.event
     }
 
-    /// Whether it is still referred to.
+    /// Returns whether the event is still referenced.
     pub(crate) fn is_read(&self) -> bool {
         Arc::weak_count(&self.event) > 0
     }

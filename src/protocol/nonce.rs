@@ -1,6 +1,8 @@
-//! The nonce of a request: as the answer to its poll repeats it, and as a refusal finds it.
+//! The nonce of a request, which the response to a poll repeats. A refusal repeats it too, even if the rest of the
+//! request cannot be read.
 //!
-//! Kept in place where it is short, as those of our clients are: it is written once, often from afar, and gone.
+//! A short nonce is stored in place, and those of our clients are short. It is written only once, often on another
+//! core, and then dropped. Knows no request and no response.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,22 +10,22 @@ use smallvec::SmallVec;
 
 use super::{NONCE_BYTES_MAX, decode_query};
 
-/// Bytes of a nonce that needs no place of its own, with its quotes.
+/// Bytes of a nonce with its quotes that needs no allocation.
 const BYTES_USUAL: usize = 24;
 
-/// A nonce as a JSON text; empty where there is none.
+/// A nonce as JSON text; empty if there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nonce(SmallVec<[u8; BYTES_USUAL]>);
 
 impl Nonce {
-    /// Any nonce.
+    /// Returns a nonce of any text.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let json = Value::from(text).to_string();
         Self(SmallVec::from_slice(json.as_bytes()))
     }
 
-    /// One that needs no escape.
+    /// Returns a nonce of a text that needs no escapes.
     pub(super) fn plain(text: &[u8]) -> Self {
         let mut json = SmallVec::new();
         json.push(b'"');
@@ -32,14 +34,14 @@ impl Nonce {
         Self(json)
     }
 
-    /// The JSON text; empty where there is none.
+    /// Returns the JSON text, which is empty if there is no nonce.
     #[must_use]
     pub fn json(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// The nonce of a query, found even where the rest of the query cannot be read.
+/// Returns the nonce of a query, even if the rest of the query cannot be read.
 #[must_use]
 pub fn nonce_of_query(query: &str) -> Option<Box<str>> {
     let pairs = query.split('&').rev();
@@ -48,7 +50,7 @@ pub fn nonce_of_query(query: &str) -> Option<Box<str>> {
     checked(&nonce)
 }
 
-/// What a refusal repeats of a request's body, found even where the rest of the body cannot be used.
+/// The fields of a request's body that matter for a refusal, found even if the rest of the body cannot be used.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct BodyEcho {
@@ -57,17 +59,17 @@ pub struct BodyEcho {
 }
 
 impl BodyEcho {
-    /// Reads the body of a reader's request. One that is no JSON object has nothing to repeat.
+    /// Reads the body of a reader's request. A body that is not a JSON object has nothing to repeat.
     #[must_use]
     pub fn of(json: &[u8]) -> Self {
-        // serde would read an array as an object whose names were left out.
+        // serde would read an array as an object whose names were omitted.
         let is_object = json.trim_ascii_start().first() == Some(&b'{');
         let object = Some(json).filter(|_| is_object);
         let echo = object.and_then(|json| serde_json::from_slice(json).ok());
         echo.unwrap_or_default()
     }
 
-    /// The nonce.
+    /// Returns the nonce.
     #[must_use]
     pub fn nonce(&self) -> Option<Box<str>> {
         match &self.nonce {
@@ -77,14 +79,14 @@ impl BodyEcho {
         }
     }
 
-    /// Whether the body carries a credential.
+    /// Returns whether the body carries a credential.
     #[must_use]
     pub fn has_token(&self) -> bool {
         self.token.is_string()
     }
 }
 
-/// A nonce that may be repeated: one that is too long is none.
+/// Returns the nonce if a response may repeat it. One that is too long or has control characters counts as none.
 fn checked(nonce: &str) -> Option<Box<str>> {
     let is_nonce = nonce.len() <= NONCE_BYTES_MAX && !nonce.chars().any(char::is_control);
     is_nonce.then(|| nonce.into())

@@ -1,7 +1,8 @@
 //! A text that is made into bytes as there is room to write them.
 //!
-//! It keeps references to events and members, so that a peer that reads nothing of a large answer costs little. If the
-//! log discards an event before it is written, making the text fails with [`Forgotten`].
+//! It keeps references to events and members, so that a peer that reads nothing of a large response costs little. If
+//! the log discards an event before it is written, making the text fails with [`EventForgotten`]. Knows no log and no
+//! socket.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,24 +14,24 @@ use super::{Event, WireForm};
 
 /// Texts up to this size are made at once.
 pub(crate) const PAGED_BYTES_MIN: usize = 16 * 1024;
-/// Of an event that is larger than this, bytes are lent and not copied.
+/// An event larger than this lends its bytes instead of copying them.
 const LENT_BYTES_MIN: usize = 16 * 1024;
-/// Bytes that are lent at once: more than a socket takes.
+/// Bytes that are lent at once: more than a socket accepts.
 const LENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// A value that is serialized each time it is written, always to the same bytes.
 pub trait Worded: fmt::Debug + Send + Sync {
-    /// The words.
+    /// Returns the serialized bytes.
     fn words(&self) -> Bytes;
 }
 
-/// Where events are found again, one after the other.
+/// Finds the events of a range again, one after the other.
 pub trait Source: fmt::Debug + Send + Sync {
-    /// The first event after this offset; `None` where it is forgotten.
+    /// Returns the first event after this offset, or `None` if it is forgotten.
     fn event(&self, after: u64) -> Option<Arc<Event>>;
 }
 
-/// An event that the text needs is forgotten.
+/// The error that an event of the text is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forgotten;
 
@@ -49,11 +50,11 @@ pub type Encode = fn(&Event) -> Bytes;
 #[derive(Debug, Default)]
 pub struct Paged {
     parts: VecDeque<Part>,
-    /// Bytes that are left.
+    /// Bytes that remain.
     bytes: usize,
     /// How many bytes of the first item of the first part are used.
     used: usize,
-    /// The offset of that item, where it is an event of a range.
+    /// The offset of that item if it is an event of a range.
     offset: u64,
     /// Whether a comma comes before that item.
     owes_comma: bool,
@@ -65,7 +66,7 @@ enum Part {
     /// Events as JSON, with commas between them.
     Events(VecDeque<Weak<Event>>),
     Worded(VecDeque<Arc<dyn Worded>>),
-    /// So many events after an offset, as JSON, with commas between them.
+    /// This many events after an offset, as JSON, with commas between them.
     Range(Arc<dyn Source>, u64, usize),
     /// One event in a wire form, up to this length.
     Wire(Weak<Event>, WireForm, Encode, usize),
@@ -74,14 +75,14 @@ enum Part {
 /// Some bytes of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Section {
-    /// Copied, and nobody else's.
+    /// A copy that has no other owner.
     Own(Bytes),
-    /// Of an event that others hold.
+    /// Bytes of an event that has other owners.
     Lent(Bytes),
 }
 
 impl Section {
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         match self {
@@ -99,7 +100,7 @@ impl From<String> for Paged {
 }
 
 impl Paged {
-    /// One event in a wire form, without these many bytes before and behind.
+    /// Returns one event in a wire form, without this many bytes at its beginning and at its end.
     #[must_use]
     pub fn of_wire(
         event: &Arc<Event>,
@@ -119,25 +120,25 @@ impl Paged {
         }
     }
 
-    /// Bytes that are left.
+    /// Returns the number of bytes that remain.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes
     }
 
-    /// Whether nothing is left.
+    /// Returns whether nothing remains.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes == 0
     }
 
-    /// Whether it is worth to be made in parts.
+    /// Returns whether the text is large enough to be made in parts.
     #[must_use]
     pub fn is_large(&self) -> bool {
         self.bytes > PAGED_BYTES_MIN
     }
 
-    /// Its text, where it is nothing but words in one piece.
+    /// Returns the text if it consists of words in one piece.
     #[must_use]
     pub fn only_words(&self) -> Option<&str> {
         match (self.parts.front(), self.parts.len()) {
@@ -170,7 +171,8 @@ impl Paged {
         }
     }
 
-    /// Adds events that are found again by their source, as JSON, with commas between them: at a few bytes for all.
+    /// Adds events that the source finds again, as JSON, with commas between them. All of them together cost only a few
+    /// bytes.
     pub fn range(&mut self, source: Arc<dyn Source>, events: &[Arc<Event>]) {
         if let Some(first) = events.first() {
             let bytes = events.iter().map(|event| event.json().len() + 1);
@@ -181,7 +183,7 @@ impl Paged {
         }
     }
 
-    /// Adds what words itself, with commas between them.
+    /// Adds values that serialize themselves, with commas between them.
     pub fn worded(&mut self, items: VecDeque<Arc<dyn Worded>>) {
         if !items.is_empty() {
             let bytes = items.iter().map(|item| item.words().len() + 1);
@@ -197,10 +199,10 @@ impl Paged {
         self.parts.append(&mut other.parts);
     }
 
-    /// The next bytes, at most so many where they are copied; `None` at the end.
+    /// Returns the next bytes, or `None` at the end. Copied bytes are limited to `most`.
     ///
     /// # Errors
-    /// Where an event is forgotten.
+    /// [`EventForgotten`] if an event is forgotten.
     pub fn take(&mut self, most: usize) -> Result<Option<Section>, Forgotten> {
         let mut out = Vec::new();
         while out.len() < most && self.bytes > 0 {
@@ -240,16 +242,16 @@ impl Paged {
         Ok((!out.is_empty()).then(|| Section::Own(out.into())))
     }
 
-    /// Gives back the end of what was lent last.
+    /// Takes the last bytes of the latest lent section back into the text.
     pub fn give_back(&mut self, bytes: usize) {
         self.used -= bytes;
         self.bytes += bytes;
     }
 
-    /// All that is left, in one piece.
+    /// Returns everything that remains, in one piece.
     ///
     /// # Errors
-    /// Where an event is forgotten.
+    /// [`EventForgotten`] if an event is forgotten.
     pub fn whole(mut self) -> Result<Bytes, Forgotten> {
         if let [Part::Words(_)] = self.parts.make_contiguous()
             && let Some(Part::Words(mut words)) = self.parts.pop_front()
@@ -269,7 +271,7 @@ impl Paged {
         self.bytes -= bytes;
     }
 
-    /// The bytes of the item that is taken from, and whether others hold them.
+    /// Returns the bytes of the first item, and whether they have other owners.
     fn item(&mut self) -> Result<(Bytes, bool), Forgotten> {
         Ok(match self.parts.front().ok_or(Forgotten)? {
             Part::Words(words) => (words.clone(), false),
@@ -368,7 +370,7 @@ mod tests {
         assert_eq!(text(&events).whole().unwrap(), expected);
     }
 
-    /// Events that are found again.
+    /// A source that finds these events again.
     #[derive(Debug)]
     struct Found(Vec<Arc<Event>>);
 

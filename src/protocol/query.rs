@@ -1,4 +1,4 @@
-//! The query of an address, decoded.
+//! Decodes the query of an address. Knows no parameter by name.
 
 use std::borrow::Cow;
 
@@ -6,13 +6,13 @@ use percent_encoding::percent_decode_str;
 
 use super::Refusal;
 
-/// A name of a query and its value, copied only where something in them was encoded.
+/// A name of a query and its value, copied only if they contain encoded characters.
 type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// The pairs of a query, decoded: `+` is a space, and what is not UTF-8 is refused.
+/// Returns the decoded pairs of a query. `+` is a space, and text that is not UTF-8 is refused.
 ///
 /// # Errors
-/// `bad_parameter` when a name or value is not UTF-8.
+/// `bad_parameter` if a name or value is not UTF-8.
 pub fn decode_query(query: &str) -> Result<Vec<Pair<'_>>, Refusal> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs
@@ -23,7 +23,7 @@ pub fn decode_query(query: &str) -> Result<Vec<Pair<'_>>, Refusal> {
         .collect()
 }
 
-/// One word of a query, copied only where something in it was encoded.
+/// Returns one decoded name or value of a query, copied only if it contains encoded characters.
 fn decode_word(word: &str) -> Result<Cow<'_, str>, Refusal> {
     if !word.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
         return Ok(Cow::Borrowed(word));
@@ -31,10 +31,10 @@ fn decode_word(word: &str) -> Result<Cow<'_, str>, Refusal> {
     decode_text(&word.replace('+', " ")).map(Cow::Owned)
 }
 
-/// A percent-encoded text, decoded.
+/// Returns a percent-encoded text, decoded.
 ///
 /// # Errors
-/// `bad_parameter` when it is not UTF-8.
+/// `bad_parameter` if it is not UTF-8.
 pub fn decode_text(text: &str) -> Result<String, Refusal> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded

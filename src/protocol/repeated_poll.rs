@@ -1,6 +1,7 @@
-//! A poll that asks for the same as the one before it, but from another place: known by its head alone.
+//! A repeated poll: it differs from the poll before it only in its cursor and nonce, and is recognized by its head
+//! alone.
 //!
-//! Compares bytes and reads two words; everything else is read in `opening`.
+//! Compares bytes and reads two values. `protocol/attach_request.rs` reads everything else.
 
 use smallvec::SmallVec;
 
@@ -8,30 +9,30 @@ use crate::protocol::cursor::{Cursor, Start};
 
 use super::{NONCE_BYTES_MAX, Nonce};
 
-/// What the head of a poll begins with.
+/// The beginning of a poll's head.
 const METHOD: &[u8] = b"GET ";
-/// Words of an address that may move, usually: `since` and `nonce`.
+/// The usual number of values in an address that may vary: `since` and `nonce`.
 const HOLES_USUAL: usize = 2;
 
-/// Where a poll goes on that asks for nothing else than an earlier one.
+/// The values of a poll that repeats an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
     /// Its `since`.
     pub cursor: Cursor,
     /// Its `nonce`.
     pub nonce: Nonce,
-    /// Bytes of its head.
+    /// The length of its head in bytes.
     pub head_bytes: usize,
 }
 
-/// The head of a poll, and where another one may differ from it: in the values of `since` and `nonce`.
+/// The head of a poll, and the variable spans in which a repeated poll may differ: the values of `since` and `nonce`.
 #[derive(Clone, Debug)]
 pub struct PollHead {
     head: Box<[u8]>,
     holes: SmallVec<[Hole; HOLES_USUAL]>,
 }
 
-/// A value that may differ.
+/// A value that may vary.
 #[derive(Clone, Copy, Debug)]
 struct Hole {
     from: u16,
@@ -40,14 +41,14 @@ struct Hole {
 }
 
 impl PollHead {
-    /// Reads a head with its empty line; `None` where no other poll can be known by it: it names no `since`, or names
-    /// one in words that would have to be decoded.
+    /// Reads a head, including its empty line. Returns `None` if no repeated poll can be recognized by this head: it
+    /// has no `since`, or one that would have to be decoded.
     #[must_use]
     pub fn new(head: &[u8]) -> Option<Self> {
         let target = head.strip_prefix(METHOD)?;
         let end = METHOD.len() + memchr::memchr(b' ', target)?;
         let question = METHOD.len() + memchr::memchr(b'?', target)?;
-        // What follows a fragment's sign is no part of what is asked.
+        // The part after a fragment sign does not belong to the query.
         let asked = head.get(question + 1..end)?;
         if memchr::memchr(b'#', asked).is_some() {
             return None;
@@ -56,13 +57,13 @@ impl PollHead {
         let mut holes = SmallVec::<[Hole; HOLES_USUAL]>::new();
         for pair in asked.split(|byte| *byte == b'&') {
             let name = pair.split(|byte| *byte == b'=').next()?;
-            // An encoded name may be one of these two; a start of one channel by name does not move.
+            // An encoded name may stand for `since` or `nonce`. A start of one channel by name does not vary.
             if name.iter().any(|byte| b"%+.".contains(byte)) {
                 return None;
             }
             let is_nonce = name == b"nonce";
             if is_nonce || name == b"since" {
-                // A name without a value does not move.
+                // A name without a value does not vary.
                 let from = at + name.len() + 1;
                 let (from, to) = (from.try_into().ok()?, (at + pair.len()).try_into().ok()?);
                 (from <= to).then(|| holes.push(Hole { from, to, is_nonce }))?;
@@ -76,8 +77,8 @@ impl PollHead {
         })
     }
 
-    /// Where the poll goes on whose head these bytes begin with; `None` where they are anything else, or where a value
-    /// would have to be decoded.
+    /// Returns the values of a repeated poll whose head is at the beginning of these bytes. Returns `None` if the bytes
+    /// are anything else, or if a value would have to be decoded.
     #[must_use]
     pub fn moved(&self, bytes: &[u8]) -> Option<Moved> {
         let (mut rest, mut from) = (bytes, 0);
@@ -106,7 +107,8 @@ impl PollHead {
     }
 }
 
-/// Whether a byte means what it says without being decoded: cursors have no others, nor have our clients' nonces.
+/// Returns whether a byte stands for itself without being decoded. Cursors consist of such bytes, and so do the nonces
+/// of our clients.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }

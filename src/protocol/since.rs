@@ -1,7 +1,7 @@
-//! Which channels a request names, and where each of them begins.
+//! The channels that a request names, and where each of them begins.
 //!
-//! Knows words only; what a start leads to is known to the hub. What is wrong with one channel is kept beside its name,
-//! since it harms no other.
+//! Parses text only; the hub knows what a start leads to. An error in one channel is kept with its name, since it does
+//! not affect the other channels.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,16 +12,16 @@ use super::refused_channels::echoed;
 use super::{ChannelName, Code, Refusal, RefusedChannel};
 use crate::protocol::cursor::Start;
 
-/// The most starts by name: as many as channels could ever be asked for in one request.
+/// The most starts by name: as many as the channels that one request could ever name.
 const NAMED_STARTS_MAX: usize = 10_000;
 
-/// A channel that a request names, and where it begins; or what is wrong with it.
+/// A channel that a request names and its start, or the refusal of that channel.
 pub type AskedChannel = Result<(ChannelName, Start), Box<RefusedChannel>>;
 
-/// A name of a request, or what is wrong with it.
+/// A name in a request, or its refusal.
 pub(super) type Named = Result<ChannelName, Box<RefusedChannel>>;
 
-/// The names of one path segment or query value: split on commas first, then percent-decoded each.
+/// Returns the names of one path segment or query value: split at commas first, then percent-decoded one by one.
 pub(super) fn names_of_path(text: &str) -> Vec<Named> {
     let name = |part: &str| match percent_decode_str(part).decode_utf8() {
         Ok(name) => named(&name),
@@ -33,7 +33,7 @@ pub(super) fn names_of_path(text: &str) -> Vec<Named> {
     text.split(',').map(name).collect()
 }
 
-/// One name.
+/// Parses one name.
 pub(super) fn named(name: &str) -> Named {
     read_name(name).map_err(|refusal| Box::new(RefusedChannel::new(name, refusal)))
 }
@@ -53,7 +53,7 @@ pub(super) struct Starts {
 }
 
 impl Starts {
-    /// Takes the start of all channels, whose name is empty, or of one.
+    /// Sets the start of one channel, or of all channels if the name is empty.
     pub(super) fn set(&mut self, name: &str, text: &str) -> Result<(), Refusal> {
         let start = text
             .parse()
@@ -65,7 +65,7 @@ impl Starts {
         self.set_named(name, start)
     }
 
-    /// Takes the start of one channel.
+    /// Sets the start of one channel.
     pub(super) fn set_named(
         &mut self,
         name: &str,
@@ -78,7 +78,7 @@ impl Starts {
         Ok(())
     }
 
-    /// Gives each channel its start; one that is named twice is read once.
+    /// Assigns a start to each channel. A channel that is named twice is read once.
     pub(super) fn spread(self, channels: Vec<Named>) -> Result<Vec<AskedChannel>, Refusal> {
         let default = self.all.unwrap_or_default();
         if channels.len() == 1 && self.named.is_empty() {
@@ -90,7 +90,7 @@ impl Starts {
             .iter()
             .map(|named| seen.insert(text(named)))
             .collect();
-        // Looked up in a set: both lists are the client's, and their product would be a minute's work.
+        // Search in a set: the client chooses both lists, and a comparison of each pair could take a minute.
         if let Some((stranger, _)) = self.named.iter().find(|(name, _)| !seen.contains(&**name)) {
             let stranger = echoed(stranger);
             return Err(Refusal::bad_parameter(format!(

@@ -1,7 +1,7 @@
-//! Frames as the body of an HTTP answer, where the socket is not ours: over HTTP/2, and in other servers.
+//! Frames as the body of an HTTP response, for sockets that the hub does not own: over HTTP/2, and in other servers.
 //!
-//! Such a server asks for more only once its peer has taken something. So a task of the hub watches the clock: it ends
-//! readers whose peers take nothing, and frees what they held.
+//! Such a server polls a body only after its peer accepted something. So a task of the hub checks the time: it ends
+//! readers whose peers accept nothing, and frees what they held. Knows no socket and no session.
 
 use std::io;
 use std::pin::Pin;
@@ -19,15 +19,15 @@ use tokio::time::Instant;
 use super::{Frames, Piece};
 use crate::protocol::{Paged, Section};
 
-/// Bytes of one part of an answer. hyper holds two of them for each stream of HTTP/2 whose peer takes nothing, and 16
-/// for each connection of HTTP/1.
+/// Bytes of one part of a response. hyper holds two parts for each HTTP/2 stream whose peer accepts nothing, and 16 for
+/// each HTTP/1 connection.
 const PART_BYTES: usize = 1024;
-/// How often the clock is looked at within the time that a peer has.
+/// How many times a body is checked within the time that its peer has.
 const LOOKS: u32 = 8;
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(10);
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(1);
 
-/// Frames as the body of an HTTP answer.
+/// Frames as the body of an HTTP response.
 pub(crate) struct FrameBody<F: Frames + 'static> {
     answer: Arc<Answer<F>>,
     watch: Arc<WriteWatch>,
@@ -38,18 +38,18 @@ pub(crate) struct FrameBody<F: Frames + 'static> {
 struct Answer<F>(Mutex<State<F>>);
 
 struct State<F> {
-    /// Absent once the peer took nothing for too long.
+    /// `None` once the peer accepted nothing for too long.
     frames: Option<F>,
-    /// What is left of the last piece.
+    /// The bytes of the last piece that are not handed out yet.
     rest: Paged,
-    /// Whether nothing comes behind it.
+    /// Whether nothing follows `rest`.
     is_all: bool,
-    /// When it handed out what nobody asked to be followed yet.
+    /// When the last part was handed out, while the server has not polled for another one.
     handed_out: Option<Instant>,
 }
 
 impl<F: Frames> State<F> {
-    /// The next part; `None` at the end.
+    /// Returns the next part, or `None` at the end.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let Some(frames) = &mut self.frames else {
             let slow = io::Error::new(
@@ -72,7 +72,7 @@ impl<F: Frames> State<F> {
             Ok(None) => None,
             Ok(Some(Section::Own(part))) => Some(Ok(part)),
             Ok(Some(Section::Lent(lent))) => {
-                // A copy: the event must not be held for the sake of this peer.
+                // A copy, so that the event is not held on behalf of this peer.
                 let part = Bytes::copy_from_slice(&lent[..lent.len().min(PART_BYTES)]);
                 self.rest.give_back(lent.len() - part.len());
                 Some(Ok(part))
@@ -84,7 +84,7 @@ impl<F: Frames> State<F> {
 
 /// A body as the watch sees it.
 trait Watched: Send + Sync {
-    /// Ends it where its peer took nothing for so long. Whether it did.
+    /// Ends the body if its peer accepted nothing for this long. Returns whether it did.
     fn end_if_stalled(&self, budget: Duration) -> bool;
 }
 
@@ -100,7 +100,7 @@ impl<F: Frames> Watched for Answer<F> {
         state.rest = Paged::default();
         let frames = state.frames.take();
         drop(state);
-        // Its reader leaves with it, which others are told.
+        // The frames are dropped after the lock: their reader leaves, and others are notified of that.
         frames.is_some()
     }
 }
@@ -115,12 +115,12 @@ pub(crate) struct WriteWatch {
 #[derive(Default)]
 struct Bodies {
     watched: Slab<Weak<dyn Watched>>,
-    /// Whether the task runs; it ends when there is nothing to watch.
+    /// Whether the task runs. It ends when there is nothing to watch.
     is_running: bool,
 }
 
 impl WriteWatch {
-    /// Ends bodies of which nothing was taken for the budget, and counts them.
+    /// Returns a watch that ends bodies whose peers accept nothing for the budget, and counts them.
     pub(crate) fn new(budget: Option<Duration>, slow: Counter) -> Arc<Self> {
         Arc::new(Self {
             budget,
@@ -185,13 +185,13 @@ impl<F: Frames + 'static> FrameBody<F> {
 }
 
 impl FrameBody<Nothing> {
-    /// A text as a body.
+    /// Returns a text as a body.
     pub(crate) fn of_text(text: Paged, watch: &Arc<WriteWatch>) -> Self {
         Self::begun(Nothing, text, watch)
     }
 }
 
-/// What comes behind a text.
+/// The end that follows a text.
 pub(crate) struct Nothing;
 
 impl Frames for Nothing {
@@ -205,7 +205,7 @@ impl<F: Frames + 'static> Drop for FrameBody<F> {
         if let Some(key) = self.key {
             self.watch.bodies.lock().watched.remove(key);
         }
-        // Its server may have looked at the same clock first.
+        // The server may have reached its own time limit first.
         let budget = self.watch.budget;
         if budget.is_some_and(|budget| self.answer.end_if_stalled(budget)) {
             self.watch.slow.inc();
@@ -222,7 +222,7 @@ impl<F: Frames + 'static> http_body::Body for FrameBody<F> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let mut state = self.answer.0.lock();
-        // Who asks for more has taken what came before.
+        // A server that polls again has delivered the previous part.
         state.handed_out = None;
         let part = ready!(state.poll_part(cx));
         if matches!(part, Some(Ok(_))) {

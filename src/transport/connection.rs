@@ -1,6 +1,7 @@
-//! The socket of a connection, as whoever reads and writes it sees it.
+//! The socket of a connection, as its readers and writers see it.
 //!
-//! One of the kernel's is shared, so that a pump may write to it for its reader; any other kind has one owner.
+//! A kernel socket is shared, so that a fan-out task can write to it for its reader. Any other kind has one owner.
+//! Knows no HTTP and no session.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice, Read as _, Write as _};
@@ -15,18 +16,18 @@ use tokio::net::TcpStream;
 
 use crate::protocol::peer::StreamWatcher;
 
-/// Bytes of one read of a head: a usual one with some cookies.
+/// Bytes of one read of a request head: a usual head with some cookies.
 const ROOM_BYTES: usize = 4 * 1024;
 
-/// Bytes of one write to a stream of HTTP/2.
+/// Bytes of one write to an HTTP/2 stream.
 const NARROW_BYTES: usize = 1024;
 
 thread_local! {
-    /// Room for one read. One a thread, not one a connection.
+    /// The buffer of one read: one per thread, not one per connection.
     static ROOM: Cell<Box<[u8]>> = Cell::default();
 }
 
-/// Lends room for one read.
+/// Lends the buffer of this thread for one read.
 pub(crate) fn with_room<T>(act: impl FnOnce(&mut [u8]) -> T) -> T {
     let mut room = ROOM.take();
     if room.is_empty() {
@@ -42,12 +43,12 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// Accepts little at a time, for a stream of HTTP/2: hyper copies what it is given, and keeps up to four writes for a
-/// peer that reads nothing.
+/// Accepts few bytes at a time, for an HTTP/2 stream: hyper copies what it gets, and keeps up to four writes for a peer
+/// that reads nothing.
 pub(crate) struct Narrow<I> {
     io: I,
     watcher: Option<StreamWatcher>,
-    /// Mirrors the watch.
+    /// The state that the watcher knows.
     is_waiting: bool,
 }
 
@@ -102,29 +103,29 @@ impl<I: Io> AsyncWrite for Narrow<I> {
     }
 }
 
-/// A socket that is owned.
+/// An owned socket.
 pub enum Link {
-    /// One of the kernel's, where what is written is what goes over the wire.
+    /// A kernel socket: the bytes written are the bytes on the wire.
     Tcp(Arc<TcpStream>),
-    /// Any other, such as one within HTTP/2.
+    /// Any other socket, such as one within HTTP/2.
     Other(Box<dyn Io>),
 }
 
 impl Link {
-    /// A socket of the kernel's.
+    /// Returns the connection of a kernel socket.
     #[must_use]
     pub fn tcp(stream: TcpStream) -> Self {
         Self::Tcp(Arc::new(stream))
     }
 
-    /// Reads what is there; no bytes are the end of the peer.
+    /// Reads the bytes that are available. 0 bytes mean that the peer has closed its side, or that reading failed.
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<usize> {
         let mut buffer = ReadBuf::new(room);
         let read = ready!(Pin::new(self).poll_read(cx, &mut buffer));
         Poll::Ready(read.map_or(0, |()| buffer.filled().len()))
     }
 
-    /// The socket that a pump may write to.
+    /// Returns the socket that a fan-out task may write to.
     pub(crate) fn shared(&self) -> Option<&Arc<TcpStream>> {
         match self {
             Self::Tcp(stream) => Some(stream),
@@ -139,8 +140,8 @@ impl std::fmt::Debug for Link {
     }
 }
 
-/// One call of the kernel. What it takes or gives less than was asked for was all there was, so that nobody needs to
-/// ask again before it says so: a `WouldBlock` is how tokio is told.
+/// Makes one system call. If it transfers fewer bytes than requested, the socket has no more data or room at present. A
+/// `WouldBlock` reports this to tokio, which then waits until the kernel signals the socket.
 fn call(
     stream: &TcpStream,
     interest: Interest,
@@ -249,7 +250,7 @@ impl AsyncWrite for Link {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            // The kernel keeps nothing back.
+            // The kernel holds nothing back.
             Self::Tcp(_) => Poll::Ready(Ok(())),
             Self::Other(io) => Pin::new(io).poll_flush(cx),
         }

@@ -1,4 +1,6 @@
 //! The head of an HTTP/1.1 response as bytes, for sockets that are written to directly.
+//!
+//! Knows no socket and no body.
 
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -8,27 +10,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::http::response::Parts;
 use hyper::header::{CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 
-/// Room for the status line and the headers of an answer; ours need some 250.
+/// Room for the status line and the headers of a response. The hub's own responses need about 250 bytes.
 const LINES_BYTES: usize = 384;
 /// Room for a length and a date.
 const LENGTH_AND_DATE_BYTES: usize = 80;
 
-/// Room behind a head for the hello that goes out with it.
+/// Room behind a head for the hello that is sent together with it.
 pub(crate) const HELLO_BYTES: usize = 512;
 
-/// How the length of what follows is told.
+/// How a head states the length of the body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Length {
-    /// It is not: a handshake.
+    /// Not at all: a handshake.
     None,
-    /// In chunks.
+    /// Chunked.
     Chunked,
     /// In bytes.
     Bytes(usize),
 }
 
-/// The status line and the headers but for the length, encoded at once: a held answer keeps these bytes and not the
-/// map, which is four times as large.
+/// The status line and the headers except for the length, encoded at once. A held response keeps these bytes instead of
+/// the header map, which is four times as large.
 pub(crate) struct Head {
     lines: Box<[u8]>,
     is_dated: bool,
@@ -42,7 +44,7 @@ impl Head {
             lines.extend_from_slice(part.as_bytes());
         }
         for (name, value) in &head.headers {
-            // axum says that an empty body has no bytes; what follows is told below.
+            // axum states a length of 0 for an empty body. The actual length is written later.
             if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
                 continue;
             }
@@ -53,7 +55,8 @@ impl Head {
         shared(&lines, head.headers.contains_key(DATE))
     }
 
-    /// The whole head, with the length, the time of now and the empty line; behind it there is room for so many bytes.
+    /// Returns the whole head with the length, the present date and the empty line. The buffer has room for this many
+    /// bytes behind it.
     pub(crate) fn bytes(&self, length: Length, room: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.room(room));
         self.write(&mut out, length);
@@ -74,12 +77,12 @@ impl Head {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Returns the most bytes that a response with a body of so many bytes has.
+    /// Returns the most bytes that a response with a body of this many bytes has.
     pub(crate) fn room(&self, bytes: usize) -> usize {
         self.lines.len() + LENGTH_AND_DATE_BYTES + bytes
     }
 
-    /// Writes the head of a response with a body of so many bytes.
+    /// Writes the head of a response with a body of this many bytes.
     pub(crate) fn begin(&self, out: &mut Vec<u8>, bytes: usize) {
         self.write(out, Length::Bytes(bytes));
     }
@@ -87,13 +90,14 @@ impl Head {
     /// Writes the whole response.
     pub(crate) fn enclose(&self, out: &mut Vec<u8>, answer: &[u8]) {
         self.begin(out, answer.len());
-        // In one piece: copying is cheaper than a vectored write.
+        // In one piece: a copy is cheaper than a vectored write.
         out.extend_from_slice(answer);
     }
 }
 
 thread_local! {
-    /// The head of the last answer: those of all polls are the same, but for what a client asks for.
+    /// The head of the last response. The heads of all polls are the same, except for what depends on a client's
+    /// request.
     static LAST: RefCell<Option<Arc<Head>>> = const { RefCell::new(None) };
 }
 
@@ -109,11 +113,11 @@ fn shared(lines: &[u8], is_dated: bool) -> Arc<Head> {
 }
 
 thread_local! {
-    /// The line of a date, and the second since 1970 of which it is.
+    /// The date line, and the second since 1970 that it states.
     static DATE_LINE: RefCell<(u64, Vec<u8>)> = const { RefCell::new((0, Vec::new())) };
 }
 
-/// The time of now, worded once in a second.
+/// Appends the present date, which is formatted once a second.
 fn push_date(out: &mut Vec<u8>) {
     let now = SystemTime::now();
     let now_s = now

@@ -1,4 +1,4 @@
-//! What waits to be written to a socket, and the one write by which all of it goes.
+//! The write queue: what waits to be written to a socket, and the single write that sends all of it.
 //!
 //! Knows bytes only, and no transport.
 
@@ -14,34 +14,34 @@ use tokio::time::Instant;
 
 use crate::protocol::{Forgotten, Paged, Section};
 
-/// Pieces of one vectored write: what Linux takes at once (`IOV_MAX`).
+/// Pieces of one vectored write: the most that Linux accepts at once (`IOV_MAX`).
 const WRITE_PIECES_MAX: usize = 1_024;
-/// Pieces up to this size are joined with their neighbours: copying them is cheaper than an entry each in the
-/// list that the kernel walks.
+/// Pieces up to this size are joined with their neighbours: a copy is cheaper than an entry in the list that the kernel
+/// walks.
 const JOIN_BYTES_MAX: usize = 2_048;
-/// A joined piece grows no further than this.
+/// The largest size of a joined piece.
 const JOINED_BYTES_MAX: usize = 64 * 1024;
-/// With so many bytes waiting, no further command is acted on: one read can hold thousands of them.
+/// If more bytes than this wait, no further command is executed: one read can hold thousands of commands.
 const LARGE_BYTES: usize = 32 * 1024;
-/// With so many bytes waiting they are written before more is asked for. With one batch behind them, this is what a
-/// peer that takes nothing may cost.
+/// If more bytes than this wait, they are written before more are requested. Together with one batch behind them, this
+/// is the most that a peer costs that accepts nothing.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
-/// The same where one peer may have many outputs.
+/// The same limit if one peer may have many write queues.
 const NARROW_BYTES_MAX: usize = 1024;
-/// Bytes that are made of a text for one write.
+/// Bytes of a text that are produced for one write.
 const SECTION_BYTES: usize = 32 * 1024;
-/// Turns gathered for one write. Hello and the first events go out together, but where events come as fast as they
-/// are read, the first of them must not wait for the last.
+/// Items that are gathered for one write. Hello and the first events go out together. But if events arrive as fast as
+/// they are read, the first event must not wait for the last.
 const GATHERED_TURNS_MAX: u8 = 8;
 
-/// What waits to be written.
+/// What waits to be written to one socket.
 pub(crate) struct Output {
-    /// The first piece, mostly the only one: it needs no list. Empty where nothing waits at all.
+    /// The first piece, usually the only one: it needs no list. Empty if nothing waits, or if a text comes next.
     first: Bytes,
-    /// What comes behind it; an idle reader keeps no room for a burst.
+    /// What waits behind the first piece. `None` for an idle reader, which needs no room for a burst.
     behind: Option<Box<Behind>>,
     blocked_since: Option<Instant>,
-    /// Turns since the last write.
+    /// Items gathered since the last write.
     gathered: u8,
     is_narrow: bool,
     writes: Counter,
@@ -51,13 +51,13 @@ pub(crate) struct Output {
 #[derive(Default)]
 struct Behind {
     pieces: VecDeque<Queued>,
-    /// The small pieces since the last large one.
+    /// The small pieces after the last large one.
     joined: BytesMut,
-    /// Whether the first piece of all is lent by the text that comes next.
+    /// Whether the first piece of the queue is lent by the text that comes next.
     is_lent: bool,
 }
 
-/// What waits as it is, and what is made when there is room.
+/// A piece that is written as it is, or a text that is made into bytes when there is room.
 enum Queued {
     Bytes(Bytes),
     Text(Paged),
@@ -99,7 +99,7 @@ impl Behind {
 }
 
 impl Output {
-    /// Nothing waits yet; `writes` counts what the socket is handed.
+    /// Returns an empty queue. `writes` counts the writes to the socket.
     pub(crate) fn new(writes: &Counter) -> Self {
         Self {
             first: Bytes::new(),
@@ -111,19 +111,20 @@ impl Output {
         }
     }
 
-    /// It gathers little from now on.
+    /// Limits the queue to few bytes from now on.
     pub(crate) fn narrow(&mut self) {
         self.is_narrow = true;
     }
 
-    /// Adds a piece behind all others.
+    /// Adds a piece at the end.
     pub(crate) fn push(&mut self, piece: Bytes) {
         if self.is_empty() {
             self.first = piece;
             return;
         }
         if self.behind.is_none() && self.first.len() + piece.len() <= JOIN_BYTES_MAX {
-            // Hello joins the head of its answer, which is nobody else's and has room for it: one piece needs no list.
+            // Append hello to the head of its response. The head is not shared and has room for hello, and a single
+            // piece needs no list.
             match std::mem::take(&mut self.first).try_into_mut() {
                 Ok(mut own) => {
                     own.extend_from_slice(&piece);
@@ -136,14 +137,14 @@ impl Output {
         self.behind.get_or_insert_default().push(piece);
     }
 
-    /// Adds a text behind all others, which is made when there is room for it.
+    /// Adds a text at the end. It is made into bytes when there is room.
     pub(crate) fn push_text(&mut self, text: Paged) {
         let behind = self.behind.get_or_insert_default();
         behind.settle();
         behind.pieces.push_back(Queued::Text(text));
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_empty() && self.behind.is_none()
     }
@@ -153,17 +154,17 @@ impl Output {
         self.first.len() + behind.map_or(0, Behind::bytes)
     }
 
-    /// Whether so much waits that it should be written before more is made.
+    /// Returns whether so much waits that it should be written before more is produced.
     pub(crate) fn is_large(&self) -> bool {
         self.bytes() > LARGE_BYTES
     }
 
-    /// One more turn was asked for, whose pieces come next.
+    /// Counts one more item whose pieces come next.
     pub(crate) fn gather(&mut self) {
         self.gathered += 1;
     }
 
-    /// Whether it is time to write before more is asked for.
+    /// Returns whether to write before more items are requested.
     pub(crate) fn is_due(&self) -> bool {
         let most = if self.is_narrow {
             NARROW_BYTES_MAX
@@ -173,12 +174,12 @@ impl Output {
         self.blocked_since.is_some() || self.gathered >= GATHERED_TURNS_MAX || self.bytes() > most
     }
 
-    /// Since when the peer has taken nothing.
+    /// Returns since when the peer has accepted nothing.
     pub(crate) fn blocked_since(&self) -> Option<Instant> {
         self.blocked_since
     }
 
-    /// Writes all that waits; ready when nothing is left.
+    /// Writes everything that waits. Ready once nothing remains.
     pub(crate) fn poll_write<W: AsyncWrite>(
         &mut self,
         mut io: Pin<&mut W>,
@@ -218,7 +219,7 @@ impl Output {
         }
         let flushed = io.poll_flush(cx);
         if flushed.is_pending() {
-            // A stream of HTTP/2 holds back what its peer does not take.
+            // An HTTP/2 stream holds back the bytes that its peer does not accept.
             self.blocked_since.get_or_insert_with(Instant::now);
         } else {
             self.blocked_since = None;
@@ -226,7 +227,7 @@ impl Output {
         flushed
     }
 
-    /// Sees to it that the first piece has bytes; gives whether there are any.
+    /// Fills the first piece if it is empty. Returns whether it has bytes.
     fn fill(&mut self) -> io::Result<bool> {
         while self.first.is_empty() {
             let Some(behind) = &mut self.behind else {
@@ -253,7 +254,7 @@ impl Output {
         Ok(true)
     }
 
-    /// The peer takes nothing for now: an event is not held for its sake.
+    /// Returns lent bytes to their text: the peer accepts nothing at present, and an event is not held on its behalf.
     fn give_back(&mut self) {
         if let Some(behind) = &mut self.behind
             && std::mem::take(&mut behind.is_lent)
@@ -290,10 +291,10 @@ impl Output {
         Ok(())
     }
 
-    /// All that waits, as one piece, to be written with the last words.
+    /// Takes everything that waits as one piece, to be written together with the last frames.
     ///
     /// # Errors
-    /// Where an event that belongs to it is forgotten.
+    /// [`EventForgotten`] if an event that belongs to it is forgotten.
     pub(crate) fn rest(&mut self) -> Result<Vec<u8>, Forgotten> {
         let mut rest = std::mem::take(&mut self.first).to_vec();
         if let Some(mut behind) = self.behind.take() {
@@ -309,7 +310,7 @@ impl Output {
     }
 }
 
-/// Whether writing failed since an event was forgotten before the peer took it.
+/// Returns whether a write failed because an event was forgotten before the peer accepted it.
 pub(crate) fn is_forgotten(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|cause| cause.is::<Forgotten>())
 }
@@ -357,7 +358,7 @@ mod tests {
         assert_eq!(output.rest().unwrap(), all);
     }
 
-    /// A socket that takes so many bytes.
+    /// A socket that accepts this many bytes.
     struct Little(usize, Vec<u8>);
 
     impl AsyncWrite for Little {

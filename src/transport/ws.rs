@@ -1,4 +1,4 @@
-//! WebSocket as bytes: the frames of what a reader gets, and the messages in what a client sends.
+//! WebSocket as bytes: the frames that a reader receives, and the messages in what a client sends.
 //!
 //! Knows no socket: `server/socket/ws.rs` drives one.
 

@@ -1,20 +1,20 @@
-//! A feed that is too far behind: where more lies before it than its reader wants, it begins at the head.
+//! A feed that is too far behind: if more lies before it than its reader wants, the feed begins at the head.
 
 use super::Feed;
 use crate::hub::Portion;
 use crate::protocol::BATCH_EVENTS_MAX;
 
 impl Feed {
-    /// Whether more than so many bytes of data, or more frames than one batch holds, lie between where it begins and
-    /// the head.
+    /// Returns whether the feed is further behind the head than its reader wants. That is the case if more than this
+    /// many bytes of data, or more frames than one batch holds, lie between its beginning and the head.
     pub(crate) fn is_far_behind(&self, data_bytes: u32) -> bool {
         self.lies_before(data_bytes, self.hub.head())
     }
 
-    /// Begins at the head where it is that far behind, and tells nothing of what lies before it, gaps neither. Whether
-    /// it does. Must come before the first read.
+    /// Moves the feed to the head if it is that far behind. Nothing before the head is delivered then, not even gaps.
+    /// Returns whether it moved. Call this before the first read.
     pub(crate) fn skip_backlog(&mut self, data_bytes: u32) -> bool {
-        // One head for all channels: what comes later is read like anything else.
+        // Use one head for all channels: later events are read as usual.
         let head = self.hub.head();
         let skips = self.lies_before(data_bytes, head);
         if skips {

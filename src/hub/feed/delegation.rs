@@ -1,5 +1,7 @@
-//! A feed that somebody else watches over: who reads its one channel for many readers tells most of them what comes
-//! by himself, and nudges the bells of the others. Such a feed is not rung, and looks by itself whenever it is asked.
+//! A feed whose one channel is delegated to a fan-out task. That task reads the channel for many readers: it writes
+//! most events itself, and notifies the feed wakers of the readers that it cannot write to.
+//!
+//! Publishers do not wake a delegated feed. It checks the head itself whenever it is polled.
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use crate::protocol::{ChannelName, Refusal, Transport};
 use slab::Slab;
 
 impl Feed {
-    /// A feed from now on that is counted as the readers of this tally.
+    /// Opens a feed that begins at the head and is counted as all the readers in these counts.
     pub(crate) fn for_many(
         hub: &Arc<Hub>,
         name: &ChannelName,
@@ -32,14 +34,15 @@ impl Feed {
             joined,
             again: Rung::One(0),
             read_up_to: place.offset,
-            // By what its readers take at once.
+            // Selects the batch limit of a stream, which is also what its subscribers accept at once.
             transport: Some(Transport::Ws),
             is_narrow: false,
             watched: None,
         })
     }
 
-    /// Its one channel, and up to where that is read; `None` where anything else is to be told first.
+    /// Returns the feed's one channel and the offset up to which it is read. Returns `None` if anything else is to be
+    /// delivered first.
     pub(crate) fn calm(&self) -> Option<(&Arc<Channel>, u64)> {
         let (_, joined) = self.joined.iter().next()?;
         let is_calm =
@@ -47,12 +50,12 @@ impl Feed {
         is_calm.then_some((&joined.channel, self.read_up_to))
     }
 
-    /// Whether somebody else watches its one channel.
+    /// Returns whether the feed's one channel is delegated to a fan-out task.
     pub(crate) fn is_watched(&self) -> bool {
         self.watched.is_some()
     }
 
-    /// Somebody else watches its one channel from now on.
+    /// Delegates the feed's one channel to a fan-out task.
     pub(crate) fn let_watch(&mut self) {
         let Some((slot, joined)) = self.joined.iter_mut().next() else {
             return;
@@ -61,8 +64,8 @@ impl Feed {
         self.watched = Some(slot);
     }
 
-    /// Comes back after a rest, from this cursor on, while somebody else still watches its one channel. Whether that
-    /// can be: where it cannot, the channel must be joined anew.
+    /// Resumes the feed from this cursor after it was parked, while its one channel is still delegated. Returns whether
+    /// this is possible. If it is not, join the channel again.
     pub(crate) fn again_watched(&mut self, cursor: Cursor) -> bool {
         let Some(joined) = self.watched.and_then(|slot| self.joined.get_mut(slot)) else {
             return false;
@@ -79,7 +82,7 @@ impl Feed {
         true
     }
 
-    /// Watches by itself again. Somebody else still does, too, so that the channel lives.
+    /// Reclaims the channel from the fan-out task. That task is still registered, so the channel stays alive.
     pub(crate) fn watch(&mut self) {
         let Some(slot) = self.watched.take() else {
             return;
@@ -90,12 +93,12 @@ impl Feed {
         {
             let key = joined.channel.enter_beside(&self.bell, slot, counted);
             joined.key = Some(key);
-            // What came before that may have been for somebody else to tell.
+            // The fan-out task may have been responsible for events before this registration.
             self.again.add(slot);
         }
     }
 
-    /// Everything up to here was told by somebody else.
+    /// Records that the fan-out task delivered everything up to this offset.
     pub(crate) fn told(&mut self, offset: u64) {
         self.read_up_to = self.read_up_to.max(offset);
         if let Some(joined) = self.watched.and_then(|slot| self.joined.get_mut(slot)) {
@@ -103,7 +106,8 @@ impl Feed {
         }
     }
 
-    /// The channel that rings for nobody here, where it may hold something new.
+    /// Returns the slot of the delegated channel if it may hold new events. Publishers do not mark that channel as
+    /// ready.
     pub(super) fn unrung(&self, head: u64) -> Option<usize> {
         let slot = self.watched?;
         let joined = self.joined.get(slot)?;

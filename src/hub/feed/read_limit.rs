@@ -1,4 +1,4 @@
-//! How much one batch of a feed may hold, and how it is read once more while it is written.
+//! How much one batch of a feed may hold, and how it is read again while it is written.
 
 use std::sync::Arc;
 
@@ -6,26 +6,27 @@ use super::Feed;
 use crate::hub::{Portion, Reading};
 use crate::protocol::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Event, Transport};
 
-/// The most bytes of frames in one batch of a stream, beyond its first event. What a peer does not take is all that
-/// its reader costs beside its cursor.
+/// The most bytes of frames in one batch of a stream; a single event may be larger. The bytes that its peer has not
+/// accepted are all that a reader costs besides its cursor.
 const STREAM_BATCH_BYTES_MAX: usize = 32 * 1024;
-/// The same where one peer may have many streams.
+/// The same limit if one peer may have many streams.
 const NARROW_BATCH_BYTES_MAX: usize = 4 * 1024;
 
 impl Feed {
-    /// Its batches are small from now on.
+    /// Keeps the batches of this feed small from now on.
     pub(crate) fn narrow(&mut self) {
         self.is_narrow = true;
     }
 
-    /// A reading of these events, which were read just now; `None` where they come from several channels.
+    /// Returns a paged read of these events, which were read just now. Returns `None` if they come from several
+    /// channels or the log no longer holds them.
     pub(crate) fn read_again(&self, events: &[Arc<Event>]) -> Option<Reading> {
         let mut joined = self.joined.iter();
         let (_, only) = joined.next().filter(|_| self.joined.len() == 1)?;
         only.channel.read_again(events)
     }
 
-    /// What one batch may hold.
+    /// Returns what one batch may hold.
     pub(super) fn portion(&self) -> Portion {
         let of_frames = matches!(self.transport, Some(Transport::Ws | Transport::Sse));
         Portion {

@@ -1,4 +1,4 @@
-//! A feed before a model that forgets nothing, and feeds that race with publishers.
+//! A feed against a model that forgets nothing, and feeds that race with publishers.
 
 mod model;
 mod property;

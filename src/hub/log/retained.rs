@@ -1,6 +1,6 @@
-//! What a log has forgotten while answers with it are still written.
+//! The events that a log has forgotten and still retains, because responses with them are still being written.
 //!
-//! Knows no reader; the room for all of it is the ledger's.
+//! Knows no reader. The ledger limits the room for all retained events.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use slab::Slab;
 
 use crate::protocol::{Event, Kept};
 
-/// Forgotten events that somebody still reads, and who reads what.
+/// Forgotten events that are still read, and the paged reads in progress.
 #[derive(Debug, Default)]
 pub(super) struct Remains {
-    /// By their offsets.
+    /// Sorted by offset.
     kept: Vec<Kept>,
-    /// Where each reading is, and where it ends.
+    /// The position and the end of each paged read.
     readings: Slab<(u64, u64)>,
-    /// The newest event that was to be read and found no room.
+    /// The newest event that a paged read needed and that found no room.
     lost: u64,
 }
 
@@ -25,7 +25,7 @@ impl Remains {
         readings.any(|(_, (after, end))| *after < offset && offset <= *end)
     }
 
-    /// Keeps a forgotten event where it is read and there is room for it.
+    /// Retains a forgotten event if it is still read and there is room for it.
     pub(super) fn forget(&mut self, event: Arc<Event>) {
         let offset = event.id.offset;
         let is_within = self.is_within(offset);
@@ -40,7 +40,7 @@ impl Remains {
         self.readings.insert((after, end))
     }
 
-    /// A reading is here. Whether all that follows it is still there.
+    /// Moves a paged read to this offset. Returns whether all events after it are still available.
     pub(super) fn go_on(&mut self, key: usize, after: u64) -> bool {
         if let Some(reading) = self.readings.get_mut(key) {
             reading.0 = after;
@@ -48,7 +48,7 @@ impl Remains {
         after >= self.lost
     }
 
-    /// The first kept event after this offset.
+    /// Returns the first retained event after this offset.
     pub(super) fn after(&self, offset: u64) -> Option<&Arc<Event>> {
         let index = self
             .kept
@@ -60,7 +60,7 @@ impl Remains {
         self.readings.try_remove(key);
     }
 
-    /// Lets go of what nobody reads any more. Whether anything is left.
+    /// Releases the events that no response reads any more. Returns whether anything remains.
     pub(super) fn let_go(&mut self) -> bool {
         let mut kept = std::mem::take(&mut self.kept);
         kept.retain(|kept| kept.is_read() || self.is_within(kept.event().id.offset));

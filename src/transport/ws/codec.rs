@@ -1,13 +1,11 @@
-//! The reading side of a WebSocket connection, without the socket: bytes in,
-//! messages out, and the answers that RFC 6455 demands (Pong, the echo of a
-//! Close) into a buffer of the caller's.
+//! The reading side of a WebSocket connection, without the socket. It turns bytes into messages, and appends the
+//! answers that RFC 6455 demands (Pong, the echo of a Close) to a buffer of the caller.
 //!
-//! The rules of framing are tungstenite's. This file adds one thing: it knows
-//! where messages end, and keeps tungstenite's context only between those
-//! borders. So an idle connection holds a few words, and not the buffers of
-//! the largest message that it ever sent.
+//! tungstenite implements the rules of framing. This file adds one thing: it knows where messages end, and keeps
+//! tungstenite's context only within a message. So an idle connection holds a few words, and not the buffers of the
+//! largest message that it ever sent.
 //!
-//! It does not know sockets, time, events or commands.
+//! Knows no socket, no time, no event and no command.
 
 use std::io::{self, Cursor, Read, Write};
 
@@ -22,66 +20,63 @@ use tokio_tungstenite::tungstenite::protocol::{
 /// Bytes of the longest header: two, a length of eight, a mask of four.
 const HEADER_BYTES_MAX: usize = 14;
 
-/// Bytes that tungstenite takes per step into its buffer. It writes zeros over
-/// that much before each step, so a larger step makes a long message that
-/// arrives in small reads slow; a smaller one means more steps.
+/// Bytes that tungstenite reads into its buffer per step. It writes zeros over that many bytes before each step, so a
+/// larger step slows down a long message that arrives in small reads. A smaller step means more steps.
 const STEP_BYTES: usize = 4 * 1024;
 
-/// What a peer said.
+/// A message from the peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Incoming {
     /// A whole text message, known to be UTF-8.
     Text(Utf8Bytes),
     /// A whole binary message.
     Binary(Bytes),
-    /// A Ping; its Pong is in `out` already.
+    /// A Ping. Its Pong is in `out` already.
     Ping,
-    /// A Pong: the peer lives.
+    /// A Pong: the peer is alive.
     Pong,
-    /// A Close, the last that is read; its echo is in `out` already. The code
-    /// is absent where the peer gave none, and 1002 where it gave one that
-    /// must not be sent.
+    /// A Close, the last message that is read. Its echo is in `out` already. The code is `None` if the peer sent none,
+    /// and 1002 if the peer sent one that must not be sent.
     Close {
-        /// Such as 1000 (done) or 1001 (the page goes away).
+        /// For example 1000 (done) or 1001 (the page goes away).
         code: Option<u16>,
-        /// The peer's words, often empty.
+        /// The peer's reason, often empty.
         reason: Utf8Bytes,
     },
 }
 
-/// The peer broke the protocol or a limit. Nothing more is read; the caller
-/// sends a Close with this code and reason, since tungstenite sends none.
+/// The peer violated the protocol or a limit. Nothing more is read. The caller sends a Close with this code and reason,
+/// since tungstenite sends none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
     /// 1002 (protocol error), 1007 (text is not UTF-8) or 1009 (too large).
     pub(crate) code: u16,
-    /// What was wrong, for the Close and for the log. Holds nothing that the
-    /// peer sent.
+    /// The violation, for the Close and for the log. Contains nothing that the peer sent.
     pub(crate) reason: String,
 }
 
-/// Reads one client's frames.
+/// Reads the frames of one client.
 #[derive(Debug)]
 pub(crate) struct Codec {
     /// The limit for a message, and so for a frame.
     message_bytes_max: usize,
     /// tungstenite, from the first header of a message to its last byte.
     context: Option<Box<WebSocketContext>>,
-    /// A header that the last read cut in two; `split_bytes` of it are there.
+    /// A header that the last read cut in two. Its first `split_bytes` bytes have arrived.
     split: [u8; HEADER_BYTES_MAX - 1],
     split_bytes: u8,
-    /// Payload bytes of the present frame that have not come yet.
+    /// Payload bytes of the present frame that have not arrived yet.
     frame_bytes_left: u64,
-    /// A message of several frames has begun and its last frame has not.
+    /// Whether a message of several frames has begun, but not its last frame.
     in_message: bool,
     /// Bytes of the message that has begun and not ended.
     message_bytes: usize,
-    /// A Close or an error was read; what follows is not looked at.
+    /// Whether a Close or an error was read. The bytes after it are ignored.
     ended: bool,
 }
 
 impl Codec {
-    /// A codec that takes messages of up to `message_bytes_max` bytes.
+    /// Returns a codec that accepts messages of up to `message_bytes_max` bytes.
     pub(crate) fn new(message_bytes_max: usize) -> Self {
         Self {
             message_bytes_max,
@@ -95,12 +90,12 @@ impl Codec {
         }
     }
 
-    /// Reads to the end of the next message, and moves `input` past what was
-    /// taken. `None` means that all of it was taken and more is needed.
+    /// Reads to the end of the next message, and moves `input` past the bytes that were read. `None` means that all of
+    /// `input` was read and more is needed.
     ///
-    /// Answers are appended to `out`. A Pong is shorter than its Ping, and there
-    /// is one Close, so `out` grows by hardly more than `input` shrinks: a caller
-    /// that writes `out` before it reads on is bounded by the size of one read.
+    /// Appends answers to `out`. A Pong is shorter than its Ping, and there is one Close, so `out` grows by hardly more
+    /// than `input` shrinks. If the caller writes `out` before it reads again, the size of one read limits the size of
+    /// `out`.
     pub(crate) fn feed(
         &mut self,
         input: &mut &[u8],
@@ -138,7 +133,7 @@ impl Codec {
         }
     }
 
-    /// Takes what there is of one frame, its header first.
+    /// Reads what is available of one frame, its header first.
     fn feed_frame(
         &mut self,
         input: &mut &[u8],
@@ -174,13 +169,13 @@ impl Codec {
         Ok(message)
     }
 
-    /// Bytes held of a message that has begun and not ended.
+    /// Returns the bytes held of a message that has begun and not ended.
     pub(crate) fn held_bytes(&self) -> usize {
         self.message_bytes
     }
 
-    /// Begins a frame: copies its header, which may have come in several reads,
-    /// to `head` and says how long it is; 0 while it is not whole.
+    /// Begins a frame. Copies its header, which may have arrived in several reads, to `head`. Returns the length of the
+    /// header, or 0 while it is incomplete.
     fn take_header(
         &mut self,
         input: &mut &[u8],
@@ -212,7 +207,7 @@ impl Codec {
         Ok(head_bytes)
     }
 
-    /// Takes what `input` holds of the present frame's payload.
+    /// Takes the bytes that `input` holds of the present frame's payload.
     fn take_payload<'a>(&mut self, input: &mut &'a [u8]) -> &'a [u8] {
         let here = usize::try_from(self.frame_bytes_left)
             .map_or(input.len(), |left| left.min(input.len()));
@@ -223,9 +218,9 @@ impl Codec {
         body
     }
 
-    /// tungstenite for the message whose first frame has `payload_bytes`. A
-    /// message of one frame becomes a part of the read buffer, so this is made
-    /// as small as that frame: a short event would else hold the whole of it.
+    /// Returns tungstenite's context for a message whose first frame has `payload_bytes`. A message of one frame
+    /// becomes a part of the read buffer. So the buffer is as small as that frame: otherwise, a short event would hold
+    /// the whole buffer.
     fn new_context(&self, payload_bytes: u64) -> WebSocketContext {
         let buffer_bytes = if self.in_message {
             STEP_BYTES
@@ -239,7 +234,7 @@ impl Codec {
         WebSocketContext::new(Role::Server, Some(config))
     }
 
-    /// Nothing more is read.
+    /// Ends the reading.
     pub(crate) fn end(&mut self) {
         self.ended = true;
         self.context = None;
@@ -247,10 +242,10 @@ impl Codec {
     }
 }
 
-/// Lets tungstenite write the Pong or the Close that it has ready.
+/// Lets tungstenite write the Pong or the Close that it has prepared.
 fn flush_answer(context: &mut WebSocketContext, wire: &mut Wire<'_>) -> Result<(), Error> {
     match context.flush(wire) {
-        // tungstenite's word for "both have said Close".
+        // tungstenite's way to say that both sides have sent a Close.
         Ok(()) | Err(Error::ConnectionClosed) => Ok(()),
         Err(error) => Err(error),
     }
@@ -263,7 +258,7 @@ impl From<Error> for Broken {
                 CloseCode::Size,
                 format!("a message of {size} bytes or more, and {max_size} are allowed"),
             ),
-            // Its text quotes the peer's bytes.
+            // The text of this error quotes the peer's bytes.
             Error::Utf8(_) => (CloseCode::Invalid, "text is not UTF-8".to_owned()),
             Error::Protocol(error) => (CloseCode::Protocol, error.to_string()),
             error => (CloseCode::Protocol, error.to_string()),
@@ -275,8 +270,7 @@ impl From<Error> for Broken {
     }
 }
 
-/// What tungstenite takes for its socket: a piece of one frame to read, and
-/// the caller's buffer to write to.
+/// What tungstenite uses as its socket: a piece of one frame to read, and the caller's buffer to write to.
 struct Wire<'a> {
     head: &'a [u8],
     body: &'a [u8],
@@ -291,7 +285,7 @@ impl Read for Wire<'_> {
             &mut self.head
         };
         if part.is_empty() {
-            // No bytes would mean the end of the stream.
+            // Reading no bytes would mean the end of the stream.
             return Err(io::ErrorKind::WouldBlock.into());
         }
         part.read(into)

@@ -1,8 +1,6 @@
-//! WebSocket frames as this server sends them: whole, unmasked, one frame per
-//! message, encoded once into shared bytes.
+//! WebSocket frames as this server sends them: whole, unmasked, one frame per message, encoded once into shared bytes.
 //!
-//! The bits are written by tungstenite. This file does not know sockets,
-//! events or sessions.
+//! tungstenite writes the bits. Knows no socket, no event and no session.
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
@@ -11,46 +9,42 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 /// Bytes that a control frame may carry (RFC 6455, 5.5).
 pub(crate) const CONTROL_BYTES_MAX: usize = 125;
 
-/// Bytes of a close reason: what a control frame may carry, less the code.
+/// Bytes of a close reason: the payload of a control frame without the code.
 pub(crate) const CLOSE_REASON_BYTES_MAX: usize = CONTROL_BYTES_MAX - 2;
 
-/// Bytes of the longest header that a server writes: it never masks.
+/// Bytes of the longest header that a server writes: a server never masks.
 const SERVER_HEADER_BYTES_MAX: usize = 10;
 
-/// Appends the header of a text message of `payload_bytes` to `out`; the
-/// payload is to follow it.
+/// Appends the header of a text message of `payload_bytes` to `out`. The payload must follow it.
 pub(crate) fn text_header(payload_bytes: usize, out: &mut Vec<u8>) {
     header(OpCode::Data(Data::Text), payload_bytes, out);
 }
 
-/// Appends the header of a binary message of `payload_bytes` to `out`; the
-/// payload is to follow it.
+/// Appends the header of a binary message of `payload_bytes` to `out`. The payload must follow it.
 #[cfg(test)]
 pub(crate) fn binary_header(payload_bytes: usize, out: &mut Vec<u8>) {
     header(OpCode::Data(Data::Binary), payload_bytes, out);
 }
 
-/// A text message.
+/// Returns a text message.
 pub(crate) fn text_frame(text: &str) -> Bytes {
     whole(OpCode::Data(Data::Text), &[text.as_bytes()])
 }
 
-/// A binary message, its payload given in parts: an event whose data is bytes
-/// is its JSON, a line feed and the data, which lie in different places.
+/// Returns a binary message whose payload is given in parts. An event with binary data consists of its JSON, a line
+/// feed and the data, which lie in different places.
 pub(crate) fn binary_frame(parts: &[&[u8]]) -> Bytes {
     whole(OpCode::Data(Data::Binary), parts)
 }
 
-/// A protocol Ping. The payload comes back in the Pong; what lies beyond
-/// [`CONTROL_BYTES_MAX`] is cut off.
+/// Returns a protocol Ping. The Pong repeats the payload. Bytes beyond [`CONTROL_BYTES_MAX`] are cut off.
 pub(crate) fn ping_frame(payload: &[u8]) -> Bytes {
     let end = payload.len().min(CONTROL_BYTES_MAX);
     whole(OpCode::Control(Control::Ping), &[&payload[..end]])
 }
 
-/// A Close with a code that may stand on the wire (1005, 1006 and 1015 may
-/// not) and a reason, cut at a character's border if it is longer than
-/// [`CLOSE_REASON_BYTES_MAX`].
+/// Returns a Close with a code and a reason. The code must be allowed on the wire (1005, 1006 and 1015 are not). A
+/// reason longer than [`CLOSE_REASON_BYTES_MAX`] is cut at a character boundary.
 pub(crate) fn close_frame(code: u16, reason: &str) -> Bytes {
     debug_assert!(
         (1000..5000).contains(&code) && !matches!(code, 1005 | 1006 | 1015),

@@ -1,4 +1,6 @@
-//! Events and last words as frames of a WebSocket, in both formats.
+//! Events and last frames of a WebSocket, in both formats.
+//!
+//! Knows no socket and no session.
 
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use crate::transport::{Wording, join};
 /// Bytes of the longest header of a frame that a server writes.
 const HEADER_BYTES_MAX: usize = 10;
 
-/// The bye frame, and the close with the same code.
+/// Returns the bye frame, in the full format only, and the close with the same code.
 pub(crate) fn farewell(bye: &Bye, format: Format) -> Vec<Bytes> {
     let (code, reason) = bye.reason.facts();
     let reason = bye
@@ -44,7 +46,7 @@ pub(crate) fn push_event(output: &mut Output, event: &Arc<Event>, format: Format
 /// Writes a text as one message.
 ///
 /// # Errors
-/// Where an event that belongs to it is forgotten: nothing is written then.
+/// [`EventForgotten`] if an event that belongs to the text is forgotten. Nothing is written then.
 pub(crate) fn push_text(output: &mut Output, text: Paged) -> Result<(), Forgotten> {
     let mut header = Vec::with_capacity(HEADER_BYTES_MAX);
     frame::text_header(text.len(), &mut header);
@@ -58,7 +60,7 @@ pub(crate) fn push_text(output: &mut Output, text: Paged) -> Result<(), Forgotte
     Ok(())
 }
 
-/// How the newest events are worded.
+/// Returns how the newest events are encoded.
 pub(crate) fn run_frames(format: Format) -> Wording {
     match format {
         Format::Full => |run| run.wire(WireForm::WsFull, encode_full, join),
@@ -83,7 +85,7 @@ fn encode_data(event: &Event) -> Bytes {
     }
 }
 
-/// A text message of what is known to be UTF-8.
+/// Returns a text message of bytes that are known to be UTF-8.
 fn text_frame(text: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(text.len() + HEADER_BYTES_MAX);
     frame::text_header(text.len(), &mut out);

@@ -1,4 +1,4 @@
-//! A hub beside a model of it that forgets nothing, and says which events the hub may have forgotten by now.
+//! A hub next to a model of it. The model forgets nothing, and says which events the hub may have forgotten by now.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -13,9 +13,9 @@ use crate::metrics::Metrics;
 use crate::protocol::cursor::{Cursor, Epoch, Start};
 use crate::protocol::{ChannelName, Data, Draft, EventName};
 
-/// Data of every length: no event owns any.
+/// Data of any length, shared by all events.
 static ZEROS: [u8; 1024 * 1024] = [0; 1024 * 1024];
-/// When the hub's time begins, in milliseconds: late enough that every age lies behind it.
+/// The time at which the hub starts, in milliseconds: later than every age.
 const BEGAN_MS: u64 = 1_000_000;
 
 thread_local! {
@@ -26,7 +26,7 @@ fn now_ms() -> u64 {
     NOW_MS.get()
 }
 
-/// One event, as it was appended.
+/// One event as it was appended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     pub(super) offset: u64,
@@ -43,7 +43,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Everything up to this offset is forgotten.
+    /// Returns the offset up to which everything is forgotten.
     pub(super) fn forgotten(&self) -> u64 {
         self.gone
             .checked_sub(1)
@@ -54,13 +54,13 @@ impl Kept {
         &self.events[self.gone..]
     }
 
-    /// The first event after this offset, held or not.
+    /// Returns the first event after this offset, whether the log still holds it or not.
     pub(super) fn next_after(&self, offset: u64) -> Option<Known> {
         let index = self.events.partition_point(|event| event.offset <= offset);
         self.events.get(index).copied()
     }
 
-    /// The place before the first held event from this index of the held ones on.
+    /// Returns the offset before the held event with this index.
     fn before_held(&self, index: usize) -> u64 {
         match index {
             0 => self.forgotten(),
@@ -68,7 +68,7 @@ impl Kept {
         }
     }
 
-    /// What the bounds of one log demand: no event goes that they let stay.
+    /// Forgets what the bounds of one log demand. Events within the bounds stay.
     fn forget(&mut self, options: &Options) {
         let age_ms = options.history_age.map(|age| age.as_millis() as u64);
         let mut bytes: usize = self.held().iter().map(|event| event.bytes).sum();
@@ -88,7 +88,7 @@ impl Kept {
     }
 }
 
-/// A hub, its model, and who reads.
+/// A hub, its model and its readers.
 pub(super) struct World {
     pub(super) hub: Arc<Hub>,
     options: Options,
@@ -109,7 +109,7 @@ impl World {
         }
     }
 
-    /// The hub is started anew: its memory is gone, and its cursors are of another life.
+    /// Restarts the hub: its memory is gone, and its earlier cursors belong to another epoch.
     pub(super) fn restart(&mut self) {
         self.lives += 1;
         self.hub = hub(&self.options, self.lives);
@@ -163,7 +163,7 @@ impl World {
         self.look();
     }
 
-    /// Channels that nobody reads and whose events are all too old are forgotten, and no others.
+    /// Sweeps the hub. It forgets channels that have no reader and only events that are too old, and no other channels.
     pub(super) fn sweep(&mut self) {
         self.hub.sweep(now_ms());
         let keep_ms = self
@@ -182,7 +182,7 @@ impl World {
         self.look();
     }
 
-    /// Compares what each log holds with what the model says that it holds.
+    /// Compares what each log holds with what the model expects.
     pub(super) fn look(&mut self) {
         for (channel, kept) in &mut self.kept {
             kept.forget(&self.options);
@@ -195,7 +195,8 @@ impl World {
         }
     }
 
-    /// Where all logs share a bound, which of them gives is the hub's choice; the oldest of it goes first.
+    /// Adopts the hub's choice: under a bound on all logs together, the hub chooses which log forgets events. The
+    /// oldest event of that log goes first.
     fn look_at_total(&mut self) {
         let Some(total) = self.options.history_total else {
             return;
@@ -212,7 +213,7 @@ impl World {
         self.look();
     }
 
-    /// The place that a start means, by the model.
+    /// Returns the position that a start means, according to the model.
     pub(super) fn place(&self, channel: usize, start: Start) -> u64 {
         let kept = self.kept(channel);
         let held = kept.held();
@@ -229,14 +230,14 @@ impl World {
         }
     }
 
-    /// Whether this life of the hub gave that cursor.
+    /// Returns whether this life of the hub issued the cursor.
     pub(super) fn is_ours(&self, cursor: Cursor) -> bool {
         cursor.epoch == self.hub.cursor(0).epoch && cursor.offset <= self.hub.head()
     }
 }
 
 fn hub(options: &Options, life: u64) -> Arc<Hub> {
-    // The first character tells the lives apart.
+    // The first character differs between lives.
     let epoch = Epoch::from_random(life);
     Hub::with_clock(options.clone(), epoch, Metrics::default(), now_ms)
 }
@@ -245,7 +246,7 @@ pub(super) fn name(channel: usize) -> ChannelName {
     ChannelName::new(&format!("c{channel}")).unwrap()
 }
 
-/// The channel of this name.
+/// Returns the channel number of this name.
 pub(super) fn number(name: &ChannelName) -> usize {
     name.as_str()[1..].parse().unwrap()
 }
@@ -269,7 +270,7 @@ fn held_by(hub: &Hub, channel: usize) -> Vec<u64> {
     }
 }
 
-/// A start that lies so many milliseconds back.
+/// Returns a start that lies this many milliseconds in the past.
 pub(super) fn within(ms: u64) -> Start {
     Start::Within(Duration::from_millis(ms))
 }

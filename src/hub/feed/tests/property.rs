@@ -1,5 +1,5 @@
-//! Any interleaving of append, read, evict, sweep, join, leave, cut and restart gives each reader each event once and
-//! in order, or a gap that names it, and never a needless gap.
+//! Property: under any interleaving of append, read, evict, sweep, join, leave, cut and restart, each reader gets each
+//! event once and in order, or a gap that names it. No gap is needless.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::hub::Options;
 use crate::protocol::BATCH_EVENTS_MAX;
 use crate::protocol::cursor::{Cursor, Epoch, Start};
 
-/// Interleavings tried each time.
+/// Interleavings of the usual run.
 const CASES: u32 = 48;
-/// Interleavings tried by the long run.
+/// Interleavings of the long run.
 const CASES_LONG: u32 = 5_000;
-/// Steps of one interleaving.
+/// The most steps of one interleaving.
 const STEPS_MAX: usize = 48;
-/// Channels: few enough that readers meet in them, and more than have a whole batch read of each.
+/// Few enough channels that readers meet in them, but so many that one step does not read a whole batch of each.
 const CHANNELS: usize = 6;
-/// Readers at once.
+/// The most readers at once.
 const READERS_MAX: usize = 5;
 
 /// One step.
@@ -59,7 +59,7 @@ enum Step {
     Restart,
 }
 
-/// Where a reader begins, before there is a hub to give cursors.
+/// Where a reader begins, before there is a hub that issues cursors.
 #[derive(Clone, Copy, Debug)]
 enum Begin {
     Now,
@@ -173,7 +173,7 @@ fn starts(world: &World, begins: &[(usize, Begin)]) -> Vec<(usize, Start)> {
     starts
 }
 
-/// Lets one of the readers do something, if there are any.
+/// Runs an action on one of the readers, if there are any.
 fn with_reader(world: &mut World, reader: usize, act: impl FnOnce(&mut Reader, &World)) {
     if world.readers.is_empty() {
         return;

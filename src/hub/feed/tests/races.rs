@@ -1,5 +1,5 @@
-//! Publishers in threads, feeds on several workers: no wake-up is lost, and no event is passed over because another
-//! channel's bell rang first (see `Feed::poll_next`).
+//! Publishers in threads and feeds on several workers. No wake-up is lost, and no event is skipped because another
+//! channel became ready first (see `Feed::poll_next`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,15 +19,16 @@ use crate::protocol::{ChannelName, Data, Draft, EventName};
 
 /// Threads that publish at once.
 const PUBLISHERS: usize = 3;
-/// Rounds; after each of them every reader must have come to the end, or it has lost a wake-up.
+/// Number of rounds. A reader that does not reach the end after a round has lost a wake-up.
 const ROUNDS: usize = 250;
 /// Events of each publisher in one round, over all channels.
 const EVENTS_EACH: usize = 40;
-/// Channels, few enough that publishers meet in each.
+/// Few enough channels that publishers meet in each of them.
 const CHANNELS: usize = 6;
-/// Feeds in each channel that only lengthen the time between a ring and its head.
+/// Feeds in each channel whose only purpose is to lengthen the time between a wake and its head.
 const SLEEPERS: usize = 150;
-/// A feed that does not come to the end within this has lost a wake-up; a loaded machine needs a fraction of it.
+/// A feed that does not reach the end within this time has lost a wake-up. Even a loaded machine needs only a fraction
+/// of it.
 const LOST_AFTER: Duration = Duration::from_secs(20);
 /// Events that race with a sweep.
 const SWEPT_EVENTS: usize = 40_000;
@@ -48,10 +49,10 @@ fn append(hub: &Hub, channel: usize) -> u64 {
     hub.append(draft).unwrap().0.offset
 }
 
-/// What was appended, by channel.
+/// The offsets that were appended, by channel.
 type Appended = BTreeMap<usize, Vec<u64>>;
 
-/// Publishes in an order of its own.
+/// Publishes in an order that depends on `random`.
 fn publish(hub: &Hub, mut random: u64) -> Appended {
     let mut appended = Appended::new();
     for _ in 0..EVENTS_EACH {
@@ -67,14 +68,14 @@ fn publish(hub: &Hub, mut random: u64) -> Appended {
     appended
 }
 
-/// One reader: how far it says that it is, and what it was told.
+/// One reader: the cursor that it reports, and a task that returns what was delivered to it.
 struct Racer {
     channels: Vec<usize>,
     cursor: Arc<AtomicU64>,
     task: JoinHandle<Heard>,
 }
 
-/// What a reader was told, by channel: offsets, and the holes that gaps named.
+/// What was delivered to a reader, by channel: the offsets of events, and the ranges that gaps named.
 #[derive(Default)]
 struct Heard {
     events: Appended,
@@ -96,7 +97,7 @@ impl Racer {
         }
     }
 
-    /// Reads up to the offset at which it is over, once that is set.
+    /// Reads up to the final offset, once that is set.
     async fn read(mut feed: Feed, cursor: Arc<AtomicU64>, over: Arc<AtomicU64>) -> Heard {
         let mut heard = Heard::default();
         let mut last = 0;
@@ -143,7 +144,7 @@ fn number(name: &ChannelName) -> usize {
     name.as_str()[1..].parse().unwrap()
 }
 
-/// The events of a channel that were neither told nor named by a gap.
+/// Returns the events of a channel that were neither delivered nor named by a gap.
 fn missing(appended: &[u64], heard: &Heard, channel: usize) -> Vec<u64> {
     let told = heard.events.get(&channel).map_or(&[][..], Vec::as_slice);
     assert!(told.is_sorted_by(|a, b| a < b), "each once and in order");
@@ -157,7 +158,7 @@ fn missing(appended: &[u64], heard: &Heard, channel: usize) -> Vec<u64> {
     appended.iter().copied().filter(is_missing).collect()
 }
 
-/// One round: all publish at once, then one event in each channel, so that every reader is rung once more.
+/// Runs one round: all publishers publish at once.
 fn round(hub: &Arc<Hub>, round: usize, appended: &mut Appended) {
     let publishers: Vec<_> = (0..PUBLISHERS)
         .map(|publisher| {
@@ -172,7 +173,7 @@ fn round(hub: &Arc<Hub>, round: usize, appended: &mut Appended) {
     }
 }
 
-/// Waits until every reader is at the end of what was appended to its channels.
+/// Waits until every reader has read everything that was appended to its channels.
 fn all_arrive(racers: &[Racer], appended: &Appended) {
     let deadline = Instant::now() + LOST_AFTER;
     for racer in racers {
@@ -206,7 +207,7 @@ fn race(options: Options) -> usize {
         .worker_threads(2)
         .build()
         .unwrap();
-    // Each channel alone, neighbours together, and all at once.
+    // Each channel alone, each pair of neighbours, and all channels together.
     let alone = (0..CHANNELS).map(|channel| vec![channel]);
     let pairs = (1..CHANNELS).map(|channel| vec![channel - 1, channel]);
     let groups: Vec<Vec<usize>> = alone
@@ -265,7 +266,8 @@ fn no_wake_up_is_lost_and_no_event_passed_over() {
         history_bytes: None,
         ..Options::default()
     });
-    // Each event was told alone, among all, and once or twice beside a neighbour.
+    // Each event was delivered to the reader of its channel alone, to the reader of all channels, and to one or two
+    // readers of a pair.
     assert!(told >= 3 * PUBLISHERS * ROUNDS * EVENTS_EACH, "{told}");
 }
 
@@ -277,7 +279,7 @@ fn what_is_evicted_in_a_race_is_named_by_a_gap() {
     });
 }
 
-/// Events, readers that come and readers that go, while everything that has no reader is swept.
+/// Readers come and go and events arrive, while everything without a reader is swept.
 #[test]
 fn a_sweep_swallows_no_event_and_no_reader() {
     let hub = Hub::new(

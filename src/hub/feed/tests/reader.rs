@@ -1,4 +1,4 @@
-//! A reader that believes nothing: it knows by the model what it must be told next, and what must not be told.
+//! A reader that verifies everything: the model says what must be delivered to it next, and what must not be.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::protocol::{BATCH_EVENTS_MAX, Event, Gap, GapReason, Transport};
 /// What a reader knows of one channel.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    /// Everything up to here was told.
+    /// Everything up to this offset was delivered.
     offset: u64,
-    /// The hole that must be told first, as the start asked for it.
+    /// The gap that must be reported first, as the start requested it.
     owed: Option<(Start, GapReason)>,
 }
 
@@ -32,9 +32,9 @@ impl Wake for Woken {
 pub(super) struct Reader {
     feed: Feed,
     woken: Arc<Woken>,
-    /// Whether its last look found nothing, so that it waits to be woken.
+    /// Whether its last read found nothing, so that it waits for a wake-up.
     asleep: bool,
-    /// What a client would come back with.
+    /// The cursor that a client would resume with.
     cursor: Cursor,
     places: BTreeMap<usize, Place>,
     replay: Option<(usize, Replay)>,
@@ -46,7 +46,7 @@ impl Reader {
             .iter()
             .map(|(channel, start)| (name(*channel), *start))
             .collect();
-        // Streams and polls have batches of different sizes.
+        // Streams and polls have different batch sizes.
         let transport = starts.len().is_multiple_of(2).then_some(Transport::Ws);
         let feed = Feed::open(&world.hub, &wanted, transport).unwrap();
         let places: BTreeMap<_, _> = starts
@@ -77,7 +77,7 @@ impl Reader {
         self.places.contains_key(&channel)
     }
 
-    /// An event was appended: who waits for it is woken.
+    /// Verifies after an append that the reader was woken if it waits for this channel.
     pub(super) fn must_wake_for(&mut self, channel: usize) {
         if self.asleep && self.reads(channel) {
             assert!(
@@ -88,7 +88,7 @@ impl Reader {
         }
     }
 
-    /// Cut, and opened again with what a client knows.
+    /// Cuts the reader and opens it again with what a client knows.
     pub(super) fn come_back(&mut self, world: &World) {
         let (cursor, own) = self.feed.starts();
         // Nothing was read yet: hello says where each channel begins.
@@ -146,8 +146,8 @@ impl Reader {
         }
     }
 
-    /// Reads one batch, or goes on with a replay. With `cut` the connection breaks after so many items. Returns
-    /// whether there is more; `None` where the reader waits.
+    /// Reads one batch, or the next page of a replay. With `cut`, the connection breaks after that many items. Returns
+    /// whether there is more, or `None` if the reader waits.
     pub(super) fn read(&mut self, world: &World, cut: Option<usize>) -> Option<bool> {
         if self.replay.is_some() {
             self.read_replay(world);
@@ -192,7 +192,7 @@ impl Reader {
         Some(batch.more)
     }
 
-    /// Reads until nothing is left, and holds `more` to its word.
+    /// Reads until nothing is left, and verifies that `more` was right each time.
     pub(super) fn read_all(&mut self, world: &World) {
         while self.replay.is_some() {
             self.read_replay(world);
@@ -306,7 +306,7 @@ impl Reader {
                 assert!(forgotten > offset, "the hole comes in the order of ids");
             } else if place.offset < offset {
                 passes(world, *channel, place.offset, offset);
-                // What is passed is still to be told, as one gap.
+                // The skipped events are still to be reported as one gap.
                 if forgotten <= offset {
                     place.offset = offset;
                 }
@@ -336,8 +336,8 @@ fn channel_of(item: &Item) -> &crate::protocol::ChannelName {
     }
 }
 
-/// No event is passed over in silence: what the hub has forgotten may be, while the gap that names it is still to
-/// come. It comes whatever happens, since it ends beyond the place that one comes back with.
+/// Asserts that no event is skipped in silence. An event that the hub has forgotten may be skipped while the gap that
+/// names it is still to come. That gap always comes, because it ends beyond the position that a client resumes with.
 #[track_caller]
 fn passes(world: &World, channel: usize, after: u64, up_to: u64) {
     let kept = world.kept(channel);
@@ -413,7 +413,7 @@ fn is_within_limits(batch: &Batch, portion: Portion) {
     );
 }
 
-/// The first so many items, and those of the same id: several channels may begin anew at one place.
+/// Returns a number of items that does not split an id: several channels may begin at one position after a restart.
 fn whole_id(items: &[Item], cut: usize) -> usize {
     let cut = 1 + cut % items.len();
     let id = items[cut - 1].id();

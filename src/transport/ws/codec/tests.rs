@@ -1,4 +1,4 @@
-//! The codec against valid clients, split in every way, and hostile ones.
+//! The codec against valid clients, split in every way, and against hostile ones.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -32,7 +32,7 @@ fn client(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// All that comes out of a stream given in these pieces, with the answers.
+/// Returns everything that comes out of a stream given in these pieces, with the answers.
 fn read(codec: &mut Codec, pieces: &[&[u8]]) -> (Vec<Incoming>, Vec<u8>, Option<Broken>) {
     let (mut messages, mut out) = (Vec::new(), Vec::new());
     for piece in pieces {
@@ -61,8 +61,8 @@ fn binary(bytes: &[u8]) -> Incoming {
     Incoming::Binary(Bytes::copy_from_slice(bytes))
 }
 
-/// The code with which this stream is refused. Also in single bytes, and with
-/// good frames behind it, which must not be looked at.
+/// Returns the code with which this stream is refused. Also feeds the stream in single bytes, and good frames after it,
+/// which must be ignored.
 #[track_caller]
 fn refused(bytes: &[u8]) -> u16 {
     let (messages, _, broken) = read_all(bytes);
@@ -75,12 +75,12 @@ fn refused(bytes: &[u8]) -> u16 {
     assert!(is_small(&codec), "a broken codec holds nothing");
     let (messages, out, again) = read(&mut codec, &[&client(PING, true, b"late")]);
     assert_eq!((messages, out, again), (vec![], vec![], None));
-    // It can be sent: the code may stand on the wire, and the reason fits.
+    // It can be sent: the code is allowed on the wire, and the reason fits.
     assert!(close_frame(broken.code, &broken.reason).len() <= 127);
     broken.code
 }
 
-/// What an idle codec owns: itself, and nothing on the heap.
+/// Returns whether the codec owns what an idle one may own: itself, and nothing on the heap.
 fn is_small(codec: &Codec) -> bool {
     codec.context.is_none() && size_of::<Codec>() <= 48
 }
@@ -302,13 +302,13 @@ fn text_that_is_not_utf8_is_1007() {
     ] {
         assert_eq!(refused(&client(TEXT, true, bad)), 1007, "{bad:x?}");
     }
-    // A fragment fails as soon as it is read, not when the message is whole.
+    // A fragment fails as soon as it is read, not when the message is complete.
     assert_eq!(refused(&client(TEXT, false, b"a\xffb")), 1007);
-    // A character cut by the end of a fragment is fine, by that of the message not.
+    // The end of a fragment may cut a character, but the end of a message may not.
     let mut stream = client(TEXT, false, b"a\xc3");
     stream.extend(client(CONTINUE, true, b""));
     assert_eq!(refused(&stream), 1007);
-    // Bytes may be anything.
+    // Binary data may be any bytes.
     let (messages, _, _) = read_all(&client(BINARY, true, b"\xff"));
     assert_eq!(messages, [binary(b"\xff")]);
 }
@@ -347,8 +347,7 @@ fn endless_empty_fragments_hold_no_more_than_one() {
     assert_eq!(messages, [text("x")]);
 }
 
-/// One message of a client, with where to cut it into frames, and what the
-/// server must make of it.
+/// A client's message, cut into frames at random places, and the result that the server must produce.
 fn message() -> impl Strategy<Value = (Vec<u8>, Incoming)> {
     let cuts = || vec(any::<prop::sample::Index>(), 0..4);
     prop_oneof![
