@@ -1,6 +1,7 @@
-//! Micro-benches of log, hub, feed and encoding: `cargo bench --bench micro`. Figures in `docs/benchmarks.md`.
+//! Micro-benchmarks of log, hub, feed and encoding: `cargo bench --bench micro`. `docs/benchmarks.md` holds the
+//! figures.
 //!
-//! Ends at the feed: what a wire costs on top is the cross-transport bench's to say.
+//! They end at the feed. The cross-transport bench measures the further cost of a transport.
 
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 #![allow(missing_docs, reason = "criterion makes public functions")]
@@ -20,7 +21,7 @@ use triway::metrics::Metrics;
 use triway::protocol::cursor::{Epoch, Start};
 use triway::protocol::{ChannelName, Data, Draft, Event, EventName, Ledger};
 
-/// Data of one event, in bytes: what the transports are compared with.
+/// Size of the data of one event, in bytes. The comparison of the transports uses the same size.
 const DATA_BYTES: usize = 32;
 /// The default bounds of a log.
 const BOUNDS: Bounds = Bounds {
@@ -118,7 +119,7 @@ fn append(criterion: &mut Criterion) {
                 bencher.iter_custom(|rounds| {
                     let mut spent = Duration::ZERO;
                     for _ in 0..rounds {
-                        // Until each waits, so that each is woken.
+                        // Poll until each feed waits, so that the append wakes each of them.
                         for feed in &mut feeds {
                             while feed.poll_next(&mut cx).is_ready() {}
                         }
@@ -134,7 +135,7 @@ fn append(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Feeds that each run as a task on one worker, and count what they are told.
+/// Feeds that each run as a task on one worker, and count their deliveries.
 struct Crowd {
     runtime: Runtime,
     hub: Arc<Hub>,
@@ -144,7 +145,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// One list of channels for each feed.
+    /// Starts one feed for each list of channels.
     fn new(channels: usize, feeds: impl Iterator<Item = Vec<usize>>) -> Self {
         let (hub, told) = (hub(), Arc::<AtomicU64>::default());
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -174,11 +175,12 @@ impl Crowd {
         }
     }
 
-    /// Appends events to so many channels in turn and lets all be told. Gives the time of it.
+    /// Appends events to the channels in turn and waits until all are delivered. Returns the elapsed time.
     fn deliver(&mut self, events: usize, deliveries: u64, data: &Data) -> Duration {
         let due = self.told.load(Ordering::Relaxed) + deliveries;
         let began = Instant::now();
-        // Inside the runtime, as a publisher's request is: from outside each wake-up would take its locked queue.
+        // Run inside the runtime, as a publisher's request does: a wake-up from outside would use the runtime's locked
+        // queue.
         self.runtime.block_on(async {
             for _ in 0..events {
                 let name = &self.names[self.appended % self.names.len()];
@@ -217,7 +219,7 @@ fn feed(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A reader that comes to many full logs: each batch must not cost all of them.
+/// A reader that attaches to many full logs: a batch must not cost as much as all of them.
 fn backlog(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("backlog of 50,000, per event");
     group.sample_size(10);

@@ -1,7 +1,7 @@
-//! What idleness costs: an hour of heartbeats for a crowd that is told nothing else, in one process, on a clock that
-//! jumps from one deadline to the next. No sockets: those are counted in `it/cost.rs` and by the benches.
+//! The cost of idleness: an hour of heartbeats for many readers without events, in one process, on a clock that jumps
+//! from one deadline to the next. There are no sockets here: `it/cost.rs` and the benches measure those.
 //!
-//! A test of its own, since it counts what all of the process allocates.
+//! This is a separate test binary, because it counts all allocations of the process.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -24,25 +24,26 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Heartbeats in an hour.
 const BEATS: u32 = 240;
-/// Heartbeats until everything that is made once was made: a turn of the wheel, and some.
+/// Heartbeats until all one-time allocations are made: a little more than one turn of the timer wheel.
 const WARM_BEATS: u32 = 10;
 /// Readers of one channel.
 const CHANNEL_READERS: usize = 100;
-/// Allocations for one ping: its text, its block, its bytes, and the place of its bell in the wheel.
+/// Highest number of allocations for one ping: its text, its block, its bytes, and the place of its waker in the timer
+/// wheel.
 const PING_ALLOCATIONS_MAX: f64 = 6.0;
-/// What an hour may leave behind, in bytes for each reader: less than any state of one could be.
+/// Bytes per reader that may remain after an hour: less than the smallest state of a reader.
 const LEFT_BYTES_MAX: f64 = 8.0;
-/// How much the process may grow in the hour, against all that it holds.
+/// Largest growth of the process in the hour, as a ratio to its resident memory before.
 const GROWTH_MAX: f64 = 1.05;
 
 #[test]
-fn an_hour_of_idling_leaves_nothing_behind() {
+fn an_idle_hour_leaks_no_memory() {
     idle(400);
 }
 
 #[test]
 #[ignore = "long: a hundred thousand readers"]
-fn an_hour_of_a_hundred_thousand_leaves_nothing_behind() {
+fn an_idle_hour_of_100_000_readers_leaks_no_memory() {
     idle(100_000);
 }
 
@@ -54,7 +55,8 @@ fn idle(readers: usize) {
         .unwrap();
     runtime.block_on(async {
         let mut builder = Hub::builder();
-        // What nobody reads is forgotten by the clock on the wall, which says how busy the machine is: here never.
+        // The sweep of unused channels follows the wall clock, which depends on the load of the machine. This limit
+        // turns it off.
         builder.hub.sweep_idle = Duration::from_secs(86_400);
         let hub = builder.build();
         let pings = Arc::<AtomicU64>::default();
@@ -76,7 +78,7 @@ fn idle(readers: usize) {
             held(now) / readers as i64,
         );
         let due = f64::from(BEATS) * readers as f64;
-        // The wheel's steps put each ping off a little: 25 ms of 15 s.
+        // The steps of the timer wheel delay each ping a little: by 25 ms of 15 s.
         assert!((due * 0.99..=due * 1.01).contains(&pings), "{pings} of {due}");
         assert!(made / pings <= PING_ALLOCATIONS_MAX, "{}", made / pings);
         assert!(left.abs() <= LEFT_BYTES_MAX, "{left} bytes for each reader");
@@ -84,7 +86,7 @@ fn idle(readers: usize) {
     });
 }
 
-/// A reader that shows itself, and counts its pings.
+/// Opens a reader with presence, and counts its pings.
 async fn open(hub: &Hub, reader: usize, pings: &Arc<AtomicU64>) {
     let channel = reader / CHANNEL_READERS;
     let request = Request::get(format!(
@@ -111,7 +113,7 @@ async fn open(hub: &Hub, reader: usize, pings: &Arc<AtomicU64>) {
     });
 }
 
-/// Lets the clock jump over so many heartbeats.
+/// Lets the clock jump over `beats` heartbeats.
 async fn pass(beats: u32) {
     tokio::time::sleep(HEARTBEAT * beats).await;
 }
@@ -128,7 +130,7 @@ fn told(pings: &AtomicU64) -> (u64, Stats, u64) {
     (pings.load(Ordering::Relaxed), ALLOCATOR.stats(), resident)
 }
 
-/// Bytes that are in use.
+/// Returns the number of allocated bytes.
 fn held(stats: Stats) -> i64 {
     stats.bytes_allocated as i64 - stats.bytes_deallocated as i64
 }

@@ -1,8 +1,9 @@
-//! The floor: what any server must do to hand events to readers, and nothing else.
+//! The floor: the minimal work of any server that delivers events to readers.
 //!
-//! One thread, epoll, each event encoded once, one `send()` per reader and event; `joined` collects what one turn of
-//! the loop brought and hands each reader all of it in one `send()`. It understands just what `triway bench` asks,
-//! and answers in the same bytes as triway. Knows no session, grant, limit, heartbeat or gap.
+//! It uses one thread and epoll, encodes each event once, and makes one `send()` per reader and event. With `joined`,
+//! it collects the events of one turn of the loop and sends each reader all of them in one `send()`. It understands
+//! only the requests of `triway bench`, and answers with the same bytes as triway. It knows no session, grant, limit,
+//! heartbeat or gap.
 
 mod channel;
 mod request;
@@ -24,34 +25,34 @@ use channel::{Channel, Parked};
 use request::{Asked, Command, Way};
 use words::{Event, Words};
 
-/// Connections that wait to be accepted: as many as triway lets wait.
+/// Connections that wait to be accepted: the same number as in triway.
 const BACKLOG: i32 = 4_096;
-/// What one read takes, in bytes, for all connections together.
+/// Size of the read buffer that all connections share, in bytes.
 const SCRATCH_BYTES: usize = 64 * 1024;
-/// Sockets told about in one turn: what one look at 1,000 busy publishers needs.
+/// Sockets that epoll reports in one turn: enough for 1,000 busy publishers at once.
 const TURN_SOCKETS: usize = 1_024;
-/// What a reader that takes nothing may owe, in bytes; more ends it.
+/// Bytes that may be pending for a reader that does not read. More closes its connection.
 const OWED_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// The word of epoll for the listener; connections follow.
+/// The epoll key of the listener. The keys of connections follow.
 const LISTENER: u64 = 0;
 
 /// One connection.
 struct Member {
     stream: TcpStream,
-    /// What it reads, once it asked.
+    /// The transport of its reading request, or `None` before that request.
     way: Option<Way>,
     channels: Box<[u32]>,
     /// The nonce of a held poll.
     nonce: Box<str>,
     is_held: bool,
-    /// What was read and is not whole yet.
+    /// Bytes of an incomplete request.
     unread: Vec<u8>,
-    /// What is to be sent: replies of this turn, or what the socket did not take.
+    /// Bytes to send: replies of this turn, or bytes that the socket did not accept.
     owed: Vec<u8>,
     is_blocked: bool,
 }
 
-/// All there is.
+/// The server.
 struct Floor {
     epoll: OwnedFd,
     listener: TcpListener,
@@ -61,18 +62,18 @@ struct Floor {
     offset: u64,
     is_joined: bool,
     words: Words,
-    /// Channels with events that were not sent yet.
+    /// Channels with unsent events.
     rung: Vec<u32>,
-    /// Members with replies that were not sent yet.
+    /// Members with unsent replies.
     replied: Vec<usize>,
     gone: Vec<usize>,
     out: Vec<u8>,
 }
 
-/// Serves until it is killed; says its port on standard output first.
+/// Serves until the process is killed. Prints the address first.
 pub(crate) fn run(is_joined: bool) -> io::Result<()> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    // Accepted sockets inherit it.
+    // Accepted sockets inherit this option.
     socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
@@ -180,7 +181,7 @@ impl Floor {
             unread.extend_from_slice(&scratch[..read]);
             let done = self.act(key, &mut unread);
             unread.drain(..done);
-            // An empty one gives its memory back.
+            // Replace an empty buffer to free its memory.
             self.members[key].unread = if unread.is_empty() {
                 Vec::new()
             } else {
@@ -189,7 +190,7 @@ impl Floor {
         }
     }
 
-    /// Acts on all that is whole; gives the bytes it is done with.
+    /// Handles all complete requests. Returns the number of bytes that are used up.
     fn act(&mut self, key: usize, bytes: &mut [u8]) -> usize {
         let mut done = 0;
         loop {
@@ -205,7 +206,7 @@ impl Floor {
         }
     }
 
-    /// Acts on what is in front; 0 where it is not whole.
+    /// Handles the first request. Returns the number of its bytes, or 0 if it is incomplete.
     fn act_once(&mut self, key: usize, bytes: &mut [u8]) -> Result<usize, ()> {
         if self.members[key].way == Some(Way::Ws) {
             let Some((used, text)) = request::message(bytes)? else {
@@ -270,7 +271,7 @@ impl Floor {
         self.reply(key, &reply);
     }
 
-    /// Encodes an event for whoever reads it, and keeps it for polls. Gives the numbers of readers by transport.
+    /// Encodes an event for its readers, and keeps it for polls. Returns the numbers of readers by transport.
     fn publish(&mut self, number: u32, data: &[u8], has_sender: bool) -> [usize; 3] {
         self.offset += 1;
         let channel = &mut self.channels[number as usize];
@@ -287,7 +288,7 @@ impl Floor {
         reached
     }
 
-    /// Sends a reply, in the same `send()` as the member's own event.
+    /// Queues a reply. It leaves in the same `send()` as the member's own event.
     fn reply(&mut self, key: usize, reply: &[u8]) {
         self.members[key].owed.extend_from_slice(reply);
         self.replied.push(key);
@@ -296,12 +297,12 @@ impl Floor {
         }
     }
 
-    /// Sends what is pending.
+    /// Sends everything that is pending.
     fn flush(&mut self) {
         let mut rung = std::mem::take(&mut self.rung);
         for number in rung.drain(..) {
             let channel = &mut self.channels[number as usize];
-            // Rung twice, sent once.
+            // The list may name a channel twice. The events are sent once.
             let Some(pending) = channel.take_pending() else {
                 continue;
             };
@@ -329,7 +330,7 @@ impl Floor {
         self.replied = replied;
     }
 
-    /// Answers a poll at once where there is something, else holds it.
+    /// Answers a poll at once if events are there. Otherwise holds it.
     fn poll(&mut self, key: usize, channels: Box<[u32]>, since: Option<u64>, nonce: &str) {
         let Some(since) = since else {
             let names: Vec<&str> = channels
@@ -357,7 +358,7 @@ impl Floor {
 
     fn release(&mut self, number: u32, parked: Parked) {
         let member = &mut self.members[parked.key];
-        // Held in several channels, and answered in another one.
+        // A poll may be held in several channels. Another channel has already answered this one.
         if !std::mem::replace(&mut member.is_held, false) {
             return;
         }
@@ -370,7 +371,7 @@ impl Floor {
         self.out = out;
     }
 
-    /// One `send()`, or what is owed with it.
+    /// Sends these bytes in one `send()`, together with pending bytes.
     fn send(&mut self, key: usize, bytes: &[u8]) {
         let member = &mut self.members[key];
         if bytes.is_empty() {
@@ -404,7 +405,7 @@ impl Floor {
         self.send(key, &owed);
     }
 
-    /// The socket takes more.
+    /// Sends pending bytes once the socket accepts more.
     fn send_owed(&mut self, key: usize) {
         if std::mem::replace(&mut self.members[key].is_blocked, false) {
             self.watch(key, EventFlags::IN, false);

@@ -1,7 +1,8 @@
-//! Every row of the targets, as a ratio to a floor: `cargo bench --bench ratios`. Figures in `docs/benchmarks.md`.
+//! Every row of the targets as a ratio to a floor: `cargo bench --bench ratios`. `docs/benchmarks.md` holds the
+//! figures.
 //!
-//! Starts the floor and triway in turn on one core, and lets `triway bench` load them from another. Measures nothing
-//! itself.
+//! The program starts the floor and triway in turn on one core, and lets `triway bench` load them from another. It
+//! measures nothing itself.
 
 #![allow(missing_docs, reason = "a program")]
 
@@ -22,47 +23,47 @@ use report::Line;
 use rows::{Floor, Row, Workload};
 use run::{Place, Programs, Side, once};
 
-/// Where the figures stand, from the package's folder.
+/// The document with the figures, relative to the package's folder.
 const DOCUMENT: &str = "docs/benchmarks.md";
-/// Rounds of each workload where none are asked for: the fewest that have a middle.
+/// Default number of rounds of each workload: the smallest number with a middle value.
 const ROUNDS: u32 = 3;
-/// How long one run is measured: thousands of events, and all rows in ten minutes.
+/// Default measuring time of one run, in seconds: thousands of events per run, and all rows in ten minutes.
 const SECONDS: f64 = 2.0;
-/// The same in the short form.
+/// Default measuring time of one run with `--short`, in seconds.
 const SHORT_SECONDS: f64 = 1.0;
-/// Share of the machine's time taken by others from which figures are doubtful.
+/// Share of the machine's CPU time that other processes may use. Above it, the figures are doubtful.
 const BUSY_SHARE: f64 = 0.05;
-/// Descriptors of one process: 9,500 connections, and some.
+/// File descriptors of one process: 9,500 connections and a reserve.
 const DESCRIPTORS: u64 = 10_500;
 
 /// Measures triway against the floor, in turn, and prints the ratios.
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench ratios --")]
 struct Options {
-    /// Only rows whose names hold these words
+    /// Only rows whose names contain these words
     #[arg(long, value_name = "WORDS")]
     row: Vec<String>,
-    /// How often each workload runs on each side
+    /// Number of runs of each workload on each side
     #[arg(long, default_value_t = ROUNDS)]
     rounds: u32,
     /// Seconds that one run is measured [default: 2, with --short 1]
     #[arg(long)]
     seconds: Option<f64>,
-    /// Few rows with few readers; fails when one is worse than documented by more than the noise
+    /// Few rows with few readers; fails if one is worse than documented by more than the noise
     #[arg(long)]
     short: bool,
-    /// Renew the tables in docs/benchmarks.md
+    /// Replace the tables in docs/benchmarks.md
     #[arg(long)]
     write: bool,
     #[command(flatten)]
     programs: Programs,
-    /// What the short form may exceed the documented noise by, for a busy machine
+    /// Extra noise that the short form allows on top of the documented noise, for a busy machine
     #[arg(long, default_value_t = 0.0, hide = true)]
     slack: f64,
-    /// `cargo bench` says so; without it nothing is measured, as when tests run all targets
+    /// Set by `cargo bench`; without it nothing is measured, as in a test run over all targets
     #[arg(long, hide = true)]
     bench: bool,
-    /// Be a floor instead
+    /// Serve as a floor instead
     #[arg(long, hide = true, value_name = "FLOOR")]
     serve_as: Option<String>,
 }
@@ -151,7 +152,7 @@ fn chosen(mut rows: Vec<Row>, options: &Options) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Rows that look at the same workload share its runs.
+/// Measures all rows. Rows of the same workload share its runs.
 async fn measure(rows: Vec<Row>, options: &Options, place: &Place) -> Vec<Line> {
     let mut ran: Vec<(Workload, Vec<[Option<serde_json::Value>; 2]>)> = Vec::new();
     let mut lines = Vec::with_capacity(rows.len());
@@ -175,7 +176,7 @@ async fn measure(rows: Vec<Row>, options: &Options, place: &Place) -> Vec<Line> 
     lines
 }
 
-/// Floor and triway in turn, so that what else the machine does meets both.
+/// Runs the floor and triway in turn, so that other load on the machine affects both.
 async fn rounds_of(
     workload: &Workload,
     rounds: u32,
@@ -220,7 +221,8 @@ fn line(row: &Row, rounds: &[[Option<serde_json::Value>; 2]]) -> Line {
     }
 }
 
-/// Fails where a row got worse. A row that looks so is measured once more, since the machine may have been busy.
+/// Fails if a row is worse than documented. Such a row is first measured once more, because the machine may have been
+/// busy.
 async fn guard(lines: &[Line], options: &Options, place: &Place) -> anyhow::Result<()> {
     let document = std::fs::read_to_string(document())?;
     let is_worse = |line: &Line| -> anyhow::Result<bool> {
@@ -264,7 +266,7 @@ fn write(parts: &[(&str, String)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What it was measured on, and how much of it others took.
+/// Describes the machine, and the median share of its CPU time that other processes used.
 fn machine(lines: &[Line]) -> String {
     let told = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = told("/proc/cpuinfo");

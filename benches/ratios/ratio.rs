@@ -1,12 +1,12 @@
-//! What is said about one row: the ratio of triway's figure to the floor's in each round, and whether it got worse.
+//! The result for one row: the ratio of triway's figure to the floor's in each round, and whether it got worse.
 //!
-//! Pure. Knows neither processes nor documents.
+//! This module is pure. It knows neither processes nor documents.
 
-/// Noise that is granted even where the documented rounds agreed better, as a share of the median: what a quiet
-/// machine shows between two builds of the same source.
+/// Smallest noise, as a share of the median, even if the documented rounds were closer together: a quiet machine shows
+/// this difference between two builds of the same source.
 const NOISE_SHARE_MIN: f64 = 0.05;
 
-/// Figures of several rounds.
+/// Minimum, median and maximum over several rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) min: f64,
@@ -15,7 +15,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// Of the rounds that could be measured; none where none could.
+    /// Returns the spread of the finite figures, or `None` if there are none.
     pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = figures.into_iter().filter(|one| one.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
@@ -29,7 +29,8 @@ impl Spread {
         Some(Self { min, median, max })
     }
 
-    /// Of the ratios, round by round, since a round's two runs had the same neighbours.
+    /// Returns the spread of the ratios. Each ratio is from one round, because the two runs of a round share the same
+    /// load on the machine.
     pub(crate) fn of_ratios(ours: &[Option<f64>], floor: &[Option<f64>]) -> Option<Self> {
         let both = ours.iter().zip(floor);
         Self::of(both.filter_map(|(ours, floor)| {
@@ -38,13 +39,13 @@ impl Spread {
         }))
     }
 
-    /// How far the rounds lay apart, at least what two quiet builds differ by.
+    /// Returns the distance between the extreme rounds, and at least the difference between two quiet builds.
     pub(crate) fn noise(&self) -> f64 {
         (self.max - self.min).max(self.median * NOISE_SHARE_MIN)
     }
 }
 
-/// Whether `now` is worse than what is documented by more than the noise documented there.
+/// Returns true if `now` exceeds the documented value by more than the documented noise.
 pub(crate) fn is_worse(now: f64, documented: f64, noise: f64) -> bool {
     now > documented + noise
 }

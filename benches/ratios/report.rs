@@ -1,29 +1,29 @@
 //! The tables: on the terminal, and between their markers in the document.
 //!
-//! Pure: texts in, texts out. What the documented figures mean is for `ratio`.
+//! This module is pure: texts in, texts out. `ratio` interprets the documented figures.
 
 use super::ratio::Spread;
 
-/// What was measured of one row.
+/// The figures of one row.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) name: String,
-    /// Which floor.
+    /// The name of the floor.
     pub(crate) floor: &'static str,
     pub(crate) target: f64,
-    /// Whether the target is told in `unit`, not as a ratio.
+    /// Whether the target is a figure in `unit` and not a ratio.
     pub(crate) is_absolute: bool,
     pub(crate) unit: &'static str,
     pub(crate) ours: Option<Spread>,
     pub(crate) floors: Option<Spread>,
     pub(crate) ratio: Option<Spread>,
     pub(crate) others: &'static str,
-    /// The most that other processes took of the machine in one of its runs.
+    /// The largest share of the machine's CPU time that other processes used in one of the runs.
     pub(crate) busy_share: f64,
 }
 
 impl Line {
-    /// What the target is about.
+    /// Returns the figures to compare with the target.
     pub(crate) fn judged(&self) -> Option<Spread> {
         if self.is_absolute {
             self.ours
@@ -48,7 +48,7 @@ impl Line {
         }
     }
 
-    /// The row of the table of targets.
+    /// Returns the line in the table of targets.
     pub(crate) fn of_table(&self) -> String {
         let dash = || "–".to_owned();
         let ratio = self.ratio.map_or_else(dash, |spread| told(spread, ""));
@@ -67,7 +67,7 @@ impl Line {
         )
     }
 
-    /// The row of the table that the guard reads.
+    /// Returns the line in the guard's table, or `None` without a ratio.
     pub(crate) fn of_guard(&self) -> Option<String> {
         let ratio = self.ratio?;
         Some(format!(
@@ -92,13 +92,13 @@ fn figure(number: f64, unit: &str) -> String {
     }
 }
 
-/// The table of targets.
+/// Returns the table of targets.
 pub(crate) fn table(lines: &[Line]) -> String {
     let head = "| row | target | met | × floor: minimum / **median** / maximum | triway | floor | others |\n| --- | --- | --- | --- | --- | --- | --- |";
     joined(head, lines.iter().map(Line::of_table))
 }
 
-/// The table that the guard reads.
+/// Returns the guard's table.
 pub(crate) fn guard_table(lines: &[Line]) -> String {
     let head = "| row | × floor | noise |\n| --- | --- | --- |";
     joined(head, lines.iter().filter_map(Line::of_guard))
@@ -108,7 +108,7 @@ fn joined(head: &str, rows: impl Iterator<Item = String>) -> String {
     rows.fold(head.to_owned(), |table, row| table + "\n" + &row)
 }
 
-/// The documented ratio of a row of the guard's table, and its noise.
+/// Returns the documented ratio of a row in the guard's table, and its noise.
 pub(crate) fn documented(document: &str, name: &str) -> Option<(f64, f64)> {
     let (begin, end) = place(document, "guard")?;
     document[begin..end].lines().find_map(|line| {
@@ -118,7 +118,7 @@ pub(crate) fn documented(document: &str, name: &str) -> Option<(f64, f64)> {
     })
 }
 
-/// The document with this text between the markers of that name; none where they are missing.
+/// Returns the document with this text between the markers of this name, or `None` if the markers are missing.
 pub(crate) fn replaced(document: &str, marker: &str, text: &str) -> Option<String> {
     let (begin, end) = place(document, marker)?;
     Some(format!(
@@ -128,7 +128,7 @@ pub(crate) fn replaced(document: &str, marker: &str, text: &str) -> Option<Strin
     ))
 }
 
-/// What lies between the markers of that name.
+/// Returns the range between the markers of this name.
 fn place(document: &str, marker: &str) -> Option<(usize, usize)> {
     let (open, close) = (
         format!("<!-- {marker}: begin -->"),

@@ -1,17 +1,17 @@
-//! The rows: what is measured, against which floor, with which target, and what others reached.
+//! The rows: each names a workload, a figure, a floor, a target, and the results of other servers.
 //!
-//! A workload is one way to load a server; a row reads one figure of a workload. Knows no process.
+//! A workload is one way to load a server. A row reads one figure of a workload. This module knows no process.
 
 use serde_json::Value;
 
-/// Readers at which idle memory and the cost of a connect are told: what 10,000 descriptors allow.
+/// Number of readers for idle memory and for the cost of a connect: 10,000 descriptors allow this number.
 const IDLE_READERS: u32 = 9_500;
-/// Connects at once in the storm.
+/// Simultaneous connects in the storm.
 const STORM_READERS: u32 = 5_000;
-/// Bytes that JSON, shell and people call a kilobyte here: 1,024.
+/// Bytes of a kilobyte in the tables: 1,024.
 const KB: f64 = 1_024.0;
 
-/// Which of the two floors.
+/// The two floors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Floor {
     Single,
@@ -36,7 +36,7 @@ pub(crate) struct Workload {
     pub(crate) options: String,
 }
 
-/// Which figure of a workload.
+/// One figure of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Figure {
     CpuPerDelivery,
@@ -47,7 +47,7 @@ pub(crate) enum Figure {
 }
 
 impl Figure {
-    /// Its place in a result of `triway bench`, and what makes its unit of that number.
+    /// Reads the figure from a result of `triway bench`, and converts it to the unit of the table.
     pub(crate) fn of(self, result: &Value) -> Option<f64> {
         let (place, factor) = match self {
             Self::CpuPerDelivery => ("/server_cpu_ns_per_delivery", 1.0),
@@ -68,7 +68,7 @@ impl Figure {
         }
     }
 
-    /// Whether the target is told as itself and not as a ratio.
+    /// Returns true if the target is an absolute figure and not a ratio.
     pub(crate) const fn is_absolute(self) -> bool {
         matches!(self, Self::IdleMemory | Self::LongestConnect)
     }
@@ -84,16 +84,16 @@ pub(crate) struct Row {
     pub(crate) others: &'static str,
 }
 
-/// The transports: how `triway bench` and people call them.
+/// The transports: the names for `triway bench` and the names in the tables.
 const TRANSPORTS: [(&str, &str); 3] = [("ws", "WS"), ("sse", "SSE"), ("poll", "LP")];
 
 struct Fan {
-    /// Of one in flight with 100 and 1,000 readers, and with 5,000.
+    /// Targets for one event in flight: with 100 and 1,000 readers, and with 5,000.
     one: [f64; 2],
     one_others: &'static str,
     burst: u32,
     burst_others: &'static str,
-    /// Of the fixed rate, in events per second: what leaves both servers and the load idle most of the time.
+    /// The fixed rate, in events per second. At this rate both servers and the load are idle most of the time.
     rate: u32,
     idle_others: &'static str,
 }
@@ -125,7 +125,7 @@ const FANS: [Fan; 3] = [
     },
 ];
 
-/// Every row of the targets.
+/// Returns every row of the targets.
 pub(crate) fn all(seconds: &str) -> Vec<Row> {
     let mut rows = Vec::new();
     for ((transport, name), fan) in TRANSPORTS.into_iter().zip(FANS) {
@@ -234,7 +234,7 @@ fn sizes() -> Vec<Row> {
     rows
 }
 
-/// Few rows with few readers: what a change is held against.
+/// Returns few rows with few readers, for the check of a change.
 pub(crate) fn short(seconds: &str) -> Vec<Row> {
     let mut rows = Vec::new();
     for ((transport, name), fan) in TRANSPORTS.into_iter().zip(FANS) {

@@ -1,6 +1,6 @@
-//! The processes: a server on one core, the load on another, and what the load says.
+//! The processes: a server on one core, the load on another, and the result of the load.
 //!
-//! Knows no row and no ratio.
+//! This module knows no row and no ratio.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -15,14 +15,14 @@ use tokio::time::timeout;
 
 use crate::rows::{Floor, Workload};
 
-/// How long a server may take to say where it listens.
+/// Longest time until a server prints its address.
 const START_LIMIT: Duration = Duration::from_secs(20);
-/// How long one run of the load may take; the longest needs a tenth of it.
+/// Longest time for one run of the load. The longest run needs a tenth of it.
 const LOAD_LIMIT: Duration = Duration::from_secs(90);
-/// The hidden argument that makes a floor of this program.
+/// The hidden argument that turns this program into a floor.
 pub(crate) const FLOOR_ARGUMENT: &str = "--serve-as";
-/// What bounds one client in the defaults would bound the load: it is one address with thousands of connections,
-/// and one member that publishes as fast as it is read.
+/// Options that lift the default limits on one client. The load is one address with thousands of connections, and one
+/// member that publishes as fast as its events are read.
 const UNBOUND: [&str; 6] = [
     "--publish-rate",
     "0",
@@ -32,14 +32,14 @@ const UNBOUND: [&str; 6] = [
     "0",
 ];
 
-/// Who serves.
+/// The server of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Floor(Floor),
     Triway,
 }
 
-/// The programs, and the cores that the server and the load run on.
+/// The programs, and the cores for the server and the load.
 pub(crate) struct Place {
     programs: Programs,
     server: CpuSet,
@@ -47,7 +47,7 @@ pub(crate) struct Place {
     is_apart: bool,
 }
 
-/// What serves as triway, and what loads: those that cargo built with this bench, unless told otherwise.
+/// The triway that serves and the triway that loads. The default is the build that cargo made with this bench.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Programs {
     /// The triway that serves
@@ -59,7 +59,7 @@ pub(crate) struct Programs {
 }
 
 impl Place {
-    /// The first two that this process may use.
+    /// Chooses the first two cores that this process may use.
     pub(crate) fn find(programs: Programs) -> anyhow::Result<Self> {
         let allowed = sched_getaffinity(None).context("which cores are there?")?;
         let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
@@ -78,17 +78,17 @@ impl Place {
         })
     }
 
-    /// Whether the load has a core of its own.
+    /// Returns true if the load has a core of its own.
     pub(crate) fn is_apart(&self) -> bool {
         self.is_apart
     }
 
-    /// Children inherit the cores of the thread that starts them.
+    /// Moves this thread to the server's core. Child processes inherit the core of the thread that starts them.
     fn for_server(&self) -> anyhow::Result<()> {
         sched_setaffinity(None, &self.server).context("cannot choose a core")
     }
 
-    /// What this process does, from now on.
+    /// Moves this thread to the core of the load, for its further work.
     pub(crate) fn for_load(&self) -> anyhow::Result<()> {
         sched_setaffinity(None, &self.load).context("cannot choose a core")
     }
@@ -98,7 +98,7 @@ impl Place {
 struct Server {
     child: Child,
     url: String,
-    /// Kept open: who writes to a closed pipe may end.
+    /// Kept open, because a write to a closed pipe may end the server.
     _lines: Lines<BufReader<ChildStdout>>,
 }
 
@@ -142,7 +142,7 @@ impl Server {
     }
 }
 
-/// Settings of the shell are not what is measured.
+/// Removes triway's settings from the environment, because they would change the measurement.
 fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TRIWAY_") {
@@ -160,7 +160,7 @@ async fn listening(lines: &mut Lines<BufReader<ChildStdout>>) -> anyhow::Result<
     bail!("a server ended before it said where it listens")
 }
 
-/// Loads a fresh server once; the result is that of `triway bench`.
+/// Loads a fresh server once. Returns the result of `triway bench`.
 pub(crate) async fn once(side: Side, workload: &Workload, place: &Place) -> anyhow::Result<Value> {
     let server = Server::start(side, place).await?;
     let id = server.child.id().context("a server ended")?;

@@ -1,6 +1,6 @@
-//! Grants that would make a key too long: this node keeps them, and the key carries their hash.
+//! Grants that would make a session key too long. This node keeps them, and the key carries their hash.
 //!
-//! Another node does not know the hash, and asks the client for its credential again.
+//! Another node does not know the hash, so it requests the client's credential again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,27 +11,27 @@ use sha2::{Digest, Sha256};
 
 use super::Reach;
 
-/// Bytes of all that is kept. Beyond it those go that end first.
+/// Most bytes of the kept grants. Beyond this limit, those that expire first are dropped.
 const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Bytes of a hash: 128 bits are far beyond a collision by chance or by trying.
+/// Bytes of a hash. 128 bits rule out collisions, by chance and by search.
 const HASH_BYTES: usize = 16;
-/// What one entry costs beside its names, about, in bytes.
+/// Approximate cost of one entry without its names, in bytes.
 const ENTRY_BYTES: usize = 200;
-/// What one name costs beside its characters, in bytes.
+/// Cost of one name without its characters, in bytes.
 const NAME_BYTES: usize = 32;
 
-/// What may be read, and what may be published.
+/// The channels that a client may read, and those to which it may publish.
 pub(super) type Reaches = (Reach, Reach);
 
 #[derive(Debug)]
 struct Entry {
     reaches: Arc<Reaches>,
-    /// Seconds since 1970 at which the last key of it ends.
+    /// Unix time in seconds at which the last key for these grants expires.
     until_s: u64,
     bytes: usize,
 }
 
-/// Large grants, by hash.
+/// Large grants by hash.
 #[derive(Debug, Default)]
 pub(super) struct Large {
     kept: Mutex<Kept>,
@@ -44,7 +44,7 @@ struct Kept {
 }
 
 impl Large {
-    /// Keeps grants until this second, and gives their hash.
+    /// Keeps grants until `until_s` and returns their hash.
     pub(super) fn keep(&self, reaches: Reaches, until_s: u64, now_s: u64) -> String {
         let text = serde_json::to_vec(&reaches).expect("lists of texts always serialise");
         let hash = BASE64URL_NOPAD.encode(&Sha256::digest(text)[..HASH_BYTES]);
@@ -66,7 +66,7 @@ impl Large {
         hash
     }
 
-    /// The grants of this hash.
+    /// Returns the grants with this hash.
     pub(super) fn find(&self, hash: &str) -> Option<Arc<Reaches>> {
         let kept = self.kept.lock();
         kept.by_hash.get(hash).map(|entry| entry.reaches.clone())
@@ -74,7 +74,7 @@ impl Large {
 }
 
 impl Kept {
-    /// Forgets what has ended, and of the rest what ends first, until so many bytes more are within the bound.
+    /// Drops expired grants, then those that expire first, until `bytes` more bytes are within the limit.
     fn make_room(&mut self, bytes: usize, now_s: u64) {
         if self.bytes + bytes <= KEPT_BYTES_MAX {
             return;
@@ -86,7 +86,7 @@ impl Kept {
             .collect();
         ends.sort_unstable();
         for (until_s, hash) in ends {
-            // Half at once: else each one that comes sorts them all.
+            // Drop down to half the limit at once. Otherwise each new entry would sort all of them.
             if until_s > now_s && self.bytes + bytes <= KEPT_BYTES_MAX / 2 {
                 return;
             }

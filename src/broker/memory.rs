@@ -1,4 +1,4 @@
-//! The broker of one node: what is published is appended at once.
+//! The broker of a single node. It appends each publish at once.
 
 use super::Published;
 use crate::hub::Hub;

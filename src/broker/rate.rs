@@ -1,31 +1,31 @@
-//! A token bucket: so many publishes a second, so many at once. Pure: the time is an argument.
+//! A token bucket: it limits the publishes per second and the size of a burst. Pure: the time is an argument.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// A rate.
+/// A rate limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
     /// Publishes per second in the long run.
     pub per_second: f64,
-    /// Publishes at once after a rest.
+    /// Publishes in one burst after an idle time.
     pub burst: f64,
 }
 
-/// What one publisher has used of its rate.
+/// The part of its rate that one publisher has used.
 #[derive(Debug, Default)]
 pub struct Bucket {
-    /// When the bucket is full again; nothing is used before the first take.
+    /// When the bucket is full again. `None` before its first use.
     full_at: Option<Instant>,
 }
 
 impl Bucket {
-    /// Takes one publish, or says how long until one is there.
+    /// Takes one publish from the bucket.
     ///
     /// # Errors
-    /// The time to wait.
+    /// Returns the time to wait until one publish is available.
     pub fn take(&mut self, rate: &Rate, now: Instant) -> Result<(), Duration> {
         match self.wait(rate, now) {
             Some(wait) => Err(wait),
@@ -36,34 +36,34 @@ impl Bucket {
         }
     }
 
-    /// Takes what costs as much as so many publishes, within the rate or not; the next ones wait for it.
+    /// Charges the cost of `publishes` publishes, even beyond the rate. Later publishes wait for it.
     pub fn charge(&mut self, rate: &Rate, publishes: f64, now: Instant) {
         let full_at = self.full_at.map_or(now, |full_at| full_at.max(now));
         self.full_at = Some(full_at + Duration::from_secs_f64(publishes / rate.per_second));
     }
 
-    /// How long until a publish is within the rate; `None` when it is now.
+    /// Returns how long until a publish is within the rate, or `None` if it is now.
     #[must_use]
     pub fn wait(&self, rate: &Rate, now: Instant) -> Option<Duration> {
         let used = self.full_at?.saturating_duration_since(now).as_secs_f64() * rate.per_second;
         let over = used + 1.0 - rate.burst.max(1.0);
-        // A millionth of a publish is rounding.
+        // A millionth of a publish is a rounding error.
         (over > 1e-6).then(|| Duration::from_secs_f64(over / rate.per_second))
     }
 
-    /// Whether nothing is used, so that the bucket need not be kept.
+    /// Returns whether the bucket is unused and need not be kept.
     #[must_use]
     pub fn is_full(&self, now: Instant) -> bool {
         self.full_at.is_none_or(|full_at| full_at <= now)
     }
 }
 
-/// What a publish is charged to.
+/// The limiters that a publish is charged to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Meters<'a> {
-    /// The publisher's own bucket; none for the application itself.
+    /// The publisher's own bucket. `None` for the application itself.
     pub own: Option<&'a Mutex<Bucket>>,
-    /// The bucket of all anonymous sessions of its address, where it is one of them.
+    /// The bucket that all anonymous sessions of the address share, if the publisher is one of them.
     pub address: Option<&'a Mutex<Bucket>>,
 }
 

@@ -1,27 +1,27 @@
-//! How long to wait before the next try: full jitter, so that a thousand clients do not come back at once.
+//! The delay before the next attempt, with full jitter, so that a thousand clients do not reconnect at once.
 //!
-//! Knows nothing of what is tried.
+//! This file does not know what is attempted.
 
 use std::time::Duration;
 
-/// The most that the first wait may take; it doubles with each failure.
+/// Longest first delay. It doubles with each failure.
 const FIRST: Duration = Duration::from_millis(500);
-/// The most that any wait may take.
+/// Longest delay.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// The waits of a row of failures.
+/// The delays of consecutive failures.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// It went well: the next failure is a first one.
+    /// Resets the delays after a success.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// How long to wait after one more failure.
+    /// Returns the delay after one more failure.
     pub(super) fn next(&mut self) -> Duration {
         let random = getrandom::u32().unwrap_or(u32::MAX / 2);
         let most = FIRST

@@ -1,11 +1,11 @@
-//! Standard output and standard error of a command, and whether standard output is still read.
+//! Standard output and standard error of a command, and whether standard output still has a reader.
 //!
-//! A closed pipe is not an error: its reader has read enough.
+//! A closed pipe is not an error: its reader has read enough. This file knows no command.
 
 use std::fmt;
 use std::io::{ErrorKind, Write as _};
 
-/// Standard output is a closed pipe: the command ends quietly.
+/// Standard output is a closed pipe, so the command ends quietly.
 #[derive(Debug)]
 pub(crate) struct ReaderGone;
 
@@ -17,10 +17,10 @@ impl fmt::Display for ReaderGone {
 
 impl std::error::Error for ReaderGone {}
 
-/// Writes to standard output, at once.
+/// Writes to standard output and flushes it.
 ///
 /// # Errors
-/// [`ReaderGone`], or that it cannot be written.
+/// Returns [`ReaderGone`] if standard output is a closed pipe, or the error of the failed write.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     let written = stdout
@@ -32,17 +32,17 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     })
 }
 
-/// Prints a message on standard error. Failing to print it is ignored.
+/// Prints a message on standard error. Ignores failures.
 pub(crate) fn tell(text: impl fmt::Display) {
     let _ = writeln!(std::io::stderr(), "triway: {text}");
 }
 
-/// Resolves when standard output is a pipe or a socket and its reader has gone, although nothing is written.
+/// Resolves when standard output is a pipe or a socket whose reader has gone, even while nothing is written.
 #[cfg(unix)]
 pub(super) async fn reader_gone() {
     use rustix::event::{PollFd, PollFlags, poll};
     let (tell, gone) = tokio::sync::oneshot::channel::<()>();
-    // No task of the runtime: its end would be waited for. The thread ends with the process.
+    // A thread instead of a blocking task: the runtime would wait for the task. The thread ends with the process.
     let watch = move || {
         let stdout = std::io::stdout();
         let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
@@ -53,7 +53,7 @@ pub(super) async fn reader_gone() {
                     let _ = tell.send(());
                     return;
                 }
-                // A terminal that hung up, or no output at all: the next write reports it.
+                // A terminal hung up, or there is no standard output: the next write reports it.
                 _ => return,
             }
         }

@@ -1,4 +1,7 @@
-//! The environment: clap reads it, but reports a mistake under the name of the flag. This reports the variable.
+//! The environment variables. clap reads them too, but reports an error under the name of the flag; this check names
+//! the variable.
+//!
+//! This file knows no particular flag.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -7,7 +10,7 @@ use clap::Command;
 
 use super::file::check;
 
-/// What is wrong with a variable.
+/// An environment variable with an invalid value.
 #[derive(Debug)]
 pub struct BadVariable {
     name: String,
@@ -23,10 +26,11 @@ impl fmt::Display for BadVariable {
 
 impl std::error::Error for BadVariable {}
 
-/// Checks the variables of a command's flags, but for flags that the command line has, which come before them.
+/// Checks the variables of a command's flags. Skips flags that are on the command line, because the command line
+/// takes precedence.
 ///
 /// # Errors
-/// When a variable has a value that its flag does not take.
+/// Returns [`BadVariable`] if a variable has a value that its flag does not accept.
 pub fn check_environment(
     command: &Command,
     given: &[OsString],

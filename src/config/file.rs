@@ -1,7 +1,7 @@
-//! The TOML file: its keys are the flags of a command, its values become their defaults.
+//! The TOML file: its keys are the flags of a command, and its values become their defaults.
 //!
-//! So the order of the layers is clap's own: command line, environment, then this file, then the built-in default.
-//! Knows no particular flag.
+//! So the order of precedence is clap's own: command line, environment, this file, built-in default. This file knows
+//! no particular flag.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,12 +11,12 @@ use clap::builder::OsStr;
 use clap::{Arg, ArgAction, Command};
 use toml::de::{DeTable, DeValue};
 
-/// Keys that resemble an unknown one less than this are not worth a suggestion (Jaro-Winkler, 0 to 1).
+/// Lowest similarity of a key to an unknown one for a suggestion (Jaro-Winkler, 0 to 1).
 const LIKENESS_MIN: f64 = 0.7;
-/// The flag that names the file itself, and clap's own.
+/// The flag that names the file, and clap's own flags.
 const NOT_KEYS: [&str; 3] = ["config", "help", "version"];
 
-/// What is wrong with a file, and where.
+/// An error in a configuration file, with its position.
 #[derive(Debug)]
 pub struct BadFile {
     path: String,
@@ -36,10 +36,11 @@ impl fmt::Display for BadFile {
 
 impl std::error::Error for BadFile {}
 
-/// The command with the file's values as the defaults of its flags.
+/// Returns the command with the values of the file as the defaults of its flags.
 ///
 /// # Errors
-/// When the file cannot be read, is not TOML, has a key that is no flag, or a value that the flag does not take.
+/// Returns [`BadFile`] if the file cannot be read, is not TOML, has a key that is no flag, or has a value that the
+/// flag does not accept.
 pub fn with_defaults(command: Command, path: &Path) -> Result<Command, BadFile> {
     let bad = |line, complaint| BadFile {
         path: path.display().to_string(),
@@ -57,7 +58,7 @@ pub fn with_defaults(command: Command, path: &Path) -> Result<Command, BadFile> 
     })?;
     let mut command = command;
     let mut settings: Vec<_> = table.get_ref().iter().collect();
-    // The table sorts by name; whoever wrote the file reads it from above.
+    // The table sorts by name; errors are reported in the order of the file.
     settings.sort_by_key(|(key, _)| key.span().start);
     for (key, value) in settings {
         let name = key.get_ref().as_ref();
@@ -77,7 +78,7 @@ pub fn with_defaults(command: Command, path: &Path) -> Result<Command, BadFile> 
     Ok(command)
 }
 
-/// clap holds its defaults for the whole life of the program; the file is read once.
+/// Leaks a default value: clap keeps its defaults for the whole life of the program, and the file is read once.
 fn leak(text: String) -> OsStr {
     OsStr::from(&*Box::leak(text.into_boxed_str()))
 }
@@ -108,7 +109,7 @@ fn unknown(command: &Command, name: &str) -> String {
     }
 }
 
-/// A value as it would stand on the command line; a list for a flag that may be repeated.
+/// Returns a value as it would be written on the command line, or a list of values for a flag that may be repeated.
 fn texts(arg: &Arg, value: &DeValue<'_>) -> Result<Vec<String>, String> {
     let repeatable = matches!(arg.get_action(), ArgAction::Append);
     match value {
@@ -132,7 +133,7 @@ fn text(arg: &Arg, value: &DeValue<'_>) -> Result<String, String> {
         DeValue::Integer(number) => Ok(number.to_string()),
         other => {
             let found = other.type_str();
-            // The flag itself knows best what it takes, and says it of any nonsense.
+            // The flag's own parser describes best what it accepts, and it does so for any invalid value.
             Err(match check(arg, vec!["\u{0}".into()]) {
                 Err(complaint) if complaint.contains("expected") => {
                     format!(
@@ -146,15 +147,15 @@ fn text(arg: &Arg, value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
-/// Checks values with the parser of their flag, so that the caller can report where a wrong one stands.
+/// Checks values with the parser of their flag, so that the caller can report the position of an invalid one.
 pub(super) fn check(arg: &Arg, texts: Vec<String>) -> Result<Vec<String>, String> {
-    // Only this flag, with nothing around it that could object or stand in for it.
+    // The flag alone, without an environment variable, a default or a requirement that could hide an error.
     let alone = arg
         .clone()
         .env(None::<&str>)
         .default_value(None::<&str>)
         .required(false);
-    // A switch takes a value everywhere but on the command line.
+    // A switch has a value everywhere except on the command line.
     let alone = match arg.get_action() {
         ArgAction::SetTrue => alone.action(ArgAction::Set).num_args(1),
         _ => alone,

@@ -1,6 +1,6 @@
-//! The listening socket: how it is made, and what happens when accepting fails.
+//! The listening socket: how it is created, and how failed accepts are handled.
 //!
-//! Knows nothing of HTTP, nor of how many connections there may be.
+//! This file does not know HTTP, and it does not limit the number of connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,58 +12,60 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-/// Connections that the kernel holds until we accept them. The usual 128 makes a storm of reconnects
-/// stall for seconds, since a SYN that finds no place is sent again only after one, two, four seconds.
-/// 4,096 is what Linux allows at most without being told (`net.core.somaxconn`).
+/// Connections that the kernel queues until the server accepts them. With the usual 128, a storm of reconnects stalls
+/// for seconds: a SYN that finds the queue full is sent again only after one, two and four seconds. 4,096 is the most
+/// that Linux allows by default (`net.core.somaxconn`).
 pub const BACKLOG_CONNECTIONS: u32 = 4096;
 
-/// After a failed accept, such as for want of descriptors, others must end before it can succeed:
-/// trying at once would spin, and a client waits a tenth of a second without noticing.
+/// Pause after a failed accept. An accept that fails for lack of file descriptors succeeds only after other
+/// connections end, so an immediate retry would spin. Clients do not notice a delay of 100 ms.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A server that is short of descriptors fails many times a second; the log hears of it once in this time.
+/// Shortest time between two warnings. A server that runs out of file descriptors fails many times a second.
 const WARN_PAUSE: Duration = Duration::from_secs(1);
 
-/// Binds `address` with a backlog of [`BACKLOG_CONNECTIONS`], so that a restart finds its port free
-/// (`SO_REUSEADDR`) and a storm of clients finds a place. Ready for the usual [`Options`](super::Options).
+/// Binds `address` with a backlog of [`BACKLOG_CONNECTIONS`] and with `SO_REUSEADDR`, so a restarted server can bind
+/// the same port at once. The sockets are set up for the default [`Options`](super::Options).
 ///
 /// # Errors
-/// Those of the operating system: the port is taken, or not ours to take.
+/// Returns the error of the operating system: the port is in use, or the process has no permission to bind it.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     listen_with(address, super::Options::default().peer_timeout)
 }
 
-/// The same for another [`peer_timeout`](super::Options::peer_timeout). On Linux sockets inherit what they need of
-/// their listener, which saves two calls of the kernel for each; one that was bound otherwise is served all the same.
+/// Binds `address` like [`listen`], for a given [`peer_timeout`](super::Options::peer_timeout). On Linux, accepted
+/// sockets inherit their options from the listener, which saves two system calls per connection. The server also
+/// accepts a listener that was bound in another way.
 ///
 /// # Errors
-/// Those of the operating system: the port is taken, or not ours to take.
+/// Returns the error of the operating system: the port is in use, or the process has no permission to bind it.
 pub fn listen_with(address: SocketAddr, peer_timeout: Option<Duration>) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
-    // On Windows the same option would let two programs share a port.
+    // On Windows this option would let two programs share a port.
     if cfg!(unix) {
         socket.set_reuseaddr(true)?;
     }
-    // Before it listens: no socket that it accepts is older.
+    // Set the options before `listen`: every accepted socket inherits them.
     set_up(&SockRef::from(&socket), peer_timeout);
     socket.bind(address)?;
     socket.listen(BACKLOG_CONNECTIONS)
 }
 
-/// Bytes that the kernel holds at most of what a peer has not taken yet; Linux counts twice as many, its own costs
-/// among them. Left alone it holds 4 MiB of a peer that reads nothing. A path of 100 ms gets 2 MiB a second.
+/// Most bytes that the kernel buffers for a peer that does not read. Linux counts twice as many, because it includes
+/// its own overhead. Without this limit the kernel buffers 4 MiB for a peer that reads nothing. With it, a path with
+/// a round-trip time of 100 ms carries 2 MiB a second.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
-/// What every socket gets. Failing is no reason to turn a client away.
+/// Sets the options that every socket gets. A failure is logged only: it is no reason to refuse a client.
 fn set_up(socket: &SockRef<'_>, peer_timeout: Option<Duration>) {
     if let Err(error) = socket.set_send_buffer_size(SEND_BUFFER_BYTES) {
         debug!(%error, "SO_SNDBUF");
     }
-    // Frames are small and go out whole: waiting for more would only add 40 ms.
+    // Frames are small and are written whole, so Nagle's algorithm would only add 40 ms.
     if let Err(error) = socket.set_tcp_nodelay(true) {
         debug!(%error, "TCP_NODELAY");
     }
@@ -75,11 +77,11 @@ fn set_up(socket: &SockRef<'_>, peer_timeout: Option<Duration>) {
     let _ = peer_timeout;
 }
 
-/// Whether all that this listener accepts is set up so, which only Linux promises.
+/// Returns whether accepted sockets inherit all options from this listener. Only Linux guarantees this.
 #[cfg(target_os = "linux")]
 fn is_set_up(listener: &TcpListener, peer_timeout: Option<Duration>) -> bool {
     let socket = SockRef::from(listener);
-    // The kernel may allow less (`net.core.wmem_max`), and where it was not asked it begins with less than that.
+    // The kernel may cap the size (`net.core.wmem_max`). A socket whose size was never set starts below this range.
     let capped = SEND_BUFFER_BYTES / 2..=SEND_BUFFER_BYTES * 2;
     let is_capped = |bytes| capped.contains(&bytes);
     socket.send_buffer_size().is_ok_and(is_capped)
@@ -94,18 +96,19 @@ fn is_set_up(_: &TcpListener, _: Option<Duration>) -> bool {
     false
 }
 
-/// A listener that neither spins nor dies.
+/// A listener that neither spins on a failed accept nor stops because of it.
 pub(super) struct Acceptor {
     listener: TcpListener,
     peer_timeout: Option<Duration>,
-    /// Whether its sockets inherit all that they need.
+    /// Whether accepted sockets inherit all their options.
     is_set_up: bool,
     warned: Option<Instant>,
     failures_untold: u64,
 }
 
 impl Acceptor {
-    /// What it accepts gives up peers that confirm nothing for so long.
+    /// Creates an acceptor. The kernel closes an accepted connection whose peer acknowledges nothing for
+    /// `peer_timeout`.
     pub(super) fn new(listener: TcpListener, peer_timeout: Option<Duration>) -> Self {
         Self {
             is_set_up: is_set_up(&listener, peer_timeout),
@@ -116,7 +119,7 @@ impl Acceptor {
         }
     }
 
-    /// The next connection. Cancel-safe: a connection is either returned or still in the backlog.
+    /// Returns the next connection. Cancel-safe: a connection is either returned or still in the backlog.
     pub(super) async fn next(&mut self, failures: &Counter) -> (TcpStream, SocketAddr) {
         loop {
             match self.listener.accept().await {
@@ -131,7 +134,7 @@ impl Acceptor {
         }
     }
 
-    /// A connection that the kernel accepted before and nobody took yet.
+    /// Returns a connection from the backlog without waiting.
     pub(super) fn waiting(&mut self) -> Option<(TcpStream, SocketAddr)> {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         match self.listener.poll_accept(&mut context) {
@@ -161,7 +164,7 @@ impl Acceptor {
     }
 }
 
-/// The client went away before we took its connection: the next one is not concerned.
+/// Returns whether the client closed its connection before the accept. Such an error does not affect the next accept.
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -176,7 +179,8 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// Accepts a connection. Returns whether its socket has TCP_NODELAY and a capped send buffer, and its user timeout.
+    /// Accepts a connection. Returns whether its socket has TCP_NODELAY and a capped send buffer, and its user
+    /// timeout.
     async fn accepted(
         listener: TcpListener,
         peer_timeout: Option<Duration>,
@@ -200,7 +204,7 @@ mod tests {
         let address = "127.0.0.1:0".parse().unwrap();
         let (short, long) = (Duration::from_secs(7), Duration::from_secs(30));
         for wanted in [None, Some(short), Some(long)] {
-            // Inherited, of another listener, and of one that is not ours.
+            // In turn: options inherited, a listener with another timeout, and a listener bound without `listen`.
             let listener = listen_with(address, wanted).unwrap();
             assert_eq!(is_set_up(&listener, wanted), cfg!(target_os = "linux"));
             assert_eq!(accepted(listener, wanted).await, (true, wanted));
@@ -213,12 +217,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_storm_finds_a_place_before_anybody_is_accepted() {
-        // The kernel may allow less than we ask for; 1,000 is far beyond the usual 128.
+        // The kernel may allow fewer than the requested backlog; 1,000 is far beyond the usual 128.
         const CLIENTS: usize = 1_000;
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let connecting = (0..CLIENTS).map(|_| TcpStream::connect(address));
-        // Whoever finds no place waits for ever here, since nobody is accepted.
+        // No connection is accepted here, so a client that does not fit into the backlog never connects.
         let connected = tokio::time::timeout(
             Duration::from_secs(10),
             futures_util::future::join_all(connecting),

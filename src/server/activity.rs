@@ -1,7 +1,7 @@
-//! What a connection is doing right now, and until when it may go on so.
+//! The activity of one connection: its current state, and how long it may stay in that state.
 //!
-//! The wire notes bytes, the entry notes requests, the driver asks for the nearest limit.
-//! Knows no HTTP beyond the first bytes that tell HTTP/2 from HTTP/1.
+//! The monitored socket reports bytes, the request handler reports requests, and the driver reads the nearest limit.
+//! This file knows no HTTP beyond the first bytes, which distinguish HTTP/2 from HTTP/1.
 
 use std::io::IoSlice;
 use std::pin::Pin;
@@ -19,14 +19,14 @@ use super::streams::Streams;
 use super::untaken_bodies::{DataFrames, Untaken};
 use crate::server::socket::{Link, Owned};
 
-/// What no HTTP/1 request begins with (RFC 9113 section 3.4 reserves the method `PRI`).
+/// Bytes with which no HTTP/1 request begins (RFC 9113 section 3.4 reserves the method `PRI`).
 const HTTP2_START: &[u8] = b"PRI";
-/// How long an answer is made for a peer that ended its side.
+/// How long the server prepares a response for a peer that closed its sending side.
 const HALF_CLOSED_MOST: Duration = Duration::from_secs(5);
-/// Bytes of the read that tells HTTP/2 from HTTP/1: a usual head, so that hyper finds it whole.
+/// Bytes of the first read, which distinguishes HTTP/2 from HTTP/1: enough for a usual head to be complete.
 const START_BYTES: usize = 2_048;
 
-/// How long a connection may stay as it is; `None` is for ever.
+/// How long a connection may stay in each state. `None` means no limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) head: Option<Duration>,
@@ -36,36 +36,36 @@ pub(super) struct Limits {
     pub(super) crowd: Option<Crowd>,
 }
 
-/// How long a peer may take nothing while more of its streams wait than [`WAITING_MAX`](super::untaken_bodies::WAITING_MAX).
+/// How long a peer may read nothing while more than [`WAITING_MAX`](super::untaken_bodies::WAITING_MAX) streams wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Crowd {
-    /// Where its windows are closed.
+    /// The limit while the peer's windows are closed.
     pub(super) limit: Duration,
-    /// Where the socket is full: the kernel reports room only once a third of its buffer is free.
+    /// The limit while the socket is full: the kernel reports room only once a third of its buffer is free.
     pub(super) stalled: Duration,
 }
 
-/// Which limit a connection reached.
+/// The limit that a connection reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reached {
-    /// A request head that did not end in time.
+    /// The request head did not end in time.
     Head,
-    /// No request for too long.
+    /// No request arrived for too long.
     Idle,
-    /// A peer that takes none of its answer.
+    /// The peer does not read its response.
     Write,
-    /// A peer that takes nothing of one HTTP/2 stream.
+    /// The peer does not read one of its HTTP/2 streams.
     Stream,
-    /// A peer that takes nothing of many HTTP/2 streams.
+    /// The peer does not read many of its HTTP/2 streams.
     Crowd,
-    /// A peer that ended its side, and may have left, while its answer is still made.
+    /// The peer closed its sending side, and may have left, while its response is still pending.
     HalfClosed,
 }
 
-/// One connection's state, shared by its wire, its requests and its driver.
+/// The activity of one connection, shared by its socket, its requests and its driver.
 #[derive(Debug)]
 pub(super) struct Pulse {
-    /// Held for a few instructions, never over an await. HTTP/2 answers end in tasks of their own.
+    /// Locked for a few instructions and never across an await. HTTP/2 responses end in their own tasks.
     state: Mutex<State>,
     /// The streams of HTTP/2.
     pub(super) streams: Arc<Streams>,
@@ -73,19 +73,19 @@ pub(super) struct Pulse {
 
 #[derive(Debug)]
 struct State {
-    /// Requests whose answers are not finished.
+    /// Requests whose responses are not finished.
     busy: u32,
-    /// When nothing was asked any more.
+    /// When the connection last became idle.
     idle_since: Instant,
-    /// When the first byte of a head came that has not ended yet.
+    /// When the first byte of an unfinished request head arrived.
     head_since: Option<Instant>,
-    /// Since when the peer takes nothing.
+    /// Since when the peer has read nothing.
     stalled_since: Option<Instant>,
-    /// When the peer ended its side while an answer was made.
+    /// When the peer closed its sending side while a response was pending.
     ended_since: Option<Instant>,
-    /// Bodies of requests that are not read to their end.
+    /// Request bodies that are not read to their end.
     unread_bodies: u32,
-    /// How many bytes of [`HTTP2_START`] came; `None` once the version is known.
+    /// Number of bytes of [`HTTP2_START`] seen. `None` once the version is known.
     start_seen: Option<usize>,
     http2: bool,
     requested: bool,
@@ -113,7 +113,7 @@ impl Pulse {
         }
     }
 
-    /// A request head is whole.
+    /// Notes that a request head is complete.
     pub(super) fn request_began(&self) {
         let mut state = self.state.lock();
         state.busy += 1;
@@ -121,22 +121,22 @@ impl Pulse {
         state.requested = true;
     }
 
-    /// A request has a body.
+    /// Notes that a request has a body.
     pub(super) fn body_began(&self) {
         self.state.lock().unread_bodies += 1;
     }
 
-    /// That body was read to its end, or is not wanted any more.
+    /// Notes that a request body is read to its end or dropped.
     pub(super) fn body_ended(&self) {
         self.state.lock().unread_bodies -= 1;
     }
 
-    /// An answer is written, or nobody waits for it any more.
+    /// Notes that a response is written or dropped.
     pub(super) fn request_ended(&self) {
         let mut state = self.state.lock();
         state.busy = state.busy.saturating_sub(1);
         state.idle_since = Instant::now();
-        // On HTTP/1 it is the driver itself that ends the last request.
+        // On HTTP/1 the driver itself ends the last request.
         if state.busy == 0
             && state.http2
             && let Some(driver) = &state.driver
@@ -145,78 +145,78 @@ impl Pulse {
         }
     }
 
-    /// Whether HTTP/2 is spoken.
+    /// Returns whether the connection is HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         self.state.lock().http2
     }
 
-    /// The number of a new body.
+    /// Returns the number for a new body.
     pub(super) fn next_body(&self) -> u64 {
         self.state.lock().untaken.next_number()
     }
 
-    /// A body of HTTP/2 hands out bytes, and the task of its stream may be ended when they are not taken. On HTTP/1 the
-    /// socket shows when nothing is taken.
+    /// Notes that an HTTP/2 body hands out bytes. If the peer does not read them, the task of the stream may be
+    /// ended. On HTTP/1 the socket shows that the peer does not read.
     pub(super) fn handed_out(&self, number: u64, stream: Option<Id>) {
         let mut state = self.state.lock();
         if state.untaken.handed_out(number, stream)
             && let Some(driver) = &state.driver
         {
-            // It checks its limits when it is woken, which the peer need never cause again.
+            // The driver checks its limits when it is woken, and the peer may never wake it again.
             driver.wake_by_ref();
         }
     }
 
-    /// The body with this number is asked for more.
+    /// Notes that the body with this number is polled for more.
     pub(super) fn asked(&self, number: u64) {
         let mut state = self.state.lock();
         let is_stalled = state.stalled_since.is_some();
         state.untaken.asked(number, is_stalled);
     }
 
-    /// The body with this number is gone.
+    /// Notes that the body with this number is dropped.
     pub(super) fn body_gone(&self, number: u64) {
         let mut state = self.state.lock();
         let is_stalled = state.stalled_since.is_some();
         state.untaken.gone(number, is_stalled);
     }
 
-    /// Ends the streams of which nothing was taken for this long. Whether all of them could be ended.
+    /// Ends the streams of which the peer has read nothing for `limit`. Returns whether all of them could be ended.
     pub(super) fn end_untaken(&self, limit: Duration) -> bool {
         let late = self.state.lock().untaken.remove_late(limit);
         late.iter()
             .all(|stream| stream.is_some_and(|id| self.streams.end(id)))
     }
 
-    /// Ends all streams; returns how many of them waited for the peer.
+    /// Ends all streams. Returns how many of them waited for the peer.
     pub(super) fn end_streams(&self) -> usize {
         let waiting = self.state.lock().untaken.remove_all();
         self.streams.end_all();
         waiting
     }
 
-    /// Whom to wake when HTTP/2, whose answers end in tasks of their own, comes to rest.
+    /// Sets the task to wake when an HTTP/2 connection becomes idle. HTTP/2 responses end in their own tasks.
     pub(super) fn set_driver(&self, driver: &Waker) {
         self.state.lock().driver = Some(driver.clone());
     }
 
-    /// No request came yet, though one may be on its way.
+    /// Returns whether no request has arrived yet. One may be in flight.
     pub(super) fn is_fresh(&self) -> bool {
         !self.state.lock().requested
     }
 
-    /// Nothing is asked, and nothing of an answer is left to be taken.
+    /// Returns whether no request is pending and the peer has read every response.
     pub(super) fn is_idle(&self) -> bool {
         let state = self.state.lock();
         state.busy == 0 && state.head_since.is_none() && state.stalled_since.is_none()
     }
 
-    /// Whether the peer takes nothing of what is written to it.
+    /// Returns whether the peer reads nothing of what is written to it.
     pub(super) fn is_stalled(&self) -> bool {
         self.state.lock().stalled_since.is_some()
     }
 
-    /// The nearest limit, if the connection is at anything that has one.
+    /// Returns the nearest limit of the current state, if the state has one.
     pub(super) fn nearest(&self, limits: &Limits) -> Option<(Instant, Reached)> {
         let state = self.state.lock();
         let stalled = state.stalled_since.zip(limits.write);
@@ -236,7 +236,7 @@ impl Pulse {
             return Some(nearest);
         }
         if state.busy > 0 || state.stalled_since.is_some() {
-            // It may wait for its answer, or have left: the two look alike.
+            // The peer may be waiting for its response or may have left: the two look alike.
             let ended = state.ended_since;
             return ended.map(|since| (since + HALF_CLOSED_MOST, Reached::HalfClosed));
         }
@@ -253,7 +253,7 @@ impl Pulse {
     fn read(&self, bytes: &[u8]) {
         let mut state = self.state.lock();
         state.note_version(bytes);
-        // On HTTP/2 bytes between requests may be pings and window updates, so there only the idle limit counts.
+        // On HTTP/2 bytes between requests may be pings and window updates, so only the idle limit applies.
         if state.http2 {
             state.head_since = None;
         } else if state.busy == 0 && state.head_since.is_none() {
@@ -261,10 +261,10 @@ impl Pulse {
         }
     }
 
-    /// The peer ended its side. Whether an answer is on its way to it.
+    /// Notes that the peer closed its sending side. Returns whether a response to it is pending.
     fn half_closed(&self) -> bool {
         let mut state = self.state.lock();
-        // Of a body the end is part of what was asked.
+        // While a body is unread, its end is part of the request.
         let is_awaited = state.busy > 0 && state.unread_bodies == 0 && !state.http2;
         if is_awaited {
             state.ended_since.get_or_insert_with(Instant::now);
@@ -283,7 +283,7 @@ impl Pulse {
         state.untaken.flowed();
     }
 
-    /// Bytes of a body of HTTP/2 went out.
+    /// Notes that bytes of an HTTP/2 body are written to the socket.
     fn data_written(&self) {
         self.state.lock().untaken.data_written();
     }
@@ -305,15 +305,15 @@ impl State {
     }
 }
 
-/// A socket that notes in its pulse when bytes come, and when the peer takes none.
+/// A socket that reports to its connection's activity when bytes arrive and when the peer does not read.
 pub(super) struct Wire {
     inner: Link,
-    /// Read before, by ourselves: comes before what is in the socket.
+    /// Bytes that were already read. They come before the bytes in the socket.
     unread: Bytes,
     pulse: Arc<Pulse>,
-    /// Mirrors the pulse, so that a write which goes through needs no lock.
+    /// A copy of the activity's state, so that a successful write needs no lock.
     stalled: bool,
-    /// What is written over HTTP/2.
+    /// The frames that are written over HTTP/2.
     written: Option<DataFrames>,
 }
 
@@ -331,12 +331,12 @@ impl Wire {
         }
     }
 
-    /// The socket, and what was read from it: by hyper first, then what is left of ours.
+    /// Returns the socket with the bytes read from it: first those that hyper read, then the rest of `unread`.
     pub(super) fn into_owned(self, read: &Bytes) -> Owned {
         Owned::new(self.inner, [&read[..], &self.unread[..]].concat().into())
     }
 
-    /// Whether HTTP/2 is spoken, as soon as the first bytes tell.
+    /// Returns whether the peer speaks HTTP/2, once its first bytes show it.
     pub(super) fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<bool>> {
         loop {
             let compared = self.unread.len().min(HTTP2_START.len());
@@ -369,7 +369,7 @@ impl Wire {
         }
     }
 
-    /// Tells bytes of bodies, which the peer has room for, from what it can always cause.
+    /// Reports bytes of bodies, for which the peer must make room. A peer can cause all other bytes at any time.
     fn note_data(&mut self, slices: &[IoSlice<'_>], outcome: &Poll<std::io::Result<usize>>) {
         if let Poll::Ready(Ok(count)) = outcome
             && let Some(written) = &mut self.written
@@ -396,7 +396,7 @@ impl AsyncRead for Wire {
         if into.filled().len() > before {
             self.pulse.read(&into.filled()[before..]);
         } else if matches!(outcome, Poll::Ready(Ok(()))) && self.pulse.half_closed() {
-            // hyper would give the answer up. The driver looks when it took too long.
+            // hyper would drop the response at the end of the input. The driver checks how long it takes.
             return Poll::Pending;
         }
         outcome

@@ -1,6 +1,7 @@
-//! Bodies as the accept loop wants them: one that comes in must end in time, one that goes out keeps its request alive.
+//! Request and response bodies that report to their connection: a request body must end in time, and a response body
+//! keeps its request active until it is written.
 //!
-//! Knows nothing of what is in them.
+//! This file does not know what the bodies contain.
 
 use std::io;
 use std::pin::Pin;
@@ -16,16 +17,17 @@ use tokio::time::{Instant, Sleep};
 use super::activity::Pulse;
 use crate::protocol::peer::StreamWatch;
 
-/// The body of a request; reading it fails with [`io::ErrorKind::TimedOut`] when it is not whole in time.
+/// A request body with a time limit. Reading fails with [`io::ErrorKind::TimedOut`] when the body does not end in
+/// time.
 ///
-/// The clock starts with the first read, since until then it is not the client that we wait for.
+/// The clock starts with the first read: before that, the server is not waiting for the client.
 pub(super) struct TimedBody {
     inner: Incoming,
-    /// `None` is no limit.
+    /// `None` means no limit.
     limit: Option<Duration>,
-    /// Until it is read to its end.
+    /// Dropped when the body has been read to its end.
     unread: Option<Unread>,
-    /// Made only when a read has to wait: most bodies come with their head.
+    /// Created only when a read must wait: most bodies arrive together with their head.
     deadline: Option<Pin<Box<Sleep>>>,
     started: Option<Instant>,
 }
@@ -105,7 +107,7 @@ impl Busy {
         Self { pulse }
     }
 
-    /// The connection's state.
+    /// Returns the activity of the connection.
     fn pulse(&self) -> &Pulse {
         &self.pulse
     }
@@ -117,7 +119,7 @@ impl Drop for Busy {
     }
 }
 
-/// What an upgraded stream writes to its peer.
+/// The body that an upgraded stream writes to its peer.
 pub(super) struct UpgradedBody {
     pulse: Arc<Pulse>,
     number: u64,
@@ -148,16 +150,16 @@ impl Drop for UpgradedBody {
     }
 }
 
-/// The body of an answer, and what must live until it is written.
+/// A response body, together with everything that must live until it is written.
 pub(super) struct BusyBody<Held> {
     inner: Body,
     busy: Busy,
-    /// On HTTP/1 the socket itself shows what is not taken.
+    /// On HTTP/1 the socket itself shows that the peer does not read.
     is_http2: bool,
-    /// By which its connection knows it, once it handed out bytes over HTTP/2.
+    /// The number under which the connection knows this body. Set once the body hands out bytes over HTTP/2.
     number: Option<u64>,
-    /// The last byte over HTTP/2, kept back until all before it has gone to the peer: hyper lets go of an answer whose
-    /// end it was handed, and nobody would notice that it is not taken.
+    /// The last byte over HTTP/2, held back until everything before it is sent. hyper drops a body once it has the
+    /// end of it, and then the server could not see that the peer does not read the rest.
     last: Option<Bytes>,
     _held: Held,
 }
@@ -174,12 +176,12 @@ impl<Held> BusyBody<Held> {
         }
     }
 
-    /// Takes the last byte off, where the peer may leave it in hyper's hands.
+    /// Splits off the last byte when the peer could leave the frame unread in hyper's buffers.
     fn keep_last(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         match frame.into_data() {
             Ok(mut data) if data.len() > 1 => {
                 let last = data.split_off(data.len() - 1);
-                // A copy: the answer must not be held for its sake.
+                // A copy, because a slice would keep the whole response in memory.
                 self.last = Some(Bytes::copy_from_slice(&last));
                 Frame::data(data)
             }
@@ -205,7 +207,7 @@ impl<Held: Unpin> http_body::Body for BusyBody<Held> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // Who asks for more has taken what came before: hyper asks once the peer has room.
+        // hyper polls again once the peer has room, so a second poll proves that the peer took the bytes before.
         if let Some(number) = self.number {
             self.busy.pulse().asked(number);
         }

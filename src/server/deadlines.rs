@@ -1,6 +1,6 @@
-//! The limits of one connection, and the stages of the server, beside whatever hyper is at.
+//! The deadlines of one connection, and the stages of the server's drain, checked while hyper or another driver runs.
 //!
-//! Knows when something must end, and nothing of what it is.
+//! This file knows when a connection must end. It does not know what the connection does.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -14,22 +14,24 @@ use super::Shared;
 use super::activity::{Limits, Pulse, Reached};
 use super::drain::{Stage, Stages};
 
-/// How long a connection that is told to end may take for its last words, such as GOAWAY.
+/// How long a connection that is asked to close may take for its last bytes, such as GOAWAY.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// On drain, how long a connection that has not asked yet may still ask: its request may be on its way.
+/// During a drain, how long a connection without a request may still send its first one: the request may be in
+/// flight.
 const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
-/// The same for one that has: to close it under a request would reset it, and take the answers before along. Shorter
-/// than the time after which clients come back, which must find the next process.
+/// The same limit for a connection that has sent a request. Closing the connection under a request would reset it and
+/// lose the responses before it. The time is shorter than the delay after which clients reconnect, because they must
+/// reach the next process.
 const REQUEST_GRACE: Duration = Duration::from_millis(90);
 
-/// What the clock asks of whatever it runs.
+/// A call from the deadlines to the driver that they run.
 pub(super) enum Call<'a, 'b> {
     Poll(&'a mut Context<'b>),
-    /// Tell the peer that no further request is taken.
+    /// Tell the peer that the server accepts no further requests.
     Farewell,
 }
 
-/// The limits of one connection, and the stages of the server, beside whatever it is at.
+/// The deadlines of one connection and the stages of the drain, checked while a driver runs.
 pub(super) struct Clocked<'a> {
     shared: &'a Shared,
     peer: SocketAddr,
@@ -53,12 +55,12 @@ impl<'a> Clocked<'a> {
         }
     }
 
-    /// From now on it is a connection of HTTP/2.
+    /// Marks the connection as HTTP/2.
     pub(super) fn speak_http2(&mut self) {
         self.watch.has_goaway = true;
     }
 
-    /// Runs something until it is ready; `None` where a limit cut it.
+    /// Runs a driver until it is ready. Returns `None` if a deadline cut the connection.
     pub(super) async fn run<T>(
         &mut self,
         mut what: impl FnMut(Call<'_, '_>) -> Poll<T>,
@@ -101,13 +103,13 @@ impl<'a> Clocked<'a> {
     }
 }
 
-/// What the driver does next, once hyper can do no more for now.
+/// The next step once the driver can do no more for now.
 enum Step {
     Wait,
     WaitUntil(Instant),
-    /// Tell the peer that no further request is taken.
+    /// Tell the peer that the server accepts no further requests.
     Farewell,
-    /// End all streams, and do the same.
+    /// End all streams, then tell the peer that the server accepts no further requests.
     EndSlow,
     Cut(Why),
 }
@@ -119,14 +121,14 @@ enum Why {
     DrainOver,
 }
 
-/// Whether the peer was told to end, and until when it may.
+/// Whether the peer was asked to close, and until when it may do so.
 #[derive(Default)]
 struct Watch {
-    /// HTTP/2 tells the peer which requests were taken, and closes under none.
+    /// HTTP/2 tells the peer which requests were accepted, and does not close under a request.
     has_goaway: bool,
     told: bool,
     farewell_until: Option<Instant>,
-    /// Until when a peer may read its last words that took nothing of many streams.
+    /// The time until which a peer that did not read many of its streams may read the last bytes.
     slow_until: Option<Instant>,
 }
 
@@ -153,7 +155,7 @@ impl Watch {
             return cut_at(until, Why::Limit(Reached::Crowd));
         }
         if self.told && pulse.is_idle() {
-            // HTTP/1 has closed by now; an HTTP/2 peer was asked to, and may be dead.
+            // An HTTP/1 connection has closed by now. An HTTP/2 peer was asked to close, and may be dead.
             let now = Instant::now();
             let until = *self.farewell_until.get_or_insert(now + FAREWELL);
             return cut_at(until, Why::Farewell);
@@ -190,8 +192,8 @@ fn cut_at(until: Instant, why: Why) -> Step {
     }
 }
 
-/// Ready once `at` has passed. A clock that is set earlier than `at` is left to fire once before it is moved:
-/// that is cheaper than moving it at every request.
+/// Returns ready once `at` has passed. A timer that is set earlier than `at` fires once and is then moved: this is
+/// cheaper than moving it at every request.
 fn poll_clock(mut clock: Pin<&mut Sleep>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
     loop {
         if clock.deadline() > at || clock.is_elapsed() {

@@ -1,6 +1,6 @@
-//! The stages of a server's end, and how every connection hears of them.
+//! The stages of a server's drain, and how each connection learns of them.
 //!
-//! Knows nothing of connections: they ask.
+//! This file does not know connections: they poll it.
 
 use std::pin::Pin;
 use std::sync::OnceLock;
@@ -12,24 +12,25 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-/// How far the end is.
+/// How far the drain has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Not begun.
+    /// The drain has not begun.
     Serving,
-    /// Answers are finished, nothing new begins.
+    /// Running responses are finished. No new requests begin.
     Draining {
         /// When the drain began.
         since: Instant,
     },
-    /// Whoever is left is cut.
+    /// The remaining connections are cut.
     Over,
 }
 
-/// The stage of one server.
+/// The drain of one server.
 #[derive(Debug)]
 pub(super) struct Drain {
-    /// Read at every step of every connection, so it is no lock: 0 is serving, then [`DRAINING`], then [`OVER`].
+    /// Every connection reads this at every step, so it is not behind a lock. 0 means serving; then [`DRAINING`],
+    /// then [`OVER`].
     stage: AtomicU8,
     since: OnceLock<Instant>,
     changed: Notify,
@@ -76,7 +77,7 @@ impl Drain {
 }
 
 pin_project! {
-    /// One task's ear for the stages.
+    /// One task's subscription to the stages.
     #[derive(Debug)]
     pub(super) struct Stages<'a> {
         drain: &'a Drain,
@@ -87,12 +88,12 @@ pin_project! {
 }
 
 impl Stages<'_> {
-    /// The stage now; the task is woken when it changes.
+    /// Returns the current stage. The task is woken when the stage changes.
     pub(super) fn poll_stage(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Stage {
         let mut this = self.project();
         let mut stage = this.drain.stage();
-        // Asked at every step of every connection, so the list of waiters, which has one lock, is touched
-        // only when there is news. The first time counts as news: it puts us on the list.
+        // Every connection calls this at every step. The list of waiters has one lock, so it is used only when the
+        // stage has changed. The first call counts as a change: it registers the task.
         while *this.heard != Some(stage) {
             *this.heard = Some(stage);
             while this.changed.as_mut().poll(cx) == Poll::Ready(()) {

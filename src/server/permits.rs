@@ -1,6 +1,6 @@
-//! How many connections there are, overall and by address, and who may still come in.
+//! Connection limits: how many connections the server has, overall and per address.
 //!
-//! A seat is a guard: dropping it gives the place back. Knows nothing of sockets or HTTP.
+//! A permit is a guard: dropping it releases the place. This file does not know sockets or HTTP.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,22 +16,22 @@ use crate::protocol::peer::client_network;
 /// The connections of one listener.
 #[derive(Debug)]
 pub(super) struct Connections {
-    /// `None` is any number.
+    /// `None` means no limit.
     overall_cap: Option<usize>,
     address_cap: Option<usize>,
     overall: AtomicUsize,
     emptied: Notify,
-    /// The same count, for those who watch.
+    /// The same count as a metric.
     shown: Gauge,
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// Why somebody is not let in.
+/// The limit because of which a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
-    /// The server has as many connections as it may.
+    /// The server has reached its connection limit.
     Overall,
-    /// This address has as many connections as it may.
+    /// The address has reached its connection limit.
     Address,
 }
 
@@ -51,7 +51,7 @@ impl Connections {
         })
     }
 
-    /// A place among all connections.
+    /// Returns a permit for one more connection of the server.
     pub(super) fn seat(self: &Arc<Self>) -> Result<Seat, Full> {
         let before = self.overall.fetch_add(1, Ordering::AcqRel);
         self.shown.inc();
@@ -65,7 +65,7 @@ impl Connections {
         }
     }
 
-    /// A place among the connections of one address; loopback needs none.
+    /// Returns a permit for one more connection of `address`. Loopback needs no permit.
     pub(super) fn address_seat(
         self: &Arc<Self>,
         address: IpAddr,
@@ -94,11 +94,11 @@ impl Connections {
         self.overall.load(Ordering::Acquire)
     }
 
-    /// Until nobody is left.
+    /// Waits until there are no connections.
     pub(super) async fn empty(&self) {
         loop {
             let mut emptied = std::pin::pin!(self.emptied.notified());
-            // Listen before looking, so that the last one cannot leave unheard in between.
+            // Register before the count is read: a permit dropped in between would otherwise go unnoticed.
             emptied.as_mut().enable();
             if self.count() == 0 {
                 return;
@@ -108,7 +108,7 @@ impl Connections {
     }
 }
 
-/// A place among all connections, until it is dropped.
+/// A place among all connections. Dropping it releases the place.
 #[derive(Debug)]
 pub(super) struct Seat {
     connections: Arc<Connections>,
@@ -123,7 +123,7 @@ impl Drop for Seat {
     }
 }
 
-/// A place among the connections of one address, until it is dropped.
+/// A place among the connections of one address. Dropping it releases the place.
 #[derive(Debug)]
 pub(super) struct AddressSeat {
     connections: Arc<Connections>,

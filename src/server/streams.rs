@@ -1,7 +1,8 @@
-//! The streams of one HTTP/2 connection, each in a task of its own, so that one can be ended and the others go on.
+//! The streams of one HTTP/2 connection. Each stream runs in its own task, so one stream can be ended without the
+//! others.
 //!
-//! A stream whose task ends before its answer is reset (`RST_STREAM`), and what waited for it is thrown away. Knows
-//! nothing of what they carry.
+//! A stream whose task ends before its response is reset (`RST_STREAM`), and its pending bytes are discarded. This
+//! file does not know what the streams carry.
 
 use std::sync::Arc;
 
@@ -12,20 +13,21 @@ use tokio::task::{AbortHandle, Id};
 /// The tasks of one connection's streams.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    /// Those that run, and some that ended since the last one began.
+    /// The running tasks, and some that ended since the last one was added.
     tasks: Mutex<Vec<Task>>,
 }
 
-/// A task of a stream.
+/// The task of one stream.
 #[derive(Debug)]
 struct Task {
     handle: AbortHandle,
-    /// The task that began it: that of its stream where it writes for an upgraded one, else the connection's.
+    /// The task that spawned this one: the task of the stream if this one writes for an upgraded stream, else the
+    /// connection's task.
     within: Option<Id>,
 }
 
-/// Ends what an upgraded stream still has to write once it is dropped: nobody else waits for that, and for a peer that
-/// reads nothing hyper would wait for ever.
+/// Aborts the pending writes of an upgraded stream when it is dropped. No other task waits for these writes, and
+/// hyper would wait forever for a peer that reads nothing.
 #[derive(Debug)]
 pub(super) struct Upgraded {
     streams: Arc<Streams>,
@@ -33,7 +35,7 @@ pub(super) struct Upgraded {
 }
 
 impl Upgraded {
-    /// The stream that runs in this task.
+    /// Creates a guard for the stream that runs in the current task.
     pub(super) fn here(streams: &Arc<Streams>) -> Self {
         Self {
             streams: streams.clone(),
@@ -53,19 +55,19 @@ impl Drop for Upgraded {
     }
 }
 
-/// Runs each stream of one connection in a task of its own.
+/// An executor that runs each stream of one connection in its own task.
 #[derive(Clone, Debug)]
 pub(super) struct StreamExecutor(pub(super) Arc<Streams>);
 
 impl Streams {
-    /// Ends the stream that runs in this task. Whether there is one.
+    /// Aborts the stream that runs in the task `id`. Returns whether there is one.
     pub(super) fn end(&self, id: Id) -> bool {
         let tasks = self.tasks.lock();
         let found = tasks.iter().find(|task| task.handle.id() == id);
         found.map(|task| task.handle.abort()).is_some()
     }
 
-    /// Ends all.
+    /// Aborts all streams.
     pub(super) fn end_all(&self) {
         let tasks = self.tasks.lock();
         tasks.iter().for_each(|task| task.handle.abort());
@@ -77,7 +79,7 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for StreamExecutor {
         let within = tokio::task::try_id();
         let handle = tokio::spawn(stream).abort_handle();
         let mut tasks = self.0.tasks.lock();
-        // As many as there may be streams at one time, so that looking through them is cheap.
+        // The list is no longer than the number of concurrent streams, so scanning it is cheap.
         tasks.retain(|task| !task.handle.is_finished());
         tasks.push(Task { handle, within });
     }

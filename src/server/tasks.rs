@@ -1,7 +1,7 @@
-//! The tasks of connections, so that the end of a drain reaches those too that do not watch for it.
+//! The tasks that serve connections. The end of a drain aborts them, including those that do not watch the drain.
 //!
-//! Sixteen bytes each, since an idle reader is little more: an ear for the drain in each of them would cost ten times
-//! that. Knows nothing of what they do.
+//! An entry costs sixteen bytes. A subscription to the drain would cost ten times that in each task, and an idle
+//! reader is little larger. This file does not know what the tasks do.
 
 use std::sync::Arc;
 
@@ -13,25 +13,25 @@ use tokio::task::AbortHandle;
 /// The tasks that serve connections.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
-    /// Held while a task is started, so that it cannot end before it stands here.
+    /// Locked while a task is spawned, so the task cannot end before it is listed.
     tasks: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     running: Slab<AbortHandle>,
-    /// Whether all were cut; whoever comes later is cut at once.
+    /// Whether all tasks were aborted. A task that is spawned later does not run.
     is_over: bool,
 }
 
-/// Strikes a task off the list when it ends, however it does.
+/// Removes a task from the list when it ends for any reason.
 struct Listed {
     tasks: Arc<Tasks>,
     key: usize,
 }
 
 impl Tasks {
-    /// Runs this in a task of its own until it ends or all are cut.
+    /// Spawns a task that runs until it ends or all tasks are aborted.
     pub(super) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
         let mut state = self.tasks.lock();
         if state.is_over {
@@ -42,12 +42,12 @@ impl Tasks {
             tasks: self.clone(),
             key: entry.key(),
         };
-        // No `async` block, which would hold the task twice.
+        // An `async` block would hold the task twice.
         let handle = tokio::spawn(task.map(move |()| drop(listed)));
         entry.insert(handle.abort_handle());
     }
 
-    /// Ends all of them: their sockets are closed as they are.
+    /// Aborts all tasks. Their sockets close as they are, without last bytes.
     pub(super) fn cut(&self) {
         let mut state = self.tasks.lock();
         state.is_over = true;

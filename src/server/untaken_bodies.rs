@@ -1,7 +1,8 @@
 //! The bodies of one HTTP/2 connection that wait for its peer.
 //!
-//! hyper asks a body for more once h2 has accepted what it handed out before, so a body that is not asked waits. A stream
-//! whose window is closed never shows at the socket; where the socket is full, h2 accepts some bytes all the same.
+//! hyper polls a body again once h2 accepts the bytes that the body handed out, so a body that is not polled is
+//! waiting. The socket does not show that the window of a stream is closed. While the socket is full, h2 still
+//! accepts some bytes.
 
 use std::io::IoSlice;
 use std::time::Duration;
@@ -9,10 +10,10 @@ use std::time::Duration;
 use tokio::task::Id;
 use tokio::time::Instant;
 
-/// So many streams of one connection may wait as long as the write timeout allows. While more wait, the peer must take
-/// something every few seconds.
+/// Number of streams of one connection that may wait for as long as the write timeout. While more streams wait, the
+/// peer must read something every few seconds.
 pub(super) const WAITING_MAX: usize = 8;
-/// Bytes in front of each frame of HTTP/2 (RFC 9113 section 4.1).
+/// Bytes of the head of each HTTP/2 frame (RFC 9113 section 4.1).
 const FRAME_HEAD_BYTES: usize = 9;
 /// The type of the frames that carry a body.
 const DATA: u8 = 0;
@@ -22,40 +23,40 @@ const DATA: u8 = 0;
 struct Waiting {
     number: u64,
     since: Instant,
-    /// The task in which its stream runs; `None` where its writer has a clock of its own.
+    /// The task that runs its stream, or `None` if its writer has its own deadline.
     stream: Option<Id>,
-    /// h2 holds its bytes, and the socket is full.
+    /// h2 accepted the bytes while the socket was full.
     is_accepted: bool,
 }
 
 impl Waiting {
-    /// Whether the clock of its connection ends it after the write timeout.
+    /// Returns whether the connection ends this stream after the write timeout.
     fn is_timed(&self) -> bool {
         self.stream.is_some() && !self.is_accepted
     }
 }
 
-/// The bodies that wait.
+/// The waiting bodies of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Untaken {
-    /// In the order of their times.
+    /// In order of time, oldest first.
     waiting: Vec<Waiting>,
     /// The number of the last body.
     bodies: u64,
-    /// Since when more wait than [`WAITING_MAX`].
+    /// When the number of waiting bodies exceeded [`WAITING_MAX`].
     crowded_since: Option<Instant>,
-    /// When bytes of any body last went out.
+    /// When bytes of any body were last written to the socket.
     data_at: Option<Instant>,
 }
 
 impl Untaken {
-    /// The number of a new body.
+    /// Returns the number for a new body.
     pub(super) fn next_number(&mut self) -> u64 {
         self.bodies += 1;
         self.bodies
     }
 
-    /// A body hands out bytes. Returns whether a limit may have begun to run.
+    /// Notes that a body hands out bytes. Returns whether a limit may have started to run.
     pub(super) fn handed_out(&mut self, number: u64, stream: Option<Id>) -> bool {
         if let Some(waiting) = self.find(number) {
             waiting.is_accepted = false;
@@ -72,7 +73,7 @@ impl Untaken {
         self.waiting.len() == 1 || self.crowded_since.is_some() != was_crowded
     }
 
-    /// A body is asked for more.
+    /// Notes that a body is polled for more.
     pub(super) fn asked(&mut self, number: u64, is_stalled: bool) {
         if !is_stalled {
             self.remove(|waiting| waiting.number == number);
@@ -81,36 +82,37 @@ impl Untaken {
         }
     }
 
-    /// A body is gone.
+    /// Notes that a body is dropped.
     pub(super) fn gone(&mut self, number: u64, is_stalled: bool) {
-        // More need not be counted, and a peer could open and reset streams without end.
+        // More than one body above the limit need not be counted. Otherwise a peer could open and reset streams
+        // without end.
         let is_counted = is_stalled && self.waiting.len() <= WAITING_MAX + 1;
         self.asked(number, is_counted);
     }
 
-    /// The socket has room again.
+    /// Notes that the socket has room again.
     pub(super) fn flowed(&mut self) {
         self.remove(|waiting| waiting.is_accepted);
     }
 
-    /// Bytes of a body went out.
+    /// Notes that bytes of a body are written to the socket.
     pub(super) fn data_written(&mut self) {
         self.data_at = Some(Instant::now());
     }
 
-    /// Since when the first of them waits that the write timeout ends.
+    /// Returns when the oldest body that is subject to the write timeout began to wait.
     pub(super) fn first_since(&self) -> Option<Instant> {
         let first = self.waiting.iter().find(|waiting| waiting.is_timed());
         first.map(|waiting| waiting.since)
     }
 
-    /// Since when too many wait and nothing is taken.
+    /// Returns since when too many bodies wait while the peer reads nothing.
     pub(super) fn crowd_since(&self) -> Option<Instant> {
         let since = self.crowded_since?;
         Some(self.data_at.map_or(since, |at| at.max(since)))
     }
 
-    /// Removes those that have waited this long; returns the tasks of their streams.
+    /// Removes the bodies that have waited for `limit`. Returns the tasks of their streams.
     pub(super) fn remove_late(&mut self, limit: Duration) -> Vec<Option<Id>> {
         let now = Instant::now();
         let is_late = |waiting: &Waiting| waiting.is_timed() && waiting.since + limit <= now;
@@ -120,7 +122,7 @@ impl Untaken {
         late
     }
 
-    /// Removes all; returns how many there were.
+    /// Removes all bodies. Returns how many there were.
     pub(super) fn remove_all(&mut self) -> usize {
         let count = self.waiting.len();
         self.remove(|_| true);
@@ -147,18 +149,18 @@ impl Untaken {
     }
 }
 
-/// Finds the bytes of bodies in what is written over HTTP/2.
+/// Finds the bytes of bodies in the HTTP/2 bytes that are written.
 #[derive(Debug, Default)]
 pub(super) struct DataFrames {
-    /// The head of the frame that is written, as far as it has gone out.
+    /// The head of the current frame, as far as it is written.
     head: [u8; FRAME_HEAD_BYTES],
     head_bytes: usize,
-    /// What has not gone out of the frame behind its head.
+    /// Payload bytes of the current frame that are not yet written.
     payload_bytes: usize,
 }
 
 impl DataFrames {
-    /// Whether the first `count` bytes of these slices, which went out, hold bytes of a body.
+    /// Returns whether the first `count` bytes of these slices, which were written, contain bytes of a body.
     pub(super) fn has_data(&mut self, slices: &[IoSlice<'_>], mut count: usize) -> bool {
         let mut has_data = false;
         for slice in slices {
@@ -241,14 +243,14 @@ mod tests {
 
     #[test]
     fn data_is_told_from_other_frames_however_it_is_cut() {
-        // A PING, DATA without and with bytes, HEADERS.
+        // A PING, an empty DATA, a DATA with three bytes, and HEADERS.
         let frames = [(6, 8), (0, 0), (0, 3), (1, 5)];
         let bytes = frames.map(|(kind, length)| {
             let head = [0, 0, length, kind, 0, 0, 0, 0, 1];
             [&head[..], &vec![b'x'; usize::from(length)]].concat()
         });
         let bytes = bytes.concat();
-        // Where the three bytes are.
+        // The position of the three bytes of DATA.
         let (begin, end) = (17 + 9 + 9, 17 + 9 + 9 + 3);
         for step in 1..bytes.len() {
             let mut written = DataFrames::default();

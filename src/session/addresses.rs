@@ -1,6 +1,6 @@
-//! What the clients of each address have used of a rate, as far as it is worth remembering.
+//! The used part of a rate for each client address, for as long as it matters.
 //!
-//! Does not know who is counted by address, nor what a rate is.
+//! This file does not know which clients are limited by address, or what a rate is.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,20 +12,21 @@ use tokio::time::Instant;
 use crate::broker::Bucket;
 use crate::protocol::peer::client_network;
 
-/// Addresses whose rate is remembered; beyond it those at rest go, then all: some 2 MB.
+/// Most addresses whose rate is remembered, about 2 MB. Beyond it, first the idle addresses are forgotten, then all
+/// of them.
 const ADDRESSES_MAX: usize = 10_000;
 
-/// The bucket of each address, held by whoever publishes from there.
+/// The bucket of an address, shared by the publishers there.
 pub(super) type SharedBucket = Arc<Mutex<Bucket>>;
 
-/// The buckets by address; those without one share a bucket.
+/// The buckets by address. Clients without an address share a bucket.
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
     buckets: Mutex<HashMap<Option<IpAddr>, SharedBucket>>,
 }
 
 impl Addresses {
-    /// The bucket of this address, of the whole /64 for IPv6.
+    /// Returns the bucket of this address. An IPv6 address shares the bucket of its /64.
     pub(super) fn bucket(&self, address: Option<IpAddr>) -> SharedBucket {
         let network = address.map(client_network);
         let mut buckets = self.buckets.lock();
@@ -33,21 +34,22 @@ impl Addresses {
             let now = Instant::now();
             buckets.retain(|_, bucket| is_worth_keeping(bucket, now));
             if buckets.len() >= ADDRESSES_MAX {
-                // All of them are at it right now: forget them rather than refuse one more.
+                // All addresses are active right now: forget them rather than refuse one more.
                 buckets.clear();
             }
         }
         buckets.entry(network).or_default().clone()
     }
 
-    /// Forgets addresses at rest.
+    /// Forgets idle addresses.
     pub(super) fn sweep(&self, now: Instant) {
         let mut buckets = self.buckets.lock();
         buckets.retain(|_, bucket| is_worth_keeping(bucket, now));
     }
 }
 
-/// Whoever holds it will use it again, and must not be given another beside it.
+/// Returns whether the bucket must be kept. A publisher that holds a bucket uses it again, and must not get a second
+/// one.
 fn is_worth_keeping(bucket: &SharedBucket, now: Instant) -> bool {
     Arc::strong_count(bucket) > 1 || !bucket.lock().is_full(now)
 }

@@ -1,6 +1,6 @@
-//! The deadlines of one attach: pings, probes, the end of a hold, the end of its credentials.
+//! The deadlines of one attachment: pings, probes, the end of a hold and the expiry of its credentials.
 //!
-//! Keeps times; looks at nothing and sends nothing.
+//! This file keeps times. It reads no state and sends nothing.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::hub::now_ms;
 use crate::hub::wheel::Alarm;
 use crate::protocol::{Format, Opening, Transport};
 
-/// The lone pings of the buffering test come this long after hello; later ones every eighth heartbeat, since some
-/// boxes begin to hold late.
+/// Delays after hello of the lone pings, which test for buffering on the path. Later ones follow every eighth
+/// heartbeat, because some boxes start to hold data back late.
 const PROBES_AFTER: [Duration; 3] = [
     Duration::from_millis(150),
     Duration::from_secs(5),
@@ -19,13 +19,14 @@ const PROBES_AFTER: [Duration; 3] = [
 ];
 /// Heartbeats between the later probes.
 const PROBE_HEARTBEATS: u32 = 8;
-/// Nothing but events follows the probe for this long: a box that lags one chunk behind shows itself.
+/// After a probe only events are sent for this long. So a box that holds data back until the next chunk becomes
+/// visible.
 const PROBE_QUIET: Duration = Duration::from_millis(1_200);
-/// A burst is over when no event came for this long; a ping then shows to a client that probes whether a box holds
-/// back the last event.
+/// A burst ends when no event arrives for this long. A ping then shows a client that probes whether a box holds back
+/// the last event.
 pub(crate) const BURST_OVER_AFTER: Duration = Duration::from_secs(1);
 
-/// The deadlines of an attach.
+/// The deadlines of an attachment.
 #[derive(Debug)]
 pub(super) struct Pace {
     pub(super) alarm: Alarm,
@@ -33,20 +34,20 @@ pub(super) struct Pace {
     pub(super) opened: Instant,
     pub(super) next_ping: Instant,
     probe: Option<Probe>,
-    /// When the last event was sent that no ping followed, where one is to follow.
+    /// When the last event was sent, if a ping must follow it and has not been sent.
     untold: Option<Instant>,
     pub(super) held_until: Option<Instant>,
     pub(super) expires: Option<Instant>,
 }
 
-/// The pings by which a client sees whether a box holds back what comes last.
+/// The pings that show a client whether a box holds back the last data.
 #[derive(Clone, Copy, Debug)]
 struct Probe {
-    /// When the next lone ping is due, whatever else flows.
+    /// When the next lone ping is sent, regardless of other traffic.
     at: Instant,
-    /// How many of them came before it.
+    /// Number of lone pings sent so far.
     count: u8,
-    /// Whether the last event was sent by somebody else, who wakes for the ping after it.
+    /// Whether a fan-out task sent the last event. That task then wakes the attachment for the ping after it.
     is_by_other: bool,
 }
 
@@ -54,9 +55,9 @@ impl Pace {
     pub(super) fn new(opening: &Opening, default: Duration, expires_s: Option<u64>) -> Self {
         let opened = Instant::now();
         let heartbeat = opening.heartbeat_s.map_or(default, Duration::from_secs);
-        // The first at a random phase, so that readers that came together do not stay together.
+        // The first ping has a random phase, so readers that attached together do not stay together.
         let first = match opening.transport {
-            // A hold has its own paces.
+            // A hold has its own deadlines.
             Transport::Poll => heartbeat,
             Transport::Ws | Transport::Sse => {
                 let phase = 0.5 + (random() % 1_000) as f64 / 2_000.0;
@@ -81,13 +82,15 @@ impl Pace {
         pace
     }
 
-    /// The time of this second since 1970; none where it is later than any clock can say, which is never.
+    /// Returns the instant of this Unix time in seconds. Returns `None` if the clock cannot represent it, which does
+    /// not happen in practice.
     pub(super) fn at_second(&self, second: u64) -> Option<Instant> {
         let left = Duration::from_secs(second.saturating_sub(now_ms() / 1_000));
         self.opened.checked_add(left)
     }
 
-    /// Whether a lone ping is due now; the next one is planned then, and nothing but events follows this one soon.
+    /// Returns whether a lone ping must be sent now. If so, plans the next one, and postpones the heartbeat so that
+    /// only events follow this ping for a while.
     pub(super) fn probe_is_due(&mut self, now: Instant) -> bool {
         let Some(probe) = self.probe.as_mut().filter(|probe| probe.at <= now) else {
             return false;
@@ -103,17 +106,18 @@ impl Pace {
         true
     }
 
-    /// Whether a heartbeat is over.
+    /// Returns whether a heartbeat has passed.
     pub(super) fn ping_is_due(&self, now: Instant) -> bool {
         self.heartbeat.is_some() && self.next_ping <= now
     }
 
-    /// Whether a burst of events is over that no ping followed.
+    /// Returns whether a burst of events has ended without a ping after it.
     pub(super) fn tail_is_due(&self, now: Instant) -> bool {
         self.untold.is_some_and(|at| self.tail(at) <= now)
     }
 
-    /// When a ping follows the event that was sent at this time: not within the quiet after a probe.
+    /// Returns when a ping follows the event that was sent at `at`. It is not sent during the quiet time after a
+    /// probe.
     fn tail(&self, at: Instant) -> Instant {
         let pinged = self
             .heartbeat
@@ -122,17 +126,17 @@ impl Pace {
         (at + BURST_OVER_AFTER).max(quiet.unwrap_or(at))
     }
 
-    /// Whether a ping is to follow each burst of events.
+    /// Returns whether a ping follows each burst of events.
     pub(super) fn is_probed(&self) -> bool {
         self.probe.is_some()
     }
 
-    /// Events were sent.
+    /// Notes that events were sent.
     pub(super) fn sent(&mut self, now: Instant) {
         self.owe_ping(now, false);
     }
 
-    /// Events were sent by somebody else, last at this time.
+    /// Notes that a fan-out task sent events, the last one at `at`.
     pub(super) fn told(&mut self, at: Instant) {
         self.owe_ping(at, true);
     }
@@ -144,7 +148,7 @@ impl Pace {
         }
     }
 
-    /// A ping was sent.
+    /// Notes that a ping was sent.
     pub(super) fn pinged(&mut self, now: Instant) {
         self.untold = None;
         if let Some(heartbeat) = self.heartbeat {
@@ -152,12 +156,13 @@ impl Pace {
         }
     }
 
-    /// Whether the nudge for the nearest deadline is still to come.
+    /// Returns whether the timer for the nearest deadline is still pending.
     pub(super) fn is_armed(&self, now: Instant) -> bool {
         self.untold.is_none() && self.alarm.is_armed(now)
     }
 
-    /// The nearest deadline. Whoever watches over the attach wakes it for the end of a burst that it sent.
+    /// Returns the nearest deadline. While the attachment is delegated, the end of a burst is not included if a
+    /// fan-out task sent the burst: that task wakes the attachment then.
     pub(super) fn nearest(&self, now: Instant, is_watched: bool) -> Instant {
         let ping = self.heartbeat.map(|_| self.next_ping);
         let far = self.opened + Duration::from_secs(u64::from(u32::MAX));
@@ -174,7 +179,7 @@ impl Pace {
     }
 }
 
-/// Whether lone pings are wanted, on a wire that has a frame for them.
+/// Returns whether the client requests lone pings on a transport that has a frame for them.
 fn has_probe(opening: &Opening) -> bool {
     let can_ping = match opening.transport {
         Transport::Ws => opening.format == Format::Full,
@@ -184,7 +189,7 @@ fn has_probe(opening: &Opening) -> bool {
     opening.probe && can_ping
 }
 
-/// A random number for spreading things in time, where nothing depends on its quality.
+/// Returns a random number that spreads things in time. Its quality does not matter.
 pub(super) fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(now_ms())
@@ -219,7 +224,7 @@ mod tests {
         let opened = pace.opened;
         let after = |ms| opened + Duration::from_millis(ms);
         assert!(pace.probe_is_due(after(150)));
-        // Not within the quiet after the probe.
+        // Not during the quiet time after the probe.
         pace.sent(after(200));
         assert_eq!(pace.nearest(after(200), false), after(1_350));
         // The last event counts.
@@ -237,7 +242,7 @@ mod tests {
         let after = |ms| opened + Duration::from_millis(ms);
         assert!(pace.probe_is_due(after(150)));
         pace.told(after(200));
-        // So there is no alarm for it, but where that was too early for the quiet, or nobody watches.
+        // So no timer is set for it, unless that was too early for the quiet time or the attachment is not delegated.
         assert!(pace.nearest(after(300), true) > after(1_350));
         assert_eq!(pace.nearest(after(1_200), true), after(1_350));
         assert_eq!(pace.nearest(after(300), false), after(1_350));

@@ -1,7 +1,7 @@
-//! Which sessions at rest are given up where there are more than the table holds. Pure.
+//! Selects the detached sessions to evict when there are more than the table holds. Pure.
 //!
-//! New sessions cost a stranger nothing, so they must not push out what others may still ask for again: first go those
-//! that never used a number, then those of the address that has most.
+//! New sessions cost a stranger nothing, so they must not displace sessions that others may still resume. Sessions
+//! that never used a key number are evicted first, then those of the address that has most.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,20 +9,20 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-/// A session without an attach.
+/// A session without an attachment.
 #[derive(Clone, Debug)]
 pub(super) struct Resting {
     pub(super) id: Arc<str>,
-    /// Whose it is, as far as is known.
+    /// The network of its client, if known.
     pub(super) network: Option<IpAddr>,
     pub(super) since: Instant,
-    /// Whether answers to its numbered keys are kept.
+    /// Whether replies to its numbered keys are kept.
     pub(super) is_used: bool,
 }
 
-/// The ids of `over` sessions to forget.
+/// Returns the ids of `over` sessions to evict.
 pub(super) fn surplus(mut resting: Vec<Resting>, over: usize) -> Vec<Arc<str>> {
-    // Of each network: those with numbers first, and of these the newest.
+    // Rank the sessions of each network: those with numbers first, the newest of them at the top.
     resting.sort_unstable_by_key(|session| (!session.is_used, std::cmp::Reverse(session.since)));
     let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
     let mut ranked: Vec<(bool, usize, Resting)> = resting
@@ -33,7 +33,8 @@ pub(super) fn surplus(mut resting: Vec<Resting>, over: usize) -> Vec<Arc<str>> {
             (!session.is_used, *count, session)
         })
         .collect();
-    // The further behind in its network, the sooner; of equals who was silent longest.
+    // Evict sessions without numbers first, then those ranked lowest in their network. Among equals, evict the
+    // session that has been silent longest.
     ranked.sort_unstable_by(
         |(unused, rank, session), (other_unused, other_rank, other)| {
             let worse = (other_unused, other_rank).cmp(&(unused, rank));

@@ -1,4 +1,4 @@
-//! The accept loop over real sockets: limits of time, and every shape of HTTP.
+//! The accept loop over real sockets: time limits and every shape of HTTP.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -30,7 +30,7 @@ async fn a_head_may_come_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn a_slow_head_is_cut_at_its_limit_and_harms_nobody() {
+async fn a_slow_head_is_cut_at_its_limit_and_affects_no_other_connection() {
     let running = Running::start(Options {
         head_timeout: Some(SHORT),
         ..Options::default()
@@ -65,7 +65,7 @@ async fn a_slow_head_is_cut_at_its_limit_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_may_rest_longer_than_a_head_takes_but_not_longer_than_the_idle_limit() {
+async fn a_kept_connection_may_idle_beyond_the_head_limit_but_not_beyond_the_idle_limit() {
     let options = Options {
         head_timeout: Some(SHORT / 3),
         idle_timeout: Some(SHORT * 2),
@@ -89,7 +89,7 @@ async fn a_kept_connection_may_rest_longer_than_a_head_takes_but_not_longer_than
 }
 
 #[tokio::test]
-async fn a_slow_body_fails_in_the_hands_of_its_reader() {
+async fn a_slow_body_fails_while_the_app_reads_it() {
     let running = Running::start(Options {
         body_timeout: Some(SHORT),
         ..Options::default()
@@ -136,7 +136,7 @@ async fn http_1_0_is_answered_and_closed_without_chunks() {
 }
 
 #[tokio::test]
-async fn http_2_is_spoken_to_who_begins_with_it() {
+async fn http_2_is_served_to_clients_that_start_with_its_preface() {
     let running = Running::start(Options::default());
     let curl = tokio::process::Command::new("curl")
         .args([
@@ -175,13 +175,13 @@ async fn http_2_offers_websockets_over_connect() {
     );
 }
 
-/// One frame of HTTP/2 on stream 1.
+/// Encodes one HTTP/2 frame on stream 1.
 fn h2_frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let [_, length @ ..] = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[..], &[kind, flags, 0, 0, 0, 1], payload].concat()
 }
 
-/// Header fields as HPACK literals, which need no table.
+/// Encodes header fields as HPACK literals, which need no dynamic table.
 fn h2_fields(fields: &[(&str, &str)]) -> Vec<u8> {
     let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
     let field = |(name, value): &(&str, &str)| [vec![0], text(name), text(value)].concat();
@@ -207,7 +207,7 @@ async fn a_connection_with_an_upgraded_stream_is_not_idle() {
     stream.write_all(&h2_frame(1, 4, &connect)).await.unwrap();
     stream.write_all(&h2_frame(0, 0, b"word")).await.unwrap();
     read_until(&mut stream, "word").await;
-    // Longer than the idle limit and the farewell after it.
+    // Wait longer than the idle limit plus the time that the server allows for closing an idle connection.
     tokio::time::sleep(SHORT + Duration::from_millis(1_500)).await;
     running.shutdown.send(()).unwrap();
     read_until(&mut stream, "bye").await;
@@ -218,7 +218,7 @@ async fn an_oversized_head_is_refused() {
     let running = Running::start(Options::default());
     let mut stream = running.connect().await;
     let cookie = "x".repeat(80 * 1024);
-    // The answer may come before all of it is taken.
+    // The server may answer before it has read the whole head, so the write may fail.
     let _ = stream
         .write_all(format!("GET /hello HTTP/1.1\r\nCookie: {cookie}\r\n\r\n").as_bytes())
         .await;
@@ -230,7 +230,7 @@ async fn an_oversized_head_is_refused() {
 }
 
 #[tokio::test]
-async fn a_reader_that_takes_nothing_is_cut() {
+async fn a_reader_that_does_not_read_is_cut() {
     let metrics = triway::metrics::Metrics::default();
     let options = Options {
         write_timeout: Some(Duration::ZERO),

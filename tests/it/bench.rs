@@ -1,4 +1,4 @@
-//! `triway bench`: every transport measured against a real hub, and a hub that is wrong found out.
+//! `triway bench`: it measures every transport against a real hub and detects a faulty hub.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -15,7 +15,7 @@ use wrong::{Fault, STALL, WrongHub};
 
 const READERS: u64 = 20;
 const EVENTS: u64 = 150;
-/// Readers and events as arguments, of one round.
+/// Arguments for one round with few readers and few events.
 const SHORT: &[&str] = &[
     "--readers",
     "20",
@@ -25,14 +25,14 @@ const SHORT: &[&str] = &[
     "1",
     "--quiet",
 ];
-/// No step of these stories takes longer, unless it is broken.
+/// Longest time for one step of these tests. A slower step has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn bench(arguments: &[&str]) -> Output {
     triway().arg("bench").args(arguments).output().unwrap()
 }
 
-/// The report on standard output of a bench that found nothing wrong.
+/// Returns the report that a bench without faults prints on standard output.
 fn report(arguments: &[&str]) -> Value {
     let out = bench(&[SHORT, arguments, &["--json", "-"]].concat());
     assert!(out.status.success(), "{}", text(&out.stderr));
@@ -50,7 +50,7 @@ fn number(figures: &Value, pointer: &str) -> f64 {
     number.unwrap_or_else(|| panic!("{pointer}: {found} in {figures}"))
 }
 
-/// What must hold of every run: each event once at each reader, in order, in a time that can be.
+/// Asserts the rules of every run: each event reaches each reader once and in order, with a plausible latency.
 #[track_caller]
 fn judge(figures: &Value, deliveries: u64) {
     for (name, expected) in [
@@ -70,7 +70,7 @@ fn judge(figures: &Value, deliveries: u64) {
     assert!((1.0..20e6).contains(&percentiles[0]), "{percentiles:?}");
     assert!(number(figures, "/connect/p50_ms") <= number(figures, "/connect/max_ms"));
     assert!(number(figures, "/events_per_second") > 1.0);
-    // An event is a frame of over 100 bytes, whatever it is wrapped in.
+    // An event is a frame of over 100 bytes on every transport.
     assert!((100.0..2_000.0).contains(&number(figures, "/bytes_per_event")));
 }
 
@@ -83,7 +83,7 @@ fn all_transports_are_measured_on_a_hub_of_its_own() {
         .collect();
     assert_eq!(transports, ["ws", "sse", "poll"]);
     for figures in results(&report) {
-        // 20 readers on 3 channels, and the events go round.
+        // 20 readers share 3 channels, and consecutive events go to consecutive channels.
         judge(figures, READERS * EVENTS / 3);
         assert_eq!(figures["events"], EVENTS);
         let requests = number(figures, "/requests_per_event");
@@ -98,10 +98,10 @@ fn all_transports_are_measured_on_a_hub_of_its_own() {
     );
 }
 
-/// CPU time and memory are what the system says of the process that serves.
+/// CPU time and memory come from the operating system's figures for the server process.
 #[cfg(target_os = "linux")]
 #[test]
-fn the_process_of_the_server_is_looked_at() {
+fn cpu_time_and_memory_of_the_server_process_are_measured() {
     let own = report(&["--transport", "sse"]);
     let hub = Hub::start(&["--listen", "127.0.0.1:0", "--publish-rate", "0"]);
     let pid = hub.process.0.id().to_string();
@@ -119,7 +119,7 @@ fn the_process_of_the_server_is_looked_at() {
         assert!(number(figures, "/connect/server_cpu_us_per_connection") > 1.0);
         assert!(number(figures, "/load_cpu_share") > 0.0);
     }
-    // The second run on one hub finds the memory that the first one left behind.
+    // The second run on one hub cannot measure idle memory: the hub still holds memory of the first run.
     assert!(results(&named)[1]["idle_rss_bytes_per_connection"].is_null());
 }
 
@@ -132,7 +132,7 @@ fn every_reader_may_publish_over_its_own_transport() {
 }
 
 #[test]
-fn a_window_and_a_rate_are_kept_to() {
+fn the_window_and_the_rate_are_respected() {
     for figures in results(&report(&["--window", "16", "--payload", "70000"])) {
         let mut small = figures.clone();
         assert!(number(&small, "/bytes_per_event") > 70_000.0);
@@ -150,9 +150,9 @@ fn a_window_and_a_rate_are_kept_to() {
     assert!(number(figures, "/late_p99_us") >= 0.0);
 }
 
-/// A hub that runs already, with its own limits, and whose process is nobody's business.
+/// The bench measures a running hub, which keeps its own limits. It does not inspect the hub's process.
 #[test]
-fn a_hub_that_runs_already_is_measured() {
+fn a_running_hub_is_measured() {
     let hub = Hub::start(&["--listen", "127.0.0.1:0", "--publish-rate", "0"]);
     let report = report(&["--url", &hub.url]);
     for figures in results(&report) {
@@ -164,7 +164,7 @@ fn a_hub_that_runs_already_is_measured() {
 }
 
 #[test]
-fn the_page_needs_nothing_else_and_the_table_is_for_people() {
+fn the_html_page_is_self_contained_and_the_table_is_readable() {
     let page = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench.html");
     let page_name = page.to_str().unwrap();
     let arguments = [
@@ -206,9 +206,9 @@ fn the_page_needs_nothing_else_and_the_table_is_for_people() {
     assert!(curve.len() > 5, "{curve:?}");
 }
 
-/// What a wrong hub does is counted, told, and fails the bench.
+/// The bench counts and reports each fault of a hub, and then fails.
 #[test]
-fn a_hub_that_loses_repeats_or_reorders_is_found_out() {
+fn a_hub_that_loses_repeats_or_reorders_is_detected() {
     let cases = [
         (Fault::Loses, "/lost", "1 lost, 0 twice, 0 out of order"),
         (Fault::Repeats, "/twice", "0 lost, 1 twice, 0 out of order"),
@@ -248,10 +248,10 @@ fn a_hub_that_loses_repeats_or_reorders_is_found_out() {
     });
 }
 
-/// At a fixed rate a stall counts for every event that it held up, and not only for those that were on their way
-/// (coordinated omission): of 3 s at 100 events per second, 0.8 s are a quarter.
+/// At a fixed rate, a stall counts for every event that it delays, and not only for the events in flight (coordinated
+/// omission). A stall of 0.8 s affects a quarter of the events of 3 s at 100 events per second.
 #[test]
-fn a_stall_counts_for_every_event_that_it_held_up() {
+fn a_stall_counts_for_every_event_that_it_delays() {
     let hub = WrongHub::start(Fault::Stalls);
     let arguments = [
         "--url",
@@ -289,7 +289,7 @@ fn a_stall_counts_for_every_event_that_it_held_up() {
 }
 
 #[test]
-fn what_means_nothing_is_refused_with_a_hint() {
+fn contradictory_and_invalid_options_are_refused_with_a_hint() {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["--rate", "5", "--window", "2"], 2, "--rate"),
         (&["--events", "5", "--seconds", "2"], 2, "--seconds"),
@@ -355,10 +355,10 @@ fn every_option_is_documented() {
     }
 }
 
-/// The server of a bench ends with it.
+/// The server that a bench starts ends together with the bench.
 #[cfg(target_os = "linux")]
 #[test]
-fn an_interrupt_ends_the_server_too() {
+fn an_interrupt_also_ends_the_server() {
     let mut command = triway();
     command.args(["bench", "--readers", "5", "--seconds", "600", "--quiet"]);
     let mut bench = Running::start(&mut command);

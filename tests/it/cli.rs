@@ -1,4 +1,4 @@
-//! The program as people run it: real processes, signals, files, pipes.
+//! The program in daily use: real processes, signals, files and pipes.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// No step of these stories takes longer, unless it is broken.
+/// Longest time for one step of these tests. A slower step has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn triway() -> Command {
@@ -30,7 +30,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A process that ends with the test.
+/// A process that is killed when the test ends.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
@@ -75,7 +75,7 @@ impl Drop for Running {
     }
 }
 
-/// A hub, and the address that its first line names.
+/// A hub process, and the address from the first line of its output.
 pub(crate) struct Hub {
     pub(crate) process: Running,
     pub(crate) url: String,
@@ -106,7 +106,7 @@ impl Hub {
         self.url.strip_prefix("http://").unwrap()
     }
 
-    /// `triway sub` with these arguments; its lines come by the reader.
+    /// Starts `triway sub` with these arguments. Returns the process and a reader of its output lines.
     pub(crate) fn subscribe(
         &self,
         arguments: &[&str],
@@ -144,7 +144,7 @@ fn file(name: &str, content: &str) -> PathBuf {
 }
 
 #[test]
-fn the_first_line_says_where_and_the_next_ones_what_to_try() {
+fn the_first_line_names_the_address_and_the_next_lines_suggest_commands() {
     for arguments in [
         &["--listen", "127.0.0.1:0"][..],
         &["serve", "--listen", "localhost:0"],
@@ -165,7 +165,7 @@ fn the_first_line_says_where_and_the_next_ones_what_to_try() {
 }
 
 #[test]
-fn an_address_that_others_reach_is_refused_until_it_is_said_aloud() {
+fn a_non_loopback_address_is_refused_without_open() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         let refused = run(&["--listen", address]);
         assert!(!refused.status.success());
@@ -180,7 +180,7 @@ fn an_address_that_others_reach_is_refused_until_it_is_said_aloud() {
 }
 
 #[test]
-fn a_taken_port_is_named() {
+fn a_port_in_use_is_named() {
     let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
     let refused = run(&["--listen", hub.authority()]);
     assert_eq!(refused.status.code(), Some(1));
@@ -218,7 +218,7 @@ fn help_is_grouped_and_shows_examples() {
 }
 
 #[test]
-fn command_line_before_environment_before_file_before_default() {
+fn the_command_line_wins_over_environment_file_and_default() {
     let path = file(
         "layers.toml",
         "# ours\nlisten = \"127.0.0.2:0\"\nopen = true\nhistory-events = 7\norigin = [\"https://a.example\"]\n",
@@ -258,7 +258,7 @@ fn command_line_before_environment_before_file_before_default() {
 }
 
 #[test]
-fn a_file_that_is_wrong_is_told_with_its_line() {
+fn an_error_in_a_config_file_is_reported_with_its_line() {
     let cases = [
         (
             "# one\n\nhistori-events = 5\n",
@@ -317,7 +317,7 @@ fn a_file_that_is_wrong_is_told_with_its_line() {
 }
 
 #[test]
-fn a_signal_drains_and_a_second_one_ends_at_once() {
+fn a_signal_starts_the_drain_and_a_second_one_ends_it_at_once() {
     let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
     let mut reader = std::net::TcpStream::connect(hub.authority()).unwrap();
     write!(reader, "GET /sse/lobby HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
@@ -333,7 +333,7 @@ fn a_signal_drains_and_a_second_one_ends_at_once() {
     );
 
     let mut hub = Hub::start(&["--listen", "127.0.0.1:0", "--drain", "1h"]);
-    // A request that never ends keeps the drain waiting: its body is still to come.
+    // A request whose body never arrives keeps the drain waiting.
     let mut stubborn = std::net::TcpStream::connect(hub.authority()).unwrap();
     write!(
         stubborn,

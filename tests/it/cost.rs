@@ -1,4 +1,4 @@
-//! What a reader costs: one write for all that is pending, and little memory while it is idle.
+//! The cost of a reader: one write for everything that is pending, and little memory while it is idle.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -9,19 +9,19 @@ use triway::protocol::Data;
 use crate::story::{events, over_each_transport};
 use crate::support::{Ask, Program, Server, Via, Wire, in_time, until};
 
-/// Events that are pending at once: several pages of memory, within one batch.
+/// Events that are pending at once. They fill several memory pages and fit into one batch.
 const PENDING: usize = 150;
-/// Resident memory of the server for one idle reader over HTTP/1.1, in KiB. Measured at 2,000: 2.6 (WS), 2.7 (SSE),
-/// 4.6 (a poll); the bound is what the contract of this project promises.
+/// Resident memory of the server for one idle reader over HTTP/1.1, in KiB. Measured with 2,000 readers: 2.6 (WS), 2.7
+/// (SSE), 4.6 (a poll). The bound is the figure that this project promises.
 const IDLE_KIB_MAX: f64 = 8.0;
-/// Readers opened before the first measurement, so that what is made once is there.
+/// Readers opened before the first measurement, so that one-time allocations do not count.
 const WARM: usize = 50;
-/// Readers opened before the server must have caught up.
+/// Number of readers to open before the test waits until the server has caught up.
 const LOOK_EVERY: usize = 250;
 
-over_each_transport![all_that_is_pending_goes_out_in_one_write];
+over_each_transport![everything_pending_is_sent_in_one_write];
 
-async fn all_that_is_pending_goes_out_in_one_write(via: Via) {
+async fn everything_pending_is_sent_in_one_write(via: Via) {
     let server = Server::start();
     publish(&server).await;
     let mut reader = server
@@ -50,7 +50,7 @@ async fn all_that_is_pending_goes_out_in_one_write(via: Via) {
     );
 }
 
-/// Publishes without a pause, so that no reader runs in between.
+/// Publishes without a pause, so that no reader runs between two events.
 async fn publish(server: &Server) {
     for count in 0..PENDING {
         let data = Data::text(&format!("event {count}"));
@@ -67,23 +67,23 @@ async fn readers(wire: &Wire, via: Via) -> u64 {
     metric(wire, &name).await
 }
 
-/// The value of a metric; 0 while it is not told.
+/// Returns the value of a metric, or 0 if `/metrics` does not list it.
 async fn metric(wire: &Wire, name: &str) -> u64 {
     let text = wire.get("/metrics").await.text();
     let value = text.lines().find_map(|line| line.strip_prefix(name));
     value.map_or(0, |value| value.trim().parse().unwrap())
 }
 
-over_each_transport![an_idle_reader_is_small];
+over_each_transport![an_idle_reader_needs_little_memory];
 
-async fn an_idle_reader_is_small(via: Via) {
+async fn an_idle_reader_needs_little_memory(via: Via) {
     assert_idle_is_small(via, 400).await;
 }
 
-/// The same with more of them, so that nothing else that the server does counts.
+/// The same check with more readers, so that other work of the server does not affect the result.
 #[tokio::test]
 #[ignore = "long: thousands of connections, to be run alone"]
-async fn thousands_of_idle_readers_are_small() {
+async fn thousands_of_idle_readers_need_little_memory() {
     let _ = rlimit::increase_nofile_limit(rlimit::INFINITY);
     for via in Via::ALL {
         let kib = assert_idle_is_small(via, 5_000).await;
@@ -123,7 +123,7 @@ fn idle_request(via: Via, cursor: &str) -> String {
     format!("GET /{name}/lobby?{query} HTTP/1.1\r\nHost: localhost\r\n{rest}\r\n")
 }
 
-/// Opens readers that are told nothing but hello, and waits until the server has all of them.
+/// Opens readers that receive only the hello, and waits until the server counts all of them.
 async fn open_idle(wire: &Wire, via: Via, request: &str, count: usize) -> Vec<TcpStream> {
     let before = readers(wire, via).await;
     let mut open = Vec::with_capacity(count);
@@ -136,7 +136,7 @@ async fn open_idle(wire: &Wire, via: Via, request: &str, count: usize) -> Vec<Tc
             in_time("hello", read_hello(&mut stream)).await;
         }
         open.push(stream);
-        // Held polls say nothing: without a look in between a slow server is far behind at the end.
+        // A held poll sends no reply. Without this check, a slow server would be far behind at the end.
         if open.len().is_multiple_of(LOOK_EVERY) || open.len() == count {
             until("all are read to", async || {
                 readers(wire, via).await == before + open.len() as u64
@@ -157,7 +157,7 @@ async fn read_hello(stream: &mut TcpStream) {
     }
 }
 
-/// What the server holds of the machine's memory.
+/// Returns the resident memory of the server, in KiB.
 fn resident_kib(program: &Program) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
     let line = status

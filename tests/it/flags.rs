@@ -1,4 +1,5 @@
-//! Every setting of `triway serve`, shown by what it does: the smallest value, and the refusal or end that it brings.
+//! Every setting of `triway serve`, shown by its effect: each test sets a very small value and provokes the refusal or
+//! the close.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::Hub;
 
-/// No answer takes longer, unless something is broken.
+/// Longest time for an answer. A slower answer means a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn hub(flags: &[&str]) -> Hub {
@@ -21,7 +22,7 @@ fn connect(hub: &Hub) -> TcpStream {
     stream
 }
 
-/// Asks once; the whole answer as text.
+/// Sends one request. Returns the whole answer as text.
 fn ask(hub: &Hub, method: &str, path: &str, headers: &str, body: &str) -> String {
     let mut stream = connect(hub);
     let host = if headers.contains("Host:") {
@@ -35,7 +36,7 @@ fn ask(hub: &Hub, method: &str, path: &str, headers: &str, body: &str) -> String
     );
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
-    // A server that has heard enough resets, after its answer.
+    // A server that stops reading the request resets the connection after its answer.
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8(answer).unwrap()
 }
@@ -48,7 +49,7 @@ fn publish(hub: &Hub, channel: &str, data: &str) -> String {
     ask(hub, "POST", &format!("/pub/{channel}"), "", data)
 }
 
-/// Until the server closes, how long that took.
+/// Reads until the server closes. Returns the bytes and the time that this took.
 fn time_to_close(mut stream: TcpStream) -> (String, Duration) {
     let began = Instant::now();
     let mut rest = Vec::new();
@@ -266,7 +267,7 @@ fn write_timeout() {
         .unwrap();
     deaf.read_exact(&mut [0; 12]).unwrap();
     let data = "x".repeat(1 << 20);
-    // More than both sockets hold, so that the hub has to wait.
+    // This is more than both sockets can buffer, so the hub has to wait.
     for _ in 0..16 {
         says(&publish(&hub, "a", &data), &["201 Created"]);
     }

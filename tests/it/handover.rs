@@ -1,5 +1,5 @@
-//! Readers that change their transport, and readers whose connections break, while events flow: nothing is lost,
-//! told twice or out of order, and no gap is told where none is.
+//! Readers that change their transport, and readers whose connections break, while events flow: no event is lost,
+//! repeated or out of order, and no needless gap is sent.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -13,18 +13,18 @@ use triway::protocol::Data;
 
 use crate::support::{Dice, Fate, Follower, Relay, Server, Tally, Via, in_time};
 
-/// The channels that all these readers read.
+/// The channels of all readers in these tests.
 const CHANNELS: [&str; 3] = ["busy", "calm", "rare"];
-/// Silence after which a reader takes its connection for half open. Events flow all the time.
+/// Silence after which a reader considers its connection half open. Events flow all the time.
 const SILENCE: Duration = Duration::from_millis(250);
 
-/// Logs that hold whatever a story publishes: a gap is then always needless.
+/// Gives the logs no bound. Every gap is then needless.
 fn remember_all(builder: &mut Builder) {
     builder.hub.history_events = None;
     builder.hub.history_bytes = None;
 }
 
-/// Publishes so many events to the busy channel, each tenth of them to the calm one too, and each hundredth to
+/// Publishes `count` events to the busy channel, every tenth of them also to the calm one, and every hundredth also to
 /// the rare one.
 fn publish(hub: &Hub, count: u64) -> JoinHandle<()> {
     let hub = hub.clone();
@@ -36,7 +36,7 @@ fn publish(hub: &Hub, count: u64) -> JoinHandle<()> {
                     hub.publish(channel, data).await.unwrap();
                 }
             }
-            // Slow enough that readers come and go in between.
+            // Pause, so that readers have time to connect and disconnect meanwhile.
             if number % 4 == 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -44,7 +44,7 @@ fn publish(hub: &Hub, count: u64) -> JoinHandle<()> {
     })
 }
 
-/// Whether everything that [`publish`] publishes was told.
+/// Returns true if the reader has received everything that [`publish`] publishes.
 fn is_complete(tally: &Tally, count: u64) -> bool {
     let due = CHANNELS.iter().zip([1, 10, 100]);
     due.into_iter()
@@ -73,7 +73,7 @@ async fn a_change_of_transport_at_every_reconnect_loses_nothing() {
         if dice.below(3) == 0 {
             follower.attach(via).await.unwrap();
         } else {
-            // Make before break: the new one is proven by what it tells first, then the old one is closed.
+            // Make before break: the old attachment is closed once the new one has delivered something.
             let old = follower.attach_beside(via).await.unwrap();
             if !is_complete(&tally, COUNT) {
                 tally.take(&in_time("an event", follower.next()).await.unwrap());
@@ -86,7 +86,7 @@ async fn a_change_of_transport_at_every_reconnect_loses_nothing() {
     assert!(changes > 20, "{changes} changes");
 }
 
-/// Reads everything through a relay, attaching again whenever the connection breaks or falls silent.
+/// Reads everything through a relay. Attaches again when the connection breaks or stays silent.
 async fn read_through(
     relay: &Relay,
     hub: &Hub,
@@ -121,17 +121,17 @@ async fn read_through(
     tally
 }
 
-/// A fault story: each connection breaks in this way after some bytes, in the middle of whatever is on its way.
+/// Runs one fault: each connection breaks in this way after a random number of bytes, in the middle of any frame.
 async fn breaks(via: Via, fate: fn(usize) -> Fate) {
-    // Enough that polls, which a busy machine fills the more, still break often.
+    // Enough events that polls still break often. On a busy machine, each poll carries more events.
     const COUNT: u64 = 2_400;
     let server = Server::with(remember_all);
     let mut dice = Dice::new();
     let mut opened = 0;
     let relay = Relay::with(&server.wire, move || {
         opened += 1;
-        // Some get no further than the head; each eighth gets far, or an answer to a poll that has grown large
-        // would never come through.
+        // Some connections break within the head. Every eighth connection carries many bytes: a large answer to a poll
+        // would otherwise never arrive whole.
         let bytes = match opened % 8 {
             0 => 150_000,
             _ => dice.one_of(&[100, 2_000, 5_000, 20_000]),
@@ -164,7 +164,7 @@ over_each_transport_and_fate! {
 }
 
 #[tokio::test]
-async fn every_fault_with_another_transport_after_each() {
+async fn no_fault_loses_events_when_the_transport_changes_after_each() {
     const COUNT: u64 = 2_500;
     let server = Server::with(remember_all);
     let mut dice = Dice::new();
@@ -182,9 +182,9 @@ async fn every_fault_with_another_transport_after_each() {
     read_through(&relay, &server.hub, COUNT, change).await;
 }
 
-/// All connections break at one moment, in the middle of a quiet time, and events come before anybody is back.
+/// All connections break at one moment during a quiet time. Events follow before any reader is back.
 #[tokio::test]
-async fn what_comes_while_nobody_listens_is_told_later() {
+async fn events_during_an_outage_are_delivered_later() {
     let server = Server::start();
     let relay = Relay::start(&server.wire).await;
     let mut followers = Vec::new();
@@ -199,7 +199,7 @@ async fn what_comes_while_nobody_listens_is_told_later() {
     {
         let first = 2 * number as u64;
         if number == 0 {
-            // A poll gets its first cursor by its first answer.
+            // A poll learns its first cursor from its first answer.
             for (_, follower) in &mut followers {
                 let hello = in_time("hello", follower.reader().frame()).await.unwrap();
                 follower.adopt(hello);

@@ -1,4 +1,4 @@
-//! The id rules of the contract in the cases where they are easily got wrong: nothing silent, nothing needless.
+//! The protocol's id rules in the cases that are easy to get wrong: no silent loss, no needless gap.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -16,21 +16,21 @@ use crate::support::{
 };
 
 over_each_transport![
-    what_was_evicted_is_a_gap_told_once,
+    evicted_events_are_one_gap,
     starts_that_are_no_cursors_never_make_gaps,
     a_cursor_beyond_the_head_is_unknown,
     a_cursor_of_another_epoch_is_a_restart,
     a_malformed_header_is_unknown,
-    two_attaches_have_a_cursor_each,
-    the_attach_that_lives_on_counts,
-    a_place_ahead_of_the_others_is_kept,
-    a_sweep_between_two_visits_is_neither_silent_nor_needless,
-    a_reply_that_overtakes_events_moves_nothing,
+    two_attachments_have_a_cursor_each,
+    the_surviving_attachment_determines_the_cursor,
+    a_channel_position_ahead_of_the_others_is_kept,
+    a_sweep_between_two_visits_causes_exactly_the_needed_gaps,
+    a_reply_that_overtakes_events_moves_no_cursor,
     gaps_come_in_the_order_of_ids,
-    a_backlog_of_many_batches_is_told_in_one_order,
+    a_backlog_of_many_batches_arrives_in_one_order,
 ];
 
-/// The next events and gaps, so many of them.
+/// Returns the next `count` events and gaps.
 async fn told(reader: &mut Reader, count: usize) -> Vec<Value> {
     let mut all = Vec::new();
     for _ in 0..count {
@@ -50,7 +50,7 @@ fn assert_gap(frame: &Value, channel: &str, reason: &str, after: Option<&str>, i
     assert_eq!(*frame, expected);
 }
 
-/// A hub whose logs hold so many events, and a channel that was told more of them: their ids.
+/// Starts a hub whose logs hold `holds` events, and publishes `published` events to one channel. Returns their ids.
 async fn overfull(holds: usize, published: usize) -> (Server, Vec<String>) {
     let server = Server::with(|builder| builder.hub.history_events = Some(holds));
     let mut ids = Vec::new();
@@ -60,7 +60,7 @@ async fn overfull(holds: usize, published: usize) -> (Server, Vec<String>) {
     (server, ids)
 }
 
-async fn what_was_evicted_is_a_gap_told_once(via: Via) {
+async fn evicted_events_are_one_gap(via: Via) {
     let (server, ids) = overfull(3, 10).await;
     let mut reader = server
         .wire
@@ -76,7 +76,7 @@ async fn what_was_evicted_is_a_gap_told_once(via: Via) {
     server.wire.publish_json("lobby", &json!(11)).await;
     assert_eq!(events(&mut reader, 1).await[0]["data"], 11, "and not again");
 
-    // At the very border there is nothing to tell: everything after it is still held.
+    // A cursor at the very border needs no gap: the log still holds everything after it.
     let (server, ids) = overfull(3, 10).await;
     let mut reader = server
         .wire
@@ -110,7 +110,7 @@ async fn a_cursor_beyond_the_head_is_unknown(via: Via) {
         .await;
     let mut frames = told(&mut reader, 5).await;
     frames[..2].sort_by_key(|frame| frame["channel"].to_string());
-    // The log follows from its beginning, and a channel without events says so too.
+    // The log follows from its beginning. A channel without events gets a gap too.
     let gap = frames
         .iter()
         .position(|frame| frame["channel"] == "lobby")
@@ -123,7 +123,7 @@ async fn a_cursor_beyond_the_head_is_unknown(via: Via) {
     let zero = format!("{}-0", parts(&ids[0]).0);
     assert_gap(quiet, "quiet", "unknown", Some(&beyond), &zero);
     assert_eq!(data(&frames[2..]), [2, 3, 4]);
-    // From here on it is a reader like all others, also for those who come with its cursor.
+    // From here on it is an ordinary reader. A new reader with its cursor is one, too.
     let again = Ask::of(["lobby", "quiet"]).since(reader.cursor());
     let mut reader = server.wire.open(via, &again).await;
     server.wire.publish_json("quiet", &json!("x")).await;
@@ -132,7 +132,7 @@ async fn a_cursor_beyond_the_head_is_unknown(via: Via) {
 
 async fn a_cursor_of_another_epoch_is_a_restart(via: Via) {
     let (server, ids) = overfull(3, 5).await;
-    // Far ahead of ours: only the epoch tells that it is another life's.
+    // This offset is far ahead of the hub's. Only the epoch shows that it belongs to another run of the hub.
     let mut reader = server
         .wire
         .open(via, &Ask::of(["lobby"]).since("k3x9q2-4711"))
@@ -144,7 +144,7 @@ async fn a_cursor_of_another_epoch_is_a_restart(via: Via) {
 
 async fn a_malformed_header_is_unknown(via: Via) {
     if via == Via::Ws {
-        // Nobody sends this header with a WebSocket.
+        // A WebSocket handshake does not carry this header.
         return;
     }
     let (server, ids) = overfull(3, 5).await;
@@ -157,7 +157,7 @@ async fn a_malformed_header_is_unknown(via: Via) {
     }
 }
 
-async fn two_attaches_have_a_cursor_each(via: Via) {
+async fn two_attachments_have_a_cursor_each(via: Via) {
     let (server, ids) = overfull(100, 10).await;
     let mut first = server
         .wire
@@ -170,7 +170,7 @@ async fn two_attaches_have_a_cursor_each(via: Via) {
         let ask = Ask::of(["lobby"]).since(&ids[start]).session(&key);
         readers.push((start, server.wire.open(via.next(), &ask).await));
     }
-    // Turn by turn, so that each would show the other's cursor.
+    // Read from both in turn: a shared cursor would show.
     for _ in 0..2 {
         for (at, reader) in &mut readers {
             *at += 1;
@@ -185,8 +185,8 @@ async fn two_attaches_have_a_cursor_each(via: Via) {
     );
 }
 
-/// Two attaches of one client with different cursors: whichever lives on, nothing is lost and nothing told twice.
-async fn the_attach_that_lives_on_counts(via: Via) {
+/// Two attachments of one client have different cursors. Whichever survives, no event is lost or repeated.
+async fn the_surviving_attachment_determines_the_cursor(via: Via) {
     let server = Server::start();
     let mut follower = Follower::new(&server.wire, &["lobby"], |ask| ask.since("all"));
     let mut tally = Tally::default();
@@ -197,7 +197,8 @@ async fn the_attach_that_lives_on_counts(via: Via) {
     for _ in 0..3 {
         tally.take(&in_time("an event", follower.next()).await.unwrap());
     }
-    // The new one begins at 3. The old one goes on to 5 unheard; then the new one is cut before it told anything.
+    // The new attachment begins at 3. The old one advances to 5 and the follower does not see those events. Then the
+    // new one is cut before it delivers anything.
     let mut old = follower.attach_beside(via.next()).await.unwrap().unwrap();
     assert_eq!(data(&events(&mut old, 2).await), [3, 4]);
     follower.cut();
@@ -209,8 +210,8 @@ async fn the_attach_that_lives_on_counts(via: Via) {
     assert_eq!((tally.gaps.len(), tally.events), (0, 6));
 }
 
-/// A channel whose start lies ahead of the start of all others is told from there, in the one order of ids.
-async fn a_place_ahead_of_the_others_is_kept(via: Via) {
+/// A channel may start ahead of the other channels. It is delivered from there, in the one order of ids.
+async fn a_channel_position_ahead_of_the_others_is_kept(via: Via) {
     let server = Server::start();
     let (mut a, mut b) = (Vec::new(), Vec::new());
     for number in 0..4 {
@@ -231,10 +232,10 @@ async fn a_place_ahead_of_the_others_is_kept(via: Via) {
     );
 }
 
-/// How long a channel lives without a reader in the story of the sweep.
+/// Lifetime of a channel without a reader in the test of the sweep.
 const AGE: Duration = Duration::from_millis(300);
 
-async fn a_sweep_between_two_visits_is_neither_silent_nor_needless(via: Via) {
+async fn a_sweep_between_two_visits_causes_exactly_the_needed_gaps(via: Via) {
     let server = Server::with(|builder| {
         builder.hub.history_age = Some(AGE);
         builder.hub.sweep_idle = Duration::ZERO;
@@ -248,7 +249,7 @@ async fn a_sweep_between_two_visits_is_neither_silent_nor_needless(via: Via) {
         metrics.lines().any(|line| line.ends_with("channels 0"))
     })
     .await;
-    // Who had seen everything missed nothing; nor did who asks for what there never was.
+    // A reader that has seen everything missed nothing. Neither did a reader of a channel that never existed.
     let seen = Ask::of(["lobby", "never"]).since(&ids[2]);
     let mut seen = server.wire.open(via, &seen).await;
     let mut missed = server
@@ -268,8 +269,8 @@ async fn a_sweep_between_two_visits_is_neither_silent_nor_needless(via: Via) {
     assert_eq!(frames[1]["data"], 3);
 }
 
-/// The id in a reply is further than what the reader was told. Who takes it for the reader's cursor loses events.
-async fn a_reply_that_overtakes_events_moves_nothing(via: Via) {
+/// The id in a reply may be ahead of the reader's position. A client that uses it as its cursor loses events.
+async fn a_reply_that_overtakes_events_moves_no_cursor(via: Via) {
     let server = Server::start();
     let mut follower = Follower::new(&server.wire, &["lobby"], |ask| ask.since("all"));
     follower.attach(via).await.unwrap();
@@ -278,7 +279,7 @@ async fn a_reply_that_overtakes_events_moves_nothing(via: Via) {
     for number in 0..3 {
         server.wire.publish_json("lobby", &json!(number)).await;
     }
-    // The reply comes by a way of its own, before anything was read of the three before it.
+    // The reply comes over a separate request, before the reader has read the three events before it.
     let publish = json!([{"type": "publish", "channel": "lobby", "data": 3, "ref": 1}]);
     let replies = server.wire.send(&key, &publish).await;
     assert_eq!(offset(&replies[0]), 4);
@@ -299,7 +300,7 @@ async fn gaps_come_in_the_order_of_ids(via: Via) {
             ids.push(server.wire.publish_json(channel, &json!(number)).await);
         }
     }
-    // a: 1 3 5 7, b: 2 4 6 8; each holds its last two.
+    // a: 1 3 5 7, b: 2 4 6 8. Each log holds its last two.
     let mut reader = server
         .wire
         .open(via, &Ask::of(["b", "a"]).since(&ids[0]))
@@ -311,9 +312,9 @@ async fn gaps_come_in_the_order_of_ids(via: Via) {
     assert_eq!(rest, [5, 6, 7, 8]);
 }
 
-/// More than fits into one batch, of channels of which one has forgotten its beginning: the gap comes where its id
-/// belongs, and all ids rise.
-async fn a_backlog_of_many_batches_is_told_in_one_order(via: Via) {
+/// A backlog that needs several batches, where one channel has forgotten its beginning. The gap comes at the place of
+/// its id, and all ids rise.
+async fn a_backlog_of_many_batches_arrives_in_one_order(via: Via) {
     const HELD: u64 = 1_500;
     let server = Server::with(|builder| builder.hub.history_events = Some(HELD as usize));
     let first = server.wire.publish_json("other", &json!(0)).await;
@@ -356,7 +357,7 @@ async fn a_backlog_of_many_batches_is_told_in_one_order(via: Via) {
 }
 
 #[tokio::test]
-async fn history_tells_gaps_by_the_same_rules() {
+async fn history_reports_gaps_by_the_same_rules() {
     let (server, ids) = overfull(3, 10).await;
     let page = |start: &str| format!("/history/lobby?since={start}");
     let answer = server.wire.get_json(&page(&ids[1])).await;

@@ -1,5 +1,5 @@
-//! Long runs of chance: faults of every kind for as long as it takes to deliver a million events, and a hundred
-//! restarts. `./scripts/test --all` runs them; `TRIWAY_SEED` brings one back.
+//! Long randomized runs: a million deliveries under faults of every kind, and a hundred restarts. `./scripts/test
+//! --all` runs them. `TRIWAY_SEED` repeats a run.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -16,17 +16,17 @@ use triway::protocol::Data;
 use crate::support::{Dice, End, Fate, Follower, Program, Relay, Server, Tally, Told, Via};
 
 const CHANNELS: [&str; 3] = ["first", "second", "third"];
-/// Silence after which a reader takes its connection for half open.
+/// Silence after which a reader considers its connection half open.
 const SILENCE: Duration = Duration::from_millis(300);
-/// A run that takes longer is broken.
+/// Longest time for a run. A slower run has failed.
 const WHOLE_RUN: Duration = Duration::from_secs(900);
 
-/// Readers of the run of a million.
+/// Readers of the run with a million deliveries.
 const READERS: u64 = 20;
-/// Events of each of the channels: three times this many reach each reader.
+/// Events of each channel. Each reader receives three times this number.
 const EVENTS: u64 = 17_000;
 
-/// The data of an event: its number, and now and then something that makes it long.
+/// Returns the data of an event: its number and, sometimes, padding that makes it long.
 fn numbered(number: u64, dice: &mut Dice) -> Data {
     let padding = match dice.below(1_000) {
         0 => 60_000,
@@ -52,7 +52,7 @@ async fn publish(hub: Hub, mut dice: Dice) {
     }
 }
 
-/// Reads all channels to their ends; the later two join whenever a WebSocket lives.
+/// Reads all channels to their ends. The other two channels are joined whenever a WebSocket is open.
 async fn read(wire: crate::support::Wire, mut dice: Dice, attaches: Arc<AtomicU64>) -> Tally {
     let mut follower = Follower::new(&wire, &CHANNELS[..1], |ask| {
         ask.since("all").with("wait", 5)
@@ -78,7 +78,7 @@ async fn read(wire: crate::support::Wire, mut dice: Dice, attaches: Arc<AtomicU6
 
 fn fates(mut dice: Dice) -> impl FnMut() -> Fate + Send + 'static {
     move || {
-        // Now and then far enough for the longest event, and for the longest answer to a poll.
+        // Some connections carry enough bytes for the longest event and the longest answer to a poll.
         let bytes = match dice.below(8) {
             0 => 200_000 + dice.below(1_000_000),
             1 => dice.below(2_000),
@@ -90,7 +90,7 @@ fn fates(mut dice: Dice) -> impl FnMut() -> Fate + Send + 'static {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "long: a million deliveries take minutes"]
-async fn a_million_deliveries_through_every_fault() {
+async fn a_million_deliveries_survive_every_fault() {
     let mut dice = Dice::new();
     let server = Server::with(|builder| {
         builder.hub.history_events = None;
@@ -125,18 +125,18 @@ async fn a_million_deliveries_through_every_fault() {
     assert!(delivered >= 1_000_000);
 }
 
-/// Restarts of the run of restarts.
+/// Restarts of the hub in this run.
 const RESTARTS: usize = 100;
-/// A reader that tries all the time is back this soon after the port opened.
+/// Time after the port opens within which a constantly retrying reader is back.
 const BACK: Duration = Duration::from_secs(1);
-/// How long such a reader rests between two tries.
+/// Pause of such a reader between two attempts.
 const TRY_EVERY: Duration = Duration::from_millis(20);
 
-/// What a reader of the run of restarts shows of itself.
+/// The observable state of one reader in the run of restarts.
 #[derive(Default)]
 struct Seen {
     tally: Tally,
-    /// Lives of the hub in which it was told something.
+    /// Epochs of the hub runs from which the reader received events.
     lives: Vec<String>,
 }
 
@@ -151,7 +151,7 @@ impl Seen {
     }
 }
 
-/// Reads for ever, over another transport each time.
+/// Reads forever. Each new attachment uses another transport.
 async fn read_lives(wire: crate::support::Wire, mut via: Via, seen: Arc<Mutex<Seen>>) -> End {
     let mut follower = Follower::new(&wire, &["lobby"], |ask| ask.since("all"));
     loop {
@@ -175,7 +175,7 @@ async fn read_lives(wire: crate::support::Wire, mut via: Via, seen: Arc<Mutex<Se
     }
 }
 
-/// Publishes numbers until told to stop, whether or not anybody is there to take them. Gives the next number.
+/// Publishes numbers until `stop` is set, even while the hub is down. Returns the next number.
 async fn publish_on(wire: crate::support::Wire, stop: Arc<AtomicBool>) -> u64 {
     for number in 0.. {
         if stop.load(Ordering::Relaxed) {
@@ -190,7 +190,7 @@ async fn publish_on(wire: crate::support::Wire, stop: Arc<AtomicBool>) -> u64 {
     unreachable!("numbers do not end")
 }
 
-/// Waits until each reader is so; gives how long that took.
+/// Waits until the condition holds for every reader. Returns the time that this took.
 async fn all_are(readers: &[Arc<Mutex<Seen>>], is_so: impl Fn(&Seen) -> bool) -> Duration {
     let began = Instant::now();
     crate::support::until("all readers are so", async || {
@@ -202,7 +202,7 @@ async fn all_are(readers: &[Arc<Mutex<Seen>>], is_so: impl Fn(&Seen) -> bool) ->
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "long: a hundred restarts take a minute"]
-async fn a_hundred_restarts_lose_nothing_in_silence() {
+async fn a_hundred_restarts_lose_no_event_without_a_gap() {
     let mut dice = Dice::new();
     let arguments = ["--publish-rate", "0"];
     let mut program = Program::start(&arguments).await;
@@ -236,7 +236,7 @@ async fn a_hundred_restarts_lose_nothing_in_silence() {
     println!("{RESTARTS} restarts, {last} events; all readers back within {slowest:?}");
     for seen in &readers {
         let seen = seen.lock();
-        // One gap for each life but the first, and none beside: told, and told once.
+        // There is exactly one gap for each run of the hub except the first.
         let reasons = seen
             .tally
             .gaps

@@ -1,4 +1,4 @@
-//! Stories over the wire: one binary, real sockets, ports of their own.
+//! Tests over the wire: one binary, real sockets, and a port for each test.
 
 mod accept;
 mod bench;

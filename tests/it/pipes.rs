@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use crate::cli::{Hub, text, triway};
 
-/// Asks a hub for its health, by a connection of its own.
+/// Requests the health of a hub over a connection of its own.
 fn health_of(authority: &str) -> String {
     let mut stream = TcpStream::connect(authority).unwrap();
     stream
@@ -23,7 +23,7 @@ fn health_of(authority: &str) -> String {
 }
 
 #[test]
-fn a_signal_that_asks_for_no_end_ends_nothing() {
+fn unrelated_signals_do_not_end_the_hub() {
     for end in ["QUIT", "TERM", "INT"] {
         let mut hub = Hub::start(&["--listen", "127.0.0.1:0", "--drain", "1s"]);
         let (mut reader, mut lines) = hub.subscribe(&["a", "--since", "all"]);
@@ -44,7 +44,7 @@ fn a_signal_that_asks_for_no_end_ends_nothing() {
     }
 }
 
-/// A hub that logs much, and the pipe of its log.
+/// Starts a hub that logs much. Returns it with the pipe of its log.
 fn talkative() -> (Hub, std::process::ChildStderr) {
     let mut hub = Hub::start(&["--listen", "127.0.0.1:0", "--log", "trace"]);
     let log = hub.process.0.stderr.take().unwrap();
@@ -52,8 +52,8 @@ fn talkative() -> (Hub, std::process::ChildStderr) {
 }
 
 #[test]
-fn a_hub_outlives_whoever_reads_its_log() {
-    // The pipe is closed.
+fn a_hub_outlives_the_reader_of_its_log() {
+    // Case 1: the pipe is closed.
     let (mut hub, log) = talkative();
     drop(log);
     for _ in 0..50 {
@@ -61,7 +61,7 @@ fn a_hub_outlives_whoever_reads_its_log() {
     }
     hub.process.signal("TERM");
     assert!(hub.process.ends().success());
-    // The pipe is not read: it is full after 64 KiB.
+    // Case 2: the pipe is not read. It is full after 64 KiB.
     let (mut hub, log) = talkative();
     for _ in 0..2_000 {
         assert!(health_of(hub.authority()).contains("200 OK"));
@@ -72,7 +72,7 @@ fn a_hub_outlives_whoever_reads_its_log() {
 }
 
 #[test]
-fn the_log_says_which_version_started() {
+fn the_log_names_the_started_version() {
     let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
     let mut log = BufReader::new(hub.process.0.stderr.take().unwrap());
     let mut line = String::new();
@@ -84,7 +84,7 @@ fn the_log_says_which_version_started() {
 }
 
 #[test]
-fn a_mistake_in_a_variable_has_its_name() {
+fn an_error_in_an_environment_variable_names_it() {
     for (name, value) in [
         ("TRIWAY_LISTEN", "nowhere"),
         ("TRIWAY_OPEN", "perhaps"),
@@ -109,7 +109,7 @@ fn a_mistake_in_a_variable_has_its_name() {
         );
         assert_eq!(told.contains(value), name != "TRIWAY_SECRET", "{told}");
     }
-    // A flag comes before it.
+    // A flag takes precedence over the environment.
     let mut command = triway();
     command
         .args(["serve", "--listen", "127.0.0.1:0"])
@@ -125,7 +125,7 @@ fn a_mistake_in_a_variable_has_its_name() {
 }
 
 #[test]
-fn a_filter_that_is_no_level_is_refused() {
+fn an_invalid_log_filter_is_refused() {
     for bad in ["loud", "info,loud", "triway=loud", "=info", ","] {
         let out = triway().args(["serve", "--log", bad]).output().unwrap();
         assert_eq!(out.status.code(), Some(2), "{bad}");
@@ -137,14 +137,14 @@ fn a_filter_that_is_no_level_is_refused() {
 }
 
 #[test]
-fn acknowledgements_that_nobody_asked_for_write_no_lines() {
+fn unrequested_ping_acknowledgements_write_no_log_lines() {
     let mut hub = Hub::start(&["--listen", "127.0.0.1:0", "--log", "info"]);
     let mut stream = TcpStream::connect(hub.authority()).unwrap();
     let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
     for _ in 0..100 {
         sent.extend(b"\0\0\x08\x06\x01\0\0\0\0unasked!");
     }
-    // One that is asked for: its answer says that all before it were read.
+    // An HTTP/2 ping: its answer proves that the server has read all frames before it.
     sent.extend(b"\0\0\x08\x06\0\0\0\0\0question");
     stream.write_all(&sent).unwrap();
     let mut seen: Vec<u8> = Vec::new();

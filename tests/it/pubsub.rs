@@ -1,4 +1,4 @@
-//! `triway pub` and `triway sub`: what is published is read, over every transport, cut and restart.
+//! `triway pub` and `triway sub`: every published event is read, over every transport and across cuts and restarts.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -9,7 +9,7 @@ use std::process::Stdio;
 use crate::cli::{Hub, Running, line_of, text, triway};
 
 #[test]
-fn what_is_published_is_read_over_each_transport() {
+fn published_events_are_read_over_each_transport() {
     let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
     let mut publishing = triway();
     publishing
@@ -67,7 +67,7 @@ fn any_name_and_any_bytes_pass() {
 }
 
 #[test]
-fn a_pipe_that_is_closed_ends_a_reader_and_a_publisher_quietly() {
+fn a_closed_pipe_ends_a_reader_and_a_publisher_without_an_error() {
     let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
     let mut publishing = triway();
     publishing
@@ -83,7 +83,7 @@ fn a_pipe_that_is_closed_ends_a_reader_and_a_publisher_quietly() {
         "its input is still open"
     );
     assert_eq!(publishing.errors(), "");
-    // Of a reader that waits, too: nothing comes any more.
+    // A waiting reader ends too when its output is closed and no event arrives.
     for via in ["ws", "sse", "poll"] {
         let (mut reader, mut lines) =
             hub.subscribe(&["lobby", "--since", "all", "--format", "data", "--via", via]);
@@ -95,7 +95,7 @@ fn a_pipe_that_is_closed_ends_a_reader_and_a_publisher_quietly() {
 }
 
 #[test]
-fn data_that_no_value_can_be_made_of_is_read_by_every_reader() {
+fn json_that_cannot_be_decoded_to_a_value_reaches_every_reader() {
     let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
     let all = [r#""\ud83d""#, r#"{"\udc00":["\ud800x",1e999]}"#, "-1E+400"];
     for data in all {
@@ -114,7 +114,7 @@ fn data_that_no_value_can_be_made_of_is_read_by_every_reader() {
                 let data = all.get(at).unwrap_or(&all[0]);
                 assert!(line.contains(data), "{via}, {format}: {line}");
             }
-            // Live as well.
+            // Live events too.
             hub.publish(&["lobby", all[0], "--json"]);
             assert!(line_of(&mut lines).contains(all[0]), "{via}, {format}");
             assert!(process.ends().success(), "{via}, {format}");
@@ -123,7 +123,7 @@ fn data_that_no_value_can_be_made_of_is_read_by_every_reader() {
 }
 
 #[test]
-fn a_reader_goes_on_over_a_restart_and_tells_the_gap() {
+fn a_reader_continues_after_a_restart_and_reports_the_gap() {
     for via in ["ws", "sse", "poll"] {
         let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
         let address = hub.authority().to_owned();
@@ -148,7 +148,7 @@ fn a_reader_goes_on_over_a_restart_and_tells_the_gap() {
 }
 
 #[test]
-fn a_publisher_that_is_asked_to_wait_says_once_that_it_tries_again_and_why() {
+fn a_rate_limited_publisher_reports_once_that_it_retries_and_why() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -184,7 +184,7 @@ fn a_publisher_that_is_asked_to_wait_says_once_that_it_tries_again_and_why() {
 }
 
 #[test]
-fn a_drained_hub_is_come_back_to() {
+fn a_reader_returns_to_a_hub_after_its_drain() {
     for via in ["ws", "sse", "poll"] {
         let mut hub = Hub::start(&["--listen", "127.0.0.1:0"]);
         let address = hub.authority().to_owned();
@@ -201,7 +201,7 @@ fn a_drained_hub_is_come_back_to() {
 }
 
 #[test]
-fn refusals_are_told_and_end_it() {
+fn refusals_are_reported_and_end_the_command() {
     let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
     for via in ["ws", "sse", "poll"] {
         let (mut refused, _lines) = hub.subscribe(&["lobby", "--via", via, "--since", "yesterday"]);
@@ -231,7 +231,7 @@ fn refusals_are_told_and_end_it() {
 }
 
 #[test]
-fn addresses_that_it_does_not_speak_to_are_refused_with_the_way_out() {
+fn unsupported_addresses_are_refused_with_a_remedy() {
     for (url, way_out) in [
         ("https://rt.example.com", "put a proxy that speaks TLS"),
         ("wss://rt.example.com", "--via ws"),

@@ -1,4 +1,4 @@
-//! Many readers of one channel, who are written to from one place: each is told what it would be told alone.
+//! Many readers of one channel that share a fan-out task: each receives the same events that it would receive alone.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -21,15 +21,15 @@ use crate::support::{Ask, Reader, Server, Tally, Told, Via, Wire, in_time, parts
 
 const PUBLISHERS: usize = 3;
 const EVENTS: u64 = 2_000;
-/// So many that each form of reading is at a pump.
+/// Enough readers that every form of reading uses a fan-out task.
 const READERS: usize = 60;
-/// Events that fill the socket of who does not read.
+/// Events that fill the socket of a reader that does not read.
 const LARGE_EVENTS: u64 = 250;
 const LARGE_BYTES: usize = 60_000;
-/// More than one pump has.
+/// More readers than one fan-out task accepts.
 const CROWD: usize = 1_100;
 
-/// Every way that a pump may write.
+/// Every encoding that a fan-out task writes.
 const FORMS: [(Via, &str); 4] = [
     (Via::Ws, "full"),
     (Via::Ws, "data"),
@@ -37,7 +37,7 @@ const FORMS: [(Via, &str); 4] = [
     (Via::Sse, "data"),
 ];
 
-/// A hub that forgets nothing.
+/// Starts a hub whose logs have no bound.
 fn remembering() -> Server {
     Server::with(|builder| {
         builder.hub.history_events = None;
@@ -46,7 +46,7 @@ fn remembering() -> Server {
     })
 }
 
-/// Readers of the lobby, in these forms in turn, that the hub has all of.
+/// Opens readers of the lobby, in these forms in turn, and waits until the hub counts all of them.
 async fn open(server: &Server, count: usize, forms: &[(Via, &str)]) -> Vec<Reader> {
     let mut readers = Vec::new();
     for (via, format) in forms.iter().cycle().take(count) {
@@ -61,7 +61,7 @@ async fn open(server: &Server, count: usize, forms: &[(Via, &str)]) -> Vec<Reade
     readers
 }
 
-/// The data of an event in whatever form it came; none where the frame is no event.
+/// Returns the data of an event in any form, or `None` if the frame is not an event.
 fn data_of(frame: &Value) -> Option<Value> {
     match frame["type"].as_str().unwrap() {
         "event" => Some(frame["data"].clone()),
@@ -71,7 +71,7 @@ fn data_of(frame: &Value) -> Option<Value> {
     }
 }
 
-/// The next events of any form, so many of them.
+/// Returns the data of the next `count` events of any form.
 async fn told(reader: &mut Reader, count: usize) -> Vec<Value> {
     let mut told = Vec::with_capacity(count);
     while told.len() < count {
@@ -88,7 +88,7 @@ async fn publish(hub: Hub, publisher: usize) {
     }
 }
 
-/// Each publisher's events once and in order.
+/// Asserts that the events of each publisher arrived once and in order.
 #[track_caller]
 fn assert_each_once(told: &[Value]) {
     let mut next: HashMap<u64, u64> = HashMap::new();
@@ -99,7 +99,7 @@ fn assert_each_once(told: &[Value]) {
     }
 }
 
-/// The value of a metric; 0 while it is not told.
+/// Returns the value of a metric, or 0 if `/metrics` does not list it.
 async fn metric(wire: &Wire, name: &str, via: Via) -> u64 {
     let name = format!("triway_{name}{{transport=\"{}\"}}", via.name());
     let text = wire.get("/metrics").await.text();
@@ -134,7 +134,8 @@ async fn every_reader_gets_every_event_once_and_in_order() {
     }
 }
 
-/// Sends commands of every kind while events flow, until it has the lobby's last event; gives the lobby's.
+/// Sends commands of every kind while events flow, until the last event of the lobby arrives. Returns the lobby's
+/// events.
 async fn converse(mut reader: Reader, number: usize) -> Vec<Value> {
     let mine = format!("mine {number}");
     let commands = [
@@ -187,7 +188,7 @@ async fn readers_command_while_events_flow() {
     }
 }
 
-/// A gap, or an event that holds its number before its padding.
+/// Reads the next frame: a gap, or an event whose data is a number followed by padding.
 async fn tell(reader: &mut Reader) -> Told {
     let frame = reader.expect_told().await;
     match frame["type"].as_str().unwrap() {
@@ -197,7 +198,7 @@ async fn tell(reader: &mut Reader) -> Told {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn who_stops_reading_harms_nobody_and_misses_nothing_in_silence() {
+async fn a_stopped_reader_affects_no_other_and_gets_a_gap() {
     let server = Server::start();
     let full = [FORMS[0], FORMS[2]];
     let mut readers = open(&server, 10, &full).await;
@@ -223,7 +224,7 @@ async fn who_stops_reading_harms_nobody_and_misses_nothing_in_silence() {
 }
 
 #[tokio::test]
-async fn who_reads_late_gets_each_event_whole() {
+async fn a_late_reader_gets_each_event_whole() {
     let server = remembering();
     let mut readers = open(&server, 6, &[FORMS[0], FORMS[2]]).await;
     let mut late = readers.split_off(4);
@@ -244,7 +245,7 @@ async fn who_reads_late_gets_each_event_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_a_socket_takes_in_two_is_counted_as_delivered() {
+async fn an_event_in_two_writes_counts_as_delivered_once() {
     let server = remembering();
     let mut readers = open(&server, 8, &FORMS[..1]).await;
     for number in 0..LARGE_EVENTS {
@@ -289,7 +290,7 @@ async fn readers_that_come_and_go_are_counted() {
         let ws = metric(&server.wire, "delivered_total", Via::Ws).await;
         (ws, metric(&server.wire, "delivered_total", Via::Sse).await)
     };
-    // The last of the flow may still be on its way.
+    // The last events may still be in flight.
     let mut before = counts().await;
     until("the flow is over", async || {
         let now = counts().await;
@@ -306,7 +307,7 @@ async fn readers_that_come_and_go_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_readers_than_one_pump_has() {
+async fn more_readers_than_one_fan_out_task_accepts_are_served() {
     let _ = rlimit::increase_nofile_limit(rlimit::INFINITY);
     let options = Options {
         address_connections: None,
@@ -342,7 +343,7 @@ async fn more_readers_than_one_pump_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_are_told_of_the_drain() {
+async fn every_reader_receives_the_bye_of_a_drain() {
     let server = remembering();
     let readers = open(&server, 40, &[FORMS[0], FORMS[2]]).await;
     let mut flowing = JoinSet::new();
@@ -366,7 +367,7 @@ async fn all_are_told_of_the_drain() {
 }
 
 #[tokio::test]
-async fn who_changes_channels_in_one_breath_reads_the_new_one_alone() {
+async fn a_reader_that_swaps_channels_in_one_write_reads_only_the_new_one() {
     for next in ["other", "lobby"] {
         let server = Server::start();
         let mut others = open(&server, 8, &FORMS[..1]).await;
@@ -384,7 +385,7 @@ async fn who_changes_channels_in_one_breath_reads_the_new_one_alone() {
         assert_eq!(frame(&[]).await["type"], "hello");
         server.wire.publish("lobby", "first").await;
         assert_eq!(frame(&[]).await["data"], "first");
-        // Both are read at once, so that nobody is idle in between.
+        // The hub reads both commands at once, so that the reader is not idle between them.
         let commands = [
             json!({"type": "unsubscribe", "channel": "lobby"}),
             json!({"type": "subscribe", "channel": next}),

@@ -1,5 +1,5 @@
-//! The arithmetic of `cargo bench --bench ratios`, and the tables that its guard reads: a guard that cannot fail
-//! guards nothing.
+//! The arithmetic of `cargo bench --bench ratios`, and the tables that its guard reads. A guard that cannot fail
+//! protects nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "the bench uses the rest")]
@@ -34,7 +34,7 @@ fn line(name: &str, ratios: &[f64], target: f64) -> Line {
 
 #[test]
 fn ratios_are_taken_round_by_round() {
-    // The second round was twice as slow for both: that is no difference between them.
+    // Both sides were twice as slow in the second round, so their ratio did not change.
     let ours = [Some(110.0), Some(220.0), Some(130.0), None, Some(5.0)];
     let floor = [Some(100.0), Some(200.0), Some(100.0), Some(100.0), None];
     let spread = Spread::of_ratios(&ours, &floor).unwrap();
@@ -46,7 +46,7 @@ fn ratios_are_taken_round_by_round() {
 }
 
 #[test]
-fn the_guard_fails_beyond_the_documented_noise_and_not_within() {
+fn the_guard_fails_only_beyond_the_documented_noise() {
     let calm = Spread::of([1.10, 1.10, 1.11]).unwrap();
     assert!(
         (calm.noise() - 0.055).abs() < 1e-9,
@@ -61,7 +61,7 @@ fn the_guard_fails_beyond_the_documented_noise_and_not_within() {
 }
 
 #[test]
-fn the_guard_reads_what_was_written() {
+fn the_guard_reads_the_written_table() {
     let empty = "a\n<!-- guard: begin -->\nold\n<!-- guard: end -->\nz";
     let lines = [
         line("WS fan-out", &[1.0, 1.1, 1.4], 1.2),
@@ -73,19 +73,19 @@ fn the_guard_reads_what_was_written() {
     assert_eq!(documented(&text, "SSE fan-out"), Some((2.0, 0.1)));
     assert_eq!(documented(&text, "fan-out"), None);
     assert_eq!(replaced(&text, "elsewhere", ""), None);
-    // A second writing replaces the first.
+    // A second write replaces the first.
     let again = replaced(&text, "guard", &guard_table(&lines)).unwrap();
     assert_eq!(again, text);
 }
 
 #[test]
-fn the_table_says_what_is_met() {
+fn the_table_shows_which_targets_are_met() {
     let mut lines = vec![
         line("good", &[1.0, 1.1, 1.4], 1.2),
         line("bad", &[1.0, 1.3, 1.4], 1.2),
         line("lost", &[], 1.2),
     ];
-    // Judged by its own figure, not by the ratio.
+    // This line is judged by its own figure, not by the ratio.
     lines.push(Line {
         is_absolute: true,
         ours: Spread::of([2.4]),
@@ -104,7 +104,7 @@ fn the_table_says_what_is_met() {
 }
 
 #[test]
-fn rows_have_names_of_their_own_and_figures_are_found() {
+fn rows_have_unique_names_and_their_figures_are_found() {
     for rows in [rows::all("--seconds 2"), rows::short("--seconds 2")] {
         let names: HashSet<_> = rows.iter().map(|row| row.name.clone()).collect();
         assert_eq!(names.len(), rows.len());
@@ -122,7 +122,7 @@ fn rows_have_names_of_their_own_and_figures_are_found() {
     assert_eq!(Figure::LatencyP99.of(&result), None);
 }
 
-/// What the guard is held against must be there before it can be missed.
+/// Every row of the guard must have a documented figure. Without one, the guard could not fail.
 #[test]
 fn each_row_of_the_guard_is_documented() {
     let text = std::fs::read_to_string("docs/benchmarks.md").unwrap();

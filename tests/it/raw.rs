@@ -1,4 +1,4 @@
-//! Stories in raw bytes: exact requests and exact answers, right ones, wrong ones and hostile ones.
+//! Tests in raw bytes: exact requests and exact answers, valid, invalid and hostile.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each story uses some of it")]

@@ -1,5 +1,5 @@
-//! A hub that is killed without a word while readers wait, and comes back at the same address: what its first life
-//! held is gone, which each reader is told once, and then the second life from its beginning.
+//! A hub is killed without a drain while readers wait, and starts again at the same address. The events of its first
+//! run are lost. Each reader receives one gap per channel, and then the second run from its beginning.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{Ask, End, Fate, Follower, Program, Relay, Server, Via, in_time, parts};
 
-/// A reader over this transport that has read the first life to its end.
+/// Returns a reader over this transport that has read the first run to its end.
 async fn waiting(program: &Program, via: Via) -> Follower {
     let mut follower = Follower::new(&program.wire, &["lobby", "quiet"], |ask| ask.since("all"));
     follower.attach(via).await.unwrap();
@@ -18,7 +18,7 @@ async fn waiting(program: &Program, via: Via) -> Follower {
     follower
 }
 
-/// Waits until the connection breaks; a poll that is held breaks too.
+/// Waits until the connection breaks. A held poll breaks too.
 async fn broken(follower: &mut Follower) {
     match in_time("the break", follower.next()).await {
         Err(End::Broken(_) | End::Closed(0 | 1006, _)) => {}
@@ -26,8 +26,8 @@ async fn broken(follower: &mut Follower) {
     }
 }
 
-/// Comes back to the second life: one gap for each channel, whether or not it ever had events, since nobody
-/// remembers; then the log from its beginning.
+/// Attaches to the second run of the hub. One gap comes for each channel, even for a channel that never had events: the
+/// new hub cannot know this. Then the log follows from its beginning.
 async fn comes_back(follower: &mut Follower, via: Via) {
     let old = follower.cursor().unwrap().to_owned();
     follower.attach(via).await.unwrap();
@@ -49,7 +49,7 @@ async fn comes_back(follower: &mut Follower, via: Via) {
     assert_eq!(told.event()["data"], 2);
 }
 
-/// Kills the hub while a reader waits over each transport. Gives the session of each before and after.
+/// Kills the hub while a reader waits over each transport. Returns the session of each before and after.
 async fn story(arguments: &[&str]) -> Vec<(Option<String>, Option<String>)> {
     let program = Program::start(arguments).await;
     for number in 0..2 {
@@ -72,7 +72,7 @@ async fn story(arguments: &[&str]) -> Vec<(Option<String>, Option<String>)> {
         comes_back(follower, *via).await;
         sessions.push((before, follower.session_id().map(str::to_owned)));
     }
-    // Told once: whoever comes back again goes on without a word, over another transport too.
+    // The gap comes once: a reader that attaches again gets no second one, over another transport either.
     program.wire.publish_json("quiet", &json!(3)).await;
     for (via, follower) in &mut followers {
         follower.attach(via.next()).await.unwrap();
@@ -83,23 +83,23 @@ async fn story(arguments: &[&str]) -> Vec<(Option<String>, Option<String>)> {
 }
 
 #[tokio::test]
-async fn readers_are_told_of_a_restart_and_then_of_the_new_life() {
+async fn readers_get_a_restart_gap_and_then_the_new_log() {
     for (before, after) in story(&[]).await {
         assert_ne!(before, after, "nobody remembers the session");
     }
 }
 
 #[tokio::test]
-async fn a_session_outlives_a_restart_where_the_secret_does() {
+async fn a_session_outlives_a_restart_with_the_same_secret() {
     let secret = ["--secret", "sixteen bytes are enough"];
     for (before, after) in story(&secret).await {
         assert_eq!(before, after, "its key is still good");
     }
 }
 
-/// A connection that breaks again before the gap came through: the hello that did come must not stand for it.
+/// A connection may break between the hello and the gap. The cursor of that hello must not suppress the gap.
 #[tokio::test]
-async fn a_cut_between_hello_and_gap_keeps_nothing_back() {
+async fn a_cut_between_hello_and_gap_does_not_hide_the_gap() {
     let server = Server::start();
     for number in 0..3 {
         server.wire.publish_json("lobby", &json!(number)).await;
@@ -129,7 +129,7 @@ async fn a_cut_between_hello_and_gap_keeps_nothing_back() {
                 assert_eq!(told.event()["data"], number, "{via:?} {bytes}");
             }
         }
-        // An answer to a poll is whole or nothing.
+        // An answer to a poll arrives whole or not at all.
         assert!(
             via == Via::Poll || cut_between > 0,
             "{via:?}: no cut fell between them"
@@ -137,9 +137,9 @@ async fn a_cut_between_hello_and_gap_keeps_nothing_back() {
     }
 }
 
-/// Whoever was away all the time, and comes with nothing but a header, is told the same.
+/// A reader that was away all the time, and sends only its `Last-Event-ID` header, receives the same gap.
 #[tokio::test]
-async fn event_streams_are_told_of_a_restart_by_their_header() {
+async fn event_streams_with_a_header_get_the_restart_gap() {
     let program = Program::start(&[]).await;
     let old = program.wire.publish("lobby", "old").await;
     let address = program.wire.address;

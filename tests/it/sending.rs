@@ -1,5 +1,5 @@
-//! A client that publishes through a network that breaks: by whichever way, and however often it must try again,
-//! each of its events is there once, and in its order.
+//! A client that publishes through a faulty network: for every method and any number of retries, each of its events
+//! arrives once and in its order.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -14,9 +14,9 @@ use crate::support::{
 
 /// Events that one client publishes.
 const COUNT: u64 = 400;
-/// How long the client waits for an answer before it tries another way.
+/// Time that the client waits for an answer before it retries by another method.
 const ANSWER: Duration = Duration::from_millis(250);
-/// Commands of one request, at most.
+/// Highest number of commands in one request.
 const BATCH: u64 = 6;
 
 /// A session that publishes numbers under numbered keys.
@@ -25,7 +25,7 @@ struct Sender {
     id: String,
     key: String,
     socket: Option<Reader>,
-    /// The id that each number was given.
+    /// The event id of each number.
     ids: BTreeMap<u64, String>,
 }
 
@@ -42,7 +42,7 @@ impl Sender {
         }
     }
 
-    /// The first number that has no answer yet.
+    /// Returns the first number without an answer.
     fn due(&self) -> u64 {
         self.ids.len() as u64
     }
@@ -54,14 +54,14 @@ impl Sender {
         })
     }
 
-    /// Takes an answer. The same number is always given the same id.
+    /// Records an answer. Every answer for the same number must contain the same id.
     fn answered(&mut self, number: u64, id: &Value) {
         let id = id.as_str().unwrap().to_owned();
         let known = self.ids.entry(number).or_insert_with(|| id.clone());
         assert_eq!(*known, id, "another answer for {number}");
     }
 
-    /// One try by `POST /send`. Repeats the last number that was answered, as a client does that lost the answer.
+    /// Makes one attempt by `POST /send`. Repeats the last answered number, as a client that lost the answer does.
     async fn post(&mut self) -> Option<()> {
         let first = self.due().saturating_sub(1);
         let numbers = first..(self.due() + BATCH).min(COUNT);
@@ -77,7 +77,7 @@ impl Sender {
         Some(())
     }
 
-    /// One try by a GET, for those whose POSTs are blocked.
+    /// Makes one attempt by GET, which clients with blocked POSTs use.
     async fn get(&mut self) -> Option<()> {
         let number = self.due();
         let path = format!(
@@ -95,7 +95,7 @@ impl Sender {
         Some(())
     }
 
-    /// Commands over a WebSocket, which stays open as long as the network lets it.
+    /// Sends commands over a WebSocket, which stays open until the network breaks it.
     async fn socket(&mut self) -> Option<()> {
         if self.socket.is_none() {
             let ask = Ask::of(["other"]).session(&self.key);
@@ -126,7 +126,7 @@ impl Sender {
     }
 }
 
-/// Publishes everything, by the ways that `choose` gives, through whatever breaks.
+/// Publishes everything by these methods, through all faults of the network.
 async fn story(ways: &[&str]) {
     let server = Server::start();
     let mut dice = Dice::new();
@@ -170,21 +170,21 @@ async fn story(ways: &[&str]) {
 }
 
 #[tokio::test]
-async fn by_post_each_event_is_there_once() {
+async fn by_post_each_event_arrives_once() {
     story(&["post"]).await;
 }
 
 #[tokio::test]
-async fn by_web_socket_each_event_is_there_once() {
+async fn by_websocket_each_event_arrives_once() {
     story(&["ws"]).await;
 }
 
 #[tokio::test]
-async fn by_get_each_event_is_there_once() {
+async fn by_get_each_event_arrives_once() {
     story(&["get"]).await;
 }
 
 #[tokio::test]
-async fn by_changing_ways_each_event_is_there_once() {
+async fn by_changing_methods_each_event_arrives_once() {
     story(&["post", "ws", "get"]).await;
 }

@@ -1,6 +1,6 @@
-//! One story, told over each of the three transports: whatever a reader may ask for, and all that it is told.
+//! One story that runs over each of the three transports: everything a reader may request and everything it receives.
 //!
-//! Nothing here knows which transport it runs over, but where the contract itself makes a difference.
+//! Nothing here depends on the transport, except where the protocol itself differs.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Ask, End, Reader, Server, Via, in_time, parts, until};
 
-/// Makes three tests of a story, one over each transport.
+/// Defines three tests of a story, one for each transport.
 macro_rules! over_each_transport {
     ($($story:ident),* $(,)?) => {$(
         mod $story {
@@ -49,12 +49,12 @@ over_each_transport![
     readers_are_told_of_the_drain,
 ];
 
-/// The `data` of these frames.
+/// Returns the `data` of these frames.
 pub(crate) fn data(frames: &[Value]) -> Vec<Value> {
     frames.iter().map(|frame| frame["data"].clone()).collect()
 }
 
-/// The next events, so many of them; nothing else may come between but pings.
+/// Returns the next `count` events. Only pings may come between them.
 pub(crate) async fn events(reader: &mut Reader, count: usize) -> Vec<Value> {
     let mut events = Vec::new();
     while events.len() < count {
@@ -65,7 +65,7 @@ pub(crate) async fn events(reader: &mut Reader, count: usize) -> Vec<Value> {
     events
 }
 
-/// The reply to a command of this reader's session, on its own wire or beside it.
+/// Sends a command of this reader's session, over its own transport or by a separate request. Returns the reply.
 pub(crate) async fn command(server: &Server, reader: &mut Reader, mut command: Value) -> Value {
     command["ref"] = json!("r");
     if reader.via == Via::Ws {
@@ -102,7 +102,7 @@ async fn hello_proves_the_hub(via: Via) {
     let lifetime = session["expires"].as_u64().unwrap() - now;
     assert!((3_590..=3_600).contains(&lifetime), "{lifetime}");
 
-    // The same session again, by its key; and a new one where the key is not ours.
+    // Its key continues the same session. A key that this hub did not sign gets a new session.
     let again = ask.clone().session(session["key"].as_str().unwrap());
     let hello = server.wire.open(via, &again).await.expect().await;
     assert_eq!(hello["session"]["id"], id);
@@ -173,7 +173,7 @@ async fn every_form_of_data_arrives(via: Via) {
     }
 }
 
-/// JSON is kept as the text that was sent, but for line ends between tokens.
+/// JSON is kept as the text that was sent, except for line ends between tokens.
 async fn numbers_arrive_as_they_were_sent(via: Via) {
     let server = Server::start();
     let mut reader = server.wire.open(via, &Ask::of(["lobby"])).await;
@@ -191,7 +191,7 @@ async fn readers_are_counted_by_transport(via: Via) {
     let server = Server::start();
     let mut reader = server.wire.open(via, &Ask::of(["lobby"])).await;
     reader.expect_type("hello").await;
-    // A poll is counted while it is held, which begins some time after its hello was answered.
+    // A poll is counted while it is held, which begins some time after the response with its hello.
     let reading = tokio::spawn(async move { while reader.frame().await.is_ok() {} });
     until("the reader is reached, and nobody else", async || {
         let answer = server.wire.publish_as("lobby", "", "", "x").await;
@@ -229,7 +229,7 @@ async fn several_channels_come_in_one_order(via: Via) {
     assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
 }
 
-/// The offset of a frame.
+/// Returns the offset of a frame.
 pub(crate) fn offset(frame: &Value) -> u64 {
     parts(frame["id"].as_str().unwrap()).1
 }
@@ -247,7 +247,7 @@ async fn names_of_every_kind_are_read(via: Via) {
     ];
     let mut reader = server.wire.open(via, &Ask::of(names)).await;
     assert_eq!(reader.expect().await["channels"], json!(names));
-    // Names that a path would change come in the query.
+    // Names that a path would change are in the query.
     let odd = ["//", "..", "./x"];
     let ask = Ask::of([]).with("channels", odd.join(","));
     let mut by_query = server.wire.open(via, &ask).await;
@@ -281,7 +281,7 @@ async fn own_events_are_left_out_when_asked(via: Via) {
     assert_eq!(reply["ok"], true, "{reply}");
     assert_eq!(reply["ref"], "r");
     if via == Via::Poll {
-        // It moves the cursor and ends no poll: the hold of one second comes to its end without a frame.
+        // An own event moves the cursor and does not end a poll: the hold of one second ends without a frame.
         let own_id = reply["id"].as_str().unwrap();
         let silent = tokio::time::timeout(std::time::Duration::from_millis(800), reader.frame());
         assert!(silent.await.is_err(), "an own event ended a poll");
@@ -296,7 +296,7 @@ async fn own_events_are_left_out_when_asked(via: Via) {
     let event = events(&mut reader, 1).await.remove(0);
     assert_eq!(event["data"], "theirs");
 
-    // Without the wish they come, with the session as their author.
+    // Without this parameter own events arrive, with the session as their author.
     let echoing = Ask::of(["lobby"]);
     let mut reader = server.wire.open(via, &echoing).await;
     reader.expect_type("hello").await;
@@ -319,7 +319,7 @@ async fn silence_is_broken_by_pings(via: Via) {
     let mut reader = server.wire.open(via, &ask).await;
     let hello = reader.expect_type("hello").await;
     if via == Via::Poll {
-        // Its hold ends with a fresh cursor.
+        // The hold of a poll ends with a newer cursor.
         server.wire.publish("other", "x").await;
         until("a held poll answers", async || {
             let _ =
@@ -333,7 +333,7 @@ async fn silence_is_broken_by_pings(via: Via) {
     let id = server.wire.publish("other", "x").await;
     let mut ping = reader.expect().await;
     if ping["id"] != id {
-        // The first came before the publish.
+        // The first ping was sent before the publish.
         ping = reader.expect().await;
     }
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
@@ -344,7 +344,7 @@ async fn silence_is_broken_by_pings(via: Via) {
     );
     assert_eq!(reader.expect().await["type"], "ping", "and again");
     if via == Via::Ws {
-        // What a peer sends needs no reply, but a command gets one.
+        // A Pong of the peer needs no reply, but a command gets one.
         reader.send_raw(Message::Pong("x".into())).await.unwrap();
         let reply = command(&server, &mut reader, json!({"type": "ping"})).await;
         assert!(
@@ -363,7 +363,7 @@ async fn readers_are_told_of_the_drain(via: Via) {
     let reading = tokio::spawn(async move {
         let bye = reader.expect_type("bye").await;
         let end = match via {
-            // Its chain ends because nobody listens any more.
+            // Its loop of polls ends because the hub no longer listens.
             Via::Poll => None,
             Via::Ws | Via::Sse => Some(reader.expect_end().await),
         };

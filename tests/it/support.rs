@@ -1,6 +1,7 @@
-//! What all stories share: a hub in process or as a program, and clients that speak the wire.
+//! Support that all stories share: a hub in process or as a program, and clients that speak the protocol.
 //!
-//! Knows the contract and nothing of the server's inside, but how a hub is built. Every wait has a deadline.
+//! This module knows the protocol. It knows nothing of the server's internals except how to build a hub. Every wait
+//! has a deadline.
 
 #![allow(dead_code, unused_imports, reason = "each story uses some of it")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -31,10 +32,10 @@ pub(crate) use relay::{Fate, Relay};
 pub(crate) use tally::Tally;
 pub(crate) use wire::{Answer, Wire, encode};
 
-/// No step of a story takes longer, unless it is broken. Long, since machines of tests are shared.
+/// Longest time of a step, unless the hub is broken. It is long because test machines are shared.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The ways to read, as the addresses name them.
+/// The transports, named as in the addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Via {
     Ws,
@@ -53,7 +54,7 @@ impl Via {
         }
     }
 
-    /// Another one; after three turns this one again.
+    /// Returns the next transport. After three calls this one comes again.
     pub(crate) fn next(self) -> Self {
         match self {
             Self::Ws => Self::Sse,
@@ -63,7 +64,7 @@ impl Via {
     }
 }
 
-/// Waits, but not for ever: `what` says what never came.
+/// Waits for a future, but not forever. `what` names what did not arrive.
 pub(crate) async fn in_time<T>(what: impl Debug, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
@@ -71,7 +72,7 @@ pub(crate) async fn in_time<T>(what: impl Debug, future: impl Future<Output = T>
     }
 }
 
-/// Looks again and again until it is so.
+/// Polls a condition until it is true.
 pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let looked = async {
         while !is_so().await {
@@ -81,7 +82,7 @@ pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     in_time(what, looked).await;
 }
 
-/// A hub in this process, behind our own accept loop. Its port closes when it is dropped.
+/// A hub in this process, behind the crate's own accept loop. Its port closes when it is dropped.
 pub(crate) struct Server {
     pub(crate) wire: Wire,
     pub(crate) hub: Hub,
@@ -90,17 +91,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// With all defaults, but no publish rate.
+    /// Starts a hub with the default options, but without a publish rate.
     pub(crate) fn start() -> Self {
         Self::with(|_| {})
     }
 
-    /// With some options changed. Without a publish rate, unless `change` sets one.
+    /// Starts a hub with changed options. It has no publish rate unless `change` sets one.
     pub(crate) fn with(change: impl FnOnce(&mut Builder)) -> Self {
         Self::with_options(change, Options::default())
     }
 
-    /// With options of the accept loop too.
+    /// Starts a hub with changed options, including those of the accept loop.
     pub(crate) fn with_options(change: impl FnOnce(&mut Builder), options: Options) -> Self {
         let listener = server::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let wire = Wire::at(listener.local_addr().unwrap());
@@ -136,7 +137,7 @@ impl Server {
         }
     }
 
-    /// Begins the drain, and gives what is waited for.
+    /// Begins the drain. Returns the task that ends with it.
     pub(crate) fn drain(self) -> JoinHandle<std::io::Result<Drained>> {
         self.shutdown.send(()).unwrap();
         self.serving

@@ -1,6 +1,6 @@
-//! One channel of the floor: who reads it, and what was published lately.
+//! One channel of the floor: its readers and its recent events.
 //!
-//! Knows no socket.
+//! This module knows no socket.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -8,17 +8,17 @@ use std::rc::Rc;
 use super::request::Way;
 use super::words;
 
-/// Events kept for polls: as many as triway keeps.
+/// Events kept for polls: the same number as in triway.
 const HISTORY_EVENTS: usize = 1_000;
 
-/// A held poll: its connection, and the offset it goes on from.
+/// A held poll: its connection, and the offset of its cursor.
 #[derive(Clone, Copy)]
 pub(super) struct Parked {
     pub(super) key: usize,
     pub(super) since: u64,
 }
 
-/// What was not sent yet, as it goes to the wire.
+/// Unsent events, already encoded for the wire.
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) ws: Vec<u8>,
@@ -33,7 +33,7 @@ pub(super) struct Channel {
     pub(super) held: Vec<Parked>,
     pending: Pending,
     log: VecDeque<(u64, Vec<u8>)>,
-    /// The newest frames joined, after which offset and up to which: the same for most polls.
+    /// The newest frames joined, with the offset before them and the last offset. Most polls need the same frames.
     joined: (u64, u64, Vec<u8>),
 }
 
@@ -79,7 +79,7 @@ impl Channel {
         (self.pending.events > 0).then(|| std::mem::take(&mut self.pending))
     }
 
-    /// Keeps the memory of what was sent for what comes next.
+    /// Reuses the memory of sent events for the next ones.
     pub(super) fn give_back(&mut self, mut pending: Pending) {
         pending.ws.clear();
         pending.sse.clear();
@@ -93,7 +93,7 @@ impl Channel {
         self.log.back().is_some_and(|(offset, _)| *offset > since)
     }
 
-    /// The frames after `since`, with commas between them.
+    /// Returns the frames after `since`, separated by commas.
     pub(super) fn frames_after(&mut self, since: u64) -> &[u8] {
         let newest = self.log.back().map_or(0, |(offset, _)| *offset);
         if self.joined.0 != since || self.joined.1 != newest {

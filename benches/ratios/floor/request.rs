@@ -1,6 +1,6 @@
-//! What the load asks of the floor: heads, bodies, and the messages of a WebSocket, parsed without a copy.
+//! The requests of the load: heads, bodies and WebSocket messages, parsed without a copy.
 //!
-//! Understands what `triway bench` writes; anything else ends the connection.
+//! The parser understands the output of `triway bench`. Any other input closes the connection.
 
 use std::borrow::Cow;
 
@@ -11,16 +11,16 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::words::EPOCH;
 
-/// Headers of a request.
+/// Highest number of headers in a request.
 const HEADERS_MAX: usize = 32;
-/// The opcode of a text message that is one frame.
+/// First byte of a text message in one frame: FIN and the opcode.
 const FINAL_TEXT: u8 = 0x81;
-/// The opcode of a closing frame.
+/// First byte of a Close frame: FIN and the opcode.
 const FINAL_CLOSE: u8 = 0x88;
 const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
 const HEALTHY: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 36\r\n\r\n{\"magic\":\"triway/1\",\"build\":\"floor\"}";
 
-/// How a member reads.
+/// The transport of a member.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Ws,
@@ -28,19 +28,19 @@ pub(super) enum Way {
     Poll,
 }
 
-/// What a request asks for.
+/// A parsed request.
 pub(super) enum Asked<'a> {
     Read(Read<'a>),
     Publish {
         channel: &'a str,
         data: &'a [u8],
-        /// Whether a session publishes, whose id the event names.
+        /// Whether the publisher has a session. The event then names its id.
         is_known: bool,
     },
     Other(&'static str),
 }
 
-/// A request to read.
+/// A reading request.
 pub(super) struct Read<'a> {
     pub(super) way: Way,
     pub(super) channels: Vec<Cow<'a, str>>,
@@ -49,7 +49,7 @@ pub(super) struct Read<'a> {
     pub(super) accept: Option<String>,
 }
 
-/// A command of a WebSocket.
+/// A command over a WebSocket.
 #[derive(Deserialize)]
 pub(super) struct Command<'a> {
     pub(super) channel: &'a str,
@@ -59,7 +59,8 @@ pub(super) struct Command<'a> {
     pub(super) number: Option<&'a RawValue>,
 }
 
-/// The request in front with its body, if it is whole, and its bytes.
+/// Parses the first request with its body. Returns the number of its bytes and the request, or `None` if it is
+/// incomplete.
 pub(super) fn asked(bytes: &[u8]) -> Result<Option<(usize, Asked<'_>)>, ()> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
@@ -120,7 +121,8 @@ fn of_target<'a>(target: &'a str, data: &'a [u8], accept: Option<String>) -> Ask
     })
 }
 
-/// The frame in front, if it is whole: its bytes, and its text unmasked where it has any.
+/// Parses the first frame. Returns the number of its bytes and its unmasked text, if it has one. Returns `None` if the
+/// frame is incomplete.
 #[expect(clippy::type_complexity, reason = "one caller, told in the line above")]
 pub(super) fn message(bytes: &mut [u8]) -> Result<Option<(usize, Option<&[u8]>)>, ()> {
     let [kind, second, ..] = *bytes else {

@@ -1,22 +1,22 @@
-//! The floor's bytes: those that triway writes, prepared where they are always the same.
+//! The floor's answers: the same bytes as triway's, with constant parts prepared.
 //!
-//! Lengths are those of triway too: ids, keys and dates are texts of the same length.
+//! The lengths equal triway's too: ids, keys and dates are texts of the same length.
 
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The epoch of every id: as long as triway's are.
+/// The epoch of every id. It is as long as triway's.
 pub(super) const EPOCH: &str = "fl00r000";
 const SESSION: &str = "sfl00r0000000000000000000f";
 const KEY: &str =
     "eyJpIjoic2Zsb29yMDAwMDAwMDAwMDAwMDAwMDAwMDAiLCJ4IjoxNzk1MTkwNTMwfQ.floor0floor0floor0floo";
 const COMMON: &str = "access-control-allow-credentials: true\r\naccess-control-expose-headers: retry-after,allow\r\nx-content-type-options: nosniff\r\nvary: Origin, Authorization, Cookie\r\n";
-/// The date of all answers: telling the time is no part of a floor.
+/// The date of all answers. Reading the clock is not part of a floor.
 const DATE: &str = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
-/// Payload bytes from which a frame of a WebSocket says its length in two bytes.
+/// Payload size from which a WebSocket frame encodes its length in two bytes.
 const TWO_BYTES: usize = 126;
 
-/// What is prepared once.
+/// The prepared parts.
 pub(super) struct Words {
     poll_head: Vec<u8>,
 }
@@ -75,7 +75,7 @@ impl Words {
         )
     }
 
-    /// The handshake and hello.
+    /// Returns the handshake and the hello.
     pub(super) fn ws_head<S: AsRef<str>>(
         &self,
         accept: Option<&str>,
@@ -91,7 +91,7 @@ impl Words {
         out
     }
 
-    /// The head of an event stream and hello.
+    /// Returns the head of an event stream and the hello.
     pub(super) fn sse_head<S: AsRef<str>>(&self, offset: u64, channels: &[S]) -> Vec<u8> {
         let hello = self.hello(offset, channels, "");
         let block = format!("retry: 2000\n\n: triway/1\n\nid: {EPOCH}-{offset}\ndata: {hello}\n\n");
@@ -102,7 +102,7 @@ impl Words {
         .into_bytes()
     }
 
-    /// The answer to a poll that brought no cursor.
+    /// Returns the answer to a poll without a cursor.
     pub(super) fn poll_hello<S: AsRef<str>>(
         &self,
         offset: u64,
@@ -115,7 +115,7 @@ impl Words {
         out
     }
 
-    /// The answer to a poll.
+    /// Writes the answer to a poll.
     pub(super) fn batch(&self, out: &mut Vec<u8>, offset: u64, nonce: &str, frames: &[u8]) {
         out.extend_from_slice(&self.poll_head);
         let nonce_bytes = if nonce.is_empty() {
@@ -138,7 +138,7 @@ impl Words {
         out.extend_from_slice(b"]}");
     }
 
-    /// The answer to a POST that published.
+    /// Returns the answer to a POST that published.
     pub(super) fn published(&self, offset: u64, channel: &str, reached: [usize; 3]) -> Vec<u8> {
         let [ws, sse, poll] = reached;
         let body = format!(
@@ -151,7 +151,7 @@ impl Words {
         .into_bytes()
     }
 
-    /// The reply to a command that published.
+    /// Returns the reply to a command that published.
     pub(super) fn reply(&self, number: Option<&str>, offset: u64, reached: [usize; 3]) -> Vec<u8> {
         let [ws, sse, poll] = reached;
         let number = number.map(|number| format!("\"ref\":{number},"));
@@ -173,7 +173,7 @@ fn push(out: &mut Vec<u8>, words: std::fmt::Arguments<'_>) {
     out.write_fmt(words).expect("a Vec takes everything");
 }
 
-/// A text message of a WebSocket.
+/// Writes a WebSocket text message.
 pub(super) fn push_ws(out: &mut Vec<u8>, text: &[u8]) {
     out.push(0x81);
     if text.len() < TWO_BYTES {
@@ -186,7 +186,7 @@ pub(super) fn push_ws(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-/// A block of an event stream, as one chunk.
+/// Writes an event-stream block in one chunk.
 pub(super) fn push_sse(out: &mut Vec<u8>, offset: u64, json: &[u8]) {
     let words = "id: -\ndata: \n\n".len();
     let length = words + EPOCH.len() + digits(offset) + json.len();

@@ -1,28 +1,30 @@
-//! Reasons to doubt the figures: what was too busy, too close, too few or too different.
+//! Reasons to doubt the figures: too much load, processes on the same core, too few events, or rounds that differ too
+//! much.
 //!
-//! Knows figures and cores; measures nothing itself.
+//! This file knows figures and cores. It measures nothing.
 
 use super::machine::{self, Machine};
 use super::plan::{DEFAULT_HISTORY, Pace, Plan};
 use super::report::Figures;
 use super::server::Server;
 
-/// Share of its core from which on the load is what is measured.
+/// Share of its core from which the load generator itself limits the result.
 const LOAD_SHARE_MAX: f64 = 0.9;
-/// Share of all cores that other processes may take.
+/// Most that other processes may use of all cores.
 const OTHERS_SHARE_MAX: f64 = 0.1;
-/// How far the rounds of one transport may differ in CPU time per delivery, largest to smallest.
+/// Largest ratio between the rounds of one transport in CPU time per delivery.
 const NOISE_MAX: f64 = 1.25;
-/// Events of one run, for percentiles that mean something.
+/// Fewest events of one run for meaningful percentiles.
 const EVENTS_MIN: u64 = 100;
-/// Deliveries of one run, for a p99.9 that means something.
+/// Fewest deliveries of one run for a meaningful p99.9.
 const DELIVERIES_MIN: u64 = 10_000;
-/// How late the schedule may be, at its 99th percentile, in µs.
+/// Largest delay of the schedule at its 99th percentile, in µs.
 const LATE_US_MAX: f64 = 1_000.0;
-/// What a hub lets a session publish in a second unless told otherwise, and how near to it is suspicious.
+/// A range around the default publish rate of a session, in publishes per second. A result in this range is
+/// suspicious.
 const DEFAULT_PUBLISH_RATE: std::ops::Range<f64> = 95.0..105.0;
 
-/// What is known before a run.
+/// Returns the doubts that are known before a run.
 pub(super) fn beforehand(plan: &Plan, machine: &Machine, server: &Server) -> Vec<String> {
     let mut doubts = Vec::new();
     if plan.url.is_some() && plan.history() > DEFAULT_HISTORY {
@@ -64,7 +66,7 @@ pub(super) fn beforehand(plan: &Plan, machine: &Machine, server: &Server) -> Vec
     doubts
 }
 
-/// What the figures themselves say: the worst round of each transport.
+/// Returns the doubts that follow from the figures: the worst round of each transport counts.
 pub(super) fn afterwards(plan: &Plan, figures: &[Figures]) -> Vec<String> {
     let mut doubts = Vec::new();
     let others = largest(figures.iter().filter_map(|one| one.others_cpu_share));
@@ -130,7 +132,7 @@ fn of_transport(plan: &Plan, rounds: &[&Figures]) -> Vec<String> {
     doubts
 }
 
-/// Whether members publish as fast as a hub lets them, and not as fast as it can.
+/// Returns a doubt if the members publish as fast as a hub permits by default, rather than as fast as it can.
 fn limited(plan: &Plan, events_per_second: Option<f64>) -> Option<String> {
     let each = events_per_second? / plan.publisher_count() as f64;
     let is_limited = DEFAULT_PUBLISH_RATE.contains(&each);

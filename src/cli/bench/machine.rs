@@ -1,17 +1,17 @@
-//! What the system tells of processes and cores: CPU time, resident memory, where a process may run.
+//! System data about processes and cores: CPU time, resident memory, and the cores on which a process may run.
 //!
-//! Linux alone tells it without a library in C; elsewhere everything here is unknown, and the report says so.
+//! Only Linux provides these without a C library. On other systems every figure is unknown, and the report says so.
 
 use serde::Serialize;
 
-/// The machine, as the report names it.
+/// The machine as the report describes it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Machine {
     pub(super) cores: usize,
     pub(super) model: Option<String>,
     pub(super) system: Option<String>,
     pub(super) version: &'static str,
-    /// Whether this is a release build, and so its own server too.
+    /// Whether this is a release build. The bench starts its own server from the same build.
     pub(super) optimised: bool,
 }
 
@@ -41,7 +41,7 @@ fn read(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 
-/// CPU time that all threads of a process took, in ns.
+/// Returns the CPU time of all threads of a process, in ns.
 pub(super) fn cpu_ns(process: u32) -> Option<u64> {
     let tasks = std::fs::read_dir(format!("/proc/{process}/task")).ok()?;
     // A thread may end between the two reads.
@@ -51,7 +51,7 @@ pub(super) fn cpu_ns(process: u32) -> Option<u64> {
     (sum > 0).then_some(sum)
 }
 
-/// CPU time of the calling thread, in ns.
+/// Returns the CPU time of the calling thread, in ns.
 pub(super) fn own_cpu_ns() -> Option<u64> {
     schedstat("/proc/thread-self/schedstat")
 }
@@ -60,7 +60,7 @@ fn schedstat(path: &str) -> Option<u64> {
     read(path)?.split_whitespace().next()?.parse().ok()
 }
 
-/// Resident memory of a process, in bytes.
+/// Returns the resident memory of a process, in bytes.
 pub(super) fn resident_bytes(process: u32) -> Option<u64> {
     let status = read(&format!("/proc/{process}/status"))?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
@@ -68,20 +68,20 @@ pub(super) fn resident_bytes(process: u32) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// CPU time that all cores were busy, in ns, whoever made them so.
+/// Returns the busy time of all cores, in ns, for all processes.
 pub(super) fn busy_ns() -> Option<u64> {
-    /// A tick of these figures (`USER_HZ`, which is 100 on every Linux).
+    /// Length of a tick in ns (`USER_HZ` is 100 on every Linux).
     const TICK_NS: u64 = 10_000_000;
     let stat = read("/proc/stat")?;
     let mut columns = stat.lines().next()?.split_whitespace().skip(1);
     let mut ticks =
         |columns_left_out: usize| -> Option<u64> { columns.nth(columns_left_out)?.parse().ok() };
-    // user, nice, system; idle and iowait are left out; irq, softirq, steal.
+    // Counted: user, nice, system, irq, softirq and steal. Skipped: idle and iowait.
     let busy = ticks(0)? + ticks(0)? + ticks(0)?;
     Some(TICK_NS * (busy + ticks(2)? + ticks(0)? + ticks(0)?))
 }
 
-/// The cores that a process may run on; none stands for this thread.
+/// Returns the cores on which a process may run. `None` means the calling thread.
 #[cfg(target_os = "linux")]
 pub(super) fn cores_of(process: Option<u32>) -> Option<Vec<usize>> {
     let process = match process {
@@ -95,7 +95,7 @@ pub(super) fn cores_of(process: Option<u32>) -> Option<Vec<usize>> {
     Some(all.filter(|core| set.is_set(*core)).collect())
 }
 
-/// Lets this thread, and the processes that it starts, run on these cores only.
+/// Restricts this thread and the processes that it starts to these cores. Returns whether that succeeded.
 #[cfg(target_os = "linux")]
 pub(super) fn pin(cores: &[usize]) -> bool {
     let mut set = rustix::thread::CpuSet::new();
@@ -124,7 +124,7 @@ mod tests {
         assert!(all >= thread);
         assert!(resident_bytes(own).unwrap() > 1024 * 1024);
         assert!(busy_ns().unwrap() > 0);
-        // Until the scheduler has noted it: its figure moves with its ticks.
+        // Spin until the scheduler updates the figure, which it does at its ticks.
         while own_cpu_ns().unwrap() == thread {}
         assert!(cpu_ns(own).unwrap() > all);
         assert!(!cores_of(None).unwrap().is_empty());

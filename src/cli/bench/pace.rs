@@ -1,7 +1,7 @@
-//! A fixed rate: events at the times of a schedule, whether or not the last ones have come.
+//! Events at a fixed rate: each is sent at its scheduled time, even if earlier ones have not arrived yet.
 //!
-//! An event's latency counts from its place in the schedule. So a hub that stalls for a second is charged for every
-//! event of that second, and not for the one that it held up (coordinated omission).
+//! The latency of an event counts from its scheduled time. So a hub that stalls for a second is charged for every
+//! event of that second, and not only for the one that it delayed (coordinated omission).
 
 #[cfg(target_os = "linux")]
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ use tokio::net::unix::pipe;
 
 use super::reader::Run;
 
-/// Plans events at this rate until the run is over.
+/// Schedules events at this rate until the run is over.
 pub(super) async fn plan(run: &Run, rate: f64) -> anyhow::Result<()> {
     let began_ns = run.meter.now_ns();
     let mut planned = 1.0_f64;
@@ -40,11 +40,11 @@ fn duration_ns(seconds: f64) -> u64 {
     (seconds * 1e9) as u64
 }
 
-/// A timer that is exact to microseconds: tokio's counts whole milliseconds. The system's timer is a descriptor that
-/// is read like a pipe, and tokio's `AsyncFd` cannot be made without `unsafe`.
+/// A timer with microsecond precision: tokio's timer counts whole milliseconds. The system's timer is a file
+/// descriptor that is read like a pipe, because creating tokio's `AsyncFd` would need `unsafe`.
 #[cfg(target_os = "linux")]
 struct Clock {
-    /// The same descriptor as `ticks`, to set.
+    /// The same timer as `ticks`, used to set it.
     timer: OwnedFd,
     ticks: pipe::Receiver,
 }
@@ -69,7 +69,7 @@ impl Clock {
             },
         };
         timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &alarm)?;
-        // How often it fired, as a u64 that nobody needs.
+        // The number of expirations as a u64. It is not used.
         self.ticks.read_exact(&mut [0; 8]).await?;
         Ok(())
     }

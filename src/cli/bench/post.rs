@@ -1,5 +1,5 @@
-//! Members on SSE and LP that publish: by POST with their session, over a few connections that they share, as the
-//! pages of one browser would.
+//! Publishing members on SSE and LP. They publish by POST with their session over a few shared connections, like the
+//! pages of one browser.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use super::frame;
 use super::link::Link;
 use super::reader::Run;
 
-/// Connections that all members share.
+/// Most connections, shared by all members.
 pub(super) const CONNECTIONS_MAX: usize = 64;
-/// The status of an event that was published.
+/// The status of a successful publish.
 const CREATED: u16 = 201;
 
-/// Publishes what is due at this outlet, one after the other, until something is wrong.
+/// Publishes the events scheduled for this connection, one after the other, until an error occurs.
 pub(super) async fn outlet(run: Arc<Run>, outlet: usize) -> anyhow::Result<()> {
     let mut link = Link::connect(&run.target).await?;
     run.meter.outlet_open();

@@ -1,7 +1,7 @@
-//! How far the bench is, as one line on a terminal.
+//! The progress of the bench as one line on a terminal.
 //!
-//! Drawn by the thread of the load itself, at its few looks at the clock: a second thread would take time from the
-//! hub's core or the load's.
+//! The load thread draws it when it reads the clock, which is rare. A second thread would take time from the core of
+//! the hub or of the load.
 
 use std::io::IsTerminal;
 
@@ -12,12 +12,12 @@ use crate::cli::subscribe::Via;
 
 /// Steps of one run on the bar.
 const STEPS: u64 = 1_000;
-/// Draws in a second, at most.
+/// Most draws per second.
 const DRAWS_HZ: u8 = 5;
-/// What the line shows.
+/// Layout of the line.
 const TEMPLATE: &str = "{bar:24} {prefix} · {wide_msg}";
 
-/// The bar, where there is a terminal to draw it on.
+/// The progress bar. It is hidden if standard error is not a terminal.
 #[derive(Debug)]
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -39,7 +39,7 @@ impl Progress {
         Self { bar, runs: 0 }
     }
 
-    /// The next run begins.
+    /// Begins the next run.
     pub(super) fn begin(&mut self, via: Via, round: usize, rounds: usize) {
         self.bar.set_position(self.runs * STEPS);
         self.bar
@@ -47,7 +47,7 @@ impl Progress {
         self.runs += 1;
     }
 
-    /// What is done now, and which part of the run that is.
+    /// Shows the current activity, and its position in the run as a share from 0 to 1.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

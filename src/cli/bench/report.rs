@@ -1,4 +1,6 @@
-//! The figures of all runs, as the JSON document gives them. A figure that could not be measured is null.
+//! The figures of all runs, as in the JSON document. A figure that could not be measured is null.
+//!
+//! This file measures nothing, and it does not know how the report is displayed.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -7,10 +9,10 @@ use super::machine::Machine;
 use super::phase::Measured;
 use super::plan::Plan;
 
-/// Points of a percentile curve for each halving of what is left above.
+/// Points of a percentile curve for each halving of the remaining range.
 const CURVE_POINTS: u32 = 4;
 
-/// Everything that a bench found out.
+/// All results of a bench.
 #[derive(Debug, Serialize)]
 pub(super) struct Report<'a> {
     pub(super) machine: Machine,
@@ -48,7 +50,7 @@ pub(super) struct Figures {
     pub(super) late_p99_us: Option<f64>,
 }
 
-/// From the first byte of a connection to hello.
+/// Time from the first byte of a connection to its hello.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Connect {
     pub(super) p50_ms: Option<f64>,
@@ -57,14 +59,14 @@ pub(super) struct Connect {
     pub(super) server_cpu_us_per_connection: Option<f64>,
 }
 
-/// From an event's time to the read that brought it.
+/// Time from an event's timestamp to the read that delivered it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Latency {
     pub(super) p50_us: Option<f64>,
     pub(super) p99_us: Option<f64>,
     pub(super) p999_us: Option<f64>,
     pub(super) max_us: Option<f64>,
-    /// (percentile, µs), rising, for a plot.
+    /// (percentile, µs), in rising order, for a plot.
     pub(super) curve: Vec<(f64, f64)>,
 }
 
@@ -76,7 +78,7 @@ fn float(number: u64) -> f64 {
     number as f64
 }
 
-/// `number` for each of `count`, where both are known.
+/// Returns `number` divided by `count`, if `number` is known and `count` is not 0.
 fn each(number: impl Into<Option<u64>>, count: u64) -> Option<f64> {
     let number = number.into()?;
     (count > 0).then(|| float(number) / float(count))
@@ -155,7 +157,7 @@ impl Figures {
         }
     }
 
-    /// What makes the run a failure, in words.
+    /// Describes why the run failed. Returns `None` if it succeeded.
     pub(super) fn complaint(&self) -> Option<String> {
         let Self {
             lost,

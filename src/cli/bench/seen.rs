@@ -1,32 +1,33 @@
-//! What one reader has seen of its channel: each event exactly once, in the order of ids.
+//! The events that one reader has seen of its channel. Each must arrive exactly once, in the order of ids.
 //!
-//! Knows ordinals (the how-manieth event of the channel) and offsets; no frame, no clock.
+//! This file knows offsets and ordinals; an ordinal is the position of an event in its channel. It knows no frames
+//! and no clock.
 
-/// What an event that came means.
+/// The verdict on an event that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// As it should be.
+    /// As expected.
     Right,
-    /// It came before.
+    /// It arrived before.
     Twice,
-    /// It is new, but an event with a higher id came before it.
+    /// It is new, but an event with a higher id arrived before it.
     Reordered,
 }
 
-/// A reader's place in its channel.
+/// The events that a reader has seen of its channel.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// All ordinals below it were seen.
+    /// All ordinals below this one were seen.
     next: u32,
-    /// Ordinals above `next` that were seen, rising. Empty while nothing is missing and one member publishes; bounded
+    /// Ordinals above `next` that were seen, rising. Empty while nothing is missing and one member publishes. Bounded
     /// by the events of a run.
     ahead: Vec<u32>,
-    /// The offset of the newest event, by id.
+    /// The offset of the newest event by id.
     last: Option<u64>,
 }
 
 impl Seen {
-    /// Notes an event.
+    /// Notes an event and returns the verdict on it.
     pub(super) fn note(&mut self, ordinal: u32, offset: u64) -> Verdict {
         if ordinal == self.next && self.ahead.is_empty() {
             self.next += 1;
@@ -61,7 +62,7 @@ impl Seen {
         true
     }
 
-    /// How many different events were seen.
+    /// Returns the number of distinct events seen.
     #[cfg(test)]
     pub(super) fn count(&self) -> u64 {
         u64::from(self.next) + self.ahead.len() as u64
@@ -99,7 +100,7 @@ mod tests {
         assert_eq!((seen.count(), seen.ahead.len()), (2, 0));
     }
 
-    /// Several members publish: the hub may number their events in another order than they were sent in.
+    /// When several members publish, the hub may number their events in another order than that of sending.
     #[test]
     fn ordinals_may_come_in_any_order_while_ids_rise() {
         let mut seen = Seen::default();

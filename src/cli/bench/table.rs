@@ -1,10 +1,12 @@
-//! The report as plain text: the transports side by side, medians of their rounds.
+//! The report as plain text: one column per transport, with the medians of its rounds.
+//!
+//! This file measures nothing.
 
 use std::fmt::Write;
 
 use super::report::{Figures, Report};
 
-/// How a figure is written.
+/// The unit in which a figure is written.
 #[derive(Clone, Copy)]
 enum Unit {
     Ns,
@@ -15,7 +17,7 @@ enum Unit {
     Share,
 }
 
-/// What a row shows, in words; the figure; its unit.
+/// A row: its label, its figure and its unit.
 type Row = (&'static str, fn(&Figures) -> Option<f64>, Unit);
 
 const ROWS: &[Row] = &[
@@ -65,7 +67,7 @@ const ROWS: &[Row] = &[
     ("load, of its core", |one| one.load_cpu_share, Unit::Share),
 ];
 
-/// What is counted over all rounds.
+/// A figure that is summed over all rounds, with its label.
 type Count = (&'static str, fn(&Figures) -> u64);
 
 const COUNTS: &[Count] = &[
@@ -103,7 +105,7 @@ pub(super) fn table(report: &Report<'_>) -> String {
     aligned(&lines)
 }
 
-/// Names to the left, figures to the right.
+/// Aligns names to the left and figures to the right.
 fn aligned(lines: &[(String, Vec<String>)]) -> String {
     let width = |text: &String| text.chars().count();
     let names = lines
@@ -154,7 +156,7 @@ fn scaled(figure: f64, units: &[(f64, &str)]) -> String {
     format!("{} {unit}", digits(figure / size))
 }
 
-/// Three digits that mean something, or whole numbers.
+/// Formats a figure with three significant digits, or as a whole number.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -170,7 +172,7 @@ fn digits(figure: f64) -> String {
     }
 }
 
-/// Thousands apart: 1,000,000.
+/// Formats a number with thousands separators: 1,000,000.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let head = digits.len() % 3;

@@ -1,7 +1,7 @@
-//! A socket while an answer is made on it: all that is pending goes out in one write, the end of the peer is heard,
-//! and one that takes nothing is left after a while.
+//! The driver of a socket while a response is written to it. All pending bytes go out in one write, the driver
+//! notices when the peer closes its side, and it drops a peer that does not read for too long.
 //!
-//! Knows frames as pieces of bytes only.
+//! This file knows frames as pieces of bytes only.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,34 +19,34 @@ use crate::transport::response_head::{HELLO_BYTES, Head, Length};
 use crate::transport::write_queue::{Output, is_forgotten};
 use crate::transport::{Frames, Piece};
 
-/// Bytes that a client may send ahead while its answer trickles; they are kept for the next request, and beyond
-/// them the socket is read no further.
+/// Bytes that a client may send ahead while its response is streamed. They are kept for the next request. Beyond this
+/// limit the socket is not read.
 const AHEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// A socket while an answer is made on it.
+/// A socket while a response is written to it.
 pub(super) struct Conversation {
     io: Link,
     ahead: BytesMut,
     pub(super) output: Output,
     terms: Arc<Terms>,
     pub(super) berth: Berth,
-    /// What goes around an answer that comes as a whole; absent where one trickles.
+    /// The head around a complete response. `None` for a stream.
     pub(super) envelope: Option<Arc<Head>>,
-    /// Whether this answer is the last one.
+    /// Whether the connection closes after this response.
     closes: bool,
-    /// Whether what is to be written now is all that there is, until the task is woken.
+    /// Whether the bytes to write now are everything there is until the task is woken.
     is_settled: bool,
-    /// Exists only while the peer takes nothing.
+    /// Exists only while the peer does not read.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// What ended a wait.
+/// The event that ended a wait.
 pub(super) enum Step {
     Piece(Option<Piece>),
     Written,
-    /// A pump made the answer.
+    /// A fan-out task wrote the response.
     Answered,
-    /// The peer ended its side. It may still read, or have left: the two look alike.
+    /// The peer closed its side. It may still read or may have left: the two look alike.
     Ended,
     Gone,
 }
@@ -67,8 +67,8 @@ impl Conversation {
         }
     }
 
-    /// No `async fn`, which would hold its arguments twice; an idle reader holds this
-    /// future whole.
+    /// Writes a streamed response. This is not an `async fn`, because that would hold its arguments twice, and each
+    /// idle reader holds the whole future.
     pub(super) fn trickle<F: Frames>(
         mut self,
         head: &Parts,
@@ -87,7 +87,7 @@ impl Conversation {
         }
     }
 
-    /// Sends chunks up to the last one. Whether the peer is still there.
+    /// Sends chunks up to the last one. Returns whether the peer is still there.
     async fn chunks(&mut self, frames: &mut impl Frames) -> bool {
         loop {
             match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
@@ -97,19 +97,20 @@ impl Conversation {
                     return true;
                 }
                 Step::Written | Step::Answered => {}
-                // What was there is written; for what is to come, one that left must not be waited for.
+                // The pending bytes are written. A peer that may have left is not worth waiting for.
                 Step::Ended | Step::Gone => return false,
             }
         }
     }
 
-    /// Writes what is left. Whether the next request may be read from the socket.
+    /// Writes the remaining bytes. Returns whether the next request may be read from the socket.
     async fn finish(&mut self) -> bool {
         let finished = std::future::poll_fn(|cx| self.poll_finish(cx)).await;
         finished.is_some() && !self.closes
     }
 
-    /// Writes what is left, and ends the connection where this answer is its last one; none where the peer is gone.
+    /// Writes the remaining bytes, and closes the connection if this is its last response. Returns `None` if the peer
+    /// is gone.
     pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         while !self.output.is_empty() {
             if let Step::Gone = ready!(self.poll_write(cx)) {
@@ -122,7 +123,7 @@ impl Conversation {
         Poll::Ready(Some(()))
     }
 
-    /// Puts an answer that comes as a whole into its envelope, to be written.
+    /// Queues a complete response with its head.
     pub(super) fn enclose(&mut self, answer: Option<Piece>) {
         let Some(envelope) = &self.envelope else {
             return;
@@ -142,24 +143,24 @@ impl Conversation {
         }
     }
 
-    /// Whether this answer is the last one of its connection.
+    /// Returns whether this is the last response of its connection.
     pub(super) fn closes(&self) -> bool {
         self.closes
     }
 
-    /// What the client sent ahead, to be used.
+    /// Takes the bytes that the client sent ahead.
     pub(super) fn take_ahead(&mut self) -> BytesMut {
         std::mem::take(&mut self.ahead)
     }
 
-    /// Keeps what the client sent for whoever reads next.
+    /// Keeps bytes that the client sent for the next read.
     pub(super) fn keep(&mut self, unread: &[u8]) {
         if !unread.is_empty() {
             self.ahead.extend_from_slice(unread);
         }
     }
 
-    /// Reads what is there; no bytes are the end of the peer.
+    /// Reads the available bytes. Zero bytes mean that the peer closed its side.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<usize> {
         self.io.poll_bytes(cx, room)
     }
@@ -168,7 +169,7 @@ impl Conversation {
         Owned::new(self.io, self.ahead.freeze())
     }
 
-    /// What happens next. While nothing does, a pump writes what comes.
+    /// Returns the next event. While there is none, a fan-out task may write to the socket.
     pub(super) fn poll_step(
         &mut self,
         frames: &mut impl Frames,
@@ -186,7 +187,8 @@ impl Conversation {
         let step = self.poll_own(frames, cx);
         if step.is_pending()
             && self.output.is_empty()
-            // Who has asked for more already is not heard when his answer is written.
+            // If the client has already sent its next request, this task must write the response: a fan-out task
+            // would not notice that request.
             && (self.envelope.is_none() || !self.closes && self.ahead.is_empty())
             && let (Some(pumps), Some(stream)) = (&self.terms.pumps, self.io.shared())
             && let Some((attach, pumped)) = frames.pumped()
@@ -197,9 +199,9 @@ impl Conversation {
         step
     }
 
-    /// Asks for all that is pending, then writes it at once, and listens for the end of the peer.
+    /// Polls everything that is pending, writes it at once, and watches for the end of the peer.
     fn poll_own(&mut self, frames: &mut impl Frames, cx: &mut Context<'_>) -> Poll<Step> {
-        // Where the piece before was all that there is, nobody is asked again until the task is woken.
+        // If the previous piece was everything there was, nothing is polled again until the task is woken.
         let is_settled = std::mem::take(&mut self.is_settled);
         if !is_settled
             && !self.output.is_due()
@@ -250,18 +252,19 @@ impl Conversation {
             timer.as_mut().reset(at);
         }
         timer.as_mut().poll(cx).map(|()| {
-            // Its socket is full: no last word would get through.
+            // The socket is full, so a last frame would not get through.
             self.terms.slow.inc();
             Step::Gone
         })
     }
 
-    /// No request follows: this answer is the last one.
+    /// Makes this response the last one of the connection.
     pub(super) fn close_after(&mut self) {
         self.closes = true;
     }
 
-    /// Reads what the client sends ahead, which is mostly its end.
+    /// Reads the bytes that the client sends ahead; usually this is only the end of its stream. Returns whether the
+    /// peer closed its side.
     fn has_ended(&mut self, cx: &mut Context<'_>) -> bool {
         with_room(|room| {
             while self.ahead.len() < AHEAD_BYTES_MAX {

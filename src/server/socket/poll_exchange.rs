@@ -1,7 +1,7 @@
-//! Answers that come as a whole, and may be followed by others of their kind on the same socket: the poll that comes
-//! next asks for the same, and what was judged and made for the first one is kept.
+//! Complete responses that may be followed by others of the same kind on the same socket. If the next poll makes the
+//! same request, the checks and the state of the first one are reused.
 //!
-//! What a head asks for is known to whoever makes the frames.
+//! This file does not know how to read a request head: the frames compare it.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -14,15 +14,15 @@ use crate::transport::Frames;
 use crate::transport::connection::with_room;
 use crate::transport::response_head::Head;
 
-/// An answer that is written as a whole, and those that follow it.
+/// A response that is written as a whole, and the exchanges that follow it.
 pub(super) struct Whole<F> {
     conversation: Conversation,
-    /// Gone with the last answer.
+    /// `None` after the last response.
     frames: Option<F>,
     at: At,
 }
 
-/// How far the answer is.
+/// The phase of the exchange.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     Waiting,
@@ -43,7 +43,7 @@ impl<F: Frames + 'static> Whole<F> {
         })
     }
 
-    /// The answer is made: it rests, where another one may follow.
+    /// Ends the response. The exchange is parked if another request may follow.
     fn rest(&mut self) {
         let frames = self.frames.as_mut();
         let rests = frames.is_some_and(Frames::rest);
@@ -56,8 +56,8 @@ impl<F: Frames + 'static> Whole<F> {
         }
     }
 
-    /// Begins the answer to the request at the beginning of these bytes, and says how long its head is. `None` where
-    /// that request is another one, or must be judged anew.
+    /// Begins the response to the request at the start of `unread`. Returns the length of its head, or `None` if the
+    /// request differs or must be checked again.
     fn begin(&mut self, unread: &[u8]) -> Option<usize> {
         let frames = self.frames.as_mut()?;
         let berth = &mut self.conversation.berth;
@@ -71,7 +71,7 @@ impl<F: Frames + 'static> Whole<F> {
         head_bytes
     }
 
-    /// These bytes of the client are there. Whatever is not used is kept.
+    /// Handles bytes that arrived from the client. Unused bytes are kept.
     fn next(&mut self, unread: &[u8]) -> Next {
         let used = self.begin(unread);
         self.conversation.keep(&unread[used.unwrap_or(0)..]);
@@ -97,7 +97,7 @@ impl<F: Frames + 'static> Chain for Whole<F> {
                 Step::Answered => self.rest(),
                 Step::Written => {}
                 Step::Ended => {
-                    // It cannot ask again on this connection: it gets what there is now.
+                    // The peer cannot send another request on this connection, so it receives what is available now.
                     let Some(piece) = frames.hurry() else {
                         return Poll::Ready(Made::Gone);
                     };

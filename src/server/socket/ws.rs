@@ -1,6 +1,7 @@
-//! WebSocket: turns as pre-encoded frames, messages as commands, each close sent and answered.
+//! WebSocket: outgoing items are written as pre-encoded frames, messages are read as commands, and each Close is sent
+//! and answered.
 //!
-//! Owns the socket after the handshake, whatever it runs over. Knows no other transport.
+//! Owns the socket after the handshake, over any kind of connection. This file knows no other transport.
 
 pub(crate) mod close;
 mod input;
@@ -31,17 +32,17 @@ use input::{Input, Reading};
 use refuse::hang_up;
 pub(crate) use refuse::refuse;
 
-/// Messages acted on before readers get their turn, this one too: one read can hold thousands, and a thousand events
-/// at once are a gap for everybody who reads.
+/// Messages that one socket handles before readers get to run, including this socket's own reader. One read can
+/// contain thousands of messages, and a thousand events at once would cause a gap for every reader.
 const ACTS_AT_ONCE: usize = 64;
-/// The write budget where none is set.
+/// The write budget if none is configured.
 const NEVER: Duration = Duration::from_secs(86_400);
 /// Close code of a normal end.
 const NORMAL: u16 = 1_000;
 /// Close code of a page that goes away.
 const GOING_AWAY: u16 = 1_001;
 
-/// One WebSocket that reads and writes a session.
+/// A WebSocket that reads and writes a session.
 pub(crate) struct Socket {
     io: Link,
     pumps: Option<Arc<Pumps>>,
@@ -50,36 +51,38 @@ pub(crate) struct Socket {
     input: Input,
     output: Output,
     broken: Option<Broken>,
-    /// Whether what is to be written now is all that there is, until the task is woken.
+    /// Whether the bytes to write now are everything there is until the task is woken.
     is_settled: bool,
     heard: Instant,
-    /// The socket is not read: a limit slows the peer down, or what it sent before waits. Its signs of life wait too.
+    /// Whether the socket is not being read, because a limit slows the peer down or because earlier messages wait.
+    /// The peer's signs of life then wait too.
     is_unread: bool,
-    /// When it was last pinged. Who was not asked owes no sign of life.
+    /// When the peer was last pinged. A peer that was not pinged owes no sign of life.
     pinged: Option<Instant>,
-    /// Set while the publish rate is used up: the socket is read no further until then.
+    /// Set while the publish rate is used up: the socket is not read until then.
     rests_until: Option<Instant>,
-    /// Exists only while the peer takes nothing, or rests.
+    /// Exists only while the peer does not read or its publish rate is used up.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// What happened next.
+/// The next event on the socket.
 enum Step {
     Turn(Turn),
     Written,
     Read,
     Rested,
-    /// It sends more than there is room for.
+    /// The peer sends more than the hub has room for.
     Full,
     TakesNothing,
     Gone,
 }
 
-/// The end of the conversation: the last frames to write.
+/// The last frames to write.
 type Ending = Vec<Bytes>;
 
 impl Socket {
-    /// A socket whose handshake was read, and what was read behind it; `first` is the answer to the handshake.
+    /// Creates a socket after its handshake. `unread` are the bytes read after the handshake, and `first` is the
+    /// answer to it.
     pub(crate) fn new(
         io: Link,
         mut attach: Attach,
@@ -95,14 +98,14 @@ impl Socket {
         let mut input = Input::new(message_bytes, attach.sessions().inbound().clone());
         let mut output = Output::new(&attach.sessions().hub().metrics().writes);
         if io.shared().is_none() {
-            // Many of them may share one connection of HTTP/2.
+            // Many WebSockets may share one HTTP/2 connection.
             attach.narrow();
             output.narrow();
         }
         if !first.is_empty() {
             output.push(first);
         }
-        // One read of a head is far less than would be counted.
+        // One read of a head is far smaller than the size from which bytes are counted.
         let broken = match input.take(unread, &mut output) {
             Reading::Broken(broken) => Some(broken),
             Reading::Some | Reading::Full | Reading::Ended => None,
@@ -124,7 +127,7 @@ impl Socket {
         }
     }
 
-    /// Serves the socket to its end. Whatever is rare or short is boxed: an idle reader holds this future whole.
+    /// Serves the socket to its end. Rare or short parts are boxed, because each idle reader holds the whole future.
     pub(crate) fn run(mut self, facts: Facts) -> impl Future<Output = ()> + Send {
         if self.attach.format() == Format::Full {
             self.output
@@ -141,7 +144,7 @@ impl Socket {
         }
     }
 
-    /// Gives the last words, where they can still be written.
+    /// Reads and writes until the end. Returns the last frames, if they can still be written.
     async fn converse(&mut self) -> Option<Ending> {
         loop {
             if self.has_pending()
@@ -158,7 +161,7 @@ impl Socket {
                 Step::Written | Step::Read | Step::Rested => {}
                 Step::Full => return Some(self.has_no_room()),
                 Step::TakesNothing => {
-                    // Its socket is full, or in the middle of a frame: no last word would get through.
+                    // The socket is full or in the middle of a frame, so a last frame would not get through.
                     let _ = self.attach.bye(ByeReason::Slow);
                     return None;
                 }
@@ -167,12 +170,12 @@ impl Socket {
         }
     }
 
-    /// Whether something that was read is not yet acted on.
+    /// Returns whether something was read but not yet handled.
     fn has_pending(&self) -> bool {
         self.input.has_some() || self.broken.is_some()
     }
 
-    /// What happens next. While nothing does, a pump writes what comes.
+    /// Returns the next event. While there is none, a fan-out task may write to the socket.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         if let Some(rest) = self.berth.rise(&mut self.attach).rest {
             self.output.push(rest);
@@ -191,7 +194,7 @@ impl Socket {
     }
 
     fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        // Where the turn before was all that there is, nobody is asked again until the task is woken.
+        // If the previous item was everything there was, nothing is polled again until the task is woken.
         let is_settled = std::mem::take(&mut self.is_settled);
         if !is_settled
             && !self.output.is_due()
@@ -207,14 +210,14 @@ impl Socket {
                 return Poll::Ready(Step::TakesNothing);
             }
             Poll::Ready(Err(_)) => return Poll::Ready(Step::Gone),
-            // Nothing more is read either: a peer that only sends must not make answers pile up.
+            // The socket is not read either: replies to a peer that only sends must not pile up.
             Poll::Pending => {
                 self.is_unread = true;
                 return self.poll_timer(cx);
             }
             Poll::Ready(Ok(())) => {}
         }
-        // Read once even where more is ready to be written: who is always behind may want to say something.
+        // Read once even if more is ready to be written: a reader that is always behind may have something to send.
         match self.poll_input(cx) {
             Poll::Pending if was_due => Poll::Ready(Step::Written),
             step => step,
@@ -229,14 +232,14 @@ impl Socket {
         self.timer = None;
         if self.input.has_some() {
             self.is_unread = true;
-            // What was put off until the answers before it were written.
+            // Messages that were postponed until the replies before them are written.
             return Poll::Ready(Step::Read);
         }
         let Self {
             io, input, output, ..
         } = self;
         match input.poll_read(Pin::new(io), cx, output) {
-            // All that it sent is read: from now on silence counts.
+            // All input is read, so silence counts from now on.
             Poll::Pending => {
                 if std::mem::take(&mut self.is_unread) {
                     self.heard = Instant::now();
@@ -256,7 +259,7 @@ impl Socket {
         }
     }
 
-    /// Waits for the end of the write budget, or of the rest.
+    /// Waits for the end of the write budget or of the publish pause.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let budget = self
             .attach
@@ -285,7 +288,8 @@ impl Socket {
         Poll::Ready(Step::Rested)
     }
 
-    /// Acts on what was read, in order, until the publish rate is used up. Gives the end where there is one.
+    /// Handles the read messages in order until the publish rate is used up. Returns the last frames if the
+    /// connection ends.
     async fn act_on_pending(&mut self) -> Option<Ending> {
         if self.rests_until.is_some() {
             return None;
@@ -334,7 +338,7 @@ impl Socket {
         Some(vec![frame::close_frame(broken.code, &broken.reason)])
     }
 
-    /// Events that are there already go out before a close.
+    /// Writes the events that are ready, so that they precede the Close.
     fn write_what_is_ready(&mut self) {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         if let Poll::Ready(turn @ Turn::Batch(_)) = self.attach.poll_turn(&mut cx) {
@@ -354,7 +358,7 @@ impl Socket {
             let sent_bytes = message.len();
             return self.publish_bare(Data::Bytes(message), sent_bytes).await;
         }
-        // The JSON of a command, a line feed, its data.
+        // The JSON of a command, a line feed, and its data.
         let order = match message.iter().position(|byte| *byte == b'\n') {
             Some(end) => parse_command(&message[..end], Some(message.slice(end + 1..))),
             None => parse_command(&message, None),
@@ -366,13 +370,13 @@ impl Socket {
         if let Replied::Now(reply) = self.attach.command(order).await
             && words::push_text(&mut self.output, reply).is_err()
         {
-            // As in the middle of a large reply.
+            // An event of the reply was forgotten. The peer is treated like one that reads a large reply too slowly.
             return self.write_turn(self.attach.bye(ByeReason::Slow));
         }
         None
     }
 
-    /// Publishes what a bare WebSocket sent; a refusal ends it with its code.
+    /// Publishes a message of a WebSocket without JSON frames. A refusal closes the socket with its code.
     async fn publish_bare(&mut self, data: Data, sent_bytes: usize) -> Option<Ending> {
         let channel = self.attach.opening()?.channels.first()?.as_ref().ok()?;
         let channel = channel.0.clone();
@@ -393,13 +397,13 @@ impl Socket {
         Some(self.refused(refusal))
     }
 
-    /// The end of a peer that sends more than there is room for.
+    /// Ends the connection of a peer that sends more than the hub has room for.
     fn has_no_room(&mut self) -> Ending {
         self.input.give_up();
         self.refused(full())
     }
 
-    /// The end over a refusal.
+    /// Returns the last frames for a refusal.
     fn refused(&self, refusal: Refusal) -> Ending {
         self.attach.sessions().hub().metrics().refusal(&refusal);
         farewell(&Bye::refused(refusal), self.attach.format())
@@ -418,7 +422,8 @@ impl Socket {
             }
             Turn::Ping(ping) => {
                 self.pinged = Some(Instant::now());
-                // Before the frame, which must show itself where a box holds each back until the next one.
+                // The WebSocket ping comes first. Sent last, it would hide a box on the path that holds each frame
+                // back until the next one arrives: the JSON ping must be the last frame.
                 self.output.push(frame::ping_frame(b""));
                 if format == Format::Full {
                     self.output.push(frame::text_frame(&ping.json()));
@@ -441,7 +446,7 @@ impl Socket {
             match (item, format) {
                 (Item::Event(event), _) => words::push_event(&mut self.output, event, format),
                 (Item::Gap(gap), Format::Full) => self.output.push(frame::text_frame(&gap.json())),
-                // A bare WebSocket has no words for it.
+                // A WebSocket without JSON frames has no form for a gap.
                 (Item::Gap(_), Format::Data) => {
                     return Some(farewell(&Bye::new(ByeReason::Gap), format));
                 }
@@ -459,7 +464,7 @@ impl Socket {
             ..
         } = self;
         drop(berth);
-        // The session ends here: a peer that is gone must not be present while its socket is waited for.
+        // The session ends here: a peer that is gone must not stay present while its socket closes.
         drop(attach);
         if output.is_large() {
             let written = std::future::poll_fn(|cx| output.poll_write(Pin::new(&mut io), cx));
@@ -467,7 +472,7 @@ impl Socket {
                 return;
             }
         }
-        // In the middle of a frame no last word can follow.
+        // In the middle of a frame, no last frame can follow.
         let Ok(mut last) = output.rest() else { return };
         ending
             .iter()

@@ -1,6 +1,6 @@
-//! The channels of an attach once it is open: joined, left, and those in which it shows its session.
+//! The channels of an open attachment: those it joins and leaves, and those in which its session is present.
 //!
-//! Knows no pace and no turn.
+//! This file does not know deadlines or outgoing items.
 
 use std::collections::HashMap;
 
@@ -13,11 +13,11 @@ use crate::protocol::{
 };
 use crate::session::{now_s, real_names};
 
-/// Names the channels that the hub has no room for beside those that were refused already, in the order of the request.
-/// Of `@` none is read where not all of its inboxes can be.
+/// Adds the channels that the hub has no room for to those that are already refused, in the order of the request. If
+/// one inbox of `@` cannot be read, none of its inboxes is read.
 ///
 /// # Errors
-/// The first refusal, where no channel is left.
+/// Returns the first refusal if no channel remains.
 pub(super) fn name_refused(
     feed: &mut Feed,
     opening: &Opening,
@@ -34,7 +34,7 @@ pub(super) fn name_refused(
                 refused.push(RefusedChannel::new(name.as_str(), refusal));
                 continue;
             }
-            // Nobody named it, so that it is one of the reader's own inboxes.
+            // The request does not name this channel, so it is one of the reader's own inboxes.
             let inboxes: Vec<ChannelName> = feed.channels().cloned().collect();
             let own = |name: &ChannelName| !asked.contains_key(name.as_str());
             inboxes.iter().filter(|name| own(name)).for_each(|name| {
@@ -108,7 +108,7 @@ impl Attach {
         }
     }
 
-    /// Ends this attach's presence in one channel.
+    /// Ends this attachment's presence in one channel.
     fn hide(&mut self, name: &ChannelName) {
         let Some(late) = &mut self.late else { return };
         let (gone, here) = std::mem::take(&mut late.here)
@@ -118,7 +118,7 @@ impl Attach {
         Vec::into_iter(gone).for_each(Here::leave);
     }
 
-    /// A session that is shown where it watches begins to watch: it is shown in the channel that it reads.
+    /// Joins the presence of a channel that the session reads, once the session watches its companion channel.
     fn show_watched(&mut self, companion: &ChannelName) {
         let (Shown::Watched, Owner::Presence(of)) = (self.shown(), companion.owner()) else {
             return;
@@ -139,14 +139,14 @@ impl Attach {
         self.feed.channels().any(|joined| joined == name)
     }
 
-    /// Ends this attach's presence at once; the session's other attaches keep theirs.
+    /// Ends this attachment's presence at once. The session's other attachments keep theirs.
     pub fn leave(&mut self) {
         if let Some(late) = &mut self.late {
             late.here.drain(..).for_each(Here::leave);
         }
     }
 
-    /// The answer of a poll is given: another one may follow.
+    /// Notes that the response to a poll is sent. Another poll may follow.
     pub fn answered(&mut self) {
         if let Some(late) = &mut self.late {
             late.here.iter_mut().for_each(Here::answered);
@@ -162,7 +162,7 @@ impl Attach {
             }
     }
 
-    /// Whether showing itself in this channel would be told, and counts for its address.
+    /// Returns whether presence in this channel would be announced and is charged to the client's address.
     pub(super) fn is_newcomer(&self, name: &ChannelName) -> bool {
         let is_counted = self.crowd.is_some() && self.shows(name);
         is_counted && !self.sessions.presence.is_shown(name, &self.session.id)
@@ -173,7 +173,7 @@ impl Attach {
         let shown = self.late.as_deref().is_some_and(is_here);
         if self.shows(name) && !shown {
             if self.is_newcomer(name) {
-                // A join is told like a publish, and made by a mere poll.
+                // A join is announced like a publish, and a mere poll can cause it.
                 self.sessions.broker.charge(self.meters());
             }
             let (id, user) = (&self.session.id, self.grants.user());

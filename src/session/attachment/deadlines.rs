@@ -1,4 +1,6 @@
-//! What an attach does when a time has come: the end of a hold or of its credentials, or a ping.
+//! What an attachment sends when a deadline passes: the end of a hold, the expiry of its credentials, or a ping.
+//!
+//! This file does not know how an item is written.
 
 use std::time::Duration;
 
@@ -8,13 +10,13 @@ use super::{Attach, Turn};
 use crate::hub::now_ms;
 use crate::protocol::{ByeReason, Ping, Transport};
 
-/// Heartbeats without a sign of life after which a peer is taken for gone.
+/// Heartbeats without a sign of life after which a peer counts as gone.
 const SILENT_HEARTBEATS: u32 = 2;
-/// How often an early poll sends a space.
+/// Interval between the spaces of an early poll.
 const SPACE_EVERY: Duration = Duration::from_secs(1);
 
 impl Attach {
-    /// Ends the hold of a poll after this time; an early one sends spaces until then.
+    /// Ends the hold of a poll after `wait`. An early poll sends spaces until then.
     pub fn hold(&mut self, wait: Duration, is_early: bool) {
         let opened = self.pace.opened;
         self.pace.held_until = Some(opened + wait);
@@ -22,7 +24,7 @@ impl Attach {
         self.pace.next_ping = opened + SPACE_EVERY;
     }
 
-    /// How long after the last sign of life a peer is taken for gone.
+    /// Returns how long after its last sign of life a peer counts as gone.
     #[must_use]
     pub fn silence_allowed(&self) -> Duration {
         self.pace
@@ -31,7 +33,7 @@ impl Attach {
             * SILENT_HEARTBEATS
     }
 
-    /// What does not wait until nothing flows: a reader that is always behind must hear of it too.
+    /// Returns items that do not wait for a quiet moment: a reader that is always behind must receive them too.
     pub(super) fn urgent_turn(&mut self, now: Instant) -> Option<Turn> {
         if self.is_parting {
             return Some(self.bye(ByeReason::Drain));
@@ -39,7 +41,7 @@ impl Attach {
         if self.pace.expires.is_some_and(|expires| expires <= now) {
             return Some(self.bye(ByeReason::Expired));
         }
-        // A replay tells what lies before the cursor that a ping would name.
+        // A replay sends events that lie before the cursor that a ping would carry.
         let may_ping = self.transport != Transport::Poll && !self.is_replaying();
         (may_ping && self.pace.ping_is_due(now)).then(|| self.heartbeat_turn(now))
     }
@@ -52,7 +54,7 @@ impl Attach {
         self.ping()
     }
 
-    /// Says how much was sent, and up to where.
+    /// Returns a ping with the number of events sent and the current cursor.
     pub(super) fn ping(&self) -> Turn {
         Turn::Ping(Ping {
             id: self.cursor(),
@@ -61,7 +63,7 @@ impl Attach {
         })
     }
 
-    /// Looks at the deadlines; arms the alarm for the nearest where none has come.
+    /// Checks the deadlines. If none has passed, arms the timer for the nearest one.
     pub(super) fn deadline_turn(&mut self, now: Instant) -> Option<Turn> {
         if self.sessions.drain.has_begun() {
             return Some(self.bye(ByeReason::Drain));
@@ -83,7 +85,8 @@ impl Attach {
         None
     }
 
-    /// Whether an event stream's client, which once said over HTTP that it lives, said so no more.
+    /// Returns whether a client of an event stream that once reported over HTTP that it is alive has stopped doing
+    /// so.
     fn is_silent(&self, now: Instant) -> bool {
         let heard = self.session.state.lock().heard;
         let last = heard.map(|heard| heard.max(self.pace.opened));

@@ -1,19 +1,19 @@
-//! The channels of an attach's request that were refused, each with what the answer to that request repeats.
+//! The refused channels of an attachment's request, each with the parts of the request that its refusal repeats.
 //!
-//! Does not know why a channel is refused.
+//! This file does not know why a channel is refused.
 
 use super::Attach;
 use crate::protocol::{CredentialPlace, RefusedChannel, Transport};
 
 impl Attach {
-    /// Whether it refused channels of its request, or may refuse commands, which come over WebSocket alone.
+    /// Returns whether it refused channels of its request, or may refuse commands. Only a WebSocket carries commands.
     #[must_use]
     pub fn may_refuse(&self) -> bool {
         self.transport == Transport::Ws || self.refused().next().is_some()
     }
 
-    /// Its request had this nonce, and carried its credential at this place: refusals of channels repeat both, those of
-    /// later commands the place.
+    /// Sets the nonce of the request and the place of its credential. Refusals of channels repeat both; refusals of
+    /// later commands repeat the place.
     #[must_use]
     pub fn answering(mut self, nonce: Option<&str>, credential: Option<CredentialPlace>) -> Self {
         self.credential = credential;

@@ -1,6 +1,7 @@
-//! An attach that rests between two polls: everybody else sees it gone, and it comes back with a cursor.
+//! An attachment that is parked between two polls. To everything else it is gone, until the next poll resumes it with
+//! a cursor.
 //!
-//! What a request had to prove stays proven only as long as its session key is good.
+//! The checks of the first request remain valid only until the session key expires.
 
 use tokio::time::Instant;
 
@@ -9,13 +10,13 @@ use crate::protocol::Nonce;
 use crate::protocol::cursor::Cursor;
 
 impl Attach {
-    /// Whether a poll that asks for the same may go on with it.
+    /// Returns whether another poll with the same request may reuse it.
     pub fn may_return(&self) -> bool {
         self.returns_until.is_some()
     }
 
-    /// Leaves its channels and its presence, as if it were dropped, and is none of its session's attaches. Whether it
-    /// may come back.
+    /// Parks the attachment: it leaves its channels and its presence as if it were dropped, and no longer counts
+    /// among its session's attachments. Returns whether it may resume.
     pub fn pause(&mut self) -> bool {
         let is_ended = self.feed.bell().is_called() && self.line.end.get().is_some();
         let comes_back = self.may_return() && !is_ended;
@@ -31,9 +32,9 @@ impl Attach {
         comes_back
     }
 
-    /// Comes back from its rest with a cursor and the nonce of another request, under the rules of an opening. Where
-    /// it cannot, that request must be opened like any other. `is_watched` where somebody else still watches its
-    /// channel.
+    /// Resumes a parked attachment with the cursor and the nonce of another request, under the rules of an attach.
+    /// Returns false if it cannot resume; that request must then be opened like any other. `is_watched` says whether
+    /// its channel is still delegated.
     pub fn again(&mut self, cursor: Cursor, nonce: Nonce, is_watched: bool) -> bool {
         let now = Instant::now();
         let is_known = self.returns_until.is_some_and(|until| now < until);
@@ -48,7 +49,7 @@ impl Attach {
             .replay
             .is_some_and(|most| self.feed.is_far_behind(most))
         {
-            // To be told by a hello.
+            // A reader that is this far behind must learn it from a hello.
             return false;
         }
         self.is_resting = false;

@@ -1,4 +1,4 @@
-//! A server with a small app of every kind of answer, and clients that write bytes.
+//! A server with a small app for every kind of answer, and clients that write bytes.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use triway::protocol::peer::{ConnectionGuard, Peer};
 use triway::server::{self, Drained, Options};
 
-/// No step of these stories takes longer, unless it is broken.
+/// Longest time for one step of these tests. A slower step has failed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// A limit that a test waits for.
 pub(super) const SHORT: Duration = Duration::from_millis(300);
@@ -30,7 +30,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// A server with a small app of every kind of answer. Streams end when the drain begins.
+    /// Starts a server with a small app for every kind of answer. Streams end when the drain begins.
     pub(super) fn start(options: Options) -> Self {
         let (ending, ends) = watch::channel(false);
         let listener = server::listen("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -133,7 +133,7 @@ async fn read_body(body: Body) -> (StatusCode, String) {
     }
 }
 
-/// One chunk at once, and the last one when the drain begins.
+/// Sends one chunk at once, and the last one when the drain begins.
 fn stream_until(mut ends: watch::Receiver<bool>) -> Body {
     let rest = futures_util::stream::once(async move {
         if ends.wait_for(|ended| *ended).await.is_err() {
@@ -144,7 +144,7 @@ fn stream_until(mut ends: watch::Receiver<bool>) -> Body {
     Body::from_stream(futures_util::stream::once(async { Ok("first") }).chain(rest))
 }
 
-/// Echoes one word, then says bye when the drain begins.
+/// Echoes one word, then sends a bye when the drain begins.
 async fn upgrade(
     mut request: Request,
     mut ends: watch::Receiver<bool>,
@@ -179,7 +179,7 @@ pub(super) async fn in_time<T>(future: impl Future<Output = T>) -> T {
         .expect("in time")
 }
 
-/// Everything until the server closes. A reset counts as a close.
+/// Reads everything until the server closes. A reset counts as a close.
 pub(super) async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     let _ = in_time(stream.read_to_end(&mut all)).await;

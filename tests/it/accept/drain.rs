@@ -1,4 +1,4 @@
-//! The end: everybody may finish, nobody may stay.
+//! The drain: requests in progress may finish, and no connection may stay.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use triway::server::{self, Drained, Options};
 use super::app::{HELLO, Running, SHORT, in_time, read_to_end, read_until};
 
 #[tokio::test]
-async fn a_drain_lets_everybody_finish() {
+async fn a_drain_lets_all_requests_finish() {
     let running = Running::start(Options::default());
     let mut idle = running.ask(HELLO).await;
     read_until(&mut idle, "hello").await;
@@ -48,7 +48,7 @@ async fn a_drain_lets_everybody_finish() {
 }
 
 #[tokio::test]
-async fn a_drain_cuts_who_does_not_end() {
+async fn a_drain_cuts_connections_that_do_not_end() {
     let running = Running::start(Options {
         drain: SHORT,
         ..Options::default()
@@ -68,9 +68,9 @@ async fn a_drain_cuts_who_does_not_end() {
 }
 
 #[tokio::test]
-async fn a_drain_does_not_wait_for_an_idle_peer_that_hears_nothing() {
+async fn a_drain_does_not_wait_for_an_idle_peer_that_does_not_answer() {
     let running = Running::start(Options::default());
-    // HTTP/2 asks for a sign of life before it closes, and this peer gives none.
+    // HTTP/2 sends a ping before it closes, and this peer does not answer it.
     let mut mute = running
         .ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
         .await;

@@ -1,4 +1,4 @@
-//! How many may come in: caps, trusted proxies, and a storm.
+//! Admission: connection limits, trusted proxies, and a storm of connections.
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -7,7 +7,7 @@ use triway::server::{Drained, Options};
 use super::app::{HELLO, Running, in_time, read_to_end, read_until};
 
 #[tokio::test]
-async fn one_connection_too_many_is_told_when_to_come_again() {
+async fn a_connection_above_the_limit_is_refused_with_a_retry_time() {
     let running = Running::start(Options {
         connections: Some(2),
         ..Options::default()
@@ -76,7 +76,7 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_cap() {
 }
 
 #[tokio::test]
-async fn forwarded_headers_are_believed_only_of_trusted_proxies() {
+async fn forwarded_headers_count_only_from_trusted_proxies() {
     let request =
         "GET /peer HTTP/1.1\r\nHost: t\r\nX-Forwarded-For: 192.0.2.1\r\nConnection: close\r\n\r\n";
     let plain = Running::start(Options::default());
@@ -98,7 +98,7 @@ async fn forwarded_headers_are_believed_only_of_trusted_proxies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storm_of_connects_finds_everybody_served() {
+async fn every_client_of_a_storm_of_connects_is_served() {
     const CLIENTS: usize = 2_000;
     let running = Running::start(Options::default());
     let address = running.address;

@@ -1,29 +1,29 @@
-//! A hub that speaks SSE and takes publishes, and is wrong once, or slow once.
+//! A hub that speaks SSE, accepts publishes, and makes one fault or one stall.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// The event that goes wrong, by its place among all that are published. Events that warm up are judged too.
+/// The event with the fault, counted over all published events. The bench also judges warm-up events.
 const WRONG_EVENT: usize = 40;
 
-/// What it does wrong, at one reader.
+/// The fault. All but `Stalls` affect one reader only.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fault {
     Loses,
     Repeats,
     Reorders,
-    /// Nothing wrong, but all publishes wait for [`STALL`], once.
+    /// Makes no fault, but all publishes wait for [`STALL`] once.
     Stalls,
 }
 
-/// How long a hub stalls: far longer than a delivery takes on the busiest machine.
+/// Length of the stall: far longer than a delivery takes on the busiest machine.
 pub(super) const STALL: Duration = Duration::from_millis(800);
-/// The event before which it stalls: after those that warm up at 100 events per second.
+/// The event before the stall. It lies after the warm-up events at 100 events per second.
 const STALLED_EVENT: usize = 100;
 
-/// The hub; its threads end with the test's process.
+/// The hub. Its threads end with the test's process.
 pub(super) struct WrongHub {
     pub(super) url: String,
 }
@@ -31,9 +31,9 @@ pub(super) struct WrongHub {
 #[derive(Default)]
 struct State {
     readers: Vec<TcpStream>,
-    /// What was published so far.
+    /// Number of events published so far.
     count: usize,
-    /// An event that one reader gets after the next one.
+    /// An event that one reader receives after the next one.
     held: Option<Vec<u8>>,
 }
 
@@ -52,7 +52,7 @@ impl WrongHub {
     }
 }
 
-/// Requests of one connection, until it becomes a stream or is closed.
+/// Serves the requests of one connection until it becomes a stream or is closed.
 fn serve(mut stream: TcpStream, state: &Mutex<State>, fault: Fault) -> Option<()> {
     let mut input = BufReader::new(stream.try_clone().unwrap());
     loop {
@@ -77,7 +77,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, fault: Fault) -> Option<()
             let hello =
                 r#"{"type":"hello","magic":"triway/1","id":"e-0","session":{"id":"s","key":"k"}}"#;
             let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-            // A reader that has heard the hello is one already: what is published from then on is for it too.
+            // A reader counts from the moment its hello is written: every event published after that is for it too.
             let mut state = state.lock().unwrap();
             stream
                 .write_all(&[head.as_bytes(), &block(hello)].concat())
@@ -97,7 +97,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, fault: Fault) -> Option<()
     }
 }
 
-/// A frame as a block of an event stream, as one chunk.
+/// Encodes a frame as an event-stream block in one chunk.
 fn block(frame: &str) -> Vec<u8> {
     let text = format!("data: {frame}\n\n");
     format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
@@ -126,7 +126,7 @@ impl State {
                 (0, _) => [&event[..], &self.held.take().unwrap_or_default()].concat(),
                 _ => event.clone(),
             };
-            // A reader that is gone lacks nothing.
+            // Ignore the error: a disconnected reader misses nothing.
             let _ = reader.write_all(&bytes);
         }
     }

@@ -6,9 +6,9 @@ use super::told;
 use crate::story::{data, events, offset};
 use crate::support::{Ask, Fate, Follower, Reader, Relay, Server, Tally, Told, Via, in_time};
 
-/// Events of the channel that is joined late: more than a cut can miss.
+/// Events of the channel that joins late: more than a cut can miss.
 const OLD: u64 = 80;
-/// Of these so many are asked for.
+/// Number of these events that the reader requests.
 const ASKED: u64 = 50;
 
 async fn subscribe(reader: &mut Reader, channel: &str, since: Option<&str>) {
@@ -19,7 +19,7 @@ async fn subscribe(reader: &mut Reader, channel: &str, since: Option<&str>) {
     reader.send(&asked).await;
 }
 
-/// The frames up to the reply of this `ref`.
+/// Returns the frames before the reply with this `ref`, and the reply.
 async fn until_reply(reader: &mut Reader, reference: &str) -> (Vec<Value>, Value) {
     let mut before = Vec::new();
     loop {
@@ -59,7 +59,7 @@ async fn the_replay_comes_before_the_reply_and_the_channel_after_it() {
     server.wire.publish_json("old", &json!(5)).await;
     server.wire.publish_json("busy", &json!("b1")).await;
     assert_eq!(data(&events(&mut reader, 2).await), [json!(5), json!("b1")]);
-    // A second time it is part of the attach already: no replay.
+    // The attachment already reads this channel, so a second subscribe brings no replay.
     subscribe(&mut reader, "old", Some("all")).await;
     let (replay, reply) = until_reply(&mut reader, "old").await;
     assert!(replay.is_empty() && reply["ok"] == true, "{replay:?}");
@@ -88,7 +88,7 @@ async fn a_channel_joins_from_every_start() {
 }
 
 #[tokio::test]
-async fn a_channel_that_joins_by_a_cursor_is_told_its_gap() {
+async fn a_channel_that_joins_by_a_cursor_gets_its_gap() {
     let server = Server::with(|builder| builder.hub.history_events = Some(3));
     let mut ids = Vec::new();
     for number in 0..5 {
@@ -112,7 +112,7 @@ async fn a_channel_that_joins_by_a_cursor_is_told_its_gap() {
 }
 
 #[tokio::test]
-async fn nothing_comes_of_a_channel_after_it_left() {
+async fn no_event_of_a_channel_arrives_after_it_left() {
     let server = Server::start();
     let mut reader = server.wire.open(Via::Ws, &Ask::of(["a", "b"])).await;
     reader.expect_type("hello").await;
@@ -138,7 +138,7 @@ async fn nothing_comes_of_a_channel_after_it_left() {
                 break;
             }
         }
-        // It comes back where it left: nothing of the time between is lost.
+        // The channel joins again with a replay. No event from the time between is lost.
         subscribe(&mut reader, "a", Some("last:1")).await;
         let (replay, _) = until_reply(&mut reader, "a").await;
         assert_eq!(data(&replay), ["after"]);
@@ -146,7 +146,7 @@ async fn nothing_comes_of_a_channel_after_it_left() {
 }
 
 #[tokio::test]
-async fn subscribing_needs_a_web_socket() {
+async fn subscribing_needs_a_websocket() {
     let server = Server::start();
     for via in [Via::Sse, Via::Poll] {
         let mut reader = server.wire.open(via, &Ask::of(["a"])).await;
@@ -163,9 +163,10 @@ async fn subscribing_needs_a_web_socket() {
     }
 }
 
-/// A reader that waits on a quiet channel is behind the hub: what came since then belongs to the replay's start too.
+/// A reader that waits on a quiet channel is behind the hub's head. The replay of a joining channel also covers the
+/// events since then.
 #[tokio::test]
-async fn what_came_before_the_channel_joined_is_told_by_its_start() {
+async fn events_before_a_channel_joined_follow_its_since() {
     for (start, first) in [
         ("all", 0),
         ("last:2", 3),
@@ -182,7 +183,7 @@ async fn what_came_before_the_channel_joined_is_told_by_its_start() {
             server.wire.publish_json("old", &json!(number)).await;
         }
         subscribe(&mut reader, "old", Some(start)).await;
-        // Told without anything new to ring for it.
+        // These arrive without any new event that would wake the reader.
         let mut numbers = Vec::new();
         while numbers.len() < 5 - first {
             let frame = reader.expect().await;
@@ -197,7 +198,7 @@ async fn what_came_before_the_channel_joined_is_told_by_its_start() {
     }
 }
 
-/// Publishes to the busy channel until it is told to stop; gives how many.
+/// Publishes to the busy channel until `stop` is set. Returns the number of events.
 fn keep_busy(
     server: &Server,
 ) -> (
@@ -220,8 +221,8 @@ fn keep_busy(
     (stop, publishing)
 }
 
-/// A channel joins late beside a busy one, and the connection is cut after so many bytes, which is anywhere in the
-/// replay; then the client comes back by another transport.
+/// A channel joins an attachment that also reads a busy one. The connection is cut after `bytes` bytes, anywhere in the
+/// replay. Then the client attaches again over another transport.
 async fn cut_in_mid_replay(bytes: usize, next: Via) -> bool {
     let server = Server::with(|builder| builder.hub.history_events = None);
     for number in 0..OLD {
@@ -265,9 +266,9 @@ async fn a_cut_in_mid_replay_loses_nothing() {
     );
 }
 
-/// The replay of a long log takes many pages; nothing of another channel is lost meanwhile.
+/// The replay of a long log takes many pages. No event of another channel is lost meanwhile.
 #[tokio::test]
-async fn a_replay_of_many_pages_beside_a_busy_channel() {
+async fn a_replay_of_many_pages_loses_no_event_of_a_busy_channel() {
     const LONG: u64 = 5_000;
     let server = Server::with(|builder| {
         builder.hub.history_events = None;

@@ -1,4 +1,5 @@
-//! Pings to many readers of one channel: each counts what that reader was sent, whoever wrote it.
+//! Pings to many readers of one channel: each ping counts the events that its reader received, from the fan-out task
+//! and from the reader's own task.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use super::{FORMS, LARGE_BYTES, LARGE_EVENTS, remembering};
 use crate::story::events;
 use crate::support::{Ask, Reader, Server, in_time, parts};
 
-/// Reads on; each ping must count what was told before it. Gives up with the ping that counts so many.
+/// Reads on. Each ping must count the events that were received before it. Returns with the ping that counts `count`.
 async fn counted(mut reader: Reader, count: u64) {
     let (mut told, mut last) = (0, String::new());
     loop {
@@ -33,7 +34,7 @@ async fn counted(mut reader: Reader, count: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn pings_come_each_heartbeat_though_events_flow_and_count_them() {
+async fn pings_come_each_heartbeat_while_events_flow_and_count_them() {
     let server = remembering();
     let flowing = tokio::spawn({
         let hub = server.hub.clone();
@@ -72,7 +73,7 @@ async fn pings_come_each_heartbeat_though_events_flow_and_count_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn who_reads_late_is_counted_right_too() {
+async fn a_ping_to_a_late_reader_counts_its_events() {
     let server = remembering();
     let mut readers = Vec::new();
     for (via, _) in [FORMS[0], FORMS[2]].into_iter().cycle().take(12) {
@@ -81,7 +82,7 @@ async fn who_reads_late_is_counted_right_too() {
         reader.expect_type("hello").await;
         readers.push(reader);
     }
-    // So much that no socket takes all of it at once.
+    // More data than any socket accepts at once.
     for number in 0..LARGE_EVENTS {
         let text = format!("{number} {}", "x".repeat(LARGE_BYTES));
         server

@@ -1,9 +1,9 @@
-//! Bodies where none belongs: their bytes never pass for a request of their own.
+//! Bodies in requests that should have none: their bytes never count as another request.
 
 use super::wire::Server;
 
 #[tokio::test]
-async fn the_body_of_a_get_is_no_request() {
+async fn the_body_of_a_get_does_not_count_as_a_request() {
     let hidden = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let last = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let server = Server::start();

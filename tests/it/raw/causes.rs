@@ -1,8 +1,8 @@
-//! The causes of fallbacks: the list of the client, of the document and of the metrics are one.
+//! The causes of fallbacks: client, documentation and metrics share one list.
 
 use super::wire::Server;
 
-/// The words of `web/causes.js`.
+/// Returns the causes in `web/causes.js`.
 fn causes() -> Vec<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/web/causes.js");
     let text = std::fs::read_to_string(path).unwrap();

@@ -1,4 +1,4 @@
-//! A chain of polls on one connection: each is answered as if it had a connection of its own.
+//! Several polls on one connection: each is answered as if it had a connection of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ async fn readers_are(server: &Server, count: f64) {
     .await;
 }
 
-/// Publishes a number; gives how many polls were held then.
+/// Publishes a number. Returns how many polls were held at that moment.
 async fn publish(server: &Server, channel: &str, number: usize) -> Value {
     let target = format!("/pub/{channel}");
     let body = number.to_string();
@@ -26,7 +26,7 @@ async fn publish(server: &Server, channel: &str, number: usize) -> Value {
     answer["reached"]["poll"].clone()
 }
 
-/// Polls on this connection; the event comes while it is held.
+/// Polls on this connection. The event is published while the poll is held.
 async fn polled(
     server: &Server,
     wire: &mut Wire,
@@ -48,13 +48,13 @@ fn data_of(answer: &Value) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn each_poll_of_a_chain_goes_on_from_its_own_cursor() {
+async fn each_repeated_poll_continues_from_its_own_cursor() {
     for server in [Server::start(), Server::plain(|_, _| {})] {
-        goes_on_from_its_own_cursor(server).await;
+        continues_from_its_own_cursor(server).await;
     }
 }
 
-async fn goes_on_from_its_own_cursor(server: Server) {
+async fn continues_from_its_own_cursor(server: Server) {
     let (_, key) = server.session().await;
     let mut cursor = server.publish("a", "before").await;
     let first = cursor.clone();
@@ -71,13 +71,13 @@ async fn goes_on_from_its_own_cursor(server: Server) {
         0,
         "none is held between two"
     );
-    // Back to the beginning, then on to what was published in between, then nothing for a while.
+    // First the start of the log, then only the event that was published between two polls. No poll is held meanwhile.
     for (since, numbers) in [(&first, vec![1, 2, 3, 4, 5]), (&cursor, vec![5])] {
         let target = format!("/poll?channels=a&since={since}&nonce=n9&session={key}");
         wire.send(get(&target)).await;
         assert_eq!(data_of(&wire.answer().await.json()), numbers);
     }
-    // Two at once are answered in turn.
+    // Two requests at once are answered in order.
     let two: String = [&first, &cursor]
         .map(|since| {
             get(&format!(
@@ -91,13 +91,13 @@ async fn goes_on_from_its_own_cursor(server: Server) {
 }
 
 #[tokio::test]
-async fn what_asks_for_anything_else_is_read_anew() {
+async fn a_poll_with_other_parameters_is_parsed_again() {
     for server in [Server::start(), Server::plain(|_, _| {})] {
-        anything_else_is_read_anew(server).await;
+        other_parameters_are_parsed_again(server).await;
     }
 }
 
-async fn anything_else_is_read_anew(server: Server) {
+async fn other_parameters_are_parsed_again(server: Server) {
     let (_, key) = server.session().await;
     let since = server.publish("a", "before").await;
     let target = |rest: &str| format!("/poll?since={since}&nonce=n&session={key}{rest}");
@@ -122,7 +122,7 @@ async fn anything_else_is_read_anew(server: Server) {
 }
 
 #[tokio::test]
-async fn a_chain_shows_its_session_and_leaves_with_it() {
+async fn repeated_polls_keep_their_session_present() {
     let server =
         Server::with(|builder, _| builder.presence.grace = std::time::Duration::from_secs(2));
     let (id, key) = server.session().await;
@@ -146,7 +146,7 @@ async fn a_chain_shows_its_session_and_leaves_with_it() {
 }
 
 #[tokio::test]
-async fn an_authorize_hook_judges_each_poll_of_a_chain() {
+async fn an_authorize_hook_checks_each_repeated_poll() {
     const GOOD: usize = 3;
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = asked.clone();
@@ -178,7 +178,7 @@ async fn an_authorize_hook_judges_each_poll_of_a_chain() {
 }
 
 #[tokio::test]
-async fn a_chain_ends_with_its_key() {
+async fn repeated_polls_end_when_their_key_expires() {
     let now_s = triway::hub::now_ms() / 1_000;
     let server = Server::with(|builder, _| {
         let grants = Grants::everything().until(now_s + 2);
@@ -208,9 +208,9 @@ async fn a_chain_ends_with_its_key() {
     );
 }
 
-/// A poll of a chain is judged by what lies before its own cursor.
+/// A repeated poll is checked against the `replay` limit from its own cursor, and not from the first poll's cursor.
 #[tokio::test]
-async fn a_poll_of_a_chain_that_fell_behind_is_told_by_a_hello() {
+async fn a_repeated_poll_that_fell_behind_gets_a_hello() {
     for server in [Server::start(), Server::plain(|_, _| {})] {
         let (_, key) = server.session().await;
         let cursor = server.publish("a", "before").await;
@@ -229,7 +229,7 @@ async fn a_poll_of_a_chain_that_fell_behind_is_told_by_a_hello() {
             (&json!(true), &json!(head))
         );
         assert_eq!(answer["frames"].as_array().unwrap().len(), 1);
-        // The connection, and the chain, go on from there.
+        // The connection, and its exchange of polls, continue from there.
         let answer = polled(&server, &mut wire, &target(&head), "a", 2).await;
         assert_eq!(data_of(&answer), [json!(2)]);
     }

@@ -1,4 +1,4 @@
-//! What commands and questions cost: a part of a publish each, so that the sum of all is bounded.
+//! The cost of commands and queries: each uses a fraction of a publish, so that their sum is bounded.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::frames::{Ws, text};
 use super::refusals::assert_refused;
 use super::wire::Server;
 
-/// A rate that is used up after five publishes, for the length of a test.
+/// A rate that is used up after five publishes for the duration of a test.
 const FIVE: Rate = Rate {
     per_second: 0.2,
     burst: 5.0,
@@ -37,10 +37,10 @@ async fn every_command_costs_something() {
             .count();
         assert!((1..=60).contains(&acted), "{command}: {acted}");
         assert_eq!(replies.len(), 1_000);
-        // A sign of life is taken all the same.
+        // The hub still accepts a ping.
         let ping = server.post(&target, "", r#"[{"type":"ping"}]"#).await;
         assert_eq!(ping.json()[0]["ok"], true);
-        // Another session has its own.
+        // Another session has a budget of its own.
         let (_, other) = server.session().await;
         let asked = server.get(&format!("/history/a?session={other}")).await;
         assert_eq!(asked.status, 200);
@@ -48,7 +48,7 @@ async fn every_command_costs_something() {
 }
 
 #[tokio::test]
-async fn questions_of_an_address_are_bounded_and_large_answers_cost_more() {
+async fn queries_of_an_address_are_bounded_and_large_answers_cost_more() {
     for target in ["/history/a?limit=1", "/presence/a", "/history/big"] {
         let server = Server::with(|builder, _| {
             builder.broker.rate = Some(FIVE);
@@ -96,7 +96,7 @@ async fn commands_of_a_socket_wait_for_the_rate() {
     for _ in 0..150 {
         assert_eq!(ws.json().await["ok"], true);
     }
-    // 15 publishes' worth, of which five are there at once.
+    // 150 queries cost as much as 15 publishes. Five of them are available at once.
     let took = began.elapsed();
     assert!(took > Duration::from_millis(150), "{took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");

@@ -1,4 +1,4 @@
-//! Connections of HTTP/2 with many streams whose peer takes nothing, or little.
+//! HTTP/2 connections with many streams whose peer reads nothing, or very little.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use triway::protocol::Data;
 use super::over_h2::{Stream, client_of, connected, stream};
 use super::wire::{Server, eventually, in_time};
 
-/// As many streams may wait until the write timeout.
+/// Largest number of streams that may wait until the write timeout.
 const FEW: usize = 8;
 const MANY: usize = 50;
-/// How long more of them may.
+/// How long more streams than that may wait.
 const CROWD_LIMIT: Duration = Duration::from_secs(2);
-/// The same where the socket is full.
+/// How long more streams than that may wait if the socket is full.
 const SOCKET_LIMIT: Duration = Duration::from_secs(10);
 
 fn server(write_timeout: Duration) -> Server {
@@ -45,7 +45,7 @@ async fn members(server: &Server) -> u64 {
     answer["count"].as_u64().unwrap()
 }
 
-/// So many streams; the first one is a member of `a`.
+/// Opens `count` streams. The first one is a member of `a`.
 async fn streams(client: &mut SendRequest<Bytes>, target: &str, count: usize) -> Vec<RecvStream> {
     let mut streams = Vec::new();
     for number in 0..count {
@@ -58,7 +58,7 @@ async fn streams(client: &mut SendRequest<Bytes>, target: &str, count: usize) ->
     streams
 }
 
-/// Takes what is there, and returns it.
+/// Reads the available bytes, releases their flow control window, and returns them.
 async fn take(stream: &mut RecvStream) -> String {
     let data = in_time(stream.data()).await.expect("no end").unwrap();
     stream.flow_control().release_capacity(data.len()).unwrap();
@@ -74,7 +74,7 @@ async fn take_until(stream: &mut RecvStream, word: &str) -> String {
 }
 
 #[tokio::test]
-async fn nine_streams_that_take_nothing_end_together_with_their_connection() {
+async fn nine_streams_that_are_not_read_end_together_with_their_connection() {
     let server = server(Duration::from_secs(30));
     let (mut client, connection) = connected(server.address, 0).await;
     let began = Instant::now();
@@ -95,7 +95,7 @@ async fn nine_streams_that_take_nothing_end_together_with_their_connection() {
 }
 
 #[tokio::test]
-async fn eight_streams_that_take_nothing_have_the_write_timeout() {
+async fn eight_streams_that_are_not_read_have_the_write_timeout() {
     let write_timeout = CROWD_LIMIT * 2;
     let server = server(write_timeout);
     let (mut client, connection) = connected(server.address, 0).await;
@@ -112,7 +112,7 @@ async fn eight_streams_that_take_nothing_have_the_write_timeout() {
 }
 
 #[tokio::test]
-async fn many_streams_of_which_one_takes_a_few_bytes_each_second_lose_nothing() {
+async fn many_streams_lose_no_event_while_one_reads_a_few_bytes_each_second() {
     let server = server(Duration::from_secs(30));
     for number in 0..5 {
         let text = format!("event {number} {}", "x".repeat(500));
@@ -138,7 +138,7 @@ async fn many_streams_of_which_one_takes_a_few_bytes_each_second_lose_nothing() 
 }
 
 #[tokio::test]
-async fn many_streams_that_wait_for_events_are_left_alone() {
+async fn many_streams_that_wait_for_events_stay_open() {
     let server = server(Duration::from_secs(30));
     let (mut client, connection) = connected(server.address, 300).await;
     let mut streams = streams(&mut client, "/sse/a", MANY).await;
@@ -147,7 +147,7 @@ async fn many_streams_that_wait_for_events_are_left_alone() {
     }
     for event in ["first", "second"] {
         tokio::time::sleep(CROWD_LIMIT + Duration::from_secs(1)).await;
-        // More than a window.
+        // This is more than a flow control window.
         server.publish("a", &("x".repeat(1_000) + event)).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         for stream in &mut streams {
@@ -160,7 +160,7 @@ async fn many_streams_that_wait_for_events_are_left_alone() {
 }
 
 #[tokio::test]
-async fn nine_websockets_of_a_connection_that_take_nothing_end_together() {
+async fn nine_websockets_of_a_connection_that_are_not_read_end_together() {
     let server = server(Duration::from_secs(30));
     let mut client = client_of(server.address, 100).await;
     let mut sockets = Vec::new();
@@ -179,7 +179,7 @@ async fn nine_websockets_of_a_connection_that_take_nothing_end_together() {
     assert_eq!(slow_byes(&server).await, 9.0);
 }
 
-/// More than all buffers of the kernel, for each of nine streams.
+/// Publishes more than all buffers of the kernel can hold, for each of nine streams.
 async fn fill(server: &Server) {
     for _ in 0..20 {
         let text = "x".repeat(40_000);
@@ -187,7 +187,7 @@ async fn fill(server: &Server) {
     }
 }
 
-/// A relay that passes so many bytes on each 200 ms of what the server sends; its address.
+/// Starts a relay that forwards `rate` bytes of the server's output every 200 ms. Returns its address.
 async fn relay(server: SocketAddr, rate: Arc<AtomicUsize>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -216,7 +216,7 @@ async fn relay(server: SocketAddr, rate: Arc<AtomicUsize>) -> SocketAddr {
     address
 }
 
-/// Nine streams with wide windows that read on behind a relay.
+/// Opens nine streams with large windows behind a relay, and keeps reading them.
 async fn follow(relay: SocketAddr) -> JoinSet<()> {
     let stream = TcpStream::connect(relay).await.unwrap();
     let mut builder = h2::client::Builder::new();
@@ -239,7 +239,7 @@ async fn follow(relay: SocketAddr) -> JoinSet<()> {
 }
 
 #[tokio::test]
-async fn nine_streams_that_do_not_read_their_socket_end_together() {
+async fn nine_streams_of_an_unread_socket_end_together() {
     let server = server(Duration::from_secs(30));
     let rate = Arc::new(AtomicUsize::new(1_000_000));
     let relay = relay(server.address, rate.clone()).await;
@@ -255,7 +255,7 @@ async fn nine_streams_that_do_not_read_their_socket_end_together() {
 
 #[tokio::test]
 #[ignore = "long: half a minute of a slow network"]
-async fn nine_streams_over_a_slow_network_are_left_alone() {
+async fn nine_streams_over_a_slow_network_stay_open() {
     let server = server(Duration::from_secs(30));
     let rate = Arc::new(AtomicUsize::new(1_000_000));
     let relay = relay(server.address, rate.clone()).await;

@@ -1,4 +1,4 @@
-//! Many clients behind one address: what they share, and that an office of a hundred hardly notices.
+//! Many clients behind one address: the limits that they share, which hardly affect an office of a hundred people.
 
 use serde_json::json;
 use triway::broker::Rate;
@@ -7,7 +7,7 @@ use super::frames::{Ws, handshake, text};
 use super::refusals::assert_refused;
 use super::wire::{Answer, Server, get, post, session_of};
 
-/// A rate that is used up after five, for the length of a test.
+/// A rate that is used up after five publishes for the duration of a test.
 const FIVE: Rate = Rate {
     per_second: 0.2,
     burst: 5.0,
@@ -22,7 +22,7 @@ fn server(address_rate: Option<Rate>) -> Server {
     })
 }
 
-/// A request as a trusted proxy passes it on for this client.
+/// Rewrites a request as a trusted proxy forwards it for this client.
 pub(crate) fn by(client: &str, request: impl AsRef<[u8]>) -> Vec<u8> {
     let request = String::from_utf8(request.as_ref().to_vec()).unwrap();
     let line = format!("X-Forwarded-For: {client}\r\nHost:");
@@ -52,7 +52,8 @@ async fn anonymous_sessions_of_one_address_share_a_rate() {
     assert_refused(&refused, 429, "rate_limited");
     let after: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=6).contains(&after), "{after}");
-    // An IPv6 client has its whole network; others, and whoever is on this machine, have their own.
+    // An IPv6 client shares a budget with its whole network. Other addresses, and clients on this machine, have their
+    // own.
     let (_, sixth) = session(&server, "2001:db8::1").await;
     for host in 1..=5 {
         let client = format!("2001:db8::{host}");
@@ -93,7 +94,7 @@ async fn beyond_the_rate_of_its_address_a_websocket_is_read_later() {
 }
 
 #[tokio::test]
-async fn joins_by_mere_polls_count_for_their_address() {
+async fn presence_joins_by_polls_count_for_their_address() {
     let server = server(Some(FIVE));
     let target = "/poll/room?presence=1";
     let mut last = String::new();
@@ -104,7 +105,7 @@ async fn joins_by_mere_polls_count_for_their_address() {
     }
     let refused = server.ask(by("203.0.113.7", get(target))).await;
     assert_refused(&refused, 429, "rate_limited");
-    // Who is here already, or does not show itself, is not a join.
+    // A session that is already present is no new join. Neither is a reader that does not request presence.
     for target in [format!("{target}&session={last}"), "/poll/room".to_owned()] {
         let opened = server.ask(by("203.0.113.7", get(&target))).await;
         assert_eq!(opened.status, 200, "{target}");

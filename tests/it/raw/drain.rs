@@ -1,4 +1,4 @@
-//! Going down: everybody is told, spread in time, nothing begins any more, and it ends.
+//! Shutdown: every reader receives a bye, the byes are spread over time, no new request starts, and the drain ends.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::refusals::assert_refused;
 use super::wire::{Server, get, in_time, post, session_of};
 
 #[tokio::test]
-async fn readers_on_all_three_ways_are_told_to_come_back() {
+async fn readers_on_all_transports_are_asked_to_reconnect() {
     let mut server = Server::start();
     let mut ws = Ws::open(&server, "/ws/a").await;
     let hello = ws.json().await;
@@ -85,7 +85,7 @@ async fn readers_on_all_three_ways_are_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn clients_come_back_spread_in_time() {
+async fn reconnects_are_spread_over_time() {
     let mut server = Server::start();
     let mut all = Vec::new();
     for _ in 0..60 {
@@ -106,7 +106,7 @@ async fn clients_come_back_spread_in_time() {
 }
 
 #[tokio::test]
-async fn what_was_published_before_is_told_before_the_bye() {
+async fn events_before_the_drain_arrive_before_the_bye() {
     let mut server = Server::start();
     let mut ws = Ws::open(&server, "/ws/a").await;
     ws.json().await;
@@ -130,9 +130,9 @@ async fn what_was_published_before_is_told_before_the_bye() {
 }
 
 #[tokio::test]
-async fn nothing_new_begins_and_publishing_goes_on() {
+async fn a_drain_refuses_new_readers_and_accepts_publishes() {
     let mut server = Server::start();
-    // A reader that does not end holds the drain open.
+    // A reader that does not close keeps the drain open.
     let mut stubborn = Ws::open(&server, "/ws/a").await;
     stubborn.json().await;
     let mut fresh = Vec::new();
@@ -183,7 +183,7 @@ async fn nothing_new_begins_and_publishing_goes_on() {
 }
 
 #[tokio::test]
-async fn a_poll_that_comes_after_the_signal_gets_its_events_and_a_bye() {
+async fn a_poll_during_the_drain_gets_its_events_and_a_bye() {
     for is_plain in [false, true] {
         let mut server = if is_plain {
             Server::plain(|_, _| {})
@@ -226,7 +226,7 @@ async fn a_poll_that_comes_after_the_signal_gets_its_events_and_a_bye() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_acted_before_the_end_was_answered() {
+async fn publishes_before_the_end_of_the_drain_are_answered() {
     for round in 0..3_u64 {
         let mut server = Server::with(|builder, _| builder.broker.rate = None);
         let address = server.address;
@@ -273,7 +273,7 @@ async fn what_acted_before_the_end_was_answered() {
     }
 }
 
-/// The texts that were published to the channel `a`.
+/// Returns the texts that were published to the channel `a`.
 async fn events(hub: &triway::Hub) -> BTreeSet<String> {
     use futures_util::{FutureExt as _, StreamExt as _};
     let mut feed = hub
@@ -290,11 +290,11 @@ async fn events(hub: &triway::Hub) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn sigterm_ends_the_program_within_its_time() {
+async fn sigterm_ends_the_program_within_the_drain_time() {
     let mut process = Process::start(&["--drain", "1s"]).await;
     let mut ws = process.send(handshake("/ws/a", "")).await;
     ws.until("hello").await;
-    // Neither of them ever ends by itself.
+    // Neither stream ever ends by itself.
     let mut sse = process.send(get("/sse/a")).await;
     sse.head().await;
     let began = Instant::now();
@@ -310,7 +310,7 @@ async fn sigterm_ends_the_program_within_its_time() {
 }
 
 #[tokio::test]
-async fn without_readers_it_ends_at_once() {
+async fn without_readers_the_drain_ends_at_once() {
     for signal in ["TERM", "INT"] {
         let mut process = Process::start(&["--drain", "60s"]).await;
         let mut kept = process.send(get("/healthz")).await;

@@ -1,5 +1,5 @@
-//! What a refusal repeats of its request: the nonce, by which a client knows that the hub read its own words, and the
-//! place of the credential, by which it knows that none was lost on the way.
+//! The parts of a request that its refusal repeats. The nonce proves to the client that the hub itself read the
+//! request. The place of the credential proves that the credential was not lost on the way.
 
 use serde_json::{Value, json};
 use triway::auth::{Grants, Reach};
@@ -8,7 +8,7 @@ use triway::protocol::{Code, Refusal};
 use super::frames::Ws;
 use super::wire::{Server, get, post};
 
-/// Requests of every address that are refused, each with the nonce `n 1` in its query.
+/// Returns requests to every address that are refused, each with the nonce `n 1` in its query.
 fn refused_queries() -> Vec<(String, &'static str)> {
     let line = |method: &str, target: &str| {
         format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
@@ -43,7 +43,7 @@ fn refused_queries() -> Vec<(String, &'static str)> {
 
 #[tokio::test]
 async fn every_refusal_repeats_the_nonce_of_its_query() {
-    // Through hyper, and without it where a plain request allows that.
+    // Once through hyper, and once over the fast path for requests that allow it.
     for server in [Server::start(), Server::plain(|_, _| {})] {
         for (request, code) in refused_queries() {
             let answer = server.ask(&request).await;
@@ -89,7 +89,7 @@ async fn a_refusal_repeats_the_nonce_of_a_body() {
 }
 
 #[tokio::test]
-async fn a_send_may_say_session_token_and_nonce_in_its_body() {
+async fn a_send_may_have_session_token_and_nonce_in_its_body() {
     let server = Server::start();
     let (id, key) = server.session().await;
     let command = format!(r#"{{"type":"publish","channel":"a","data":1,"key":"{id}:1"}}"#);
@@ -123,7 +123,7 @@ async fn a_bye_repeats_the_nonce_in_its_error() {
 }
 
 #[tokio::test]
-async fn a_numbered_refusal_that_is_repeated_has_the_nonce_of_its_request() {
+async fn a_repeated_numbered_refusal_has_the_nonce_of_its_request() {
     let server = Server::start();
     let (id, key) = server.session().await;
     for nonce in ["n1", "n2"] {
@@ -135,7 +135,7 @@ async fn a_numbered_refusal_that_is_repeated_has_the_nonce_of_its_request() {
     }
 }
 
-/// The refusals of the single channels of a request.
+/// Returns the refusals of single channels of a request.
 fn errors_of(refused: &Value) -> Vec<&Value> {
     let entries = refused.as_array().into_iter().flatten();
     entries.map(|entry| &entry["error"]).collect()
@@ -172,7 +172,7 @@ async fn each_refused_channel_repeats_the_nonce_and_the_place_of_the_credential(
     }
 }
 
-/// A hub that knows the token `good`, which reads `a` alone, and takes tokens from everywhere.
+/// Starts a hub that knows the token `good`, which may read only `a`. The hub accepts tokens in every place.
 fn closed(takes_all: bool) -> Server {
     Server::built(move |mut builder, _| {
         builder.http.token_in_query = takes_all;
@@ -190,14 +190,14 @@ fn closed(takes_all: bool) -> Server {
     })
 }
 
-/// The code and the place of the credential that a refusal names.
+/// Returns the code and the place of the credential from a refusal.
 fn place(problem: &Value) -> (&str, &str) {
     let text = |name: &str| problem[name].as_str().unwrap_or("none");
     (text("code"), text("credential"))
 }
 
 #[tokio::test]
-async fn refusals_about_credentials_say_where_one_was_found() {
+async fn refusals_about_credentials_name_where_one_was_found() {
     let server = closed(true);
     let with = |method: &str, target: &str, line: &str| {
         format!(
@@ -255,7 +255,7 @@ async fn refusals_about_credentials_say_where_one_was_found() {
             "X-A: 1",
             ("forbidden", "query"),
         ),
-        // Only refusals about credentials name it.
+        // Only refusals about credentials name the place.
         ("GET", "/poll/a?since=x", good, ("bad_cursor", "none")),
     ] {
         let problem = server.ask(with(method, target, line)).await.json();
@@ -267,7 +267,7 @@ async fn refusals_about_credentials_say_where_one_was_found() {
 }
 
 #[tokio::test]
-async fn a_bye_says_where_a_credential_was_found() {
+async fn a_bye_names_where_a_credential_was_found() {
     let server = closed(false);
     for (target, line, expected) in [
         ("/ws/a", "", ("unauthorized", "none")),
@@ -282,7 +282,7 @@ async fn a_bye_says_where_a_credential_was_found() {
             "Sec-WebSocket-Protocol: triway.v1, triway.bearer.Z29vZA\r\n",
             ("forbidden", "subprotocol"),
         ),
-        // Found, though this hub takes none from there.
+        // The credential is found, although this hub accepts none in this place.
         ("/ws/a?token=good", "", ("unauthorized", "query")),
     ] {
         let (mut ws, _) = Ws::open_with(&server, target, line).await;
@@ -294,7 +294,7 @@ async fn a_bye_says_where_a_credential_was_found() {
 }
 
 #[tokio::test]
-async fn replies_that_refuse_say_where_a_credential_was_found() {
+async fn refusing_replies_name_where_a_credential_was_found() {
     let server = closed(false);
     let line = "Authorization: Bearer good\r\n";
     let (mut ws, _) = Ws::open_with(&server, "/ws/a", line).await;
@@ -323,7 +323,7 @@ async fn replies_that_refuse_say_where_a_credential_was_found() {
             );
         }
     }
-    // A session that goes on by its key alone carries no credential.
+    // A session that continues by its key alone carries no credential.
     let mut ws = Ws::open(&server, &format!("/ws/a?session={key}")).await;
     ws.json().await;
     let reply = ws.command(publish).await;

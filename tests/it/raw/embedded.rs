@@ -1,4 +1,5 @@
-//! The same wires inside somebody else's server, which hands out no sockets: axum's own, under a prefix.
+//! The same transports inside a server of another library, which does not hand over its sockets: axum's own, under a
+//! prefix.
 
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -8,7 +9,7 @@ use super::frames::{CLOSE, FIN, PING, PONG, Ws, close, frame, handshake, text};
 use super::refusals::assert_refused;
 use super::wire::{Wire, get, post};
 
-/// An app with a hub under `/rt`, served by axum.
+/// Serves an app with a hub under `/rt` by axum.
 async fn app() -> (triway::Hub, std::net::SocketAddr) {
     let hub = triway::Hub::builder().build();
     let app = axum::Router::new()
@@ -27,7 +28,7 @@ async fn send(address: std::net::SocketAddr, request: impl AsRef<[u8]>) -> Wire 
 }
 
 #[tokio::test]
-async fn streams_and_polls_trickle_through_an_ordinary_body() {
+async fn streams_and_polls_use_an_ordinary_body() {
     let (hub, address) = app().await;
     let mut sse = send(address, get("/rt/sse/a?format=full")).await;
     assert_eq!(
@@ -53,7 +54,7 @@ async fn streams_and_polls_trickle_through_an_ordinary_body() {
     assert_eq!(held.answer().await.json()["frames"][0]["id"], id);
     let polled: serde_json::Value = serde_json::from_slice(&early.chunks().await).unwrap();
     assert_eq!(polled["cursor"], id);
-    // The connection is kept, and the app is still there.
+    // The connection stays open, and the app still answers.
     held.send(get("/own")).await;
     assert_eq!(held.answer().await.text(), "the app's own");
 }
@@ -99,7 +100,7 @@ async fn websockets_are_opened_fed_and_closed() {
 }
 
 #[tokio::test]
-async fn refusals_bounds_and_ends_are_the_same() {
+async fn refusals_limits_and_closes_are_the_same() {
     let (hub, address) = app().await;
     for (request, status, code) in [
         (get("/rt/ws/a").into_bytes(), 426, "upgrade_missing"),
@@ -130,7 +131,7 @@ async fn refusals_bounds_and_ends_are_the_same() {
 }
 
 #[tokio::test]
-async fn a_refused_page_reads_why_below_a_prefix_too() {
+async fn a_refused_page_reads_the_reason_below_a_prefix_too() {
     let (_, address) = app().await;
     let origin = "Origin: https://page.example\r\n";
     let of_page = |request: &str| request.replacen("Host", &format!("{origin}Host"), 1);
@@ -160,7 +161,7 @@ async fn a_refused_page_reads_why_below_a_prefix_too() {
 
 #[tokio::test]
 async fn readers_that_stay_are_cut_at_the_end_of_the_drain() {
-    // An app that tells its readers nothing when it goes down.
+    // This app does not drain its hub before it shuts down.
     let hub = triway::Hub::builder().build();
     let listener = triway::server::listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
@@ -195,7 +196,7 @@ async fn readers_that_stay_are_cut_at_the_end_of_the_drain() {
     let drained = super::wire::in_time(serving).await.unwrap().unwrap();
     assert!(drained.cut >= 3, "{drained:?}");
     for wire in [&mut sse, &mut held, &mut ws] {
-        // Pings would go on for ever.
+        // Pings would otherwise continue forever.
         super::wire::in_time(wire.rest()).await;
     }
     let published = hub.publish("a", Data::text("nobody reads")).await.unwrap();

@@ -1,4 +1,4 @@
-//! How a WebSocket ends and what keeps it: the order of last words, pings, and peers that say nothing.
+//! How a WebSocket ends and what keeps it alive: the order of its last frames, pings, and silent peers.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::frames::{CLOSE, FIN, PING, PONG, TEXT, Ws, close, frame, text};
 use super::wire::{Server, eventually};
 
 #[tokio::test]
-async fn replies_come_before_the_close_and_nothing_after_it() {
+async fn replies_come_before_the_close_and_no_frame_after_it() {
     let server = Server::start();
     let mut ws = Ws::open(&server, "/ws/a").await;
     ws.json().await;
@@ -35,7 +35,7 @@ async fn replies_come_before_the_close_and_nothing_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_events_flow_nothing_follows_the_close() {
+async fn no_frame_follows_the_close_while_events_flow() {
     let server = Server::with(|builder, _| builder.broker.rate = None);
     let hub = server.hub.clone();
     let flowing = tokio::spawn(async move {
@@ -90,7 +90,7 @@ async fn a_socket_is_pinged_each_heartbeat_and_the_frame_comes_last() {
 }
 
 #[tokio::test]
-async fn a_peer_that_answers_no_ping_is_told_so_after_two_heartbeats() {
+async fn a_peer_that_answers_no_ping_gets_a_bye_after_two_heartbeats() {
     let server = Server::start();
     let began = Instant::now();
     let mut ws = Ws::open(&server, "/ws/a?heartbeat=1").await;
@@ -116,7 +116,7 @@ async fn a_peer_that_answers_no_ping_is_told_so_after_two_heartbeats() {
 }
 
 #[tokio::test]
-async fn a_limit_that_slows_a_peer_down_is_not_its_death() {
+async fn a_rate_limited_peer_is_not_closed_as_silent() {
     let server = Server::with(|builder, _| {
         builder.broker.rate = Some(triway::broker::Rate {
             per_second: 10.0,
@@ -137,7 +137,7 @@ async fn a_limit_that_slows_a_peer_down_is_not_its_death() {
             }
             _ => text(&number.to_string()),
         };
-        // Four heartbeats of work; its Pongs wait behind it.
+        // Commands for four heartbeats. The peer's Pongs wait behind them.
         let mut bytes: Vec<u8> = (0..40).flat_map(line).collect();
         bytes.extend((0..4).flat_map(|_| frame(FIN | PONG, b"")));
         ws.send(bytes).await;
@@ -148,7 +148,7 @@ async fn a_limit_that_slows_a_peer_down_is_not_its_death() {
             lines_of(&server, &channel).await == 40
         })
         .await;
-        // It is judged by its silence again from then on.
+        // After that, the heartbeat applies again and closes the silent peer.
         let (code, reason, _) = ws.until_close().await;
         assert_eq!((code, reason.as_str()), (Some(3005), "silent"));
         eventually("no line is lost", async || {
@@ -158,14 +158,14 @@ async fn a_limit_that_slows_a_peer_down_is_not_its_death() {
     }
 }
 
-/// None while the rate is used up.
+/// Returns the number of published lines, or 0 while the rate limit refuses the query.
 async fn lines_of(server: &Server, channel: &str) -> usize {
     let page = server.get(&format!("/history/{channel}")).await.json();
     page["frames"].as_array().map_or(0, Vec::len)
 }
 
 #[tokio::test]
-async fn a_peer_is_asked_for_signs_of_life_though_events_flow() {
+async fn a_peer_is_pinged_while_events_flow() {
     let server = Server::start();
     let mut lives = Ws::open(&server, "/ws/a?heartbeat=1").await;
     let mut mute = Ws::open(&server, "/ws/a?heartbeat=1").await;
@@ -202,7 +202,7 @@ async fn a_peer_is_asked_for_signs_of_life_though_events_flow() {
 }
 
 #[tokio::test]
-async fn what_is_said_is_heard_though_the_reader_is_behind() {
+async fn commands_are_read_while_the_reader_is_behind() {
     let server = Server::with(|builder, _| {
         builder.hub.history_bytes = None;
         builder.broker.rate = None;
@@ -211,7 +211,7 @@ async fn what_is_said_is_heard_though_the_reader_is_behind() {
     for _ in 0..400 {
         server.publish("a", &data).await;
     }
-    // It reads nothing, so that its socket is full while most of the log waits; then it reads slowly.
+    // The client does not read at first, so its socket is full while most of the log waits. Then it reads slowly.
     let mut ws = Ws::open(&server, "/ws/a?since=all").await;
     ws.send(text(r#"{"type":"ping","ref":"now"}"#)).await;
     let mut events = 0;
@@ -227,7 +227,7 @@ async fn what_is_said_is_heard_though_the_reader_is_behind() {
 }
 
 #[tokio::test]
-async fn a_peer_that_goes_without_a_word_harms_nobody() {
+async fn a_peer_that_leaves_without_a_close_affects_no_other() {
     let server = Server::start();
     for round in 0..30 {
         let mut ws = Ws::open(&server, "/ws/a").await;

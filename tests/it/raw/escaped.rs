@@ -1,4 +1,4 @@
-//! What hello says of sizes, and that data within them passes at every entry however much JSON escaping grows it.
+//! The sizes in hello. Data within them passes over every publishing address, however much JSON escaping enlarges it.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::frames::{BINARY, FIN, Ws, frame, text};
 use super::refusals::assert_refused;
 use super::wire::{Server, get, session_of};
 
-/// A text whose every byte takes six in JSON.
+/// Returns a text whose every byte takes six bytes in JSON.
 fn controls(bytes: usize) -> String {
     "\u{1}".repeat(bytes)
 }
@@ -15,8 +15,8 @@ fn publish(data: &str) -> Value {
     json!({"type": "publish", "channel": "a", "data": data})
 }
 
-/// Publishes a text by every entry that takes a body, and gives for each its name, and whether it was taken or the
-/// code of its refusal.
+/// Publishes a text over every address that accepts a body. Returns for each address its name, and the outcome:
+/// accepted, or the code of the refusal.
 async fn by_every_entry(server: &Server, ws: &mut Ws, data: &str) -> Vec<(&'static str, String)> {
     let said = |reply: &Value| match reply["ok"] == true {
         true => "ok".to_owned(),
@@ -76,7 +76,7 @@ async fn hello_states_the_limits_on_every_transport() {
 }
 
 #[tokio::test]
-async fn data_within_the_limit_passes_everywhere_however_much_escaping_grows_it() {
+async fn data_within_the_limit_passes_everywhere_however_much_escaping_enlarges_it() {
     const BYTES: usize = 64 * 1024;
     let server = Server::start();
     let mut ws = Ws::open(&server, "/ws/b").await;
@@ -96,7 +96,7 @@ async fn data_within_the_limit_passes_everywhere_however_much_escaping_grows_it(
     for (entry, outcome) in by_every_entry(&server, &mut ws, &more).await {
         assert_eq!(outcome, "too_large", "{entry}");
     }
-    // Every way of reading carries it.
+    // Every transport and format delivers it.
     let escaped = json!(most).to_string();
     readers[0].until(&escaped).await;
     readers[1].until(&most).await;
@@ -110,7 +110,7 @@ async fn data_within_the_limit_passes_everywhere_however_much_escaping_grows_it(
 }
 
 #[tokio::test]
-async fn a_bare_socket_takes_as_much_as_any_other_entry() {
+async fn a_bare_socket_accepts_the_same_size_as_any_other_address() {
     let server = Server::with(|builder, _| builder.broker.max_data = 1_000);
     let mut bare = Ws::open(&server, "/ws/a?format=data").await;
     bare.send(text(&controls(1_000))).await;
@@ -121,7 +121,8 @@ async fn a_bare_socket_takes_as_much_as_any_other_entry() {
 
 #[tokio::test]
 async fn a_raised_limit_of_data_holds_for_escaped_texts_too() {
-    // Escaped it is more than is read of a body that is too large, and more than all bodies together may hold.
+    // Escaped, it is larger than the part of an oversized body that is read, and larger than the limit on all bodies
+    // together.
     const BYTES: usize = 3 * 1024 * 1024;
     let server = Server::with(|builder, _| {
         builder.broker.max_data = BYTES;
@@ -139,7 +140,7 @@ async fn a_raised_limit_of_data_holds_for_escaped_texts_too() {
 }
 
 #[tokio::test]
-async fn a_get_publishes_what_its_address_holds() {
+async fn a_get_publishes_data_up_to_the_length_of_its_address() {
     let server = Server::start();
     let hello = server.get("/poll/a").await.json()["frames"][0].clone();
     let (id, key) = session_of(&hello);

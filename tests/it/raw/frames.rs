@@ -1,4 +1,4 @@
-//! A WebSocket client that sends any frame, right or wrong, and reads what comes back frame by frame.
+//! A WebSocket client that sends any frame, valid or invalid, and reads the replies frame by frame.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ pub(crate) const BINARY: u8 = 2;
 pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
-/// The bit of a last frame.
+/// The FIN bit of a message's last frame.
 pub(crate) const FIN: u8 = 0x80;
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -35,7 +35,7 @@ impl Frame {
     }
 }
 
-/// The bytes of a masked frame: its first byte, then length, mask and payload.
+/// Encodes a masked frame: its first byte, then length, mask and payload.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = vec![first];
     match payload.len() {
@@ -70,7 +70,7 @@ pub(crate) fn close(code: u16, reason: &str) -> Vec<u8> {
     )
 }
 
-/// A handshake for this target, with further header lines.
+/// Returns a handshake for this target, with further header lines.
 pub(crate) fn handshake(target: &str, lines: &str) -> String {
     format!(
         "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
@@ -103,7 +103,7 @@ impl Ws {
         self.next_frame().await.expect("a frame")
     }
 
-    /// The next frame; none when the server has ended.
+    /// Reads the next frame. Returns `None` if the server has closed the connection.
     pub(crate) async fn next_frame(&mut self) -> Option<Frame> {
         if !self.wire.has(2).await {
             return None;
@@ -125,7 +125,7 @@ impl Ws {
         })
     }
 
-    /// The next frame of data that is not a ping frame of the hub, as JSON.
+    /// Returns the next data frame as JSON. Skips the hub's ping frames.
     pub(crate) async fn json(&mut self) -> Value {
         loop {
             let frame = self.frame().await;
@@ -140,7 +140,7 @@ impl Ws {
         }
     }
 
-    /// The reply to one command, whatever comes between.
+    /// Sends one command and returns its reply. Skips frames between the two.
     pub(crate) async fn command(&mut self, mut command: Value) -> Value {
         command["ref"] = json!("r");
         self.send(text(&command.to_string())).await;
@@ -153,7 +153,7 @@ impl Ws {
         }
     }
 
-    /// What a ping is answered with: the payload of the Pong.
+    /// Sends a Ping. Returns the payload of the Pong.
     pub(crate) async fn pong(&mut self, payload: &[u8]) -> Vec<u8> {
         self.send(frame(FIN | PING, payload)).await;
         loop {
@@ -164,8 +164,8 @@ impl Ws {
         }
     }
 
-    /// Reads to the Close, which must come and be followed by the end: its code and reason, and the frames of
-    /// data before it.
+    /// Reads up to the Close frame, which must arrive and be the last. Returns its code and reason, and the data frames
+    /// before it.
     pub(crate) async fn until_close(&mut self) -> (Option<u16>, String, Vec<Frame>) {
         let mut before = Vec::new();
         loop {
@@ -186,7 +186,7 @@ impl Ws {
         }
     }
 
-    /// The end of the socket: nothing comes after the Close.
+    /// Asserts that the connection ends and no bytes follow the Close frame.
     pub(crate) async fn ends(&mut self) {
         assert_eq!(self.wire.rest().await, b"", "nothing comes after a Close");
     }

@@ -1,4 +1,4 @@
-//! A hub that is full for now: who is refused is told when to come again, and comes in then.
+//! A hub that is full for the moment: a refused client is informed when to retry, and is accepted then.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use super::refusals::assert_refused;
 use super::wire::{Server, eventually, post};
 
 #[tokio::test]
-async fn a_hub_that_is_full_asks_its_readers_to_come_back() {
+async fn a_full_hub_asks_its_readers_to_reconnect_later() {
     let server = Server::with(|builder, _| builder.hub.hub_channels = Some(1));
     server.publish("a", "x").await;
     let mut refused = Ws::open(&server, "/ws/b").await;
@@ -28,7 +28,7 @@ async fn a_hub_that_is_full_asks_its_readers_to_come_back() {
         (&error["code"], &error["status"]),
         (&json!("too_many_channels"), &json!(503))
     );
-    // It passes, so it uses no number up: the same one acts where there is room.
+    // This refusal is temporary, so it does not use up the number. The same number works where there is room.
     let (id, key) = super::wire::session_of(&hello);
     for (channel, status) in [("b", 503), ("a", 201)] {
         let target = format!("/pub/{channel}?session={key}");
@@ -42,7 +42,7 @@ async fn a_hub_that_is_full_asks_its_readers_to_come_back() {
 }
 
 #[tokio::test]
-async fn large_bodies_on_their_way_have_one_bound_and_small_ones_go_through() {
+async fn large_bodies_in_flight_share_one_limit_and_small_ones_pass() {
     let server = Server::with(|builder, _| builder.session.bodies_total = Some(60_000));
     let held = async || server.metric("triway_bodies_bytes").await;
     let large = post("/pub/a", &[], &[b'x'; 60_000]);
@@ -56,21 +56,21 @@ async fn large_bodies_on_their_way_have_one_bound_and_small_ones_go_through() {
     let problem = assert_refused(&refused, 503, "too_many_bodies");
     assert!(problem["hint"].as_str().unwrap().contains("--bodies-total"));
     assert_eq!(refused.header("retry-after"), Some("2"));
-    // A usual publish is never in want of room.
+    // A publish of usual size always finds room.
     let small = server.ask(post("/pub/a", &[], &[b'x'; 16_000])).await;
     assert_eq!(small.status, 201);
     slow.send(end).await;
     assert_eq!(slow.answer().await.status, 201);
     assert_eq!(held().await, 0.0, "given back");
     assert_eq!(server.ask(&large).await.status, 201);
-    // Cut on its way, it is given back too.
+    // The bytes of a cut request are released too.
     let cut = server.send(most).await;
     eventually("counted", async || held().await > 0.0).await;
     drop(cut);
     eventually("given back", async || held().await == 0.0).await;
 }
 
-/// A message of text that never ends: its first frame and half of its second.
+/// Returns an unfinished text message: its first frame and half of its second.
 fn unfinished(bytes: usize) -> Vec<u8> {
     let whole = frame(0, &vec![b'x'; 2 * bytes]);
     let half = whole.len() / 2;
@@ -78,7 +78,7 @@ fn unfinished(bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn unfinished_messages_count_into_the_same_bound() {
+async fn unfinished_messages_count_towards_the_same_limit() {
     let server = Server::with(|builder, _| builder.session.bodies_total = Some(400_000));
     let held = async || server.metric("triway_bodies_bytes").await;
     for format in ["full", "data"] {
@@ -89,7 +89,7 @@ async fn unfinished_messages_count_into_the_same_bound() {
             if format == "full" {
                 ws.json().await;
             }
-            // The last ones are told, and may be gone before all is sent.
+            // The hub refuses the last peers. Their connections may be closed before everything is sent.
             let _ = ws.wire.try_send(unfinished(bytes)).await;
             peers.push(ws);
             assert!(held().await < 400_000.0 + 100_000.0);
@@ -101,7 +101,7 @@ async fn unfinished_messages_count_into_the_same_bound() {
                 >= 3.0
         })
         .await;
-        // Usual messages are never in want of room.
+        // Messages of usual size always find room.
         let mut other = Ws::open(&server, "/ws/b").await;
         other.json().await;
         let publish = json!({"type": "publish", "channel": "b", "data": "x".repeat(10_000)});
@@ -112,7 +112,7 @@ async fn unfinished_messages_count_into_the_same_bound() {
 }
 
 #[tokio::test]
-async fn a_peer_whose_message_finds_no_room_is_told_when_to_come_back() {
+async fn a_peer_whose_message_finds_no_room_gets_a_retry_time() {
     let server = Server::with(|builder, _| builder.session.bodies_total = Some(50_000));
     let mut first = Ws::open(&server, "/ws/a").await;
     first.json().await;
@@ -135,14 +135,14 @@ async fn a_peer_whose_message_finds_no_room_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_message_that_does_not_end_is_no_place_for_ever() {
+async fn a_message_that_does_not_end_reserves_memory_only_for_a_while() {
     let server = Server::with(|builder, _| {
         builder.session.write_timeout = Some(std::time::Duration::from_secs(1));
     });
     let mut ws = Ws::open(&server, "/ws/a?heartbeat=1").await;
     ws.json().await;
     ws.send(unfinished(60_000)).await;
-    // Signs of life between its frames do not matter.
+    // Pings and Pongs between its frames make no difference.
     let (code, reason, _) = ws.until_close().await;
     assert_eq!((code, reason.as_str()), (Some(3004), "slow"));
     eventually("all is given back", async || {

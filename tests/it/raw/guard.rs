@@ -1,4 +1,4 @@
-//! Who may ask: Host against DNS rebinding, Origin against other people's pages, and CORS for those who may.
+//! Access checks: Host against DNS rebinding, Origin against other sites' pages, and CORS for allowed origins.
 
 use std::process::Stdio;
 
@@ -27,7 +27,7 @@ fn request(line: &str, headers: &str) -> String {
     format!("{line} HTTP/1.1\r\n{length}{headers}\r\n")
 }
 
-/// The status of `GET /metrics` with these header lines.
+/// Returns the status of `GET /metrics` with these header lines.
 async fn status(server: &Server, headers: &str) -> u16 {
     server.ask(request("GET /metrics", headers)).await.status
 }
@@ -125,7 +125,7 @@ async fn loopback_names_pass_on_a_loopback_listener() {
 }
 
 #[tokio::test]
-async fn a_request_names_its_host_once_and_one_name_is_believed() {
+async fn a_request_has_exactly_one_host() {
     let server = Server::start();
     assert_eq!(status(&server, "").await, 421, "no Host at all");
     for lines in [
@@ -140,7 +140,7 @@ async fn a_request_names_its_host_once_and_one_name_is_believed() {
     assert_refused(&server.ask(absolute).await, 421, "host_refused");
     let absolute = "GET http://localhost/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
     assert_eq!(server.ask(absolute).await.status, 200);
-    // Only a trusted proxy's word counts.
+    // The hub believes only a trusted proxy's header.
     assert_eq!(
         status(
             &server,
@@ -216,7 +216,7 @@ async fn configured_hosts_and_origins_pass_and_no_others() {
             "{origin}"
         );
     }
-    // A browser's own word for "same origin" is enough, but never for `null`.
+    // A browser's `Sec-Fetch-Site: same-origin` is enough, but never for the origin `null`.
     let same = "Host: rt.example.com\r\nSec-Fetch-Site: same-origin\r\nOrigin: ";
     assert_eq!(
         status(&server, &format!("{same}https://public.example\r\n")).await,
@@ -227,7 +227,7 @@ async fn configured_hosts_and_origins_pass_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_star_for_host_trusts_the_proxy_but_not_its_pages() {
+async fn a_star_for_host_allows_every_host_but_not_every_origin() {
     let server = Server::with(|builder, _| builder.http.hosts = vec!["*".into()]);
     assert_eq!(status(&server, "Host: whatever.example\r\n").await, 200);
     assert_eq!(
@@ -245,7 +245,7 @@ async fn a_star_for_host_trusts_the_proxy_but_not_its_pages() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_says_under_which_host_it_was_asked() {
+async fn a_trusted_proxy_forwards_the_requested_host() {
     let server = Server::with(|builder, options| {
         builder.http.hosts = vec!["rt.example.com".into()];
         options.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
@@ -351,7 +351,7 @@ async fn http_2_has_the_same_rules() {
 }
 
 #[tokio::test]
-async fn a_preflight_says_what_pages_may_send() {
+async fn a_preflight_lists_what_pages_may_send() {
     let server =
         Server::with(|builder, _| builder.http.origins = vec!["https://app.example.com".into()]);
     let preflight = |target: &str, origin: &str| {
@@ -393,7 +393,7 @@ async fn a_preflight_says_what_pages_may_send() {
 }
 
 #[tokio::test]
-async fn pages_that_may_ask_can_read_answers_and_refusals() {
+async fn pages_of_allowed_origins_can_read_answers_and_refusals() {
     let server =
         Server::with(|builder, _| builder.http.origins = vec!["https://app.example.com".into()]);
     let origin = "Host: localhost\r\nOrigin: https://app.example.com\r\n";
@@ -447,7 +447,7 @@ async fn pages_that_read_an_answer_see_its_timing() {
         for name in ["access-control-allow-origin", "timing-allow-origin"] {
             assert_eq!(answer.header(name), Some(allowed), "{line}");
         }
-        // Without an Origin only the files that are the same for every page carry the header.
+        // Without an Origin, only the files that are identical for every page carry the header.
         let answer = server.send(request(line, host)).await.head().await;
         let open = answer.header("access-control-allow-origin");
         assert_eq!(answer.header("timing-allow-origin"), open, "{line}");

@@ -1,4 +1,4 @@
-//! Clients that end their side after a request: what was asked is answered.
+//! Clients that close their sending side after a request: the request is still answered.
 
 use serde_json::json;
 
@@ -6,7 +6,8 @@ use super::frames::{Ws, text};
 use super::process::Process;
 use super::wire::{Server, Wire, get, post};
 
-/// Sends requests, ends the own side at once, and counts those that are answered.
+/// Sends a request, closes the sending side at once, and repeats this `times` times. Returns the number of answered
+/// requests.
 async fn answered(connect: impl AsyncFn() -> Wire, request: &[u8], times: usize) -> usize {
     let mut count = 0;
     for _ in 0..times {
@@ -38,7 +39,7 @@ fn requests() -> Vec<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn a_request_that_is_followed_by_the_end_of_its_side_is_answered() {
+async fn a_half_closed_request_is_answered() {
     for server in [
         Server::with(|builder, _| builder.broker.rate = None),
         Server::plain(|builder, _| builder.broker.rate = None),
@@ -57,7 +58,7 @@ async fn a_request_that_is_followed_by_the_end_of_its_side_is_answered() {
 }
 
 #[tokio::test]
-async fn a_held_poll_is_answered_with_what_there_is() {
+async fn a_held_poll_of_a_half_closed_client_is_answered_with_the_available_events() {
     for server in [Server::start(), Server::plain(|_, _| {})] {
         let (_, key) = server.session().await;
         let cursor = server.publish("a", "x").await;
@@ -73,7 +74,7 @@ async fn a_held_poll_is_answered_with_what_there_is() {
 }
 
 #[tokio::test]
-async fn commands_of_a_socket_before_its_end_are_answered() {
+async fn commands_before_the_end_of_a_socket_are_answered() {
     let server = Server::with(|builder, _| builder.broker.rate = None);
     for _ in 0..20 {
         let mut ws = Ws::open(&server, "/ws/a?echo=0").await;

@@ -1,4 +1,4 @@
-//! Many held polls of one channel, which are answered from one place: each is answered once, as if it were alone.
+//! Many held polls of one channel that share a fan-out task: each is answered once, as if it were the only one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,13 +16,13 @@ const DELIVERED: &str = "triway_delivered_total{transport=\"poll\"}";
 const CROWD: usize = 12;
 const PUBLISHERS: usize = 3;
 const EVENTS: usize = 1_500;
-/// More than a socket takes at once.
+/// More than a socket accepts at once.
 const LARGE_BYTES: usize = 12 * 1024 * 1024;
 /// Events around the end of a hold.
 const HOLDS: u64 = 40;
-/// Answers after which somebody asks at once how many read.
+/// Number of answers after which the test checks the reader count at once.
 const ANSWERS: usize = 400;
-/// Longer than a reader may be away and keep its place.
+/// Longer than the time for which a parked poll keeps its subscription.
 const AWAY: Duration = Duration::from_millis(900);
 
 /// One client that polls on one connection.
@@ -30,7 +30,7 @@ struct Chain {
     wire: Wire,
     key: String,
     cursor: String,
-    /// What it asks for beside its cursor.
+    /// Query parameters besides the cursor.
     wish: String,
     number: usize,
 }
@@ -67,7 +67,7 @@ impl Chain {
         self.wire.send(request).await;
     }
 
-    /// The frames of the answer, which must be the one to what was asked last.
+    /// Returns the frames of the answer, which must belong to the last request.
     async fn frames(&mut self) -> Vec<Value> {
         let answer = self.wire.answer().await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -77,7 +77,7 @@ impl Chain {
         answer["frames"].as_array().unwrap().clone()
     }
 
-    /// The data of its events; it is told nothing else.
+    /// Returns the data of the answer's events. The answer may contain no other frame.
     async fn data(&mut self) -> Vec<Value> {
         let frames = self.frames().await;
         let data = |frame: &Value| {
@@ -95,14 +95,14 @@ async fn readers_are(server: &Server, count: usize) {
     .await;
 }
 
-/// Publishes a number; gives how many polls were held then.
+/// Publishes a number. Returns how many polls were held at that moment.
 async fn publish(server: &Server, number: usize) -> Value {
     let body = number.to_string();
     let answer = server.post("/pub/a", "application/json", body).await.json();
     answer["reached"]["poll"].clone()
 }
 
-/// So many clients, all of them held.
+/// Opens `count` clients and waits until all their polls are held.
 async fn crowd(server: &Server, count: usize, wish: &str) -> Vec<Chain> {
     let mut chains = Vec::new();
     for _ in 0..count {
@@ -113,7 +113,8 @@ async fn crowd(server: &Server, count: usize, wish: &str) -> Vec<Chain> {
             chain.ask().await;
         }
         readers_are(server, count).await;
-        // Those who came first may wait for themselves; from the second time on all are at one place.
+        // In the first round, a poll may be held by its own task. From the second round on, the fan-out task holds all
+        // of them.
         if round == 0 {
             assert_eq!(publish(server, 0).await, json!(count));
             for chain in &mut chains {
@@ -124,7 +125,7 @@ async fn crowd(server: &Server, count: usize, wish: &str) -> Vec<Chain> {
     chains
 }
 
-/// A hub that forgets nothing, and refuses nobody.
+/// Starts a hub whose logs have no bound and which has no rate limit.
 fn remembering() -> Server {
     Server::plain(|builder, _| {
         builder.hub.history_events = None;
@@ -143,7 +144,7 @@ async fn flow(hub: triway::Hub, publisher: usize) {
     }
 }
 
-/// Polls until it has all that flows: each event once, and each publisher's in order.
+/// Polls until all events have arrived: each event once, and each publisher's in order.
 async fn follow(mut chain: Chain) -> Vec<Value> {
     let mut told: Vec<Value> = Vec::new();
     let mut next = [0; PUBLISHERS];
@@ -162,7 +163,7 @@ async fn follow(mut chain: Chain) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn each_gets_every_event_once_whoever_answers() {
+async fn each_held_poll_gets_every_event_once() {
     let server = remembering();
     let chains = crowd(&server, CROWD, "").await;
     let before = server.metric(DELIVERED).await;
@@ -185,7 +186,7 @@ async fn each_gets_every_event_once_whoever_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_hold_that_ends_just_when_an_event_comes_is_answered_once() {
+async fn a_hold_that_ends_together_with_an_event_is_answered_once() {
     let server = remembering();
     let mut chains = crowd(&server, CROWD, "").await;
     for chain in &mut chains {
@@ -197,7 +198,7 @@ async fn a_hold_that_ends_just_when_an_event_comes_is_answered_once() {
         for number in 1..=HOLDS {
             let data = Data::json(number.to_string().as_bytes()).unwrap();
             hub.publish("a", data).await.unwrap();
-            // Around the end of a hold, which the wheel tells in steps of 25 ms.
+            // Publish around the end of a hold. The timer wheel signals that end in steps of 25 ms.
             tokio::time::sleep(Duration::from_millis(45 + number % 40)).await;
         }
     });
@@ -212,7 +213,7 @@ async fn a_hold_that_ends_just_when_an_event_comes_is_answered_once() {
     assert!(told.iter().all(|told| *told == numbers), "{told:?}");
 }
 
-/// An answer in its bytes, but for what differs between any two.
+/// Returns the bytes of an answer without the parts that differ between any two answers.
 fn shape(answer: &Answer) -> (Vec<(String, String)>, String) {
     let mut headers = answer.headers.clone();
     headers.iter_mut().for_each(|(name, value)| {
@@ -225,13 +226,13 @@ fn shape(answer: &Answer) -> (Vec<(String, String)>, String) {
 }
 
 #[tokio::test]
-async fn an_answer_is_the_same_for_one_and_for_many() {
+async fn a_fan_out_task_writes_the_same_answer_as_a_single_poll() {
     let server = Server::plain(|_, _| {});
     let mut chains = crowd(&server, 6, "").await;
     let mut alone = Chain::open(&server, "&echo=0").await;
     alone.cursor = chains[0].cursor.clone();
     alone.number = chains[0].number - 1;
-    // One that does not want its own events waits by itself.
+    // A poll that excludes its own events is held by its own task.
     alone.ask().await;
     readers_are(&server, 7).await;
     assert_eq!(publish(&server, 1).await, 7);
@@ -242,7 +243,7 @@ async fn an_answer_is_the_same_for_one_and_for_many() {
 }
 
 #[tokio::test]
-async fn between_two_polls_nobody_is_read_to() {
+async fn a_client_between_two_polls_does_not_count_as_a_reader() {
     let server = Server::plain(|_, _| {});
     let mut chains = crowd(&server, CROWD, "").await;
     for number in 1..=20 {
@@ -263,10 +264,10 @@ async fn between_two_polls_nobody_is_read_to() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "load: keeps all cores busy, and with them every story beside it"]
-async fn whoever_has_his_answer_is_counted_no_more() {
+async fn an_answered_poll_no_longer_counts_as_a_reader() {
     let server = remembering();
     let mut chains = crowd(&server, CROWD, "").await;
-    // Those of a hub without threads to spare are cut off between any two steps.
+    // These threads keep all cores busy. The operating system can then interrupt the hub's tasks between any two steps.
     let busy = Arc::new(AtomicBool::new(true));
     for _ in 0..3 {
         let busy = busy.clone();
@@ -293,7 +294,7 @@ async fn whoever_has_his_answer_is_counted_no_more() {
 }
 
 #[tokio::test]
-async fn a_poll_that_is_answered_is_no_attach_of_its_session() {
+async fn an_answered_poll_is_no_attachment_of_its_session() {
     let server = Server::plain(|_, _| {});
     let mut chains = crowd(&server, 6, "").await;
     let stream = format!("/sse/b?format=full&session={}", chains[0].key);
@@ -305,7 +306,7 @@ async fn a_poll_that_is_answered_is_no_attach_of_its_session() {
     }
     publish(&server, 1).await;
     assert_eq!(chains[0].data().await, [json!(1)]);
-    // The fourth that lives: none of them must end.
+    // This is the fourth live attachment, so none of them may be closed.
     let mut wire = server.send(get(&stream)).await;
     assert_eq!(wire.block_json().await["type"], "hello");
     streams.push(wire);
@@ -313,22 +314,22 @@ async fn a_poll_that_is_answered_is_no_attach_of_its_session() {
     for wire in &mut streams {
         assert_eq!(wire.block_json().await["data"], "to all");
     }
-    // The poll that comes is a fifth, and ends the oldest.
+    // The next poll is a fifth attachment, and closes the oldest.
     chains[0].ask().await;
     assert_eq!(streams[0].block_json().await["type"], "bye");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_asks_ahead_is_answered_in_turn() {
+async fn pipelined_polls_are_answered_in_order() {
     let server = remembering();
     let mut chains = crowd(&server, CROWD, "").await;
     for number in 1..=200 {
-        // The next poll comes while this one is held, or just when it is answered.
+        // The next poll arrives while this one is held, or just when it is answered.
         let ahead = chains[0].request(chains[0].number + 1);
         let (_, reached) = tokio::join!(chains[0].wire.send(ahead), publish(&server, number));
         assert_eq!(reached, CROWD);
         assert_eq!(chains[0].data().await, [json!(number)]);
-        // It goes on from where the one before it began.
+        // It continues from the same cursor as the poll before it.
         chains[0].number += 1;
         assert_eq!(chains[0].data().await, [json!(number)]);
         chains[0].ask().await;
@@ -341,7 +342,7 @@ async fn who_asks_ahead_is_answered_in_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_takes_an_answer_slowly_gets_it_whole() {
+async fn a_slow_client_gets_its_whole_answer() {
     let server = remembering();
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
@@ -369,7 +370,7 @@ async fn who_takes_an_answer_slowly_gets_it_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn who_goes_just_when_it_is_answered_is_no_reader_any_more() {
+async fn a_client_that_leaves_during_its_answer_no_longer_counts() {
     let server = remembering();
     for round in 0..40 {
         let mut chains = crowd(&server, 8, "").await;
@@ -394,7 +395,7 @@ async fn who_goes_just_when_it_is_answered_is_no_reader_any_more() {
 }
 
 #[tokio::test]
-async fn who_was_away_for_long_goes_on_where_it_was() {
+async fn a_client_that_returns_late_continues_from_its_cursor() {
     let server = Server::plain(|_, _| {});
     let mut chains = crowd(&server, 6, "").await;
     for number in 1..=3 {
@@ -402,7 +403,7 @@ async fn who_was_away_for_long_goes_on_where_it_was() {
         for chain in &mut chains {
             assert_eq!(chain.data().await, [json!(number)]);
         }
-        // Time itself is what is tested here: a place is lost by it.
+        // This sleep is the subject of the test: the subscription ends by time alone.
         tokio::time::sleep(AWAY).await;
         assert_eq!(publish(&server, 100 + number).await, 0);
         for chain in &mut chains {
@@ -415,7 +416,7 @@ async fn who_was_away_for_long_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drain_ends_who_is_held_and_who_was_just_answered() {
+async fn a_drain_ends_held_and_just_answered_polls() {
     for round in 0..10 {
         let mut server = remembering();
         let mut chains = crowd(&server, CROWD, "").await;
@@ -424,14 +425,14 @@ async fn a_drain_ends_who_is_held_and_who_was_just_answered() {
             assert_eq!(chain.data().await, [json!(1)]);
         }
         if round % 2 == 0 {
-            // Those come back just now.
+            // These polls return just before the drain.
             for chain in &mut chains[..CROWD / 4] {
                 chain.ask().await;
             }
         }
         server.begin_shutdown();
         for chain in &mut chains {
-            // Each is told what it asked for, or that it should come elsewhere, and then the connection ends.
+            // Each poll receives its frames or a refusal with 503. Then the connection closes.
             while let Some(answer) = in_time(chain.wire.try_answer()).await {
                 let is_told = answer.status == 503 || !answer.json()["frames"].is_null();
                 assert!(is_told, "{answer:?}");

@@ -1,4 +1,4 @@
-//! Holes of several channels at once: wherever a reader is cut among its gaps, none of them stays hidden.
+//! Gaps of several channels at once: a cut between any two of them leaves none undelivered.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::frames::Ws;
 use super::wire::{Server, get};
 
-/// A cursor of another life of the hub.
+/// A cursor from another run of the hub.
 const OLD: &str = "old-5";
 const CHANNELS: &str = "a,b,c";
 
@@ -19,7 +19,7 @@ async fn server() -> Server {
     server
 }
 
-/// The `id:` of each of so many blocks, and the channel where it is a gap.
+/// Reads `count` blocks. Returns the `id:` of each, and its channel if it is a gap.
 async fn blocks(
     server: &Server,
     query: &str,
@@ -44,10 +44,10 @@ async fn blocks(
 }
 
 #[tokio::test]
-async fn a_cut_between_gaps_of_one_id_hides_none_of_them() {
+async fn a_cut_between_gaps_of_one_id_loses_no_gap() {
     let server = server().await;
     for query in ["", "format=data"] {
-        // The beginning, three gaps, three events.
+        // One hello, three gaps, three events.
         let whole = blocks(&server, query, OLD, 7).await;
         for cut in 1..=4 {
             let (last, _) = &whole[cut - 1];
@@ -72,7 +72,7 @@ async fn a_cut_between_gaps_of_one_id_hides_none_of_them() {
     }
 }
 
-/// The frames of a WebSocket after its hello, and the hello.
+/// Returns the hello of a WebSocket and the frames after it, `count` in all.
 async fn frames(server: &Server, since: &str, count: usize) -> Vec<Value> {
     let mut ws = Ws::open(server, &format!("/ws/{CHANNELS}?since={since}")).await;
     let mut frames = Vec::new();
@@ -83,7 +83,7 @@ async fn frames(server: &Server, since: &str, count: usize) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn gaps_of_one_id_say_that_more_follow() {
+async fn all_gaps_of_one_id_but_the_last_have_more() {
     let server = server().await;
     let whole = frames(&server, OLD, 7).await;
     let more: Vec<bool> = whole[1..4].iter().map(|gap| gap["more"] == true).collect();
@@ -93,7 +93,7 @@ async fn gaps_of_one_id_say_that_more_follow() {
         let gaps = frames.iter().filter(|frame| frame["type"] == "gap");
         gaps.map(|gap| gap["channel"].to_string()).collect()
     };
-    // A reader with one cursor, cut after each of the frames.
+    // A reader with one cursor is cut after each of these frames.
     for cut in 1..=4 {
         let mut moving = whole[..cut].iter().filter(|frame| frame["more"] != true);
         let cursor = moving.next_back().unwrap()["id"].as_str().unwrap();

@@ -1,6 +1,6 @@
-//! Hostile inputs, some hundreds: each gets a clear refusal or a close, and the service is unharmed.
+//! Several hundred hostile inputs: each gets a clear refusal or a close, and the service stays intact.
 //!
-//! The cases stand in tables by their kind; here is what they are run by, and what must hold around them.
+//! The submodules hold the cases in tables by kind. This file runs them and checks the rules that hold around them.
 
 mod heads;
 mod sockets;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::process::Process;
 use super::wire::{Answer, Wire, eventually, get, in_time};
 
-/// Limits of the server that the slow ones run into.
+/// Server limits that the slow cases reach.
 const LIMITS: [&str; 10] = [
     "--head-timeout",
     "1s",
@@ -27,23 +27,24 @@ const LIMITS: [&str; 10] = [
     "--publish-rate",
     "0",
 ];
-/// Whoever has neither an answer nor an end by then hangs.
+/// A case without an answer or a close within this time counts as hung.
 const HANGS: Duration = Duration::from_secs(18);
-/// What the program may hold on to, in KiB.
+/// Memory that the program may retain, in KiB.
 const KEPT_KIB: u64 = 50 * 1024;
 
-/// What must come of an input.
+/// The required outcome of an input.
 #[derive(Clone, Debug)]
 pub(super) enum Expect {
-    /// This status, and this code where there is one.
+    /// This status. If the code is not empty, also this code.
     Refused(u16, &'static str),
-    /// Any status of a client's mistake, or a close without a word: HTTP that cannot be read has no answer of ours.
+    /// Any status from 400 to 505 except 500, or a close without an answer: unreadable HTTP never reaches the hub, so
+    /// its refusals do not apply.
     NoHttp,
-    /// It is served: strange, but within the rules.
+    /// The request is served: it is unusual, but valid.
     Served,
-    /// Served or refused, as long as it is clear.
+    /// Served or refused. A refusal must be clear.
     Clear,
-    /// Ended by the server, whatever was said before.
+    /// Closed by the server, after any answer.
     Closed,
 }
 
@@ -51,7 +52,7 @@ pub(super) enum Expect {
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     what: String,
-    /// Pieces with a pause between them.
+    /// Parts of the input. The client pauses between them.
     sent: Vec<Vec<u8>>,
     expect: Expect,
 }
@@ -64,7 +65,7 @@ pub(super) fn case(what: impl Into<String>, sent: impl Into<Vec<u8>>, expect: Ex
     }
 }
 
-/// What came of it.
+/// The observed outcome.
 #[derive(Debug)]
 enum Outcome {
     Answered(Answer),
@@ -98,7 +99,7 @@ async fn run(address: std::net::SocketAddr, case: &Case) -> Outcome {
         .unwrap_or(Outcome::Hung)
 }
 
-/// What is wrong with an outcome, if anything.
+/// Returns a description of an unexpected outcome, or `None`.
 fn complaint(case: &Case, outcome: &Outcome) -> Option<String> {
     let fits = match (&case.expect, outcome) {
         (_, Outcome::Hung) => false,
@@ -117,7 +118,7 @@ fn complaint(case: &Case, outcome: &Outcome) -> Option<String> {
     (!fits).then(|| format!("{}: expected {:?}, was {outcome:?}", case.what, case.expect))
 }
 
-/// Runs all of them side by side while an ordinary reader and writer go on.
+/// Runs all cases concurrently while an ordinary reader and an ordinary writer continue.
 async fn attack(cases: Vec<Case>) {
     let process = Process::start(&LIMITS).await;
     let mut reader = process.send(get("/sse/healthy")).await;
@@ -174,28 +175,28 @@ async fn attack(cases: Vec<Case>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn heads_and_bodies_that_are_no_http() {
+async fn malformed_heads_and_bodies_are_refused() {
     attack(heads::cases()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn words_that_mean_nothing() {
+async fn meaningless_parameters_and_bodies_are_refused() {
     attack(words::cases()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sockets_that_speak_nonsense() {
+async fn sockets_with_invalid_frames_are_closed() {
     attack(sockets::cases()).await;
 }
 
 #[test]
-fn there_are_at_least_two_hundred() {
+fn there_are_at_least_two_hundred_hostile_cases() {
     let count = heads::cases().len() + words::cases().len() + sockets::cases().len();
     assert!(count >= 200, "{count}");
 }
 
 #[tokio::test]
-async fn requests_behind_a_stream_wait_for_it_and_cost_little() {
+async fn requests_pipelined_behind_a_stream_wait_and_cost_little() {
     let process = Process::start(&LIMITS).await;
     let before = process.resident_kib();
     let mut streams = Vec::new();
@@ -205,7 +206,7 @@ async fn requests_behind_a_stream_wait_for_it_and_cost_little() {
         for _ in 0..20 {
             let mut wire = process.send(get(target)).await;
             wire.head().await;
-            // Far more than anybody reads ahead: the sending blocks, and the stream goes on.
+            // This is far more than the server reads ahead: the sender blocks, and the stream continues.
             let behind =
                 "POST /pub/behind HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx"
                     .repeat(200_000);

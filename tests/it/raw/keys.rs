@@ -1,4 +1,5 @@
-//! Publishing once: keys of an application, numbered keys of a session, and GET where POST is blocked.
+//! Publishing exactly once: idempotency keys of an application, numbered keys of a session, and GET for clients with
+//! blocked POSTs.
 
 use serde_json::{Value, json};
 use triway::broker::Rate;
@@ -19,7 +20,7 @@ async fn held(server: &Server, channel: &str) -> Vec<Value> {
     frames.map(|frame| frame["data"].clone()).collect()
 }
 
-/// One session, and what it sends.
+/// One session that publishes.
 struct Sender<'a> {
     server: &'a Server,
     id: String,
@@ -47,7 +48,7 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// `ok`, or the code of the refusal.
+/// Returns `ok` or the code of the refusal.
 fn outcome(reply: &Value) -> String {
     if reply["ok"] == true {
         "ok".into()
@@ -79,7 +80,7 @@ async fn eight_equal_publishes_at_once_are_one_event_with_one_answer() {
 }
 
 #[tokio::test]
-async fn a_key_stands_for_its_channel_name_and_body() {
+async fn a_key_identifies_its_channel_name_and_body() {
     let server = Server::start();
     let first = publish(&server, "/pub/a", "k", "one").await;
     assert_eq!(
@@ -106,7 +107,7 @@ async fn a_key_stands_for_its_channel_name_and_body() {
         );
     }
     assert_eq!(held(&server, "a").await, ["one"]);
-    // Scoped to the credential: a session's key is not everybody's.
+    // Keys are scoped to the credential: the key of a session is separate from the same key of other clients.
     let sender = Sender::new(&server).await;
     let own = publish(
         &server,
@@ -120,7 +121,7 @@ async fn a_key_stands_for_its_channel_name_and_body() {
 }
 
 #[tokio::test]
-async fn numbered_keys_act_in_order_and_repeat_their_answers() {
+async fn numbered_keys_publish_in_order_and_repeat_their_answers() {
     let server = Server::start();
     let sender = Sender::new(&server).await;
     let first = sender
@@ -176,7 +177,7 @@ async fn numbered_keys_act_in_order_and_repeat_their_answers() {
 }
 
 #[tokio::test]
-async fn the_largest_number_acts_once_too() {
+async fn the_largest_number_publishes_once_too() {
     let server = Server::start();
     let sender = Sender::new(&server).await;
     let last = sender.command(u64::MAX, "a", "last");
@@ -220,7 +221,7 @@ async fn numbered_keys_need_the_key_of_their_session() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_passes_uses_no_number_and_stops_the_array() {
+async fn a_temporary_refusal_uses_no_number_and_stops_the_array() {
     let server = Server::with(|builder, _| {
         builder.broker.rate = Some(Rate {
             per_second: 20.0,
@@ -426,7 +427,7 @@ async fn send_answers_each_command_in_order() {
         (&replies[4]["count"], &replies[4]["members"]),
         (&json!(0), &json!([]))
     );
-    // `text/plain` from a page needs no preflight, and any other type does as well.
+    // A page can send `text/plain` without a preflight. Any other type works too.
     for kind in ["application/json", "application/x-www-form-urlencoded", ""] {
         let answer = server.post("/send", kind, r#"[{"type":"ping"}]"#).await;
         assert_eq!(answer.json()[0]["ok"], true, "{kind}");

@@ -1,4 +1,4 @@
-//! Each bound of the contract, reached: what it refuses or forgets, and that it is exact.
+//! Each documented limit at its exact border: the refusal, or the events that are forgotten.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ fn data(frames: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_channel_keeps_so_many_events_and_names_the_rest_as_a_gap() {
+async fn a_channel_keeps_a_bounded_number_of_events_and_reports_the_rest_as_a_gap() {
     let server = Server::with(|builder, _| builder.hub.history_events = Some(3));
     let mut ids = Vec::new();
     for number in 0..7 {
@@ -55,7 +55,7 @@ async fn a_channel_keeps_so_many_events_and_names_the_rest_as_a_gap() {
 }
 
 #[tokio::test]
-async fn a_channel_keeps_so_many_bytes_and_its_newest_event_always() {
+async fn a_channel_keeps_bounded_bytes_and_always_its_newest_event() {
     let server = Server::with(|builder, _| builder.hub.history_bytes = Some(100));
     for text in ["a", "b", "c"] {
         server.publish("a", &text.repeat(38)).await;
@@ -73,7 +73,7 @@ async fn a_channel_keeps_so_many_bytes_and_its_newest_event_always() {
 }
 
 #[tokio::test]
-async fn a_channel_forgets_by_age_but_for_its_newest_event() {
+async fn a_channel_forgets_old_events_except_its_newest() {
     let server =
         Server::with(|builder, _| builder.hub.history_age = Some(Duration::from_millis(100)));
     let first = server.publish("a", "1").await;
@@ -91,7 +91,7 @@ async fn a_channel_forgets_by_age_but_for_its_newest_event() {
 }
 
 #[tokio::test]
-async fn all_channels_together_stay_within_their_bound_and_the_largest_gives_first() {
+async fn all_channels_share_one_limit_and_the_largest_forgets_first() {
     const TOTAL: usize = 1024 * 1024;
     let server = Server::with(|builder, _| builder.hub.history_total = Some(TOTAL));
     server.publish("small", "kept").await;
@@ -113,7 +113,7 @@ async fn all_channels_together_stay_within_their_bound_and_the_largest_gives_fir
         data(&poll(&server, "/poll/small?since=all").await),
         ["kept"]
     );
-    // Many channels with one large event each: the newest give too, since nothing else is left.
+    // Many channels with one large event each: the hub forgets newest events too, because no older ones remain.
     for number in 0..400 {
         server
             .hub
@@ -126,7 +126,7 @@ async fn all_channels_together_stay_within_their_bound_and_the_largest_gives_fir
 }
 
 #[tokio::test]
-async fn a_page_of_history_is_bounded_in_bytes_and_goes_on() {
+async fn a_page_of_history_is_bounded_in_bytes_and_has_a_next_page() {
     let server = Server::with(|builder, _| {
         builder.hub.history_bytes = None;
         builder.broker.max_data = 1024 * 1024;
@@ -210,7 +210,7 @@ async fn the_limit_of_data_is_exact_for_text_json_and_bytes() {
 }
 
 #[tokio::test]
-async fn a_text_counts_alike_however_it_comes() {
+async fn a_text_has_the_same_size_over_every_address() {
     let server = Server::with(|builder, _| builder.broker.max_data = 1_000);
     let mut ws = Ws::open(&server, "/ws/b").await;
     ws.json().await;
@@ -242,7 +242,7 @@ async fn a_text_counts_alike_however_it_comes() {
 }
 
 #[tokio::test]
-async fn who_still_sends_what_is_too_large_reads_the_refusal() {
+async fn a_client_that_still_sends_a_large_body_reads_the_refusal() {
     let server = Server::start();
     let body = vec![b'x'; 8 * 1024 * 1024];
     for target in ["/pub/a", "/send", "/poll"] {
@@ -255,7 +255,7 @@ async fn who_still_sends_what_is_too_large_reads_the_refusal() {
 }
 
 #[tokio::test]
-async fn json_is_taken_up_to_a_depth_that_readers_can_follow() {
+async fn json_is_accepted_up_to_a_depth_that_readers_can_parse() {
     let server = Server::with(|builder, _| builder.broker.max_data = 1024 * 1024);
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert_eq!(
@@ -291,12 +291,12 @@ async fn json_is_taken_up_to_a_depth_that_readers_can_follow() {
         400,
         "bad_json",
     );
-    // serde_json stops at 128 levels: it can still read every answer.
+    // serde_json stops at 128 levels. It can still read every answer.
     assert_eq!(poll(&server, "/poll/a?since=all").await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_session_reads_so_many_channels_on_every_way() {
+async fn a_session_reads_a_bounded_number_of_channels_on_every_transport() {
     let server = Server::with(|builder, _| builder.session.session_channels = Some(3));
     for address in ["sse", "poll"] {
         let body = json!({"channels": ["a", "b", "c", "d"]}).to_string();
@@ -330,7 +330,7 @@ async fn a_session_reads_so_many_channels_on_every_way() {
 }
 
 #[tokio::test]
-async fn the_hub_holds_so_many_channels_and_sweeps_those_without_use() {
+async fn the_hub_has_a_bounded_number_of_channels_and_sweeps_unused_ones() {
     let server = Server::with(|builder, _| builder.hub.hub_channels = Some(3));
     server.publish("kept", "x").await;
     let mut reading = server.send(get("/sse/b,c")).await;
@@ -360,7 +360,7 @@ async fn the_hub_holds_so_many_channels_and_sweeps_those_without_use() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_refused_and_the_place_comes_back() {
+async fn a_connection_above_the_limit_is_refused_until_another_closes() {
     let server = Server::with(|_, options| options.connections = Some(3));
     let mut held = Vec::new();
     for _ in 0..2 {
@@ -388,7 +388,7 @@ async fn one_connection_too_many_is_refused_and_the_place_comes_back() {
 }
 
 #[tokio::test]
-async fn over_its_rate_http_gets_429_and_when_to_come_again() {
+async fn http_over_its_rate_gets_429_and_a_retry_time() {
     let server = Server::with(|builder, _| {
         builder.broker.rate = Some(Rate {
             per_second: 0.2,
@@ -421,7 +421,7 @@ async fn over_its_rate_http_gets_429_and_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn over_its_rate_a_websocket_is_read_no_further_and_loses_nothing() {
+async fn a_websocket_over_its_rate_is_paused_and_loses_no_message() {
     let server = Server::with(|builder, _| {
         builder.broker.rate = Some(Rate {
             per_second: 50.0,
@@ -460,7 +460,7 @@ async fn over_its_rate_a_websocket_is_read_no_further_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn no_rate_means_none() {
+async fn without_a_rate_publishing_is_unlimited() {
     let server = Server::with(|builder, _| builder.broker.rate = None);
     let mut ws = Ws::open(&server, "/ws/a?format=data").await;
     let all: Vec<u8> = (0..2_000)

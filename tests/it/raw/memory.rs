@@ -1,5 +1,5 @@
-//! What peers that take nothing make the hub hold, whatever they asked for: each transport, both HTTP versions, small
-//! and large events. The figures are those of `docs/operate.md`, "What a peer can cost".
+//! The memory that the hub holds for peers that read nothing, for every kind of request: each transport, both HTTP
+//! versions, small and large events. `docs/operate.md` lists the figures in "What a peer can cost".
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use super::wire::{Wire, eventually, get, in_time, post};
 
 mod streams;
 
-/// What one peer may cost, in KiB.
+/// Largest memory for one peer, in KiB.
 const PEER_KIB: u64 = 64;
-/// What is not counted for each peer: buffers that all share, and the allocator's slack.
+/// Memory that does not count for a single peer, in KiB: shared buffers and the allocator's slack.
 const SHARED_KIB: u64 = 6 * 1024;
-/// For so long the memory is watched once all have asked.
+/// How long the test watches the memory after all requests are sent.
 const WATCHED: Duration = Duration::from_millis(1_500);
 
-/// What a peer asks for.
+/// The request of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     Poll,
@@ -32,9 +32,9 @@ pub(super) enum Wish {
     Presence,
     Sse,
     SseData,
-    /// A socket that reads all that there is.
+    /// A WebSocket that reads the whole log.
     Ws,
-    /// A socket that asks for history again and again.
+    /// A WebSocket that requests the history repeatedly.
     WsHistory,
     /// A request whose body never ends.
     Upload,
@@ -67,7 +67,7 @@ impl Wish {
         }
     }
 
-    /// Four histories of a megabyte each.
+    /// Returns commands for four pages of history of a megabyte each.
     fn commands(session: &str) -> String {
         let history = json!({"type": "history", "channel": "a", "limit": 1_000});
         json!({"session": session, "commands": vec![history; 4]}).to_string()
@@ -96,7 +96,7 @@ impl Wish {
     }
 }
 
-/// A hub with a megabyte of history, or one event of eight, and 200 members.
+/// A hub with a megabyte of history or one event of eight megabytes, and with 200 members.
 pub(super) struct Scene {
     pub(super) process: Process,
     session: String,
@@ -108,7 +108,7 @@ impl Scene {
         Self::under(is_large, "").await
     }
 
-    /// The same after a command of the shell.
+    /// Starts the same hub after a command of the shell.
     async fn under(is_large: bool, command: &str) -> Self {
         let arguments = [
             "--publish-rate",
@@ -144,7 +144,7 @@ impl Scene {
             process,
             _members: members,
         };
-        // What is made once is there before anything is measured.
+        // Use every request once, so that one-time allocations exist before the first measurement.
         for wish in Wish::ALL {
             let mut wire = scene.process.send(wish.bytes(&scene.session)).await;
             if wish != Wish::Upload {
@@ -155,7 +155,7 @@ impl Scene {
         scene
     }
 
-    /// The most memory within a while, in KiB.
+    /// Returns the most memory during [`WATCHED`], in KiB.
     async fn most_kib(&self) -> u64 {
         let began = std::time::Instant::now();
         let mut most = 0;
@@ -166,7 +166,7 @@ impl Scene {
         most
     }
 
-    /// What each of so many peers costs over HTTP/1.1, in KiB.
+    /// Returns the memory for each of `peers` peers over HTTP/1.1, in KiB.
     pub(super) async fn over_h1(&self, wish: Wish, peers: u64) -> u64 {
         let before = self.process.resident_kib();
         let mut wires = Vec::new();
@@ -181,7 +181,7 @@ impl Scene {
     }
 }
 
-/// Asks, and gets the head of the answer; its body is never taken.
+/// Sends a request over HTTP/2 and reads the head of the answer. The body is never read.
 async fn ask(
     client: &mut SendRequest<Bytes>,
     wish: Wish,
@@ -193,7 +193,7 @@ async fn ask(
     answer
 }
 
-/// Asks over HTTP/2.
+/// Sends a request over HTTP/2.
 async fn request(
     client: &mut SendRequest<Bytes>,
     wish: Wish,
@@ -238,12 +238,12 @@ async fn assert_cheap(peers: u64) {
 
 #[tokio::test]
 #[ignore = "long: eighteen hubs"]
-async fn peers_that_take_nothing_cost_little() {
+async fn peers_that_do_not_read_cost_little() {
     assert_cheap(100).await;
 }
 
 #[tokio::test]
-async fn peers_that_want_much_and_take_nothing_cost_little() {
+async fn peers_that_request_much_and_do_not_read_cost_little() {
     let scene = Scene::new(false).await;
     for wish in [Wish::Send, Wish::WsHistory, Wish::Poll] {
         let each = scene.over_h1(wish, 100).await;
@@ -255,12 +255,12 @@ async fn peers_that_want_much_and_take_nothing_cost_little() {
 /// Readers of large events.
 const CROWD: u64 = 500;
 const LARGE_BYTES: usize = 8 << 20;
-/// For so long nothing happens after a burst.
+/// Quiet time after a burst.
 const PAUSE: Duration = Duration::from_secs(20);
-/// What may be left of it, in KiB.
+/// Memory that may remain after a burst, in KiB.
 const LEFT_KIB: u64 = 50 * 1024;
 
-/// Reads and throws away, until so many bytes came.
+/// Reads and discards `bytes` bytes.
 async fn read_past(mut wire: Wire, bytes: usize) -> Wire {
     use tokio::io::AsyncReadExt;
     let (mut seen, mut room) = (0, vec![0; 256 * 1024]);
@@ -272,7 +272,7 @@ async fn read_past(mut wire: Wire, bytes: usize) -> Wire {
     wire
 }
 
-/// A hub of large events that keeps two of each channel.
+/// Starts a hub for large events that keeps two events of each channel.
 async fn large(more: &[&str]) -> Process {
     let flags = "--publish-rate 0 --max-data 16MiB --history-events 2";
     let flags: Vec<&str> = flags.split(' ').chain(more.iter().copied()).collect();
@@ -326,9 +326,9 @@ async fn memory_returns_after_a_burst_of_large_events() {
 }
 
 #[tokio::test]
-async fn large_events_are_not_held_for_peers_that_take_nothing() {
+async fn large_events_are_not_kept_for_peers_that_do_not_read() {
     const ROUNDS: u64 = 12;
-    // Two events with three forms each, what is kept for readers that are slow, and an event on its way.
+    // Two events with three encoded forms each, the events retained for slow readers, and one event in flight.
     const EVENTS_KIB: u64 = 2 * 4 * 8 * 1024 + 16 * 1024 + 24 * 1024;
     let process = large(&["--write-timeout", "60s"]).await;
     let base = process.resident_kib();
@@ -340,7 +340,7 @@ async fn large_events_are_not_held_for_peers_that_take_nothing() {
     };
     let (mut wires, mut streams, mut most) = (Vec::new(), Vec::new(), 0);
     for _ in 0..ROUNDS {
-        // Some of those before may be cut: what they were to be told is forgotten.
+        // Some earlier readers may be cut, because the hub has forgotten their pending events.
         let before = readers().await;
         for _ in 0..4 {
             wires.push(stalled(&process, get("/sse/a?format=full")).await);

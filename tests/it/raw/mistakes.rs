@@ -1,4 +1,4 @@
-//! Mistakes of an application that once passed without a word, or with one that did not help.
+//! Mistakes of an application that once passed without a refusal, or with an unhelpful one.
 
 use serde_json::json;
 
@@ -25,7 +25,7 @@ async fn a_token_in_the_query_is_refused_on_every_address_unless_it_is_allowed()
 }
 
 #[tokio::test]
-async fn a_send_of_one_command_without_its_list_says_that_a_list_is_needed() {
+async fn a_send_of_one_command_without_a_list_is_refused_with_the_list_hint() {
     let server = Server::start();
     for body in [r#"{"type":"ping"}"#, "7", "\"ping\"", "null", "{}"] {
         let answer = server.post("/send", "application/json", body).await;
@@ -49,7 +49,7 @@ async fn an_empty_since_is_refused_like_any_other_bad_one() {
     assert_refused(&answer, 400, "bad_cursor");
 }
 
-/// The methods of an `Allow` header.
+/// Returns the methods in an `Allow` header.
 fn methods(header: Option<&str>) -> Vec<String> {
     let mut methods: Vec<String> = header
         .unwrap_or_default()
@@ -92,7 +92,7 @@ async fn options_and_405_name_the_same_methods() {
 }
 
 #[tokio::test]
-async fn pages_of_every_origin_may_load_the_client_and_nothing_else() {
+async fn pages_of_every_origin_may_load_only_the_client() {
     let server = Server::start();
     let ask = |target: &str| {
         server.ask(format!(

@@ -1,4 +1,4 @@
-//! Channel names on their way through addresses, queries and bodies.
+//! Channel names in addresses, queries and bodies.
 
 use serde_json::json;
 
@@ -18,7 +18,7 @@ async fn posted(server: &Server, target: &str, body: serde_json::Value) -> serde
 }
 
 #[tokio::test]
-async fn a_path_is_split_first_and_decoded_then() {
+async fn a_path_is_split_before_it_is_decoded() {
     let server = Server::start();
     for (path, names) in [
         ("a,b,c", json!(["a", "b", "c"])),
@@ -61,7 +61,7 @@ async fn a_path_is_split_first_and_decoded_then() {
 }
 
 #[tokio::test]
-async fn names_that_paths_would_change_travel_in_the_query() {
+async fn names_that_a_path_would_change_are_sent_in_the_query() {
     let server = Server::start();
     for (value, names) in [
         ("a,b", json!(["a", "b"])),
@@ -146,7 +146,7 @@ async fn a_post_names_its_channels_in_its_body() {
 }
 
 #[tokio::test]
-async fn a_body_that_names_none_is_refused() {
+async fn a_body_without_channels_is_refused() {
     let server = Server::start();
     for (target, body, code) in [
         (

@@ -1,4 +1,4 @@
-//! Ordinary readers while others attack: what they are told is as soon there as before.
+//! Ordinary readers during an attack: their events arrive as fast as before.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ const READERS: usize = 100;
 /// Events of one measurement, and the time between two of them.
 const EVENTS: usize = 300;
 const EVERY: Duration = Duration::from_millis(10);
-/// A delay that nobody minds, whatever it was before.
+/// A delay that is acceptable, even if the quiet hub was faster.
 const UNMINDED: Duration = Duration::from_millis(5);
 
-/// When each event was published, and how long it took to reach each reader.
+/// The time at which each event was published, and its delay at each reader.
 #[derive(Default)]
 struct Log {
     published: Vec<Instant>,
@@ -26,7 +26,7 @@ struct Log {
     told: usize,
 }
 
-/// Reads events, which are numbers between two marks, to the end.
+/// Reads events to the end. The data of an event is a number between two marks.
 async fn follow(mut wire: Wire, log: Arc<Mutex<Log>>) {
     let mut next = 0;
     loop {
@@ -42,7 +42,7 @@ async fn follow(mut wire: Wire, log: Arc<Mutex<Log>>) {
     }
 }
 
-/// The p99 of some events.
+/// Publishes events and returns the p99 of their delays.
 async fn p99(process: &Process, log: &Arc<Mutex<Log>>) -> Duration {
     let mut writer = process.connect().await;
     log.lock().took.clear();
@@ -65,7 +65,7 @@ async fn p99(process: &Process, log: &Arc<Mutex<Log>>) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: latencies, which want a quiet machine"]
-async fn neighbours_of_peers_that_take_nothing_notice_nothing() {
+async fn peers_that_do_not_read_do_not_delay_other_readers() {
     let scene = Scene::new(false).await;
     let log = Arc::<Mutex<Log>>::default();
     let mut readers = JoinSet::new();

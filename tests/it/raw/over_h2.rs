@@ -1,4 +1,4 @@
-//! WebSockets over HTTP/2 (RFC 8441), by a client that speaks the frames of both.
+//! WebSockets over HTTP/2 (RFC 8441), by a client that encodes the frames of both.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use triway::protocol::Data;
 use super::frames::{FIN, PING, TEXT, close, frame, text};
 use super::wire::{Server, in_time};
 
-/// A client that takes so many bytes of each stream before it says that it read them, and the task that ends with
-/// the connection.
+/// Connects a client with a window of `window_bytes` for each stream. Returns it with the task that ends with the
+/// connection.
 pub(super) async fn connected(
     address: SocketAddr,
     window_bytes: u32,
@@ -33,10 +33,10 @@ async fn client(server: &Server) -> SendRequest<Bytes> {
     client_of(server.address, 65_535).await
 }
 
-/// A client that may open WebSockets.
+/// Connects a client that may open WebSockets.
 pub(super) async fn client_of(address: SocketAddr, window_bytes: u32) -> SendRequest<Bytes> {
     let (mut client, _) = connected(address, window_bytes).await;
-    // The setting that allows it comes with the server's first frame.
+    // The setting that allows WebSockets comes with the server's first frame.
     let began = tokio::time::Instant::now();
     while !client.is_extended_connect_protocol_enabled() {
         assert!(
@@ -49,7 +49,7 @@ pub(super) async fn client_of(address: SocketAddr, window_bytes: u32) -> SendReq
     client
 }
 
-/// A WebSocket over one stream: its status, and the two directions.
+/// A WebSocket over one stream: its status, and its two directions.
 pub(super) struct Stream {
     status: StatusCode,
     protocol: Option<String>,
@@ -63,7 +63,7 @@ impl Stream {
         Self::open_from(client, target, version, "http://localhost").await
     }
 
-    /// The same out of a page of this origin.
+    /// Opens a WebSocket from a page of this origin.
     async fn open_from(
         client: &mut SendRequest<Bytes>,
         target: &str,
@@ -117,7 +117,7 @@ impl Stream {
         true
     }
 
-    /// The next frame, shorter than 64 KiB.
+    /// Reads the next frame, which is shorter than 64 KiB.
     async fn frame(&mut self) -> (u8, Vec<u8>) {
         loop {
             let (head, length) = match self.buffer.as_slice() {
@@ -145,7 +145,7 @@ async fn a_websocket_over_http_2_reads_and_writes() {
     );
     let hello: serde_json::Value = serde_json::from_slice(&full.frame().await.1).unwrap();
     assert_eq!(hello["type"], "hello");
-    // A second one on the same connection, which publishes to the first.
+    // A second WebSocket on the same connection publishes to the first.
     let mut bare = Stream::open(&mut client, "/ws/a?format=data", "13").await;
     bare.say(text("over one connection"));
     assert_eq!(
@@ -191,7 +191,7 @@ async fn refused_channels_are_named_over_http_2() {
 }
 
 #[tokio::test]
-async fn pings_over_http_2_count_what_was_sent() {
+async fn pings_over_http_2_count_the_sent_events() {
     let server = Server::start();
     server.publish("a", "1").await;
     let mut client = client(&server).await;
@@ -210,7 +210,7 @@ async fn pings_over_http_2_count_what_was_sent() {
 }
 
 #[tokio::test]
-async fn refusals_over_http_2_are_told_too() {
+async fn refusals_over_http_2_arrive_as_a_bye_too() {
     let server = Server::start();
     let mut client = client(&server).await;
     assert_eq!(
@@ -238,7 +238,7 @@ async fn refusals_over_http_2_are_told_too() {
     assert_eq!(elsewhere.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
-/// An event stream over HTTP/2.
+/// Opens an event stream over HTTP/2.
 pub(super) async fn stream(client: &mut SendRequest<Bytes>, target: &str) -> h2::RecvStream {
     let request = Request::get(format!("http://localhost{target}"));
     let (answer, _) = client
@@ -250,7 +250,7 @@ pub(super) async fn stream(client: &mut SendRequest<Bytes>, target: &str) -> h2:
 }
 
 #[tokio::test]
-async fn a_stream_over_http_2_that_takes_nothing_ends_alone() {
+async fn a_stream_over_http_2_that_is_not_read_ends_alone() {
     let server = Server::with(|builder, options| {
         builder.session.write_timeout = Some(Duration::from_millis(200));
         options.write_timeout = Some(Duration::from_millis(200));
@@ -279,7 +279,7 @@ async fn a_stream_over_http_2_that_takes_nothing_ends_alone() {
     super::wire::eventually("their readers are gone", async || readers().await == 1.0).await;
     let slow = server.metric("triway_byes_total{code=\"slow\"}").await;
     assert_eq!(slow, 5.0, "and were counted");
-    // Their neighbour on the same connection goes on, and there is room for others.
+    // Another stream on the same connection continues, and new streams can open.
     assert!(!connection.is_finished(), "the connection stays");
     let mut late = stream(&mut client, "/sse/b").await;
     server.publish("b", "still here").await;

@@ -1,4 +1,4 @@
-//! Presence over the wire: who is told, who is listed, and when somebody is gone.
+//! Presence over the wire: which members are announced and listed, and when a member is gone.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ fn server() -> Server {
     Server::with(|builder, _| builder.presence.grace = GRACE)
 }
 
-/// What is told of one channel: `join s1 1`, by the names of its infos.
+/// A reader of one channel's presence events. It prints them as `join s1 1`, with the info of the member.
 struct Witness(Ws);
 
 impl Witness {
@@ -35,7 +35,7 @@ impl Witness {
         )
     }
 
-    /// Nothing more is told: a word of our own comes next.
+    /// Asserts that no presence event arrives within this time.
     async fn told_nothing_for(&mut self, time: Duration) {
         let waited = tokio::time::timeout(time, self.0.json()).await;
         assert!(waited.is_err(), "{waited:?}");
@@ -55,7 +55,7 @@ async fn open(server: &Server, who: &str) -> Ws {
 }
 
 #[tokio::test]
-async fn joins_are_told_and_members_listed_with_their_info() {
+async fn joins_are_announced_and_members_listed_with_their_info() {
     let server = server();
     let mut witness = Witness::of(&server, "room").await;
     let ann = open(&server, "ann").await;
@@ -105,7 +105,7 @@ async fn joins_are_told_and_members_listed_with_their_info() {
 }
 
 #[tokio::test]
-async fn a_clean_close_is_told_at_once_and_a_reset_after_the_grace() {
+async fn a_clean_close_is_announced_at_once_and_a_reset_after_the_grace() {
     let server = server();
     let mut witness = Witness::of(&server, "room").await;
     for (code, at_once) in [
@@ -137,14 +137,15 @@ async fn a_clean_close_is_told_at_once_and_a_reset_after_the_grace() {
 }
 
 #[tokio::test]
-async fn a_change_of_transport_does_not_flap() {
+async fn a_change_of_transport_announces_no_leave() {
     let server = server();
     let mut witness = Witness::of(&server, "room").await;
     let mut ws = Ws::open(&server, "/ws/room?presence=1&info=%22ann%22").await;
     let (_, key) = session_of(&ws.json().await);
     assert_eq!(witness.told().await, "join ann 1");
     let parameters = format!("presence=1&info=%22ann%22&session={key}");
-    // Make before break, to SSE and then to polls; then a break first, and back to WS within the grace.
+    // First make before break: to SSE and then to polls. Then the connection breaks first, and WS follows within the
+    // grace period.
     let mut sse = server.send(get(&format!("/sse/room?{parameters}"))).await;
     sse.head().await;
     ws.send(close(1000, "")).await;
@@ -180,7 +181,7 @@ async fn a_beacon_ends_presence_at_once() {
     let (_, key) = session_of(&sse.block_json().await);
     assert_eq!(witness.told().await, "join ann 1");
     let began = Instant::now();
-    // As navigator.sendBeacon sends it: text/plain, no headers of our own.
+    // In the form of navigator.sendBeacon: text/plain, without further headers.
     let answer = server
         .post(
             &format!("/send?session={key}"),
@@ -199,11 +200,11 @@ async fn a_beacon_ends_presence_at_once() {
 async fn a_half_open_peer_is_gone_after_two_heartbeats_and_the_grace() {
     let server = server();
     let mut witness = Witness::of(&server, "room").await;
-    // Open, and mute: it reads and answers nothing, and its socket stays.
+    // An open and silent connection: the client reads and answers nothing, and its socket stays open.
     let began = Instant::now();
     let mut ws = Ws::open(&server, "/ws/room?presence=1&info=%22ann%22&heartbeat=1").await;
     ws.json().await;
-    // An event stream that said once that it lives, and says so no more.
+    // An event stream whose client confirms once that it is alive, and never again.
     let mut sse = server
         .send(get(
             "/sse/room?presence=1&info=%22bob%22&heartbeat=1&format=full",
@@ -250,7 +251,7 @@ async fn keep_alive(witness: &mut Witness) {
 }
 
 #[tokio::test]
-async fn a_stream_that_never_pinged_is_judged_by_its_socket() {
+async fn a_stream_without_pings_is_present_while_its_socket_is_open() {
     let server = server();
     let mut sse = server.send(get("/sse/room?presence=1&heartbeat=1")).await;
     sse.head().await;
@@ -296,7 +297,7 @@ async fn presence_follows_subscribe_and_unsubscribe() {
 }
 
 #[tokio::test]
-async fn must_presence_4_a_session_is_shown_where_it_watches() {
+async fn must_presence_4_a_session_is_present_where_it_reads_presence() {
     let server = server();
     let mut witness = Witness::of(&server, "room").await;
     let mut ws = Ws::open(&server, "/ws/other,room?presence=watched&info=%22ann%22").await;
@@ -311,7 +312,7 @@ async fn must_presence_4_a_session_is_shown_where_it_watches() {
         assert_eq!(ws.command(ignore).await["ok"], true);
         assert_eq!(witness.told().await, "leave ann 0");
     }
-    // The channel itself may come after its presence, and go before it.
+    // A reader may subscribe to the channel after its presence channel, and unsubscribe from it earlier.
     let mut late = Ws::open(
         &server,
         "/ws/$presence%2Froom,other?presence=watched&info=%22bob%22",
@@ -334,7 +335,7 @@ async fn must_presence_4_a_session_is_shown_where_it_watches() {
 }
 
 #[tokio::test]
-async fn a_large_room_tells_its_count_and_lists_a_thousand() {
+async fn a_large_room_announces_its_count_and_lists_a_thousand() {
     let server = server();
     let mut all: Vec<Wire> = Vec::new();
     for number in 0..230 {
@@ -374,7 +375,7 @@ async fn a_large_room_tells_its_count_and_lists_a_thousand() {
 }
 
 #[tokio::test]
-async fn info_is_bounded_and_stays_data() {
+async fn info_is_bounded_and_stays_plain_data() {
     let server = server();
     let info = |bytes: usize| format!("/poll/room?presence=1&info=%22{}%22", "x".repeat(bytes - 2));
     assert_eq!(server.get(&info(1_024)).await.status, 200);
@@ -401,7 +402,7 @@ async fn info_is_bounded_and_stays_data() {
 }
 
 #[tokio::test]
-async fn companions_of_presence_give_way_to_channels_that_are_read() {
+async fn unread_presence_channels_make_room_for_channels_that_are_read() {
     let server = Server::with(|builder, _| {
         builder.hub.hub_channels = Some(300);
         builder.presence.grace = GRACE;
@@ -411,7 +412,7 @@ async fn companions_of_presence_give_way_to_channels_that_are_read() {
         names.join(",")
     };
     let mut witness = Witness::of(&server, "r0.0").await;
-    // A hundred channels each, and as many companions: twice of what there is room for.
+    // A hundred channels each, and as many presence channels: twice the number that fits.
     let mut all = Vec::new();
     for who in 0..2 {
         let target = format!("/ws/{}?presence=1&info={who}", names(who));
@@ -427,7 +428,7 @@ async fn companions_of_presence_give_way_to_channels_that_are_read() {
     }
     let channels = async || server.metric("triway_channels").await;
     assert!(channels().await <= 300.0, "{}", channels().await);
-    // Who is not told of is listed all the same.
+    // A member that could not be announced is listed nevertheless.
     for channel in ["r0.99", "r1.99", "l95"] {
         assert_eq!(count(&server, channel).await, 1, "{channel}");
     }
@@ -440,7 +441,7 @@ async fn companions_of_presence_give_way_to_channels_that_are_read() {
 }
 
 #[tokio::test]
-async fn a_close_soon_after_the_last_poll_is_told_at_once() {
+async fn a_close_soon_after_the_last_poll_is_announced_at_once() {
     let server = server();
     let mut witness = Witness::of(&server, "room").await;
     let polled = server.get("/poll/room?presence=1&info=%22ann%22").await;

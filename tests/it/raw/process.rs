@@ -1,4 +1,4 @@
-//! The program as a process of its own, so that its memory, its time and its descriptors can be looked at.
+//! The program as a separate process, so that a test can measure its memory, CPU time and descriptors.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use super::wire::{Answer, Wire, get, in_time, post};
 
-/// A running `triway serve`, killed by its own id when it is dropped.
+/// A running `triway serve`. Dropping it kills the process by its id.
 pub(crate) struct Process {
     pub(crate) address: SocketAddr,
     child: Child,
@@ -23,7 +23,7 @@ impl Process {
         Self::limited(arguments, "").await
     }
 
-    /// Under limits of the shell, such as `ulimit -n 64`.
+    /// Starts the program under limits of the shell, such as `ulimit -n 64`.
     pub(crate) async fn limited(arguments: &[&str], limit: &str) -> Self {
         let mut command = Command::new("sh");
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIWAY_")) {
@@ -76,7 +76,7 @@ impl Process {
         }
     }
 
-    /// What it wrote to its standard error.
+    /// Returns the standard error output so far.
     pub(crate) fn errors(&self) -> String {
         self.errors.lock().clone()
     }
@@ -112,7 +112,7 @@ impl Process {
         self.child.id().expect("it runs")
     }
 
-    /// Resident memory, in KiB.
+    /// Returns the resident memory, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status
@@ -122,9 +122,9 @@ impl Process {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Time on a processor so far.
+    /// Returns the CPU time so far.
     pub(crate) fn cpu(&self) -> Duration {
-        /// The kernel counts in hundredths of a second wherever Linux is usual.
+        /// On all usual Linux systems, the kernel counts in hundredths of a second.
         const TICKS_PER_S: u64 = 100;
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
@@ -140,7 +140,7 @@ impl Process {
         assert!(sent.unwrap().success());
     }
 
-    /// Its end; the exit code, none where a signal ended it.
+    /// Waits for the end of the process. Returns its exit code, or `None` if a signal ended it.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         in_time(self.child.wait()).await.unwrap().code()
     }

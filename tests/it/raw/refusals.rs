@@ -1,4 +1,4 @@
-//! Every refusal of the contract, provoked over the wire: its status, its code, its hint, its headers.
+//! Every refusal of the protocol, provoked over the wire: its status, code, hint and headers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use triway::protocol::Code;
 use super::frames::Ws;
 use super::wire::{Answer, Server, get, post};
 
-/// Checks everything that a refusal has, and gives its problem.
+/// Checks every part of a refusal. Returns its problem document.
 pub(crate) fn assert_refused(answer: &Answer, status: u16, code: &str) -> serde_json::Value {
     assert_eq!(
         (answer.status, answer.code().as_str()),
@@ -60,7 +60,7 @@ fn small() -> Server {
     })
 }
 
-/// Addresses that a GET is refused at.
+/// Addresses at which a GET is refused.
 const GETS: &[(&str, u16, &str)] = &[
     ("/sse/", 400, "bad_channel"),
     ("/sse", 400, "bad_channel"),
@@ -97,7 +97,7 @@ const GETS: &[(&str, u16, &str)] = &[
     ("/ws/a", 426, "upgrade_missing"),
 ];
 
-/// Addresses, media types and bodies of POSTs that are refused.
+/// POSTs that are refused: address, media type and body.
 const POSTS: &[(&str, &str, &str, u16, &str)] = &[
     ("/pub/@", TEXT, "x", 400, "bad_channel"),
     ("/pub/", TEXT, "x", 400, "bad_channel"),
@@ -165,7 +165,7 @@ const REQUESTS: &[(&str, u16, &str)] = &[
     ),
 ];
 
-/// Requests that anybody can make, and what each is refused with.
+/// Returns refused requests that need no credential, each with its status and code.
 fn table() -> Vec<(Vec<u8>, u16, &'static str)> {
     let long_name = get(&format!("/poll/{}", "x".repeat(129)));
     let long_nonce = get(&format!("/sse/a?nonce={}", "x".repeat(65)));
@@ -211,7 +211,7 @@ async fn each_mistake_has_its_status_code_hint_and_headers() {
 }
 
 #[tokio::test]
-async fn together_the_stories_of_this_folder_provoke_every_code() {
+async fn the_tests_of_this_folder_provoke_every_code() {
     let mut provoked: BTreeSet<&str> = table().into_iter().map(|(_, _, code)| code).collect();
     // Provoked below, and in `limits`, `full`, `keys` and `drain`.
     provoked.extend([
@@ -225,7 +225,7 @@ async fn together_the_stories_of_this_folder_provoke_every_code() {
         "key_out_of_order",
         "draining",
     ]);
-    // No broker of this build can be away, and no request is known that finds a mistake of the hub.
+    // The broker of this build is always available, and no known request causes an internal error.
     provoked.extend(["broker_unavailable", "internal"]);
     let all: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     assert_eq!(provoked, all);
@@ -261,7 +261,7 @@ async fn a_405_names_the_methods_in_allow() {
 }
 
 #[tokio::test]
-async fn a_426_says_what_was_lost_and_how_nginx_keeps_it() {
+async fn a_426_hint_names_the_nginx_settings_for_an_upgrade() {
     let server = Server::start();
     for request in [
         get("/ws/a"),
@@ -401,7 +401,7 @@ async fn commands_are_refused_in_their_replies_with_the_same_codes() {
 }
 
 #[tokio::test]
-async fn a_refusal_at_the_websocket_handshake_is_told_as_bye_and_close() {
+async fn a_refused_websocket_handshake_gets_a_bye_and_a_close() {
     let server = small();
     for (target, code, close) in [
         ("/ws/,", "bad_channel", 3500),
@@ -433,7 +433,7 @@ async fn a_refusal_at_the_websocket_handshake_is_told_as_bye_and_close() {
 }
 
 #[tokio::test]
-async fn every_good_answer_carries_the_common_headers_too() {
+async fn every_success_carries_the_common_headers_too() {
     let server = Server::start();
     server.publish("a", "x").await;
     for target in [

@@ -1,4 +1,4 @@
-//! Sessions at rest: what the hub keeps of them, and for how long.
+//! Detached sessions: the state that the hub keeps for them, and how long it keeps it.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::crowds::by;
 use super::wire::{Server, eventually, get, post, session_of};
 
-/// Sessions without use are forgotten this soon here.
+/// Unused sessions are forgotten after this time in these tests.
 const REST: Duration = Duration::from_millis(50);
 
 fn server() -> Server {
     Server::with(|builder, _| builder.session.sweep_idle = REST)
 }
 
-/// A publish under a numbered key.
+/// Returns a publish under a numbered key.
 fn numbered(target: &str, key: &str, text: &str) -> Vec<u8> {
     let headers = [("Content-Type", "text/plain"), ("Idempotency-Key", key)];
     post(target, &headers, text.as_bytes())
@@ -30,14 +30,15 @@ async fn held(server: &Server, channel: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_numbered_key_acts_once_though_its_body_comes_slowly() {
+async fn a_numbered_key_publishes_once_despite_a_slow_body() {
     let server = server();
     let (id, key) = server.session().await;
     let (target, numbers) = (format!("/pub/a?session={key}"), format!("{id}:1"));
     let whole = numbered(&target, &numbers, "once");
     let (first, second) = whole.split_at(whole.len() - 2);
     let mut slow = server.send(first).await;
-    // Others come and are forgotten meanwhile, so that sweeps went by, and this one had time to be among them.
+    // Meanwhile other sessions come and are forgotten. So sweeps have run in which this session could have been
+    // forgotten too.
     for _ in 0..3 {
         server.session().await;
         eventually("forgotten", async || sessions(&server).await <= 1.0).await;
@@ -55,7 +56,7 @@ async fn a_numbered_key_acts_once_though_its_body_comes_slowly() {
 }
 
 #[tokio::test]
-async fn sessions_with_nothing_to_remember_are_forgotten_and_numbers_are_not() {
+async fn sessions_without_state_are_forgotten_and_numbers_are_kept() {
     let server = server();
     let (id, key) = server.session().await;
     let (target, numbers) = (format!("/pub/a?session={key}"), format!("{id}:1"));
@@ -71,7 +72,7 @@ async fn sessions_with_nothing_to_remember_are_forgotten_and_numbers_are_not() {
 }
 
 #[tokio::test]
-async fn strangers_cannot_push_out_the_numbers_of_others() {
+async fn a_client_cannot_evict_the_numbers_of_others() {
     const PLACES: usize = 20;
     let server = Server::with(|builder, options| {
         builder.session.sweep_idle = REST;
@@ -87,7 +88,7 @@ async fn strangers_cannot_push_out_the_numbers_of_others() {
     let (target, number) = (format!("/pub/a?session={key}"), format!("{id}:1"));
     let first = ask("198.51.100.7", numbered(&target, &number, "once")).await;
     assert_eq!(first.status, 201);
-    // Later, and each with a number of its own, three times as many as there are places.
+    // Later three times as many sessions as the limit allows, each with a number of its own.
     for _ in 0..3 * PLACES {
         let (id, key) = session("203.0.113.9").await;
         let target = format!("/pub/b?session={key}");

@@ -1,4 +1,4 @@
-//! Sessions over the wire: keys that are forged, over or somebody else's, and the fifth attach.
+//! Sessions over the wire: keys that are forged, expired or of another user, and the fifth attachment.
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn now_s() -> u64 {
     triway::hub::now_ms() / 1_000
 }
 
-/// A hub whose secret is known, and which knows the tokens `ann` and `bob` as these users.
+/// Starts a hub with a known secret. It accepts the tokens `ann` and `bob` for these users.
 fn server() -> Server {
     Server::built(|builder, _| {
         builder
@@ -32,7 +32,7 @@ fn server() -> Server {
     })
 }
 
-/// When the events of the channel `a` were published, in milliseconds since 1970.
+/// Returns when the events of the channel `a` were published, in milliseconds since 1970.
 async fn events_of(server: &Server) -> Vec<u64> {
     let mut feed = server.hub.feed(&["a"], Start::All).unwrap();
     server.hub.publish("a", Data::text("last")).await.unwrap();
@@ -52,7 +52,7 @@ async fn hello(server: &Server, target: &str, token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_session_goes_on_with_its_key_and_each_hello_renews_it() {
+async fn a_session_continues_with_its_key_and_each_hello_renews_it() {
     let server = Server::start();
     let first = server.get("/poll/a?nonce=n1").await.json();
     let hello = &first["frames"][0];
@@ -81,7 +81,7 @@ async fn a_session_goes_on_with_its_key_and_each_hello_renews_it() {
 async fn hello_names_the_user_of_its_session() {
     let server = server();
     let key = session_of(&hello(&server, "/poll/a", "ann").await).1;
-    // The key alone tells the user, on every transport.
+    // On every transport, the key alone identifies the user.
     let poll = server.get(&format!("/poll/a?session={key}")).await.json();
     let mut sse = server
         .send(get(&format!("/sse/a?format=full&session={key}")))
@@ -100,7 +100,7 @@ async fn hello_names_the_user_of_its_session() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_forged_or_over_begins_a_new_session_on_reading() {
+async fn a_reader_with_a_forged_or_expired_key_gets_a_new_session() {
     let server = server();
     let (id, key) = session_of(&server.get("/poll/a").await.json()["frames"][0]);
     let over = Signer::new(SECRET)
@@ -131,7 +131,7 @@ async fn a_key_that_is_forged_or_over_begins_a_new_session_on_reading() {
         ] {
             assert_refused(&answer, 401, "session_expired");
         }
-        // A cursor does not make a stranger's poll wait: it gets its hello at once.
+        // A poll with an invalid key is not held, even with a cursor: it gets its hello at once.
         let answer = server
             .get(&format!("/poll/a?session={bad}&since=k-1&wait=60"))
             .await
@@ -141,7 +141,7 @@ async fn a_key_that_is_forged_or_over_begins_a_new_session_on_reading() {
 }
 
 #[tokio::test]
-async fn a_key_signed_elsewhere_with_the_same_secret_is_known_here() {
+async fn a_key_signed_by_another_node_with_the_same_secret_is_valid() {
     let server = server();
     let id = session_id([9; 16]);
     let grants = Grants::everything().with_user("ann").unwrap();
@@ -158,7 +158,7 @@ async fn a_key_signed_elsewhere_with_the_same_secret_is_known_here() {
 }
 
 #[tokio::test]
-async fn a_credential_decides_and_must_be_of_the_same_user() {
+async fn a_credential_wins_over_the_key_and_must_be_of_the_same_user() {
     let server = server();
     let (_, key) = session_of(&hello(&server, "/poll/a", "ann").await);
     let target = format!("/poll/a?session={key}");
@@ -191,7 +191,7 @@ async fn grants_end_in_time_on_every_transport() {
     let server = Server::built(|builder, _| {
         builder.authorize(|_| async { Ok(Some(Grants::everything().until(now_s() + 2))) })
     });
-    // A channel that never rests must not keep it open.
+    // A constantly busy channel must not keep the stream open.
     let busy = server.hub.clone();
     let publishing = tokio::spawn(async move {
         loop {
@@ -219,7 +219,7 @@ async fn grants_end_in_time_on_every_transport() {
 }
 
 #[tokio::test]
-async fn grants_that_have_ended_allow_nothing_on_any_way() {
+async fn expired_grants_allow_nothing_on_any_transport() {
     for until_s in [0, now_s() - 1, now_s()] {
         let server = Server::built(|builder, _| {
             builder
@@ -247,14 +247,14 @@ async fn grants_that_have_ended_allow_nothing_on_any_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_of_a_socket_are_judged_by_the_end_of_its_grants() {
+async fn commands_after_the_expiry_of_grants_are_refused() {
     let end_s = now_s() + 2;
     let server = Server::built(move |builder, _| {
         builder.authorize(move |_| async move { Ok(Some(Grants::everything().until(end_s))) })
     });
     let mut ws = Ws::open(&server, "/ws/a").await;
     ws.json().await;
-    // Commands arrive without a pause, over the end.
+    // Commands arrive without a pause until after the expiry.
     let command = text(r#"{"type":"publish","channel":"a","data":1}"#);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while ws.wire.try_send(&command).await && std::time::Instant::now() < deadline {
@@ -272,7 +272,7 @@ async fn commands_of_a_socket_are_judged_by_the_end_of_its_grants() {
 }
 
 #[tokio::test]
-async fn grants_for_many_rooms_work_on_every_way() {
+async fn grants_for_many_rooms_work_on_every_transport() {
     for count in [1, 40, 300, 5_000] {
         let rooms = move || -> Vec<String> { (0..count).map(|n| format!("room/{n}")).collect() };
         let grants = move || Grants::new(Reach::Some(rooms()), Reach::Some(rooms()));
@@ -303,7 +303,7 @@ async fn grants_for_many_rooms_work_on_every_way() {
             assert_eq!(replies[1]["error"]["code"], "forbidden");
             let answer = server.get(&format!("/history/room/0?session={key}")).await;
             assert_eq!(answer.status, 200);
-            // Another node knows small grants by their key, and asks for the credential of large ones.
+            // Another node finds small grants in the key. For large grants it requires the credential.
             let other = Server::built(|builder, _| {
                 builder
                     .secret(SECRET)
@@ -326,7 +326,7 @@ async fn grants_for_many_rooms_work_on_every_way() {
 }
 
 #[tokio::test]
-async fn a_fifth_attach_ends_the_oldest() {
+async fn a_fifth_attachment_ends_the_oldest() {
     let server = Server::start();
     let mut first = Ws::open(&server, "/ws/a").await;
     let (id, key) = session_of(&first.json().await);
@@ -366,7 +366,7 @@ async fn a_fifth_attach_ends_the_oldest() {
     );
     server.publish("a", "x").await;
     assert_eq!(sixth.frame().await.payload, b"x");
-    // An attach that ended makes room.
+    // A closed attachment makes room for another.
     drop(fifth);
     super::wire::eventually("three attaches", async || {
         server.metric("triway_readers{transport=\"ws\"}").await <= 2.0
@@ -377,7 +377,7 @@ async fn a_fifth_attach_ends_the_oldest() {
 }
 
 #[tokio::test]
-async fn an_inbox_is_read_by_its_owner_only() {
+async fn an_inbox_is_read_only_by_its_owner() {
     let server = server();
     let ann = hello(&server, "/poll/@", "ann").await;
     let (id, key) = session_of(&ann);
@@ -413,7 +413,7 @@ async fn an_inbox_is_read_by_its_owner_only() {
 }
 
 #[tokio::test]
-async fn grants_without_any_end_in_sight_are_good() {
+async fn grants_with_a_huge_expiry_are_valid() {
     for end in [u64::MAX, u64::MAX / 1_000, 1 << 62] {
         let server = Server::built(|builder, _| {
             builder.authorize(move |_| async move { Ok(Some(Grants::everything().until(end))) })

@@ -1,11 +1,11 @@
-//! What people see who ask from a shell: answers that end with a line feed, and heads.
+//! The output of a shell client: answers that end with a line feed, and response heads.
 
 use triway::protocol::Data;
 
 use super::wire::{Server, get, session_of};
 
 #[tokio::test]
-async fn what_a_shell_shows_ends_with_a_line_feed() {
+async fn answers_for_a_shell_end_with_a_line_feed() {
     for server in [Server::start(), Server::plain(|_, _| {})] {
         server.publish("a", "x").await;
         for target in [
@@ -29,7 +29,7 @@ async fn what_a_shell_shows_ends_with_a_line_feed() {
             let text = server.post(target, "", body).await.text();
             assert!(text.ends_with('\n'), "{target}: {text:?}");
         }
-        // A poll that was held.
+        // This poll is held.
         let mut held = server.send(get("/poll/a?wait=20&since=now&nonce=n")).await;
         let first = held.answer().await.json();
         let cursor = first["cursor"].as_str().unwrap();
@@ -45,7 +45,7 @@ async fn what_a_shell_shows_ends_with_a_line_feed() {
 }
 
 #[tokio::test]
-async fn a_head_is_that_of_the_get_and_opens_no_reader() {
+async fn a_head_request_has_the_headers_of_the_get_and_opens_no_reader() {
     for server in [Server::start(), Server::plain(|_, _| {})] {
         let mut watching = server.send(get("/sse/$presence/a?format=full")).await;
         watching.head().await;

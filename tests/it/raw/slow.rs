@@ -1,4 +1,4 @@
-//! Readers that stop reading, more clients than there are descriptors, and storms of them.
+//! Readers that stop reading, more clients than descriptors, and storms of clients.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use super::frames::handshake;
 use super::process::Process;
 use super::wire::{Wire, eventually, get, in_time};
 
-/// What a reader that takes nothing may cost, in KiB: a batch, a copy of it on its way, and its connection.
+/// Largest memory for a reader that reads nothing, in KiB: a batch, a copy of it in flight, and its connection.
 const STALLED_KIB: u64 = 64;
 
-/// A client whose kernel takes next to nothing for it.
+/// Connects a client with a tiny receive buffer in the kernel.
 pub(super) async fn stalled(process: &Process, request: impl AsRef<[u8]>) -> Wire {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
@@ -22,7 +22,7 @@ pub(super) async fn stalled(process: &Process, request: impl AsRef<[u8]>) -> Wir
     wire
 }
 
-/// Publishes to everybody while one reader keeps up: its slowest event, and the most memory.
+/// Publishes to all readers while one of them keeps up. Returns its longest delay and the most memory.
 async fn publish_beside(process: &Process, healthy: &mut Wire) -> (Duration, u64) {
     let text = vec![b'x'; 30_000];
     let (mut slowest, mut most) = (Duration::ZERO, 0);
@@ -44,7 +44,7 @@ async fn publish_beside(process: &Process, healthy: &mut Wire) -> (Duration, u64
 }
 
 #[tokio::test]
-async fn readers_that_stop_reading_cost_a_batch_and_harm_nobody() {
+async fn readers_that_stop_reading_cost_one_batch_and_affect_no_other() {
     const READERS: usize = 150;
     let process = Process::start(&[
         "--write-timeout",
@@ -85,7 +85,7 @@ async fn readers_that_stop_reading_cost_a_batch_and_harm_nobody() {
         "{before} KiB before, {most} with {READERS} stalled readers, {allowed} allowed"
     );
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
-    // They are cut; their cursors still work, and what they missed is named.
+    // The stalled readers are cut. Their cursors still work, and gaps name the missing events.
     eventually("cut", async || {
         process.metric("triway_readers{transport=\"ws\"}").await == 0.0
     })
@@ -115,7 +115,7 @@ async fn readers_that_stop_reading_cost_a_batch_and_harm_nobody() {
 }
 
 #[tokio::test]
-async fn without_descriptors_it_waits_serves_on_and_recovers() {
+async fn without_descriptors_the_hub_keeps_serving_and_recovers() {
     let process = Process::limited(&["--publish-rate", "0"], "ulimit -n 64").await;
     let mut reader = process.send(get("/sse/a")).await;
     reader.head().await;
@@ -145,7 +145,7 @@ async fn without_descriptors_it_waits_serves_on_and_recovers() {
         "it spins: {spent:?} in {:?}",
         began.elapsed()
     );
-    // A place for one more is given as soon as there is one.
+    // The server accepts a connection as soon as a descriptor is free.
     flood.truncate(100);
     drop(flood);
     let began = Instant::now();
@@ -163,7 +163,8 @@ async fn without_descriptors_it_waits_serves_on_and_recovers() {
     );
 }
 
-/// So many clients at once, a third of them by each transport: each gets its hello, then the same event.
+/// Connects `clients` clients at once, a third of them over each transport. Each receives its hello, and then the same
+/// event.
 async fn storm(clients: usize) {
     let process = Process::start(&["--publish-rate", "0"]).await;
     let cursor = process.publish("a", b"before").await.json()["id"]
@@ -231,7 +232,7 @@ async fn five_thousand_at_once_are_all_served() {
 }
 
 #[tokio::test]
-async fn what_is_held_is_near_what_is_counted() {
+async fn the_counted_history_bytes_match_the_resident_memory() {
     const TOTAL_KIB: u64 = 16 * 1024;
     let total = format!("{TOTAL_KIB}KiB");
     let process = Process::start(&["--publish-rate", "0", "--history-total", &total]).await;
@@ -239,7 +240,7 @@ async fn what_is_held_is_near_what_is_counted() {
     writer.until("hello").await;
     let before = process.resident_kib();
     let text = "x".repeat(1_100);
-    // Twice what may be held, over many channels, and each of them encoded once.
+    // Twice the bytes that the hub may hold, over many channels, and each event encoded once.
     for batch in 0..30 {
         let mut commands = Vec::new();
         for number in 0..1_000 {
@@ -263,7 +264,7 @@ async fn what_is_held_is_near_what_is_counted() {
 }
 
 #[tokio::test]
-async fn tiny_frames_that_wait_for_the_rate_cost_little_more_than_their_bytes() {
+async fn tiny_frames_behind_the_rate_limit_cost_little_more_than_their_bytes() {
     const WRITERS: usize = 50;
     const WRITER_KIB: u64 = 128;
     let process = Process::start(&["--publish-rate", "1", "--publish-burst", "1"]).await;

@@ -1,4 +1,4 @@
-//! WebSockets as RFC 6455 asks: the handshake, frames of every kind, and each end sent and answered.
+//! WebSockets according to RFC 6455: the handshake, frames of every kind, and the closing handshake of each end.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::wire::Server;
 
 const CONTINUATION: u8 = 0;
 
-/// A socket of bare data on a hub that takes 1,000 bytes.
+/// Opens a WebSocket with `format=data` on a hub that accepts 1,000 bytes of data.
 async fn echo() -> (Server, Ws) {
     let server = Server::with(|builder, _| builder.broker.max_data = 1_000);
     let ws = Ws::open(&server, "/ws/echo?format=data").await;
@@ -64,7 +64,7 @@ async fn a_handshake_is_accepted_with_its_key_and_our_subprotocol() {
 }
 
 #[tokio::test]
-async fn replies_to_what_came_before_a_close_go_out_before_its_echo() {
+async fn replies_to_commands_before_a_close_are_sent_before_its_echo() {
     let server = Server::start();
     let mut ws = Ws::open(&server, "/ws/a").await;
     let command = text(r#"{"type":"publish","channel":"a","data":1,"ref":7}"#);
@@ -80,7 +80,7 @@ async fn replies_to_what_came_before_a_close_go_out_before_its_echo() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_is_none_is_refused_before_any_socket() {
+async fn an_invalid_handshake_is_refused_before_the_upgrade() {
     let server = Server::start();
     let good = handshake("/ws/a", "");
     let version = server.ask(good.replace("Version: 13", "Version: 8")).await;
@@ -244,7 +244,7 @@ async fn a_close_is_answered_with_its_code_and_then_the_end() {
     }
 }
 
-/// What breaks the protocol or a limit of 1,000 bytes, and the code of the answer.
+/// Returns inputs that break the protocol or a limit of 1,000 bytes, and the close code for each.
 fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
     let text = |payload: &[u8]| frame(FIN | TEXT, payload);
     let over = [b'x'; 1_001];
@@ -292,12 +292,12 @@ fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
 }
 
 #[tokio::test]
-async fn what_breaks_the_protocol_is_closed_with_its_code() {
+async fn protocol_violations_are_closed_with_their_code() {
     for (what, sent, code) in broken() {
         let (server, mut ws) = echo().await;
         ws.send(&sent).await;
         let (said, _, before) = ws.until_close().await;
-        // A length that cannot be is either too large or against the protocol.
+        // An impossible length is either too large or a protocol violation.
         let fits = said == Some(code)
             || (what.starts_with("a length") && matches!(said, Some(1002 | 1009)));
         assert!(fits && before.is_empty(), "{what}: {said:?} {before:?}");
@@ -334,7 +334,7 @@ async fn the_largest_message_passes_and_the_limit_is_exact() {
 }
 
 #[tokio::test]
-async fn what_was_said_before_a_mistake_still_counts() {
+async fn messages_before_a_violation_still_count() {
     let (server, mut ws) = echo().await;
     ws.send([text("one"), text("two"), frame(FIN | TEXT, b"\xff")].concat())
         .await;
@@ -355,7 +355,7 @@ async fn what_was_said_before_a_mistake_still_counts() {
 }
 
 #[tokio::test]
-async fn a_bare_socket_ends_with_3006_where_a_gap_would_be() {
+async fn a_bare_socket_is_closed_with_3006_instead_of_a_gap() {
     let server = Server::with(|builder, _| builder.hub.history_events = Some(2));
     let first = server.publish("a", "1").await;
     for number in 2..6 {
@@ -390,7 +390,7 @@ async fn a_refused_publish_of_a_bare_socket_closes_with_its_code() {
 }
 
 #[tokio::test]
-async fn in_format_full_bytes_go_both_ways_behind_a_line_of_json() {
+async fn in_format_full_bytes_follow_a_line_of_json_in_both_directions() {
     let server = Server::start();
     let mut ws = Ws::open(&server, "/ws/a").await;
     assert_eq!(ws.json().await["type"], "hello");
@@ -424,7 +424,7 @@ async fn in_format_full_bytes_go_both_ways_behind_a_line_of_json() {
         .position(|byte| *byte == b'\n')
         .unwrap();
     assert_eq!(&event.payload[end + 1..], b"\x00\n\xff{");
-    // Data in two places is refused, and the socket lives on.
+    // Data in two places is refused, and the socket stays open.
     let twice = [
         &b"{\"type\":\"publish\",\"channel\":\"a\",\"data\":1,\"ref\":2}\n"[..],
         b"x",
@@ -436,7 +436,7 @@ async fn in_format_full_bytes_go_both_ways_behind_a_line_of_json() {
 }
 
 #[tokio::test]
-async fn commands_that_are_none_are_refused_and_the_socket_lives() {
+async fn invalid_commands_are_refused_and_the_socket_stays_open() {
     let server = Server::start();
     let mut ws = Ws::open(&server, "/ws/a").await;
     ws.json().await;

@@ -1,5 +1,5 @@
-//! Peers that take nothing of what they asked for, on each transport and HTTP version: the hub's clock ends them,
-//! whatever they do.
+//! Peers that do not read their answers, on each transport and HTTP version: the hub's clock ends them, and no other
+//! activity of the peer prevents this.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use super::frames::handshake;
 use super::over_h2::{Stream, client_of, connected, stream};
 use super::wire::{Server, Wire, eventually, get, in_time};
 
-/// How long a peer may take nothing here.
+/// The write timeout in these tests.
 const BUDGET: Duration = Duration::from_millis(400);
-/// Well below the five seconds more of a connection that is cut.
+/// Well below the five further seconds after which a connection is cut.
 const SOON: Duration = Duration::from_secs(4);
 
 fn server() -> Server {
@@ -25,7 +25,7 @@ fn server() -> Server {
     })
 }
 
-/// Events that are more than any socket takes by itself.
+/// Publishes more events than any socket buffers.
 async fn fill(hub: &triway::Hub, channel: &str) {
     for _ in 0..20 {
         let text = "x".repeat(40_000);
@@ -33,13 +33,13 @@ async fn fill(hub: &triway::Hub, channel: &str) {
     }
 }
 
-/// How many are shown in a channel.
+/// Returns the number of members of a channel.
 async fn shown(server: &Server, channel: &str) -> u64 {
     let answer = server.get(&format!("/presence/{channel}")).await.json();
     answer["count"].as_u64().unwrap()
 }
 
-/// The end of a stream, which must be a reset, and soon.
+/// Asserts that a stream ends with a reset within [`SOON`].
 async fn is_reset(mut body: h2::RecvStream, what: &str) {
     let began = Instant::now();
     let end = loop {
@@ -54,7 +54,7 @@ async fn is_reset(mut body: h2::RecvStream, what: &str) {
 }
 
 #[tokio::test]
-async fn each_answer_over_http_2_ends_with_a_window_of_nothing() {
+async fn each_answer_over_http_2_ends_while_its_window_is_closed() {
     let server = server();
     fill(&server.hub, "a").await;
     let (_, key) = server.session().await;
@@ -67,11 +67,11 @@ async fn each_answer_over_http_2_ends_with_a_window_of_nothing() {
         ("/poll/a?since=all", ""),
         ("/poll/b", ""),
         ("/sse/a?since=all&presence=1", ""),
-        // It is told nothing but hello and pings.
+        // This stream carries only hello and pings.
         ("/sse/b?presence=1&heartbeat=1", ""),
         (&*send, history),
     ];
-    // The window is never opened; the second one lets an answer begin and not end.
+    // The client never enlarges its window. With the second window an answer begins but cannot end.
     for window in [0, 20] {
         let (mut client, connection) = connected(server.address, window).await;
         let mut bodies = Vec::new();
@@ -107,7 +107,7 @@ async fn each_answer_over_http_2_ends_with_a_window_of_nothing() {
 }
 
 #[tokio::test]
-async fn a_websocket_over_http_2_ends_with_a_window_of_nothing() {
+async fn a_websocket_over_http_2_ends_while_its_window_is_closed() {
     let server = server();
     let mut client = client_of(server.address, 100).await;
     let stalled = Stream::open(&mut client, "/ws/a?presence=1", "13").await;
@@ -134,7 +134,7 @@ async fn a_websocket_over_http_2_ends_with_a_window_of_nothing() {
 }
 
 #[tokio::test]
-async fn in_another_server_too_the_hub_has_the_clock() {
+async fn the_write_timeout_also_applies_inside_another_server() {
     let mut builder = triway::Hub::builder();
     builder.session.write_timeout = Some(BUDGET);
     builder.presence.grace = Duration::from_millis(50);
@@ -166,7 +166,7 @@ async fn in_another_server_too_the_hub_has_the_clock() {
     let (mut client, _connection) = connected(address, 0).await;
     stalled_over_h2(&mut client).await;
     eventually("all are shown", async || shown().await == 3).await;
-    // Until the kernel takes no more of them.
+    // Publish until the kernel buffers no more.
     let began = Instant::now();
     for _ in 0..20 {
         fill(&hub, "a").await;
@@ -178,7 +178,7 @@ async fn in_another_server_too_the_hub_has_the_clock() {
     assert_eq!(slow.sample("triway_byes_total{code=\"slow\"}"), 3.0);
 }
 
-/// A stream whose body is never looked at.
+/// Opens a stream whose body is never read.
 async fn stalled_over_h2(client: &mut h2::client::SendRequest<Bytes>) {
     let request = Request::get("http://localhost/rt/sse/a?presence=1");
     let (answer, _) = client
@@ -186,6 +186,6 @@ async fn stalled_over_h2(client: &mut h2::client::SendRequest<Bytes>) {
         .unwrap();
     let answer = in_time(answer).await.unwrap();
     assert_eq!(answer.status(), 200);
-    // Forgotten, it would be reset by the client.
+    // A drop would make the client reset the stream.
     std::mem::forget(answer);
 }

@@ -1,4 +1,4 @@
-//! Requests that are refused by Host or Origin: a person can read why, and the hub does nothing.
+//! Requests that are refused by Host or Origin: a person can read the reason, and the request has no effect on the hub.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::wire::{Answer, Server, Wire, eventually, get, post};
 
 const ORIGIN: &str = "https://page.example";
 
-/// The same request out of a page of an origin that is not allowed.
+/// Returns the same request from a page of a forbidden origin.
 fn of_page(request: &str) -> String {
     request.replacen(
         "Host: localhost\r\n",
@@ -20,12 +20,12 @@ fn of_page(request: &str) -> String {
     )
 }
 
-/// The same request for a host that is not known.
+/// Returns the same request for an unknown host.
 fn of_host(request: &str) -> String {
     of_page(request).replacen("Host: localhost", "Host: hub.example", 1)
 }
 
-/// Checks that a browser lets the page read this answer, and gives the problem.
+/// Checks that a browser lets the page read this answer. Returns the problem document.
 fn readable(answer: &Answer, origin: &str) -> Value {
     for (name, value) in [
         ("access-control-allow-origin", origin),
@@ -43,7 +43,7 @@ fn readable(answer: &Answer, origin: &str) -> Value {
     problem
 }
 
-/// What a page may send, and what must not be done of it.
+/// Returns requests that a page can send, and which must have no effect.
 fn requests() -> Vec<String> {
     let text = |request: Vec<u8>| String::from_utf8(request).unwrap();
     let opening = br#"{"channels":["a"],"nonce":"n1"}"#;
@@ -61,7 +61,7 @@ fn requests() -> Vec<String> {
         text(post("/send?nonce=n1", &json, commands)),
         text(post("/sse?nonce=n1", &json, opening)),
         text(post("/poll?nonce=n1", &json, opening)),
-        // A GET of /ws that asks for no upgrade has a status, and it is the guard's.
+        // A GET of /ws without an upgrade gets a status, and it is the guard's.
         get("/ws/a?nonce=n1"),
     ]
 }
@@ -108,7 +108,7 @@ async fn a_page_of_a_refused_origin_reads_code_and_hint() {
 }
 
 #[tokio::test]
-async fn a_preflight_lets_a_refused_page_ask_and_read_its_refusal() {
+async fn a_preflight_lets_a_refused_page_read_its_refusal() {
     let server = Server::start();
     for target in ["/pub/a", "/send", "/sse", "/poll/a", "/history/a"] {
         let preflight = format!(
@@ -144,7 +144,7 @@ async fn a_preflight_lets_a_refused_page_ask_and_read_its_refusal() {
 }
 
 #[tokio::test]
-async fn a_large_body_of_a_refused_page_is_read_so_that_its_answer_is_too() {
+async fn a_large_body_of_a_refused_page_is_read_before_the_answer() {
     let server = Server::start();
     let body = "x".repeat(2 * 1024 * 1024);
     let request = String::from_utf8(post("/pub/a", &[], body.as_bytes())).unwrap();
@@ -187,7 +187,7 @@ async fn over_websocket_host_and_origin_are_refused_by_a_bye() {
             (last.opcode(), &last.payload[..2]),
             (CLOSE, &3502_u16.to_be_bytes()[..])
         );
-        // A handshake that is wrong has a status, and so has an address of no WebSocket.
+        // An invalid handshake gets a status. So does an address without a WebSocket.
         let wrong = of_page(&shake).replace("Version: 13", "Version: 8");
         assert_eq!(server.ask(wrong).await.code(), "origin_refused");
         let elsewhere = of_page(&handshake("/poll/a", ""));
@@ -199,7 +199,7 @@ async fn over_websocket_host_and_origin_are_refused_by_a_bye() {
 }
 
 #[tokio::test]
-async fn a_bye_of_a_refusal_comes_alone_and_its_close_when_the_page_has_read_it() {
+async fn the_close_after_a_refusing_bye_waits_for_the_client_or_a_second() {
     let server = Server::start();
     let shake = of_page(&handshake("/ws/a", ""));
     let mut silent = opened(server.send(&shake).await).await;
@@ -223,7 +223,7 @@ async fn opened(mut wire: Wire) -> Ws {
 }
 
 #[tokio::test]
-async fn health_is_open_to_every_host_and_page() {
+async fn health_answers_every_host_and_page() {
     let server = Server::start();
     for target in ["/healthz", "/readyz"] {
         for request in [of_page(&get(target)), of_host(&get(target))] {
@@ -240,7 +240,7 @@ async fn health_is_open_to_every_host_and_page() {
 }
 
 #[tokio::test]
-async fn each_refused_origin_and_host_is_one_line_of_the_log() {
+async fn each_refused_origin_and_host_is_logged_once() {
     let process = Process::start(&[]).await;
     for _ in 0..3 {
         for request in [get("/poll/a"), get("/sse/b"), handshake("/ws/a", "")] {
@@ -277,7 +277,7 @@ async fn each_refused_origin_and_host_is_one_line_of_the_log() {
 }
 
 #[tokio::test]
-async fn a_full_hub_says_so_to_pages_too() {
+async fn a_full_hub_refuses_pages_with_a_readable_error() {
     let server = Server::with(|_, options| options.connections = Some(1));
     let mut held = server.send(get("/sse/a")).await;
     held.head().await;
@@ -289,7 +289,7 @@ async fn a_full_hub_says_so_to_pages_too() {
     );
     let exposed = answer.header("access-control-expose-headers");
     assert_eq!(exposed, Some("retry-after"));
-    // Of a client behind a trusted proxy one request is refused, and the connection stays.
+    // Behind a trusted proxy only the request of one client is refused, and the connection stays open.
     let server = Server::with(|_, options| {
         options.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
         options.address_connections = Some(1);

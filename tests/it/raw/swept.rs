@@ -1,4 +1,4 @@
-//! Channels that were swept: what the hub still knows of them, when it can no longer know each.
+//! Swept channels: what a reader learns about them when the hub has more of them than tombstones.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use triway::protocol::Data;
 
 use super::wire::{Server, eventually};
 
-/// Channels that are remembered one by one.
+/// Number of tombstones.
 const TOMBSTONES: usize = 3;
 /// Channels that are used and swept.
 const CHANNELS: usize = 10;
 
-/// The types of the frames that a reader of one channel is told after a cursor.
+/// Returns the types of the frames that a reader of one channel receives after a cursor.
 async fn told(server: &Server, channel: usize, cursor: &str) -> Vec<String> {
     let target = format!("/poll/c{channel}?since={cursor}&wait=0");
     let answer = server.get(&target).await.json();
@@ -22,7 +22,7 @@ async fn told(server: &Server, channel: usize, cursor: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn beyond_its_tombstones_a_hub_never_takes_a_stale_cursor_for_a_fresh_one() {
+async fn without_tombstones_a_stale_cursor_never_passes_for_a_fresh_one() {
     let server = Server::with(|builder, _| {
         builder.hub.tombstones = TOMBSTONES;
         builder.hub.history_age = Some(Duration::from_millis(1));

@@ -1,7 +1,6 @@
-//! A hub in this process and clients that write exact bytes to it and read exact bytes back.
+//! A hub in this process, and clients that write and read exact bytes.
 //!
-//! Knows HTTP/1.1 and WebSocket frames only as far as a test must take them apart; hides nothing that the
-//! server sent.
+//! This module parses HTTP/1.1 and WebSocket frames only as far as the tests need. It hides no bytes of the server.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use tokio::task::JoinHandle;
 use triway::embed::Builder;
 use triway::server::{self, Drained, Options};
 
-/// No step of these stories takes longer, unless it is broken.
+/// Longest time for one step of these tests. A slower step has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
@@ -23,7 +22,7 @@ pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
         .expect("in time")
 }
 
-/// Asks again until it is so.
+/// Repeats the check until it succeeds.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     let began = tokio::time::Instant::now();
     while !is_so().await {
@@ -45,7 +44,7 @@ impl Server {
         Self::with(|_, _| {})
     }
 
-    /// Changes the options of the hub and of the accept loop.
+    /// Starts a hub after `change` has set the options of the hub and of the accept loop.
     pub(crate) fn with(change: impl FnOnce(&mut Builder, &mut Options)) -> Self {
         Self::built(|mut builder, options| {
             change(&mut builder, options);
@@ -57,7 +56,7 @@ impl Server {
         Self::built_to_read(change, false)
     }
 
-    /// As the binary does it: plain requests of readers are answered without hyper.
+    /// Starts the hub as the binary does: simple requests of readers use the fast path, without hyper.
     pub(crate) fn plain(change: impl FnOnce(&mut Builder, &mut Options)) -> Self {
         let change = |mut builder, options: &mut Options| {
             change(&mut builder, options);
@@ -83,7 +82,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (shutdown, told) = oneshot::channel::<()>();
         let told = async move {
-            // A test that ends without a word drops the sender: the server ends with its runtime.
+            // A test that ends early drops the sender. The server then ends with its runtime.
             if told.await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -104,14 +103,14 @@ impl Server {
         Wire::to(self.address).await
     }
 
-    /// Sends these bytes on a connection of their own.
+    /// Sends these bytes on a new connection.
     pub(crate) async fn send(&self, bytes: impl AsRef<[u8]>) -> Wire {
         let mut wire = self.connect().await;
         wire.send(bytes).await;
         wire
     }
 
-    /// The answer to a whole request.
+    /// Returns the answer to a whole request.
     pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
         self.send(request).await.answer().await
     }
@@ -134,7 +133,7 @@ impl Server {
         .await
     }
 
-    /// Publishes a text; it must be taken.
+    /// Publishes a text, which must be accepted. Returns the event's id.
     pub(crate) async fn publish(&self, channel: &str, text: &str) -> String {
         let answer = self
             .post(&format!("/pub/{channel}"), "text/plain", text)
@@ -143,12 +142,12 @@ impl Server {
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// A new session: its id and its key.
+    /// Opens a new session. Returns its id and its key.
     pub(crate) async fn session(&self) -> (String, String) {
         session_of(&self.get("/poll/somewhere").await.json()["frames"][0])
     }
 
-    /// What Prometheus would read of this sample.
+    /// Returns the value of this sample from `/metrics`.
     pub(crate) async fn metric(&self, sample: &str) -> f64 {
         self.get("/metrics").await.sample(sample)
     }
@@ -162,7 +161,7 @@ impl Server {
     }
 }
 
-/// The id and the key of a hello.
+/// Returns the id and the key of the session in a hello.
 pub(crate) fn session_of(hello: &Value) -> (String, String) {
     let part = |name: &str| {
         hello["session"][name]
@@ -189,7 +188,7 @@ pub(crate) fn post(target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u
     [request.as_bytes(), body].concat()
 }
 
-/// One answer, as it came.
+/// One answer with its headers and its body unchanged.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -215,7 +214,7 @@ impl Answer {
         }
     }
 
-    /// The one header of this name.
+    /// Returns the only header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(known, _)| known == name);
         let first = found.next();
@@ -231,7 +230,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    /// One sample of `/metrics`; 0 while it is not told.
+    /// Returns one sample of `/metrics`, or 0 if it is not listed.
     pub(crate) fn sample(&self, name: &str) -> f64 {
         let text = self.text();
         let line = text
@@ -248,7 +247,7 @@ impl Answer {
 /// One connection.
 pub(crate) struct Wire {
     pub(crate) stream: TcpStream,
-    /// Read, not yet looked at.
+    /// Bytes that were read and not yet parsed.
     buffer: Vec<u8>,
 }
 
@@ -272,19 +271,19 @@ impl Wire {
             .unwrap();
     }
 
-    /// Sends what the server may refuse to take to its end.
+    /// Sends bytes that the server may not read to the end. Returns false if the write fails.
     pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         in_time(self.stream.write_all(bytes.as_ref())).await.is_ok()
     }
 
-    /// Reads once; no bytes are the end. A reset counts as an end.
+    /// Reads once. Returns 0 at the end of the connection. A reset counts as an end.
     async fn read_more(&mut self) -> usize {
         in_time(self.stream.read_buf(&mut self.buffer))
             .await
             .unwrap_or(0)
     }
 
-    /// Whether so many bytes come before the end.
+    /// Returns true if `count` bytes arrive before the end.
     pub(crate) async fn has(&mut self, count: usize) -> bool {
         while self.buffer.len() < count {
             if self.read_more().await == 0 {
@@ -310,7 +309,7 @@ impl Wire {
         String::from_utf8_lossy(&self.buffer).into_owned()
     }
 
-    /// Everything up to and with this text.
+    /// Reads up to the end of this text.
     pub(crate) async fn until(&mut self, text: &str) -> String {
         let end = loop {
             let found = self
@@ -330,19 +329,19 @@ impl Wire {
         String::from_utf8_lossy(&self.take(end).await).into_owned()
     }
 
-    /// Everything up to the end of the connection.
+    /// Reads everything up to the end of the connection.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while self.read_more().await != 0 {}
         std::mem::take(&mut self.buffer)
     }
 
-    /// The head of an answer, its body still to come.
+    /// Reads the head of an answer, and leaves its body unread.
     pub(crate) async fn head(&mut self) -> Answer {
         let head = self.until("\r\n\r\n").await;
         Answer::parse_head(head.trim_end_matches("\r\n"))
     }
 
-    /// One whole answer.
+    /// Reads one whole answer.
     pub(crate) async fn answer(&mut self) -> Answer {
         let mut answer = self.head().await;
         let chunked = answer
@@ -359,7 +358,7 @@ impl Wire {
         answer
     }
 
-    /// One whole answer, if one comes before the end.
+    /// Reads one whole answer, or returns `None` if the connection ends first.
     pub(crate) async fn try_answer(&mut self) -> Option<Answer> {
         while !self.buffer.windows(4).any(|window| window == b"\r\n\r\n") {
             let read = self.stream.read_buf(&mut self.buffer).await;
@@ -370,13 +369,13 @@ impl Wire {
         Some(self.answer().await)
     }
 
-    /// Reads and throws away to the end.
+    /// Reads and discards everything up to the end.
     pub(crate) async fn drain(&mut self) {
         let mut bytes = vec![0; 64 * 1024];
         while self.stream.read(&mut bytes).await.unwrap_or(0) > 0 {}
     }
 
-    /// One chunk of a chunked body; none after the last.
+    /// Reads one chunk of a chunked body, or returns `None` after the last.
     pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
         let line = self.until("\r\n").await;
         let length =
@@ -386,7 +385,7 @@ impl Wire {
         (length > 0).then_some(chunk)
     }
 
-    /// All chunks to the last.
+    /// Reads all chunks up to the last.
     pub(crate) async fn chunks(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
         while let Some(chunk) = self.chunk().await {
@@ -395,11 +394,11 @@ impl Wire {
         all
     }
 
-    /// One event-stream block of a chunked stream, comments left out: its fields in order.
+    /// Reads one event-stream block of a chunked stream. Returns its fields in order, without comments.
     pub(crate) async fn block(&mut self) -> Vec<(String, String)> {
         loop {
             let text = self.until("\n\n").await;
-            // Chunk sizes stand between blocks: lines that are no fields.
+            // The sizes of chunks lie between blocks as lines that are not fields.
             let fields = text.lines().filter_map(|line| line.split_once(": "));
             let fields =
                 fields.filter(|(name, _)| matches!(*name, "id" | "event" | "data" | "retry"));
@@ -412,7 +411,7 @@ impl Wire {
         }
     }
 
-    /// The JSON of the next block with data.
+    /// Returns the JSON of the next block with data.
     pub(crate) async fn block_json(&mut self) -> Value {
         loop {
             let block = self.block().await;
@@ -423,12 +422,12 @@ impl Wire {
         }
     }
 
-    /// Ends the writing side.
+    /// Closes the sending side.
     pub(crate) async fn finish(&mut self) {
         in_time(self.stream.shutdown()).await.unwrap();
     }
 
-    /// Gone with a reset instead of an end.
+    /// Resets the connection instead of closing it.
     pub(crate) fn reset(self) {
         let socket = socket2::SockRef::from(&self.stream);
         socket.set_linger(Some(Duration::ZERO)).unwrap();

@@ -1,4 +1,4 @@
-//! Where a reader begins, how it is written to, and what it may ask about the past: over each transport.
+//! Where a reader begins, how data is written to it, and how it reads the past, over each transport.
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -14,7 +14,7 @@ over_each_transport![
     history_comes_in_pages,
 ];
 
-/// A hub that was told the texts 0 to 4, and their ids.
+/// Starts a hub and publishes the texts 0 to 4. Returns their ids.
 async fn five_events(channel: &str) -> (Server, Vec<String>) {
     let server = Server::start();
     let mut ids = Vec::new();
@@ -24,11 +24,11 @@ async fn five_events(channel: &str) -> (Server, Vec<String>) {
     (server, ids)
 }
 
-/// The texts that are told to a reader up to the one that is published when it is there.
+/// Returns the texts that a reader receives before one that is published after it has opened.
 async fn told_until_after(server: &Server, via: Via, ask: &Ask) -> Vec<String> {
     let mut reader = server.wire.open(via, ask).await;
     let mut last = 0;
-    // A poll with a cursor and no session is held, and gets no hello.
+    // A poll with a cursor and no session is held and gets no hello.
     let goes_on = ask.find("since").is_some_and(|since| since.contains('-')) || ask.has_header();
     if via != Via::Poll || !goes_on {
         last = offset(&reader.expect_type("hello").await);
@@ -78,7 +78,7 @@ async fn every_start_begins_where_it_says(via: Via) {
 async fn a_header_wins_over_the_address(via: Via) {
     let (server, ids) = five_events("lobby").await;
     if via == Via::Ws {
-        // Our client for WebSockets sends no header of its own, and neither does a browser.
+        // Our WebSocket client sends no header of its own, and neither does a browser.
         return;
     }
     let ask = Ask::of(["lobby"]).since("all").last_event_id(&ids[2]);
@@ -116,7 +116,7 @@ async fn a_start_by_name_wins_over_the_start_of_all(via: Via) {
     }
 }
 
-/// The texts that a POST with this body is told, in the order of their names.
+/// Returns the texts that a POST with this body receives, in the order in which they arrive.
 async fn by_body(server: &Server, via: Via, body: &Value) -> Vec<String> {
     let path = format!("/{}", via.name());
     let request = server.wire.request("POST", &path).body(body.to_string());
@@ -156,8 +156,8 @@ async fn malformed_starts_are_refused(via: Via) {
     }
 }
 
-/// The problem with which a reader is turned away: as an answer, or as the bye of a WebSocket, which is opened
-/// to say so.
+/// Returns the problem with which a reader is refused: in the response, or in the bye of a WebSocket that is opened
+/// only for that.
 async fn refused(server: &Server, via: Via, ask: &Ask) -> Value {
     let mut reader = match server.wire.try_open(via, ask).await {
         Ok(reader) => reader,
@@ -297,7 +297,7 @@ async fn bare_web_sockets_carry_data_alone_both_ways() {
     let mut bare = server.wire.open(Via::Ws, &ask).await;
     let mut full = server.wire.open(Via::Ws, &Ask::of(["lobby"])).await;
     full.expect_type("hello").await;
-    // What it sends is published as it is: text as a JSON string, never parsed, binary as bytes.
+    // Its messages are published unchanged: text as a JSON string, never parsed, and binary as bytes.
     bare.send_raw(Message::text("{\"type\":\"publish\"}"))
         .await
         .unwrap();
@@ -308,7 +308,7 @@ async fn bare_web_sockets_carry_data_alone_both_ways() {
     assert_eq!(told[0]["data"], "{\"type\":\"publish\"}");
     assert_eq!(told[1]["data64"], "AAr/");
     assert!(told[0]["from"].as_str().unwrap().starts_with('s'));
-    // And it hears itself, bare.
+    // It also receives its own messages, without JSON frames.
     in_time("its text", bare.frame()).await.unwrap();
     assert_eq!(bare.raw(), "{\"type\":\"publish\"}");
     let bytes = bare.expect().await;

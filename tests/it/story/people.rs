@@ -1,4 +1,4 @@
-//! Who is here, and words for one of them alone: over each transport.
+//! Presence, and messages for a single session, over each transport.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ over_each_transport![
     an_inbox_is_read_by_its_owner_alone,
 ];
 
-/// Long enough that it is never over by chance, short enough to wait for.
+/// Long enough that it never ends by chance, and short enough to wait for.
 const GRACE: Duration = Duration::from_secs(2);
 
 fn server() -> Server {
     Server::with(|builder| builder.presence.grace = GRACE)
 }
 
-/// The members of a room, as the address says.
+/// Returns the members of a room, as reported over HTTP.
 async fn members(server: &Server) -> Value {
     server.wire.get_json("/presence/room").await
 }
@@ -69,7 +69,7 @@ async fn presence_is_shown_and_told(via: Via) {
         (&listed["count"], &listed["members"])
     );
 
-    // It says that it leaves: at once, without the grace.
+    // It announces that it leaves, so the leave appears at once, without the grace.
     command(&server, &mut ann, json!({"type": "leave"})).await;
     drop(ann);
     let began = std::time::Instant::now();
@@ -83,7 +83,7 @@ async fn presence_is_shown_and_told(via: Via) {
     assert_eq!(members(&server).await["count"], 0);
 }
 
-/// Whether an object has all these members.
+/// Returns whether an object contains all these members.
 fn holds(object: &Value, expected: &Value) -> bool {
     let expected = expected.as_object().unwrap();
     expected.iter().all(|(name, value)| &object[name] == value)
@@ -101,7 +101,7 @@ async fn an_unclean_end_is_told_after_the_grace(via: Via) {
     drop(ann);
     let leave = events(&mut watcher, 1).await.remove(0);
     assert_eq!(leave["name"], "leave");
-    // The grace of a poll began when its first answer was given, a little before.
+    // The grace of a poll began a little earlier, with its first response.
     assert!(left.elapsed() > GRACE / 2, "{:?}", left.elapsed());
 }
 
@@ -122,7 +122,7 @@ async fn a_change_of_transport_is_no_leave(via: Via) {
             .session(ann.session_key.as_deref().unwrap());
         ann = server.wire.open(now, &ask).await;
         if now == Via::Poll {
-            // A poll that goes on from a cursor is held: it is there as soon as it is counted.
+            // A poll that continues from a cursor is held: it is attached as soon as it is counted.
             let held = until("the poll is held", async || {
                 server.wire.publish_as("room", "", "", "x").await["reached"]["poll"] == 1
             });
@@ -166,7 +166,7 @@ async fn an_inbox_is_read_by_its_owner_alone(via: Via) {
         "and nobody else hears it"
     );
 
-    // Nobody else may read it, by whichever address.
+    // No other session may read it, at any address.
     let end = match server.wire.try_open(via, &Ask::of([inbox.as_str()])).await {
         Ok(mut reader) => reader.expect_end().await.1,
         Err(end) => end,

@@ -1,11 +1,12 @@
-//! Chance that can be repeated: the seed is printed, and `TRIWAY_SEED` brings a run back.
+//! Repeatable randomness: the seed is printed, and `TRIWAY_SEED` repeats a run.
 
-/// A small generator (SplitMix64); its quality is more than enough to choose faults by.
+/// A small generator (SplitMix64). Its quality is more than enough for choosing faults.
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(u64);
 
 impl Dice {
-    /// From the environment, else from the clock; printed, so that a failure can be repeated.
+    /// Creates a generator with a seed from the environment, else from the clock. The seed is printed, so that a
+    /// failure can be repeated.
     pub(crate) fn new() -> Self {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
         let seed = std::env::var("TRIWAY_SEED").map_or(now, |seed| seed.parse().unwrap());
@@ -13,7 +14,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// Another generator, whose throws do not change these.
+    /// Returns another generator. Its throws do not change those of this one.
     pub(crate) fn split(&mut self) -> Self {
         Self(self.throw())
     }
@@ -26,12 +27,12 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below this one.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.throw() % end as u64) as usize
     }
 
-    /// One of these.
+    /// Returns one of these values.
     pub(crate) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.below(all.len())]
     }

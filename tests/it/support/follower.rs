@@ -1,6 +1,6 @@
-//! A client that keeps the id rules of the contract, over any transport and through any cut.
+//! A client that follows the id rules of the protocol, over any transport and after any cut.
 //!
-//! Knows the rules 1 to 4 of "Ids and cursors"; how a frame looks on a wire is `reader`'s.
+//! This file knows the rules 1 to 4 of "Ids and cursors". `reader` knows how a frame looks on the wire.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Ask, End, Reader, Via, Wire};
 
-/// What reaches the application.
+/// An item that reaches the application.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Told {
     Event(Value),
@@ -16,7 +16,7 @@ pub(crate) enum Told {
 }
 
 impl Told {
-    /// The event; a gap is an error.
+    /// Returns the event. Panics on a gap.
     #[track_caller]
     pub(crate) fn event(&self) -> &Value {
         match self {
@@ -25,7 +25,7 @@ impl Told {
         }
     }
 
-    /// The gap; an event is an error.
+    /// Returns the gap. Panics on an event.
     #[track_caller]
     pub(crate) fn gap(&self) -> &Value {
         match self {
@@ -35,27 +35,27 @@ impl Told {
     }
 }
 
-/// A reader that reopens with its cursor, and drops what it has seen.
+/// A reader that reopens with its cursor and drops what it has already seen.
 pub(crate) struct Follower {
     wire: Wire,
-    /// What it asks for beside its starts.
+    /// The parameters of its requests, without the starts.
     ask: Ask,
     channels: Vec<String>,
     reader: Option<Reader>,
     session_key: Option<String>,
     session_id: Option<String>,
-    /// The cursor of the attach that lived last.
+    /// The cursor of the latest attachment.
     cursor: Option<String>,
-    /// The last id seen, or the place set by a gap, of each channel.
+    /// For each channel, the last id seen or the id set by a gap.
     places: HashMap<String, String>,
-    /// Channels whose replay has not ended, and where it began.
+    /// Channels whose replay has not ended, and where each replay began.
     joining: HashMap<String, String>,
-    /// Frames that the rules dropped.
+    /// Number of frames that the rules dropped.
     pub(crate) dropped: usize,
 }
 
 impl Follower {
-    /// A client of these channels. `ask` holds its first start and its parameters.
+    /// Creates a client of these channels. `parameters` sets its first start and its parameters.
     pub(crate) fn new(wire: &Wire, channels: &[&str], parameters: impl FnOnce(Ask) -> Ask) -> Self {
         Self {
             wire: wire.clone(),
@@ -71,7 +71,7 @@ impl Follower {
         }
     }
 
-    /// Goes on at another address of the same hub.
+    /// Continues at another address of the same hub.
     pub(crate) fn move_to(&mut self, wire: &Wire) {
         self.wire = wire.clone();
     }
@@ -88,7 +88,7 @@ impl Follower {
         self.session_id.as_deref()
     }
 
-    /// The attach that lives.
+    /// Returns the reader of the current attachment.
     pub(crate) fn reader(&mut self) -> &mut Reader {
         self.reader.as_mut().unwrap()
     }
@@ -108,39 +108,39 @@ impl Follower {
         }
     }
 
-    /// Attaches by this transport, in the place of the attach that lived, which is cut.
+    /// Attaches over this transport. The previous attachment is cut first.
     pub(crate) async fn attach(&mut self, via: Via) -> Result<(), End> {
         self.reader = None;
         self.attach_beside(via).await.map(drop)
     }
 
-    /// Attaches by this transport before the attach that lived is given back to be cut.
+    /// Attaches over this transport and returns the previous attachment, which the caller drops.
     pub(crate) async fn attach_beside(&mut self, via: Via) -> Result<Option<Reader>, End> {
         let reader = self.wire.try_open(via, &self.ask()).await?;
         Ok(self.reader.replace(reader))
     }
 
-    /// Ends the attach without a word.
+    /// Drops the attachment without a leave.
     pub(crate) fn cut(&mut self) {
         self.reader = None;
     }
 
-    /// Adds a channel over the WebSocket that lives, from `start`.
+    /// Subscribes to a channel over the current WebSocket, from `start`.
     pub(crate) async fn subscribe(&mut self, channel: &str, start: &str) {
         self.channels.push(channel.to_owned());
         self.joining.insert(channel.to_owned(), start.to_owned());
         let command =
             json!({"type": "subscribe", "channel": channel, "since": start, "ref": channel});
-        // Where it breaks here, what is read next tells so, and the next attach asks for the channel.
+        // If the send fails, the next read reports it, and the next attachment includes the channel.
         let _ = self.reader().send_text(&command).await;
     }
 
-    /// Takes a frame that was read from [`Follower::reader`] itself.
+    /// Accepts a frame that was read from [`Follower::reader`] directly.
     pub(crate) fn adopt(&mut self, frame: Value) -> Option<Told> {
         self.take(frame).unwrap()
     }
 
-    /// The next event or gap that the rules let through.
+    /// Returns the next event or gap that passes the rules.
     pub(crate) async fn next(&mut self) -> Result<Told, End> {
         loop {
             let reader = self.reader.as_mut().ok_or(End::Broken("cut".into()))?;
@@ -166,7 +166,7 @@ impl Follower {
                 self.session_id = frame["session"]["id"].as_str().map(str::to_owned);
                 self.joining.clear();
                 self.move_cursor();
-                // A channel that begins later than the attach is at its own place already.
+                // A channel that begins later than the attachment is already at its own position.
                 if let Some(places) = frame["places"].as_object() {
                     for (channel, place) in places {
                         let place = place.as_str().unwrap();
@@ -219,7 +219,7 @@ impl Follower {
         Some(Told::Gap(frame))
     }
 
-    /// Rule 3: whatever the attach that lives has given out. A replay moves only its channel's place.
+    /// Rule 3: the cursor is that of the current attachment. A replay moves only the position of its channel.
     fn move_cursor(&mut self) {
         self.cursor = self
             .reader
@@ -233,7 +233,7 @@ impl Follower {
         }
     }
 
-    /// Rules 2 and 4: by the channel's own place, and within one epoch only.
+    /// Rules 2 and 4: compares with the channel's own position, and only within one epoch.
     fn is_ahead(&self, channel: &str, id: &str) -> bool {
         let Some(place) = self.places.get(channel) else {
             return true;
@@ -244,7 +244,7 @@ impl Follower {
     }
 }
 
-/// The epoch and the offset of an id.
+/// Returns the epoch and the offset of an id.
 pub(crate) fn parts(id: &str) -> (&str, u64) {
     let (epoch, offset) = id.split_once('-').unwrap();
     (epoch, offset.parse().unwrap())

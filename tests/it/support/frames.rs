@@ -1,6 +1,6 @@
-//! How frames look on each wire: messages, blocks and answers, as JSON values and as they came.
+//! The frames of each transport: messages, blocks and responses, as JSON values and as raw text.
 //!
-//! Knows no connection.
+//! This file knows no connection.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::End;
 
-/// The answer to one poll, its frames as they came.
+/// The response to one poll, with its frames as raw text.
 #[derive(serde::Deserialize)]
 pub(super) struct PollAnswer<'a> {
     pub(super) cursor: &'a str,
@@ -19,8 +19,8 @@ pub(super) struct PollAnswer<'a> {
     pub(super) frames: Vec<&'a RawValue>,
 }
 
-/// The frame in a WebSocket message; bytes come behind the JSON of a binary one. Bare messages become
-/// `{"type":"text"}` and `{"type":"binary"}`.
+/// Returns the frame in a WebSocket message. In a binary message, the data follows the JSON. Messages without a JSON
+/// frame become `{"type":"text"}` and `{"type":"binary"}`.
 pub(super) fn frame_of(message: Message) -> Result<Option<(Value, String)>, End> {
     match message {
         Message::Text(text) => match serde_json::from_str::<Value>(&text) {
@@ -50,14 +50,15 @@ pub(super) fn frame_of(message: Message) -> Result<Option<(Value, String)>, End>
     }
 }
 
-/// Event-stream blocks out of chunks that end anywhere, as the WHATWG describes for LF line ends.
+/// Splits chunks of any length into event-stream blocks, as the WHATWG describes for LF line ends.
 #[derive(Default)]
 pub(super) struct Blocks {
     rest: Vec<u8>,
 }
 
 impl Blocks {
-    /// In format full the frames; else `{"type":"block","id","event","data"}`, blocks of an id alone too.
+    /// Returns the frames if the format is full. Otherwise returns `{"type":"block","id","event","data"}`, also for
+    /// blocks that have only an id.
     pub(super) fn take(&mut self, chunk: &[u8], is_full: bool) -> Vec<(Value, String)> {
         self.rest.extend_from_slice(chunk);
         let mut blocks = Vec::new();

@@ -1,4 +1,4 @@
-//! The program `triway` as a child, ended by its own id when it is dropped.
+//! The program `triway` as a child process. Dropping it ends the process by its own id.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -15,12 +15,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// On a port that the system chooses.
+    /// Starts the program on a port that the system chooses.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
         Self::start_at("127.0.0.1:0".parse().unwrap(), arguments).await
     }
 
-    /// On this address, as after a restart.
+    /// Starts the program at this address, as after a restart.
     pub(crate) async fn start_at(address: SocketAddr, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_triway"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIWAY_")) {
@@ -44,17 +44,17 @@ impl Program {
             panic!("triway ended before it said where it listens");
         };
         let wire = Wire::at(in_time("the start line of triway", told).await);
-        // The rest of what it says must not fill the pipe.
+        // Drain the rest of the output, so that the pipe does not fill up.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { wire, child }
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap()
     }
 
-    /// Ends it without any warning, as `kill -9` does.
+    /// Ends it without warning, like `kill -9`.
     pub(crate) async fn kill_9(mut self) {
         self.child.start_kill().unwrap();
         in_time("the end of a killed triway", self.child.wait())
@@ -62,14 +62,14 @@ impl Program {
             .unwrap();
     }
 
-    /// Tells it to go down.
+    /// Sends SIGTERM to it.
     pub(crate) async fn terminate(&self) {
         let id = self.child.id().unwrap().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().await;
         assert!(sent.unwrap().success());
     }
 
-    /// Waits for its end and gives its exit code.
+    /// Waits for its end and returns its exit code.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         let status = in_time("the end of triway", self.child.wait()).await;
         status.unwrap().code()

@@ -1,6 +1,6 @@
-//! One attach over any of the three transports, read as frames.
+//! One attachment over any of the three transports, read as frames.
 //!
-//! Knows how each wire looks; knows no rule of what a client does with ids.
+//! This file knows how each transport looks on the wire. It does not know what a client does with ids.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,7 +15,7 @@ use super::frames::{Blocks, PollAnswer, frame_of};
 use super::wire::encode;
 use super::{Via, Wire, in_time};
 
-/// What a reader asks for.
+/// The request of a reader.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ask {
     channels: Vec<String>,
@@ -31,7 +31,7 @@ impl Ask {
         }
     }
 
-    /// Sets a parameter, in the place of an earlier one of that name.
+    /// Sets a parameter. Replaces an earlier one of that name.
     pub(crate) fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.query.retain(|(other, _)| other != name);
         self.query.push((name.to_owned(), value.to_string()));
@@ -64,13 +64,13 @@ impl Ask {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// Reads these channels.
+    /// Sets the channels to read.
     pub(crate) fn channels(mut self, channels: &[String]) -> Self {
         self.channels = channels.to_vec();
         self
     }
 
-    /// Without any start: all begin where the caller says next.
+    /// Removes every start: the caller sets one start for all channels next.
     fn without_starts(mut self) -> Self {
         self.query
             .retain(|(name, _)| name != "since" && !name.starts_with("since."));
@@ -93,26 +93,26 @@ impl Ask {
     }
 }
 
-/// Why a reader gives no more frames.
+/// Why a reader returns no more frames.
 #[derive(Clone, Debug)]
 pub(crate) enum End {
-    /// Cleanly; over WebSocket with this code and reason.
+    /// It ended cleanly. Over WebSocket, with this code and reason.
     Closed(u16, String),
     /// The connection broke.
     Broken(String),
-    /// It was refused with this status and problem.
+    /// The hub refused it with this status and problem.
     Refused(u16, Value),
 }
 
-/// One attach. Every method that waits is cancel-safe.
+/// One attachment. Every method that waits is cancel-safe.
 pub(crate) struct Reader {
     pub(crate) via: Via,
     line: Line,
-    /// Read, not yet given out: each frame, and its text as it came.
+    /// Frames that were read but not yet returned, each with its raw text.
     ready: VecDeque<(Value, String)>,
     cursor: Option<String>,
     raw: String,
-    /// The key of the session, once a hello told it.
+    /// The key of the session, once a hello has named it.
     pub(crate) session_key: Option<String>,
     pub(crate) session_id: Option<String>,
 }
@@ -130,7 +130,7 @@ enum Line {
         wire: Wire,
         ask: Ask,
         nonce: u64,
-        /// The cursor of the answer whose frames are being given out.
+        /// The cursor of the response whose frames are being returned.
         answered: Option<String>,
     },
 }
@@ -158,19 +158,19 @@ impl Reader {
         })
     }
 
-    /// Everything up to here was given out. Replies do not move it.
+    /// Returns the cursor after the last returned frame. Replies do not move it.
     pub(crate) fn cursor(&self) -> &str {
         self.cursor
             .as_deref()
             .expect("a frame with a cursor was read")
     }
 
-    /// The text of the last frame given out, as it came.
+    /// Returns the raw text of the last returned frame.
     pub(crate) fn raw(&self) -> &str {
         &self.raw
     }
 
-    /// The next frame, of whatever type.
+    /// Returns the next frame of any type.
     pub(crate) async fn frame(&mut self) -> Result<Value, End> {
         loop {
             if let Some((frame, raw)) = self.ready.pop_front() {
@@ -182,14 +182,14 @@ impl Reader {
         }
     }
 
-    /// The next frame within the patience of a test; it must come.
+    /// Returns the next frame. Panics if none arrives in time.
     #[track_caller]
     pub(crate) fn expect(&mut self) -> impl Future<Output = Value> {
         let via = self.via;
         async move { in_time(("a frame", via), self.frame()).await.unwrap() }
     }
 
-    /// The next frame of this type; others before it are dropped.
+    /// Returns the next frame of this type. Drops the frames before it.
     pub(crate) async fn expect_type(&mut self, kind: &str) -> Value {
         loop {
             let frame = self.expect().await;
@@ -199,7 +199,7 @@ impl Reader {
         }
     }
 
-    /// The next event or gap; pings and hellos are dropped, anything else is an error.
+    /// Returns the next event or gap. Drops pings and hellos, and panics on any other frame.
     pub(crate) async fn expect_told(&mut self) -> Value {
         loop {
             let frame = self.expect().await;
@@ -211,7 +211,7 @@ impl Reader {
         }
     }
 
-    /// Reads to the end, which must come in time; frames before it are given too.
+    /// Reads to the end, which must come in time. Returns the frames before it too.
     pub(crate) async fn expect_end(&mut self) -> (Vec<Value>, End) {
         let mut frames = Vec::new();
         loop {
@@ -222,17 +222,17 @@ impl Reader {
         }
     }
 
-    /// Sends a command; only a WebSocket can.
+    /// Sends a command, which only a WebSocket can do.
     pub(crate) async fn send(&mut self, command: &Value) {
         self.send_text(command).await.unwrap();
     }
 
-    /// The same where it may fail, as over a network that breaks.
+    /// Sends a command that may fail, as over a network that breaks.
     pub(crate) async fn send_text(&mut self, command: &Value) -> Result<(), Error> {
         self.send_raw(Message::text(command.to_string())).await
     }
 
-    /// Sends one message as it is.
+    /// Sends one raw message.
     pub(crate) async fn send_raw(&mut self, message: Message) -> Result<(), Error> {
         match &mut self.line {
             Line::Ws(socket) => in_time("a send", socket.send(message)).await,
@@ -254,7 +254,7 @@ impl Reader {
         self.note_answer();
     }
 
-    /// After the last frame of a poll its own cursor counts.
+    /// After the last frame of a poll, the cursor of the response applies.
     fn note_answer(&mut self) {
         if let Line::Poll { answered, .. } = &mut self.line
             && self.ready.is_empty()

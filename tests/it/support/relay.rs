@@ -1,6 +1,6 @@
-//! A TCP relay in front of a hub that breaks what goes through it: cuts, resets, or swallows.
+//! A TCP relay in front of a hub that injects faults: it cuts, resets or swallows connections.
 //!
-//! Knows bytes only, so that it breaks frames in the middle as networks do.
+//! This file knows bytes only, so it can break a frame in the middle, as networks do.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use tokio::task::JoinHandle;
 
 use super::Wire;
 
-/// What becomes of a connection. Bytes are those that came through so far, of both directions.
+/// The fate of a connection. Bytes count everything relayed so far in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Nothing happens to it.
+    /// The connection is relayed without a fault.
     Carry,
-    /// Closed after so many bytes, as if it had ended.
+    /// The connection closes after this many bytes, as if it had ended.
     Cut(usize),
-    /// Reset after so many bytes.
+    /// The connection is reset after this many bytes.
     Reset(usize),
-    /// After so many bytes nothing comes through any more, in either direction, and nobody is told.
+    /// After this many bytes nothing is relayed in either direction, and neither side learns of it.
     Swallow(usize),
 }
 
 type Choose = dyn FnMut() -> Fate + Send;
 
-/// A relay on a port of its own. It ends, with all it carries, when it is dropped.
+/// A relay on its own port. Dropping it ends the relay and every connection.
 pub(crate) struct Relay {
     pub(crate) wire: Wire,
     shared: Arc<Shared>,
@@ -39,17 +39,17 @@ pub(crate) struct Relay {
 struct Shared {
     target: Mutex<SocketAddr>,
     choose: Mutex<Box<Choose>>,
-    /// What befalls all that are open: a number that rises with each order, and the order.
+    /// The fate of all open connections: a number that rises with each order, and the order.
     order: watch::Sender<(u64, Fate)>,
 }
 
 impl Relay {
-    /// A relay that carries everything, until told otherwise.
+    /// Starts a relay without faults.
     pub(crate) async fn start(target: &Wire) -> Self {
         Self::with(target, || Fate::Carry).await
     }
 
-    /// A relay that asks for the fate of each connection.
+    /// Starts a relay that calls `choose` for the fate of each connection.
     pub(crate) async fn with(target: &Wire, choose: impl FnMut() -> Fate + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let wire = Wire::at(listener.local_addr().unwrap());
@@ -66,17 +66,17 @@ impl Relay {
         }
     }
 
-    /// From now on connections go to this hub.
+    /// Sends later connections to this hub.
     pub(crate) fn retarget(&self, target: &Wire) {
         *self.shared.target.lock() = target.address;
     }
 
-    /// From now on connections get their fate here.
+    /// Lets `choose` set the fate of later connections.
     pub(crate) fn choose(&self, choose: impl FnMut() -> Fate + Send + 'static) {
         *self.shared.choose.lock() = Box::new(choose);
     }
 
-    /// Does this to all connections that are open, now.
+    /// Applies this fate to all open connections, now.
     pub(crate) fn strike(&self, fate: Fate) {
         self.shared
             .order
@@ -106,7 +106,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Both ways, until the fate or an order comes.
+/// Relays both directions until the fate or an order applies.
 async fn carry(
     client: TcpStream,
     hub: TcpStream,
@@ -123,7 +123,7 @@ async fn carry(
     let (mut up, mut down) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
     let mut end = fate;
     while left > 0 {
-        // Reads are cancel-safe; what was read is written before anything else is looked at.
+        // Reads are cancel-safe. The bytes of a read are written before anything else is polled.
         tokio::select! {
             read = from_client.read(&mut up) => match read {
                 Ok(count) if count > 0 => {
@@ -166,7 +166,7 @@ async fn carry(
     }
 }
 
-/// Reads both sides and writes nothing, until the relay ends or strikes again.
+/// Reads both sides and writes nothing, until the relay ends or the next order arrives.
 async fn swallow(
     mut client: TcpStream,
     mut hub: TcpStream,
@@ -179,7 +179,7 @@ async fn swallow(
             read = client.read(&mut up), if client_lives => {
                 client_lives = read.is_ok_and(|count| count > 0);
                 if !client_lives {
-                    // The client gave up; the hub is left in the dark a little longer.
+                    // The client gave up; the hub does not see that until a little later.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     return;
                 }

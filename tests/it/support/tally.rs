@@ -1,6 +1,7 @@
-//! What a reader was told, held against what was published: each channel's events are numbered from 0 on.
+//! Compares the events that a reader received with those that were published. The events of each channel are numbered
+//! from 0.
 //!
-//! Knows neither transports nor ids: it judges what reaches the application.
+//! This file knows neither transports nor ids: it checks what reaches the application.
 
 use std::collections::HashMap;
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use super::Told;
 
-/// The numbers told of each channel so far, and the gaps.
+/// The numbers received of each channel so far, and the gaps.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     next: HashMap<String, u64>,
@@ -18,18 +19,18 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// The number that comes next in a channel.
+    /// Returns the number that comes next in a channel.
     pub(crate) fn next(&self, channel: &str) -> u64 {
         self.next.get(channel).copied().unwrap_or_default()
     }
 
-    /// Begins a channel at a later number than 0.
+    /// Begins a channel at a number above 0.
     pub(crate) fn begin(&mut self, channel: &str, number: u64) {
         self.next.insert(channel.to_owned(), number);
     }
 
-    /// Takes what was told. Fails where an event came twice or out of order, or where one is missing that no
-    /// gap has named.
+    /// Accepts an item. Panics if an event arrives twice or out of order, or if an event is missing that no gap has
+    /// named.
     #[track_caller]
     pub(crate) fn take(&mut self, told: &Told) {
         match told {
@@ -45,7 +46,7 @@ impl Tally {
     #[track_caller]
     fn take_event(&mut self, event: &Value) {
         let channel = event["channel"].as_str().unwrap();
-        // A number alone, or before something that makes the event larger.
+        // A number alone, or a number in front of data that makes the event larger.
         let data = &event["data"];
         let number = data.as_u64().or_else(|| data[0].as_u64()).unwrap();
         let next = self.next.entry(channel.to_owned()).or_default();

@@ -1,6 +1,6 @@
-//! Where a hub is asked: single requests, publishes, and the way to its readers.
+//! The address of a hub: sends single requests, publishes, and opens readers.
 //!
-//! Knows addresses and JSON; readers are in `reader`.
+//! This file knows addresses and JSON. Readers are in `reader`.
 
 use std::net::SocketAddr;
 
@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use super::{Ask, End, Reader, Via, in_time};
 
-/// The address of a hub, or of something in front of it. Cheap to clone.
+/// The address of a hub or of something in front of it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Wire {
     pub(crate) address: SocketAddr,
     client: Client,
 }
 
-/// The answer to one request.
+/// The response to one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -27,7 +27,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON.
+    /// Returns the body as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         let text = String::from_utf8_lossy(&self.body);
@@ -45,14 +45,14 @@ impl Answer {
     }
 }
 
-/// A text as one segment of a path, or one value of a query.
+/// Encodes a text as one segment of a path or one value of a query.
 pub(crate) fn encode(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 impl Wire {
     pub(crate) fn at(address: SocketAddr) -> Self {
-        // One connection a request: a relay's fate then meets whom it is meant for.
+        // One connection per request, so a relay applies its fate to the intended request.
         let client = Client::builder()
             .pool_max_idle_per_host(0)
             .no_proxy()
@@ -65,17 +65,17 @@ impl Wire {
         format!("http://{}{path}", self.address)
     }
 
-    /// A request to be changed before it is sent by [`Wire::ask`].
+    /// Returns a request that can be changed before [`Wire::ask`] sends it.
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method.parse().unwrap(), self.url(path))
     }
 
-    /// Sends a request and reads its answer whole.
+    /// Sends a request and reads its whole response.
     pub(crate) async fn ask(&self, request: reqwest::RequestBuilder) -> Answer {
         self.try_ask(request).await.unwrap()
     }
 
-    /// The same where it may fail, as while a hub is away.
+    /// Sends a request that may fail, as while a hub is away.
     pub(crate) async fn try_ask(
         &self,
         request: reqwest::RequestBuilder,
@@ -97,7 +97,7 @@ impl Wire {
         self.ask(self.request("GET", path)).await
     }
 
-    /// A GET that must succeed, as JSON.
+    /// Sends a GET that must succeed. Returns its JSON.
     pub(crate) async fn get_json(&self, path: &str) -> Value {
         let answer = self.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
@@ -118,7 +118,7 @@ impl Wire {
         self.ask(request).await
     }
 
-    /// Publishes by POST; `query` may be empty. Gives the answer, which must be 201.
+    /// Publishes by POST. `query` may be empty. Returns the response, which must be 201.
     pub(crate) async fn publish_as(
         &self,
         channel: &str,
@@ -132,20 +132,20 @@ impl Wire {
         answer.json()
     }
 
-    /// Publishes a text and gives its id.
+    /// Publishes a text and returns its id.
     pub(crate) async fn publish(&self, channel: &str, text: &str) -> String {
         let answer = self.publish_as(channel, "", "text/plain", text).await;
         answer["id"].as_str().unwrap().to_owned()
     }
 
-    /// Publishes JSON and gives its id.
+    /// Publishes JSON and returns its id.
     pub(crate) async fn publish_json(&self, channel: &str, data: &Value) -> String {
         let json = data.to_string();
         let answer = self.publish_as(channel, "", "application/json", json).await;
         answer["id"].as_str().unwrap().to_owned()
     }
 
-    /// Commands of a session by `POST /send`, and their replies.
+    /// Sends commands of a session by `POST /send`. Returns their replies.
     pub(crate) async fn send(&self, session_key: &str, commands: &Value) -> Vec<Value> {
         let path = format!("/send?session={}", encode(session_key));
         let answer = self.post(&path, "text/plain", commands.to_string()).await;
@@ -153,12 +153,12 @@ impl Wire {
         answer.json().as_array().unwrap().clone()
     }
 
-    /// Opens a reader; a refusal is an [`End`].
+    /// Opens a reader. A refusal is an [`End`].
     pub(crate) async fn try_open(&self, via: Via, ask: &Ask) -> Result<Reader, End> {
         Reader::open(self, via, ask).await
     }
 
-    /// Opens a reader that must be let in.
+    /// Opens a reader that the hub must accept.
     pub(crate) async fn open(&self, via: Via, ask: &Ask) -> Reader {
         self.try_open(via, ask).await.unwrap()
     }

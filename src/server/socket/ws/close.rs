@@ -1,13 +1,10 @@
-//! Ends a connection so that the peer sees why.
+//! Closes a connection so that the peer sees the reason.
 //!
-//! A socket that is closed while bytes of the peer lie unread is reset by the
-//! kernel, and the reset overtakes the Close that was just written: the peer
-//! then reports 1006 and no reason. So the last bytes are written, the writing
-//! side is shut down, and what the peer still sends is read and thrown away
-//! until it ends too, within limits.
+//! The kernel resets a socket that is closed while bytes of the peer are unread. The reset overtakes the Close that
+//! was just written, and the peer then reports 1006 without a reason. So the last bytes are written, the sending side
+//! is shut down, and further bytes from the peer are read and discarded until the peer closes too, within limits.
 //!
-//! This file does not know frames, and is good for any wire that ends with
-//! last words.
+//! This file does not know frames. It works for any protocol that ends with last bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -17,38 +14,35 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
-/// For how long a peer may take to read the last words and to end: several
-/// round trips of the worst mobile network, and well under the drain of the
-/// server (20 s).
+/// How long a peer may take to read the last bytes and to close: several round trips on the worst mobile network, and
+/// far less than the drain of the server (20 s).
 pub(crate) const CLOSING_TIME: Duration = Duration::from_secs(5);
 
-/// How many bytes of the peer are thrown away before it is cut off: a little
-/// over the largest data that any server may be set to take (16 MiB), so
-/// that a client which sends a message that is refused still reads why.
+/// How many bytes of the peer are discarded before the connection is cut: slightly more than the largest data that a
+/// server can be configured to accept (16 MiB). So a client whose message is refused can still read the reason.
 pub(crate) const CLOSING_READ_BYTES: u64 = 17 * 1024 * 1024;
 
-/// Bytes that are read, and thrown away, in one step. On the heap, and only
-/// while closing: a buffer in the future would count for each idle connection.
+/// Bytes that are read and discarded in one step. The buffer is on the heap and exists only while closing: in the
+/// future it would cost memory for each idle connection.
 const DISCARD_STEP_BYTES: usize = 16 * 1024;
 
 /// How a connection ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// The peer had everything and ended its side.
+    /// The peer received everything and closed its side.
     Clean,
-    /// The peer did not end within [`CLOSING_TIME`].
+    /// The peer did not close within [`CLOSING_TIME`].
     TimedOut,
-    /// The peer went on sending beyond [`CLOSING_READ_BYTES`].
+    /// The peer sent more than [`CLOSING_READ_BYTES`].
     Flooded,
-    /// The peer was gone before it had everything.
+    /// The peer was gone before it received everything.
     Broken(io::Error),
 }
 
-/// Writes `last` (all that was not written yet, up to the last frame), shuts
-/// down writing, and reads to the end. The caller drops the socket then.
+/// Writes `last` (all unwritten bytes, up to the last frame), shuts down the sending side and reads to the end. Then
+/// the caller drops the socket.
 ///
-/// Reads while it writes, since a peer that writes without reading would else
-/// never come to read.
+/// Reads while it writes: a peer that writes without reading would otherwise never start to read.
 pub(crate) async fn close<S>(socket: &mut S, last: &[u8]) -> Ending
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -77,7 +71,7 @@ struct Closing<'a, S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Closing<'_, S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        // Both sides are polled each time, so that each has its waker set.
+        // Both sides are polled each time, so both have their waker registered.
         let written = self.poll_write_and_shut(cx);
         let read = self.poll_read_to_end(cx);
         match (written, read) {
@@ -150,7 +144,7 @@ mod tests {
         let (mut ours, _) = listener.accept().await.unwrap();
         let closing = tokio::spawn(async move { close(&mut ours, LAST).await });
 
-        // More than the buffers of both sockets hold: unread, it would block.
+        // More than the buffers of both sockets hold, so unread bytes would block the peer.
         peer.write_all(&vec![1; 15 * 1024 * 1024]).await.unwrap();
         let mut seen = Vec::new();
         peer.read_to_end(&mut seen).await.unwrap();

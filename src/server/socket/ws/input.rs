@@ -1,6 +1,6 @@
-//! One read of a WebSocket's socket, into messages.
+//! Reads a WebSocket's socket and splits the bytes into messages.
 //!
-//! Knows frames as bytes only; what they mean is the socket's business.
+//! This file knows frames as bytes only. The socket interprets the messages.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,52 +16,53 @@ use crate::session::{Counted, Inbound, UNCOUNTED_BYTES};
 use crate::transport::write_queue::Output;
 use crate::transport::ws::codec::{Broken, Codec, Incoming};
 
-/// Bytes of one read. One buffer a thread, not one a connection.
+/// Bytes of one read. Each thread has one buffer, which its connections share.
 const READ_BYTES: usize = 64 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
 }
 
-/// Messages that are made of what was read before they are acted on.
+/// Most parsed messages that wait to be handled.
 const PENDING_MAX: usize = 64;
 
-/// What one read brought.
+/// The outcome of one read.
 pub(super) enum Reading {
-    /// Something; messages, if there are any, are pending.
+    /// Bytes arrived. Any complete messages are pending.
     Some,
-    /// The peer broke the protocol or a limit.
+    /// The peer violated the protocol or a limit.
     Broken(Broken),
-    /// Too much of what all peers send has not ended.
+    /// The unfinished messages of all peers exceed their budget.
     Full,
     /// The peer is gone.
     Ended,
 }
 
-/// What was read and not yet acted on.
+/// Bytes and messages that were read but not yet handled.
 pub(super) struct Input {
     codec: Codec,
     inbound: Arc<Inbound>,
-    /// Absent while little is held.
+    /// `None` while few bytes are held.
     unfinished: Option<Box<Unfinished>>,
-    /// Absent with an idle reader.
+    /// `None` for an idle reader.
     behind: Option<Box<Behind>>,
 }
 
-/// A large message that has begun and not ended, or much that waits to be acted on.
+/// A large message that is not complete, or many bytes that wait to be handled.
 struct Unfinished {
     counted: Counted,
     since: Instant,
 }
 
-/// What waits to be acted on.
+/// Messages and bytes that wait to be handled.
 #[derive(Default)]
 struct Behind {
-    /// Some of the messages that one read brought.
+    /// The first messages of one read.
     pending: VecDeque<Incoming>,
-    /// The bytes behind them: as messages, tiny ones would cost ten times as much for as long as they wait.
+    /// The bytes after them. As parsed messages, tiny ones would take ten times as much memory while they wait.
     unparsed: Bytes,
-    /// The answer to the peer's Close, kept back until all before it is acted on: nothing may follow it.
+    /// The answer to the peer's Close. It is held back until everything before it is handled, because nothing may
+    /// follow it.
     echo: Vec<u8>,
 }
 
@@ -75,24 +76,24 @@ impl Input {
         }
     }
 
-    /// The oldest message that is not yet acted on.
+    /// Returns the oldest message that is not yet handled.
     pub(super) fn next(&mut self) -> Option<Incoming> {
         self.behind.as_mut()?.pending.pop_front()
     }
 
-    /// Puts a message back that cannot be acted on yet.
+    /// Puts back a message that cannot be handled yet.
     pub(super) fn put_back(&mut self, incoming: Incoming) {
         let behind = self.behind.get_or_insert_default();
         behind.pending.push_front(incoming);
     }
 
-    /// The answer to the peer's Close.
+    /// Takes the answer to the peer's Close.
     pub(super) fn take_echo(&mut self) -> Vec<u8> {
         let behind = self.behind.take();
         behind.map(|behind| behind.echo).unwrap_or_default()
     }
 
-    /// Reads once, into messages; Pongs go to the output.
+    /// Reads once and parses the messages. Pongs go to the write queue.
     pub(super) fn poll_read<R: AsyncRead>(
         &mut self,
         io: Pin<&mut R>,
@@ -111,7 +112,7 @@ impl Input {
         })
     }
 
-    /// Whether something that was read is not yet acted on.
+    /// Returns whether something was read but not yet handled.
     pub(super) fn has_some(&self) -> bool {
         let waits = |behind: &Behind| {
             let is_idle = behind.pending.is_empty() && behind.unparsed.is_empty();
@@ -120,7 +121,7 @@ impl Input {
         self.behind.as_deref().is_some_and(waits)
     }
 
-    /// Makes further messages of what was read, once those before them are acted on.
+    /// Parses further messages once those before them are handled.
     pub(super) fn take_rest(&mut self, output: &mut Output) -> Reading {
         let Some(behind) = &mut self.behind else {
             return Reading::Some;
@@ -129,12 +130,12 @@ impl Input {
             return Reading::Some;
         }
         let rest = std::mem::take(&mut behind.unparsed);
-        // A reader that is idle again keeps no room for messages.
+        // A reader that is idle again keeps no memory for messages.
         self.behind = None;
         self.take(&rest, output)
     }
 
-    /// Takes bytes that were read, into messages; keeps those behind the first few as they are.
+    /// Parses messages from `input`. Keeps the bytes after the first few messages unparsed.
     pub(super) fn take(&mut self, mut input: &[u8], output: &mut Output) -> Reading {
         let mut pongs = Vec::new();
         let reading = loop {
@@ -166,20 +167,20 @@ impl Input {
         if self.count() { reading } else { Reading::Full }
     }
 
-    /// Gives up what was read: nothing of it is acted on.
+    /// Discards everything that was read. None of it is handled.
     pub(super) fn give_up(&mut self) {
         self.codec.end();
         self.behind = None;
         self.unfinished = None;
     }
 
-    /// Since when a large message has not ended.
+    /// Returns since when a large message is incomplete.
     pub(super) fn unfinished_since(&self) -> Option<Instant> {
         let unfinished = self.unfinished.as_ref()?;
         Some(unfinished.since)
     }
 
-    /// Counts what is held. Whether there is room for it.
+    /// Counts the held bytes. Returns whether they fit into the budget.
     fn count(&mut self) -> bool {
         let behind = self.behind.as_deref();
         let is_other = behind.is_some_and(|behind| !behind.pending.is_empty());
@@ -194,7 +195,7 @@ impl Input {
         };
         let unfinished = self.unfinished.get_or_insert_with(|| Box::new(new()));
         if is_other {
-            // A message before this one has ended.
+            // A message before this one is complete.
             unfinished.since = Instant::now();
         }
         unfinished.counted.set(held)

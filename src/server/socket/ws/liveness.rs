@@ -1,9 +1,11 @@
-//! Whether a peer still does its part: answers pings, and ends what it began.
+//! Checks whether a peer is alive: whether it answers pings and completes its messages.
+//!
+//! This file sends nothing and closes nothing.
 
 use super::Socket;
 
 impl Socket {
-    /// Whether a large message takes longer than a peer may take nothing.
+    /// Returns whether a large message takes longer than the write timeout.
     pub(super) fn is_slow(&self) -> bool {
         let budget = self.attach.sessions().options().write_timeout;
         let since = self.input.unfinished_since().filter(|_| !self.is_unread);
@@ -12,9 +14,9 @@ impl Socket {
             .is_some_and(|(since, budget)| since.elapsed() > budget)
     }
 
-    /// Whether the peer left a ping unanswered and was heard of no more for two heartbeats. Looked at when the next
-    /// ping is due, so that the answer to the last one, a round trip later, must not pass for a heartbeat more. A peer
-    /// that is not read cannot be heard: that is no silence of its own.
+    /// Returns whether the peer left a ping unanswered and sent nothing for two heartbeats. This is checked when the
+    /// next ping is sent; the answer to the last ping, which arrives a round trip later, must not count as another
+    /// heartbeat. A peer whose socket is not read is not silent.
     pub(super) fn is_silent(&self) -> bool {
         if self.is_unread || self.has_pending() {
             return false;

@@ -1,4 +1,6 @@
-//! The end of a WebSocket: one that is opened only to say why it is closed, and the close of any other.
+//! The end of a WebSocket: one that is opened only to report why it is refused, and the close of any other.
+//!
+//! This file does not know sessions.
 
 use std::time::Duration;
 
@@ -10,11 +12,12 @@ use super::close;
 use crate::protocol::{Bye, Format, Refusal};
 use crate::transport::ws::words::farewell;
 
-/// How long the Close of a refusal is held back behind its bye. Firefox drops a message whose Close comes before the
-/// page has heard that its socket is open, and a page that loads may be busy for so long.
+/// How long the Close of a refusal is held back after its bye. Firefox drops a message whose Close arrives before the
+/// page knows that its socket is open, and a loading page may be busy for that long.
 const CLOSE_HELD_BACK: Duration = Duration::from_secs(1);
 
-/// Refuses a reader over a WebSocket that was opened to say so, since a browser shows its page no status.
+/// Refuses a reader over a WebSocket that was opened for this purpose: a browser does not show its page the status of
+/// a refused handshake.
 pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin + Send>(
     mut io: S,
     refusal: Refusal,
@@ -34,7 +37,7 @@ pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin + Send>(
         return;
     }
     if has_bye {
-        // A peer that says or ends something has read it.
+        // A peer that sends something or closes has read the bye.
         let _ = timeout(CLOSE_HELD_BACK, io.read(&mut [0; 256])).await;
     }
     hang_up(&mut io, &close).await;

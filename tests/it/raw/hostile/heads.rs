@@ -1,4 +1,4 @@
-//! Request lines, headers and bodies that no honest client sends, and the shapes of request smuggling.
+//! Request lines, headers and bodies that no honest client sends, and request smuggling.
 
 use super::super::wire::post;
 use super::{Case, Expect, case};
@@ -21,7 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
-/// First lines that are no request.
+/// First lines that are not request lines.
 const LINES: &[&str] = &[
     "GET",
     "GET /",
@@ -44,7 +44,7 @@ const LINES: &[&str] = &[
     "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
 ];
 
-/// Request lines.
+/// Returns the cases of request lines.
 fn lines() -> Vec<Case> {
     let long = "a".repeat(200_000);
     let mut all: Vec<Case> = LINES
@@ -97,7 +97,7 @@ fn lines() -> Vec<Case> {
     all
 }
 
-/// Header lines that cannot be read, or that contradict themselves.
+/// Headers that are malformed or contradictory.
 const WRONG_HEADERS: &[&str] = &[
     "no colon here",
     "Space : before",
@@ -123,7 +123,7 @@ const WRONG_HEADERS: &[&str] = &[
     "Content-Length: 1\r\nContent-Length: 2",
 ];
 
-/// Header lines that are strange, and none of our business.
+/// Headers that are unusual, and which the hub ignores.
 const STRANGE_HEADERS: &[&str] = &[
     "X: ",
     "X:y",
@@ -143,7 +143,7 @@ const STRANGE_HEADERS: &[&str] = &[
     "Priority: u=9",
 ];
 
-/// Header fields.
+/// Returns the cases of header fields.
 fn headers() -> Vec<Case> {
     let mut all: Vec<Case> = WRONG_HEADERS
         .iter()
@@ -198,7 +198,7 @@ fn headers() -> Vec<Case> {
     all
 }
 
-/// Lengths of bodies that are not what they say.
+/// Returns the cases of wrong body lengths.
 fn lengths() -> Vec<Case> {
     vec![
         case(
@@ -254,7 +254,7 @@ fn lengths() -> Vec<Case> {
     ]
 }
 
-/// Chunked bodies that are none.
+/// Invalid chunked bodies.
 const WRONG_CHUNKS: &[&str] = &[
     "zz\r\nx\r\n0\r\n\r\n",
     "-1\r\nx\r\n0\r\n\r\n",
@@ -270,7 +270,7 @@ const WRONG_CHUNKS: &[&str] = &[
     "1 1\r\nx\r\n0\r\n\r\n",
 ];
 
-/// Chunked bodies that are strange, and within the rules.
+/// Chunked bodies that are unusual but valid.
 const STRANGE_CHUNKS: &[&str] = &[
     "1\r\nx\r\n0\r\n\r\n",
     "0001\r\nx\r\n0\r\n\r\n",
@@ -278,7 +278,7 @@ const STRANGE_CHUNKS: &[&str] = &[
     "A\r\n0123456789\r\n0\r\nTrailer: y\r\n\r\n",
 ];
 
-/// Chunked bodies.
+/// Returns the cases of chunked bodies.
 fn chunks() -> Vec<Case> {
     let head = "Transfer-Encoding: chunked";
     let mut all: Vec<Case> = WRONG_CHUNKS
@@ -316,8 +316,8 @@ fn chunks() -> Vec<Case> {
         ),
         Expect::NoHttp,
     ));
-    // Thousands of them, but no more: a debug build on a busy machine reads some ten thousand a second, and the limit of
-    // a body counts that too.
+    // A few thousand chunks are enough: a debug build on a busy machine reads about ten thousand a second, and the time
+    // limit on a body includes them.
     let chunks = |count| "8\r\nxxxxxxxx\r\n".repeat(count) + "0\r\n\r\n";
     all.push(case(
         "many small chunks",
@@ -340,8 +340,8 @@ fn chunks() -> Vec<Case> {
     all
 }
 
-/// Two lengths, of which a proxy may believe one and we the other. Where such a request is served at all, nothing
-/// behind it may be.
+/// Returns requests with two lengths: a proxy may believe one of them, and the hub the other. If the hub serves such a
+/// request at all, it must not read another request after it.
 fn smuggling() -> Vec<Case> {
     let inner = "POST /pub/smuggled HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx";
     let behind = format!("0\r\n\r\n{inner}");
@@ -370,7 +370,7 @@ fn smuggling() -> Vec<Case> {
     refused.chain(closed).collect()
 }
 
-/// Methods.
+/// Returns the cases of methods.
 fn methods() -> Vec<Case> {
     let mut all = Vec::new();
     for method in [

@@ -1,4 +1,4 @@
-//! Nonsense on WebSockets and on HTTP/2: each is ended by the server.
+//! Invalid input on WebSockets and HTTP/2: the server closes each connection.
 
 use super::super::frames::{BINARY, FIN, PING, TEXT, close, frame, handshake, text};
 use super::{Case, Expect, case};
@@ -18,7 +18,8 @@ fn on_socket(what: &str, target: &str, sent: &[u8]) -> Case {
     case
 }
 
-/// What ends a WebSocket; a client that says nothing more is ended by its silence, a second later or two.
+/// Returns inputs that close a WebSocket. A client that sends nothing more is closed by the heartbeat within one or two
+/// seconds.
 fn websockets() -> Vec<Case> {
     let bare = "/ws/a?format=data&heartbeat=1";
     let full = "/ws/a?heartbeat=1";
@@ -66,7 +67,7 @@ fn websockets() -> Vec<Case> {
     all
 }
 
-/// Lengths, opcodes and bits that cannot be.
+/// Returns frames with impossible lengths, opcodes and bits.
 fn headers_of_frames() -> Vec<Case> {
     let bare = "/ws/a?format=data&heartbeat=1";
     let full = "/ws/a?heartbeat=1";
@@ -112,7 +113,7 @@ fn headers_of_frames() -> Vec<Case> {
     all
 }
 
-/// A frame of HTTP/2: type, flags, stream, payload.
+/// Encodes an HTTP/2 frame: type, flags, stream, payload.
 fn h2(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() as u32).to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
@@ -123,7 +124,7 @@ fn on_h2(what: &str, frames: &[Vec<u8>]) -> Case {
     case(format!("HTTP/2 {what}"), sent, Expect::Closed)
 }
 
-/// What breaks HTTP/2; who asks for nothing is idle, and ended three seconds later.
+/// Returns inputs that violate HTTP/2. A client without a request is idle, and is closed after three seconds.
 fn http2() -> Vec<Case> {
     // GET / of localhost over http, from the static table.
     let get = [
@@ -179,7 +180,7 @@ fn http2() -> Vec<Case> {
     ]
 }
 
-/// Many of what one of is harmless.
+/// Returns inputs that are harmless once and hostile in large numbers.
 fn floods() -> Vec<Case> {
     let get = [
         0x82, 0x84, 0x86, 0x41, 0x09, b'l', b'o', b'c', b'a', b'l', b'h', b'o', b's', b't',

@@ -1,4 +1,4 @@
-//! Addresses, parameters and JSON whose words mean nothing, too much, or something else.
+//! Addresses, parameters and JSON with invalid, excessive or ambiguous content.
 
 use super::super::wire::{get, post};
 use super::{Case, Expect, case};
@@ -30,7 +30,7 @@ fn served(target: &str) -> Case {
     )
 }
 
-/// Values of `since`.
+/// Returns the cases of `since` values.
 fn starts() -> Vec<Case> {
     let wrong = [
         "k-18446744073709551616",
@@ -94,7 +94,7 @@ fn starts() -> Vec<Case> {
     all
 }
 
-/// Other parameters.
+/// Returns the cases of other parameters.
 fn parameters() -> Vec<Case> {
     let mut all = Vec::new();
     for value in [
@@ -156,7 +156,7 @@ fn parameters() -> Vec<Case> {
     all
 }
 
-/// Lists of channels.
+/// Returns the cases of channel lists.
 fn lists() -> Vec<Case> {
     let list = |count: usize| {
         (0..count)
@@ -215,7 +215,7 @@ fn lists() -> Vec<Case> {
     ]
 }
 
-/// Names that are none, or that a file would have.
+/// Returns names that are no channel names, or that look like file names.
 fn strange_names() -> Vec<Case> {
     vec![
         case(
@@ -252,7 +252,7 @@ fn strange_names() -> Vec<Case> {
     ]
 }
 
-/// Bodies of POSTs to reading addresses.
+/// Returns the cases of POST bodies at the reading addresses.
 fn openings() -> Vec<Case> {
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
     let objects = format!("{}1{}", "{\"a\":".repeat(50_000), "}".repeat(50_000));
@@ -314,7 +314,7 @@ fn openings() -> Vec<Case> {
     all
 }
 
-/// Bodies of `POST /send`.
+/// Returns the cases of bodies of `POST /send`.
 fn commands() -> Vec<Case> {
     let deep = format!("[{}1{}]", "[".repeat(100_000), "]".repeat(100_000));
     let many = format!("[{}]", vec!["1"; 200_000].join(","));
@@ -345,7 +345,7 @@ fn commands() -> Vec<Case> {
         post("/send", &[], many.as_bytes()),
         Expect::Refused(413, "too_large"),
     ));
-    // What is wrong with one command is said in its reply.
+    // An error in one command is reported in the reply to that command.
     for body in [
         &deep,
         "[[]]",
@@ -369,7 +369,7 @@ fn commands() -> Vec<Case> {
     all
 }
 
-/// Data of events.
+/// Returns the cases of event data.
 fn data() -> Vec<Case> {
     let json = |body: &[u8]| post("/pub/a", &[("Content-Type", "application/json")], body);
     let mut all = Vec::new();

@@ -1,5 +1,5 @@
-//! What the streams of one HTTP/2 connection cost together while their peer takes nothing: a few for as long as the
-//! write timeout, many for two seconds.
+//! The total memory for all streams of one HTTP/2 connection whose peer reads nothing: a few streams may wait until the
+//! write timeout, many streams for two seconds.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,35 +13,35 @@ use super::{PEER_KIB, SHARED_KIB, Scene, Wish, ask, request};
 use crate::raw::over_h2::{Stream, client_of};
 use crate::raw::wire::in_time;
 
-/// So many streams may wait for a peer until the write timeout.
+/// Largest number of streams of one peer that may wait until the write timeout.
 const FEW: u64 = 8;
-/// As many as a connection may have.
+/// Largest number of streams of one connection.
 const MANY: u64 = 100;
-/// What each of many streams may cost until they are ended, in KiB.
+/// Largest memory for each of many streams until they are closed, in KiB.
 const STREAM_KIB: u64 = 12;
-/// The same of many WebSockets.
+/// Largest memory for each of many WebSockets until they are closed, in KiB.
 const SOCKET_KIB: u64 = 16;
-/// What may stay of all of many streams, in KiB.
+/// Memory that may remain after many streams are closed, in KiB.
 const LEFT_KIB: u64 = 1_024;
-/// When they are gone: two or ten seconds after nothing was taken, and a second for the last words.
+/// When the streams are gone: two or ten seconds after the peer stops reading, plus a second for the last frames.
 const WINDOWS_LEFT: Duration = Duration::from_secs(3);
 const SOCKET_LEFT: Duration = Duration::from_secs(11);
-/// Lets the allocator keep nothing back.
+/// Makes the allocator return freed memory at once.
 const KEEP_NOTHING: &str = "export _RJEM_MALLOC_CONF=dirty_decay_ms:0";
 
-/// How a peer takes nothing.
+/// How a peer stops reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stall {
-    /// Its windows are closed, and it reads its socket.
+    /// Its flow control windows are closed, and it reads its socket.
     Windows,
-    /// Its windows are wide, and it does not read its socket.
+    /// Its flow control windows are large, and it does not read its socket.
     Socket,
 }
 
-/// A connection that takes nothing.
+/// A connection whose peer does not read.
 struct Stalled {
     client: SendRequest<Bytes>,
-    /// Ends the reading of its socket.
+    /// Stops the reading of its socket.
     stop: oneshot::Sender<()>,
 }
 
@@ -74,17 +74,17 @@ impl Stalled {
     }
 }
 
-/// What one peer costs, in KiB.
+/// The memory for one peer, in KiB.
 #[derive(Debug)]
 struct Cost {
     /// While its streams wait.
     most: u64,
-    /// Once they would have been ended, were they many.
+    /// After the time limit on many streams.
     left: u64,
 }
 
 impl Scene {
-    /// What each of so many peers costs, each with so many streams that wait for it.
+    /// Measures the memory for each of `peers` peers, each with `streams` streams that wait for it.
     async fn stall_streams(&self, wish: Wish, peers: u64, streams: u64, stall: Stall) -> Cost {
         let before = self.process.resident_kib();
         let (mut connections, mut most) = (Vec::new(), 0);
@@ -95,7 +95,7 @@ impl Scene {
                 if stall == Stall::Windows {
                     asked.push(ask(&mut peer.client, wish, &self.session).await);
                 } else {
-                    // Forgotten, it would be reset.
+                    // A drop would reset the stream.
                     std::mem::forget(request(&mut peer.client, wish, &self.session).await);
                 }
             }
@@ -123,7 +123,7 @@ impl Scene {
         }
     }
 
-    /// The most that each of so many peers costs whose windows are closed, in KiB.
+    /// Returns the most memory for each of `peers` peers with closed windows, in KiB.
     pub(in crate::raw) async fn over_h2(&self, wish: Wish, peers: u64, streams: u64) -> u64 {
         self.stall_streams(wish, peers, streams, Stall::Windows)
             .await
