@@ -14,12 +14,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
-use triway::hub::feed::Feed;
-use triway::hub::log::{Bounds, Log};
-use triway::hub::{Hub, Options};
-use triway::metrics::Metrics;
-use triway::protocol::cursor::{Epoch, Start};
-use triway::protocol::{ChannelName, Data, Draft, Event, EventName, Ledger};
+use triway::internal::{Bounds, Draft, Feed, Hub, Ledger, Log};
+use triway::{ChannelName, Data, Epoch, Event, EventName, HubOptions, Metrics, Since};
 
 /// Size of the data of one event, in bytes. The comparison of the transports uses the same size.
 const DATA_BYTES: usize = 32;
@@ -62,7 +58,7 @@ fn event(offset: u64, bytes: usize) -> Arc<Event> {
 
 fn hub() -> Arc<Hub> {
     Hub::new(
-        Options::default(),
+        HubOptions::default(),
         Epoch::from_random(7),
         Metrics::default(),
     )
@@ -111,7 +107,7 @@ fn append(criterion: &mut Criterion) {
             BenchmarkId::new("append, readers asleep", readers),
             |bencher| {
                 let (hub, name, data) = (hub(), name(0), data(DATA_BYTES));
-                let starts = [(name.clone(), Start::Now)];
+                let starts = [(name.clone(), Since::Now)];
                 let mut feeds: Vec<_> = (0..readers)
                     .map(|_| Feed::open(&hub, &starts, None).unwrap())
                     .collect();
@@ -154,7 +150,7 @@ impl Crowd {
         for list in feeds {
             let starts: Vec<_> = list
                 .iter()
-                .map(|channel| (name(*channel), Start::Now))
+                .map(|channel| (name(*channel), Since::Now))
                 .collect();
             let mut feed = Feed::open(&hub, &starts, None).unwrap();
             let told = told.clone();
@@ -226,7 +222,7 @@ fn backlog(criterion: &mut Criterion) {
     for channels in [50, 500] {
         let (hub, data) = (hub(), data(DATA_BYTES));
         let starts: Vec<_> = (0..channels)
-            .map(|channel| (name(channel), Start::All))
+            .map(|channel| (name(channel), Since::All))
             .collect();
         for count in 0..50_000 {
             hub.append(draft(&starts[count % channels].0, &data))

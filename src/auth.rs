@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::{ChannelName, Code, Owner, Refusal};
 
+pub(crate) use key::KEY_LIFETIME_S;
 pub use key::{Claims, Signer};
 
 /// Characters of a session id: `s` and 25 of base32, 125 random bits.
@@ -52,7 +53,7 @@ impl Reach {
 /// What a credential allows.
 ///
 /// ```
-/// use triway::auth::{Grants, Reach};
+/// use triway::{Grants, Reach};
 /// let grants = Grants::new(Reach::Some(vec!["news/*".into()]), Reach::Some(vec![])).with_user("ann").unwrap();
 /// assert_eq!(grants.user(), Some("ann"));
 /// ```
@@ -136,6 +137,11 @@ impl Grants {
         self.user.as_deref()
     }
 
+    /// The user id, to be shared.
+    pub(crate) fn shared_user(&self) -> Option<Arc<str>> {
+        self.user.clone()
+    }
+
     /// Seconds since 1970 at which they end.
     #[must_use]
     pub const fn expires_s(&self) -> Option<u64> {
@@ -144,7 +150,7 @@ impl Grants {
 
     /// The `from` of what this session publishes: nothing under a server grant.
     #[must_use]
-    pub fn from(&self, session: &Arc<str>) -> Option<Arc<str>> {
+    pub(crate) fn from(&self, session: &Arc<str>) -> Option<Arc<str>> {
         if self.server {
             None
         } else {
@@ -154,7 +160,7 @@ impl Grants {
 
     /// Whether they have ended by this time, in seconds since 1970.
     #[must_use]
-    pub fn have_ended(&self, now_s: u64) -> bool {
+    pub(crate) fn have_ended(&self, now_s: u64) -> bool {
         self.expires.is_some_and(|expires| now_s >= expires)
     }
 
@@ -171,7 +177,7 @@ impl Grants {
     ///
     /// # Errors
     /// `forbidden` where not; `session_expired` where the grants have ended.
-    pub fn may_read(
+    pub(crate) fn may_read(
         &self,
         channel: &ChannelName,
         session: Option<&str>,
@@ -199,7 +205,7 @@ impl Grants {
     ///
     /// # Errors
     /// `forbidden` where not; `bad_channel` for `@` alone; `session_expired` where the grants have ended.
-    pub fn may_publish(&self, channel: &ChannelName, now_s: u64) -> Result<(), Refusal> {
+    pub(crate) fn may_publish(&self, channel: &ChannelName, now_s: u64) -> Result<(), Refusal> {
         self.are_valid(now_s)?;
         let allowed = match channel.owner() {
             Owner::Anyone | Owner::Inbox(_) => self.publish.covers(channel.as_str()),

@@ -7,6 +7,7 @@ mod backoff;
 mod bench;
 mod frames;
 mod outlet;
+mod program;
 mod publish;
 mod remote;
 mod serve;
@@ -14,12 +15,14 @@ mod signals;
 mod subscribe;
 
 pub(crate) use outlet::{ReaderGone, tell};
+pub use program::main;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use triway::config::{self, BadConfig, BadFile, BadVariable, Config, Flags};
+
+use crate::config::{self, BadConfig, BadFile, BadVariable, Config, Flags};
 
 const EXAMPLES: &str = "\
 Examples:

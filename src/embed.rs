@@ -1,25 +1,27 @@
 //! The hub as a library: built in a few lines, nested into any axum app, published to and read from Rust.
 //!
-//! Puts the levels together bottom-up; holds no rule of its own.
+//! Holds no rule of its own.
+
+mod builder;
+mod message;
 
 use std::sync::Arc;
 
 use axum::Router;
+use serde::Serialize;
 
-use crate::auth::{Grants, Signer};
-use crate::broker::{Broker, Key, Meters, Published};
-use crate::fanout::Pumps;
-use crate::http::{self, App, Asked, Authorize, Strangers};
-use crate::hub;
+use crate::broker::{Meters, Published};
+use crate::http::{self, App};
 use crate::hub::feed::{Feed, FeedStream};
-use crate::metrics::Metrics;
-use crate::presence::Presence;
-use crate::protocol::cursor::{Epoch, Start};
-use crate::protocol::{ChannelName, Data, Draft, EventName, Refusal};
-use crate::server::socket::{Reader, Terms};
-use crate::session::Sessions;
-use crate::transport::WriteWatch;
-use crate::{broker, presence, session};
+use crate::hub::{Item, Portion};
+use crate::presence::Members;
+use crate::protocol::cursor::Start;
+use crate::protocol::{ChannelName, Data, Refusal};
+use crate::server::socket::Reader;
+use crate::session::{SessionInfo, Sessions};
+
+pub use builder::Builder;
+pub use message::{History, Message};
 
 /// One hub with its three transports. Cheap to clone.
 ///
@@ -27,11 +29,10 @@ use crate::{broker, presence, session};
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use tokio_stream::StreamExt as _;
-/// use triway::hub::feed::Item;
-/// use triway::protocol::Data;
+/// use triway::{Data, Item};
 ///
 /// let hub = triway::Hub::builder().build();
-/// let mut feed = hub.feed(&["news"], triway::protocol::cursor::Start::Now)?;
+/// let mut feed = hub.feed(&["news"], triway::Since::Now)?;
 /// hub.publish("news", Data::text("hello")).await?;
 /// let Some(Item::Event(event)) = feed.next().await else { panic!("no event") };
 /// assert_eq!(event.data, Data::text("hello"));
@@ -41,39 +42,12 @@ use crate::{broker, presence, session};
 /// ```
 #[derive(Clone)]
 pub struct Hub {
-    app: Arc<Built>,
-}
-
-struct Built {
-    sessions: Arc<Sessions>,
-    pumps: Arc<Pumps>,
-    watch: Arc<WriteWatch>,
-    http: http::Options,
-    authorize: Option<Authorize>,
-    strangers: Arc<Strangers>,
-}
-
-/// What a hub is made of; every part has its defaults.
-#[derive(Default)]
-pub struct Builder {
-    /// The bounds of memory.
-    pub hub: hub::Options,
-    /// The bounds of publishing.
-    pub broker: broker::Options,
-    /// How presence is judged.
-    pub presence: presence::Options,
-    /// The bounds and paces of sessions.
-    pub session: session::Options,
-    /// Who may ask.
-    pub http: http::Options,
-    secret: Option<Vec<u8>>,
-    metrics: Metrics,
-    authorize: Option<Authorize>,
+    app: Arc<App>,
 }
 
 impl Hub {
-    /// Begins a hub. Inside somebody's app the app answers for the `Host`, so that any is taken unless
-    /// `http.hosts` names some.
+    /// Returns a builder with the defaults of an app: every `Host` is accepted unless
+    /// [`HttpOptions::hosts`](crate::HttpOptions::hosts) is changed, and the chat page is not served.
     #[must_use]
     pub fn builder() -> Builder {
         let mut builder = Builder::default();
@@ -82,67 +56,53 @@ impl Hub {
         builder
     }
 
-    /// The addresses of the contract, to be nested under any prefix of an app with any state.
+    /// Returns the addresses of the hub as an axum router, for any prefix of an app with any state.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        Router::new().fallback_service(http::router(self.surface()))
+        Router::new().fallback_service(http::router(&self.app))
     }
 
-    /// The same reading addresses for [`Options::reader`](crate::server::Options::reader), where the router stands at
-    /// the root of a server of ours: plain GETs are answered there at less cost.
+    /// Returns the reading addresses for [`server::Options::reader`](crate::server::Options::reader), which answers plain
+    /// GETs at less cost. Only for a router at the root of the app.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        http::reader(self.surface())
+        http::reader(self.app.clone())
     }
 
-    fn surface(&self) -> App {
-        App {
-            sessions: self.app.sessions.clone(),
-            terms: Arc::new(Terms::new(
-                &self.app.sessions,
-                &self.app.pumps,
-                &self.app.watch,
-            )),
-            bodies: http::Bodies::new(self.app.sessions.inbound().clone()),
-            options: self.app.http.clone(),
-            authorize: self.app.authorize.clone(),
-            strangers: self.app.strangers.clone(),
-        }
+    fn inner(&self) -> &Arc<Sessions> {
+        &self.app.sessions
     }
 
-    /// Publishes from the app itself: without a rate, and with no `from`.
+    /// Publishes from the app itself. No rate applies, and the event has no `from`.
     ///
     /// # Errors
     /// `bad_channel`, `too_large`, `too_many_channels`.
     pub async fn publish(&self, channel: &str, data: Data) -> Result<Published, Refusal> {
-        self.publish_named(channel, "message", data).await
+        self.publish_message(Message::new(channel, data)).await
     }
 
-    /// Publishes from the app itself, under an event name.
+    /// Publishes a value of any type as JSON.
     ///
     /// # Errors
-    /// `bad_channel`, `bad_name`, `too_large`, `too_many_channels`.
-    pub async fn publish_named(
+    /// `bad_channel`, `bad_json`, `too_large`, `too_many_channels`.
+    pub async fn publish_json(
         &self,
         channel: &str,
-        name: &str,
-        data: Data,
+        value: &(impl Serialize + Sync),
     ) -> Result<Published, Refusal> {
-        let draft = Draft {
-            channel: ChannelName::new(channel)?,
-            name: EventName::new(name)?,
-            sent_bytes: data.counted(data.len()),
-            data,
-            from: None,
-            session: None,
-        };
-        self.app
-            .sessions
-            .broker()
-            .publish(draft, Key::None, Meters::default())
-            .await
+        self.publish(channel, Data::value(value)?).await
     }
 
-    /// Reads channels from the app itself, as a stream of events and gaps.
+    /// Publishes from the app itself, with a name, a `from` or a key.
+    ///
+    /// # Errors
+    /// `bad_channel`, `bad_name`, `bad_parameter` for the key, `key_reused`, `too_large`, `too_many_channels`.
+    pub async fn publish_message(&self, message: Message) -> Result<Published, Refusal> {
+        let (draft, key) = message.checked()?;
+        let broker = self.inner().broker();
+        broker.publish(draft, key, Meters::default()).await
+    }
+
+    /// Returns a stream of the events and gaps of some channels. It never ends.
     ///
     /// # Errors
     /// `bad_channel`, `too_many_channels`.
@@ -151,18 +111,86 @@ impl Hub {
             .iter()
             .map(|name| Ok((ChannelName::new(name)?, start)))
             .collect();
-        Feed::open(self.app.sessions.hub(), &names?, None).map(FeedStream::from)
+        Feed::open(self.inner().hub(), &names?, None).map(FeedStream::from)
     }
 
-    /// Tells all readers to come back elsewhere, and takes no new ones. Call it when the app goes down.
+    /// Returns at most `limit` events that a channel still holds, without waiting.
+    ///
+    /// # Errors
+    /// `bad_channel`.
+    pub fn history(&self, channel: &str, start: Start, limit: usize) -> Result<History, Refusal> {
+        let portion = Portion {
+            events: limit,
+            bytes: usize::MAX,
+            of_frames: false,
+        };
+        let name = ChannelName::new(channel)?;
+        let (page, cursor) = self.inner().hub().history(&name, start, portion);
+        let gap = page.gap.into_iter().map(Item::Gap);
+        Ok(History {
+            items: gap
+                .chain(page.events.into_iter().map(Item::Event))
+                .collect(),
+            cursor,
+            more: page.more,
+        })
+    }
+
+    /// Returns the sessions that are shown in a channel, by the order of joining: their count, and the first thousand.
+    ///
+    /// # Errors
+    /// `bad_channel`.
+    pub fn members(&self, channel: &str) -> Result<Members, Refusal> {
+        let name = ChannelName::new(channel)?;
+        Ok(self.inner().presence().members(&name))
+    }
+
+    /// Returns the names of all channels that the hub holds, those of inboxes (`@…`) and of presence (`$presence/…`)
+    /// too, in no order.
+    #[must_use]
+    pub fn channels(&self) -> Vec<ChannelName> {
+        self.inner().hub().channel_names()
+    }
+
+    /// Returns the sessions that the hub remembers, in no order. One without an open reader is remembered for a few
+    /// seconds, or for an hour if it published with numbered keys.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        self.inner().list()
+    }
+
+    /// Ends the session of this id. Its readers receive a bye `expired`, and its session key is refused from now on. The
+    /// client reconnects with its credential, and the hooks decide again. Returns whether the hub remembered the session.
+    ///
+    /// Other nodes that share the secret are not informed.
+    pub fn close_session(&self, id: &str) -> bool {
+        self.inner().close(id)
+    }
+
+    /// Ends all sessions of a user in the same way. Returns how many the hub remembered.
+    ///
+    /// Take away the login first, since the clients reconnect at once. A request whose authorize hook is running at this
+    /// moment is not ended.
+    pub fn close_user(&self, user: &str) -> usize {
+        self.inner().close_user(user)
+    }
+
+    /// Returns what the hub counted as OpenMetrics text, as `GET /metrics` answers it.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        http::metrics_text(self.inner())
+    }
+
+    /// Ends all readers with a bye `drain`, after which they reconnect, and accepts no new ones. Call it when the app
+    /// shuts down.
     pub fn drain(&self) {
-        self.app.sessions.begin_drain();
+        self.inner().begin_drain();
     }
 
-    /// Whether the hub goes down.
+    /// Returns whether [`drain`](Self::drain) was called.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.app.sessions.drain().has_begun()
+        self.inner().drain().has_begun()
     }
 }
 
@@ -170,84 +198,4 @@ impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Hub")
     }
-}
-
-impl Builder {
-    /// Judges credentials: gets the token and the headers of a request, gives grants, `None` where the request
-    /// brought no credential, or a refusal. Without a hook everybody may do everything.
-    #[must_use]
-    pub fn authorize<F>(mut self, hook: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<Option<Grants>, Refusal>> + Send + 'static,
-    {
-        self.authorize = Some(Arc::new(move |asked| Box::pin(hook(asked))));
-        // Whoever checks credentials means that those without get nothing, unless said otherwise.
-        self.http.anonymous = None;
-        self
-    }
-
-    /// What requests without credentials may do.
-    #[must_use]
-    pub fn anonymous(mut self, grants: Option<Grants>) -> Self {
-        self.http.anonymous = grants.map(Arc::new);
-        self
-    }
-
-    /// The secret that signs session keys; nodes that share it know each other's sessions. Random by default.
-    #[must_use]
-    pub fn secret(mut self, secret: &[u8]) -> Self {
-        self.secret = Some(secret.to_vec());
-        self
-    }
-
-    /// Counts into these metrics, which a server may share.
-    #[must_use]
-    pub fn metrics(mut self, metrics: Metrics) -> Self {
-        self.metrics = metrics;
-        self
-    }
-
-    /// Changes some of the options.
-    #[must_use]
-    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
-        change(&mut self);
-        self
-    }
-
-    /// Builds the hub and starts its tasks.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
-    #[must_use]
-    pub fn build(self) -> Hub {
-        let hub = hub::Hub::new(self.hub, Epoch::from_random(random()), self.metrics);
-        hub.start();
-        let broker = Broker::new(hub.clone(), self.broker);
-        let presence = Presence::new(self.presence, broker.clone());
-        presence.start();
-        let secret = self.secret.unwrap_or_else(|| {
-            [random(), random(), random(), random()]
-                .map(u64::to_le_bytes)
-                .concat()
-        });
-        let sessions = Sessions::new(self.session, broker, hub, presence, Signer::new(&secret));
-        sessions.start();
-        Hub {
-            app: Arc::new(Built {
-                pumps: Pumps::new(sessions.hub()),
-                watch: WriteWatch::new(
-                    sessions.options().write_timeout,
-                    sessions.hub().metrics().slow_byes(),
-                ),
-                sessions,
-                http: self.http,
-                authorize: self.authorize,
-                strangers: Arc::default(),
-            }),
-        }
-    }
-}
-
-fn random() -> u64 {
-    getrandom::u64().expect("the system gives random bytes")
 }

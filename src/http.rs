@@ -38,8 +38,9 @@ use crate::session::Sessions;
 use crate::transport::FrameBody;
 
 pub(crate) use body::Bodies;
-pub use credentials::{Asked, Authorize};
+pub use credentials::{Authorize, Credentials};
 pub(crate) use error::Refused;
+pub(crate) use health::metrics_text;
 pub(crate) use refused_hosts::Strangers;
 
 /// Lets a page see the timing of an answer (W3C Resource Timing).
@@ -89,11 +90,10 @@ pub(crate) struct App {
     pub(crate) strangers: Arc<Strangers>,
 }
 
-type Shared = Arc<App>;
+pub(crate) type Shared = Arc<App>;
 
 /// The router of a hub. It nests under any prefix and any state.
-pub(crate) fn router(app: App) -> Router {
-    let app = Arc::new(app);
+pub(crate) fn router(app: &Shared) -> Router {
     let read = |transport| {
         let app = app.clone();
         let methods = MethodFilter::GET.or(MethodFilter::POST);
@@ -139,14 +139,13 @@ pub(crate) fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(cors())
         .layer(middleware::map_response(common_headers))
-        .with_state(app)
+        .with_state(app.clone())
 }
 
 /// The reading addresses of a hub that stands at the root of its server, for plain GETs that bring nothing but their
 /// head. They pass the same guard and get the same headers, without the layers of the router, which cost each poll as
 /// much as all else. Pages of other origins go by the router, which knows what browsers must be told.
-pub(crate) fn reader(app: App) -> Reader {
-    let app = Arc::new(app);
+pub(crate) fn reader(app: Shared) -> Reader {
     Reader::new(move |request: Request| {
         let path = request.uri().path();
         let found = Transport::ALL

@@ -1,25 +1,6 @@
-//! The program `triway`: arguments, tracing, signals and the exit code.
-//!
-//! Knows no channel and no event; the library does the work.
+//! The program `triway`. What it does is in the library, behind the feature `cli`; here is its allocator.
 
-mod cli;
-
-use std::io::IsTerminal;
 use std::process::ExitCode;
-
-use cli::{ReaderGone, tell};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
-
-/// The exit code for arguments that mean nothing, which is clap's too.
-const USAGE: u8 = 2;
-/// The exit code of a command that ended because its output is closed: 128 and SIGPIPE, as shells report it.
-const READER_GONE: u8 = 141;
-
-/// Tasks that a worker polls before it looks for sockets that woke. With the runtime's 61 a worker looks in the
-/// middle of a fan-out and finds the publisher ready again; with 512 readers find more pending and write it at once.
-const EVENT_INTERVAL_TASKS: u32 = 512;
 
 /// The C library keeps what a burst of large bodies or events took, up to all of it, where this one returns it to the
 /// system (`docs/operate.md`, "What a peer can cost").
@@ -28,69 +9,5 @@ const EVENT_INTERVAL_TASKS: u32 = 512;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let arguments = match cli::parse(std::env::args_os()) {
-        Ok(arguments) => arguments,
-        Err(complaint) => return complaint.tell(),
-    };
-    // Writes what is still to be written when it is dropped.
-    let _log = match start_log(arguments.log()) {
-        Ok(log) => log,
-        Err(error) => {
-            tell(format_args!("--log: {error}"));
-            return ExitCode::from(USAGE);
-        }
-    };
-    // A login's soft limit of 1,024 descriptors is for programs that still use `select`. Where it cannot be raised
-    // the accept loop says so when it is reached.
-    let _ = rlimit::increase_nofile_limit(rlimit::INFINITY);
-    let mut builder = if arguments.wants_all_cores() {
-        tokio::runtime::Builder::new_multi_thread()
-    } else {
-        tokio::runtime::Builder::new_current_thread()
-    };
-    let runtime = builder
-        .enable_all()
-        .event_interval(EVENT_INTERVAL_TASKS)
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tell(format_args!("cannot start: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    let outcome = runtime.block_on(cli::run(arguments));
-    // Whoever did not end in time is not waited for: the drain has had its time.
-    runtime.shutdown_background();
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<ReaderGone>() => ExitCode::from(READER_GONE),
-        Err(error) => {
-            tell(format_args!("{error:#}"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Lines of the log that wait to be written; the log drops lines beyond it.
-const LOG_LINES: usize = 10_000;
-
-/// Starts the log on standard error: standard output carries the start lines, or events. A separate thread writes it:
-/// a blocked or closed pipe must not stop the program.
-fn start_log(filter: &str) -> Result<WorkerGuard, ParseError> {
-    let mut filter = EnvFilter::builder().parse(filter)?;
-    // It warns of what a stranger may send as often as they like.
-    if !filter.to_string().contains("h2") {
-        filter = filter.add_directive("h2=error".parse()?);
-    }
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(LOG_LINES)
-        .finish(std::io::stderr());
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .log_internal_errors(false);
-    log.with_ansi(std::io::stderr().is_terminal()).init();
-    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    Ok(guard)
+    triway::cli::main()
 }

@@ -65,12 +65,13 @@ struct ByFallback {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     /// Events published.
-    pub published: Counter,
+    pub(crate) published: Counter,
     /// Writes to the sockets of readers, by which "all that is pending in one write" can be checked.
-    pub writes: Counter,
+    pub(crate) writes: Counter,
     /// Accepts that failed for want of descriptors.
-    pub accept_failures: Counter,
+    pub(crate) accept_failures: Counter,
     /// Connections open on our own listener.
+    #[doc(hidden)]
     pub connections: Gauge,
     readers: Family<ByTransport, Gauge>,
     delivered: Family<ByTransport, Counter>,
@@ -152,7 +153,7 @@ impl Default for Metrics {
 impl Metrics {
     /// A registry that prints these counters under the prefix `triway`.
     #[must_use]
-    pub fn registry(&self) -> Registry {
+    pub(crate) fn registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("triway");
         registry.register("published", "Events published", self.published.clone());
         registry.register(
@@ -193,7 +194,7 @@ impl Metrics {
 
     /// Counts a reader until the returned value is dropped.
     #[must_use]
-    pub fn reader(&self, transport: Transport) -> ReaderMetrics {
+    pub(crate) fn reader(&self, transport: Transport) -> ReaderMetrics {
         let (readers, delivered) = self.by_transport[transport as usize].clone();
         readers.inc();
         ReaderMetrics {
@@ -205,18 +206,18 @@ impl Metrics {
 
     /// The counter of events written to readers of this kind.
     #[must_use]
-    pub fn delivered(&self, transport: Transport) -> Counter {
+    pub(crate) fn delivered(&self, transport: Transport) -> Counter {
         self.by_transport[transport as usize].1.clone()
     }
 
     /// The gauge of readers of this kind.
     #[must_use]
-    pub fn readers(&self, transport: Transport) -> Gauge {
+    pub(crate) fn readers(&self, transport: Transport) -> Gauge {
         self.by_transport[transport as usize].0.clone()
     }
 
     /// Counts a gap told.
-    pub fn gap(&self, transport: Transport, reason: GapReason) {
+    pub(crate) fn gap(&self, transport: Transport, reason: GapReason) {
         self.gaps
             .get_or_create(&ByGap {
                 transport: transport.as_str(),
@@ -226,7 +227,7 @@ impl Metrics {
     }
 
     /// Counts a refusal.
-    pub fn refusal(&self, refusal: &Refusal) {
+    pub(crate) fn refusal(&self, refusal: &Refusal) {
         self.refusals
             .get_or_create(&ByCode {
                 code: refusal.code.as_str(),
@@ -235,19 +236,19 @@ impl Metrics {
     }
 
     /// Counts a bye.
-    pub fn bye(&self, reason: &'static str) {
+    pub(crate) fn bye(&self, reason: &'static str) {
         self.byes.get_or_create(&ByCode { code: reason }).inc();
     }
 
     /// The counter of readers that took nothing for the write budget, for whoever sees that where no bye can be said.
     #[must_use]
-    pub fn slow_byes(&self) -> Counter {
+    pub(crate) fn slow_byes(&self) -> Counter {
         let (_, code) = ByeReason::Slow.facts();
         self.byes.get_or_create_owned(&ByCode { code })
     }
 
     /// Counts a change of transport: `why` is what the client said, such as `ws:refused`.
-    pub fn fallback(&self, to: Transport, why: &str) {
+    pub(crate) fn fallback(&self, to: Transport, why: &str) {
         let (from, reason) = why.split_once(':').unwrap_or(("", why));
         let Some(from) = Transport::ALL
             .iter()

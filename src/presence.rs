@@ -2,10 +2,11 @@
 //!
 //! Opt-in; a guard stands for one attach, and a grace covers the way from one attach to the next. Knows no wire.
 
+mod hooks;
 mod member;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +16,11 @@ use tokio::time::Instant;
 
 use crate::broker::Broker;
 use crate::protocol::{ChannelName, Data, Draft, EventName};
-use member::{Member, Told};
+use hooks::Happened;
+use member::{Entry, Told};
 
-pub use member::Members;
+pub use hooks::Hooks;
+pub use member::{Member, Members};
 
 /// Members of one channel beyond which only their count is told: each join would go to each of them.
 const TOLD_MEMBERS_MAX: usize = 200;
@@ -53,17 +56,22 @@ pub struct Presence {
     broker: Arc<Broker>,
     /// Held while a join or leave is told, so that they are told in the order in which they happened.
     shown: Mutex<Shown>,
+    hooks: Hooks,
+    /// Held while hooks run, so that they run in the order in which things happened. Never locked under `shown`.
+    turn: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Shown {
-    members: HashMap<ChannelName, HashMap<Arc<str>, Member>>,
+    members: HashMap<ChannelName, HashMap<Arc<str>, Entry>>,
     /// Members whose grace runs, or ran, each once, by its end.
     leaving: BinaryHeap<Reverse<(Instant, ChannelName, Arc<str>)>>,
     /// Large channels whose count is to be told.
     counts: HashSet<ChannelName>,
     /// The channels in which each session is shown.
     places: HashMap<Arc<str>, Vec<ChannelName>>,
+    /// Joins and leaves whose hooks are still to be called.
+    happened: VecDeque<Happened>,
     /// Memberships begun, so that a guard of an earlier one is told from those of the present one.
     memberships: u64,
 }
@@ -105,11 +113,13 @@ impl Here {
 impl Presence {
     /// Presence told through this broker.
     #[must_use]
-    pub fn new(options: Options, broker: Arc<Broker>) -> Arc<Self> {
+    pub fn new(options: Options, broker: Arc<Broker>, hooks: Hooks) -> Arc<Self> {
         Arc::new(Self {
             options,
             broker,
             shown: Mutex::default(),
+            hooks,
+            turn: Mutex::default(),
         })
     }
 
@@ -153,8 +163,12 @@ impl Presence {
             member.membership
         } else {
             shown.memberships += 1;
-            let member = Member::new(shown.memberships, id, user, info);
+            let member = Entry::new(shown.memberships, id, user, info);
             let (membership, told) = (member.membership, member.told());
+            if self.hooks.join.is_some() {
+                let joined = Happened::Joined(channel.clone(), member.member.clone());
+                shown.happened.push_back(joined);
+            }
             shown
                 .members
                 .entry(channel.clone())
@@ -168,6 +182,8 @@ impl Presence {
             self.tell(&mut shown, channel, "join", told);
             membership
         };
+        drop(shown);
+        self.call_hooks();
         Here {
             presence: self.clone(),
             channel: channel.clone(),
@@ -194,6 +210,8 @@ impl Presence {
                 self.remove(&mut shown, &channel, id);
             }
         }
+        drop(shown);
+        self.call_hooks();
     }
 
     /// Whether a session is shown in a channel, or will be again within its grace.
@@ -209,16 +227,16 @@ impl Presence {
     pub fn members(&self, channel: &ChannelName) -> Members {
         let shown = self.shown.lock();
         let members = shown.members.get(channel).into_iter();
-        let mut members: Vec<&Member> = members.flat_map(HashMap::values).collect();
+        let mut members: Vec<&Entry> = members.flat_map(HashMap::values).collect();
         let count = members.len();
         // By the order of joining: two may have come in one millisecond.
-        let age = |member: &&Member| member.membership;
+        let age = |member: &&Entry| member.membership;
         if count > LISTED_MEMBERS_MAX {
             members.select_nth_unstable_by_key(LISTED_MEMBERS_MAX, age);
             members.truncate(LISTED_MEMBERS_MAX);
         }
         members.sort_unstable_by_key(age);
-        let members = members.into_iter().map(|member| member.listed.clone());
+        let members = members.into_iter().map(|member| member.member.clone());
         Members {
             channel: channel.to_string(),
             count,
@@ -227,8 +245,11 @@ impl Presence {
     }
 
     fn detach(&self, here: &Here) {
-        let mut shown = self.shown.lock();
-        let shown = &mut *shown;
+        self.detach_shown(&mut self.shown.lock(), here);
+        self.call_hooks();
+    }
+
+    fn detach_shown(&self, shown: &mut Shown, here: &Here) {
         let (channel, id) = (&here.channel, &here.id);
         let member = shown
             .members
@@ -281,6 +302,8 @@ impl Presence {
         while due(&shown) {
             self.end_first_grace(&mut shown, now);
         }
+        drop(shown);
+        self.call_hooks();
     }
 
     /// Ends the grace that is queued first, unless it moved beyond `now` meanwhile, or its member came back.
@@ -320,6 +343,10 @@ impl Presence {
                 shown.places.remove(&id);
             }
         }
+        if self.hooks.leave.is_some() {
+            let left = Happened::Left(channel.clone(), member.member.clone());
+            shown.happened.push_back(left);
+        }
         self.tell(shown, channel, "leave", member.told());
         if shown.members.get(channel).is_some_and(HashMap::is_empty) {
             shown.members.remove(channel);
@@ -356,145 +383,4 @@ impl Drop for Here {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::hub::Hub;
-    use crate::metrics::Metrics;
-    use crate::protocol::cursor::Start;
-
-    struct Lobby {
-        hub: Arc<Hub>,
-        presence: Arc<Presence>,
-        channel: ChannelName,
-    }
-
-    fn lobby() -> Lobby {
-        let hub = Hub::new(
-            crate::hub::Options::default(),
-            "e".parse().unwrap(),
-            Metrics::default(),
-        );
-        let presence = Presence::new(
-            Options::default(),
-            Broker::new(hub.clone(), crate::broker::Options::default()),
-        );
-        presence.start();
-        Lobby {
-            hub,
-            presence,
-            channel: ChannelName::new("lobby").unwrap(),
-        }
-    }
-
-    impl Lobby {
-        fn join(&self, id: &str) -> Here {
-            self.presence.join(
-                &self.channel,
-                &Arc::from(id),
-                None,
-                Some(&Bytes::from_static(b"{\"n\":1}")),
-            )
-        }
-
-        /// What was told on the companion channel, such as `join s1 1`.
-        fn told(&self) -> Vec<String> {
-            let portion = crate::hub::Portion {
-                events: 1_000,
-                bytes: usize::MAX,
-                of_frames: false,
-            };
-            let channel = self.channel.presence();
-            let (page, _) = self.hub.history(&channel, Start::All, portion);
-            let tell = |event: &Arc<crate::protocol::Event>| {
-                let Data::Json(text) = &event.data else {
-                    panic!("presence is JSON")
-                };
-                let data: serde_json::Value = serde_json::from_slice(text).unwrap();
-                format!(
-                    "{} {} {}",
-                    event.name.as_str(),
-                    data["id"].as_str().unwrap_or("-"),
-                    data["count"]
-                )
-            };
-            page.events.iter().map(tell).collect()
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_grace_covers_a_change_of_transport() {
-        let lobby = lobby();
-        drop(lobby.join("s1"));
-        tokio::time::sleep(Duration::from_secs(9)).await;
-        let second = lobby.join("s1");
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        assert_eq!(lobby.told(), ["join s1 1"], "no flap");
-        drop(second);
-        tokio::time::sleep(Duration::from_millis(9_800)).await;
-        assert_eq!(lobby.told(), ["join s1 1"]);
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        assert_eq!(lobby.told(), ["join s1 1", "leave s1 0"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_leave_is_told_at_once_unless_another_attach_lives() {
-        let lobby = lobby();
-        let (first, second) = (lobby.join("s1"), lobby.join("s1"));
-        lobby.presence.leave("s1");
-        assert_eq!(lobby.told(), ["join s1 1"], "another attach lives");
-        drop(first);
-        assert_eq!(lobby.told(), ["join s1 1"]);
-        drop(second);
-        assert_eq!(
-            lobby.told(),
-            ["join s1 1", "leave s1 0"],
-            "no grace for who said so"
-        );
-        let _third = lobby.join("s1");
-        lobby.presence.leave("s1");
-        assert_eq!(lobby.told().len(), 4);
-        assert_eq!(lobby.presence.members(&lobby.channel).count, 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_close_between_two_polls_is_no_leave() {
-        let lobby = lobby();
-        let poll = || lobby.join("s1").answered();
-        let socket = lobby.join("s1");
-        poll();
-        socket.leave();
-        assert_eq!(lobby.told(), ["join s1 1"], "the chain of polls lives");
-        tokio::time::sleep(Duration::from_secs(9)).await;
-        poll();
-        assert_eq!(lobby.told(), ["join s1 1"]);
-        tokio::time::sleep(Duration::from_millis(10_200)).await;
-        assert_eq!(lobby.told(), ["join s1 1", "leave s1 0"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_close_after_the_last_poll_is_a_leave() {
-        let lobby = lobby();
-        lobby.join("s1").answered();
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let held = lobby.join("s1");
-        let socket = lobby.join("s1");
-        // The client lets its poll go once the socket proved itself.
-        drop(held);
-        socket.leave();
-        assert_eq!(lobby.told(), ["join s1 1", "leave s1 0"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn large_channels_tell_their_count_once_a_second() {
-        let lobby = lobby();
-        let all: Vec<Here> = (0..500)
-            .map(|number| lobby.join(&format!("s{number}")))
-            .collect();
-        assert_eq!(lobby.told().len(), 200);
-        tokio::time::sleep(Duration::from_millis(1_200)).await;
-        assert_eq!(lobby.told()[200..], ["count - 500"]);
-        let members = lobby.presence.members(&lobby.channel);
-        assert_eq!((members.count, members.members.len()), (500, 500));
-        drop(all);
-    }
-}
+mod tests;

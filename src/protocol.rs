@@ -34,11 +34,11 @@ pub use limits::Limits;
 pub use nonce::{BodyEcho, Nonce, nonce_of_query};
 pub(crate) use paged::PAGED_BYTES_MIN;
 pub use paged::{Encode, Forgotten, Paged, Section, Source, Worded};
-pub use query::{decode_query, decode_text};
+pub use query::decode_query;
 pub use refusal::{Code, Refusal};
 pub(crate) use refused_channels::REFUSED_CHANNELS_MAX;
 pub use refused_channels::RefusedChannel;
-pub use repeated_poll::{Moved, PollHead};
+pub use repeated_poll::PollHead;
 pub use since::AskedChannel;
 
 /// What every first answer carries, so that a client knows that it talks to this hub and not to a portal.

@@ -29,12 +29,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-pub use accept::{BACKLOG_CONNECTIONS, listen, listen_with};
+pub use crate::server::socket::Reader;
+pub(crate) use accept::BACKLOG_CONNECTIONS;
+pub use accept::listen;
+#[cfg(feature = "cli")]
+pub(crate) use accept::listen_with;
 pub use proxy::{BadNetwork, Network};
 
 use crate::metrics::Metrics;
 use crate::protocol::peer::Peer;
-use crate::server::socket::{Link, Owned, Reader};
+use crate::server::socket::{Link, Owned};
 use accept::Acceptor;
 use activity::{Crowd, Limits};
 use connection::{Builders, Places, Served};

@@ -5,10 +5,13 @@
 mod addresses;
 mod attachment;
 mod client;
+mod closed;
 mod commands;
+mod control;
 mod deadlines;
 mod drain;
 mod eviction;
+mod hooks;
 mod inbound;
 mod publisher;
 
@@ -21,7 +24,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::auth::{Claims, Grants, Signer, session_id};
+use crate::auth::{Claims, Grants, KEY_LIFETIME_S, Signer, session_id};
 use crate::broker::Broker;
 use crate::hub::{Hub, now_ms};
 use crate::presence::Presence;
@@ -33,12 +36,15 @@ use crate::protocol::{
 };
 
 use addresses::Addresses;
+use closed::Closed;
 use eviction::{Resting, surplus};
 
 pub use attachment::{Attach, Replied, Turn};
 pub use client::Session;
+pub use control::SessionInfo;
 pub(crate) use deadlines::BURST_OVER_AFTER;
 pub use drain::Drain;
+pub use hooks::{Access, Action, Hooks, Publishing};
 pub(crate) use inbound::{Counted, Inbound, UNCOUNTED_BYTES, full};
 pub use publisher::Publisher;
 
@@ -84,7 +90,10 @@ pub struct Sessions {
     broker: Arc<Broker>,
     presence: Arc<Presence>,
     signer: Signer,
+    hooks: Hooks,
     drain: Drain,
+    /// What the application closed.
+    closed: Closed,
     inbound: Arc<Inbound>,
     table: Mutex<HashMap<Arc<str>, Arc<Session>>>,
     /// The rates of publishers without a session, by address.
@@ -147,6 +156,7 @@ impl Sessions {
         hub: Arc<Hub>,
         presence: Arc<Presence>,
         signer: Signer,
+        hooks: Hooks,
     ) -> Arc<Self> {
         let inbound = Inbound::new(options.bodies_total);
         Arc::new(Self {
@@ -156,7 +166,9 @@ impl Sessions {
             broker,
             presence,
             signer,
+            hooks,
             drain: Drain::default(),
+            closed: Closed::default(),
             table: Mutex::default(),
             addresses: Addresses::default(),
             crowds: Addresses::default(),
@@ -205,21 +217,15 @@ impl Sessions {
         &self.broker
     }
 
-    /// Who is here.
-    #[must_use]
-    pub fn presence(&self) -> &Arc<Presence> {
-        &self.presence
-    }
-
-    /// Signs and tags.
-    #[must_use]
-    pub fn signer(&self) -> &Signer {
-        &self.signer
-    }
-
     /// The bound of bodies and messages that have not ended.
     pub(crate) fn inbound(&self) -> &Arc<Inbound> {
         &self.inbound
+    }
+
+    /// Who is shown in which channel.
+    #[must_use]
+    pub fn presence(&self) -> &Arc<Presence> {
+        &self.presence
     }
 
     /// How many sessions are remembered.
@@ -264,10 +270,8 @@ impl Sessions {
             return Err(Refusal::new(Code::Draining, "this node goes down"));
         }
         credential.judge()?;
-        let claims = opening
-            .session
-            .as_deref()
-            .and_then(|key| self.signer.check(key, now_s()));
+        let key = opening.session.as_deref();
+        let claims = key.and_then(|key| self.claims(key));
         let known_until_s = claims.as_ref().map(|claims| claims.expires);
         let (id, grants) = match (claims, credential) {
             (Some(claims), credential) => (claims.id.clone(), Self::grants_of(claims, credential)?),
@@ -279,7 +283,7 @@ impl Sessions {
             }
         };
         let allowed = self.allowed(&opening, &grants, &id)?;
-        let session = self.session(&id, address);
+        let session = self.session(&id, &grants, address);
         let crowd = self.crowd(&grants, credential, address);
         Attach::new(
             self,
@@ -320,14 +324,13 @@ impl Sessions {
             refused: Vec::new(),
         };
         let mut opened = 0;
-        let now_s = now_s();
         for channel in &opening.channels {
             let judged = match channel {
                 Ok((name, start)) if opened < most || name.is_inbox() => {
-                    let granted = grants
-                        .may_read(name, Some(id), now_s)
-                        .map(|()| (name, *start));
-                    granted.map_err(|refusal| RefusedChannel::new(name.as_str(), refusal))
+                    let granted = self.may_open(opening, grants, name, id);
+                    granted
+                        .map(|()| (name, *start))
+                        .map_err(|refusal| RefusedChannel::new(name.as_str(), refusal))
                 }
                 Ok((name, _)) => {
                     let detail = format!("more than {most} channels in one session");
@@ -360,11 +363,12 @@ impl Sessions {
     }
 
     /// The session of this id, remembered from now on.
-    fn session(&self, id: &Arc<str>, address: Option<IpAddr>) -> Arc<Session> {
+    fn session(&self, id: &Arc<str>, grants: &Grants, address: Option<IpAddr>) -> Arc<Session> {
         let mut table = self.table.lock();
         let session = table.entry(id.clone()).or_insert_with(|| {
             Arc::new(Session {
                 id: id.clone(),
+                user: grants.shared_user(),
                 network: address.map(client_network),
                 bucket: Mutex::default(),
                 sequence: OnceLock::new(),
@@ -377,7 +381,7 @@ impl Sessions {
 
     /// Forgets a session that has nothing to remember, and those that were silent for as long as a key is good.
     fn sweep(&self, now: Instant) {
-        const KEY_LIFETIME: Duration = Duration::from_secs(3_600);
+        const KEY_LIFETIME: Duration = Duration::from_secs(KEY_LIFETIME_S);
         let mut table = self.table.lock();
         // A request that holds its session may be about to use a number of it.
         let is_held = |session: &Arc<Session>| Arc::strong_count(session) > 1;

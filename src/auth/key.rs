@@ -14,7 +14,7 @@ use super::large::{Large, Reaches};
 use super::{Grants, Reach};
 
 /// How long a session key is good, in seconds. Every hello renews it.
-const KEY_LIFETIME_S: u64 = 3_600;
+pub(crate) const KEY_LIFETIME_S: u64 = 3_600;
 /// Bytes of the signature: 128 bits are far beyond guessing, and keys travel in addresses.
 const SIGNATURE_BYTES: usize = 16;
 /// Room for what a key says of a session under usual grants, and for the whole key.

@@ -35,6 +35,8 @@ pub enum Scope {
     Session(Arc<str>),
     /// A user.
     User(Arc<str>),
+    /// The application that the hub is a part of.
+    App,
 }
 
 /// The key of a publish.

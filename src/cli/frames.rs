@@ -6,13 +6,13 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use crate::protocol::MAGIC;
+use crate::protocol::cursor::{BadCursor, Cursor};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use triway::protocol::MAGIC;
-use triway::protocol::cursor::{BadCursor, Cursor};
 
 use super::outlet::{ReaderGone, print, tell};
 use super::remote::{Problem, Trouble};

@@ -5,12 +5,12 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
+use crate::config::Config;
+use crate::embed::Hub;
+use crate::metrics::Metrics;
+use crate::server;
 use anyhow::Context;
 use tokio::sync::oneshot;
-use triway::Hub;
-use triway::config::Config;
-use triway::metrics::Metrics;
-use triway::server;
 
 use super::signals::{self, Signals};
 

@@ -120,7 +120,8 @@ fn begin(app: &Shared, attach: Result<Attach, Refusal>, asked: ReadRequest) -> B
         }
         (Ok(attach), None) => {
             // An authorize hook judges each request, and a header may say where to go on.
-            let by_head = app.authorize.is_none() && !parts.headers.contains_key(LAST_EVENT_ID);
+            let judges = app.authorize.is_some() || app.sessions.judges_access();
+            let by_head = !judges && !parts.headers.contains_key(LAST_EVENT_ID);
             return answer(app, attach, facts, offer, by_head);
         }
     };

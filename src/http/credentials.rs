@@ -20,9 +20,9 @@ use crate::session::Credential;
 /// The subprotocol that carries a token, since a browser's WebSocket has no headers.
 const BEARER_PROTOCOL: &str = "triway.bearer.";
 
-/// What an authorize hook is asked.
+/// The argument of an authorize hook: the credentials of one request.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct Credentials {
     /// The token, wherever it came; never logged.
     pub token: Option<String>,
     /// The headers of the request.
@@ -31,7 +31,7 @@ pub struct Asked {
 
 /// An authorize hook: grants, nothing where the request brought no credential, or a refusal.
 pub type Authorize = Arc<
-    dyn Fn(Asked) -> Pin<Box<dyn Future<Output = Result<Option<Grants>, Refusal>> + Send>>
+    dyn Fn(Credentials) -> Pin<Box<dyn Future<Output = Result<Option<Grants>, Refusal>> + Send>>
         + Send
         + Sync,
 >;
@@ -67,7 +67,7 @@ impl App {
             return Ok(Credential::Absent(self.options.anonymous.clone()));
         };
         let token = token.or_else(|| self.token_of(parts));
-        let granted = authorize(Asked {
+        let granted = authorize(Credentials {
             token,
             headers: parts.headers.clone(),
         })

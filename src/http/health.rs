@@ -4,10 +4,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::header::CONTENT_TYPE;
 use hyper::{StatusCode, Uri};
+use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::{Refused, Shared, json};
 use crate::protocol::{BUILD, Code, MAGIC, Refusal};
+use crate::session::Sessions;
 
 /// `GET /healthz`: the process is up, and it is this hub and no portal.
 pub(super) async fn live() -> Response {
@@ -28,12 +30,17 @@ pub(super) async fn ready(State(app): State<Shared>, uri: Uri) -> Result<Respons
 
 /// `GET /metrics`, for Prometheus.
 pub(super) async fn metrics(State(app): State<Shared>) -> Response {
-    let hub = app.sessions.hub();
-    let mut text = String::new();
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, content_type)], metrics_text(&app.sessions)).into_response()
+}
+
+/// What the hub counted, as OpenMetrics.
+pub(crate) fn metrics_text(sessions: &Sessions) -> String {
+    let hub = sessions.hub();
     let mut registry = hub.metrics().registry();
     registry.register("channels", "Channels held", shown(hub.channel_count()));
-    let sessions = shown(app.sessions.count());
-    registry.register("sessions", "Sessions remembered", sessions);
+    let remembered = shown(sessions.count());
+    registry.register("sessions", "Sessions remembered", remembered);
     registry.register(
         "history_bytes",
         "Bytes held by events, encoded forms counted",
@@ -42,19 +49,11 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     registry.register(
         "bodies_bytes",
         "Bytes held of request bodies and messages on their way",
-        shown(app.sessions.inbound().held()),
+        shown(sessions.inbound().held()),
     );
-    if prometheus_client::encoding::text::encode(&mut text, &registry).is_err() {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    }
-    (
-        [(
-            CONTENT_TYPE,
-            "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
+    let mut text = String::new();
+    encode(&mut text, &registry).expect("writing into a string cannot fail");
+    text
 }
 
 /// What is counted elsewhere, at this moment.

@@ -168,7 +168,7 @@ fn body_limit(parts: &Parts, limits: Limits) -> usize {
 fn data_of(parts: &Parts, body: Bytes) -> Result<Data, Refusal> {
     let essence = media_type(parts);
     match essence.as_str() {
-        _ if is_json(&essence) => Data::json(&body),
+        _ if is_json(&essence) => Data::from_json(&body),
         // What `curl -d` says of anything; the body is never parsed as a form.
         "" | "application/x-www-form-urlencoded" => text(&body),
         _ if essence.starts_with("text/") => text(&body),
@@ -258,7 +258,7 @@ fn publish_of(
 ) -> Result<Publish, Refusal> {
     let text = parameters.find("data").unwrap_or_default();
     // JSON where it is JSON: a client that means text sends it with quotes.
-    let data = Data::json(text.as_bytes()).unwrap_or_else(|_| Data::text(text));
+    let data = Data::from_json(text.as_bytes()).unwrap_or_else(|_| Data::text(text));
     Ok(Publish {
         channel: parameters.channel(parts)?,
         name: EventName::new(parameters.find("name").unwrap_or_default())?,

@@ -70,6 +70,13 @@ impl Hub {
         ))
     }
 
+    /// The names of all channels, in no order.
+    #[must_use]
+    pub fn channel_names(&self) -> Vec<ChannelName> {
+        let channels = self.channels.read();
+        channels.all().map(|channel| channel.name.clone()).collect()
+    }
+
     /// How many channels there are.
     #[must_use]
     pub fn channel_count(&self) -> usize {

@@ -13,9 +13,9 @@ use crate::hub::now_ms;
 use crate::protocol::Worded;
 
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct Entry {
     pub(super) membership: u64,
-    pub(super) listed: Arc<Listed>,
+    pub(super) member: Arc<Member>,
     pub(super) attaches: usize,
     /// When the grace ends; none while an attach lives.
     pub(super) grace_ends: Option<Instant>,
@@ -28,19 +28,20 @@ pub(super) struct Member {
 }
 
 /// The members of a channel, as `GET /presence` answers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Members {
     /// The channel.
     pub channel: String,
     /// How many they are.
     pub count: usize,
     /// The first thousand of them.
-    pub members: Vec<Arc<Listed>>,
+    pub members: Vec<Arc<Member>>,
 }
 
-/// A member in the list of `GET /presence`. All answers share it, and serialize it when there is room to write it.
+/// A session that is shown in a channel, as `GET /presence` lists it. All answers share it, and serialize it when there
+/// is room to write it.
 #[derive(Debug, Serialize)]
-pub struct Listed {
+pub struct Member {
     id: Arc<str>,
     user: Option<Box<str>>,
     #[serde(serialize_with = "as_json")]
@@ -48,7 +49,33 @@ pub struct Listed {
     since: u64,
 }
 
-impl Worded for Listed {
+impl Member {
+    /// The public id of the session.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The user id of its grants.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// What it shows beside its id: a JSON text, as it was sent.
+    #[must_use]
+    pub fn info(&self) -> Option<&Bytes> {
+        self.info.as_ref()
+    }
+
+    /// Since when it is shown, in milliseconds since 1970.
+    #[must_use]
+    pub fn since_ms(&self) -> u64 {
+        self.since
+    }
+}
+
+impl Worded for Member {
     fn words(&self) -> Bytes {
         serde_json::to_vec(self).unwrap_or_default().into()
     }
@@ -71,14 +98,14 @@ pub(super) struct Told {
     pub(super) count: usize,
 }
 
-impl Member {
+impl Entry {
     pub(super) fn new(
         membership: u64,
         id: &Arc<str>,
         user: Option<&str>,
         info: Option<&Bytes>,
     ) -> Self {
-        let listed = Listed {
+        let member = Member {
             id: id.clone(),
             user: user.map(Box::from),
             info: info.cloned(),
@@ -86,7 +113,7 @@ impl Member {
         };
         Self {
             membership,
-            listed: Arc::new(listed),
+            member: Arc::new(member),
             attaches: 1,
             grace_ends: None,
             polled: None,
@@ -97,9 +124,9 @@ impl Member {
 
     pub(super) fn told(&self) -> Told {
         Told {
-            id: self.listed.id.clone(),
-            user: self.listed.user.clone(),
-            info: self.listed.info.clone(),
+            id: self.member.id.clone(),
+            user: self.member.user.clone(),
+            info: self.member.info.clone(),
             count: 0,
         }
     }

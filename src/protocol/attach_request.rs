@@ -314,7 +314,7 @@ fn parse_info(value: &str) -> Result<Option<Bytes>, Refusal> {
     if value.len() > INFO_BYTES_MAX {
         return Err(Refusal::bad_parameter("`info` is longer than 1 KiB"));
     }
-    match super::Data::json(value.as_bytes())? {
+    match super::Data::from_json(value.as_bytes())? {
         super::Data::Json(text) | super::Data::Bytes(text) => Ok(Some(text)),
     }
 }

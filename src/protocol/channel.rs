@@ -16,7 +16,7 @@ const PRESENCE_PREFIX: &str = "$presence/";
 /// A channel's name: 1 to 128 bytes of UTF-8 without control characters and commas. Cheap to clone.
 ///
 /// ```
-/// use triway::protocol::ChannelName;
+/// use triway::ChannelName;
 /// assert!(ChannelName::new("sensors/kitchen").is_ok());
 /// assert!(ChannelName::new("a,b").is_err());
 /// ```
@@ -66,7 +66,7 @@ impl ChannelName {
 
     /// Who the channel belongs to.
     #[must_use]
-    pub fn owner(&self) -> Owner<'_> {
+    pub(crate) fn owner(&self) -> Owner<'_> {
         match self.0.as_bytes()[0] {
             b'@' if self.0.len() == 1 => Owner::OwnInboxes,
             b'@' => Owner::Inbox(&self.0[1..]),
@@ -81,7 +81,7 @@ impl ChannelName {
     /// Whether it is an inbox. A reader has those of its session and its user, whatever else it reads, so that they do
     /// not count as channels that it chose.
     #[must_use]
-    pub fn is_inbox(&self) -> bool {
+    pub(crate) fn is_inbox(&self) -> bool {
         self.0.starts_with('@')
     }
 
@@ -89,13 +89,13 @@ impl ChannelName {
     ///
     /// Longer than other names by its prefix, since it is never typed by a client as a whole.
     #[must_use]
-    pub fn presence(&self) -> Self {
+    pub(crate) fn presence(&self) -> Self {
         Self(Arc::from(format!("{PRESENCE_PREFIX}{}", self.0)))
     }
 
     /// The inbox of a session id or a user id.
     #[must_use]
-    pub fn inbox(id: &str) -> Self {
+    pub(crate) fn inbox(id: &str) -> Self {
         Self(Arc::from(format!("@{id}")))
     }
 }

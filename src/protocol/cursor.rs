@@ -26,7 +26,7 @@ impl Epoch {
     /// Returns an epoch of eight characters for a random number.
     ///
     /// ```
-    /// use triway::protocol::cursor::Epoch;
+    /// use triway::Epoch;
     /// assert_eq!(Epoch::from_random(7).as_str().len(), 8);
     /// ```
     #[must_use]
@@ -82,7 +82,7 @@ impl fmt::Debug for Epoch {
 /// Everything up to `offset` in the epoch `epoch` is read. An event's id is the cursor just after the event.
 ///
 /// ```
-/// use triway::protocol::cursor::Cursor;
+/// use triway::Cursor;
 /// let cursor: Cursor = "k3x9q2-42".parse().unwrap();
 /// assert_eq!(cursor.offset, 42);
 /// assert_eq!(cursor.to_string(), "k3x9q2-42");

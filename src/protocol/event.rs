@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{ChannelName, Code, DATA_DEPTH_MAX, Ledger, NAME_BYTES_MAX, Refusal};
@@ -34,7 +35,7 @@ impl Data {
     ///
     /// # Errors
     /// `bad_json` with the place of the mistake.
-    pub fn json(text: &[u8]) -> Result<Self, Refusal> {
+    pub fn from_json(text: &[u8]) -> Result<Self, Refusal> {
         let value: &RawValue =
             serde_json::from_slice(text).map_err(|error| Refusal::bad_json(&error))?;
         Self::raw(value)
@@ -44,13 +45,10 @@ impl Data {
     ///
     /// # Errors
     /// `bad_json` when it is nested deeper than any reader can be expected to follow.
-    pub fn raw(value: &RawValue) -> Result<Self, Refusal> {
+    pub(crate) fn raw(value: &RawValue) -> Result<Self, Refusal> {
         let text = value.get();
         if is_too_deep(text.as_bytes()) {
-            return Err(Refusal::new(
-                Code::BadJson,
-                "arrays and objects are nested more than 120 levels deep",
-            ));
+            return Err(too_deep());
         }
         // Raw line ends can only stand between tokens (inside strings they must be escaped), and one of them
         // would end an SSE block.
@@ -64,6 +62,34 @@ impl Data {
         Ok(Self::Json(Bytes::copy_from_slice(text.as_bytes())))
     }
 
+    /// A value of any type, as JSON.
+    ///
+    /// # Errors
+    /// `bad_json` where the value has no form as JSON, such as a map whose keys are lists, or is nested deeper than 120
+    /// levels.
+    pub fn value(value: &impl Serialize) -> Result<Self, Refusal> {
+        let text = serde_json::to_vec(value).map_err(|error| Refusal::bad_json(&error))?;
+        if is_too_deep(&text) {
+            return Err(too_deep());
+        }
+        Ok(Self::Json(text.into()))
+    }
+
+    /// Reads the data as a value of any type: the JSON text, or bytes that are JSON.
+    ///
+    /// ```
+    /// use triway::Data;
+    /// assert_eq!(Data::value(&[1, 2])?.json::<Vec<u8>>()?, [1, 2]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where the data is no JSON, or is of another shape.
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        let (Self::Json(text) | Self::Bytes(text)) = self;
+        serde_json::from_slice(text)
+    }
+
     /// A text, as a JSON string.
     #[must_use]
     pub fn text(text: &str) -> Self {
@@ -73,7 +99,7 @@ impl Data {
     /// How many bytes `--max-data` counts, where so many were sent: of a JSON string those of its text, so that a text
     /// counts alike however it comes; of anything else what was sent.
     #[must_use]
-    pub fn counted(&self, sent: usize) -> usize {
+    pub(crate) fn counted(&self, sent: usize) -> usize {
         match self {
             Self::Json(json) => text_bytes(json).unwrap_or(sent),
             Self::Bytes(_) => sent,
@@ -105,6 +131,11 @@ fn text_bytes(json: &[u8]) -> Option<usize> {
     serde_json::from_slice::<String>(json)
         .ok()
         .map(|text| text.len())
+}
+
+fn too_deep() -> Refusal {
+    let detail = "arrays and objects are nested more than 120 levels deep";
+    Refusal::new(Code::BadJson, detail)
 }
 
 /// Whether a valid JSON text is nested deeper than [`DATA_DEPTH_MAX`].
@@ -157,7 +188,7 @@ impl EventName {
 
     /// One of the hub's own names, such as `join`.
     #[must_use]
-    pub fn of_hub(name: &'static str) -> Self {
+    pub(crate) fn of_hub(name: &'static str) -> Self {
         Self(Some(Arc::from(name)))
     }
 
@@ -169,7 +200,7 @@ impl EventName {
 
     /// Whether it is the default name, which an event stream leaves out.
     #[must_use]
-    pub fn is_default(&self) -> bool {
+    pub(crate) fn is_default(&self) -> bool {
         self.0.is_none()
     }
 }
@@ -233,6 +264,7 @@ pub struct Event {
 
 impl Event {
     /// An event out of a draft, its number and its time. Its bytes stand in the ledger until it is dropped.
+    #[doc(hidden)]
     #[must_use]
     pub fn new(draft: Draft, epoch: Epoch, offset: u64, time_ms: u64, ledger: &Ledger) -> Self {
         let bytes = draft.data.len() + EVENT_OVERHEAD_BYTES;
@@ -253,13 +285,13 @@ impl Event {
 
     /// Bytes that this event holds in memory at this moment, encoded forms counted.
     #[must_use]
-    pub fn held_bytes(&self) -> usize {
+    pub(crate) fn held_bytes(&self) -> usize {
         self.held_bytes.load(Ordering::Relaxed)
     }
 
     /// Bytes of the event as a frame, about.
     #[must_use]
-    pub fn frame_bytes(&self) -> usize {
+    pub(crate) fn frame_bytes(&self) -> usize {
         let data = match &self.data {
             Data::Json(text) => text.len(),
             Data::Bytes(bytes) => bytes.len().div_ceil(3) * 4,
@@ -270,7 +302,11 @@ impl Event {
     }
 
     /// The event in a wire form: encoded by `encode` on first use, shared ever after.
-    pub fn wire<B: Into<Bytes>>(&self, form: WireForm, encode: impl FnOnce(&Self) -> B) -> Bytes {
+    pub(crate) fn wire<B: Into<Bytes>>(
+        &self,
+        form: WireForm,
+        encode: impl FnOnce(&Self) -> B,
+    ) -> Bytes {
         let made = self.wire[form as usize].get_or_init(|| {
             let bytes = encode(self).into();
             self.ledger.add(bytes.len());
@@ -281,12 +317,14 @@ impl Event {
     }
 
     /// The event frame as JSON.
+    #[doc(hidden)]
     #[must_use]
     pub fn json(&self) -> Bytes {
         self.wire(WireForm::Json, |event| event.encode_json(true))
     }
 
     /// Writes the event frame as JSON, with its data or, for the binary shape of a WebSocket, without.
+    #[doc(hidden)]
     #[must_use]
     pub fn encode_json(&self, with_data: bool) -> Vec<u8> {
         let data_bytes = match &self.data {
@@ -372,7 +410,7 @@ mod tests {
     #[test]
     fn an_event_frame_has_exact_bytes() {
         let json = event(
-            Data::json(br#"{"text": "hi", "n": 1.10}"#).unwrap(),
+            Data::from_json(br#"{"text": "hi", "n": 1.10}"#).unwrap(),
             Some("s8"),
         )
         .json();
@@ -389,13 +427,13 @@ mod tests {
 
     #[test]
     fn line_ends_between_tokens_go_and_everything_else_stays() {
-        let data = Data::json(b"{\r\n \"a\": 1e400,\n\"b\": \"\\n\"}").unwrap();
+        let data = Data::from_json(b"{\r\n \"a\": 1e400,\n\"b\": \"\\n\"}").unwrap();
         assert_eq!(
             data,
             Data::Json(Bytes::from_static(b"{ \"a\": 1e400,\"b\": \"\\n\"}"))
         );
         for bad in ["", "{", "1 2", "\"a\nb\"", "nul"] {
-            assert!(Data::json(bad.as_bytes()).is_err(), "{bad}");
+            assert!(Data::from_json(bad.as_bytes()).is_err(), "{bad}");
         }
         let nested = |depth| {
             format!(
@@ -405,9 +443,9 @@ mod tests {
                 "]".repeat(depth)
             )
         };
-        assert!(Data::json(nested(DATA_DEPTH_MAX).as_bytes()).is_ok());
-        assert!(Data::json(nested(DATA_DEPTH_MAX + 1).as_bytes()).is_err());
-        assert!(Data::json(b"\"\xff\"").is_err(), "not UTF-8");
+        assert!(Data::from_json(nested(DATA_DEPTH_MAX).as_bytes()).is_ok());
+        assert!(Data::from_json(nested(DATA_DEPTH_MAX + 1).as_bytes()).is_err());
+        assert!(Data::from_json(b"\"\xff\"").is_err(), "not UTF-8");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub struct Gap {
 impl Gap {
     /// The gap frame.
     #[must_use]
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         #[derive(Serialize)]
         struct Shape<'a> {
             r#type: &'static str,

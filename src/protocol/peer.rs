@@ -38,7 +38,7 @@ impl Peer {
     /// Whether only this machine can reach the listener. A wildcard address is not loopback.
     ///
     /// ```
-    /// use triway::protocol::peer::Peer;
+    /// use triway::Peer;
     /// let client = "127.0.0.1:50000".parse().unwrap();
     /// assert!(Peer::direct(client, "127.0.0.1:7333".parse().unwrap()).on_loopback_listener());
     /// assert!(!Peer::direct(client, "0.0.0.0:7333".parse().unwrap()).on_loopback_listener());

@@ -89,6 +89,7 @@ impl Code {
     }
 
     /// The reason with which a WebSocket, or a stream that has begun, ends over this refusal.
+    #[doc(hidden)]
     #[must_use]
     pub const fn bye(self) -> ByeReason {
         match self {
@@ -290,13 +291,13 @@ pub struct Refusal {
     /// Seconds after which to come back, for the codes that pass.
     pub retry_after_s: Option<u64>,
     /// The sequence number that was expected, for `key_out_of_order`.
-    pub expected: Option<u64>,
+    pub(crate) expected: Option<u64>,
     /// The nonce of the request.
-    pub nonce: Option<Box<str>>,
+    pub(crate) nonce: Option<Box<str>>,
     /// Where the request carried a credential, for the codes that are about one.
-    pub credential: Option<CredentialPlace>,
+    pub(crate) credential: Option<CredentialPlace>,
     /// Every channel of a request of which none is opened, where there are several.
-    pub refused: Option<Arc<[RefusedChannel]>>,
+    pub(crate) refused: Option<Arc<[RefusedChannel]>>,
 }
 
 impl Refusal {
@@ -322,7 +323,7 @@ impl Refusal {
     /// Returns the same refusal as the answer to a request with this nonce, which carried its credential at this
     /// place. The refusals of single channels repeat both too.
     #[must_use]
-    pub fn answering(
+    pub(crate) fn answering(
         mut self,
         nonce: Option<Box<str>>,
         credential: Option<CredentialPlace>,
@@ -367,7 +368,7 @@ impl Refusal {
 
     /// The reason with which an attach ends over this refusal.
     #[must_use]
-    pub const fn bye(&self) -> ByeReason {
+    pub(crate) const fn bye(&self) -> ByeReason {
         match (self.code.bye(), self.retry_after_s) {
             (ByeReason::Limit, Some(_)) => ByeReason::Busy,
             (reason, _) => reason,
@@ -376,31 +377,31 @@ impl Refusal {
 
     /// Not a channel name.
     #[must_use]
-    pub fn bad_channel(detail: &'static str) -> Self {
+    pub(crate) fn bad_channel(detail: &'static str) -> Self {
         Self::new(Code::BadChannel, detail)
     }
 
     /// Not JSON.
     #[must_use]
-    pub fn bad_json(error: &serde_json::Error) -> Self {
+    pub(crate) fn bad_json(error: &serde_json::Error) -> Self {
         Self::new(Code::BadJson, error.to_string())
     }
 
     /// Not an event name.
     #[must_use]
-    pub fn bad_name(detail: &'static str) -> Self {
+    pub(crate) fn bad_name(detail: &'static str) -> Self {
         Self::new(Code::BadName, detail)
     }
 
     /// A parameter that cannot be read.
     #[must_use]
-    pub fn bad_parameter(detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn bad_parameter(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::BadParameter, detail)
     }
 
     /// The problem as RFC 9457 JSON, with the request's id where there is one.
     #[must_use]
-    pub fn to_json(&self, request_id: Option<&str>) -> String {
+    pub(crate) fn to_json(&self, request_id: Option<&str>) -> String {
         let (_, code, title, hint) = self.code.facts();
         let status = self.status();
         let mut problem = json!({

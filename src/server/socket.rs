@@ -160,7 +160,7 @@ impl Reader {
 
     /// Begins an answer; `None` where the request is not for a reader.
     #[must_use]
-    pub fn read(&self, request: Request) -> Option<Answering> {
+    pub(crate) fn read(&self, request: Request) -> Option<Answering> {
         self.0(request)
     }
 }

@@ -311,11 +311,6 @@ impl Attach {
         self.late.get_or_insert_default()
     }
 
-    /// Waits for the next turn.
-    pub async fn turn(&mut self) -> Turn {
-        std::future::poll_fn(|cx| self.poll_turn(cx)).await
-    }
-
     /// The next turn, where it is time for one, else registers the waker.
     pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         self.is_settled = false;

@@ -22,6 +22,8 @@ const ATTACHES_MAX: usize = 4;
 #[derive(Debug)]
 pub struct Session {
     pub(super) id: Arc<str>,
+    /// The user id of its grants, which are of one user for its whole life.
+    pub(super) user: Option<Arc<str>>,
     /// Where it was opened from.
     pub(super) network: Option<IpAddr>,
     pub(super) bucket: Mutex<Bucket>,
@@ -93,6 +95,20 @@ impl Session {
         let mut state = self.state.lock();
         state.lines.retain(|other| !Arc::ptr_eq(other, line));
         state.idle_since = Some(Instant::now());
+    }
+
+    /// How many of its attaches wait for something.
+    pub(super) fn living_attaches(&self) -> usize {
+        let state = self.state.lock();
+        state.lines.iter().filter(|line| line.is_living()).count()
+    }
+
+    /// Ends all of its attaches, also one that waits for its next poll.
+    pub(super) fn end(&self, reason: ByeReason) {
+        for line in &self.state.lock().lines {
+            let _ = line.end.set(reason);
+            line.bell.call();
+        }
     }
 
     /// Since when it has no attach.

@@ -155,7 +155,7 @@ impl Sessions {
         publisher: &Publisher,
         channel: &ChannelName,
     ) -> Result<Paged, Refusal> {
-        publisher.may_ask(channel)?;
+        self.may_ask(publisher, channel)?;
         let here = self.presence.members(channel);
         let name = serde_json::Value::from(here.channel);
         let count = here.count;
@@ -179,7 +179,7 @@ impl Sessions {
         start: Start,
         portion: Portion,
     ) -> Result<Paged, Refusal> {
-        publisher.may_ask(channel)?;
+        self.may_ask(publisher, channel)?;
         let (page, cursor, reading) = self.hub.history_read(channel, start, portion);
         let name = serde_json::Value::from(channel.as_str());
         let mut fields = Paged::from(format!("\"channel\":{name},\"frames\":["));

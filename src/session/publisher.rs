@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::addresses::SharedBucket;
-use super::{Credential, Session, Sessions, now_s};
+use super::{Credential, Session, Sessions};
 use crate::auth::{Grants, is_session_id};
 use crate::broker::{Key, Meters, Published, Scope};
 use crate::protocol::{ChannelName, Code, CredentialPlace, Draft, Owner, Publish, Refusal};
@@ -54,7 +54,7 @@ impl Sessions {
                 credential: None,
             });
         };
-        let claims = self.signer.check(key, now_s());
+        let claims = self.claims(key);
         let claims = claims.ok_or_else(|| {
             Refusal::new(
                 Code::SessionExpired,
@@ -64,7 +64,7 @@ impl Sessions {
         let id = claims.id.clone();
         let grants = Self::grants_of(claims, credential)?;
         Ok(Publisher {
-            session: Some(self.session(&id, address)),
+            session: Some(self.session(&id, &grants, address)),
             address: self.crowd(&grants, credential, address),
             grants,
             nonce: None,
@@ -81,7 +81,8 @@ impl Sessions {
         publisher: &Publisher,
         publish: Publish,
     ) -> Result<Published, Refusal> {
-        if let Err(refusal) = publisher.grants.may_publish(&publish.channel, now_s()) {
+        let session_id = publisher.session_id();
+        if let Err(refusal) = self.may_publish(&publisher.grants, &publish, session_id) {
             self.charge_answer(publisher, 0);
             return Err(self.refuse(publisher, publish.key, refusal).await);
         }
@@ -92,7 +93,7 @@ impl Sessions {
             data: publish.data,
             from: match session {
                 Some(session) => publisher.grants.from(&session.id),
-                None => publisher.grants.user().map(Arc::from),
+                None => publisher.grants.shared_user(),
             },
             session: session.map(|session| session.id.clone()),
             sent_bytes: publish.sent_bytes,
@@ -125,6 +126,19 @@ impl Sessions {
         let is_anonymous = matches!(credential, Credential::Absent(_)) && grants.user().is_none();
         let address = address.filter(|address| is_anonymous && !address.is_loopback())?;
         Some(self.crowds.bucket(Some(address)))
+    }
+
+    /// Whether this client may ask about one channel.
+    pub(super) fn may_ask(
+        &self,
+        publisher: &Publisher,
+        channel: &ChannelName,
+    ) -> Result<(), Refusal> {
+        if channel.owner() == Owner::OwnInboxes {
+            let detail = "`@` alone can only be read; ask about `@` and an id";
+            return Err(Refusal::bad_channel(detail));
+        }
+        self.may_read(&publisher.grants, channel, publisher.session_id())
     }
 
     /// Whether a session ever said over HTTP that it lives.
@@ -180,25 +194,10 @@ impl Publisher {
         }
     }
 
-    /// Whether it may ask about one channel.
-    pub(super) fn may_ask(&self, channel: &ChannelName) -> Result<(), Refusal> {
-        if channel.owner() == Owner::OwnInboxes {
-            let detail = "`@` alone can only be read; ask about `@` and an id";
-            return Err(Refusal::bad_channel(detail));
-        }
-        self.grants.may_read(channel, self.session_id(), now_s())
-    }
-
     /// The session's id, where one publishes.
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
         self.session.as_deref().map(|session| &*session.id)
-    }
-
-    /// Its grants.
-    #[must_use]
-    pub fn grants(&self) -> &Grants {
-        &self.grants
     }
 
     /// What kind of key this is: `SESSIONID:N` is a number in the session's own sequence.

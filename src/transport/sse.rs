@@ -258,7 +258,7 @@ mod tests {
             "id: k-7\ndata: a\ndata: b\ndata: c\ndata: \n\n"
         );
         assert_eq!(text(" \u{2028}x"), "id: k-7\ndata:  \u{2028}x\n\n");
-        let json = Data::json(b"{\"a\": 1.0}").unwrap();
+        let json = Data::from_json(b"{\"a\": 1.0}").unwrap();
         assert_eq!(
             block(json, "chat", Format::Data),
             "id: k-7\nevent: chat\ndata: {\"a\": 1.0}\n\n"

@@ -231,7 +231,7 @@ async fn an_oversized_head_is_refused() {
 
 #[tokio::test]
 async fn a_reader_that_does_not_read_is_cut() {
-    let metrics = triway::metrics::Metrics::default();
+    let metrics = triway::Metrics::default();
     let options = Options {
         write_timeout: Some(Duration::ZERO),
         peer_timeout: None,

@@ -4,7 +4,7 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use triway::protocol::Data;
+use triway::Data;
 
 use crate::story::{events, over_each_transport};
 use crate::support::{Ask, Program, Server, Via, Wire, in_time, until};

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::task::JoinHandle;
+use triway::Builder;
+use triway::Data;
 use triway::Hub;
-use triway::embed::Builder;
-use triway::protocol::Data;
 
 use crate::support::{Dice, Fate, Follower, Relay, Server, Tally, Via, in_time};
 
@@ -32,7 +32,7 @@ fn publish(hub: &Hub, count: u64) -> JoinHandle<()> {
         for number in 0..count {
             for (channel, one_in) in CHANNELS.iter().zip([1, 10, 100]) {
                 if number % one_in == 0 {
-                    let data = Data::json((number / one_in).to_string().as_bytes()).unwrap();
+                    let data = Data::from_json((number / one_in).to_string().as_bytes()).unwrap();
                     hub.publish(channel, data).await.unwrap();
                 }
             }

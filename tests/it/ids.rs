@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::story::{command, data, events, offset, over_each_transport};
-use triway::protocol::Data;
+use triway::Data;
 
 use crate::support::{
     Ask, Dice, Follower, Reader, Server, Tally, Told, Via, in_time, parts, until,
@@ -324,7 +324,7 @@ async fn a_backlog_of_many_batches_arrives_in_one_order(via: Via) {
     while left != [0; 3] {
         let which = dice.below(3);
         if left[which] > 0 {
-            let data = Data::json(published[which].to_string().as_bytes()).unwrap();
+            let data = Data::from_json(published[which].to_string().as_bytes()).unwrap();
             server.hub.publish(channels[which], data).await.unwrap();
             (left[which], published[which]) = (left[which] - 1, published[which] + 1);
         }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::task::JoinSet;
+use triway::Data;
 use triway::Hub;
-use triway::protocol::Data;
 
 use crate::support::{Dice, End, Fate, Follower, Program, Relay, Server, Tally, Told, Via};
 
@@ -31,9 +31,9 @@ fn numbered(number: u64, dice: &mut Dice) -> Data {
     let padding = match dice.below(1_000) {
         0 => 60_000,
         1..20 => dice.below(5_000),
-        _ => return Data::json(number.to_string().as_bytes()).unwrap(),
+        _ => return Data::from_json(number.to_string().as_bytes()).unwrap(),
     };
-    Data::json(json!([number, "x".repeat(padding)]).to_string().as_bytes()).unwrap()
+    Data::from_json(json!([number, "x".repeat(padding)]).to_string().as_bytes()).unwrap()
 }
 
 async fn publish(hub: Hub, mut dice: Dice) {

@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
+use triway::Data;
 use triway::Hub;
-use triway::protocol::Data;
 use triway::server::Options;
 
 use crate::story::events;
@@ -82,7 +82,7 @@ async fn told(reader: &mut Reader, count: usize) -> Vec<Value> {
 
 async fn publish(hub: Hub, publisher: usize) {
     for number in 0..EVENTS {
-        let data = Data::json(format!("[{publisher},{number}]").as_bytes()).unwrap();
+        let data = Data::from_json(format!("[{publisher},{number}]").as_bytes()).unwrap();
         hub.publish("lobby", data).await.unwrap();
         tokio::task::yield_now().await;
     }
@@ -206,7 +206,7 @@ async fn a_stopped_reader_affects_no_other_and_gets_a_gap() {
     let mut tallies: Vec<Tally> = readers.iter().map(|_| Tally::default()).collect();
     for number in 0..LARGE_EVENTS {
         let data = json!([number, "x".repeat(LARGE_BYTES)]).to_string();
-        let data = Data::json(data.as_bytes()).unwrap();
+        let data = Data::from_json(data.as_bytes()).unwrap();
         server.hub.publish("lobby", data).await.unwrap();
         for (reader, tally) in readers.iter_mut().zip(&mut tallies) {
             tally.take(&tell(reader).await);
@@ -250,7 +250,7 @@ async fn an_event_in_two_writes_counts_as_delivered_once() {
     let mut readers = open(&server, 8, &FORMS[..1]).await;
     for number in 0..LARGE_EVENTS {
         let data = json!([number, "x".repeat(LARGE_BYTES)]).to_string();
-        let data = Data::json(data.as_bytes()).unwrap();
+        let data = Data::from_json(data.as_bytes()).unwrap();
         server.hub.publish("lobby", data).await.unwrap();
     }
     let count = readers.len() as u64;

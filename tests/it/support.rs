@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use triway::Builder;
 use triway::Hub;
-use triway::embed::Builder;
 use triway::server::{self, Drained, Options};
 
 pub(crate) use dice::Dice;

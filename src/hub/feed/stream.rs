@@ -1,4 +1,4 @@
-//! A feed as a stream of items, for embedders.
+//! A feed as a stream of items.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use super::{Feed, Item};
 
-/// A feed as a stream of items, for embedders: `while let Some(item) = feed.next().await`.
+/// A stream of events and gaps: `while let Some(item) = feed.next().await`.
 #[derive(Debug)]
 pub struct FeedStream {
     feed: Feed,

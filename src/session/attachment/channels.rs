@@ -11,7 +11,7 @@ use crate::protocol::cursor::Start;
 use crate::protocol::{
     AskedChannel, ChannelName, Code, Opening, Owner, Refusal, RefusedChannel, Shown,
 };
-use crate::session::{now_s, real_names};
+use crate::session::real_names;
 
 /// Adds the channels that the hub has no room for to those that are already refused, in the order of the request. If
 /// one inbox of `@` cannot be read, none of its inboxes is read.
@@ -69,8 +69,7 @@ impl Attach {
         name: &ChannelName,
         start: Start,
     ) -> Result<Option<Replay>, Refusal> {
-        self.grants
-            .may_read(name, Some(&self.session.id), now_s())?;
+        self.may_subscribe(name)?;
         let joined = self.feed.channels().filter(|name| !name.is_inbox());
         let joined = joined.count();
         if !name.is_inbox()
@@ -94,6 +93,25 @@ impl Attach {
             self.show_watched(&real);
         }
         Ok(self.late.as_mut().and_then(|late| late.waiting.pop()))
+    }
+
+    /// Whether it may read a channel, and be shown where that shows it.
+    fn may_subscribe(&self, name: &ChannelName) -> Result<(), Refusal> {
+        let (sessions, id) = (&self.sessions, &*self.session.id);
+        sessions.may_read(&self.grants, name, Some(id))?;
+        if self.shows(name) {
+            return sessions.may_join(&self.grants, name, id);
+        }
+        match (self.shown(), name.owner()) {
+            (Shown::Watched, Owner::Presence(of)) => {
+                let of = ChannelName::new(of)?;
+                if self.reads(&of) {
+                    sessions.may_join(&self.grants, &of, id)?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn unsubscribe(&mut self, name: &ChannelName) {

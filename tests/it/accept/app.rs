@@ -15,7 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use triway::protocol::peer::{ConnectionGuard, Peer};
+use triway::Peer;
+use triway::internal::ConnectionGuard;
 use triway::server::{self, Drained, Options};
 
 /// Longest time for one step of these tests. A slower step has failed.

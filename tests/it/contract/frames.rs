@@ -234,7 +234,7 @@ async fn must_poll_4_an_answer_is_bounded_but_never_empty_of_what_is_there() {
     );
 
     for _ in 0..1_100 {
-        let text = triway::protocol::Data::text("x");
+        let text = triway::Data::text("x");
         server.hub.publish("many", text).await.unwrap();
     }
     let answer = server.wire.get_json("/poll/many?since=all").await;
@@ -276,7 +276,7 @@ async fn must_ws_2_replies_come_in_the_order_of_the_commands() {
 #[tokio::test]
 async fn must_ws_6_beyond_the_rate_a_socket_is_read_later() {
     let server = Server::with(|builder| {
-        builder.broker.rate = Some(triway::broker::Rate {
+        builder.broker.rate = Some(triway::Rate {
             per_second: 20.0,
             burst: 2.0,
         });

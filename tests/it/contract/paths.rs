@@ -1,8 +1,8 @@
 //! The ways through a server to one hub: requests are answered alike on each of them.
 
 use tokio::task::JoinHandle;
+use triway::Builder;
 use triway::Hub;
-use triway::embed::Builder;
 use triway::server;
 
 use crate::support::{Server, Wire};

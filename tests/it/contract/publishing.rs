@@ -48,7 +48,7 @@ async fn must_publish_1_the_type_says_what_a_body_is() {
 async fn must_publish_3_and_4_size_and_rate_have_their_refusals() {
     let server = Server::with(|builder| {
         builder.broker.max_data = 10;
-        builder.broker.rate = Some(triway::broker::Rate {
+        builder.broker.rate = Some(triway::Rate {
             per_second: 0.1,
             burst: 2.0,
         });

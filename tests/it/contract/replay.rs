@@ -68,7 +68,7 @@ async fn more_frames_than_one_batch_are_too_many_whatever_their_bytes() {
     let first = server.wire.publish("a", "0").await;
     for more in [1_000, 1] {
         for _ in 0..more {
-            let text = triway::protocol::Data::text("");
+            let text = triway::Data::text("");
             server.hub.publish("a", text).await.unwrap();
         }
         let path = format!("/poll/a?since={first}&replay=16777216");

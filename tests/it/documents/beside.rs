@@ -162,7 +162,7 @@ fn the_page_of_the_readme_speaks() {
     assert!(said.contains("chat { text: 'hi' } by"), "{said}{errors}");
 }
 
-/// `cargo run --example embed`: its own route, the hub below its prefix, and the end that it promises.
+/// `cargo run --example embed`: its own routes, its login, and the hub below its prefix.
 #[tokio::test]
 async fn the_embed_example_runs() {
     let mut command = Command::new(env!("CARGO"));
@@ -172,22 +172,20 @@ async fn the_embed_example_runs() {
         .stdout(Stdio::piped());
     let (_example, line) = Group::start_and_read(&mut command);
     let base = line.trim().strip_prefix("listening on ").unwrap();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let get = async |path: &str| {
-        let answer = client.get(format!("{base}{path}")).send().await.unwrap();
-        answer.text().await.unwrap()
-    };
-    assert!(get("/").await.starts_with("published as "));
-    assert!(
-        get("/rt/poll/visits?since=all")
-            .await
-            .contains("\"somebody came\"")
-    );
-    let clock = format!("{base}/rt/sse/clock");
-    let mut stream = in_time("a stream", client.get(clock).send()).await.unwrap();
-    let mut seen = String::new();
-    while !seen.contains("data: tick ") {
-        let chunk = in_time("a tick", stream.chunk()).await.unwrap();
-        seen.push_str(&String::from_utf8_lossy(&chunk.expect("it goes on")));
-    }
+    let client = reqwest::Client::builder().no_proxy();
+    let client = client.redirect(reqwest::redirect::Policy::none());
+    let client = client.build().unwrap();
+    let login = client.post(format!("{base}/login"));
+    let form = "application/x-www-form-urlencoded";
+    let login = login
+        .header("content-type", form)
+        .body("user=ann&password=sesame");
+    let answer = login.send().await.unwrap();
+    let cookie = answer.headers()["set-cookie"].clone();
+    let poll = client.get(format!("{base}/rt/poll/lobby?wait=0"));
+    let refused = poll.try_clone().unwrap().send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+    let read = poll.header("cookie", cookie).send().await.unwrap();
+    let read = read.text().await.unwrap();
+    assert!(read.contains("\"user\":\"ann\""), "{read}");
 }

@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio_tungstenite::tungstenite::Message;
-use triway::protocol::{ByeReason, Code};
+use triway::Code;
+use triway::internal::ByeReason;
 
 use super::document;
 use super::markdown::says;

@@ -1,6 +1,6 @@
 //! The limits table of the protocol beside the constants and defaults of the source.
 
-use triway::protocol::{
+use triway::internal::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, CHANNEL_BYTES_MAX, DATA_BYTES_CEILING, DATA_DEPTH_MAX,
     GET_PUBLISH_BYTES_MAX, INFO_BYTES_MAX, KEY_BYTES_MAX, NAME_BYTES_MAX, NONCE_BYTES_MAX,
 };
@@ -22,7 +22,7 @@ fn the_limits_table_is_what_the_source_bounds() {
 }
 
 fn of_data() -> Vec<Row> {
-    let options = triway::broker::Options::default();
+    let options = triway::BrokerOptions::default();
     let rate = options.rate.expect("a rate by default");
     let (data, most) = (size(options.max_data), size(DATA_BYTES_CEILING));
     let (frames, batch) = (grouped(BATCH_EVENTS_MAX), size(BATCH_BYTES_MAX));
@@ -34,11 +34,7 @@ fn of_data() -> Vec<Row> {
         ("data of one event", format!("{data}, {most} at most")),
         (
             "bodies of all requests and unfinished messages of all WebSockets, beyond 16 KiB of each",
-            size(
-                triway::session::Options::default()
-                    .bodies_total
-                    .unwrap_or(0),
-            ),
+            size(triway::SessionOptions::default().bodies_total.unwrap_or(0)),
         ),
         ("an address that publishes", size(GET_PUBLISH_BYTES_MAX)),
         (
@@ -59,7 +55,7 @@ fn of_data() -> Vec<Row> {
         ),
         (
             "sessions without an attach",
-            grouped(triway::session::Options::default().resting_sessions),
+            grouped(triway::SessionOptions::default().resting_sessions),
         ),
         (
             "info; nonce; why",
@@ -69,12 +65,12 @@ fn of_data() -> Vec<Row> {
 }
 
 fn of_history() -> Vec<Row> {
-    let options = triway::hub::Options::default();
+    let options = triway::HubOptions::default();
     let events = grouped(options.history_events.unwrap_or(0));
     let bytes = size(options.history_bytes.unwrap_or(0));
     let total = size(options.history_total.unwrap_or(0));
     let hours = options.history_age.map_or(0, |age| age.as_secs() / 3_600);
-    let channels = triway::session::Options::default().session_channels;
+    let channels = triway::SessionOptions::default().session_channels;
     vec![
         (
             "history of a channel",
@@ -98,7 +94,7 @@ fn of_connections() -> Vec<Row> {
     let address = grouped(options.address_connections.unwrap_or(0));
     let seconds = |time: Option<std::time::Duration>| time.map_or(0, |time| time.as_secs());
     let (head, body) = (seconds(options.head_timeout), seconds(options.body_timeout));
-    let write = seconds(triway::session::Options::default().write_timeout);
+    let write = seconds(triway::SessionOptions::default().write_timeout);
     vec![
         ("connections; of one address", format!("{all}; {address}")),
         ("a reader that takes nothing", format!("{write} s")),

@@ -161,7 +161,7 @@ pub(super) fn without_chance(text: &str) -> String {
 /// What kind of chance word this is, where it is one.
 fn kind(word: &str) -> Option<&'static str> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if word.len() == 26 && triway::auth::is_session_id(word) {
+    if word.len() == 26 && triway::internal::is_session_id(word) {
         return Some("SESSION");
     }
     match word.split_once('-') {

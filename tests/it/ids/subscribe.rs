@@ -212,7 +212,7 @@ fn keep_busy(
             if stopped.try_recv().is_ok() {
                 return number;
             }
-            let data = triway::protocol::Data::json(number.to_string().as_bytes()).unwrap();
+            let data = triway::Data::from_json(number.to_string().as_bytes()).unwrap();
             hub.publish("busy", data).await.unwrap();
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
@@ -275,7 +275,7 @@ async fn a_replay_of_many_pages_loses_no_event_of_a_busy_channel() {
         builder.hub.history_bytes = None;
     });
     for number in 0..LONG {
-        let data = triway::protocol::Data::json(number.to_string().as_bytes()).unwrap();
+        let data = triway::Data::from_json(number.to_string().as_bytes()).unwrap();
         server.hub.publish("long", data).await.unwrap();
     }
     let (stop, publishing) = keep_busy(&server);

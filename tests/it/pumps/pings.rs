@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use triway::protocol::Data;
+use triway::Data;
 
 use super::{FORMS, LARGE_BYTES, LARGE_EVENTS, remembering};
 use crate::story::events;

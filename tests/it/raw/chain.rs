@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use triway::auth::Grants;
-use triway::protocol::{Code, Refusal};
+use triway::Grants;
+use triway::{Code, Refusal};
 
 use super::wire::{Server, Wire, eventually, get, in_time};
 
@@ -179,7 +179,7 @@ async fn an_authorize_hook_checks_each_repeated_poll() {
 
 #[tokio::test]
 async fn repeated_polls_end_when_their_key_expires() {
-    let now_s = triway::hub::now_ms() / 1_000;
+    let now_s = triway::internal::now_ms() / 1_000;
     let server = Server::with(|builder, _| {
         let grants = Grants::everything().until(now_s + 2);
         builder.http.anonymous = Some(Arc::new(grants));
@@ -203,7 +203,7 @@ async fn repeated_polls_end_when_their_key_expires() {
     in_time(is_over).await;
     assert!(held > 2, "the key was good for a while: {held}");
     assert!(
-        triway::hub::now_ms() / 1_000 >= now_s + 2,
+        triway::internal::now_ms() / 1_000 >= now_s + 2,
         "it held no longer"
     );
 }

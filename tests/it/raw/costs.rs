@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use triway::broker::Rate;
-use triway::protocol::Data;
+use triway::Data;
+use triway::Rate;
 
 use super::frames::{Ws, text};
 use super::refusals::assert_refused;

@@ -11,7 +11,7 @@ use h2::client::SendRequest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
-use triway::protocol::Data;
+use triway::Data;
 
 use super::over_h2::{Stream, client_of, connected, stream};
 use super::wire::{Server, eventually, in_time};

@@ -1,7 +1,7 @@
 //! Many clients behind one address: the limits that they share, which hardly affect an office of a hundred people.
 
 use serde_json::json;
-use triway::broker::Rate;
+use triway::Rate;
 
 use super::frames::{Ws, handshake, text};
 use super::refusals::assert_refused;

@@ -116,7 +116,7 @@ async fn events_before_the_drain_arrive_before_the_bye() {
     for number in 0..50 {
         server
             .hub
-            .publish("a", triway::protocol::Data::text(&number.to_string()))
+            .publish("a", triway::Data::text(&number.to_string()))
             .await
             .unwrap();
     }
@@ -204,7 +204,7 @@ async fn a_poll_during_the_drain_gets_its_events_and_a_bye() {
         }
         server
             .hub
-            .publish("a", triway::protocol::Data::text("x"))
+            .publish("a", triway::Data::text("x"))
             .await
             .unwrap();
         server.begin_shutdown();
@@ -276,12 +276,10 @@ async fn publishes_before_the_end_of_the_drain_are_answered() {
 /// Returns the texts that were published to the channel `a`.
 async fn events(hub: &triway::Hub) -> BTreeSet<String> {
     use futures_util::{FutureExt as _, StreamExt as _};
-    let mut feed = hub
-        .feed(&["a"], triway::protocol::cursor::Start::All)
-        .unwrap();
+    let mut feed = hub.feed(&["a"], triway::Since::All).unwrap();
     let mut all = BTreeSet::new();
-    while let Some(Some(triway::hub::feed::Item::Event(event))) = feed.next().now_or_never() {
-        let triway::protocol::Data::Json(json) = &event.data else {
+    while let Some(Some(triway::Item::Event(event))) = feed.next().now_or_never() {
+        let triway::Data::Json(json) = &event.data else {
             continue;
         };
         all.insert(serde_json::from_slice(json).unwrap());

@@ -2,8 +2,8 @@
 //! request. The place of the credential proves that the credential was not lost on the way.
 
 use serde_json::{Value, json};
-use triway::auth::{Grants, Reach};
-use triway::protocol::{Code, Refusal};
+use triway::{Code, Refusal};
+use triway::{Grants, Reach};
 
 use super::frames::Ws;
 use super::wire::{Server, get, post};

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use tokio::net::TcpListener;
-use triway::protocol::Data;
+use triway::Data;
 
 use super::frames::{CLOSE, FIN, PING, PONG, Ws, close, frame, handshake, text};
 use super::refusals::assert_refused;
@@ -200,5 +200,5 @@ async fn readers_that_stay_are_cut_at_the_end_of_the_drain() {
         super::wire::in_time(wire.rest()).await;
     }
     let published = hub.publish("a", Data::text("nobody reads")).await.unwrap();
-    assert_eq!(published.reached, triway::hub::Reached::default());
+    assert_eq!(published.reached, triway::Reached::default());
 }

@@ -40,7 +40,7 @@ async fn no_frame_follows_the_close_while_events_flow() {
     let hub = server.hub.clone();
     let flowing = tokio::spawn(async move {
         loop {
-            let _ = hub.publish("a", triway::protocol::Data::text("x")).await;
+            let _ = hub.publish("a", triway::Data::text("x")).await;
             tokio::task::yield_now().await;
         }
     });
@@ -118,7 +118,7 @@ async fn a_peer_that_answers_no_ping_gets_a_bye_after_two_heartbeats() {
 #[tokio::test]
 async fn a_rate_limited_peer_is_not_closed_as_silent() {
     let server = Server::with(|builder, _| {
-        builder.broker.rate = Some(triway::broker::Rate {
+        builder.broker.rate = Some(triway::Rate {
             per_second: 10.0,
             burst: 1.0,
         });

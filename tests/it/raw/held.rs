@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
-use triway::protocol::Data;
+use triway::Data;
 
 use super::wire::{Answer, Server, Wire, eventually, get, in_time};
 
@@ -138,7 +138,7 @@ fn remembering() -> Server {
 
 async fn flow(hub: triway::Hub, publisher: usize) {
     for number in 0..EVENTS {
-        let data = Data::json(format!("[{publisher},{number}]").as_bytes()).unwrap();
+        let data = Data::from_json(format!("[{publisher},{number}]").as_bytes()).unwrap();
         hub.publish("a", data).await.unwrap();
         tokio::task::yield_now().await;
     }
@@ -196,7 +196,7 @@ async fn a_hold_that_ends_together_with_an_event_is_answered_once() {
     let mut told = vec![Vec::new(); CROWD];
     let flowing = tokio::spawn(async move {
         for number in 1..=HOLDS {
-            let data = Data::json(number.to_string().as_bytes()).unwrap();
+            let data = Data::from_json(number.to_string().as_bytes()).unwrap();
             hub.publish("a", data).await.unwrap();
             // Publish around the end of a hold. The timer wheel signals that end in steps of 25 ms.
             tokio::time::sleep(Duration::from_millis(45 + number % 40)).await;
@@ -274,7 +274,7 @@ async fn an_answered_poll_no_longer_counts_as_a_reader() {
         std::thread::spawn(move || while busy.load(Ordering::Relaxed) {});
     }
     let (hub, mut counted) = (server.hub.clone(), Vec::new());
-    let data = || Data::json(b"1").unwrap();
+    let data = || Data::from_json(b"1").unwrap();
     for _ in 0..ANSWERS {
         hub.publish("a", data()).await.unwrap();
         for chain in chains.iter_mut().rev() {
@@ -383,7 +383,7 @@ async fn a_client_that_leaves_during_its_answer_no_longer_counts() {
                 tokio::task::yield_now().await;
             }
         });
-        let data = Data::json(round.to_string().as_bytes()).unwrap();
+        let data = Data::from_json(round.to_string().as_bytes()).unwrap();
         server.hub.publish("a", data).await.unwrap();
         going.await.unwrap();
         for chain in &mut chains {

@@ -2,8 +2,8 @@
 //! blocked POSTs.
 
 use serde_json::{Value, json};
-use triway::broker::Rate;
-use triway::protocol::Data;
+use triway::Data;
+use triway::Rate;
 
 use super::refusals::assert_refused;
 use super::wire::{Answer, Server, get, post};

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use triway::broker::Rate;
-use triway::protocol::Data;
+use triway::Data;
+use triway::Rate;
 
 use super::frames::{BINARY, FIN, Ws, frame, text};
 use super::refusals::assert_refused;

@@ -8,7 +8,7 @@ use h2::client::SendRequest;
 use h2::ext::Protocol;
 use hyper::{Method, Request, StatusCode};
 use tokio::task::JoinHandle;
-use triway::protocol::Data;
+use triway::Data;
 
 use super::frames::{FIN, PING, TEXT, close, frame, text};
 use super::wire::{Server, in_time};

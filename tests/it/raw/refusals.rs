@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
-use triway::broker::Rate;
-use triway::protocol::Code;
+use triway::Code;
+use triway::Rate;
 
 use super::frames::Ws;
 use super::wire::{Answer, Server, get, post};
@@ -287,11 +287,8 @@ async fn without_credentials_a_closed_hub_answers_401_everywhere() {
     let server = Server::built(|builder, _| {
         builder.authorize(|asked| async move {
             match asked.token.as_deref() {
-                Some("good") => Ok(Some(triway::auth::Grants::everything().with_user("ann")?)),
-                Some(_) => Err(triway::protocol::Refusal::new(
-                    Code::Unauthorized,
-                    "not this token",
-                )),
+                Some("good") => Ok(Some(triway::Grants::everything().with_user("ann")?)),
+                Some(_) => Err(triway::Refusal::new(Code::Unauthorized, "not this token")),
                 None => Ok(None),
             }
         })

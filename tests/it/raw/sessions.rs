@@ -2,10 +2,11 @@
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use triway::auth::{Grants, Reach, Signer, session_id};
-use triway::hub::feed::Item;
-use triway::protocol::Data;
-use triway::protocol::cursor::Start;
+use triway::Data;
+use triway::Item;
+use triway::Since;
+use triway::internal::{Signer, session_id};
+use triway::{Grants, Reach};
 
 use super::frames::{Ws, text};
 use super::refusals::assert_refused;
@@ -14,7 +15,7 @@ use super::wire::{Server, Wire, get, post, session_of};
 const SECRET: &[u8] = b"a secret of these stories";
 
 fn now_s() -> u64 {
-    triway::hub::now_ms() / 1_000
+    triway::internal::now_ms() / 1_000
 }
 
 /// Starts a hub with a known secret. It accepts the tokens `ann` and `bob` for these users.
@@ -34,7 +35,7 @@ fn server() -> Server {
 
 /// Returns when the events of the channel `a` were published, in milliseconds since 1970.
 async fn events_of(server: &Server) -> Vec<u64> {
-    let mut feed = server.hub.feed(&["a"], Start::All).unwrap();
+    let mut feed = server.hub.feed(&["a"], Since::All).unwrap();
     server.hub.publish("a", Data::text("last")).await.unwrap();
     let mut times = Vec::new();
     while let Some(Item::Event(event)) = feed.next().await {

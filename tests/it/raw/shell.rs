@@ -1,6 +1,6 @@
 //! The output of a shell client: answers that end with a line feed, and response heads.
 
-use triway::protocol::Data;
+use triway::Data;
 
 use super::wire::{Server, get, session_of};
 

@@ -129,7 +129,7 @@ async fn a_token_may_come_as_a_subprotocol() {
     let server = Server::built(|builder, _| {
         builder.authorize(|asked| async move {
             Ok(match asked.token.as_deref() {
-                Some("foo") => Some(triway::auth::Grants::everything().with_user("ann")?),
+                Some("foo") => Some(triway::Grants::everything().with_user("ann")?),
                 _ => None,
             })
         })
@@ -377,7 +377,7 @@ async fn a_bare_socket_is_closed_with_3006_instead_of_a_gap() {
 #[tokio::test]
 async fn a_refused_publish_of_a_bare_socket_closes_with_its_code() {
     let server = Server::built(|builder, _| {
-        use triway::auth::{Grants, Reach};
+        use triway::{Grants, Reach};
         builder.anonymous(Some(Grants::new(Reach::All, Reach::Some(vec![]))))
     });
     let mut ws = Ws::open(&server, "/ws/a?format=data").await;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper::Request;
 use tokio::net::{TcpListener, TcpSocket};
-use triway::protocol::Data;
+use triway::Data;
 
 use super::frames::handshake;
 use super::over_h2::{Stream, client_of, connected, stream};

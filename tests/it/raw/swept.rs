@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use triway::protocol::Data;
+use triway::Data;
 
 use super::wire::{Server, eventually};
 

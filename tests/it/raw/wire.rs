@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use triway::embed::Builder;
+use triway::Builder;
 use triway::server::{self, Drained, Options};
 
 /// Longest time for one step of these tests. A slower step has failed.
@@ -69,13 +69,13 @@ impl Server {
         change: impl FnOnce(Builder, &mut Options) -> Builder,
         is_plain: bool,
     ) -> Self {
-        let metrics = triway::metrics::Metrics::default();
+        let metrics = triway::Metrics::default();
         let mut options = Options {
             metrics: metrics.clone(),
             ..Options::default()
         };
         let builder = triway::Hub::builder().metrics(metrics);
-        let builder = builder.with(|builder| builder.http = triway::http::Options::default());
+        let builder = builder.with(|builder| builder.http = triway::HttpOptions::default());
         let hub = change(builder, &mut options).build();
         options.reader = is_plain.then(|| hub.reader());
         let listener = server::listen("127.0.0.1:0".parse().unwrap()).unwrap();

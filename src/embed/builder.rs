@@ -1,0 +1,182 @@
+//! A hub's parts and hooks, put together bottom-up.
+
+use std::sync::Arc;
+
+use super::Hub;
+use crate::auth::{Grants, Signer};
+use crate::broker::Broker;
+use crate::fanout::Pumps;
+use crate::http::{self, App, Authorize, Bodies, Credentials};
+use crate::hub;
+use crate::metrics::Metrics;
+use crate::presence::{Member, Presence};
+use crate::protocol::cursor::Epoch;
+use crate::protocol::{ChannelName, Refusal};
+use crate::server::socket::Terms;
+use crate::session::{Access, Publishing, Sessions};
+use crate::transport::WriteWatch;
+use crate::{broker, presence, session};
+
+/// Options and hooks of a hub. Every option has a default.
+#[derive(Default)]
+pub struct Builder {
+    /// The bounds of memory.
+    pub hub: hub::Options,
+    /// The bounds of publishing.
+    pub broker: broker::Options,
+    /// The grace of presence.
+    pub presence: presence::Options,
+    /// The bounds and paces of sessions.
+    pub session: session::Options,
+    /// Allowed origins and hosts, and how credentials come.
+    pub http: http::Options,
+    secret: Option<Vec<u8>>,
+    metrics: Metrics,
+    authorize: Option<Authorize>,
+    access: session::Hooks,
+    presence_hooks: presence::Hooks,
+}
+
+impl Builder {
+    /// Judges the credentials of each request: returns grants, `None` where the request brought no credential, or a
+    /// refusal. Without a hook everybody may do everything; with one, requests without a credential may do nothing
+    /// unless [`anonymous`](Self::anonymous) says otherwise.
+    ///
+    /// ```
+    /// use triway::{Code, Grants, Hub, Refusal};
+    /// let hub = Hub::builder().authorize(|credentials| async move {
+    ///     match credentials.token.as_deref() {
+    ///         None => Ok(None),
+    ///         Some("secret of ann") => Grants::everything().with_user("ann").map(Some),
+    ///         Some(_) => Err(Refusal::new(Code::Unauthorized, "unknown token")),
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn authorize<F>(mut self, hook: impl Fn(Credentials) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Option<Grants>, Refusal>> + Send + 'static,
+    {
+        self.authorize = Some(Arc::new(move |asked| Box::pin(hook(asked))));
+        // Whoever checks credentials means that those without get nothing, unless said otherwise.
+        self.http.anonymous = None;
+        self
+    }
+
+    /// Calls `hook` for each channel that a client reads, publishes to or joins. It runs after the grants were checked,
+    /// so it can only take away. It must not block; look up what it needs in [`authorize`](Self::authorize).
+    ///
+    /// A reader is checked when it opens a channel. To end an open one, call [`Hub::close_session`] or
+    /// [`Hub::close_user`]. Calls of [`Hub`] itself are not checked.
+    ///
+    /// ```
+    /// use triway::{Action, Code, Hub, Refusal};
+    /// let builder = Hub::builder().on_access(|access| match (access.action, access.user) {
+    ///     (Action::Publish, None) => Err(Refusal::new(Code::Forbidden, "log in to publish")),
+    ///     _ => Ok(()),
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_access(
+        mut self,
+        hook: impl Fn(&Access<'_>) -> Result<(), Refusal> + Send + Sync + 'static,
+    ) -> Self {
+        self.access.access = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` for each event that a client publishes, before it is numbered. An error refuses the event. The hook
+    /// must not block. Events that [`Hub`] itself publishes are not checked.
+    #[must_use]
+    pub fn on_publish(
+        mut self,
+        hook: impl Fn(&Publishing<'_>) -> Result<(), Refusal> + Send + Sync + 'static,
+    ) -> Self {
+        self.access.publish = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` for each session that joins the presence of a channel. Hooks run one at a time, in the order of joins
+    /// and leaves, and must not block.
+    #[must_use]
+    pub fn on_join(mut self, hook: impl Fn(&ChannelName, &Member) + Send + Sync + 'static) -> Self {
+        self.presence_hooks.join = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` for each session that leaves the presence of a channel, or that does not return within the grace.
+    #[must_use]
+    pub fn on_leave(
+        mut self,
+        hook: impl Fn(&ChannelName, &Member) + Send + Sync + 'static,
+    ) -> Self {
+        self.presence_hooks.leave = Some(Arc::new(hook));
+        self
+    }
+
+    /// Sets what requests without credentials may do; `None` is nothing. Call it after [`authorize`](Self::authorize).
+    #[must_use]
+    pub fn anonymous(mut self, grants: Option<Grants>) -> Self {
+        self.http.anonymous = grants.map(Arc::new);
+        self
+    }
+
+    /// The secret that signs session keys; nodes that share it know each other's sessions. Random by default.
+    #[must_use]
+    pub fn secret(mut self, secret: &[u8]) -> Self {
+        self.secret = Some(secret.to_vec());
+        self
+    }
+
+    /// Sets the metrics of the hub. Give a clone to [`server::Options`](crate::server::Options) to count both in one place.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Changes some of the options.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// Builds the hub and starts its tasks.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn build(self) -> Hub {
+        let hub = hub::Hub::new(self.hub, Epoch::from_random(random()), self.metrics);
+        hub.start();
+        let broker = Broker::new(hub.clone(), self.broker);
+        let presence = Presence::new(self.presence, broker.clone(), self.presence_hooks);
+        presence.start();
+        let secret = self.secret.unwrap_or_else(|| {
+            [random(), random(), random(), random()]
+                .map(u64::to_le_bytes)
+                .concat()
+        });
+        let signer = Signer::new(&secret);
+        let sessions = Sessions::new(self.session, broker, hub, presence, signer, self.access);
+        sessions.start();
+        let pumps = Pumps::new(sessions.hub());
+        let metrics = sessions.hub().metrics();
+        let watch = WriteWatch::new(sessions.options().write_timeout, metrics.slow_byes());
+        Hub {
+            app: Arc::new(App {
+                terms: Arc::new(Terms::new(&sessions, &pumps, &watch)),
+                bodies: Bodies::new(sessions.inbound().clone()),
+                options: self.http,
+                authorize: self.authorize,
+                strangers: Arc::default(),
+                sessions,
+            }),
+        }
+    }
+}
+
+fn random() -> u64 {
+    getrandom::u64().expect("the system gives random bytes")
+}

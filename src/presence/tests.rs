@@ -1,0 +1,143 @@
+//! Presence by a clock that is moved: graces, leaves, counts.
+
+use super::*;
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::protocol::cursor::Start;
+
+struct Lobby {
+    hub: Arc<Hub>,
+    presence: Arc<Presence>,
+    channel: ChannelName,
+}
+
+fn lobby() -> Lobby {
+    let hub = Hub::new(
+        crate::hub::Options::default(),
+        "e".parse().unwrap(),
+        Metrics::default(),
+    );
+    let presence = Presence::new(
+        Options::default(),
+        Broker::new(hub.clone(), crate::broker::Options::default()),
+        Hooks::default(),
+    );
+    presence.start();
+    Lobby {
+        hub,
+        presence,
+        channel: ChannelName::new("lobby").unwrap(),
+    }
+}
+
+impl Lobby {
+    fn join(&self, id: &str) -> Here {
+        self.presence.join(
+            &self.channel,
+            &Arc::from(id),
+            None,
+            Some(&Bytes::from_static(b"{\"n\":1}")),
+        )
+    }
+
+    /// What was told on the companion channel, such as `join s1 1`.
+    fn told(&self) -> Vec<String> {
+        let portion = crate::hub::Portion {
+            events: 1_000,
+            bytes: usize::MAX,
+            of_frames: false,
+        };
+        let channel = self.channel.presence();
+        let (page, _) = self.hub.history(&channel, Start::All, portion);
+        let tell = |event: &Arc<crate::protocol::Event>| {
+            let Data::Json(text) = &event.data else {
+                panic!("presence is JSON")
+            };
+            let data: serde_json::Value = serde_json::from_slice(text).unwrap();
+            format!(
+                "{} {} {}",
+                event.name.as_str(),
+                data["id"].as_str().unwrap_or("-"),
+                data["count"]
+            )
+        };
+        page.events.iter().map(tell).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grace_covers_a_change_of_transport() {
+    let lobby = lobby();
+    drop(lobby.join("s1"));
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let second = lobby.join("s1");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(lobby.told(), ["join s1 1"], "no flap");
+    drop(second);
+    tokio::time::sleep(Duration::from_millis(9_800)).await;
+    assert_eq!(lobby.told(), ["join s1 1"]);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(lobby.told(), ["join s1 1", "leave s1 0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leave_is_told_at_once_unless_another_attach_lives() {
+    let lobby = lobby();
+    let (first, second) = (lobby.join("s1"), lobby.join("s1"));
+    lobby.presence.leave("s1");
+    assert_eq!(lobby.told(), ["join s1 1"], "another attach lives");
+    drop(first);
+    assert_eq!(lobby.told(), ["join s1 1"]);
+    drop(second);
+    assert_eq!(
+        lobby.told(),
+        ["join s1 1", "leave s1 0"],
+        "no grace for who said so"
+    );
+    let _third = lobby.join("s1");
+    lobby.presence.leave("s1");
+    assert_eq!(lobby.told().len(), 4);
+    assert_eq!(lobby.presence.members(&lobby.channel).count, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_between_two_polls_is_no_leave() {
+    let lobby = lobby();
+    let poll = || lobby.join("s1").answered();
+    let socket = lobby.join("s1");
+    poll();
+    socket.leave();
+    assert_eq!(lobby.told(), ["join s1 1"], "the chain of polls lives");
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    poll();
+    assert_eq!(lobby.told(), ["join s1 1"]);
+    tokio::time::sleep(Duration::from_millis(10_200)).await;
+    assert_eq!(lobby.told(), ["join s1 1", "leave s1 0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_after_the_last_poll_is_a_leave() {
+    let lobby = lobby();
+    lobby.join("s1").answered();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let held = lobby.join("s1");
+    let socket = lobby.join("s1");
+    // The client lets its poll go once the socket proved itself.
+    drop(held);
+    socket.leave();
+    assert_eq!(lobby.told(), ["join s1 1", "leave s1 0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_channels_tell_their_count_once_a_second() {
+    let lobby = lobby();
+    let all: Vec<Here> = (0..500)
+        .map(|number| lobby.join(&format!("s{number}")))
+        .collect();
+    assert_eq!(lobby.told().len(), 200);
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(lobby.told()[200..], ["count - 500"]);
+    let members = lobby.presence.members(&lobby.channel);
+    assert_eq!((members.count, members.members.len()), (500, 500));
+    drop(all);
+}

@@ -1,0 +1,181 @@
+//! The hooks by which an application decides about channels and publishes.
+//!
+//! They run after the grants were checked, so a hook can only take away.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Sessions, now_s};
+use crate::auth::Grants;
+use crate::protocol::{ChannelName, Data, EventName, Opening, Owner, Publish, Refusal, Shown};
+
+/// What a client wants to do in a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Read it: its events, its history, and its members.
+    Read,
+    /// Publish to it.
+    Publish,
+    /// Be shown as a member of it.
+    Join,
+}
+
+/// The argument of an access hook: who wants to do what in which channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a> {
+    /// What the client wants to do.
+    pub action: Action,
+    /// The channel. Reading `$presence/NAME` asks for `NAME`.
+    pub channel: &'a ChannelName,
+    /// The user id of the client's grants.
+    pub user: Option<&'a str>,
+    /// The id of the client's session; `None` for a publish or a question without one.
+    pub session: Option<&'a str>,
+}
+
+/// The argument of a publish hook: an event before it is published.
+#[derive(Clone, Copy, Debug)]
+pub struct Publishing<'a> {
+    /// The channel.
+    pub channel: &'a ChannelName,
+    /// The event's name.
+    pub name: &'a EventName,
+    /// The event's data.
+    pub data: &'a Data,
+    /// The user id of the publisher's grants.
+    pub user: Option<&'a str>,
+    /// The id of the publisher's session.
+    pub session: Option<&'a str>,
+}
+
+/// Allows an access, or refuses it.
+pub(crate) type OnAccess = Arc<dyn Fn(&Access<'_>) -> Result<(), Refusal> + Send + Sync>;
+/// Lets a publish pass, or refuses it.
+pub(crate) type OnPublish = Arc<dyn Fn(&Publishing<'_>) -> Result<(), Refusal> + Send + Sync>;
+
+/// The hooks of an application. Without one everything is allowed that the grants allow.
+#[derive(Clone, Default)]
+pub struct Hooks {
+    pub(crate) access: Option<OnAccess>,
+    pub(crate) publish: Option<OnPublish>,
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hooks")
+    }
+}
+
+impl Sessions {
+    /// Whether each request to read must be checked again.
+    pub(crate) fn judges_access(&self) -> bool {
+        self.hooks.access.is_some()
+    }
+
+    /// Whether a session under these grants may read a channel now.
+    ///
+    /// # Errors
+    /// `forbidden`, `session_expired`, and the refusals of the access hook.
+    pub(super) fn may_read(
+        &self,
+        grants: &Grants,
+        channel: &ChannelName,
+        session: Option<&str>,
+    ) -> Result<(), Refusal> {
+        grants.may_read(channel, session, now_s())?;
+        match channel.owner() {
+            // Only the owner of an inbox reads it.
+            Owner::OwnInboxes | Owner::Inbox(_) | Owner::Hub => Ok(()),
+            Owner::Anyone => self.ask(Action::Read, grants, channel, session),
+            Owner::Presence(of) if self.judges_access() => {
+                self.ask(Action::Read, grants, &ChannelName::new(of)?, session)
+            }
+            Owner::Presence(_) => Ok(()),
+        }
+    }
+
+    /// Whether a request may open a channel: read it, and be shown in it where it wants to be.
+    ///
+    /// # Errors
+    /// `forbidden`, `session_expired`, and the refusals of the access hook.
+    pub(super) fn may_open(
+        &self,
+        opening: &Opening,
+        grants: &Grants,
+        name: &ChannelName,
+        id: &str,
+    ) -> Result<(), Refusal> {
+        self.may_read(grants, name, Some(id))?;
+        if !self.judges_access() || !shows(opening, name) {
+            return Ok(());
+        }
+        self.may_join(grants, name, id)
+    }
+
+    /// Whether a session may be shown in a channel.
+    ///
+    /// # Errors
+    /// The refusals of the access hook.
+    pub(super) fn may_join(
+        &self,
+        grants: &Grants,
+        channel: &ChannelName,
+        session: &str,
+    ) -> Result<(), Refusal> {
+        self.ask(Action::Join, grants, channel, Some(session))
+    }
+
+    /// Whether this may be published under these grants now.
+    ///
+    /// # Errors
+    /// `forbidden`, `bad_channel`, `session_expired`, and the refusals of the hooks.
+    pub(super) fn may_publish(
+        &self,
+        grants: &Grants,
+        publish: &Publish,
+        session: Option<&str>,
+    ) -> Result<(), Refusal> {
+        grants.may_publish(&publish.channel, now_s())?;
+        self.ask(Action::Publish, grants, &publish.channel, session)?;
+        self.hooks.publish.as_ref().map_or(Ok(()), |hook| {
+            hook(&Publishing {
+                channel: &publish.channel,
+                name: &publish.name,
+                data: &publish.data,
+                user: grants.user(),
+                session,
+            })
+        })
+    }
+
+    fn ask(
+        &self,
+        action: Action,
+        grants: &Grants,
+        channel: &ChannelName,
+        session: Option<&str>,
+    ) -> Result<(), Refusal> {
+        self.hooks.access.as_ref().map_or(Ok(()), |hook| {
+            hook(&Access {
+                action,
+                channel,
+                user: grants.user(),
+                session,
+            })
+        })
+    }
+}
+
+/// Whether a request wants its session to be shown in this one of its channels.
+fn shows(opening: &Opening, name: &ChannelName) -> bool {
+    let reads = |companion: &ChannelName| {
+        let mut asked = opening.channels.iter().flatten();
+        asked.any(|(asked, _)| asked == companion)
+    };
+    name.owner() == Owner::Anyone
+        && match opening.presence {
+            Shown::Nowhere => false,
+            Shown::Everywhere => true,
+            Shown::Watched => reads(&name.presence()),
+        }
+}
