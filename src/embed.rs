@@ -61,8 +61,8 @@ impl Hub {
         Router::new().fallback_service(http::router(&self.app))
     }
 
-    /// Returns the reading addresses for [`server::Options::reader`](crate::server::Options::reader), which answers plain
-    /// GETs at less cost. Only for a router at the root of the app.
+    /// The addresses that read and publish for [`Options::reader`](crate::server::Options::reader), where the router
+    /// stands at the root of a server of ours: plain GETs and POSTs are answered there at less cost.
     #[must_use]
     pub fn reader(&self) -> Reader {
         http::reader(self.app.clone())

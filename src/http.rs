@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
@@ -25,7 +25,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION,
-    CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
 };
 use hyper::{Method, StatusCode, Uri};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -45,6 +45,8 @@ pub(crate) use refused_hosts::Strangers;
 
 /// Lets a page see the timing of an answer (W3C Resource Timing).
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
+/// Headers of a JSON answer, those that every answer carries among them.
+const JSON_HEADERS: usize = 4;
 /// How long a browser may remember a preflight, in seconds.
 const PREFLIGHT_AGE_S: u64 = 600;
 
@@ -142,17 +144,28 @@ pub(crate) fn router(app: &Shared) -> Router {
         .with_state(app.clone())
 }
 
-/// The reading addresses of a hub that stands at the root of its server, for plain GETs that bring nothing but their
-/// head. They pass the same guard and get the same headers, without the layers of the router, which cost each poll as
-/// much as all else. Pages of other origins go by the router, which knows what browsers must be told.
+/// The addresses that read, for plain GETs, and the one that publishes, for plain POSTs, of a hub that stands at the
+/// root of its server. They pass the same guard and get the same headers, without the layers of the router, which cost
+/// each request as much as all else. Pages of other origins go by the router, which knows what browsers must be told.
 pub(crate) fn reader(app: Shared) -> Reader {
     Reader::new(move |request: Request| {
+        if request.headers().contains_key(ORIGIN) {
+            return None;
+        }
         let path = request.uri().path();
-        let found = Transport::ALL
-            .into_iter()
-            .find(|transport| attach::is_address_of(*transport, path));
-        let transport = found.filter(|_| !request.headers().contains_key(ORIGIN))?;
         let own = app.clone();
+        if request.method() == Method::POST {
+            if !attach::is_below("pub", path) {
+                return None;
+            }
+            let next = move |request| {
+                publish::publish(State(own), request).map(IntoResponse::into_response)
+            };
+            let answer = guard::guarded(&app, request, next);
+            return Some(Box::pin(answer.map(with_common_headers)));
+        }
+        let mut transports = Transport::ALL.into_iter();
+        let transport = transports.find(|transport| attach::is_address_of(*transport, path))?;
         let next = move |request| attach::read(own, transport, request);
         let answer = guard::guarded(&app, request, next);
         Some(Box::pin(answer.map(with_common_headers)))
@@ -225,12 +238,13 @@ fn with_common_headers(mut response: Response) -> Response {
 /// A JSON text with a status. It ends with a line feed, for those who read it in a shell.
 pub(crate) fn json(status: StatusCode, mut text: String) -> Response {
     text.push('\n');
-    (
-        status,
-        [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-        text,
-    )
-        .into_response()
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    // Room for those that every answer carries.
+    let mut headers = HeaderMap::with_capacity(JSON_HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.headers_mut() = headers;
+    response
 }
 
 /// The same for a text that may be large, which is made as its peer takes it.

@@ -79,8 +79,8 @@ pub struct Options {
     pub drain: Duration,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
-    /// Answers plain GETs of readers on the socket itself, without hyper and what it costs each request. Only where
-    /// the router of that hub stands at the root of the app; without it everything goes by the app.
+    /// Answers plain GETs of readers and plain publishes on the socket itself, without hyper and what it costs each
+    /// request. Only where the router of that hub stands at the root of the app; without it everything goes by the app.
     pub reader: Option<Reader>,
     /// Counts connections, refusals for want of a place, and accepts that failed.
     pub metrics: Metrics,

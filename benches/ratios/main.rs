@@ -1,16 +1,18 @@
 //! Every row of the targets as a ratio to a floor: `cargo bench --bench ratios`. `docs/benchmarks.md` holds the
 //! figures.
 //!
-//! The program starts the floor and triway in turn on one core, and lets `triway bench` load them from another. It
-//! measures nothing itself.
+//! Starts the floor and triway in turn on one core, and loads them from another: by `triway bench`, or as any HTTP
+//! client would. With `--before` another build takes its turn too, and this one must not be worse.
 
 #![allow(missing_docs, reason = "a program")]
 
 mod floor;
+mod nchan;
 mod ratio;
 mod report;
 mod rows;
 mod run;
+mod users;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,7 +29,10 @@ use run::{Place, Programs, Side, once};
 const DOCUMENT: &str = "docs/benchmarks.md";
 /// Default number of rounds of each workload: the smallest number with a middle value.
 const ROUNDS: u32 = 3;
-/// Default measuring time of one run, in seconds: thousands of events per run, and all rows in ten minutes.
+/// The same where two builds are compared: by chance alone, each round of one costs more than each of the other in one
+/// of 252 comparisons.
+const GUARD_ROUNDS: u32 = 5;
+/// How long one run is measured: thousands of events, and all rows in ten minutes.
 const SECONDS: f64 = 2.0;
 /// Default measuring time of one run with `--short`, in seconds.
 const SHORT_SECONDS: f64 = 1.0;
@@ -43,13 +48,13 @@ struct Options {
     /// Only rows whose names contain these words
     #[arg(long, value_name = "WORDS")]
     row: Vec<String>,
-    /// Number of runs of each workload on each side
-    #[arg(long, default_value_t = ROUNDS)]
-    rounds: u32,
+    /// How often each workload runs on each side [default: 3, with --before 5]
+    #[arg(long)]
+    rounds: Option<u32>,
     /// Seconds that one run is measured [default: 2, with --short 1]
     #[arg(long)]
     seconds: Option<f64>,
-    /// Few rows with few readers; fails if one is worse than documented by more than the noise
+    /// Few rows with few readers; with --before they fail where this build is worse than the one before
     #[arg(long)]
     short: bool,
     /// Replace the tables in docs/benchmarks.md
@@ -57,10 +62,7 @@ struct Options {
     write: bool,
     #[command(flatten)]
     programs: Programs,
-    /// Extra noise that the short form allows on top of the documented noise, for a busy machine
-    #[arg(long, default_value_t = 0.0, hide = true)]
-    slack: f64,
-    /// Set by `cargo bench`; without it nothing is measured, as in a test run over all targets
+    /// `cargo bench` says so; without it nothing is measured, as when tests run all targets
     #[arg(long, hide = true)]
     bench: bool,
     /// Serve as a floor instead
@@ -69,8 +71,16 @@ struct Options {
 }
 
 impl Options {
-    fn length(&self, usual: f64) -> String {
-        format!("--seconds {}", self.seconds.unwrap_or(usual))
+    fn length(&self, usual: f64) -> f64 {
+        self.seconds.unwrap_or(usual)
+    }
+
+    fn rounds(&self) -> u32 {
+        let usual = match self.programs.before {
+            Some(_) => GUARD_ROUNDS,
+            None => ROUNDS,
+        };
+        self.rounds.unwrap_or(usual)
     }
 }
 
@@ -110,31 +120,25 @@ fn run() -> anyhow::Result<()> {
 }
 
 async fn measure_all(options: &Options, place: &Place) -> anyhow::Result<()> {
-    if options.write && !options.row.is_empty() {
-        bail!("--write is for the whole table, not for --row");
+    if options.write && (!options.row.is_empty() || options.short) {
+        bail!("--write is for the whole table, not for --row or --short");
     }
     let began = Instant::now();
-    if options.short {
-        let rows = rows::short(&options.length(SHORT_SECONDS));
-        let lines = measure(chosen(rows, options)?, options, place).await;
-        println!("{}", report::guard_table(&lines));
-        if options.write {
-            return write(&[("guard", report::guard_table(&lines))]);
-        }
-        return guard(&lines, options, place).await;
-    }
-    let rows = rows::all(&options.length(SECONDS));
-    let lines = measure(chosen(rows, options)?, options, place).await;
+    let rows = if options.short {
+        rows::short(options.length(SHORT_SECONDS))
+    } else {
+        rows::all(options.length(SECONDS))
+    };
+    let rows = chosen(rows, options)?;
+    let lines = measure(rows.clone(), options, place).await;
     let machine = machine(&lines);
     println!("{machine}\n\n{}", report::table(&lines));
     if options.write {
-        let rows = rows::short(&options.length(SHORT_SECONDS));
-        let short = measure(rows, options, place).await;
-        write(&[
-            ("machine", machine),
-            ("targets", report::table(&lines)),
-            ("guard", report::guard_table(&short)),
-        ])?;
+        write(&[("machine", machine), ("targets", report::table(&lines))])?;
+    }
+    if options.programs.before.is_some() {
+        println!("\n{}", report::guard_table(&lines));
+        guard(&lines, rows, options, place).await?;
     }
     println!("\n{:.0} s", began.elapsed().as_secs_f64());
     Ok(())
@@ -152,9 +156,12 @@ fn chosen(mut rows: Vec<Row>, options: &Options) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Measures all rows. Rows of the same workload share its runs.
+/// The results of one round: of the floor, of triway, and of the build before.
+type Round = [Option<serde_json::Value>; 3];
+
+/// Rows that look at the same workload share its runs.
 async fn measure(rows: Vec<Row>, options: &Options, place: &Place) -> Vec<Line> {
-    let mut ran: Vec<(Workload, Vec<[Option<serde_json::Value>; 2]>)> = Vec::new();
+    let mut ran: Vec<(Workload, Vec<Round>)> = Vec::new();
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
         let known = ran
@@ -164,7 +171,7 @@ async fn measure(rows: Vec<Row>, options: &Options, place: &Place) -> Vec<Line> 
             Some(index) => index,
             None => {
                 eprintln!("{} …", row.name);
-                let rounds = rounds_of(&row.workload, options.rounds, place).await;
+                let rounds = rounds_of(&row.workload, options, place).await;
                 ran.push((row.workload.clone(), rounds));
                 ran.len() - 1
             }
@@ -176,35 +183,32 @@ async fn measure(rows: Vec<Row>, options: &Options, place: &Place) -> Vec<Line> 
     lines
 }
 
-/// Runs the floor and triway in turn, so that other load on the machine affects both.
-async fn rounds_of(
-    workload: &Workload,
-    rounds: u32,
-    place: &Place,
-) -> Vec<[Option<serde_json::Value>; 2]> {
+/// All in turn, so that what else the machine does meets each of them.
+async fn rounds_of(workload: &Workload, options: &Options, place: &Place) -> Vec<Round> {
+    let mut sides = vec![Side::Floor(workload.floor), Side::Triway];
+    if options.programs.before.is_some() {
+        sides.push(Side::Before);
+    }
     let mut all = Vec::new();
-    for _ in 0..rounds {
-        let mut pair = [None, None];
-        for (slot, side) in pair
-            .iter_mut()
-            .zip([Side::Floor(workload.floor), Side::Triway])
-        {
-            match once(side, workload, place).await {
+    for _ in 0..options.rounds() {
+        let mut round = Round::default();
+        for (slot, side) in round.iter_mut().zip(&sides) {
+            match once(*side, workload, place).await {
                 Ok(result) => *slot = Some(result),
                 Err(error) => eprintln!("warning: {side:?}: {error:#}"),
             }
         }
-        all.push(pair);
+        all.push(round);
     }
     all
 }
 
-fn line(row: &Row, rounds: &[[Option<serde_json::Value>; 2]]) -> Line {
+fn line(row: &Row, rounds: &[Round]) -> Line {
     let figures = |side: usize| -> Vec<Option<f64>> {
-        let results = rounds.iter().map(|pair| pair[side].as_ref());
+        let results = rounds.iter().map(|round| round[side].as_ref());
         results.map(|result| row.figure.of(result?)).collect()
     };
-    let (floors, ours) = (figures(0), figures(1));
+    let (floors, ours, before) = (figures(0), figures(1), figures(2));
     let results = rounds.iter().flatten().flatten();
     let busy = |result: &serde_json::Value| result["others_cpu_share"].as_f64();
     Line {
@@ -215,40 +219,45 @@ fn line(row: &Row, rounds: &[[Option<serde_json::Value>; 2]]) -> Line {
         unit: row.figure.unit(),
         ours: Spread::of(ours.iter().copied().flatten()),
         floors: Spread::of(floors.iter().copied().flatten()),
+        before: Spread::of(before.iter().copied().flatten()),
         ratio: Spread::of_ratios(&ours, &floors),
         others: row.others,
-        busy_share: results.filter_map(busy).fold(0.0, f64::max),
+        busy_share: results.filter_map(busy).reduce(f64::max),
     }
 }
 
-/// Fails if a row is worse than documented. Such a row is first measured once more, because the machine may have been
-/// busy.
-async fn guard(lines: &[Line], options: &Options, place: &Place) -> anyhow::Result<()> {
-    let document = std::fs::read_to_string(document())?;
-    let is_worse = |line: &Line| -> anyhow::Result<bool> {
-        let (was, noise) = report::documented(&document, &line.name)
-            .with_context(|| format!("{DOCUMENT} has no figure for: {}", line.name))?;
-        let now = line.ratio.context("a row could not be measured")?;
-        Ok(ratio::is_worse(now.median, was, noise + options.slack))
-    };
+/// Fails where a row got worse. A row that looks so is measured once more, since the machine may have been busy.
+async fn guard(
+    lines: &[Line],
+    mut rows: Vec<Row>,
+    options: &Options,
+    place: &Place,
+) -> anyhow::Result<()> {
     let mut suspects = Vec::new();
     for line in lines {
         if is_worse(line)? {
-            suspects.push(line.name.clone());
+            suspects.push(&line.name);
         }
     }
-    let mut rows = rows::short(&options.length(SHORT_SECONDS));
-    rows.retain(|row| suspects.contains(&row.name));
+    rows.retain(|row| suspects.contains(&&row.name));
     for line in measure(rows, options, place).await {
         if is_worse(&line)? {
             bail!(
-                "worse than documented, twice: {}. Renew with --short --write only where that is meant",
-                line.name
+                "worse than the build before, twice\n{}",
+                report::guard_table(&[line])
             );
         }
     }
-    println!("no row is worse than documented by more than its noise");
+    println!("\nno row is worse than before by more than this run's noise");
     Ok(())
+}
+
+fn is_worse(line: &Line) -> anyhow::Result<bool> {
+    let (now, before) = line
+        .ours
+        .zip(line.before)
+        .with_context(|| format!("a row could not be measured: {}", line.name))?;
+    Ok(ratio::is_worse(now, before))
 }
 
 fn document() -> std::path::PathBuf {
@@ -286,14 +295,16 @@ fn machine(lines: &[Line]) -> String {
         |_| "unknown rustc".to_owned(),
         |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
     );
-    let busy = Spread::of(lines.iter().map(|line| line.busy_share));
-    let busy = busy.map_or(0.0, |spread| spread.median);
-    if busy > BUSY_SHARE {
+    let busy = Spread::of(lines.iter().filter_map(|line| line.busy_share));
+    let busy = busy.map(|spread| spread.median);
+    if busy.is_some_and(|busy| busy > BUSY_SHARE) {
         eprintln!("warning: this machine is busy with other things; repeat when it is not");
     }
+    let others = busy.map_or_else(String::new, |busy| {
+        format!("; other processes took {:.0} % of it", busy * 100.0)
+    });
     format!(
-        "{model}, {cores} cores, Linux {}, {rustc}; other processes took {:.0} % of it.",
-        kernel.trim(),
-        busy * 100.0
+        "{model}, {cores} cores, Linux {}, {rustc}{others}.",
+        kernel.trim()
     )
 }

@@ -1,10 +1,10 @@
 //! The result for one row: the ratio of triway's figure to the floor's in each round, and whether it got worse.
 //!
-//! This module is pure. It knows neither processes nor documents.
+//! Pure. Knows no process.
 
-/// Smallest noise, as a share of the median, even if the documented rounds were closer together: a quiet machine shows
-/// this difference between two builds of the same source.
-const NOISE_SHARE_MIN: f64 = 0.05;
+/// A change that no run can see, as a share of the median: what a quiet machine shows between two builds of the same
+/// source.
+const CHANGE_SHARE_MIN: f64 = 0.05;
 
 /// Minimum, median and maximum over several rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,14 +38,10 @@ impl Spread {
             (floor > 0.0).then_some((*ours)? / floor)
         }))
     }
-
-    /// Returns the distance between the extreme rounds, and at least the difference between two quiet builds.
-    pub(crate) fn noise(&self) -> f64 {
-        (self.max - self.min).max(self.median * NOISE_SHARE_MIN)
-    }
 }
 
-/// Returns true if `now` exceeds the documented value by more than the documented noise.
-pub(crate) fn is_worse(now: f64, documented: f64, noise: f64) -> bool {
-    now > documented + noise
+/// Whether a figure got worse by more than the noise of this run: the cheapest round of now costs more than the dearest
+/// one before, and by more than two builds of the same source differ.
+pub(crate) fn is_worse(now: Spread, before: Spread) -> bool {
+    now.min > before.max && now.median > before.median * (1.0 + CHANGE_SHARE_MIN)
 }

@@ -1,6 +1,6 @@
 //! The tables: on the terminal, and between their markers in the document.
 //!
-//! This module is pure: texts in, texts out. `ratio` interprets the documented figures.
+//! Pure: texts in, texts out.
 
 use super::ratio::Spread;
 
@@ -16,10 +16,12 @@ pub(crate) struct Line {
     pub(crate) unit: &'static str,
     pub(crate) ours: Option<Spread>,
     pub(crate) floors: Option<Spread>,
+    /// Of the build before, where there is one.
+    pub(crate) before: Option<Spread>,
     pub(crate) ratio: Option<Spread>,
     pub(crate) others: &'static str,
-    /// The largest share of the machine's CPU time that other processes used in one of the runs.
-    pub(crate) busy_share: f64,
+    /// The most that other processes took of the machine in one of its runs, where the load says that.
+    pub(crate) busy_share: Option<f64>,
 }
 
 impl Line {
@@ -67,21 +69,28 @@ impl Line {
         )
     }
 
-    /// Returns the line in the guard's table, or `None` without a ratio.
-    pub(crate) fn of_guard(&self) -> Option<String> {
-        let ratio = self.ratio?;
-        Some(format!(
-            "| {} | {:.2} | {:.2} |",
+    /// The row that says what changed.
+    fn of_guard(&self) -> String {
+        let figures = |spread: Option<Spread>| {
+            spread.map_or_else(|| "–".to_owned(), |spread| told(spread, self.unit))
+        };
+        let change = self.ours.zip(self.before).map_or_else(
+            || "–".to_owned(),
+            |(now, before)| format!("{:.2}", now.median / before.median),
+        );
+        format!(
+            "| {} | {change} | {} | {} |",
             self.name,
-            ratio.median,
-            ratio.noise()
-        ))
+            figures(self.ours),
+            figures(self.before)
+        )
     }
 }
 
 fn told(spread: Spread, unit: &str) -> String {
     let Spread { min, median, max } = spread;
-    format!("{min:.2} / **{median:.2}** / {max:.2}{unit}")
+    let gap = if unit.is_empty() { "" } else { " " };
+    format!("{min:.2} / **{median:.2}** / {max:.2}{gap}{unit}")
 }
 
 fn figure(number: f64, unit: &str) -> String {
@@ -98,27 +107,17 @@ pub(crate) fn table(lines: &[Line]) -> String {
     joined(head, lines.iter().map(Line::of_table))
 }
 
-/// Returns the guard's table.
+/// The table of what changed.
 pub(crate) fn guard_table(lines: &[Line]) -> String {
-    let head = "| row | × floor | noise |\n| --- | --- | --- |";
-    joined(head, lines.iter().filter_map(Line::of_guard))
+    let head = "| row | now / before | now: minimum / **median** / maximum | before |\n| --- | --- | --- | --- |";
+    joined(head, lines.iter().map(Line::of_guard))
 }
 
 fn joined(head: &str, rows: impl Iterator<Item = String>) -> String {
     rows.fold(head.to_owned(), |table, row| table + "\n" + &row)
 }
 
-/// Returns the documented ratio of a row in the guard's table, and its noise.
-pub(crate) fn documented(document: &str, name: &str) -> Option<(f64, f64)> {
-    let (begin, end) = place(document, "guard")?;
-    document[begin..end].lines().find_map(|line| {
-        let mut cells = line.trim_matches('|').split('|').map(str::trim);
-        (cells.next()? == name).then_some(())?;
-        Some((cells.next()?.parse().ok()?, cells.next()?.parse().ok()?))
-    })
-}
-
-/// Returns the document with this text between the markers of this name, or `None` if the markers are missing.
+/// The document with this text between the markers of that name; none where they are missing.
 pub(crate) fn replaced(document: &str, marker: &str, text: &str) -> Option<String> {
     let (begin, end) = place(document, marker)?;
     Some(format!(

@@ -11,11 +11,13 @@ const STORM_READERS: u32 = 5_000;
 /// Bytes of a kilobyte in the tables: 1,024.
 const KB: f64 = 1_024.0;
 
-/// The two floors.
+/// What triway is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Floor {
     Single,
     Joined,
+    /// nginx with the module nchan, where it is installed.
+    Nchan,
 }
 
 impl Floor {
@@ -23,23 +25,50 @@ impl Floor {
         match self {
             Self::Single => "floor",
             Self::Joined => "floor-joined",
+            Self::Nchan => "nchan",
         }
     }
 }
 
 /// One way to load a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Workload {
-    pub(crate) transport: &'static str,
     pub(crate) floor: Floor,
-    /// Options of `triway bench`.
-    pub(crate) options: String,
+    pub(crate) load: Load,
+}
+
+/// What loads it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Load {
+    /// `triway bench` with these options.
+    Bench {
+        transport: &'static str,
+        options: String,
+    },
+    /// Any HTTP clients, so many of them.
+    Users {
+        task: Task,
+        count: usize,
+        seconds: f64,
+    },
+}
+
+/// What the clients of any kind do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Each polls; then one event is published.
+    Poll,
+    /// Each publishes an event, which nobody reads.
+    Post,
+    /// Each connects, polls for a cursor, and leaves a second poll waiting.
+    Connect,
 }
 
 /// One figure of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Figure {
     CpuPerDelivery,
+    CpuPerRequest,
     LatencyP99,
     IdleMemory,
     ConnectCpu,
@@ -51,6 +80,7 @@ impl Figure {
     pub(crate) fn of(self, result: &Value) -> Option<f64> {
         let (place, factor) = match self {
             Self::CpuPerDelivery => ("/server_cpu_ns_per_delivery", 1.0),
+            Self::CpuPerRequest => ("/server_cpu_ns_per_request", 1.0),
             Self::LatencyP99 => ("/latency/p99_us", 1.0),
             Self::IdleMemory => ("/idle_rss_bytes_per_connection", 1.0 / KB),
             Self::ConnectCpu => ("/connect/server_cpu_us_per_connection", 1.0),
@@ -61,7 +91,7 @@ impl Figure {
 
     pub(crate) const fn unit(self) -> &'static str {
         match self {
-            Self::CpuPerDelivery => "ns",
+            Self::CpuPerDelivery | Self::CpuPerRequest => "ns",
             Self::LatencyP99 | Self::ConnectCpu => "µs",
             Self::IdleMemory => "KB",
             Self::LongestConnect => "s",
@@ -125,8 +155,8 @@ const FANS: [Fan; 3] = [
     },
 ];
 
-/// Returns every row of the targets.
-pub(crate) fn all(seconds: &str) -> Vec<Row> {
+/// Every row of the targets.
+pub(crate) fn all(seconds: f64) -> Vec<Row> {
     let mut rows = Vec::new();
     for ((transport, name), fan) in TRANSPORTS.into_iter().zip(FANS) {
         for readers in [100, 1_000, 5_000] {
@@ -159,7 +189,7 @@ pub(crate) fn all(seconds: &str) -> Vec<Row> {
             workload: bench(
                 transport,
                 Floor::Single,
-                format!("--readers 1000 --rate {rate} {seconds}"),
+                format!("--readers 1000 --rate {rate} --seconds {seconds}"),
             ),
             figure: Figure::LatencyP99,
             target: 1.25,
@@ -167,13 +197,63 @@ pub(crate) fn all(seconds: &str) -> Vec<Row> {
         });
     }
     rows.extend(sizes());
+    rows.extend(users(seconds));
     rows
 }
 
-fn chats(seconds: &str) -> [Row; 3] {
-    let calm = format!("--readers 5000 --channels 100 --publishers 100 {seconds}");
-    let many = format!("--readers 5000 --channels 100 --publishers all {seconds}");
-    let small = format!("--readers 5000 --channels 1000 {seconds}");
+/// Requests as any HTTP client makes them: kept connections, no session key.
+fn users(seconds: f64) -> [Row; 4] {
+    let polls = "LP without a session, one in flight, 1,000 readers";
+    let (floor, nchan) = (Floor::Single, Floor::Nchan);
+    [
+        user_row(polls, (floor, 1.25), (Task::Poll, 1_000), seconds),
+        user_row(
+            &format!("{polls}, against nchan"),
+            (nchan, 1.0),
+            (Task::Poll, 1_000),
+            seconds,
+        ),
+        user_row(
+            "POST /pub, 64 kept connections, against nchan",
+            (nchan, 1.0),
+            (Task::Post, 64),
+            seconds,
+        ),
+        user_row(
+            "LP connect without a session, server CPU",
+            (floor, 1.3),
+            (Task::Connect, 2_000),
+            seconds,
+        ),
+    ]
+}
+
+fn user_row(
+    name: &str,
+    (floor, target): (Floor, f64),
+    (task, count): (Task, usize),
+    seconds: f64,
+) -> Row {
+    Row {
+        name: name.into(),
+        workload: Workload {
+            floor,
+            load: Load::Users {
+                task,
+                count,
+                seconds,
+            },
+        },
+        figure: Figure::CpuPerRequest,
+        target,
+        others: "",
+    }
+}
+
+fn chats(seconds: f64) -> [Row; 3] {
+    let calm = format!("--readers 5000 --channels 100 --publishers 100 --seconds {seconds}");
+    let many = format!("--readers 5000 --channels 100 --publishers all --seconds {seconds}");
+    let small = format!("--readers 5000 --channels 1000 --seconds {seconds}");
     [
         Row {
             name: "WS, 100 channels × 50 readers, everyone publishes".into(),
@@ -234,13 +314,25 @@ fn sizes() -> Vec<Row> {
     rows
 }
 
-/// Returns few rows with few readers, for the check of a change.
-pub(crate) fn short(seconds: &str) -> Vec<Row> {
+/// Few rows with few readers: what a change is held against.
+pub(crate) fn short(seconds: f64) -> Vec<Row> {
     let mut rows = Vec::new();
     for ((transport, name), fan) in TRANSPORTS.into_iter().zip(FANS) {
         rows.push(fan_out(transport, name, 200, 1, seconds, fan.one[0], ""));
         rows.push(fan_out(transport, name, 200, fan.burst, seconds, 1.1, ""));
     }
+    rows.push(user_row(
+        "LP without a session, one in flight, 200 readers",
+        (Floor::Single, 1.25),
+        (Task::Poll, 200),
+        seconds,
+    ));
+    rows.push(user_row(
+        "POST /pub, 64 kept connections",
+        (Floor::Single, 1.5),
+        (Task::Post, 64),
+        seconds,
+    ));
     rows
 }
 
@@ -249,7 +341,7 @@ fn fan_out(
     name: &str,
     readers: u32,
     window: u32,
-    seconds: &str,
+    seconds: f64,
     target: f64,
     others: &'static str,
 ) -> Row {
@@ -267,7 +359,7 @@ fn fan_out(
         workload: bench(
             transport,
             floor,
-            format!("--readers {readers} --window {window} {seconds}"),
+            format!("--readers {readers} --window {window} --seconds {seconds}"),
         ),
         figure: Figure::CpuPerDelivery,
         target,
@@ -277,8 +369,7 @@ fn fan_out(
 
 fn bench(transport: &'static str, floor: Floor, options: String) -> Workload {
     Workload {
-        transport,
         floor,
-        options,
+        load: Load::Bench { transport, options },
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! This module knows no row and no ratio.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,7 +14,9 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::rows::{Floor, Workload};
+use crate::nchan::Nchan;
+use crate::rows::{Floor, Load, Workload};
+use crate::users::{Dialect, Users};
 
 /// Longest time until a server prints its address.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -37,6 +40,17 @@ const UNBOUND: [&str; 6] = [
 pub(crate) enum Side {
     Floor(Floor),
     Triway,
+    /// The triway that `--before` names.
+    Before,
+}
+
+impl Side {
+    fn dialect(self) -> Dialect {
+        match self {
+            Self::Floor(Floor::Nchan) => Dialect::Nchan,
+            _ => Dialect::Triway,
+        }
+    }
 }
 
 /// The programs, and the cores for the server and the load.
@@ -56,6 +70,9 @@ pub(crate) struct Programs {
     /// The triway whose `bench` loads
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_triway"))]
     load: PathBuf,
+    /// The triway of the commit before: measured in turn with the one that serves, which must not be worse
+    #[arg(long, value_name = "FILE")]
+    pub(crate) before: Option<PathBuf>,
 }
 
 impl Place {
@@ -97,21 +114,27 @@ impl Place {
 /// A running server.
 struct Server {
     child: Child,
-    url: String,
-    /// Kept open, because a write to a closed pipe may end the server.
+    address: SocketAddr,
+    /// Kept open: who writes to a closed pipe may end.
     _lines: Lines<BufReader<ChildStdout>>,
+    /// The files of nginx.
+    _nchan: Option<Nchan>,
 }
 
 impl Server {
     async fn start(side: Side, place: &Place) -> anyhow::Result<Self> {
+        let mut nchan = None;
         let mut command = match side {
+            Side::Floor(Floor::Nchan) => nchan.insert(Nchan::new()?).command(),
             Side::Floor(floor) => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.args([FLOOR_ARGUMENT, floor.name()]);
                 command
             }
-            Side::Triway => {
-                let mut command = Command::new(&place.programs.server);
+            Side::Triway | Side::Before => {
+                let before = place.programs.before.as_ref();
+                let before = before.filter(|_| side == Side::Before);
+                let mut command = Command::new(before.unwrap_or(&place.programs.server));
                 command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"]);
                 command.args(UNBOUND);
                 command
@@ -128,12 +151,18 @@ impl Server {
         let mut child = started.context("cannot start a server")?;
         let stdout = child.stdout.take().context("a child's output is piped")?;
         let mut lines = BufReader::new(stdout).lines();
-        let url = timeout(START_LIMIT, listening(&mut lines)).await;
-        let url = url.context("a server does not say where it listens")??;
+        let address = timeout(START_LIMIT, async {
+            match &nchan {
+                Some(nchan) => nchan.listening().await,
+                None => listening(&mut lines).await,
+            }
+        });
+        let address = address.await.context("a server does not listen")??;
         Ok(Self {
             child,
-            url,
+            address,
             _lines: lines,
+            _nchan: nchan,
         })
     }
 
@@ -151,27 +180,59 @@ fn without_settings(command: &mut Command) {
     }
 }
 
-async fn listening(lines: &mut Lines<BufReader<ChildStdout>>) -> anyhow::Result<String> {
+async fn listening(lines: &mut Lines<BufReader<ChildStdout>>) -> anyhow::Result<SocketAddr> {
     while let Some(line) = lines.next_line().await? {
         if let Some((_, address)) = line.split_once("listening on http://") {
-            return Ok(format!("http://{}", address.trim()));
+            return Ok(address.trim().trim_end_matches('/').parse()?);
         }
     }
     bail!("a server ended before it said where it listens")
 }
 
-/// Loads a fresh server once. Returns the result of `triway bench`.
+/// Loads a fresh server once; the result is that of `triway bench`, or of the users.
 pub(crate) async fn once(side: Side, workload: &Workload, place: &Place) -> anyhow::Result<Value> {
     let server = Server::start(side, place).await?;
     let id = server.child.id().context("a server ended")?;
-    let mut command = Command::new(&place.programs.load);
-    command.args(["bench", "--url", &server.url]);
-    command.args(["--server-pid", &id.to_string()]);
-    command.args(["--transport", workload.transport]);
-    command.args(workload.options.split_whitespace());
-    let result = load(command).await;
+    let result = match &workload.load {
+        Load::Bench { transport, options } => {
+            let mut command = Command::new(&place.programs.load);
+            command.args(["bench", "--url", &format!("http://{}", server.address)]);
+            command.args(["--server-pid", &id.to_string()]);
+            command.args(["--transport", transport]);
+            command.args(options.split_whitespace());
+            load(command).await
+        }
+        Load::Users {
+            task,
+            count,
+            seconds,
+        } => {
+            let users = Users {
+                address: server.address,
+                dialect: side.dialect(),
+                count: *count,
+                seconds: *seconds,
+                cpu_ns: &|| cpu_ns(id),
+            };
+            users.run(*task)
+        }
+    };
     server.end().await?;
     result
+}
+
+/// CPU time that all threads of a process took, in ns.
+fn cpu_ns(process: u32) -> anyhow::Result<u64> {
+    let mut sum = 0;
+    for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread may end between the two reads.
+        let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else {
+            continue;
+        };
+        let ns = text.split_whitespace().next();
+        sum += ns.context("no CPU time")?.parse::<u64>()?;
+    }
+    Ok(sum)
 }
 
 async fn load(mut command: Command) -> anyhow::Result<Value> {

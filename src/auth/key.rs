@@ -67,13 +67,17 @@ impl Signer {
         Self { mac, large }
     }
 
-    /// A key for a session, and when it ends: after an hour, or with the grants.
+    /// When a key that is signed at `now_s` ends, in seconds since 1970: after an hour, or with the grants.
+    #[must_use]
+    pub fn expires_s(grants: &Grants, now_s: u64) -> u64 {
+        let latest = now_s.saturating_add(KEY_LIFETIME_S);
+        grants.expires.map_or(latest, |expires| expires.min(latest))
+    }
+
+    /// A key for a session, and when it ends.
     #[must_use]
     pub fn sign(&self, id: &Arc<str>, grants: &Grants, now_s: u64) -> (String, u64) {
-        let expires = grants
-            .expires
-            .unwrap_or(u64::MAX)
-            .min(now_s + KEY_LIFETIME_S);
+        let expires = Self::expires_s(grants, now_s);
         let mut claims = Claims {
             id: id.clone(),
             grants: grants.clone(),

@@ -213,9 +213,14 @@ async fn open_with(
 
 /// Whether a path is a reading address of this transport.
 pub(super) fn is_address_of(transport: Transport, path: &str) -> bool {
+    is_below(transport.as_str(), path)
+}
+
+/// Whether the first segment of a path is this one.
+pub(super) fn is_below(segment: &str, path: &str) -> bool {
     let rest = path
         .strip_prefix('/')
-        .and_then(|path| path.strip_prefix(transport.as_str()));
+        .and_then(|path| path.strip_prefix(segment));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

@@ -9,11 +9,14 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
+use serde::{Serialize, Serializer};
 
 use super::attach::rest_of_path;
 use super::refused_hosts::printable;
 use super::{App, Refused, Shared, json, paged};
 use crate::broker::Published;
+use crate::hub::Reached;
+use crate::protocol::cursor::Cursor;
 use crate::protocol::peer::Peer;
 use crate::protocol::{
     BodyEcho, ChannelName, Code, CredentialPlace, Data, EventName, GET_PUBLISH_BYTES_MAX, Limits,
@@ -107,7 +110,8 @@ async fn by_post(app: &App, parts: &Parts, body: Body) -> Result<Response, Refus
             .and_then(crate::protocol::check_key)
     });
     let key = key.transpose()?;
-    let limit = body_limit(parts, app.sessions.limits());
+    let media_type = media_type(parts);
+    let limit = body_limit(&media_type, app.sessions.limits());
     let body = match app.bodies.read(body, limit).await {
         // A body that was cut on its way says nothing of what was meant, and comes again under the same key.
         Err(refusal) if refusal.code != Code::TooLarge => return Err(refusal),
@@ -115,7 +119,7 @@ async fn by_post(app: &App, parts: &Parts, body: Body) -> Result<Response, Refus
     };
     let publish = body.and_then(|(body, _counted)| {
         let sent = body.len();
-        let data = data_of(parts, body)?;
+        let data = data_of(&media_type, body)?;
         Ok(Publish {
             channel: parameters.channel(parts)?,
             name: EventName::new(parameters.find("name").unwrap_or_default())?,
@@ -157,21 +161,20 @@ pub(super) fn check_encoding(parts: &Parts) -> Result<(), Refusal> {
 }
 
 /// The most bytes of a body: JSON may be a string, whose escapes do not count as data.
-fn body_limit(parts: &Parts, limits: Limits) -> usize {
-    if is_json(&media_type(parts)) {
+fn body_limit(media_type: &str, limits: Limits) -> usize {
+    if is_json(media_type) {
         limits.body
     } else {
         limits.data
     }
 }
 
-fn data_of(parts: &Parts, body: Bytes) -> Result<Data, Refusal> {
-    let essence = media_type(parts);
-    match essence.as_str() {
-        _ if is_json(&essence) => Data::from_json(&body),
+fn data_of(media_type: &str, body: Bytes) -> Result<Data, Refusal> {
+    match media_type {
+        _ if is_json(media_type) => Data::from_json(&body),
         // What `curl -d` says of anything; the body is never parsed as a form.
         "" | "application/x-www-form-urlencoded" => text(&body),
-        _ if essence.starts_with("text/") => text(&body),
+        _ if media_type.starts_with("text/") => text(&body),
         _ => Ok(Data::Bytes(body)),
     }
 }
@@ -192,13 +195,28 @@ async fn answer(
         Ok(publish) => publish,
         Err(refusal) => return Err(app.sessions.refuse(publisher, key, refusal).await),
     };
-    let channel = serde_json::Value::from(publish.channel.as_str());
+    let channel = publish.channel.clone();
     let Published { id, reached } = app.sessions.publish(publisher, publish).await?;
-    let reached = serde_json::to_string(&reached).unwrap_or_default();
-    Ok(json(
-        StatusCode::CREATED,
-        format!("{{\"id\":\"{id}\",\"channel\":{channel},\"reached\":{reached}}}"),
-    ))
+    let created = Created {
+        id,
+        channel: channel.as_str(),
+        reached,
+    };
+    let text = serde_json::to_string(&created).unwrap_or_default();
+    Ok(json(StatusCode::CREATED, text))
+}
+
+/// The answer to a publish.
+#[derive(Serialize)]
+struct Created<'a> {
+    #[serde(serialize_with = "displayed")]
+    id: Cursor,
+    channel: &'a str,
+    reached: Reached,
+}
+
+fn displayed<S: Serializer>(id: &Cursor, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
 }
 
 /// `GET /pub/{channel}?session=KEY&key=KEY&data=…`, for a session whose POSTs are blocked.

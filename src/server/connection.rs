@@ -219,11 +219,14 @@ async fn answer_plain(owned: &mut Owned, served: &Arc<Served>) -> Option<Taken> 
         .as_ref()
         .filter(|_| !served.peer.proxied)?;
     let (mut request, length) = fast_path::request(&owned.unread)?;
-    let guard = ConnectionGuard::new(served.clone());
+    let is_read = request.method() == Method::GET;
     let extensions = request.extensions_mut();
     extensions.insert(served.peer);
-    extensions.insert(guard);
-    extensions.insert(Offer::now());
+    if is_read {
+        // A publish is answered before its socket is needed.
+        extensions.insert(ConnectionGuard::new(served.clone()));
+        extensions.insert(Offer::now());
+    }
     let answering = reader.read(request)?;
     owned.asked = owned.unread.split_to(length);
     // One that does not want the socket is a refusal, and is written to it all the same.

@@ -1,6 +1,6 @@
-//! Plain requests: heads that came whole and ask for nothing but to read, understood without hyper, whose buffers
-//! and whose work for one request cost more than all else that a poll needs. One that is longer than one read, or
-//! comes in parts, is left to hyper.
+//! Plain requests: a GET, or a POST of a known length, that arrived whole in one read. They are parsed without hyper,
+//! whose buffers and whose work for one request cost more than all else that a poll or a publish needs. A request that
+//! is longer than one read, or arrives in parts, is left to hyper.
 //!
 //! Knows which heads are plain; whatever is not goes to hyper byte for byte. Answers nothing.
 
@@ -20,9 +20,9 @@ use crate::server::socket::{Next, Owned, with_room};
 
 /// Headers of a plain head; browsers send some twenty.
 const HEADERS_MAX: usize = 40;
-/// Headers by which a request is not plain: a body, or a wish for another protocol or for another way to answer.
-const UNUSUAL: [HeaderName; 6] = [
-    header::CONTENT_LENGTH,
+/// Headers by which a request is not plain: a body of unknown length, or a wish for another protocol or for another way
+/// to answer.
+const UNUSUAL: [HeaderName; 5] = [
     header::TRANSFER_ENCODING,
     header::EXPECT,
     header::TE,
@@ -150,36 +150,64 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// The request at the beginning of these bytes, and how long its head is; `None` where it is not whole, or not plain:
-/// an HTTP/1.1 GET of a path, with nothing in it that needs more than its head.
+/// The request at the beginning of these bytes, and its length with its body; `None` where it is not whole, or not
+/// plain: an HTTP/1.1 GET or POST of a path, with nothing in it that needs more than its head and its body.
 pub(super) fn request(bytes: &Bytes) -> Option<(Request<Body>, usize)> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut head = httparse::Request::new(&mut headers);
-    let Ok(httparse::Status::Complete(length)) = head.parse(bytes) else {
+    let Ok(httparse::Status::Complete(head_bytes)) = head.parse(bytes) else {
         return None;
     };
     let target = head.path?;
-    if head.method != Some("GET") || head.version != Some(1) || !target.starts_with('/') {
+    let method = match head.method? {
+        "GET" => Method::GET,
+        "POST" => Method::POST,
+        _ => return None,
+    };
+    if head.version != Some(1) || !target.starts_with('/') {
         return None;
     }
     let slice = |part: &[u8]| bytes.slice_ref(part);
     let mut request = Request::new(Body::empty());
-    *request.method_mut() = Method::GET;
+    *request.method_mut() = method;
     *request.version_mut() = Version::HTTP_11;
     *request.uri_mut() = Uri::from_maybe_shared(slice(target.as_bytes())).ok()?;
     request.headers_mut().reserve(head.headers.len());
+    let mut length = None;
     for header in head.headers.iter() {
         let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        if UNUSUAL.contains(&name) {
+            return None;
+        }
+        if name == header::CONTENT_LENGTH && length.replace(header.value).is_some() {
+            return None;
+        }
         let value = HeaderValue::from_maybe_shared(slice(header.value)).ok()?;
         request.headers_mut().append(name, value);
     }
-    is_plain(request.headers()).then_some((request, length))
+    if !is_plain(request.headers()) {
+        return None;
+    }
+    let body_bytes = body_bytes(request.method(), length)?;
+    let body = bytes.get(head_bytes..)?.get(..body_bytes)?;
+    if !body.is_empty() {
+        *request.body_mut() = Body::from(slice(body));
+    }
+    Some((request, head_bytes + body_bytes))
+}
+
+/// The length of the body; `None` where hyper must find it out, or refuse the request.
+fn body_bytes(method: &Method, length: Option<&[u8]>) -> Option<usize> {
+    if method == Method::GET {
+        return length.is_none().then_some(0);
+    }
+    let digits = str::from_utf8(length?).ok()?;
+    // `parse` alone would accept a sign.
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_number)
 }
 
 fn is_plain(headers: &HeaderMap) -> bool {
-    if UNUSUAL.iter().any(|name| headers.contains_key(name)) {
-        return false;
-    }
     let only = |name, word: &str| {
         let mut values = headers.get_all(name).iter();
         let is_word = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(word.as_bytes());
@@ -210,6 +238,40 @@ mod tests {
         assert_eq!(request.uri(), "/poll/a%2Cb?since=k-1");
         assert_eq!(request.headers()["host"], "h");
         assert_eq!(request.headers().get_all("x-a").iter().count(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_plain_post_is_understood_with_its_body() {
+        let post = |lines: &str, body: &str| {
+            read(&format!(
+                "POST /pub/a HTTP/1.1\r\nHost: h\r\n{lines}\r\n{body}"
+            ))
+        };
+        for (length, body, rest) in [(2, "ab", ""), (2, "ab", "POST /"), (0, "", "GET /")] {
+            let lines = format!("Content-Length: {length}\r\n");
+            let (request, whole) = post(&lines, &format!("{body}{rest}")).unwrap();
+            let without = post(&lines, body).unwrap().1;
+            assert_eq!((request.method(), whole), (&Method::POST, without));
+            let read = axum::body::to_bytes(request.into_body(), 10).await.unwrap();
+            assert_eq!(read, body);
+        }
+        for (lines, body) in [
+            ("", ""),
+            ("Content-Length: 3\r\n", "ab"),
+            ("Content-Length: +2\r\n", "ab"),
+            ("Content-Length: 2, 2\r\n", "ab"),
+            ("Content-Length: 2\r\nContent-Length: 2\r\n", "ab"),
+            ("Content-Length: 2\r\nExpect: 100-continue\r\n", "ab"),
+            ("Content-Length: 2\r\nConnection: close\r\n", "ab"),
+            ("Content-Length: 99999999999999999999\r\n", "ab"),
+            ("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+            (
+                "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+                "0\r\n\r\n",
+            ),
+        ] {
+            assert!(post(lines, body).is_none(), "{lines}{body}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod poll_exchange;
 pub(crate) mod ws;
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use axum::extract::Request;
 use axum::http::response::Parts;
 use axum::response::Response;
 use bytes::Bytes;
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use hyper::header::{CONNECTION, HeaderMap};
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
@@ -322,21 +324,44 @@ pub(crate) async fn whole_body(
 
 /// An answer that is ready, to be written as a whole. A body that fails is told by the end of the connection.
 async fn finished(body: Body) -> GoOn {
-    let bytes = axum::body::to_bytes(body, FINISHED_BYTES_MAX).await.ok();
-    Box::new(move |head, owned| {
-        let terms = Arc::new(Terms {
-            budget: Some(FINISHED_BUDGET),
-            writes: Counter::default(),
-            slow: Counter::default(),
-            pumps: None,
-            watch: WriteWatch::new(None, Counter::default()),
-        });
-        match bytes {
-            Some(bytes) => Making::Chain(Whole::new(&head, owned, Ready(bytes), &terms)),
-            None => Making::once(std::future::ready(None)),
-        }
+    let bytes = bytes_of(body).await;
+    Box::new(move |head, owned| match bytes {
+        Some(bytes) => Making::Chain(Whole::new(&head, owned, Ready(bytes), &FINISHED_TERMS)),
+        None => Making::once(std::future::ready(None)),
     })
 }
+
+/// The bytes of a body that is ready, mostly in one part; `None` where it fails, or is too large.
+async fn bytes_of(mut body: Body) -> Option<Bytes> {
+    let mut bytes = Bytes::new();
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
+        let Ok(part) = frame.ok()?.into_data() else {
+            continue;
+        };
+        bytes = if bytes.is_empty() {
+            part
+        } else {
+            [bytes, part].concat().into()
+        };
+        if bytes.len() > FINISHED_BYTES_MAX {
+            return None;
+        }
+    }
+    Some(bytes)
+}
+
+/// What answers are held to that are ready before they have the socket. Nobody counts their writes.
+static FINISHED_TERMS: LazyLock<Arc<Terms>> = LazyLock::new(|| {
+    Arc::new(Terms {
+        budget: Some(FINISHED_BUDGET),
+        writes: Counter::default(),
+        slow: Counter::default(),
+        pumps: None,
+        watch: WriteWatch::new(None, Counter::default()),
+    })
+});
 
 /// Bytes that are there already.
 struct Ready(Bytes);

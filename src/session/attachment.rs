@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use self::channels::name_refused;
+use self::resume::unkeyed_until_s;
 use super::addresses::SharedBucket;
 use super::client::Line;
 use super::deadlines::{Pace, random};
@@ -80,8 +81,8 @@ pub struct Attach {
     is_behind: bool,
     /// That of a poll.
     nonce: Nonce,
-    /// Until when a poll that asks for the same may go on with this attach: as long as its session key is good. None
-    /// where it may not.
+    /// Until when a poll with the same head may reuse this attach: as long as its session key is good, or, without a
+    /// key, as long as one signed now would be. `None` where it may not.
     returns_until: Option<Instant>,
     /// Whether the request went on from where another attach of the same session was.
     goes_on: bool,
@@ -135,14 +136,16 @@ impl Attach {
         opening.token = None;
         let has_key = opening.session.take().is_some();
         let is_cursor = |(_, start): &(ChannelName, Start)| matches!(start, Start::At(_));
-        let are_refused = !refused.is_empty();
         let is_behind = opening.replay.is_some_and(|most| feed.skip_backlog(most));
         // One that goes on gets no hello, which alone says that nothing was replayed.
         let goes_on =
             channels.iter().all(is_cursor) && (known_until_s.is_some() || !has_key) && !is_behind;
         // What is counted or told at the opening alone must be opened each time.
-        let known_until_s =
-            known_until_s.filter(|_| goes_on && opening.why.is_none() && !are_refused);
+        let may_return = !is_behind && opening.why.is_none() && refused.is_empty();
+        let returns_until_s = match has_key {
+            true => known_until_s.filter(|_| goes_on && may_return),
+            false => unkeyed_until_s(&opening, &channels, &grants).filter(|_| may_return),
+        };
         // A bare WebSocket publishes to the one that it has; nobody else asks for the names as they were given.
         if (opening.transport, opening.format) != (Transport::Ws, Format::Data) {
             let refused = refused.into_iter().map(|refused| Err(Box::new(refused)));
@@ -169,7 +172,7 @@ impl Attach {
             is_behind,
             opening: Some(opening),
             nonce,
-            returns_until: known_until_s.and_then(|until_s| pace.at_second(until_s)),
+            returns_until: returns_until_s.and_then(|until_s| pace.at_second(until_s)),
             goes_on,
             is_resting: false,
             metrics,

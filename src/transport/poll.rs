@@ -33,8 +33,10 @@ pub(crate) struct Answer {
     attach: Attach,
     /// The frames before all others: hello, and the one that names refused channels.
     first: Option<String>,
-    /// How long it is held.
+    /// How long it is held where it goes on from another one, as those do that follow it.
     wait: Duration,
+    /// Whether those that follow it on its connection come as a whole too.
+    may_repeat: bool,
     /// Whether the head goes out before the answer is known.
     is_early: bool,
     /// Whether something was sent already: the spaces of an early poll.
@@ -52,19 +54,16 @@ impl Answer {
     pub(crate) fn new(mut attach: Attach, facts: Facts) -> Self {
         let goes_on = attach.goes_on();
         let opening = attach.opening();
-        let asked = opening.and_then(|opening| opening.wait.filter(|_| goes_on));
-        let usual = if goes_on {
-            attach.sessions().options().poll_wait
-        } else {
-            Duration::ZERO
-        };
+        let asked = opening.and_then(|opening| opening.wait);
+        let usual = attach.sessions().options().poll_wait;
         let refused = attach.refused_frame();
         let may_hold = refused
             .as_ref()
             .is_none_or(|frame| frame.len() <= REFUSED_HELD_BYTES_MAX);
         let wait = asked.unwrap_or(usual) * u32::from(may_hold);
-        let is_early = goes_on && opening.is_some_and(|opening| opening.early);
-        attach.hold(wait, is_early);
+        let wants_early = opening.is_some_and(|opening| opening.early);
+        let is_early = goes_on && wants_early;
+        attach.hold(if goes_on { wait } else { Duration::ZERO }, is_early);
         let hello = (!goes_on).then(|| attach.hello(facts.client));
         let first = [hello, refused];
         let first: Vec<String> = first.into_iter().flatten().collect();
@@ -74,6 +73,8 @@ impl Answer {
             first: (!first.is_empty()).then(|| first.join(",")),
             wait,
             is_early,
+            // The head of an early answer goes out before the answer is known.
+            may_repeat: !wants_early,
             is_over: false,
             is_narrow: false,
             is_by_head: false,
@@ -212,7 +213,7 @@ impl Frames for Answer {
     }
 
     fn asked(&mut self, head: &[u8]) {
-        if self.is_by_head && self.attach.may_return() {
+        if self.is_by_head && self.may_repeat && self.attach.may_return() {
             self.asked = PollHead::new(head);
         }
     }

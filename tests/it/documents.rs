@@ -50,6 +50,10 @@ const NOT_RUN: &[(&str, &str)] = &[
         "cargo bench --bench ratios -- --short",
         "`./scripts/test --all` runs it",
     ),
+    (
+        "cargo bench --bench ratios -- --before OLD-TRIWAY",
+        "it needs a build of an earlier commit",
+    ),
 ];
 
 /// What stands behind an opening fence. Shell and TOML without `run` must be listed in [`NOT_RUN`].

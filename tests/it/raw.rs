@@ -28,6 +28,7 @@ mod mistakes;
 mod names;
 mod neighbours;
 mod over_h2;
+mod posts;
 mod presence;
 mod process;
 mod refusals;

@@ -1,13 +1,28 @@
 //! An attachment that is parked between two polls. To everything else it is gone, until the next poll resumes it with
 //! a cursor.
 //!
-//! The checks of the first request remain valid only until the session key expires.
+//! What a request had to prove stays proven only as long as its session key is good. A poll without a key has nothing to
+//! prove but what the grants of everybody allow.
 
 use tokio::time::Instant;
 
 use super::Attach;
-use crate::protocol::Nonce;
-use crate::protocol::cursor::Cursor;
+use crate::auth::{Grants, Signer};
+use crate::protocol::cursor::{Cursor, Start};
+use crate::protocol::{ChannelName, Nonce, Opening, Shown};
+use crate::session::{new_id, now_s};
+
+/// Until when polls without a session key may follow one another on their connection, in seconds since 1970. Each of
+/// them is a new session, and no client can tell those apart unless they are shown, or read their inboxes.
+pub(super) fn unkeyed_until_s(
+    opening: &Opening,
+    channels: &[(ChannelName, Start)],
+    grants: &Grants,
+) -> Option<u64> {
+    let is_unseen =
+        opening.presence == Shown::Nowhere && !channels.iter().any(|(name, _)| name.is_inbox());
+    is_unseen.then(|| Signer::expires_s(grants, now_s()))
+}
 
 impl Attach {
     /// Returns whether another poll with the same request may reuse it.
@@ -52,6 +67,9 @@ impl Attach {
             // A reader that is this far behind must learn it from a hello.
             return false;
         }
+        if !self.goes_on {
+            self.renew_session();
+        }
         self.is_resting = false;
         self.metrics.again();
         self.session.come_back(&self.line);
@@ -59,5 +77,15 @@ impl Attach {
         self.pace.opened = now;
         (self.is_parting, self.is_settled) = (false, false);
         self.appear().is_ok()
+    }
+
+    /// Its client knows the session of the hello. A poll without that session's key goes on as another one.
+    fn renew_session(&mut self) {
+        self.session.detach(&self.line);
+        self.session = self
+            .sessions
+            .session(&new_id(), &self.grants, self.session.network);
+        self.line = self.session.attach(self.feed.bell());
+        self.goes_on = true;
     }
 }

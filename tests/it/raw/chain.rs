@@ -47,20 +47,31 @@ fn data_of(answer: &Value) -> Vec<Value> {
     frames.iter().map(|frame| frame["data"].clone()).collect()
 }
 
+/// What a request adds for the session of a key; nothing without a key, as `curl` polls.
+async fn session_of(server: &Server, has_key: bool) -> String {
+    if !has_key {
+        return String::new();
+    }
+    let (_, key) = server.session().await;
+    format!("&session={key}")
+}
+
 #[tokio::test]
 async fn each_repeated_poll_continues_from_its_own_cursor() {
-    for server in [Server::start(), Server::plain(|_, _| {})] {
-        continues_from_its_own_cursor(server).await;
+    for has_key in [true, false] {
+        for server in [Server::start(), Server::plain(|_, _| {})] {
+            continues_from_its_own_cursor(server, has_key).await;
+        }
     }
 }
 
-async fn continues_from_its_own_cursor(server: Server) {
-    let (_, key) = server.session().await;
+async fn continues_from_its_own_cursor(server: Server, has_key: bool) {
+    let session = session_of(&server, has_key).await;
     let mut cursor = server.publish("a", "before").await;
     let first = cursor.clone();
     let mut wire = server.connect().await;
     for number in 1..=4 {
-        let target = format!("/poll?channels=a&since={cursor}&nonce=n{number}&session={key}");
+        let target = format!("/poll?channels=a&since={cursor}&nonce=n{number}{session}");
         let answer = polled(&server, &mut wire, &target, "a", number).await;
         assert_eq!(answer["nonce"], json!(format!("n{number}")));
         assert_eq!(data_of(&answer), [json!(number)]);
@@ -73,17 +84,13 @@ async fn continues_from_its_own_cursor(server: Server) {
     );
     // First the start of the log, then only the event that was published between two polls. No poll is held meanwhile.
     for (since, numbers) in [(&first, vec![1, 2, 3, 4, 5]), (&cursor, vec![5])] {
-        let target = format!("/poll?channels=a&since={since}&nonce=n9&session={key}");
+        let target = format!("/poll?channels=a&since={since}&nonce=n9{session}");
         wire.send(get(&target)).await;
         assert_eq!(data_of(&wire.answer().await.json()), numbers);
     }
     // Two requests at once are answered in order.
     let two: String = [&first, &cursor]
-        .map(|since| {
-            get(&format!(
-                "/poll?channels=a&since={since}&nonce=n&session={key}"
-            ))
-        })
+        .map(|since| get(&format!("/poll?channels=a&since={since}&nonce=n{session}")))
         .concat();
     wire.send(two).await;
     assert_eq!(data_of(&wire.answer().await.json()).len(), 5);
@@ -92,15 +99,17 @@ async fn continues_from_its_own_cursor(server: Server) {
 
 #[tokio::test]
 async fn a_poll_with_other_parameters_is_parsed_again() {
-    for server in [Server::start(), Server::plain(|_, _| {})] {
-        other_parameters_are_parsed_again(server).await;
+    for has_key in [true, false] {
+        for server in [Server::start(), Server::plain(|_, _| {})] {
+            other_parameters_are_parsed_again(server, has_key).await;
+        }
     }
 }
 
-async fn other_parameters_are_parsed_again(server: Server) {
-    let (_, key) = server.session().await;
+async fn other_parameters_are_parsed_again(server: Server, has_key: bool) {
+    let session = session_of(&server, has_key).await;
     let since = server.publish("a", "before").await;
-    let target = |rest: &str| format!("/poll?since={since}&nonce=n&session={key}{rest}");
+    let target = |rest: &str| format!("/poll?since={since}&nonce=n{session}{rest}");
     let mut wire = server.connect().await;
     let answer = polled(&server, &mut wire, &target("&channels=a"), "a", 1).await;
     assert_eq!(data_of(&answer), [json!(1)]);
@@ -110,13 +119,13 @@ async fn other_parameters_are_parsed_again(server: Server) {
     assert_eq!(wire.answer().await.code(), "bad_parameter");
     wire.send(get(&target("&channels=a"))).await;
     assert_eq!(data_of(&wire.answer().await.json()), [json!(1)]);
-    let nonce = format!("/poll?since={since}&nonce=%20+&session={key}&channels=a");
+    let nonce = format!("/poll?since={since}&nonce=%20+{session}&channels=a");
     wire.send(get(&nonce)).await;
     assert_eq!(wire.answer().await.json()["nonce"], json!("  "));
     let foreign = get(&target("&channels=a")).replace("Host: localhost", "Host: evil.example");
     wire.send(foreign).await;
     assert_eq!(wire.answer().await.code(), "host_refused");
-    let forged = format!("/poll?since={since}&nonce=n&session=x{key}&channels=a");
+    let forged = format!("/poll?since={since}&nonce=n&session=forged&channels=a");
     wire.send(get(&forged)).await;
     assert_eq!(wire.answer().await.json()["frames"][0]["type"], "hello");
 }
@@ -143,6 +152,88 @@ async fn repeated_polls_keep_their_session_present() {
     let told = history["frames"].as_array().unwrap();
     let told: Vec<_> = told.iter().map(|frame| frame["name"].clone()).collect();
     assert_eq!(told, ["join", "leave"], "{history}");
+}
+
+/// A session is remembered for a while, so that the count tells how many there were.
+#[tokio::test]
+async fn polls_without_a_key_share_a_session_where_none_is_shown() {
+    for (more, count) in [("", 1.0), ("&presence=1", 4.0)] {
+        let server = Server::plain(|builder, _| {
+            builder.presence.grace = std::time::Duration::from_secs(60);
+            builder.session.sweep_idle = std::time::Duration::from_secs(60);
+        });
+        let mut since = server.publish("a", "before").await;
+        let mut wire = server.connect().await;
+        for number in 1..=4 {
+            let target = format!("/poll/a?since={since}{more}");
+            let answer = polled(&server, &mut wire, &target, "a", number).await;
+            assert_eq!(data_of(&answer), [json!(number)], "no hello between them");
+            since = answer["cursor"].as_str().unwrap().to_owned();
+        }
+        assert_eq!(server.metric("triway_sessions").await, count, "{more}");
+        let members = server.get("/presence/a").await.json();
+        let shown = if more.is_empty() { 0 } else { 4 };
+        assert_eq!(members["count"], shown, "a member for each: {members}");
+    }
+}
+
+/// The client knows the session of its hello, and may use it elsewhere.
+#[tokio::test]
+async fn polls_after_a_hello_without_its_key_belong_to_another_session() {
+    for (server, count) in [
+        (Server::start(), None),
+        (Server::plain(|_, _| {}), Some(2.0)),
+    ] {
+        let mut wire = server.connect().await;
+        wire.send(get("/poll/a?echo=0&since=now")).await;
+        let hello = wire.answer().await.json();
+        let key = hello["frames"][0]["session"]["key"].as_str().unwrap();
+        let mut since = hello["cursor"].as_str().unwrap().to_owned();
+        for number in 1..=3 {
+            wire.send(get(&format!("/poll/a?echo=0&since={since}")))
+                .await;
+            readers_are(&server, 1.0).await;
+            let target = format!("/pub/a?session={key}");
+            let body = number.to_string();
+            let published = server.post(&target, "application/json", body).await;
+            assert_eq!(published.json()["reached"]["poll"], 1);
+            let answer = wire.answer().await.json();
+            assert_eq!(data_of(&answer), [json!(number)], "it is no echo");
+            since = answer["cursor"].as_str().unwrap().to_owned();
+        }
+        if let Some(count) = count {
+            assert_eq!(server.metric("triway_sessions").await, count);
+        }
+    }
+}
+
+#[tokio::test]
+async fn polls_after_a_hello_read_their_own_inboxes_and_come_early_where_asked() {
+    for server in [Server::start(), Server::plain(|_, _| {})] {
+        let mut wire = server.connect().await;
+        wire.send(get("/poll?channels=a,@&wait=0.1&since=now"))
+            .await;
+        let hello = wire.answer().await.json();
+        let id = hello["frames"][0]["session"]["id"].as_str().unwrap();
+        server.publish(&format!("@{id}"), "for the first").await;
+        let since = hello["cursor"].as_str().unwrap();
+        let target = format!("/poll?channels=a,@&wait=0.1&since={since}");
+        wire.send(get(&target)).await;
+        let answer = wire.answer().await.json();
+        assert_eq!(answer["frames"], json!([]), "another session's inbox");
+
+        wire.send(get("/poll/a?early=1&wait=20&since=now")).await;
+        let hello = wire.answer().await.json();
+        let since = hello["cursor"].as_str().unwrap();
+        wire.send(get(&format!("/poll/a?early=1&wait=20&since={since}")))
+            .await;
+        let head = wire.head().await;
+        assert_eq!(head.header("transfer-encoding"), Some("chunked"));
+        readers_are(&server, 1.0).await;
+        publish(&server, "a", 1).await;
+        let body = String::from_utf8(wire.chunks().await).unwrap();
+        assert!(body.trim_start().contains("\"data\":1"), "{body}");
+    }
 }
 
 #[tokio::test]
@@ -178,16 +269,22 @@ async fn an_authorize_hook_checks_each_repeated_poll() {
 }
 
 #[tokio::test]
-async fn repeated_polls_end_when_their_key_expires() {
+async fn a_chain_ends_with_its_key_or_the_grants_of_everybody() {
+    for has_key in [true, false] {
+        chain_ends(has_key).await;
+    }
+}
+
+async fn chain_ends(has_key: bool) {
     let now_s = triway::internal::now_ms() / 1_000;
-    let server = Server::with(|builder, _| {
+    let server = Server::plain(|builder, _| {
         let grants = Grants::everything().until(now_s + 2);
         builder.http.anonymous = Some(Arc::new(grants));
     });
+    let session = session_of(&server, has_key).await;
     let hello = server.get("/poll/a").await.json();
-    let (cursor, key) = (&hello["cursor"], &hello["frames"][0]["session"]["key"]);
-    let (cursor, key) = (cursor.as_str().unwrap(), key.as_str().unwrap());
-    let target = format!("/poll?channels=a&since={cursor}&wait=0.1&session={key}");
+    let cursor = hello["cursor"].as_str().unwrap();
+    let target = format!("/poll?channels=a&since={cursor}&wait=0.1{session}");
     let mut wire = server.connect().await;
     let mut held = 0;
     let is_over = async {
@@ -201,7 +298,7 @@ async fn repeated_polls_end_when_their_key_expires() {
         }
     };
     in_time(is_over).await;
-    assert!(held > 2, "the key was good for a while: {held}");
+    assert!(held > 2, "it was allowed for a while: {held}");
     assert!(
         triway::internal::now_ms() / 1_000 >= now_s + 2,
         "it held no longer"
@@ -210,11 +307,12 @@ async fn repeated_polls_end_when_their_key_expires() {
 
 /// A repeated poll is checked against the `replay` limit from its own cursor, and not from the first poll's cursor.
 #[tokio::test]
-async fn a_repeated_poll_that_fell_behind_gets_a_hello() {
-    for server in [Server::start(), Server::plain(|_, _| {})] {
-        let (_, key) = server.session().await;
+async fn a_poll_of_a_chain_that_fell_behind_is_told_by_a_hello() {
+    for has_key in [true, false] {
+        let server = Server::plain(|_, _| {});
+        let session = session_of(&server, has_key).await;
         let cursor = server.publish("a", "before").await;
-        let target = |since: &str| format!("/poll/a?session={key}&replay=10&wait=20&since={since}");
+        let target = |since: &str| format!("/poll/a?replay=10&wait=20&since={since}{session}");
         let mut wire = server.connect().await;
         let answer = polled(&server, &mut wire, &target(&cursor), "a", 1).await;
         assert_eq!(data_of(&answer), [json!(1)]);
