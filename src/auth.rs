@@ -110,7 +110,7 @@ impl Grants {
         if !is_name || is_session_id(user) {
             return Err(Refusal::new(
                 Code::Forbidden,
-                "the user id cannot be used: it is no name, or looks like a session id",
+                "the user id is not a valid name, or has the form of a session id",
             ));
         }
         self.user = Some(Arc::from(user));
@@ -167,7 +167,7 @@ impl Grants {
     /// Grants that have ended allow nothing.
     fn are_valid(&self, now_s: u64) -> Result<(), Refusal> {
         if self.have_ended(now_s) {
-            let detail = "what its credential allowed has ended";
+            let detail = "the grants of its credential have expired";
             return Err(Refusal::new(Code::SessionExpired, detail));
         }
         Ok(())
@@ -211,7 +211,7 @@ impl Grants {
             Owner::Anyone | Owner::Inbox(_) => self.publish.covers(channel.as_str()),
             Owner::OwnInboxes => {
                 return Err(Refusal::bad_channel(
-                    "`@` alone can only be read; publish to `@` and an id",
+                    "`@` alone can only be read; publish to `@` with an id",
                 ));
             }
             Owner::Presence(_) | Owner::Hub => false,
@@ -221,7 +221,7 @@ impl Grants {
         } else {
             Err(Refusal::new(
                 Code::Forbidden,
-                format!("nobody may publish to `{channel}` with these credentials"),
+                format!("these credentials do not allow publishing to `{channel}`"),
             ))
         }
     }

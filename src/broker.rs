@@ -12,9 +12,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::hub::{Hub, Reached};
+use crate::hub::Hub;
 use crate::protocol::cursor::Cursor;
-use crate::protocol::{Code, Draft, Refusal};
+use crate::protocol::{Code, Draft, Reached, Refusal};
 
 pub use keys::{Key, Scope, Sequence};
 pub use rate::{Bucket, Meters, Rate};
@@ -200,7 +200,7 @@ impl Broker {
         if let Err(refusal) = memory::append(&self.hub, draft) {
             // Counted, and no warning: whoever fills the hub with channels could fill the log with these.
             self.hub.metrics().refusal(&refusal);
-            tracing::debug!(%refusal, "an event of the hub itself found no room");
+            tracing::debug!(%refusal, "no room for an event of the hub itself");
         }
     }
 }
@@ -210,6 +210,6 @@ fn wait(rate: &Option<Rate>, bucket: Option<&Mutex<Bucket>>, now: Instant) -> Op
 }
 
 fn too_fast(who: &str, wait: Duration) -> Refusal {
-    let detail = format!("more of {who} than the publish rate allows");
+    let detail = format!("the publish rate of {who} is exceeded");
     Refusal::passing(Code::RateLimited, detail, wait.as_secs() + 1)
 }

@@ -32,7 +32,7 @@ Examples:
   triway pub lobby hello            Publish to it
   curl -N localhost:7333/sse/lobby  Read it with curl";
 
-/// One broadcast hub, three ways through: WebSocket, Server-Sent Events and long polling
+/// One broadcast hub with three transports: WebSocket, Server-Sent Events and long polling
 #[derive(Debug, Parser)]
 #[command(name = "triway", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -42,16 +42,16 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the hub (the default, when no command is named)
+    /// Run the hub (the default command)
     ///
-    /// Sizes take KiB, MiB and GiB, times ms, s, m and h; 0 means none. Each flag can also be given by the
-    /// environment (TRIWAY_HISTORY_EVENTS=500), or by a TOML file (history-events = 500).
+    /// Sizes accept KiB, MiB and GiB, times ms, s, m and h; 0 means none. You can also set each flag in the
+    /// environment (TRIWAY_HISTORY_EVENTS=500) or in a TOML file (history-events = 500).
     Serve(Box<Flags>),
     /// Publish events
     Pub(publish::Options),
-    /// Read channels: one line per event, over restarts of the hub too
+    /// Read channels: one line per event; reconnects after a restart of the hub
     Sub(subscribe::Options),
-    /// Compare WebSocket, SSE and long polling on one hub: latency, cost, memory, and that nothing is lost
+    /// Compare WebSocket, SSE and long polling on one hub: latency, CPU, memory and lost events
     Bench(Box<bench::Options>),
 }
 

@@ -66,14 +66,14 @@ impl fmt::Display for BadConfig {
         match self {
             Self::NotOpen { listen } => write!(
                 f,
-                "refusing to listen on {listen}: whoever reaches it could read and write every channel\n\
+                "refusing to listen on {listen}: everybody who reaches it could read and write every channel\n\
                  \n\
-                 Ways out:\n  \
-                 --listen 127.0.0.1:{port}  only this machine, for a proxy that asks for credentials\n  \
-                 --open                   say aloud that everybody may",
+                 Use one of:\n  \
+                 --listen 127.0.0.1:{port}  accept only this machine, such as a proxy that requires credentials\n  \
+                 --open                   allow everybody",
                 port = listen.port(),
             ),
-            Self::TwoSecrets => f.write_str("--secret and --secret-file: give one of them"),
+            Self::TwoSecrets => f.write_str("use only one of --secret and --secret-file"),
             Self::SecretFile { path, cause } => write!(f, "{}: {cause}", path.display()),
         }
     }

@@ -4,6 +4,7 @@
 
 mod assets;
 mod attach;
+mod authority;
 mod body;
 mod channels;
 mod credentials;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::Extensions;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
@@ -25,10 +27,13 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION,
-    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
+    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
 };
-use hyper::{Method, StatusCode, Uri};
+use hyper::{Method, StatusCode, Uri, Version};
+use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::auth::Grants;
@@ -37,6 +42,7 @@ use crate::server::socket::{Reader, Terms};
 use crate::session::Sessions;
 use crate::transport::FrameBody;
 
+pub(crate) use authority::{HostPort, Origin};
 pub(crate) use body::Bodies;
 pub use credentials::{Authorize, Credentials};
 pub(crate) use error::Refused;
@@ -132,9 +138,7 @@ pub(crate) fn router(app: &Shared) -> Router {
         .route("/healthz", only(get(health::live)))
         .route("/readyz", only(get(health::ready)))
         .route("/metrics", only(get(health::metrics)))
-        .route("/", only(get(assets::page)))
-        .route("/{file}", only(get(assets::client)))
-        .route("/chat/{file}", only(get(assets::chat)))
+        .merge(asset_routes())
         .fallback(|uri: Uri| async move { assets::missing(&uri) });
     routes
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
@@ -142,6 +146,18 @@ pub(crate) fn router(app: &Shared) -> Router {
         .layer(cors())
         .layer(middleware::map_response(common_headers))
         .with_state(app.clone())
+}
+
+/// The built files, which are compressed for those that accept it. Nothing else is: an event is written as it is kept,
+/// and a compressor would hold it back.
+fn asset_routes() -> Router<Shared> {
+    let is_asset =
+        |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| headers.contains_key(ETAG);
+    Router::new()
+        .route("/", only(get(assets::page)))
+        .route("/{file}", only(get(assets::client)))
+        .route("/chat/{file}", only(get(assets::chat)))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::default().and(is_asset)))
 }
 
 /// The addresses that read, for plain GETs, and the one that publishes, for plain POSTs, of a hub that stands at the
@@ -179,7 +195,10 @@ fn publishing() -> MethodRouter<Shared> {
 /// A route whose other methods are refused in the way of all refusals.
 fn only(route: MethodRouter<Shared>) -> MethodRouter<Shared> {
     route.fallback(|uri: Uri| async move {
-        let refusal = Refusal::new(Code::MethodNotAllowed, "not by this method");
+        let refusal = Refusal::new(
+            Code::MethodNotAllowed,
+            "this address does not accept this method",
+        );
         Refused::at(&uri, refusal)
     })
 }
@@ -210,7 +229,7 @@ async fn common_headers(response: Response) -> Response {
 /// What every answer carries, refusals too.
 fn with_common_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    let is_asset = headers.contains_key(hyper::header::ETAG);
+    let is_asset = headers.contains_key(ETAG);
     headers.insert(
         hyper::header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
@@ -235,8 +254,9 @@ fn with_common_headers(mut response: Response) -> Response {
     response
 }
 
-/// A JSON text with a status. It ends with a line feed, for those who read it in a shell.
-pub(crate) fn json(status: StatusCode, mut text: String) -> Response {
+/// An answer as JSON. It ends with a line feed, for those who read it in a shell.
+pub(crate) fn json(status: StatusCode, answer: &impl Serialize) -> Response {
+    let mut text = serde_json::to_string(answer).unwrap_or_default();
     text.push('\n');
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;

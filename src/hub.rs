@@ -24,11 +24,11 @@ use crate::hub::waker::Bell;
 use crate::hub::wheel::Wheel;
 use crate::metrics::Metrics;
 use crate::protocol::cursor::{Cursor, Epoch, Start};
-use crate::protocol::{ChannelName, Draft, Event, Gap, GapReason, Ledger, Refusal};
+use crate::protocol::{ChannelName, Draft, Event, Gap, GapReason, Ledger, Reached, Refusal};
 use channel::Reader;
 use table::Table;
 
-pub use channel::{Channel, Counted, Reached, Tally};
+pub use channel::{Channel, Counted, Tally};
 pub use paged_read::Reading;
 pub use shared_batch::{Item, Items, Run};
 

@@ -147,12 +147,12 @@ pub use broker::{Options as BrokerOptions, Published, Rate};
 pub use embed::{Builder, History, Hub, Message};
 pub use http::{Credentials, Options as HttpOptions};
 pub use hub::feed::FeedStream as Feed;
-pub use hub::{Item, Options as HubOptions, Reached};
+pub use hub::{Item, Options as HubOptions};
 pub use metrics::Metrics;
 pub use presence::{Member, Members, Options as PresenceOptions};
 pub use protocol::cursor::{BadCursor, Cursor, Epoch, Start as Since};
 pub use protocol::peer::Peer;
-pub use protocol::{ChannelName, Code, Data, Event, EventName, Gap, GapReason, Refusal};
+pub use protocol::{ChannelName, Code, Data, Event, EventName, Gap, GapReason, Reached, Refusal};
 pub use session::{Access, Action, Options as SessionOptions, Publishing, SessionInfo};
 
 /// What the tests and benchmarks of this repository need of the inside. Not part of the public API: it may change in any
@@ -166,8 +166,8 @@ pub mod internal {
     pub use crate::protocol::peer::ConnectionGuard;
     pub use crate::protocol::{
         BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ByeReason, CHANNEL_BYTES_MAX, DATA_BYTES_CEILING,
-        DATA_DEPTH_MAX, Draft, GET_PUBLISH_BYTES_MAX, INFO_BYTES_MAX, KEY_BYTES_MAX, Ledger,
-        NAME_BYTES_MAX, NONCE_BYTES_MAX,
+        DATA_DEPTH_MAX, Draft, Frame, GET_PUBLISH_BYTES_MAX, Hello, HelloSession, INFO_BYTES_MAX,
+        KEY_BYTES_MAX, Ledger, NAME_BYTES_MAX, NONCE_BYTES_MAX, PollAnswer,
     };
 }
 

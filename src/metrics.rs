@@ -163,7 +163,7 @@ impl Metrics {
         );
         registry.register(
             "accept_failures",
-            "Accepts that failed for want of descriptors",
+            "Accepts that failed because file descriptors ran out",
             self.accept_failures.clone(),
         );
         registry.register(
@@ -171,22 +171,22 @@ impl Metrics {
             "Connections open on the listener",
             self.connections.clone(),
         );
-        registry.register("readers", "Readers attached", self.readers.clone());
+        registry.register("readers", "Open readers", self.readers.clone());
         registry.register(
             "delivered",
             "Events written to readers",
             self.delivered.clone(),
         );
-        registry.register("gaps", "Gaps told to readers", self.gaps.clone());
+        registry.register("gaps", "Gaps sent to readers", self.gaps.clone());
         registry.register(
             "refusals",
             "Requests and commands refused",
             self.refusals.clone(),
         );
-        registry.register("byes", "Attaches ended by the hub", self.byes.clone());
+        registry.register("byes", "Attachments closed by the hub", self.byes.clone());
         registry.register(
             "fallbacks",
-            "Changes of transport that clients told of",
+            "Changes of transport that clients reported",
             self.fallbacks.clone(),
         );
         registry

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::broker::Broker;
-use crate::protocol::{ChannelName, Data, Draft, EventName};
+use crate::protocol::{ChannelName, Data, Draft, EventName, PresenceCount};
 use hooks::Happened;
 use member::{Entry, Told};
 
@@ -327,7 +328,7 @@ impl Presence {
         let mut shown = self.shown.lock();
         for channel in std::mem::take(&mut shown.counts) {
             let count = shown.members.get(&channel).map_or(0, HashMap::len);
-            self.post(&channel, "count", format!("{{\"count\":{count}}}"));
+            self.post(&channel, "count", &PresenceCount { count });
         }
     }
 
@@ -358,17 +359,16 @@ impl Presence {
         if told.count > TOLD_MEMBERS_MAX {
             shown.counts.insert(channel.clone());
         } else {
-            let data = serde_json::to_string(&told)
-                .expect("plain structs of texts and numbers always serialise");
-            self.post(channel, name, data);
+            self.post(channel, name, &told);
         }
     }
 
-    fn post(&self, channel: &ChannelName, name: &'static str, data: String) {
+    fn post(&self, channel: &ChannelName, name: &'static str, told: &impl Serialize) {
+        let json = serde_json::to_vec(told).expect("texts and numbers serialise");
         self.broker.post(Draft {
             channel: channel.presence(),
             name: EventName::of_hub(name),
-            data: Data::Json(data.into_boxed_str().into_boxed_bytes().into()),
+            data: Data::Json(json.into_boxed_slice().into()),
             from: None,
             session: None,
             sent_bytes: 0,

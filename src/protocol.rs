@@ -2,7 +2,9 @@
 //!
 //! Pure: no async, no clock, no lock. `docs/protocol.md` states the same normatively.
 
+mod answer;
 mod attach_request;
+mod bye;
 mod channel;
 mod command;
 mod credential;
@@ -14,26 +16,33 @@ mod limits;
 mod nonce;
 mod paged;
 pub mod peer;
+mod problem;
 mod query;
 mod refusal;
 mod refused_channels;
 mod repeated_poll;
 mod since;
 
+pub use answer::{
+    EmptyAnswer, HealthAnswer, HistoryAnswer, PingAnswer, PollAnswer, PresenceAnswer,
+    PresenceCount, PublishAnswer, Reached, Reply, SubscribeAnswer, members_around_list, members_of,
+};
 pub use attach_request::{Format, Opening, OpeningBody, Shown, Transport};
+pub use bye::{Bye, ByeFrame, ByeReason};
 pub use channel::{ChannelName, Owner, parse_channel_list};
 pub use command::{Command, Order, Publish, SendBody, parse_command};
 pub(crate) use command::{check_key, history_bytes, history_limit};
 pub use credential::CredentialPlace;
 pub(crate) use event::WIRE_FORMS;
 pub use event::{Data, Draft, Event, EventName, WireForm};
-pub use frame::{Bye, ByeReason, Gap, GapReason, Hello, HelloSession, Ping, reply_error, reply_ok};
+pub use frame::{EventFrame, Frame, Gap, GapReason, Hello, HelloSession, Ping, RefusedFrame};
 pub(crate) use ledger::Kept;
 pub use ledger::Ledger;
 pub use limits::Limits;
 pub use nonce::{BodyEcho, Nonce, nonce_of_query};
 pub(crate) use paged::PAGED_BYTES_MIN;
 pub use paged::{Encode, Forgotten, Paged, Section, Source, Worded};
+pub use problem::{Problem, RefusedEntry};
 pub use query::decode_query;
 pub use refusal::{Code, Refusal};
 pub(crate) use refused_channels::REFUSED_CHANNELS_MAX;

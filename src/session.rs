@@ -116,7 +116,7 @@ impl Credential {
     fn judge(&self) -> Result<(), Refusal> {
         match self {
             Self::Given(grants) | Self::Absent(Some(grants)) if grants.have_ended(now_s()) => {
-                let detail = "what this credential allowed has ended";
+                let detail = "the grants of this credential have expired";
                 Err(Refusal::new(Code::Unauthorized, detail))
             }
             Self::Given(_) | Self::Absent(_) => Ok(()),
@@ -234,7 +234,7 @@ impl Sessions {
         self.table.lock().len()
     }
 
-    /// Whether this node goes down.
+    /// Whether this node is shutting down.
     #[must_use]
     pub fn drain(&self) -> &Drain {
         &self.drain
@@ -267,7 +267,7 @@ impl Sessions {
     ) -> Result<Attach, Refusal> {
         // A poll that reached us is answered with the events that are there, and a bye.
         if self.drain.has_begun() && opening.transport != Transport::Poll {
-            return Err(Refusal::new(Code::Draining, "this node goes down"));
+            return Err(Refusal::new(Code::Draining, "this node is shutting down"));
         }
         credential.judge()?;
         let key = opening.session.as_deref();
@@ -279,7 +279,10 @@ impl Sessions {
                 (new_id(), grants.clone())
             }
             (None, Credential::Absent(None)) => {
-                return Err(Refusal::new(Code::Unauthorized, "no valid token was sent"));
+                return Err(Refusal::new(
+                    Code::Unauthorized,
+                    "the request has no valid token",
+                ));
             }
         };
         let allowed = self.allowed(&opening, &grants, &id)?;
@@ -302,12 +305,12 @@ impl Sessions {
             Credential::Given(grants) if grants.user() != claims.grants.user() => {
                 Err(Refusal::new(
                     Code::Forbidden,
-                    "the session belongs to another user than the token",
+                    "the session and the token belong to different users",
                 ))
             }
             Credential::Given(grants) => Ok(grants.clone()),
             Credential::Absent(_) if claims.is_unknown() => {
-                let detail = "this node does not know what the session key allows; send the credential again";
+                let detail = "this node does not have the grants of this session key; send the credential again";
                 Err(Refusal::new(Code::SessionExpired, detail))
             }
             // Most sessions have what everybody has, once for all of them.

@@ -29,7 +29,7 @@ use crate::protocol::{Encode, Event, Nonce, Paged, WireForm};
 use crate::session::Attach;
 use write_queue::Output;
 
-/// nginx holds a stream to its end without it (`docs/networks.md`).
+/// nginx holds a stream to its end without it (`docs/proxies.md`).
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Bytes around those of a chunk: its length in hexadecimal, and two line ends.
@@ -169,7 +169,7 @@ pub(crate) trait Frames: Send + Unpin {
     }
 }
 
-/// The headers of an answer that trickles: `docs/networks.md` says which box needs which.
+/// The headers of an answer that trickles: `docs/proxies.md` says which proxy needs which.
 pub(crate) fn streaming_headers(content_type: &'static str) -> HeaderMap {
     // Room for those that every answer carries.
     let mut headers = HeaderMap::with_capacity(STREAMING_HEADERS);

@@ -251,7 +251,7 @@ mod tests {
         };
         Published {
             id,
-            reached: crate::hub::Reached::default(),
+            reached: crate::protocol::Reached::default(),
         }
     }
 

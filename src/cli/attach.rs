@@ -2,18 +2,23 @@
 //!
 //! Knows the wires as a client sees them; what frames mean is for `frames`, when to try again for `subscribe`.
 
-use bytes::{Buf, BytesMut};
-use futures_util::StreamExt;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use std::cell::Cell;
+use std::pin::pin;
+use std::time::Duration;
+
+use crate::protocol::PollAnswer;
+use async_stream::try_stream;
+use bytes::Bytes;
+use sse_stream::SseByteStream;
 use tokio::time::timeout;
+use tokio_stream::{Stream, StreamExt as _};
 use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
-use super::frames::{Flow, Id, Reader};
+use super::frames::{Flow, Reader};
 use super::remote::{self, CONNECT_LIMIT, Remote, Trouble, accepted};
 
 /// The most of one WS message, SSE block or poll answer that is held, in bytes: the largest event with each byte
@@ -22,6 +27,8 @@ const HELD_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// How long a poll asks to be held, in seconds, and how much longer its answer may take.
 const HOLD_S: u64 = 25;
 const POLL_MARGIN_S: u64 = 10;
+/// What is said of an event stream that no hub writes.
+const NOT_A_STREAM: &str = "the stream is not that of a triway hub";
 /// WS close codes from here on mean: do not come back (`docs/protocol.md`, bye).
 const FINAL_CLOSE_CODES: std::ops::Range<u16> = 3500..4000;
 
@@ -97,7 +104,7 @@ pub(super) async fn ws(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, Tro
 
 /// An event of bytes: its frame, a line feed, the bytes.
 fn binary(reader: &mut Reader, message: &[u8]) -> Result<Flow, Trouble> {
-    let not_ours = || Trouble::Final("a binary message that no triway hub sends".into());
+    let not_ours = || Trouble::Final("not a binary message of a triway hub".into());
     let end = message
         .iter()
         .position(|byte| *byte == b'\n')
@@ -133,50 +140,67 @@ pub(super) async fn sse(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, Tr
         request.header("accept", "text/event-stream").send(),
     )
     .await;
-    let mut stream = accepted(opening.map_err(|_| Trouble::passing("no answer"))??)
+    let body = accepted(opening.map_err(|_| Trouble::passing("no answer"))??)
         .await?
         .bytes_stream();
-    let mut held = BytesMut::new();
-    // What was searched for a block's end already is not searched again.
-    let mut searched = 0;
-    loop {
-        let chunk = timeout(reader.silence_limit(), stream.next())
-            .await
-            .map_err(|_| Trouble::passing("silence"))?;
-        held.extend_from_slice(&chunk.ok_or_else(|| Trouble::passing("the stream ended"))??);
-        while let Some(end) = held[searched..].windows(2).position(|pair| pair == b"\n\n") {
-            let block = held.split_to(searched + end);
-            held.advance(2);
-            searched = 0;
-            let flow = sse_block(reader, &block)?;
+    let watch = StreamWatch {
+        silence_limit: Cell::new(reader.silence_limit()),
+        held_bytes: Cell::new(0),
+    };
+    let mut blocks = pin!(SseByteStream::new(watch.chunks(body)));
+    while let Some(block) = blocks.next().await {
+        watch.held_bytes.set(0);
+        // In format full a block has one line of data, which is the frame, or none.
+        if let Some(frame) = block.map_err(sse_trouble)?.data {
+            let flow = reader.take(&frame, None)?;
             if flow != Flow::On {
                 return Ok(flow);
             }
         }
-        searched = held.len().saturating_sub(1);
-        if held.len() > HELD_BYTES_MAX {
-            return Err(Trouble::Final(
-                "the stream is not that of a triway hub".into(),
-            ));
+        watch.silence_limit.set(reader.silence_limit());
+    }
+    Err(Trouble::passing("the stream ended"))
+}
+
+/// What an event stream is held to. A comment is a sign of life too, so the chunks are watched and not the blocks.
+struct StreamWatch {
+    silence_limit: Cell<Duration>,
+    /// Bytes of the block that is not whole yet.
+    held_bytes: Cell<usize>,
+}
+
+impl StreamWatch {
+    fn chunks(
+        &self,
+        body: impl Stream<Item = reqwest::Result<Bytes>>,
+    ) -> impl Stream<Item = Result<Bytes, Trouble>> {
+        try_stream! {
+            let mut body = pin!(body);
+            loop {
+                let chunk = timeout(self.silence_limit.get(), body.next()).await;
+                let Some(chunk) = chunk.map_err(|_| Trouble::passing("silence"))? else {
+                    break;
+                };
+                let chunk = chunk?;
+                let held_bytes = self.held_bytes.get() + chunk.len();
+                if held_bytes > HELD_BYTES_MAX {
+                    Err(Trouble::Final(NOT_A_STREAM.into()))?;
+                }
+                self.held_bytes.set(held_bytes);
+                yield chunk;
+            }
         }
     }
 }
 
-/// In format full a block has one line of data, which is the frame, or none, as a comment.
-fn sse_block(reader: &mut Reader, block: &[u8]) -> Result<Flow, Trouble> {
-    let block = String::from_utf8_lossy(block);
-    match block.lines().find_map(|line| line.strip_prefix("data:")) {
-        Some(frame) => reader.take(frame.strip_prefix(' ').unwrap_or(frame), None),
-        None => Ok(Flow::On),
+fn sse_trouble(error: sse_stream::Error) -> Trouble {
+    match error {
+        sse_stream::Error::Body(error) => match error.downcast() {
+            Ok(trouble) => *trouble,
+            Err(error) => Trouble::passing(error),
+        },
+        _ => Trouble::Final(NOT_A_STREAM.into()),
     }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    cursor: Id,
-    frames: Vec<Box<RawValue>>,
-    #[serde(default)]
-    nonce: Option<String>,
 }
 
 /// Over long polling: polls until something ends it.
@@ -186,23 +210,23 @@ pub(super) async fn poll(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, T
         // An address of its own for each poll, and its nonce in the answer: caches answer what they know.
         let nonce = getrandom::u64().unwrap_or_default().to_string();
         let query = wish.query(reader, &[("wait", &hold_s), ("nonce", &nonce)]);
-        let limit = std::time::Duration::from_secs(HOLD_S + POLL_MARGIN_S);
+        let limit = Duration::from_secs(HOLD_S + POLL_MARGIN_S);
         let request = wish
             .remote
             .fetch(wish.remote.address("poll", "", &query))
             .timeout(limit);
         let body = accepted(request.send().await?).await?.bytes().await?;
-        let not_ours = |_| Trouble::Final("the answer is not that of a triway hub".into());
-        let answer: Answer = serde_json::from_slice(&body).map_err(not_ours)?;
+        let not_ours = |_| Trouble::Final("the answer is not from a triway hub".into());
+        let answer: PollAnswer<'_> = serde_json::from_slice(&body).map_err(not_ours)?;
         if answer.nonce.is_some_and(|echoed| echoed != nonce) {
-            return Err(Trouble::passing("an answer out of a cache"));
+            return Err(Trouble::passing("a cache answered"));
         }
-        for frame in &answer.frames {
+        for frame in answer.frames {
             let flow = reader.take(frame.get(), None)?;
             if flow != Flow::On {
                 return Ok(flow);
             }
         }
-        reader.move_to(answer.cursor.0);
+        reader.move_to(answer.cursor);
     }
 }

@@ -68,7 +68,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!(
-        "not every event came exactly once and in order\n  {}",
+        "not every event arrived exactly once and in order\n  {}",
         complaints.join("\n  ")
     )
 }
@@ -139,7 +139,7 @@ fn tell(options: &Options, report: &Report<'_>) -> anyhow::Result<()> {
         write(Path::new("-"), &table)?;
     }
     for warning in &report.warnings {
-        outlet::tell(format_args!("take care: {warning}"));
+        outlet::tell(format_args!("warning: {warning}"));
     }
     Ok(())
 }

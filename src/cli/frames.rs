@@ -2,20 +2,19 @@
 //!
 //! Knows no transport. The rules are those of `docs/protocol.md`, Ids and cursors.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::protocol::MAGIC;
-use crate::protocol::cursor::{BadCursor, Cursor};
+use crate::protocol::cursor::Cursor;
+use crate::protocol::{
+    ByeFrame, ChannelName, EventFrame, Frame, Gap, GapReason, Hello, MAGIC, RefusedEntry,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::outlet::{ReaderGone, print, tell};
-use super::remote::{Problem, Trouble};
+use super::remote::Trouble;
 
 /// The pace of pings until the hub has told it.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -29,121 +28,6 @@ pub(super) enum Format {
     Full,
     /// The data alone: text as it is, JSON as JSON, bytes as base64
     Data,
-}
-
-/// A frame without the data of an event, which is passed on as it came: not all JSON that browsers and hubs take can be
-/// made a value here (half of a surrogate pair, a number beyond all floats).
-enum Frame {
-    Hello(Hello),
-    Event(Event),
-    Gap(Gap),
-    Ping(Ping),
-    Refused(RefusedChannels),
-    Bye(Bye),
-    Other,
-}
-
-#[derive(Deserialize)]
-struct Kind<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-struct Hello {
-    magic: String,
-    id: Id,
-    session: Session,
-    heartbeat: u64,
-}
-
-#[derive(Deserialize)]
-struct Event {
-    id: Id,
-    channel: String,
-}
-
-#[derive(Deserialize)]
-struct Gap {
-    id: Id,
-    channel: String,
-    reason: String,
-    /// Another channel's gap of the same id follows, which the cursor must not pass.
-    #[serde(default)]
-    more: bool,
-}
-
-#[derive(Deserialize)]
-struct Ping {
-    id: Option<Id>,
-}
-
-#[derive(Deserialize)]
-struct RefusedChannels {
-    channels: Vec<Refused>,
-}
-
-#[derive(Deserialize)]
-struct Bye {
-    code: u16,
-    reason: String,
-    reconnect: bool,
-    after_ms: Option<u64>,
-    id: Option<Id>,
-    error: Option<Problem>,
-}
-
-impl Frame {
-    fn parse(text: &str) -> serde_json::Result<Self> {
-        let Kind { kind } = serde_json::from_str(text)?;
-        Ok(match &*kind {
-            "hello" => Self::Hello(serde_json::from_str(text)?),
-            "event" => Self::Event(serde_json::from_str(text)?),
-            "gap" => Self::Gap(serde_json::from_str(text)?),
-            "ping" => Self::Ping(serde_json::from_str(text)?),
-            "refused" => Self::Refused(serde_json::from_str(text)?),
-            "bye" => Self::Bye(serde_json::from_str(text)?),
-            _ => Self::Other,
-        })
-    }
-}
-
-/// A channel that the hub did not open.
-#[derive(Deserialize)]
-struct Refused {
-    channel: String,
-    error: Problem,
-}
-
-/// A cursor as frames and answers carry it.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-pub(super) struct Id(pub(super) Cursor);
-
-impl TryFrom<String> for Id {
-    type Error = BadCursor;
-
-    fn try_from(text: String) -> Result<Self, BadCursor> {
-        text.parse().map(Self)
-    }
-}
-
-#[derive(Deserialize)]
-struct Session {
-    key: String,
-}
-
-/// The data of an event, read in a second step: most frames have none.
-#[derive(Deserialize)]
-struct Payload<'a> {
-    // Not an Option alone: serde reads `"data":null` as an absent one, and null is a value.
-    #[serde(borrow, default, deserialize_with = "present")]
-    data: Option<&'a RawValue>,
-    data64: Option<String>,
-}
-
-fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(value).map(Some)
 }
 
 /// Whether to read on.
@@ -163,7 +47,7 @@ pub(super) struct Reader {
     left: Option<u64>,
     cursor: Option<Cursor>,
     /// The last id seen of each channel: an attach may bring again what another brought.
-    places: HashMap<String, Cursor>,
+    places: HashMap<ChannelName, Cursor>,
     /// Channels that were refused, each reported once.
     refused: HashSet<String>,
     session: Option<String>,
@@ -211,75 +95,46 @@ impl Reader {
 
     /// One frame as JSON; an event's bytes, where they came beside it.
     pub(super) fn take(&mut self, text: &str, bytes: Option<&[u8]>) -> Result<Flow, Trouble> {
-        let not_ours = |_| Trouble::Final("the answer is not that of a triway hub".into());
+        let not_ours = |_| Trouble::Final("the answer is not from a triway hub".into());
         match Frame::parse(text).map_err(not_ours)? {
-            Frame::Hello(Hello {
-                magic,
-                id,
-                session,
-                heartbeat,
-            }) => {
-                if magic != MAGIC {
-                    return Err(Trouble::Final(format!(
-                        "this hub speaks {magic}, we speak {MAGIC}"
-                    )));
-                }
-                self.move_to(id.0);
-                self.session = Some(session.key);
-                self.heartbeat = Duration::from_secs(heartbeat);
-            }
-            Frame::Event(Event { id, channel }) => return self.event(id.0, channel, text, bytes),
-            Frame::Gap(Gap {
-                id,
-                channel,
-                reason,
-                more,
-            }) => {
-                if !more {
-                    self.move_to(id.0);
-                }
-                self.gap(id.0, channel, &reason);
-            }
-            Frame::Ping(Ping { id: Some(id) }) => self.move_to(id.0),
-            Frame::Refused(RefusedChannels { channels }) => self.refused(channels),
-            Frame::Bye(Bye {
-                code,
-                reason,
-                reconnect,
-                after_ms,
-                id,
-                error,
-            }) => {
-                if let Some(id) = id {
-                    self.move_to(id.0);
-                }
-                if !reconnect {
-                    let told = error.map(|problem| problem.to_string());
-                    let ended = || format!("ended by the hub: {code} {reason}");
-                    return Err(Trouble::Final(told.unwrap_or_else(ended)));
-                }
-                return Ok(Flow::Again(Duration::from_millis(after_ms.unwrap_or(0))));
-            }
-            Frame::Ping(Ping { id: None }) | Frame::Other => {}
+            Frame::Hello(hello) => self.hello(*hello)?,
+            Frame::Event(event) => return self.event(&event, text, bytes),
+            Frame::Gap(gap) => self.gap(gap),
+            Frame::Ping(ping) => self.move_to(ping.id),
+            Frame::Refused(refused) => self.refused(&refused.channels),
+            Frame::Bye(bye) => return self.bye(&bye),
+            Frame::Reply(_) | Frame::Unknown => {}
         }
         Ok(Flow::On)
     }
 
+    fn hello(&mut self, hello: Hello) -> Result<(), Trouble> {
+        let magic = hello.magic;
+        if magic != MAGIC {
+            return Err(Trouble::Final(format!(
+                "this hub speaks {magic}, we speak {MAGIC}"
+            )));
+        }
+        self.move_to(hello.id);
+        self.session = Some(hello.session.key);
+        self.heartbeat = Duration::from_secs(hello.heartbeat_s);
+        Ok(())
+    }
+
     fn event(
         &mut self,
-        id: Cursor,
-        channel: String,
+        event: &EventFrame<'_>,
         text: &str,
         bytes: Option<&[u8]>,
     ) -> Result<Flow, Trouble> {
-        self.move_to(id);
-        if self.is_seen(&channel, id) {
+        self.move_to(event.id);
+        if self.is_seen(&event.channel, event.id) {
             return Ok(Flow::On);
         }
-        self.places.insert(channel, id);
+        self.places.insert(event.channel.clone(), event.id);
         let line = match self.format {
             Format::Full => full_line(text, bytes),
-            Format::Data => data_line(text, bytes)?,
+            Format::Data => data_line(event, bytes),
         };
         // Flushed line by line, for pipes.
         match print(&(line + "\n")) {
@@ -295,24 +150,43 @@ impl Reader {
         })
     }
 
-    fn refused(&mut self, channels: Vec<Refused>) {
-        for Refused { channel, error } in channels {
-            if self.refused.insert(channel.clone()) {
-                tell(format_args!("`{channel}` is not read: {error}"));
+    fn bye(&mut self, bye: &ByeFrame<'_>) -> Result<Flow, Trouble> {
+        if let Some(id) = bye.id {
+            self.move_to(id);
+        }
+        if bye.reconnect {
+            let after_ms = bye.after_ms.unwrap_or(0);
+            return Ok(Flow::Again(Duration::from_millis(after_ms)));
+        }
+        let ended = || format!("ended by the hub: {} {}", bye.code, bye.reason);
+        let refused = bye.error.as_ref().map(ToString::to_string);
+        Err(Trouble::Final(refused.unwrap_or_else(ended)))
+    }
+
+    fn refused(&mut self, channels: &[RefusedEntry<'_>]) {
+        for RefusedEntry { channel, error } in channels {
+            if self.refused.insert(channel.to_string()) {
+                tell(format_args!("cannot read `{channel}`: {error}"));
             }
         }
     }
 
-    fn gap(&mut self, id: Cursor, channel: String, reason: &str) {
-        if !self.is_seen(&channel, id) {
+    /// Another channel's gap of the same id may follow, which the cursor must not pass.
+    fn gap(&mut self, gap: Gap) {
+        if !gap.more {
+            self.move_to(gap.id);
+        }
+        if !self.is_seen(&gap.channel, gap.id) {
             tell(format_args!(
-                "gap in {channel}: events were forgotten before they were read ({reason})"
+                "gap in {}: the hub discarded events before they were read ({})",
+                gap.channel,
+                GapReason::as_str(gap.reason)
             ));
-            self.places.insert(channel, id);
+            self.places.insert(gap.channel, gap.id);
         }
     }
 
-    fn is_seen(&self, channel: &str, id: Cursor) -> bool {
+    fn is_seen(&self, channel: &ChannelName, id: Cursor) -> bool {
         self.places
             .get(channel)
             .is_some_and(|place| place.epoch == id.epoch && id.offset <= place.offset)
@@ -328,17 +202,16 @@ fn full_line(text: &str, bytes: Option<&[u8]>) -> String {
 }
 
 /// The data as one line. Text that has line ends of its own is printed as a JSON string, so that a line is an event.
-fn data_line(text: &str, bytes: Option<&[u8]>) -> Result<String, Trouble> {
+fn data_line(event: &EventFrame<'_>, bytes: Option<&[u8]>) -> String {
     if let Some(bytes) = bytes {
-        return Ok(STANDARD.encode(bytes));
+        return STANDARD.encode(bytes);
     }
-    let payload: Payload<'_> = serde_json::from_str(text).map_err(Trouble::passing)?;
-    let Some(data) = payload.data else {
-        return Ok(payload.data64.unwrap_or_default());
+    let Some(data) = event.data else {
+        return event.data64.as_deref().unwrap_or_default().to_owned();
     };
     match serde_json::from_str::<String>(data.get()) {
-        Ok(plain) if !plain.contains(['\n', '\r']) => Ok(plain),
-        _ => Ok(data.get().to_owned()),
+        Ok(plain) if !plain.contains(['\n', '\r']) => plain,
+        _ => data.get().to_owned(),
     }
 }
 
@@ -349,19 +222,24 @@ mod tests {
     const EVENT: &str =
         r#"{"type":"event","id":"k3-42","channel":"lobby","name":"m","data":"a\nb","time":1}"#;
 
+    /// The line of an event in format data.
+    fn line(event: &str, bytes: Option<&[u8]>) -> String {
+        match Frame::parse(event) {
+            Ok(Frame::Event(event)) => data_line(&event, bytes),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn data_is_one_line_whatever_it_is() {
-        let of =
-            |data: &str| data_line(&format!(r#"{{"type":"event","data":{data}}}"#), None).unwrap();
+        let of = |data: &str| line(&EVENT.replace(r#""a\nb""#, data), None);
         assert_eq!(of(r#""plain \"text\"""#), "plain \"text\"");
         assert_eq!(of(r#""a\nb""#), r#""a\nb""#);
         assert_eq!(of(r#"{"n":1.0}"#), r#"{"n":1.0}"#);
         assert_eq!(of("null"), "null");
-        assert_eq!(
-            data_line(r#"{"type":"event","data64":"AAE="}"#, None).unwrap(),
-            "AAE="
-        );
-        assert_eq!(data_line(EVENT, Some(&[0, 1])).unwrap(), "AAE=");
+        let bytes = EVENT.replace(r#""data":"a\nb""#, r#""data64":"AAE=""#);
+        assert_eq!(line(&bytes, None), "AAE=");
+        assert_eq!(line(EVENT, Some(&[0, 1])), "AAE=");
         assert_eq!(
             full_line(r#"{"id":"k-1"}"#, Some(&[0, 1])),
             r#"{"id":"k-1","data64":"AAE="}"#
@@ -376,7 +254,7 @@ mod tests {
             r#"{"\udc00":[1E-999,"\ud800\ud800"]}"#,
         ] {
             let event = EVENT.replace(r#""a\nb""#, data);
-            assert_eq!(data_line(&event, None).unwrap(), data);
+            assert_eq!(line(&event, None), data);
             let mut reader = Reader::new(Format::Full, Some(2));
             assert_eq!(reader.take(&event, None).unwrap(), Flow::On, "{data}");
         }

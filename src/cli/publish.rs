@@ -5,11 +5,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::protocol::PublishAnswer;
 use anyhow::{Context, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
-use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::backoff::Backoff;
@@ -24,8 +24,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 const KEY_BYTES: usize = 16;
 
 const EXAMPLES: &str = "\
-An event that the hub does not accept for the moment, because it cannot be reached or asks to wait, is sent again for
-up to 60 s; standard error says why.
+If the hub cannot be reached or requests a pause, the command sends the event again for up to 60 s. It prints the
+reason to standard error.
 
 Examples:
   triway pub lobby 'hello all'
@@ -42,13 +42,13 @@ pub(crate) struct Options {
     /// The data of the event; `-` publishes each line of standard input as one event
     #[arg(default_value = "-", allow_hyphen_values = true)]
     data: String,
-    /// The event's name, which readers may pick by
+    /// The event's name, by which readers can filter
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The data is JSON, not text
+    /// Send the data as JSON instead of text
     #[arg(long)]
     json: bool,
-    /// Idempotency key: the same key publishes once; with `-` the number of the line is added
+    /// Idempotency key: the same key publishes once; with `-`, each line adds its number
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     #[command(flatten)]
@@ -96,11 +96,6 @@ struct Publisher {
     has_waited: AtomicBool,
 }
 
-#[derive(Deserialize)]
-struct Published {
-    id: String,
-}
-
 impl Publisher {
     async fn publish(&self, data: Vec<u8>, key: &str) -> anyhow::Result<()> {
         let content_type = match str::from_utf8(&data) {
@@ -119,7 +114,7 @@ impl Publisher {
         loop {
             let (what, after) = match self.attempt(data.clone(), key, content_type).await {
                 Ok(published) => {
-                    return print(&(published.id + "\n"));
+                    return print(&format!("{}\n", published.id));
                 }
                 Err(Trouble::Final(what)) => bail!(what),
                 Err(Trouble::Passing { what, after }) => (what, after),
@@ -149,7 +144,7 @@ impl Publisher {
         data: Vec<u8>,
         key: &str,
         content_type: &str,
-    ) -> Result<Published, Trouble> {
+    ) -> Result<PublishAnswer, Trouble> {
         let Options { channel, name, .. } = &self.options;
         // The segments of such a name would not survive the way in a path.
         let is_normalised = channel
@@ -168,12 +163,12 @@ impl Publisher {
             .body(data);
         let answer = accepted(request.send().await?).await?.bytes().await?;
         serde_json::from_slice(&answer)
-            .map_err(|_| Trouble::Final("the answer is not that of a triway hub".into()))
+            .map_err(|_| Trouble::Final("the answer is not from a triway hub".into()))
     }
 }
 
 fn random_key() -> anyhow::Result<String> {
     let mut random = [0; KEY_BYTES];
-    getrandom::fill(&mut random).context("no randomness")?;
+    getrandom::fill(&mut random).context("cannot get random bytes")?;
     Ok(URL_SAFE_NO_PAD.encode(random))
 }

@@ -5,10 +5,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::protocol::Problem;
 use clap::Args;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
-use serde::Deserialize;
 
 /// A hub that does not take a connection in this time is tried again.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub(super) struct Options {
-    /// Where the hub is
+    /// Address of the hub
     #[arg(long, env = "TRIWAY_URL", value_name = "URL", default_value = "http://127.0.0.1:7333", value_parser = parse_url)]
     pub(super) url: Url,
     /// Credentials to send
@@ -49,10 +49,9 @@ pub(super) fn parse_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(&with_scheme).map_err(|error| format!("{EXPECTED}: {error}"))?;
     match url.scheme() {
         "http" if url.has_host() => Ok(url),
-        "https" => Err(
-            "this client speaks plain http only; put a proxy that speaks TLS on this machine"
-                .into(),
-        ),
+        "https" => {
+            Err("this client supports only http; for https use a proxy on this machine".into())
+        }
         "ws" | "wss" => Err(
             "expected the hub's own address, with http://; `--via ws` chooses the WebSocket".into(),
         ),
@@ -157,6 +156,15 @@ impl Trouble {
     }
 }
 
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Final(what) | Self::Passing { what, .. }) = self;
+        f.write_str(what)
+    }
+}
+
+impl std::error::Error for Trouble {}
+
 /// Not reached, or lost on the way. The innermost cause says most: `Connection refused`.
 impl From<reqwest::Error> for Trouble {
     fn from(error: reqwest::Error) -> Self {
@@ -168,34 +176,6 @@ impl From<reqwest::Error> for Trouble {
     }
 }
 
-/// A refusal as the hub tells it, in an answer or in a bye.
-#[derive(Deserialize)]
-pub(super) struct Problem {
-    status: u16,
-    code: String,
-    #[serde(default)]
-    title: String,
-    #[serde(default)]
-    detail: String,
-    #[serde(default)]
-    hint: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = if self.detail.is_empty() {
-            &self.title
-        } else {
-            &self.detail
-        };
-        write!(
-            f,
-            "refused ({} {}): {said}\n  {}",
-            self.status, self.code, self.hint
-        )
-    }
-}
-
 /// What an answer other than success says.
 pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Trouble {
     let what = serde_json::from_slice(body).map_or_else(
@@ -204,12 +184,9 @@ pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Tr
                 .chars()
                 .take(SHOWN_CHARACTERS)
                 .collect();
-            format!(
-                "status {status}, and no answer of a triway hub: {}",
-                text.trim()
-            )
+            format!("status {status}, not from a triway hub: {}", text.trim())
         },
-        |problem: Problem| problem.to_string(),
+        |problem: Problem<'_>| problem.to_string(),
     );
     let after = retry_after
         .and_then(|after| after.parse().ok())

@@ -35,12 +35,12 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
         outcome = serving => {
             let drained = outcome?;
             if drained.cut > 0 {
-                tracing::warn!(cut = drained.cut, "connections had not ended when the drain was over");
+                tracing::warn!(cut = drained.cut, "cut the connections that remained after the drain");
             }
         }
         // One after the other in one place: two signals that are not heard in between are one.
         () = async { signals.next().await; let _ = tell.send(()); signals.next().await } => {
-            tracing::warn!("second signal: ending at once");
+            tracing::warn!("second signal: exiting at once");
         }
     }
     Ok(())
@@ -77,7 +77,7 @@ fn start_lines(address: SocketAddr, named: bool) {
         "\n  read   curl -N {base}/sse/lobby\n  write  curl -d hello {base}/pub/lobby\n  chat   {base}/\n\n"
     );
     if !address.ip().is_loopback() && !named {
-        lines += "  Requests for a name instead of an address are refused: name the hub with --host, or a page's origin with --origin.\n\n";
+        lines += "  The hub refuses requests with a name as Host. Allow a name with --host, or a page's origin with --origin.\n\n";
     }
     // A closed standard output is no reason not to serve.
     let mut stdout = std::io::stdout().lock();

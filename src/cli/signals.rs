@@ -77,7 +77,7 @@ pub(super) fn ignore_the_others() {
     };
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            tracing::info!("SIGHUP: no setting can be reloaded without a restart");
+            tracing::info!("SIGHUP ignored: settings change only with a restart");
         }
     });
 }

@@ -25,18 +25,18 @@ Examples:
 #[group(skip)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// One or more channels, joined by commas
+    /// One or more channels, separated by commas
     channels: String,
     /// The transport to read over
     #[arg(long, value_enum, default_value_t = Via::Ws)]
     via: Via,
-    /// Where to begin: now, all, last:20, a time such as 10m, or an id
+    /// Where to begin: now, all, last:20, a duration such as 10m, or an id
     #[arg(long, value_name = "START", default_value = "now")]
     since: String,
-    /// What a line is
+    /// What each line contains
     #[arg(long, value_enum, default_value_t = Format::Full)]
     format: Format,
-    /// End after so many events
+    /// Exit after this number of events
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     #[command(flatten)]
@@ -104,7 +104,7 @@ async fn read(options: Options) -> anyhow::Result<()> {
         }
         let (what, after) = match outcome {
             Ok(Flow::Enough) => return Ok(()),
-            Ok(Flow::Again(after)) => ("the hub is going down".to_owned(), Some(after)),
+            Ok(Flow::Again(after)) => ("the hub is shutting down".to_owned(), Some(after)),
             Ok(Flow::On) => ("ended".to_owned(), None),
             Err(Trouble::Passing { what, after }) => (what, after),
             Err(Trouble::Final(what)) => bail!("{}: {what}", remote.name()),

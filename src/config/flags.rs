@@ -10,24 +10,25 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 
 use super::units::{Expected, parse_count, parse_size, parse_time};
+use crate::http::{HostPort, Origin};
 use crate::protocol::DATA_BYTES_CEILING;
 use crate::server::Network;
 
 /// What `triway serve` was told.
 ///
-/// Sizes take `KiB` and `MiB`, times `ms`, `s`, `m` and `h`; 0 means none.
+/// Sizes accept `KiB` and `MiB`, times `ms`, `s`, `m` and `h`; 0 means none.
 #[derive(Args, Clone, Debug)]
 pub struct Flags {
     /// Address to listen on
     #[arg(long, env = "TRIWAY_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:7333", value_parser = parse_listen)]
     #[arg(help_heading = "Listening")]
     pub listen: SocketAddr,
-    /// Let everybody who reaches the address read and write every channel
+    /// Allow everybody who reaches the address to read and write every channel
     ///
-    /// Needed for an address that others can reach, as long as no credentials are asked for.
+    /// Required for an address that other machines can reach, since the program checks no credentials.
     #[arg(long, env = "TRIWAY_OPEN", value_parser = BoolishValueParser::new(), help_heading = "Listening")]
     pub open: bool,
-    /// Read settings from this TOML file; flags and environment come before it
+    /// Read settings from this TOML file; flags and environment override it
     #[arg(
         long,
         env = "TRIWAY_CONFIG",
@@ -46,44 +47,44 @@ pub struct Flags {
     )]
     pub log: String,
 
-    /// Web origin whose pages may ask, such as `https://example.com` (repeatable; others than our own are refused)
+    /// Allow pages of this origin, such as `https://example.com` (repeatable; default: only the hub's own)
     #[arg(long, env = "TRIWAY_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = parse_origin)]
-    #[arg(help_heading = "Who may ask")]
+    #[arg(help_heading = "Access")]
     pub origin: Vec<String>,
-    /// Host name under which clients know this hub (repeatable; `*` trusts the proxy in front)
+    /// Accept this name as `Host` (repeatable; `*` leaves the check to the proxy in front)
     #[arg(long, env = "TRIWAY_HOST", value_name = "HOST", value_delimiter = ',', value_parser = parse_host)]
-    #[arg(help_heading = "Who may ask")]
+    #[arg(help_heading = "Access")]
     pub host: Vec<String>,
-    /// Proxy whose `X-Forwarded-…` headers are believed: an address or a block such as `10.0.0.0/8` (repeatable)
+    /// Trust the `X-Forwarded-…` headers of this proxy: an address or a block such as `10.0.0.0/8` (repeatable)
     #[arg(
         long,
         env = "TRIWAY_TRUSTED_PROXY",
         value_name = "NETWORK",
         value_delimiter = ','
     )]
-    #[arg(help_heading = "Who may ask")]
+    #[arg(help_heading = "Access")]
     pub trusted_proxy: Vec<Network>,
-    /// Secret that signs session keys, at least 16 bytes; several nodes share one (default: a new one at each start)
+    /// Secret that signs session keys, at least 16 bytes; use one for all nodes (default: a new one at each start)
     #[arg(long, env = "TRIWAY_SECRET", value_name = "TEXT", hide_env_values = true, value_parser = parse_secret)]
-    #[arg(help_heading = "Who may ask")]
+    #[arg(help_heading = "Access")]
     pub secret: Option<String>,
-    /// File that holds the secret, so that no list of processes shows it
+    /// File that contains the secret, which keeps it out of process lists
     #[arg(
         long,
         env = "TRIWAY_SECRET_FILE",
         value_name = "FILE",
-        help_heading = "Who may ask"
+        help_heading = "Access"
     )]
     pub secret_file: Option<PathBuf>,
-    /// Accept credentials as `?token=` too (addresses get into logs and histories)
-    #[arg(long, env = "TRIWAY_TOKEN_IN_QUERY", value_parser = BoolishValueParser::new(), help_heading = "Who may ask")]
+    /// Also accept credentials as `?token=` (logs and browser histories keep addresses)
+    #[arg(long, env = "TRIWAY_TOKEN_IN_QUERY", value_parser = BoolishValueParser::new(), help_heading = "Access")]
     pub token_in_query: bool,
-    /// Accept credentials in the cookie of this name too
+    /// Also accept credentials in the cookie of this name
     #[arg(
         long,
         env = "TRIWAY_COOKIE",
         value_name = "NAME",
-        help_heading = "Who may ask"
+        help_heading = "Access"
     )]
     pub cookie: Option<String>,
 
@@ -95,11 +96,11 @@ pub struct Flags {
     #[arg(long, env = "TRIWAY_HISTORY_BYTES", value_name = "SIZE", default_value = "1MiB", value_parser = parse_size)]
     #[arg(help_heading = "History")]
     pub history_bytes: usize,
-    /// Age up to which each channel keeps events
+    /// Age at which each channel discards events
     #[arg(long, env = "TRIWAY_HISTORY_AGE", value_name = "TIME", default_value = "1h", value_parser = parse_time)]
     #[arg(help_heading = "History")]
     pub history_age: Duration,
-    /// Memory of all channels together; beyond it the largest gives first
+    /// Memory of all channels together; beyond it the largest discards events first
     #[arg(long, env = "TRIWAY_HISTORY_TOTAL", value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
     #[arg(help_heading = "History")]
     pub history_total: usize,
@@ -108,7 +109,7 @@ pub struct Flags {
     #[arg(long, env = "TRIWAY_MAX_DATA", value_name = "SIZE", default_value = "64KiB", value_parser = parse_data_size)]
     #[arg(help_heading = "Limits")]
     pub max_data: usize,
-    /// Memory of all request bodies and WebSocket messages on their way, beyond the first 16KiB of each
+    /// Memory of all request bodies and unfinished WebSocket messages, beyond the first 16KiB of each
     #[arg(long, env = "TRIWAY_BODIES_TOTAL", value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     #[arg(help_heading = "Limits")]
     pub bodies_total: usize,
@@ -120,15 +121,15 @@ pub struct Flags {
     #[arg(long, env = "TRIWAY_HUB_CHANNELS", value_name = "COUNT", default_value = "100000", value_parser = parse_count)]
     #[arg(help_heading = "Limits")]
     pub hub_channels: usize,
-    /// Connections at one time
+    /// Open connections
     #[arg(long, env = "TRIWAY_CONNECTIONS", value_name = "COUNT", default_value = "100000", value_parser = parse_count)]
     #[arg(help_heading = "Limits")]
     pub connections: usize,
-    /// Connections of one client address; loopback has no such limit
+    /// Open connections of one client address; not for loopback
     #[arg(long, env = "TRIWAY_ADDRESS_CONNECTIONS", value_name = "COUNT", default_value = "1000", value_parser = parse_count)]
     #[arg(help_heading = "Limits")]
     pub address_connections: usize,
-    /// Publishes of one session in a second
+    /// Publishes per second of one session
     #[arg(long, env = "TRIWAY_PUBLISH_RATE", value_name = "COUNT", default_value = "100", value_parser = parse_count)]
     #[arg(help_heading = "Limits")]
     pub publish_rate: usize,
@@ -136,24 +137,24 @@ pub struct Flags {
     #[arg(long, env = "TRIWAY_PUBLISH_BURST", value_name = "COUNT", default_value = "200", value_parser = parse_count)]
     #[arg(help_heading = "Limits")]
     pub publish_burst: usize,
-    /// Publishes of all anonymous sessions of one client address in a second; loopback has no such limit
+    /// Publishes per second of all anonymous sessions of one client address; not for loopback
     #[arg(long, env = "TRIWAY_ADDRESS_PUBLISH_RATE", value_name = "COUNT", default_value = "1000", value_parser = parse_count)]
     #[arg(help_heading = "Limits")]
     pub address_publish_rate: usize,
-    /// Publishes that one client address may send at once
+    /// Publishes that these sessions may send at once
     #[arg(long, env = "TRIWAY_ADDRESS_PUBLISH_BURST", value_name = "COUNT", default_value = "2000", value_parser = parse_count)]
     #[arg(help_heading = "Limits")]
     pub address_publish_burst: usize,
 
-    /// A reader gets a ping at least this often, 1s to 60s
+    /// Longest time between two pings to a reader, 1s to 60s
     #[arg(long, env = "TRIWAY_HEARTBEAT", value_name = "TIME", default_value = "15s", value_parser = parse_heartbeat)]
     #[arg(help_heading = "Times")]
     pub heartbeat: Duration,
-    /// How long a poll is held, 60s at most
+    /// How long the hub holds a poll, 60s at most
     #[arg(long, env = "TRIWAY_POLL_WAIT", value_name = "TIME", default_value = "25s", value_parser = parse_poll_wait)]
     #[arg(help_heading = "Times")]
     pub poll_wait: Duration,
-    /// How long a member stays present whose connection broke
+    /// How long a member stays present after its connection broke
     #[arg(long, env = "TRIWAY_PRESENCE_GRACE", value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     #[arg(help_heading = "Times")]
     pub presence_grace: Duration,
@@ -165,15 +166,15 @@ pub struct Flags {
     #[arg(long, env = "TRIWAY_BODY_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_time)]
     #[arg(help_heading = "Times")]
     pub body_timeout: Duration,
-    /// How long a connection is kept without a request
+    /// How long the hub keeps a connection without a request
     #[arg(long, env = "TRIWAY_IDLE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = parse_time)]
     #[arg(help_heading = "Times")]
     pub idle_timeout: Duration,
-    /// A reader that takes nothing for this long is ended; its cursor still works
+    /// Close a reader that reads nothing for this long; its cursor still works
     #[arg(long, env = "TRIWAY_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_time)]
     #[arg(help_heading = "Times")]
     pub write_timeout: Duration,
-    /// How long clients may take to leave when the hub goes down
+    /// How long clients may take to leave when the hub shuts down
     #[arg(long, env = "TRIWAY_DRAIN", value_name = "TIME", default_value = "20s", value_parser = parse_time)]
     #[arg(help_heading = "Times")]
     pub drain: Duration,
@@ -221,18 +222,16 @@ fn parse_listen(text: &str) -> Result<SocketAddr, Expected> {
 
 fn parse_origin(text: &str) -> Result<String, Expected> {
     const EXPECTED: Expected =
-        Expected("an origin as browsers send it: scheme and host, such as https://example.com");
+        Expected("an origin with scheme and host, such as https://example.com");
     let text = text.trim().to_ascii_lowercase();
-    let (scheme, host) = text.split_once("://").ok_or(EXPECTED)?;
-    let whole =
-        !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']);
-    if whole { Ok(text) } else { Err(EXPECTED) }
+    let is_origin = Origin::parse(&text).is_some() && !text.ends_with('/') && !text.contains('*');
+    is_origin.then_some(text).ok_or(EXPECTED)
 }
 
 fn parse_host(text: &str) -> Result<String, Expected> {
     let text = text.trim().to_ascii_lowercase();
-    let whole = !text.is_empty() && (text == "*" || !text.contains(['/', '*', ' ', '@']));
-    if whole {
+    let is_host = text == "*" || (HostPort::parse(&text).is_some() && !text.contains('*'));
+    if is_host {
         Ok(text)
     } else {
         Err(Expected(
@@ -256,9 +255,7 @@ fn parse_heartbeat(text: &str) -> Result<Duration, Expected> {
     if fits {
         Ok(heartbeat)
     } else {
-        Err(Expected(
-            "a time from 1s to 60s: readers and proxies need a sign of life",
-        ))
+        Err(Expected("a time from 1s to 60s"))
     }
 }
 
@@ -267,9 +264,7 @@ fn parse_poll_wait(text: &str) -> Result<Duration, Expected> {
     if wait <= POLL_WAIT_MAX {
         Ok(wait)
     } else {
-        Err(Expected(
-            "a time of at most 60s: proxies cut silent answers",
-        ))
+        Err(Expected("a time of at most 60s"))
     }
 }
 

@@ -5,16 +5,13 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The units of a size, in bytes. Powers of ten are left out: `KB` means two things, and neither is said aloud.
-const SIZE_UNITS: [(&str, usize); 5] = [
-    ("", 1),
-    ("B", 1),
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-];
-/// The units of a time, in milliseconds. A bare number is refused: it could be seconds or milliseconds.
-const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+use jiff::fmt::friendly::SpanParser;
+use parse_size::Config;
+
+/// Both `64KiB` and `64KB` are common; the first counts by 1,024 and the second by 1,000, as SI has it.
+const SIZES: Config = Config::new();
+/// Hours are the longest unit: a longer one would need a calendar.
+static TIMES: SpanParser = SpanParser::new();
 
 /// The text is not of the kind that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,38 +28,25 @@ impl std::error::Error for Expected {}
 /// A size in bytes.
 ///
 /// # Errors
-/// When the text is not a whole number with a unit of [`SIZE_UNITS`].
+/// When the text is not a number with a unit such as `KiB`, or more than the memory of a machine can be.
 pub(super) fn parse_size(text: &str) -> Result<usize, Expected> {
     const EXPECTED: Expected = Expected("a size such as 65536, 64KiB, 1MiB or 2GiB; 0 means none");
-    let (number, unit) = split(text).ok_or(EXPECTED)?;
-    let number: usize = number.parse().map_err(|_| EXPECTED)?;
-    let (_, bytes) = SIZE_UNITS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-        .ok_or(EXPECTED)?;
-    number.checked_mul(*bytes).ok_or(EXPECTED)
+    let bytes = SIZES.parse_size(text).map_err(|_| EXPECTED)?;
+    usize::try_from(bytes).map_err(|_| EXPECTED)
 }
 
-/// A time.
+/// A time. A bare number is refused, except 0: it could be seconds or milliseconds.
 ///
 /// # Errors
-/// When the text is not a whole number with a unit of [`TIME_UNITS`], or 0.
+/// When the text is not 0, nor numbers with units from `ms` to `h`.
 pub(super) fn parse_time(text: &str) -> Result<Duration, Expected> {
     const EXPECTED: Expected =
         Expected("a time with its unit, such as 500ms, 30s, 5m or 1h; 0 means none");
-    let (number, unit) = split(text).ok_or(EXPECTED)?;
-    let number: u64 = number.parse().map_err(|_| EXPECTED)?;
-    if number == 0 && unit.is_empty() {
+    let text = text.trim();
+    if text == "0" {
         return Ok(Duration::ZERO);
     }
-    let (_, ms) = TIME_UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .ok_or(EXPECTED)?;
-    number
-        .checked_mul(*ms)
-        .map(Duration::from_millis)
-        .ok_or(EXPECTED)
+    TIMES.parse_unsigned_duration(text).map_err(|_| EXPECTED)
 }
 
 /// How many of something.
@@ -73,15 +57,6 @@ pub(super) fn parse_count(text: &str) -> Result<usize, Expected> {
     text.replace('_', "")
         .parse()
         .map_err(|_| Expected("a whole number such as 1000; 0 means none"))
-}
-
-/// The digits in front, and what follows them.
-fn split(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    (digits > 0).then(|| (&text[..digits], text[digits..].trim_start()))
 }
 
 /// `0` means none.
@@ -98,10 +73,15 @@ mod tests {
         for (text, bytes) in [
             ("0", 0),
             ("17", 17),
+            (" 17 ", 17),
+            ("1_000", 1_000),
             ("64KiB", 65_536),
             ("1 MiB", 1 << 20),
             ("2gib", 2 << 30),
             ("9B", 9),
+            ("1.5MiB", 3 << 19),
+            ("1KB", 1_000),
+            ("18446744073709551615", usize::MAX),
         ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
@@ -109,9 +89,8 @@ mod tests {
             "",
             "KiB",
             "-1",
-            "1.5MiB",
-            "1KB",
             "1 MiB more",
+            "1 MiB 2",
             "99999999999999999999",
             "18446744073709551615KiB",
         ] {
@@ -126,8 +105,12 @@ mod tests {
             ("0s", 0),
             ("250ms", 250),
             ("30s", 30_000),
+            (" 30 s ", 30_000),
             ("5m", 300_000),
             ("1h", 3_600_000),
+            ("1h 30m", 5_400_000),
+            ("1.5s", 1_500),
+            ("2 minutes", 120_000),
         ] {
             assert_eq!(parse_time(text), Ok(Duration::from_millis(ms)), "{text}");
         }
@@ -136,9 +119,10 @@ mod tests {
             "30",
             "s",
             "-1s",
-            "1.5s",
+            "1s ago",
             "1d",
             "1S",
+            "1M",
             "99999999999999999h",
         ] {
             assert!(parse_time(text).is_err(), "{text}");

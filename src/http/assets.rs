@@ -82,9 +82,10 @@ fn serve(path: &str, request: &Request) -> Response {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let etag = format!("\"{hash}\"");
+    let tag = format!("\"{hash}\"");
     let headers = [
-        (ETAG, etag.clone()),
+        // A weak one, since the same file may come compressed.
+        (ETAG, format!("W/{tag}")),
         // Asked for again each time, and mostly answered by 304: a new build reaches everybody at once.
         (CACHE_CONTROL, "public, no-cache".to_owned()),
         (CONTENT_TYPE, media_type(path).to_owned()),
@@ -93,7 +94,7 @@ fn serve(path: &str, request: &Request) -> Response {
         known.to_str().is_ok_and(|known| {
             known
                 .split(',')
-                .any(|one| one.trim().trim_start_matches("W/") == etag)
+                .any(|one| one.trim().trim_start_matches("W/") == tag)
         })
     });
     if known {

@@ -76,9 +76,9 @@ impl Bodies {
 /// Why a body could not be read to its end.
 fn unread(error: &axum::Error) -> Refusal {
     if is_timeout(error) {
-        return Refusal::new(Code::BodyTimeout, "the body did not end in time");
+        return Refusal::new(Code::BodyTimeout, "the body did not arrive in time");
     }
-    Refusal::bad_parameter("the body could not be read to its end")
+    Refusal::bad_parameter("the body could not be read completely")
 }
 
 fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -65,7 +65,7 @@ async fn page(app: &App, parts: &Parts) -> Result<Response, Refusal> {
 
 fn whole_number(parameters: &Parameters, name: &str) -> Result<Option<usize>, Refusal> {
     let number = parameters.find(name).map(str::parse).transpose();
-    number.map_err(|_| Refusal::bad_parameter(format!("`{name}` is a whole number")))
+    number.map_err(|_| Refusal::bad_parameter(format!("`{name}` must be a whole number")))
 }
 
 /// `GET /presence/{channel}`.

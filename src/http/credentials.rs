@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cookie::Cookie;
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 
 use super::{App, Refused};
@@ -145,12 +146,10 @@ impl App {
             .get_all(COOKIE)
             .iter()
             .filter_map(|value| value.to_str().ok());
-        let mut pairs = cookies
-            .flat_map(|line| line.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='));
+        let mut pairs = cookies.flat_map(Cookie::split_parse).flatten();
         pairs
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value.to_owned())
+            .find(|cookie| cookie.name() == name)
+            .map(|cookie| cookie.value().to_owned())
     }
 
     fn query_token(&self, parts: &Parts) -> Option<String> {

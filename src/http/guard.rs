@@ -2,8 +2,6 @@
 //!
 //! The same on every address but `/healthz` and `/readyz`. Credentials are another matter.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
@@ -14,6 +12,7 @@ use futures_util::future::Either;
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::{Method, Version};
 
+use super::authority::{HostPort, Origin};
 use super::refused_hosts::printable;
 use super::{App, Refused, Shared, assets, attach};
 use crate::protocol::peer::Peer;
@@ -141,29 +140,38 @@ fn is_local(parts: &Parts) -> bool {
         .is_some_and(Peer::on_loopback_listener)
 }
 
-fn host_is_served(app: &App, parts: &Parts, host: &str) -> bool {
+fn host_is_served(app: &App, parts: &Parts, text: &str) -> bool {
     let options = &app.options;
+    let host = HostPort::parse(text);
     let named = |name: &String| {
-        name == "*" || name.eq_ignore_ascii_case(host) || name.eq_ignore_ascii_case(name_of(host))
+        name == "*"
+            || name.eq_ignore_ascii_case(text)
+            || host
+                .as_ref()
+                .is_some_and(|host| name.eq_ignore_ascii_case(host.name()))
     };
-    // The hub mostly listens on another port than the page's own server.
+    if options.hosts.iter().any(named) {
+        return true;
+    }
+    let Some(host) = &host else {
+        return false;
+    };
     let of_origin = |origin: &String| {
-        let name = authority_of(origin).map(name_of);
-        name.is_some_and(|name| name.eq_ignore_ascii_case(name_of(host)))
+        Origin::parse(origin)
+            .is_some_and(|origin| origin.host.name().eq_ignore_ascii_case(host.name()))
     };
     // Rebinding makes a name stand for another address. An address stands for itself.
-    is_address(name_of(host))
-        || (is_local(parts) && is_loopback_name(name_of(host)))
-        || options.hosts.iter().any(named)
+    host.address().is_some()
+        || (is_local(parts) && host.is_loopback())
         || options.origins.iter().any(of_origin)
 }
 
 /// Whether a page of this origin may ask.
 fn origin_is_allowed(app: &App, origin: &HeaderValue, parts: &Parts) -> bool {
-    let Ok(origin) = origin.to_str() else {
+    let Ok(text) = origin.to_str() else {
         return false;
     };
-    let Some(authority) = authority_of(origin) else {
+    let Some(origin) = Origin::parse(text) else {
         return false;
     };
     let same_site = parts
@@ -174,121 +182,11 @@ fn origin_is_allowed(app: &App, origin: &HeaderValue, parts: &Parts) -> bool {
         .options
         .origins
         .iter()
-        .any(|known| known.trim_end_matches('/').eq_ignore_ascii_case(origin));
+        .any(|known| known.trim_end_matches('/').eq_ignore_ascii_case(text));
     listed
         || same_site
-        || host_of(parts).is_some_and(|host| same_authority(origin, authority, host))
-        || (is_local(parts) && is_loopback_name(name_of(authority)))
-}
-
-/// `host:port` of an origin; none for `null` and whatever else is no origin.
-fn authority_of(origin: &str) -> Option<&str> {
-    let (_, authority) = origin.split_once("://")?;
-    let authority = authority.trim_end_matches('/');
-    (!authority.is_empty() && !authority.contains('/')).then_some(authority)
-}
-
-/// Whether an origin's authority and a Host are the same, the origin's default port left out or not.
-fn same_authority(origin: &str, authority: &str, host: &str) -> bool {
-    let port = if origin.starts_with("https:") {
-        ":443"
-    } else {
-        ":80"
-    };
-    let bare = |text| str::strip_suffix(text, port).unwrap_or(text);
-    bare(authority).eq_ignore_ascii_case(bare(host))
-}
-
-/// A host without its port.
-fn name_of(host: &str) -> &str {
-    match host.rfind(':') {
-        // The colons of an IPv6 address stand in brackets.
-        Some(colon) if !host[colon..].contains(']') => &host[..colon],
-        _ => host,
-    }
-}
-
-/// Whether a host without its port is an IP address; one of IPv6 stands in brackets.
-fn is_address(name: &str) -> bool {
-    let inside = name
-        .strip_prefix('[')
-        .and_then(|name| name.strip_suffix(']'));
-    match inside {
-        // The zone of a link-local address, `%25eth0`, is a matter of the client's machine.
-        Some(inside) => {
-            let address = inside.split('%').next().unwrap_or_default();
-            address.parse::<Ipv6Addr>().is_ok()
-        }
-        None => name.parse::<Ipv4Addr>().is_ok(),
-    }
-}
-
-fn is_loopback_name(name: &str) -> bool {
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    let is_address = bare
-        .parse::<std::net::IpAddr>()
-        .is_ok_and(|address| address.is_loopback());
-    is_address
-        || bare.eq_ignore_ascii_case("localhost")
-        || bare.to_ascii_lowercase().ends_with(".localhost")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_lose_their_port() {
-        assert_eq!(name_of("a.example:80"), "a.example");
-        assert_eq!(name_of("[::1]:80"), "[::1]");
-        assert_eq!(name_of("[::1]"), "[::1]");
-        assert!(
-            is_loopback_name("[::1]")
-                && is_loopback_name("127.3.2.1")
-                && is_loopback_name("LOCALHOST")
-        );
-        assert!(!is_loopback_name("localhost.evil.example") && !is_loopback_name("10.0.0.1"));
-    }
-
-    #[test]
-    fn an_address_is_told_from_a_name() {
-        for host in [
-            "10.0.0.1",
-            "10.0.0.1:80",
-            "[2001:db8::1]:80",
-            "[::]",
-            "[fe80::1%25eth0]:80",
-            "[fe80::1%eth0]",
-            "0.0.0.0",
-        ] {
-            assert!(is_address(name_of(host)), "{host}");
-        }
-        for host in [
-            "10.0.0.1.example",
-            "10.0.0",
-            "10.0.0.256",
-            "2130706433",
-            "0x7f.1",
-            "::1",
-            "[::1].example",
-            "[10.0.0.1]",
-            "a",
-            "",
-        ] {
-            assert!(!is_address(name_of(host)), "{host}");
-        }
-    }
-
-    #[test]
-    fn an_origin_equals_a_host_with_its_default_port() {
-        let same = |origin, host| same_authority(origin, authority_of(origin).unwrap(), host);
-        assert!(
-            same("https://a.example", "a.example:443")
-                && same("http://a.example:81", "a.example:81")
-        );
-        assert!(
-            !same("http://a.example", "a.example:443") && !same("http://a.example", "b.example")
-        );
-        assert_eq!(authority_of("null"), None);
-    }
+        || host_of(parts)
+            .and_then(HostPort::parse)
+            .is_some_and(|host| origin.is_of(&host))
+        || (is_local(parts) && origin.host.is_loopback())
 }

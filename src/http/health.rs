@@ -8,21 +8,18 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::{Refused, Shared, json};
-use crate::protocol::{BUILD, Code, MAGIC, Refusal};
+use crate::protocol::{Code, HealthAnswer, Refusal};
 use crate::session::Sessions;
 
 /// `GET /healthz`: the process is up, and it is this hub and no portal.
 pub(super) async fn live() -> Response {
-    json(
-        StatusCode::OK,
-        format!("{{\"magic\":\"{MAGIC}\",\"build\":\"{BUILD}\"}}"),
-    )
+    json(StatusCode::OK, &HealthAnswer::of_this_build())
 }
 
 /// `GET /readyz`: new readers are welcome.
 pub(super) async fn ready(State(app): State<Shared>, uri: Uri) -> Result<Response, Refused> {
     if app.sessions.drain().has_begun() {
-        let refusal = Refusal::new(Code::Draining, "this node goes down");
+        let refusal = Refusal::new(Code::Draining, "this node is shutting down");
         return Err(Refused::at(&uri, refusal));
     }
     Ok(live().await)
@@ -38,17 +35,21 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
 pub(crate) fn metrics_text(sessions: &Sessions) -> String {
     let hub = sessions.hub();
     let mut registry = hub.metrics().registry();
-    registry.register("channels", "Channels held", shown(hub.channel_count()));
+    registry.register(
+        "channels",
+        "Channels on the hub",
+        shown(hub.channel_count()),
+    );
     let remembered = shown(sessions.count());
-    registry.register("sessions", "Sessions remembered", remembered);
+    registry.register("sessions", "Sessions that the hub remembers", remembered);
     registry.register(
         "history_bytes",
-        "Bytes held by events, encoded forms counted",
+        "Bytes of events, including their encoded forms",
         shown(hub.history_bytes()),
     );
     registry.register(
         "bodies_bytes",
-        "Bytes held of request bodies and messages on their way",
+        "Bytes of request bodies and unfinished messages",
         shown(sessions.inbound().held()),
     );
     let mut text = String::new();

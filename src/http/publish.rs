@@ -9,18 +9,15 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
-use serde::{Serialize, Serializer};
 
 use super::attach::rest_of_path;
 use super::refused_hosts::printable;
 use super::{App, Refused, Shared, json, paged};
 use crate::broker::Published;
-use crate::hub::Reached;
-use crate::protocol::cursor::Cursor;
 use crate::protocol::peer::Peer;
 use crate::protocol::{
     BodyEcho, ChannelName, Code, CredentialPlace, Data, EventName, GET_PUBLISH_BYTES_MAX, Limits,
-    Paged, Publish, Refusal, SendBody, decode_query, parse_channel_list,
+    Paged, Publish, PublishAnswer, Refusal, SendBody, decode_query, parse_channel_list,
 };
 use crate::session::Publisher;
 
@@ -58,16 +55,14 @@ impl Parameters {
         ) {
             (Some(path), None) => parse_channel_list(path)?,
             (None, Some(name)) => vec![ChannelName::new(name)?],
-            (None, None) => return Err(Refusal::bad_channel("no channel was named")),
+            (None, None) => return Err(Refusal::bad_channel("no channel is named")),
             (Some(_), Some(_)) => {
-                return Err(Refusal::bad_channel(
-                    "the channel was named in two places at once",
-                ));
+                return Err(Refusal::bad_channel("the channel is named in two places"));
             }
         };
         match names.len() {
             1 => Ok(names.remove(0)),
-            _ => Err(Refusal::bad_channel("this address takes one channel")),
+            _ => Err(Refusal::bad_channel("this address accepts one channel")),
         }
     }
 }
@@ -197,26 +192,12 @@ async fn answer(
     };
     let channel = publish.channel.clone();
     let Published { id, reached } = app.sessions.publish(publisher, publish).await?;
-    let created = Created {
+    let answer = PublishAnswer {
         id,
-        channel: channel.as_str(),
+        channel: Some(channel),
         reached,
     };
-    let text = serde_json::to_string(&created).unwrap_or_default();
-    Ok(json(StatusCode::CREATED, text))
-}
-
-/// The answer to a publish.
-#[derive(Serialize)]
-struct Created<'a> {
-    #[serde(serialize_with = "displayed")]
-    id: Cursor,
-    channel: &'a str,
-    reached: Reached,
-}
-
-fn displayed<S: Serializer>(id: &Cursor, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(id)
+    Ok(json(StatusCode::CREATED, &answer))
 }
 
 /// `GET /pub/{channel}?session=KEY&key=KEY&data=…`, for a session whose POSTs are blocked.
@@ -237,7 +218,7 @@ async fn by_address(app: &App, parts: &Parts) -> Result<Response, Refusal> {
     if length > GET_PUBLISH_BYTES_MAX {
         return Err(Refusal::new(
             Code::TooLarge,
-            "an address that publishes is at most 4 KiB long",
+            "the address of a publish by GET may have at most 4 KiB",
         ));
     }
     if parts
@@ -254,7 +235,7 @@ async fn by_address(app: &App, parts: &Parts) -> Result<Response, Refusal> {
     if parameters.find("session").is_none() {
         let refusal = Refusal::new(
             Code::MethodNotAllowed,
-            "publish by POST; a GET publishes only with a session key and an idempotency key",
+            "publish by POST; a GET needs a session key and an idempotency key",
         );
         // As the router says it for the other methods of this address.
         return Ok(([(ALLOW, "POST,GET,HEAD")], app.refused(parts, refusal)).into_response());
@@ -262,7 +243,9 @@ async fn by_address(app: &App, parts: &Parts) -> Result<Response, Refusal> {
     let publisher = app.publisher(parts, &parameters).await?;
     // A repeated request has the same address, and so the same key.
     let Some(key) = parameters.find("key") else {
-        return Err(Refusal::bad_parameter("a GET publishes only with a key"));
+        return Err(Refusal::bad_parameter(
+            "a publish by GET needs an idempotency key",
+        ));
     };
     let key = Some(crate::protocol::check_key(key)?);
     let publish = publish_of(parts, &parameters, key.clone());

@@ -39,7 +39,7 @@ impl Strangers {
         let (_, code, _, hint) = refusal.code.facts();
         tracing::warn!(code, hint, "{}", refusal.detail);
         if sight == Sight::Last {
-            tracing::warn!("further origins and hosts that are refused are not logged");
+            tracing::warn!("further refused origins and hosts are not logged");
         }
     }
 

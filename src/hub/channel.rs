@@ -12,28 +12,7 @@ use slab::Slab;
 use super::Run;
 use crate::hub::log::{Bounds, Log};
 use crate::hub::waker::Bell;
-use crate::protocol::{ChannelName, Event, Transport};
-
-/// Readers that an event rang for on this node, by transport.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
-pub struct Reached {
-    /// Over WebSocket.
-    pub ws: u32,
-    /// Over Server-Sent Events.
-    pub sse: u32,
-    /// Over long polling; a poll between two requests is not counted.
-    pub poll: u32,
-}
-
-impl Reached {
-    fn add(&mut self, transport: Transport, count: u32) {
-        match transport {
-            Transport::Ws => self.ws += count,
-            Transport::Sse => self.sse += count,
-            Transport::Poll => self.poll += count,
-        }
-    }
-}
+use crate::protocol::{ChannelName, Event, Reached, Transport};
 
 /// How a registration is counted by `reached`.
 #[derive(Clone, Debug)]

@@ -65,7 +65,7 @@ impl Hub {
         }
         Err(Refusal::passing(
             Code::TooManyChannels,
-            "the hub holds as many channels as it may (--hub-channels)",
+            "the hub has reached its limit of channels (--hub-channels)",
             FULL_RETRY_AFTER_S,
         ))
     }

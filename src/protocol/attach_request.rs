@@ -168,12 +168,10 @@ impl Opening {
             starts.named.clear();
         }
         opening.channels = match places.len() {
-            0 => return Err(Refusal::bad_channel("no channel was named")),
+            0 => return Err(Refusal::bad_channel("no channel is named")),
             1 => starts.spread(places.remove(0))?,
             _ => {
-                return Err(Refusal::bad_channel(
-                    "channels were named in two places at once",
-                ));
+                return Err(Refusal::bad_channel("channels are named in two places"));
             }
         };
         if opening.channels.is_empty() {
@@ -181,10 +179,10 @@ impl Opening {
         }
         match (opening.format, transport) {
             (Format::Data, Transport::Ws) if opening.channels.len() > 1 => Err(
-                Refusal::bad_parameter("`format=data` on a WebSocket reads one channel"),
+                Refusal::bad_parameter("`format=data` on a WebSocket allows only one channel"),
             ),
             (Format::Data, _) if opening.replay.is_some() => Err(Refusal::bad_parameter(
-                "`replay` needs `format=full`, whose hello says that nothing was replayed",
+                "`replay` needs `format=full`, whose hello reports that nothing was replayed",
             )),
             // A poll's answer has a cursor beside its frames, and bare data has no place for it.
             (Format::Data, Transport::Poll) => Err(Refusal::bad_parameter(
@@ -236,10 +234,10 @@ impl Opening {
                     match start.as_str() {
                         Some(text) => starts.set(&name, text)?,
                         None if name.is_empty() => {
-                            return Err(Refusal::bad_parameter("a start is a text"));
+                            return Err(Refusal::bad_parameter("a start must be a string"));
                         }
                         None => {
-                            let refusal = Refusal::new(Code::BadCursor, "a start is a text");
+                            let refusal = Refusal::new(Code::BadCursor, "a start must be a string");
                             starts.set_named(&name, Err(refusal))?;
                         }
                     }
@@ -247,7 +245,7 @@ impl Opening {
             }
             Some(_) => {
                 return Err(Refusal::bad_parameter(
-                    "`since` is a text or an object of texts",
+                    "`since` must be a string or an object of strings",
                 ));
             }
         }
@@ -289,7 +287,7 @@ fn parse_format(value: &str) -> Result<Format, Refusal> {
     match value {
         "full" => Ok(Format::Full),
         "data" => Ok(Format::Data),
-        _ => Err(Refusal::bad_parameter("`format` is `full` or `data`")),
+        _ => Err(Refusal::bad_parameter("`format` must be `full` or `data`")),
     }
 }
 
@@ -298,7 +296,7 @@ fn parse_shown(value: &str) -> Result<Shown, Refusal> {
         "1" | "true" => Ok(Shown::Everywhere),
         "0" | "false" => Ok(Shown::Nowhere),
         "watched" => Ok(Shown::Watched),
-        _ => Err(Refusal::bad_parameter("`presence` is 0, 1 or watched")),
+        _ => Err(Refusal::bad_parameter("`presence` must be 0, 1 or watched")),
     }
 }
 
@@ -306,7 +304,7 @@ fn parse_switch(name: &str, value: &str) -> Result<bool, Refusal> {
     match value {
         "1" | "true" => Ok(true),
         "0" | "false" => Ok(false),
-        _ => Err(Refusal::bad_parameter(format!("`{name}` is 0 or 1"))),
+        _ => Err(Refusal::bad_parameter(format!("`{name}` must be 0 or 1"))),
     }
 }
 
@@ -325,7 +323,7 @@ fn parse_seconds(name: &str, value: &str, least: f64) -> Result<Duration, Refusa
             Ok(Duration::from_secs_f64(seconds))
         }
         _ => Err(Refusal::bad_parameter(format!(
-            "`{name}` is {least} to 60 seconds"
+            "`{name}` must be {least} to 60 seconds"
         ))),
     }
 }
@@ -333,14 +331,16 @@ fn parse_seconds(name: &str, value: &str, least: f64) -> Result<Duration, Refusa
 fn parse_replay(value: &str) -> Result<u32, Refusal> {
     match value.parse() {
         Ok(bytes @ 0..=REPLAY_BYTES_MAX) => Ok(bytes),
-        _ => Err(Refusal::bad_parameter("`replay` is 0 to 16,777,216 bytes")),
+        _ => Err(Refusal::bad_parameter(
+            "`replay` must be 0 to 16,777,216 bytes",
+        )),
     }
 }
 
 fn bounded(name: &str, value: &str, bytes: usize) -> Result<String, Refusal> {
     if value.len() > bytes || value.chars().any(char::is_control) {
         return Err(Refusal::bad_parameter(format!(
-            "`{name}` is at most {bytes} bytes without control characters"
+            "`{name}` must have at most {bytes} bytes without control characters"
         )));
     }
     Ok(value.to_owned())

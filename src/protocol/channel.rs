@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{CHANNEL_BYTES_MAX, Refusal};
 
@@ -115,6 +116,20 @@ impl fmt::Display for ChannelName {
 impl fmt::Debug for ChannelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Serialize for ChannelName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// As [`parse_channel_list`] accepts it: a `$presence/…` name may be longer by its prefix.
+impl<'de> Deserialize<'de> for ChannelName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        read_name(&name).map_err(de::Error::custom)
     }
 }
 

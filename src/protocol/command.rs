@@ -115,7 +115,7 @@ pub fn parse_command(json: &[u8], bytes: Option<Bytes>) -> Order {
         Err(error) if !(is_array && error.is_data()) => refused(not_a_command(&error)),
         Ok(_) | Err(_) => refused(Refusal::new(
             Code::BadCommand,
-            "a command is a JSON object, not an array",
+            "a command must be a JSON object, not an array",
         )),
     }
 }
@@ -192,7 +192,7 @@ fn not_a_command(error: &serde_json::Error) -> Refusal {
 }
 
 fn order(shape: &Shape<'_>, bytes: Option<Bytes>) -> Order {
-    let reference = shape.reference.map(ToOwned::to_owned);
+    let reference = shape.reference.map(in_one_line);
     if reference
         .as_ref()
         .is_some_and(|text| text.get().len() > REF_BYTES_MAX)
@@ -211,6 +211,12 @@ fn order(shape: &Shape<'_>, bytes: Option<Bytes>) -> Order {
         command,
         refused_key,
     }
+}
+
+/// The same value without the line ends between its tokens, one of which would end an SSE block.
+fn in_one_line(value: &RawValue) -> Box<RawValue> {
+    let text = value.get().replace(['\n', '\r'], "");
+    RawValue::from_string(text).unwrap_or_else(|_| value.to_owned())
 }
 
 fn refused_key(shape: &Shape<'_>) -> Option<String> {
@@ -262,7 +268,7 @@ fn command(shape: &Shape<'_>, bytes: Option<Bytes>) -> Result<Command, Refusal> 
         Some(_) => {
             return Err(Refusal::new(
                 Code::BadCommand,
-                "`type` is no command of this hub",
+                "`type` is not a known command",
             ));
         }
         None => return Err(Refusal::new(Code::BadCommand, "`type` is missing")),
@@ -273,7 +279,7 @@ fn command(shape: &Shape<'_>, bytes: Option<Bytes>) -> Result<Command, Refusal> 
 pub(crate) fn check_key(key: &str) -> Result<String, Refusal> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX || key.chars().any(char::is_control) {
         return Err(Refusal::bad_parameter(
-            "a key is 1 to 128 bytes without control characters",
+            "a key must have 1 to 128 bytes without control characters",
         ));
     }
     Ok(key.to_owned())
@@ -283,7 +289,7 @@ pub(crate) fn check_key(key: &str) -> Result<String, Refusal> {
 pub(crate) fn history_limit(limit: Option<usize>) -> Result<usize, Refusal> {
     match limit.unwrap_or(HISTORY_LIMIT) {
         limit @ 1..=BATCH_EVENTS_MAX => Ok(limit),
-        _ => Err(Refusal::bad_parameter("`limit` is 1 to 1,000")),
+        _ => Err(Refusal::bad_parameter("`limit` must be 1 to 1,000")),
     }
 }
 
@@ -291,7 +297,7 @@ pub(crate) fn history_limit(limit: Option<usize>) -> Result<usize, Refusal> {
 pub(crate) fn history_bytes(bytes: Option<usize>) -> Result<usize, Refusal> {
     match bytes.unwrap_or(BATCH_BYTES_MAX) {
         bytes @ 1..=BATCH_BYTES_MAX => Ok(bytes),
-        _ => Err(Refusal::bad_parameter("`bytes` is 1 to 1,048,576")),
+        _ => Err(Refusal::bad_parameter("`bytes` must be 1 to 1,048,576")),
     }
 }
 
@@ -306,7 +312,7 @@ fn data(shape: &Shape<'_>, bytes: Option<Bytes>) -> Result<Data, Refusal> {
         (None, None, None) => Err(Refusal::new(Code::BadCommand, "`data` is missing")),
         _ => Err(Refusal::new(
             Code::BadCommand,
-            "data was given twice: as `data`, as `data64` or behind the JSON",
+            "the command has data twice: in `data`, in `data64` or after the JSON",
         )),
     }
 }
@@ -395,6 +401,8 @@ mod tests {
         let order = parse_command(br#"{"type":"dance","ref":{"a":1}}"#, None);
         assert_eq!(order.reference.unwrap().get(), r#"{"a":1}"#);
         assert!(order.command.is_err());
+        let order = parse_command(b"{\"type\":\"ping\",\"ref\":[1,\r\n\"\\n\"]}", None);
+        assert_eq!(order.reference.unwrap().get(), r#"[1,"\n"]"#);
     }
 
     #[test]

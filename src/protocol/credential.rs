@@ -1,7 +1,10 @@
 //! Where a request may carry its credential, as refusals name it.
 
+use serde::{Deserialize, Serialize};
+
 /// Where a credential was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CredentialPlace {
     /// The `Authorization` header.
     Header,
@@ -13,18 +16,4 @@ pub enum CredentialPlace {
     Query,
     /// The cookie that the hub was configured to read.
     Cookie,
-}
-
-impl CredentialPlace {
-    /// The place as text.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Header => "header",
-            Self::Subprotocol => "subprotocol",
-            Self::Body => "body",
-            Self::Query => "query",
-            Self::Cookie => "cookie",
-        }
-    }
 }

@@ -6,6 +6,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 /// The longest text of an epoch, in bytes (`docs/protocol.md`, Ids and cursors).
 const EPOCH_BYTES: usize = 16;
 /// The most digits of an offset: `u64::MAX` has 20.
@@ -121,6 +123,19 @@ impl FromStr for Cursor {
             epoch: epoch.parse()?,
             offset: offset.parse().map_err(|_| BadCursor)?,
         })
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 

@@ -171,16 +171,16 @@ impl EventName {
         match name {
             "" | "message" => Ok(Self(None)),
             "open" | "error" => Err(Refusal::bad_name(
-                "browsers act on events named `open` and `error`",
+                "browsers reserve the event names `open` and `error`",
             )),
-            _ if name.starts_with('$') => {
-                Err(Refusal::bad_name("names beginning with `$` are the hub's"))
-            }
+            _ if name.starts_with('$') => Err(Refusal::bad_name(
+                "names that begin with `$` are reserved for the hub",
+            )),
             _ if name.len() > NAME_BYTES_MAX => {
                 Err(Refusal::bad_name("the name is longer than 128 bytes"))
             }
             _ if name.chars().any(char::is_control) => {
-                Err(Refusal::bad_name("the name holds a control character"))
+                Err(Refusal::bad_name("the name contains a control character"))
             }
             _ => Ok(Self(Some(Arc::from(name)))),
         }
@@ -388,6 +388,7 @@ pub(super) fn json_string(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::EventFrame;
 
     fn event(data: Data, from: Option<&str>) -> Event {
         let draft = Draft {
@@ -423,6 +424,43 @@ mod tests {
             str::from_utf8(&json).unwrap(),
             r#"{"type":"event","id":"k3x9q2-42","channel":"lob\"by","name":"chat","data64":"AP8=","time":1795169188123}"#
         );
+    }
+
+    #[test]
+    fn an_event_frame_is_that_of_the_type() {
+        for (data, from) in [
+            (Data::text("a\u{0}\"\u{1F600}"), None),
+            (Data::from_json(b"null").unwrap(), Some("a\"b")),
+            (
+                Data::from_json(br#"{"n":[1e999,"\ud800"]}"#).unwrap(),
+                Some(""),
+            ),
+            (Data::Bytes(Bytes::from_static(&[0, 255])), Some("s8")),
+            (Data::Bytes(Bytes::new()), None),
+        ] {
+            let event = event(data, from);
+            let (data, data64) = match &event.data {
+                Data::Json(json) => (Some(serde_json::from_slice(json).unwrap()), None),
+                Data::Bytes(bytes) => (None, Some(STANDARD.encode(bytes).into())),
+            };
+            let whole = EventFrame {
+                id: event.id,
+                channel: event.channel.clone(),
+                name: event.name.as_str().into(),
+                data,
+                data64,
+                from: event.from.as_deref().map(Into::into),
+                time_ms: event.time_ms,
+            };
+            let json = |frame: &EventFrame<'_>| serde_json::to_vec(frame).unwrap();
+            assert_eq!(event.encode_json(true), json(&whole));
+            let bare = EventFrame {
+                data: None,
+                data64: None,
+                ..whole
+            };
+            assert_eq!(event.encode_json(false), json(&bare));
+        }
     }
 
     #[test]

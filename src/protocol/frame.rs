@@ -1,17 +1,120 @@
-//! What the hub says to a client beside events: hello, gap, ping, reply, bye, as JSON texts.
+//! The frames of the wire: hello, event, gap, ping, refused, reply and bye.
 //!
-//! Does not know on which wire a frame goes.
+//! The hub writes them and clients read them by the same types. Does not know on which wire a frame goes.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::{BUILD, ChannelName, Limits, MAGIC, Refusal};
+use super::answer::{Reply, to_json};
+use super::{BUILD, ByeFrame, ChannelName, Limits, MAGIC, RefusedEntry};
 use crate::protocol::cursor::Cursor;
 
+/// A frame as a client reads it.
+#[derive(Clone, Debug)]
+pub enum Frame<'a> {
+    /// The first frame of an attach.
+    Hello(Box<Hello>),
+    /// An event.
+    Event(EventFrame<'a>),
+    /// Events that are forgotten.
+    Gap(Gap),
+    /// A sign of life.
+    Ping(Ping),
+    /// Channels that are not opened.
+    Refused(RefusedFrame<'a>),
+    /// The reply to a command.
+    Reply(Reply<'a>),
+    /// The last frame of an attach.
+    Bye(ByeFrame<'a>),
+    /// One of a later hub, which clients ignore.
+    Unknown,
+}
+
+impl<'a> Frame<'a> {
+    /// Parses the JSON of a frame. The data of an event stays text, since not all JSON can be made a value here: half
+    /// of a surrogate pair, or a number beyond all floats.
+    ///
+    /// # Errors
+    /// When the text is not JSON, or not a frame.
+    pub fn parse(text: &'a str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Kind<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: Cow<'a, str>,
+        }
+        // The type comes first in all frames of this hub, so that most need no second pass.
+        let kind = match text.strip_prefix("{\"type\":\"event\",") {
+            Some(_) => Cow::Borrowed("event"),
+            None => serde_json::from_str::<Kind<'_>>(text)?.kind,
+        };
+        Ok(match &*kind {
+            "hello" => Self::Hello(serde_json::from_str(text)?),
+            "event" => Self::Event(serde_json::from_str(text)?),
+            "gap" => Self::Gap(serde_json::from_str(text)?),
+            "ping" => Self::Ping(serde_json::from_str(text)?),
+            "refused" => Self::Refused(serde_json::from_str(text)?),
+            "reply" => Self::Reply(serde_json::from_str(text)?),
+            "bye" => Self::Bye(serde_json::from_str(text)?),
+            _ => Self::Unknown,
+        })
+    }
+
+    /// The frame as the hub writes it; `None` for a reply, whose answer only its command knows, and for an unknown one.
+    #[must_use]
+    pub fn json(&self) -> Option<String> {
+        match self {
+            Self::Hello(hello) => Some(hello.json()),
+            Self::Event(event) => Some(to_json(event)),
+            Self::Gap(gap) => Some(gap.json()),
+            Self::Ping(ping) => Some(ping.json()),
+            Self::Refused(refused) => Some(to_json(refused)),
+            Self::Bye(bye) => Some(to_json(bye)),
+            Self::Reply(_) | Self::Unknown => None,
+        }
+    }
+}
+
+/// An event. The hub writes it with `Event::encode_json`, which a test compares with this type.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "event")]
+pub struct EventFrame<'a> {
+    /// The cursor just after the event.
+    pub id: Cursor,
+    /// Its channel.
+    pub channel: ChannelName,
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    /// Its data, where that is JSON.
+    // Not an Option alone: serde reads `"data":null` as an absent one, and null is a value.
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub data: Option<&'a RawValue>,
+    /// Its data as base64, where it is bytes and the wire is text.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub data64: Option<Cow<'a, str>>,
+    /// Who published it.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Cow<'a, str>>,
+    /// Milliseconds since 1970.
+    #[serde(rename = "time")]
+    pub time_ms: u64,
+}
+
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(value).map(Some)
+}
+
 /// Why events were forgotten before a reader saw them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GapReason {
     /// By the limits of count or bytes.
@@ -20,7 +123,8 @@ pub enum GapReason {
     Expired,
     /// The cursor is of another epoch.
     Restart,
-    /// This hub never gave that cursor.
+    /// This hub never gave that cursor, or it has a reason that this build does not know.
+    #[serde(other)]
     Unknown,
 }
 
@@ -38,17 +142,20 @@ impl GapReason {
 }
 
 /// Events of one channel that a reader will never see: those after `after` up to `id`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "gap")]
 pub struct Gap {
     /// The channel.
     pub channel: ChannelName,
     /// The place that the reader had; none where it gave no cursor that can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Cursor>,
     /// Why.
     pub reason: GapReason,
     /// The place from which the log goes on.
     pub id: Cursor,
     /// Whether another channel's gap of the same id follows: a cursor at this id would miss it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
 }
 
@@ -56,30 +163,12 @@ impl Gap {
     /// The gap frame.
     #[must_use]
     pub(crate) fn json(&self) -> String {
-        #[derive(Serialize)]
-        struct Shape<'a> {
-            r#type: &'static str,
-            channel: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            after: Option<String>,
-            reason: GapReason,
-            id: String,
-            #[serde(skip_serializing_if = "std::ops::Not::not")]
-            more: bool,
-        }
-        to_json(&Shape {
-            r#type: "gap",
-            channel: self.channel.as_str(),
-            after: self.after.map(|cursor| cursor.to_string()),
-            reason: self.reason,
-            id: self.id.to_string(),
-            more: self.more,
-        })
+        to_json(self)
     }
 }
 
 /// The session part of a hello.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HelloSession {
     /// The public id.
     pub id: Arc<str>,
@@ -96,29 +185,36 @@ pub struct HelloSession {
 const HELLO_BYTES_USUAL: usize = 640;
 
 /// The first frame of an attach.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "hello")]
 pub struct Hello {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    magic: &'static str,
+    /// What tells this hub from a portal.
+    pub magic: Cow<'static, str>,
+    /// The nonce of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
-    nonce: Option<String>,
-    #[serde(serialize_with = "as_text")]
-    id: Cursor,
-    session: HelloSession,
-    heartbeat: u64,
+    pub nonce: Option<String>,
+    /// The place before the first frame that follows.
+    pub id: Cursor,
+    /// The session.
+    pub session: HelloSession,
+    /// Seconds between two signs of life.
+    #[serde(rename = "heartbeat")]
+    pub heartbeat_s: u64,
+    /// The sizes that the hub accepts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    limits: Option<Limits>,
-    #[serde(serialize_with = "as_names")]
-    channels: Vec<ChannelName>,
+    pub limits: Option<Limits>,
+    /// The channels that are read.
+    pub channels: Vec<ChannelName>,
     /// Places of the channels that begin after `id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    places: Option<serde_json::Map<String, serde_json::Value>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub places: BTreeMap<ChannelName, Cursor>,
     /// Whether more lay before the head than the reader wanted, so that it begins there.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    behind: bool,
-    network: String,
-    build: &'static str,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub behind: bool,
+    /// The tag of the client's network.
+    pub network: String,
+    /// The version of the hub.
+    pub build: Cow<'static, str>,
 }
 
 impl Hello {
@@ -131,23 +227,18 @@ impl Hello {
         channels: Vec<ChannelName>,
         places: &[(ChannelName, Cursor)],
     ) -> Self {
-        let places = places
-            .iter()
-            .map(|(name, place)| (name.to_string(), place.to_string().into()));
-        let places: serde_json::Map<_, _> = places.collect();
         Self {
-            kind: "hello",
-            magic: MAGIC,
+            magic: MAGIC.into(),
             nonce: None,
             id,
             session,
-            heartbeat: 0,
+            heartbeat_s: 0,
             limits: None,
             channels,
-            places: (!places.is_empty()).then_some(places),
+            places: places.iter().cloned().collect(),
             behind: false,
             network: String::new(),
-            build: BUILD,
+            build: BUILD.into(),
         }
     }
 
@@ -155,7 +246,7 @@ impl Hello {
     #[must_use]
     pub fn with(mut self, nonce: Option<String>, heartbeat_s: u64, network: String) -> Self {
         self.nonce = nonce;
-        self.heartbeat = heartbeat_s;
+        self.heartbeat_s = heartbeat_s;
         self.network = network;
         self
     }
@@ -184,139 +275,23 @@ impl Hello {
     }
 }
 
-fn as_text<S: Serializer>(cursor: &Cursor, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(cursor)
-}
-
-fn as_names<S: Serializer>(names: &[ChannelName], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(names.iter().map(ChannelName::as_str))
-}
-
-/// Why an attach ends, with the close code of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ByeReason {
-    /// The node goes down; come back with the cursor.
-    Drain,
-    /// The credentials expired; come back with new ones.
-    Expired,
-    /// The reader took nothing for the write budget.
-    Slow,
-    /// The peer was silent for two heartbeats.
-    Silent,
-    /// A gap on a WebSocket of bare data.
-    Gap,
-    /// A limit was reached that passes; come back after a while.
-    Busy,
-    /// The request cannot be served.
-    BadRequest,
-    /// Credentials are missing or wrong.
-    Unauthorized,
-    /// Not allowed.
-    Forbidden,
-    /// A limit was reached.
-    Limit,
-    /// The session has newer attaches.
-    Newer,
-}
-
-impl ByeReason {
-    /// The close code and the reason's text.
-    #[must_use]
-    pub const fn facts(self) -> (u16, &'static str) {
-        match self {
-            Self::Drain => (3001, "drain"),
-            Self::Expired => (3003, "expired"),
-            Self::Slow => (3004, "slow"),
-            Self::Silent => (3005, "silent"),
-            Self::Gap => (3006, "gap"),
-            Self::Busy => (3007, "busy"),
-            Self::BadRequest => (3500, "bad_request"),
-            Self::Unauthorized => (3501, "unauthorized"),
-            Self::Forbidden => (3502, "forbidden"),
-            Self::Limit => (3503, "limit"),
-            Self::Newer => (3504, "newer"),
-        }
-    }
-}
-
-/// The last frame of an attach.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bye {
-    /// Why.
-    pub reason: ByeReason,
-    /// Milliseconds after which to come back, spread over the clients.
-    pub after_ms: Option<u64>,
-    /// Everything up to here was written.
-    pub id: Option<Cursor>,
-    /// The refusal behind it, where there is one.
-    pub refusal: Option<Refusal>,
-}
-
-impl Bye {
-    /// A bye with nothing but its reason.
-    #[must_use]
-    pub const fn new(reason: ByeReason) -> Self {
-        Self {
-            reason,
-            after_ms: None,
-            id: None,
-            refusal: None,
-        }
-    }
-
-    /// The bye over a refusal.
-    #[must_use]
-    pub fn refused(refusal: Refusal) -> Self {
-        let reason = refusal.bye();
-        Self {
-            reason,
-            after_ms: refusal
-                .retry_after_s
-                .filter(|_| reason == ByeReason::Busy)
-                .map(|seconds| seconds * 1_000),
-            id: None,
-            refusal: Some(refusal),
-        }
-    }
-
-    /// The bye frame.
-    #[must_use]
-    pub fn json(&self) -> String {
-        #[derive(Serialize)]
-        struct Shape<'a> {
-            r#type: &'static str,
-            code: u16,
-            reason: &'a str,
-            reconnect: bool,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            after_ms: Option<u64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            id: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            error: Option<Box<RawValue>>,
-        }
-        let (code, reason) = self.reason.facts();
-        to_json(&Shape {
-            r#type: "bye",
-            code,
-            reason,
-            reconnect: code < 3500,
-            after_ms: self.after_ms,
-            id: self.id.map(|id| id.to_string()),
-            error: self
-                .refusal
-                .as_ref()
-                .and_then(|refusal| RawValue::from_string(refusal.to_json(None)).ok()),
-        })
-    }
+/// Channels that are not opened, while others of the request are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "refused")]
+pub struct RefusedFrame<'a> {
+    /// The channels.
+    #[serde(borrow)]
+    pub channels: Vec<RefusedEntry<'a>>,
 }
 
 /// A ping: everything up to `id` was written before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "ping")]
 pub struct Ping {
     /// Everything up to here was written.
     pub id: Cursor,
     /// Milliseconds since 1970.
+    #[serde(rename = "time")]
     pub time_ms: u64,
     /// Events and gaps that were written on this attach since its hello.
     pub count: u64,
@@ -326,45 +301,14 @@ impl Ping {
     /// The ping frame.
     #[must_use]
     pub fn json(&self) -> String {
-        let Self { id, time_ms, count } = self;
-        format!("{{\"type\":\"ping\",\"id\":\"{id}\",\"time\":{time_ms},\"count\":{count}}}")
+        to_json(self)
     }
-}
-
-/// A reply that says yes: `fields` is what the command's row in the contract names, as JSON members without
-/// braces (`"id":"…"`), or empty.
-#[must_use]
-pub fn reply_ok(reference: Option<&RawValue>, fields: &str) -> String {
-    let comma = if fields.is_empty() { "" } else { "," };
-    format!(
-        "{{\"type\":\"reply\"{},\"ok\":true{comma}{fields}}}",
-        ref_member(reference)
-    )
-}
-
-/// A reply that refuses.
-#[must_use]
-pub fn reply_error(reference: Option<&RawValue>, refusal: &Refusal) -> String {
-    format!(
-        "{{\"type\":\"reply\"{},\"ok\":false,\"error\":{}}}",
-        ref_member(reference),
-        refusal.to_json(None)
-    )
-}
-
-fn ref_member(reference: Option<&RawValue>) -> String {
-    reference
-        .map(|text| format!(",\"ref\":{}", text.get().replace(['\n', '\r'], "")))
-        .unwrap_or_default()
-}
-
-fn to_json(shape: &impl Serialize) -> String {
-    serde_json::to_string(shape).expect("plain structs of texts and numbers always serialise")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{Bye, Code, Refusal, RefusedChannel};
 
     #[test]
     fn frames_have_exact_bytes() {
@@ -379,19 +323,6 @@ mod tests {
             gap.json(),
             r#"{"type":"gap","channel":"lobby","after":"k3x9q2-7","reason":"evicted","id":"k3x9q2-31"}"#
         );
-        let bye = Bye {
-            after_ms: Some(730),
-            id: Some("k3x9q2-44".parse().unwrap()),
-            ..Bye::new(ByeReason::Drain)
-        };
-        assert_eq!(
-            bye.json(),
-            r#"{"type":"bye","code":3001,"reason":"drain","reconnect":true,"after_ms":730,"id":"k3x9q2-44"}"#
-        );
-        assert_eq!(
-            Bye::new(ByeReason::Newer).json(),
-            r#"{"type":"bye","code":3504,"reason":"newer","reconnect":false}"#
-        );
         let ping = Ping {
             id: "k3x9q2-44".parse().unwrap(),
             time_ms: 5,
@@ -400,15 +331,6 @@ mod tests {
         assert_eq!(
             ping.json(),
             r#"{"type":"ping","id":"k3x9q2-44","time":5,"count":17}"#
-        );
-        let reference = RawValue::from_string("1".into()).unwrap();
-        assert_eq!(
-            reply_ok(Some(&reference), ""),
-            r#"{"type":"reply","ref":1,"ok":true}"#
-        );
-        assert_eq!(
-            reply_ok(None, r#""time":5"#),
-            r#"{"type":"reply","ok":true,"time":5}"#
         );
     }
 
@@ -430,5 +352,56 @@ mod tests {
                 r#"{{"type":"hello","magic":"triway/1","nonce":"n1","id":"k3x9q2-41","session":{{"id":"s8f3","user":"ann","key":"k","expires":1795172788}},"heartbeat":15,"limits":{{"data":10,"message":8252,"body":1048636,"commands":1000,"address":4096,"info":1024}},"channels":["lobby"],"network":"9c1f","build":"{BUILD}"}}"#
             )
         );
+    }
+
+    #[test]
+    fn every_frame_is_read_as_it_is_written() {
+        let refusal = Refusal::new(Code::TooManyConnections, "later");
+        let refused = RefusedChannel::new("a", refusal.clone());
+        let lobby = ChannelName::new("lobby").unwrap();
+        let id: Cursor = "k3x9q2-41".parse().unwrap();
+        let session = HelloSession {
+            id: "s8f3".into(),
+            user: None,
+            key: "k".into(),
+            expires: 1,
+        };
+        let hello = Hello::new(id, session, vec![lobby.presence()], &[(lobby.clone(), id)]);
+        for json in [
+            hello
+                .with_limits(Limits::new(10, Some(1)))
+                .behind(true)
+                .json(),
+            Bye::refused(refusal).json(),
+            RefusedChannel::frame(&[refused]),
+            format!(
+                r#"{{"type":"event","id":"{id}","channel":"a","name":"b","data":null,"time":1}}"#
+            ),
+            format!(
+                r#"{{"type":"event","id":"{id}","channel":"a","name":"b","data":["\ud800",1e999],"time":1}}"#
+            ),
+            format!(r#"{{"type":"gap","channel":"a","reason":"unknown","id":"{id}","more":true}}"#),
+            format!(r#"{{"type":"ping","id":"{id}","time":5,"count":17}}"#),
+        ] {
+            let frame = Frame::parse(&json).unwrap();
+            assert_eq!(frame.json().as_deref(), Some(&*json));
+        }
+        let spaced = r#" { "id": "k-1", "type": "gap", "channel": "a", "reason": "new" }"#;
+        let Frame::Gap(gap) = Frame::parse(spaced).unwrap() else {
+            panic!("a gap")
+        };
+        assert_eq!(gap.reason, GapReason::Unknown);
+        assert!(matches!(
+            Frame::parse(r#"{"type":"later","id":7}"#),
+            Ok(Frame::Unknown)
+        ));
+        for text in [
+            "",
+            "[]",
+            r#"{"type":"event"}"#,
+            r#"{"type":"ping","id":"K-1","time":1,"count":0}"#,
+        ] {
+            assert!(Frame::parse(text).is_err(), "{text}");
+        }
     }
 }

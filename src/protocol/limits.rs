@@ -2,7 +2,7 @@
 //!
 //! Knows how much JSON escaping can grow a text, so that every limit lets through what the one of data allows.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{COMMANDS_MAX, GET_PUBLISH_BYTES_MAX, INFO_BYTES_MAX};
 
@@ -14,7 +14,7 @@ const COMMAND_BYTES: usize = 8 * 1024;
 const COMMANDS_BYTES: usize = 1024 * 1024;
 
 /// What one hub accepts. Sizes are in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Data of one event, as the hub counts it.
     pub data: usize,

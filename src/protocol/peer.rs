@@ -4,11 +4,13 @@
 //! Knows nothing of sockets, and nothing of how either was found out.
 
 use std::any::Any;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use ipnet::Ipv6Net;
+
 /// An IPv6 customer is given a network of this many bits, so one client may use any address of it.
-const IPV6_CLIENT_BITS: u32 = 64;
+const IPV6_CLIENT_BITS: u8 = 64;
 
 /// The two ends of the connection that a request came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +55,7 @@ impl Peer {
 #[must_use]
 pub fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let host_bits = u128::BITS - IPV6_CLIENT_BITS;
-            let network = address.to_bits() >> host_bits << host_bits;
-            IpAddr::V6(Ipv6Addr::from_bits(network))
-        }
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Net::new_assert(address, IPV6_CLIENT_BITS).network()),
         address => address,
     }
 }

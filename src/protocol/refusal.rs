@@ -6,9 +6,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::json;
-
-use super::{ByeReason, CredentialPlace, RefusedChannel};
+use super::answer::to_json;
+use super::{ByeReason, CredentialPlace, Problem, RefusedChannel};
 
 /// Why something was refused. The text of a code never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,98 +125,98 @@ const FACTS: [(u16, &str, &str, &str); 26] = [
     (
         400,
         "bad_channel",
-        "Not a channel name",
-        "Use 1 to 128 bytes of UTF-8 without control characters; separate names by commas and percent-encode what is special.",
+        "Invalid channel name",
+        "Use 1 to 128 bytes of UTF-8 without control characters. Separate names by commas, and percent-encode special characters.",
     ),
     (
         400,
         "bad_cursor",
-        "Not a start",
-        "`since` takes `now`, `all`, `last:20`, a duration such as `10m`, or an id that this hub gave.",
+        "Invalid start",
+        "`since` accepts `now`, `all`, `last:20`, a duration such as `10m`, or an id from this hub.",
     ),
     (
         400,
         "bad_json",
-        "Not JSON",
-        "Send one valid JSON value in UTF-8; for plain text use Content-Type: text/plain.",
+        "Invalid JSON",
+        "Send one valid JSON value in UTF-8. For plain text use Content-Type: text/plain.",
     ),
     (
         400,
         "bad_parameter",
-        "Not a valid parameter",
+        "Invalid parameter",
         "See the table of parameters in docs/protocol.md.",
     ),
     (
         400,
         "bad_name",
-        "Not an event name",
-        "Use up to 128 bytes without control characters; `open`, `error` and `$…` are taken.",
+        "Invalid event name",
+        "Use up to 128 bytes without control characters. `open`, `error` and names that begin with `$` are reserved.",
     ),
     (
         400,
         "bad_command",
-        "Not a command",
-        "Commands are publish, subscribe, unsubscribe, presence, history, ping and leave, as JSON objects with a `type`.",
+        "Invalid command",
+        "Send a JSON object whose `type` is publish, subscribe, unsubscribe, presence, history, ping or leave.",
     ),
     (
         401,
         "unauthorized",
-        "Credentials needed",
-        "Send a valid token, as Authorization: Bearer, or as the subprotocol triway.bearer.TOKEN.",
+        "Credentials required",
+        "Send a valid token as Authorization: Bearer TOKEN, or as the subprotocol triway.bearer.TOKEN.",
     ),
     (
         401,
         "session_expired",
-        "The session is over",
-        "Open a reader again; its hello carries a new session key.",
+        "Session expired",
+        "Open a reader again. Its hello has a new session key.",
     ),
     (
         403,
         "forbidden",
-        "Not allowed",
-        "These credentials do not allow this on that channel.",
+        "Not allowed by the credentials",
+        "Use credentials that allow this on the channel.",
     ),
     (
         403,
         "origin_refused",
         "Origin not allowed",
-        "Start the hub with --origin and the page's origin to allow it.",
+        "Start the hub with --origin and the page's origin.",
     ),
     (
         421,
         "host_refused",
         "Unknown Host",
-        "Start the hub with --host and this name, or --origin with the page's origin; behind a trusted proxy --host '*'.",
+        "Start the hub with --host and this name, or with --origin and the page's origin. Behind a trusted proxy use --host '*'.",
     ),
     (
         404,
         "not_found",
-        "Nothing here",
+        "No such address",
         "See docs/protocol.md for the addresses: /pub, /ws, /sse, /poll, /history, /presence and /send.",
     ),
     (
         405,
         "method_not_allowed",
-        "Wrong method",
-        "The Allow header names the methods of this address.",
+        "Method not allowed for this address",
+        "Use a method that the Allow header lists.",
     ),
     (
         426,
         "upgrade_missing",
-        "The Upgrade header was lost on the way",
-        "A proxy between removed it. For nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"; or use /sse or /poll.",
+        "The Upgrade header is missing",
+        "A proxy on the way may have removed it. For nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"; or use /sse or /poll.",
     ),
     (
         415,
         "unsupported_encoding",
-        "The body is compressed",
-        "Send the body as it is, without Content-Encoding.",
+        "Content-Encoding not supported",
+        "Send the body uncompressed, without Content-Encoding.",
     ),
     (
         408,
         "body_timeout",
-        "The body came too slowly",
-        "Send the whole body within the body limit (--body-timeout).",
+        "The body arrived too slowly",
+        "Send the whole body within the time limit, or raise --body-timeout.",
     ),
     (
         413,
@@ -229,7 +228,7 @@ const FACTS: [(u16, &str, &str, &str); 26] = [
         429,
         "rate_limited",
         "Too many publishes",
-        "Wait as Retry-After says, or raise --publish-rate.",
+        "Wait for the time in Retry-After, or raise --publish-rate.",
     ),
     (
         403,
@@ -241,31 +240,31 @@ const FACTS: [(u16, &str, &str, &str); 26] = [
         503,
         "too_many_connections",
         "Too many connections",
-        "Come back after Retry-After, or raise --connections or --address-connections.",
+        "Try again after Retry-After, or raise --connections or --address-connections.",
     ),
     (
         503,
         "too_many_bodies",
-        "Too many large requests at once",
-        "Come back after Retry-After, or raise --bodies-total.",
+        "Too many request bodies in flight",
+        "Try again after Retry-After, or raise --bodies-total.",
     ),
     (
         409,
         "key_reused",
-        "The key was used for something else",
-        "A key belongs to one channel and one body; make a new key for a new event.",
+        "The idempotency key belongs to another publish",
+        "A key belongs to one channel, name and body. Use a new key for a new event.",
     ),
     (
         409,
         "key_out_of_order",
-        "A key is missing before this one",
-        "Send the key that `expected` names first.",
+        "A numbered key is missing before this one",
+        "Send the key with the number in `expected` first.",
     ),
     (
         503,
         "draining",
-        "The hub is going down",
-        "Come back with the same cursor after Retry-After.",
+        "The hub is shutting down",
+        "Reconnect with the same cursor after Retry-After.",
     ),
     (
         503,
@@ -276,8 +275,8 @@ const FACTS: [(u16, &str, &str, &str); 26] = [
     (
         500,
         "internal",
-        "A mistake of the hub",
-        "Please report it with the request_id; trying again is safe with the same key.",
+        "Internal error",
+        "Report it with the request_id. It is safe to try again with the same key.",
     ),
 ];
 
@@ -402,28 +401,10 @@ impl Refusal {
     /// The problem as RFC 9457 JSON, with the request's id where there is one.
     #[must_use]
     pub(crate) fn to_json(&self, request_id: Option<&str>) -> String {
-        let (_, code, title, hint) = self.code.facts();
-        let status = self.status();
-        let mut problem = json!({
-            "type": format!("https://triway.dev/problems/{code}"),
-            "title": title, "status": status, "code": code, "hint": hint, "detail": self.detail,
-        });
-        if let Some(id) = request_id {
-            problem["request_id"] = id.into();
-        }
-        if let Some(expected) = self.expected {
-            problem["expected"] = expected.into();
-        }
-        if let Some(nonce) = &self.nonce {
-            problem["nonce"] = (&**nonce).into();
-        }
-        if let Some(place) = self.credential {
-            problem["credential"] = place.as_str().into();
-        }
-        if let Some(refused) = &self.refused {
-            problem["refused"] = RefusedChannel::list(refused);
-        }
-        problem.to_string()
+        to_json(&Problem {
+            request_id: request_id.map(Cow::from),
+            ..Problem::from(self)
+        })
     }
 }
 

@@ -4,10 +4,8 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-
-use super::{CHANNEL_BYTES_MAX, CredentialPlace, Refusal};
+use super::answer::to_json;
+use super::{CHANNEL_BYTES_MAX, CredentialPlace, Refusal, RefusedEntry, RefusedFrame};
 
 /// The most channels of one request that are refused one by one: a request names thousands, and each refusal is a
 /// hundred times as long as a name. Beyond it the request is refused as a whole.
@@ -27,12 +25,6 @@ pub struct RefusedChannel {
 /// A name as it is echoed: cut where it is longer than any.
 pub(super) fn echoed(name: &str) -> &str {
     &name[..name.floor_char_boundary(ECHO_BYTES_MAX)]
-}
-
-#[derive(Serialize)]
-struct Entry<'a> {
-    channel: &'a str,
-    error: Box<RawValue>,
 }
 
 impl RefusedChannel {
@@ -65,7 +57,7 @@ impl RefusedChannel {
     #[must_use]
     pub fn whole(refused: Vec<Self>) -> Refusal {
         let Some(first) = refused.first() else {
-            return Refusal::bad_channel("no channel was named");
+            return Refusal::bad_channel("no channel is named");
         };
         let mut refusal = first.refusal.clone();
         if refused.len() > 1 {
@@ -77,34 +69,9 @@ impl RefusedChannel {
     /// The refused frame.
     #[must_use]
     pub fn frame(refused: &[Self]) -> String {
-        #[derive(Serialize)]
-        struct Shape<'a> {
-            r#type: &'static str,
-            channels: Vec<Entry<'a>>,
-        }
-        let shape = Shape {
-            r#type: "refused",
-            channels: Self::entries(refused),
-        };
-        serde_json::to_string(&shape).expect("plain structs of texts always serialise")
-    }
-
-    /// The same list as a JSON value.
-    pub(super) fn list(refused: &[Self]) -> serde_json::Value {
-        serde_json::to_value(Self::entries(refused))
-            .expect("plain structs of texts always serialise")
-    }
-
-    fn entries(refused: &[Self]) -> Vec<Entry<'_>> {
-        refused.iter().map(Self::entry).collect()
-    }
-
-    fn entry(&self) -> Entry<'_> {
-        let problem = self.refusal.to_json(None);
-        Entry {
-            channel: echoed(&self.channel),
-            error: RawValue::from_string(problem).expect("a problem is valid JSON"),
-        }
+        to_json(&RefusedFrame {
+            channels: refused.iter().map(RefusedEntry::from).collect(),
+        })
     }
 }
 
@@ -146,6 +113,6 @@ mod tests {
     #[test]
     fn a_name_is_cut_where_it_is_longer_than_any() {
         let long = refused(&"é".repeat(1_000));
-        assert_eq!(long.entry().channel, "é".repeat(69));
+        assert_eq!(RefusedEntry::from(&long).channel, "é".repeat(69));
     }
 }

@@ -87,7 +87,7 @@ impl<'a> Clocked<'a> {
                     Step::EndSlow => {
                         let slow = self.pulse.end_streams();
                         self.shared.metrics.slow_byes().inc_by(slow as u64);
-                        debug!(peer = %self.peer, streams = slow, "nothing is taken of many streams");
+                        debug!(peer = %self.peer, streams = slow, "peer reads nothing while many streams wait");
                         if let Poll::Ready(outcome) = what(Call::Farewell) {
                             return Poll::Ready(Some(outcome));
                         }

@@ -7,13 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::HeaderMap;
+use ipnet::IpNet;
 
 /// A block of addresses, such as `10.0.0.0/8`, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix_bits: u32,
-}
+pub struct Network(IpNet);
 
 impl Network {
     /// Whether `address` lies in it. An IPv4 address mapped into IPv6 counts as IPv4.
@@ -26,23 +24,7 @@ impl Network {
     /// ```
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let differing = network.to_bits() ^ address.to_bits();
-                differing
-                    .checked_shr(u32::BITS - self.prefix_bits)
-                    .unwrap_or(0)
-                    == 0
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let differing = network.to_bits() ^ address.to_bits();
-                differing
-                    .checked_shr(u128::BITS - self.prefix_bits)
-                    .unwrap_or(0)
-                    == 0
-            }
-            _ => false,
-        }
+        self.0.contains(&address.to_canonical())
     }
 }
 
@@ -50,34 +32,18 @@ impl FromStr for Network {
     type Err = BadNetwork;
 
     fn from_str(text: &str) -> Result<Self, BadNetwork> {
-        let (address, prefix) = text
-            .split_once('/')
-            .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-        let address: IpAddr = address.trim().parse().map_err(|_| BadNetwork)?;
-        let width_bits = if address.is_ipv4() {
-            u32::BITS
-        } else {
-            u128::BITS
+        let text = text.trim();
+        let network = match text.parse::<IpAddr>() {
+            Ok(address) => IpNet::from(address),
+            Err(_) => text.parse().map_err(|_| BadNetwork)?,
         };
-        let prefix_bits = match prefix {
-            Some(prefix) => prefix
-                .trim()
-                .parse()
-                .ok()
-                .filter(|bits| *bits <= width_bits)
-                .ok_or(BadNetwork)?,
-            None => width_bits,
-        };
-        Ok(Self {
-            address,
-            prefix_bits,
-        })
+        Ok(Self(network))
     }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix_bits)
+        self.0.fmt(f)
     }
 }
 

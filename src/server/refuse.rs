@@ -163,8 +163,10 @@ fn raw_answer(full: Full, echo: RequestEcho) -> String {
 
 pub(super) fn refusal(full: Full) -> Refusal {
     let detail = match full {
-        Full::Overall => "the server has as many connections as it may (--connections)",
-        Full::Address => "this address has as many connections as it may (--address-connections)",
+        Full::Overall => "the hub has reached its limit of connections (--connections)",
+        Full::Address => {
+            "this address has reached its limit of connections (--address-connections)"
+        }
     };
     Refusal {
         retry_after_s: Some(RETRY_AFTER_S),

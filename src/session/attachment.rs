@@ -30,8 +30,9 @@ use crate::metrics::ReaderMetrics;
 use crate::presence::Here;
 use crate::protocol::cursor::{Cursor, Start};
 use crate::protocol::{
-    Bye, ByeReason, ChannelName, Command, CredentialPlace, Format, Hello, HelloSession, Nonce,
-    Opening, Order, Paged, Ping, Refusal, RefusedChannel, Shown, Transport, reply_error, reply_ok,
+    Bye, ByeReason, ChannelName, Command, CredentialPlace, EmptyAnswer, Format, Hello,
+    HelloSession, Nonce, Opening, Order, Paged, Ping, Refusal, RefusedChannel, Reply, Shown,
+    SubscribeAnswer, Transport,
 };
 
 /// What a reader is to be told next.
@@ -380,7 +381,7 @@ impl Attach {
         self.metrics.delivered(events);
     }
 
-    /// Whether this node goes down.
+    /// Whether this node is shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.sessions.drain.has_begun()
@@ -400,7 +401,7 @@ impl Attach {
 
     fn replay_turn(&mut self) -> Turn {
         let Some((replay, reference, channel)) = self.late().replay.take() else {
-            return Turn::Reply(reply_ok(None, ""));
+            return Turn::Reply(Reply::short(None, &EmptyAnswer {}));
         };
         let page = self.feed.replay(&replay);
         let mut items: Vec<Item> = page.gap.into_iter().map(Item::Gap).collect();
@@ -451,7 +452,7 @@ impl Attach {
                     Ok(None) => Replied::Now(subscribed(reference.as_deref(), &channel).into()),
                     Err(refusal) => {
                         let refusal = refusal.answering(None, self.credential);
-                        Replied::Now(reply_error(reference.as_deref(), &refusal).into())
+                        Replied::Now(Reply::refused(reference.as_deref(), &refusal).into())
                     }
                 };
             }
@@ -461,7 +462,7 @@ impl Attach {
             }
             Ok(Command::Leave) => {
                 self.leave();
-                return Replied::Now(reply_ok(reference.as_deref(), "").into());
+                return Replied::Now(Reply::short(reference.as_deref(), &EmptyAnswer {}).into());
             }
             command => command,
         };
@@ -482,6 +483,6 @@ impl Attach {
 }
 
 fn subscribed(reference: Option<&RawValue>, channel: &ChannelName) -> String {
-    let name = serde_json::Value::from(channel.as_str());
-    reply_ok(reference, &format!("\"channel\":{name}"))
+    let channel = channel.clone();
+    Reply::short(reference, &SubscribeAnswer { channel })
 }

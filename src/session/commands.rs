@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
 use super::{Publisher, Sessions};
 use crate::hub::{Portion, now_ms};
 use crate::protocol::cursor::Start;
 use crate::protocol::{
-    ChannelName, Code, Command, Order, Paged, Refusal, Worded, reply_error, reply_ok,
+    ChannelName, Code, Command, HistoryAnswer, Order, Paged, PingAnswer, PresenceAnswer,
+    PublishAnswer, Refusal, Reply, Worded, members_around_list, members_of,
 };
 
 /// Bytes of the replies to one request beyond which questions are no longer answered: some of the largest pages.
@@ -27,10 +26,10 @@ impl Sessions {
             Err(refusal) => Err(self.refuse(publisher, order.refused_key, refusal).await),
         };
         let reply = match fields {
-            Ok(fields) => replied(reference, fields),
+            Ok(fields) => Reply::answer(reference, fields),
             Err(refusal) => {
                 self.hub.metrics().refusal(&refusal);
-                reply_error(reference, &publisher.reply_refusal(refusal)).into()
+                Reply::refused(reference, &publisher.reply_refusal(refusal)).into()
             }
         };
         if !is_publish {
@@ -79,7 +78,7 @@ impl Sessions {
                 {
                     Err(Refusal::new(
                         Code::TooLarge,
-                        "the answers before this one fill the request; ask again",
+                        "the previous replies fill this answer; send the command again",
                     ))
                 }
                 (None, Ok(command)) => self.fields(publisher, command).await,
@@ -88,10 +87,10 @@ impl Sessions {
                 }
             };
             let (reply, refusal) = match result {
-                Ok(fields) => (replied(reference, fields), None),
+                Ok(fields) => (Reply::answer(reference, fields), None),
                 Err(refusal) => {
                     let told = publisher.reply_refusal(refusal.clone());
-                    (reply_error(reference, &told).into(), Some(refusal))
+                    (Reply::refused(reference, &told).into(), Some(refusal))
                 }
             };
             bytes += reply.len();
@@ -117,8 +116,12 @@ impl Sessions {
         match command {
             Command::Publish(publish) => {
                 let published = self.publish(publisher, publish).await?;
-                let reached = serde_json::to_string(&published.reached).unwrap_or_default();
-                Ok(format!("\"id\":\"{}\",\"reached\":{reached}", published.id).into())
+                let answer = PublishAnswer {
+                    id: published.id,
+                    channel: None,
+                    reached: published.reached,
+                };
+                Ok(members_of(&answer).into())
             }
             Command::Presence { channel } => self.presence_fields(publisher, &channel),
             Command::History {
@@ -134,14 +137,14 @@ impl Sessions {
                 };
                 self.history_fields(publisher, &channel, start, portion)
             }
-            Command::Ping => Ok(format!("\"time\":{}", now_ms()).into()),
+            Command::Ping => Ok(members_of(&PingAnswer { time_ms: now_ms() }).into()),
             Command::Leave => {
                 self.leave(publisher);
                 Ok(Paged::default())
             }
             Command::Subscribe { .. } | Command::Unsubscribe { .. } => Err(Refusal::new(
                 Code::BadCommand,
-                "subscribe and unsubscribe need a WebSocket; reopen the stream or the poll with the new list",
+                "subscribe and unsubscribe need a WebSocket; reconnect with the new list of channels",
             )),
         }
     }
@@ -157,14 +160,15 @@ impl Sessions {
     ) -> Result<Paged, Refusal> {
         self.may_ask(publisher, channel)?;
         let here = self.presence.members(channel);
-        let name = serde_json::Value::from(here.channel);
-        let count = here.count;
-        let mut fields = Paged::from(format!(
-            "\"channel\":{name},\"count\":{count},\"members\":["
-        ));
+        let (before, after) = members_around_list(&PresenceAnswer {
+            channel: here.channel.into(),
+            count: here.count,
+            members: Vec::new(),
+        });
+        let mut fields = Paged::from(before);
         let members = here.members.into_iter();
         fields.worded(members.map(|member| member as Arc<dyn Worded>).collect());
-        fields.words("]");
+        fields.words(after);
         Ok(fields)
     }
 
@@ -181,8 +185,13 @@ impl Sessions {
     ) -> Result<Paged, Refusal> {
         self.may_ask(publisher, channel)?;
         let (page, cursor, reading) = self.hub.history_read(channel, start, portion);
-        let name = serde_json::Value::from(channel.as_str());
-        let mut fields = Paged::from(format!("\"channel\":{name},\"frames\":["));
+        let (before, after) = members_around_list(&HistoryAnswer {
+            channel: channel.clone(),
+            frames: Vec::new(),
+            cursor,
+            more: page.more,
+        });
+        let mut fields = Paged::from(before);
         if let Some(gap) = &page.gap {
             let comma = if page.events.is_empty() { "" } else { "," };
             fields.words(gap.json() + comma);
@@ -192,23 +201,9 @@ impl Sessions {
         }
         // What was encoded for it is kept, and counts.
         self.hub.shrink();
-        fields.words(format!("],\"cursor\":\"{cursor}\",\"more\":{}", page.more));
+        fields.words(after);
         Ok(fields)
     }
-}
-
-/// A reply that succeeds.
-fn replied(reference: Option<&RawValue>, fields: Paged) -> Paged {
-    if let Some(fields) = fields.only_words() {
-        return reply_ok(reference, fields).into();
-    }
-    // It ends with the brace that comes behind its fields.
-    let mut around = reply_ok(reference, "");
-    around.pop();
-    let mut reply = Paged::from(around + ",");
-    reply.append(fields);
-    reply.words("}");
-    reply
 }
 
 /// Whether the command is a publish, which has its own charge.

@@ -8,7 +8,7 @@ const SPREAD_MS: u64 = 2_000;
 /// None comes back sooner, in milliseconds: the listener is closed at that moment.
 const SPREAD_BEGINS_MS: u64 = 100;
 
-/// Whether this node goes down.
+/// Whether this node is shutting down.
 #[derive(Debug, Default)]
 pub struct Drain {
     begun: AtomicBool,

@@ -81,7 +81,7 @@ impl Drop for Counted {
 pub(crate) fn full() -> Refusal {
     Refusal::passing(
         Code::TooManyBodies,
-        "the hub holds as much of bodies and messages on their way as it may (--bodies-total)",
+        "too many bytes of request bodies and messages are in flight (--bodies-total)",
         FULL_RETRY_AFTER_S,
     )
 }

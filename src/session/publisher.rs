@@ -39,7 +39,10 @@ impl Sessions {
         credential.judge()?;
         let Some(key) = key else {
             let (Credential::Given(grants) | Credential::Absent(Some(grants))) = credential else {
-                return Err(Refusal::new(Code::Unauthorized, "no valid token was sent"));
+                return Err(Refusal::new(
+                    Code::Unauthorized,
+                    "the request has no valid token",
+                ));
             };
             // On an open listener everybody is the application's back end: there is nobody to name.
             let grants = match credential {
@@ -135,7 +138,7 @@ impl Sessions {
         channel: &ChannelName,
     ) -> Result<(), Refusal> {
         if channel.owner() == Owner::OwnInboxes {
-            let detail = "`@` alone can only be read; ask about `@` and an id";
+            let detail = "`@` alone can only be read; use `@` with an id";
             return Err(Refusal::bad_channel(detail));
         }
         self.may_read(&publisher.grants, channel, publisher.session_id())
@@ -214,7 +217,7 @@ impl Publisher {
         };
         match (&self.session, number.parse()) {
             (_, Err(_)) => Err(Refusal::bad_parameter(
-                "a numbered key ends in a whole number",
+                "a numbered key must end with a whole number",
             )),
             (Some(session), Ok(number)) if &*session.id == id => Ok(Key::Sequenced(
                 session.sequence.get_or_init(Box::default),
@@ -222,7 +225,7 @@ impl Publisher {
             )),
             _ => Err(Refusal::new(
                 Code::Unauthorized,
-                "a numbered key needs the key of that session",
+                "a numbered key needs the session key of that session",
             )),
         }
     }

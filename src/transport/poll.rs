@@ -238,7 +238,7 @@ impl Frames for Answer {
     }
 }
 
-/// An answer up to its frames.
+/// An answer up to its frames, as a test compares it with `PollAnswer`.
 fn begin(out: &mut Vec<u8>, cursor: Cursor, nonce: &Nonce, more: bool) {
     // Writing to memory cannot fail.
     let _ = write!(out, "{{\"cursor\":\"{cursor}\"");
@@ -275,4 +275,34 @@ fn frames_of(batch: &Batch) -> Bytes {
     });
     let frames: Vec<Bytes> = frames.collect();
     frames.join(&b',').into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::PollAnswer;
+
+    #[test]
+    fn an_answer_is_that_of_the_type() {
+        let cursor: Cursor = "k3x9q2-42".parse().unwrap();
+        for nonce in [None, Some("n1"), Some("a\"b\u{e9}")] {
+            for more in [false, true] {
+                let answer = PollAnswer {
+                    cursor,
+                    nonce: nonce.map(Into::into),
+                    more,
+                    frames: Vec::new(),
+                };
+                let mut out = Vec::new();
+                begin(
+                    &mut out,
+                    cursor,
+                    &nonce.map(Nonce::new).unwrap_or_default(),
+                    more,
+                );
+                out.extend_from_slice(b"]}");
+                assert_eq!(out, serde_json::to_vec(&answer).unwrap());
+            }
+        }
+    }
 }

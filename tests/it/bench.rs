@@ -189,10 +189,7 @@ fn the_html_page_is_self_contained_and_the_table_is_readable() {
     );
     assert!(row("deliveries  ").ends_with("2,000"), "{table}");
     assert!(row("latency, 99 %").contains('s'), "{table}");
-    assert!(
-        text(&out.stderr).contains("take care: "),
-        "50 events are few"
-    );
+    assert!(text(&out.stderr).contains("warning: "), "50 events are few");
 
     let page = std::fs::read_to_string(page).unwrap();
     for foreign in ["src=", "href=", "url(", "import ", "fetch(", "REPORT<"] {
@@ -299,7 +296,7 @@ fn contradictory_and_invalid_options_are_refused_with_a_hint() {
         (&["--publishers", "some"], 2, "or all"),
         (&["--seconds", "0"], 2, "from 0.1"),
         (&["--transport", "wss"], 2, "ws"),
-        (&["--url", "https://localhost"], 2, "plain http"),
+        (&["--url", "https://localhost"], 2, "only http"),
         (
             &["--readers", "2", "--channels", "5"],
             1,
@@ -310,7 +307,7 @@ fn contradictory_and_invalid_options_are_refused_with_a_hint() {
             1,
             "give one of them a file",
         ),
-        (&["--html", "no/such/folder/x.html"], 1, "make it first"),
+        (&["--html", "no/such/folder/x.html"], 1, "create it first"),
         (
             &["--rate", "100000", "--seconds", "3000"],
             1,

@@ -200,7 +200,7 @@ fn help_is_grouped_and_shows_examples() {
     let help = text(&run(&["serve", "--help"]).stdout);
     for part in [
         "Listening:",
-        "Who may ask:",
+        "Access:",
         "History:",
         "Limits:",
         "Times:",

@@ -25,6 +25,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/networks.md",
     "docs/operate.md",
     "docs/protocol.md",
+    "docs/proxies.md",
     "examples/curl.md",
 ];
 
@@ -157,20 +158,34 @@ fn links_lead_somewhere() {
 }
 
 #[test]
-fn the_changelog_speaks_its_four_words() {
+fn the_changelog_groups_each_release_by_kind() {
+    let changelog = document("CHANGELOG.md").prose();
+    let mut release = None;
+    let mut kind = None;
+    for line in changelog.lines() {
+        if let Some(heading) = line.strip_prefix("### ") {
+            assert!(release.is_some(), "{heading}: no release above it");
+            assert!(
+                ["Added", "Changed", "Fixed", "Security"].contains(&heading),
+                "{heading}"
+            );
+            kind = Some(heading);
+        } else if let Some(heading) = line.strip_prefix("## ") {
+            (release, kind) = (Some(heading), None);
+        } else if line.starts_with("- ") {
+            assert!(kind.is_some(), "{line}: no kind above it");
+        }
+    }
+    assert!(kind.is_some(), "nothing is listed");
+}
+
+/// Before the first release nothing is changed or fixed.
+#[test]
+fn an_unreleased_version_has_no_changes() {
     let changelog = document("CHANGELOG.md");
-    let lines: Vec<&str> = changelog
-        .text
-        .lines()
-        .filter(|line| line.starts_with("- "))
-        .collect();
-    assert!(!lines.is_empty());
-    for line in lines {
-        let word = line.trim_start_matches("- ").split(':').next().unwrap();
-        assert!(
-            ["added", "changed", "fixed", "breaking"].contains(&word),
-            "{line}"
-        );
+    let releases: Vec<&str> = changelog.text.split("\n## ").skip(1).collect();
+    if let [first] = releases[..] {
+        assert!(!first.contains("### Changed") && !first.contains("### Fixed"));
     }
 }
 

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 mod source;
 
+use source::{Code, Function};
+
 /// The folders of `src` from the bottom up. A folder may use those listed before it, and itself. A folder is listed
 /// whole: no line can name a part of one, so that none hides a cycle.
 const FOLDERS: &[&str] = &[
@@ -93,11 +95,11 @@ impl File {
     }
 
     /// Without comments, strings and tests.
-    fn code(&self) -> String {
+    fn code(&self) -> Code {
         if self.is_test() {
-            return String::new();
+            return Code::of("");
         }
-        source::without_tests(&source::code_of(&self.text))
+        Code::without_tests(&self.text)
     }
 }
 
@@ -188,10 +190,7 @@ fn broken_arrows(file: &File) -> Vec<String> {
         let why = broken_arrow(&from, &resolve(module, &path))?;
         Some(format!("{} uses {}: {why}", file.path, path.join("::")))
     };
-    source::paths(&code)
-        .into_iter()
-        .filter_map(broken)
-        .collect()
+    code.paths().into_iter().filter_map(broken).collect()
 }
 
 #[track_caller]
@@ -221,7 +220,7 @@ fn pure_modules_have_no_clock_lock_or_async() {
     for file in files("src", &["rs"]).into_iter().filter(is_pure) {
         let code = file.code();
         for word in IMPURE {
-            if !source::word_starts(&code, &[word]).is_empty() {
+            if code.has_word(word) {
                 broken.push(format!("{}: `{word}` in a pure module", file.path));
             }
         }
@@ -240,8 +239,7 @@ fn files_and_functions_fit() {
         if !path.ends_with(".rs") {
             continue;
         }
-        let code = source::code_of(&text);
-        for (name, line, lines) in source::functions(&code) {
+        for Function { name, line, lines } in Code::of(&text).functions() {
             if lines > FUNCTION_LINES_MAX {
                 broken.push(format!(
                     "{path}:{line}: {name} has {lines} lines of {FUNCTION_LINES_MAX}"
@@ -257,7 +255,7 @@ fn nothing_is_unsafe() {
     let broken: Vec<_> = all_files()
         .into_iter()
         .filter(|file| file.path.ends_with(".rs"))
-        .filter(|file| !source::word_starts(&source::code_of(&file.text), &["unsafe"]).is_empty())
+        .filter(|file| Code::of(&file.text).has_word("unsafe"))
         .map(|file| format!("{}: `unsafe`", file.path))
         .collect();
     none(&broken);
@@ -275,12 +273,12 @@ fn lines_of(transport: &str) -> HashMap<String, usize> {
     lines
 }
 
-fn count_lines(code: &str, lines: &mut HashMap<String, usize>) {
-    for line in code.lines().map(str::trim) {
+fn count_lines(code: &Code, lines: &mut HashMap<String, usize>) {
+    for line in code.lines() {
         let letters = line.chars().filter(|c| c.is_alphanumeric()).count();
         let is_import = line.starts_with("use ") || line.starts_with("pub");
         if letters >= EQUAL_LINE_LETTERS_MIN && !is_import {
-            *lines.entry(line.to_owned()).or_default() += 1;
+            *lines.entry(line).or_default() += 1;
         }
     }
 }
@@ -365,13 +363,13 @@ fn the_list_refuses_what_it_should() {
 fn copies_are_found() {
     let lines = |code: &str| {
         let mut lines = HashMap::new();
-        count_lines(code, &mut lines);
+        count_lines(&Code::of(code), &mut lines);
         lines
     };
-    let one = lines("let batch = feed.next().await;\n}\nwrite_the_frame(batch);");
+    let one = lines("{let batch = feed.next().await;\n}\nwrite_the_frame(batch);");
     let other = lines(
-        "let batch = feed.next().await;\n}\nanswer_the_poll(batch);\nanswer_the_poll(batch);",
+        "{let batch = feed.next().await;\n}\nanswer_the_poll(batch);\nanswer_the_poll(batch);",
     );
     assert_eq!(equal_percent(&one, &other), 50);
-    assert_eq!(equal_percent(&one, &lines("}")), 0);
+    assert_eq!(equal_percent(&one, &lines("{\n}")), 0);
 }

@@ -153,7 +153,8 @@ fn a_rate_limited_publisher_reports_once_that_it_retries_and_why() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         let busy = r#"{"code":"busy","detail":"too many of them","hint":"wait","status":503}"#;
-        for (status, body) in [(503, busy), (503, busy), (201, r#"{"id":"k-1"}"#)] {
+        let published = r#"{"id":"k-1","reached":{"ws":0,"sse":0,"poll":0}}"#;
+        for (status, body) in [(503, busy), (503, busy), (201, published)] {
             let (mut peer, _) = listener.accept().unwrap();
             let mut head = [0; 4096];
             while !head.windows(6).any(|bytes| bytes == b"hello!") {
@@ -233,7 +234,7 @@ fn refusals_are_reported_and_end_the_command() {
 #[test]
 fn unsupported_addresses_are_refused_with_a_remedy() {
     for (url, way_out) in [
-        ("https://rt.example.com", "put a proxy that speaks TLS"),
+        ("https://rt.example.com", "for https use a proxy"),
         ("wss://rt.example.com", "--via ws"),
         ("ws://127.0.0.1:7333", "--via ws"),
         ("ftp://127.0.0.1", "http://127.0.0.1:7333"),

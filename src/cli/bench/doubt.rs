@@ -29,7 +29,7 @@ pub(super) fn beforehand(plan: &Plan, machine: &Machine, server: &Server) -> Vec
     let mut doubts = Vec::new();
     if plan.url.is_some() && plan.history() > DEFAULT_HISTORY {
         doubts.push(format!(
-            "so much is in flight that a hub must keep more events than it does by default; start it with --history-events {}",
+            "more events are in flight than a hub keeps by default; start it with --history-events {}",
             plan.history()
         ));
     }
@@ -44,7 +44,7 @@ pub(super) fn beforehand(plan: &Plan, machine: &Machine, server: &Server) -> Vec
     }
     match server.process {
         None => doubts.push(
-            "the server's process is not known, so neither its CPU time nor its memory; name it with --server-pid"
+            "the server's process is unknown, so CPU time and memory are not measured; name it with --server-pid"
                 .to_owned(),
         ),
         Some(process) => {
@@ -55,11 +55,11 @@ pub(super) fn beforehand(plan: &Plan, machine: &Machine, server: &Server) -> Vec
                     load[0]
                 )),
                 (Some(load), Some(hub)) if load.iter().any(|core| hub.contains(core)) => doubts.push(
-                    "server and load are not pinned apart; use taskset for each, or let the bench start its own server"
+                    "server and load are not pinned to different cores; use taskset for each, or let the bench start its own server"
                         .to_owned(),
                 ),
                 (Some(_), Some(_)) => {}
-                _ => doubts.push("nothing is known about cores on this system".to_owned()),
+                _ => doubts.push("the cores of this system are unknown".to_owned()),
             }
         }
     }
@@ -72,7 +72,7 @@ pub(super) fn afterwards(plan: &Plan, figures: &[Figures]) -> Vec<String> {
     let others = largest(figures.iter().filter_map(|one| one.others_cpu_share));
     if let Some(share) = others.filter(|share| *share > OTHERS_SHARE_MAX) {
         doubts.push(format!(
-            "other processes took up to {} of this machine",
+            "other processes used up to {} of this machine",
             percent(share)
         ));
     }
@@ -96,7 +96,7 @@ fn of_transport(plan: &Plan, rounds: &[&Figures]) -> Vec<String> {
     let load = largest(all(|one| one.load_cpu_share));
     if let Some(share) = load.filter(|share| *share > LOAD_SHARE_MAX) {
         doubts.push(format!(
-            "the load took {} of its core: what is measured may be the load",
+            "the load used {} of its core: the figures may show the load instead of the hub",
             percent(share)
         ));
     }
@@ -121,7 +121,7 @@ fn of_transport(plan: &Plan, rounds: &[&Figures]) -> Vec<String> {
     let late = largest(all(|one| one.late_p99_us));
     if let Some(late) = late.filter(|late| *late > LATE_US_MAX) {
         doubts.push(format!(
-            "one event in 100 was sent {:.1} ms late or more, which is in its latency",
+            "one event in 100 was sent at least {:.1} ms late, which its latency includes",
             late / 1e3
         ));
     }
@@ -138,7 +138,7 @@ fn limited(plan: &Plan, events_per_second: Option<f64>) -> Option<String> {
     let is_limited = DEFAULT_PUBLISH_RATE.contains(&each);
     let at_most = plan.url.is_some() && matches!(plan.pace, Pace::Window(_));
     (is_limited && at_most).then(|| {
-        "each member published 100 events per second, which is the limit of a hub; start it with --publish-rate 0"
+        "each publisher reached 100 events per second, the default limit of a hub; start it with --publish-rate 0"
             .to_owned()
     })
 }

@@ -1,11 +1,11 @@
 //! Frames as the load reads them: only what is needed to judge a delivery.
 //!
 //! The load must not be slower than the hub, so a frame that is written as this hub writes them is compared with what
-//! is expected and not parsed; any other goes through serde.
+//! is expected and not parsed; any other is parsed by the types of the protocol.
 
+use crate::protocol::{Frame, PollAnswer};
 use anyhow::{Context, bail};
 use memchr::memmem;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// How an event's frame begins, up to its id.
@@ -21,7 +21,7 @@ const SHOWN_CHARACTERS: usize = 300;
 
 /// What a frame means to the load.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame {
+pub(super) enum Meaning {
     /// Number and offset of one of our events.
     Event(u32, u64),
     /// The reader is connected, with this session key.
@@ -34,9 +34,9 @@ pub(super) enum Frame {
 
 /// A poll's answer.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct PollFrames {
     pub(super) cursor: String,
-    pub(super) frames: Vec<Frame>,
+    pub(super) frames: Vec<Meaning>,
 }
 
 /// Reads the frames of one channel.
@@ -44,30 +44,6 @@ pub(super) struct Answer {
 pub(super) struct Expected {
     /// What stands between id and number.
     middle: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-struct Parsed<'a> {
-    r#type: &'a str,
-    #[serde(default)]
-    id: &'a str,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    session: Option<Session>,
-    ok: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct Session {
-    key: String,
-}
-
-#[derive(Deserialize)]
-struct ParsedAnswer<'a> {
-    cursor: String,
-    nonce: Option<String>,
-    #[serde(borrow)]
-    frames: Vec<&'a RawValue>,
 }
 
 /// The data of an event, as JSON: its number, filled up to `bytes`.
@@ -92,7 +68,7 @@ impl Expected {
     }
 
     /// One frame.
-    pub(super) fn frame(&self, text: &[u8]) -> anyhow::Result<Frame> {
+    pub(super) fn frame(&self, text: &[u8]) -> anyhow::Result<Meaning> {
         match self.event(text) {
             Some(event) => Ok(event),
             None => parsed(text),
@@ -100,24 +76,24 @@ impl Expected {
     }
 
     /// An event that is written as ours are; `text` may go on after it.
-    fn event(&self, text: &[u8]) -> Option<Frame> {
+    fn event(&self, text: &[u8]) -> Option<Meaning> {
         let text = text.strip_prefix(EVENT_HEAD)?;
         let dash = memchr::memchr(b'-', text)?;
         let (offset, text) = digits(&text[dash + 1..])?;
         let text = text.strip_prefix(&self.middle[..])?;
         let (number, _) = digits(text.get(..NUMBER_DIGITS)?)?;
-        Some(Frame::Event(u32::try_from(number).ok()?, offset))
+        Some(Meaning::Event(u32::try_from(number).ok()?, offset))
     }
 
     /// The answer to a poll that was asked with this nonce.
-    pub(super) fn answer(&self, text: &[u8], nonce: &str) -> anyhow::Result<Answer> {
+    pub(super) fn answer(&self, text: &[u8], nonce: &str) -> anyhow::Result<PollFrames> {
         match self.quick_answer(text, nonce) {
             Some(answer) => Ok(answer),
             None => parsed_answer(text, nonce),
         }
     }
 
-    fn quick_answer(&self, text: &[u8], nonce: &str) -> Option<Answer> {
+    fn quick_answer(&self, text: &[u8], nonce: &str) -> Option<PollFrames> {
         let text = text.strip_prefix(ANSWER_HEAD)?;
         let (cursor, text) = text.split_at(memchr::memchr(b'"', text)?);
         let text = text.strip_prefix(br#"","nonce":""#)?;
@@ -128,7 +104,7 @@ impl Expected {
             frames.push(self.event(text)?);
             text = &text[FRAME_HEAD.len()..];
         }
-        Some(Answer {
+        Some(PollFrames {
             cursor: str::from_utf8(cursor).ok()?.to_owned(),
             frames,
         })
@@ -145,43 +121,40 @@ fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((number, &text[end..]))
 }
 
-fn parsed(text: &[u8]) -> anyhow::Result<Frame> {
-    let frame: Parsed<'_> = serde_json::from_slice(text)
-        .with_context(|| format!("not a frame of a triway hub: {}", shown(text)))?;
-    match (frame.r#type, frame.ok) {
-        ("event", _) => {
-            let data = frame.data.map(RawValue::get).unwrap_or_default();
+fn parsed(text: &[u8]) -> anyhow::Result<Meaning> {
+    let not_ours = || format!("not a frame of a triway hub: {}", shown(text));
+    let frame = str::from_utf8(text).with_context(not_ours)?;
+    match Frame::parse(frame).with_context(not_ours)? {
+        Frame::Event(event) => {
+            let data = event.data.map(RawValue::get).unwrap_or_default();
             let number = data.trim_start_matches('"').as_bytes();
-            let number = number.get(..NUMBER_DIGITS).and_then(digits);
-            let offset = frame.id.split_once('-').map(|(_, offset)| offset);
-            let offset = offset.and_then(|offset| offset.parse().ok());
-            let (Some((number, _)), Some(offset)) = (number, offset) else {
-                bail!("an event that this bench did not publish: {}", shown(text));
+            let Some((number, _)) = number.get(..NUMBER_DIGITS).and_then(digits) else {
+                bail!("this bench did not publish this event: {}", shown(text));
             };
-            Ok(Frame::Event(u32::try_from(number)?, offset))
+            Ok(Meaning::Event(u32::try_from(number)?, event.id.offset))
         }
-        ("hello", _) => Ok(Frame::Hello(
-            frame.session.map(|session| session.key).unwrap_or_default(),
-        )),
-        ("gap", _) => Ok(Frame::Gap),
-        ("reply", Some(false)) => bail!("a publish was refused: {}", shown(text)),
-        ("bye", _) => bail!("the hub ended a reader: {}", shown(text)),
-        _ => Ok(Frame::Nothing),
+        Frame::Hello(hello) => Ok(Meaning::Hello(hello.session.key)),
+        Frame::Gap(_) => Ok(Meaning::Gap),
+        Frame::Reply(reply) if !reply.ok => {
+            bail!("a publish was refused: {}", shown(text))
+        }
+        Frame::Bye(_) => bail!("the hub closed a reader: {}", shown(text)),
+        _ => Ok(Meaning::Nothing),
     }
 }
 
-fn parsed_answer(text: &[u8], nonce: &str) -> anyhow::Result<Answer> {
-    let answer: ParsedAnswer<'_> = serde_json::from_slice(text)
+fn parsed_answer(text: &[u8], nonce: &str) -> anyhow::Result<PollFrames> {
+    let answer: PollAnswer<'_> = serde_json::from_slice(text)
         .with_context(|| format!("not the answer to a poll: {}", shown(text)))?;
     if answer.nonce.as_deref() != Some(nonce) {
-        bail!("an answer to another poll, out of a cache: {}", shown(text));
+        bail!("the answer to another poll, from a cache: {}", shown(text));
     }
     let frames = answer
         .frames
         .iter()
         .map(|frame| parsed(frame.get().as_bytes()));
-    Ok(Answer {
-        cursor: answer.cursor,
+    Ok(PollFrames {
+        cursor: answer.cursor.to_string(),
         frames: frames.collect::<Result<_, _>>()?,
     })
 }
@@ -209,7 +182,7 @@ mod tests {
         let expected = Expected::new("b");
         let text = event(42, 1007);
         let quick = expected.event(text.as_bytes()).unwrap();
-        assert_eq!(quick, Frame::Event(42, 1007));
+        assert_eq!(quick, Meaning::Event(42, 1007));
         assert_eq!(parsed(text.as_bytes()).unwrap(), quick);
 
         let answer = format!(
@@ -220,7 +193,7 @@ mod tests {
         let quick = expected.quick_answer(answer.as_bytes(), "n1").unwrap();
         assert_eq!(
             quick.frames,
-            [Frame::Event(42, 1007), Frame::Event(43, 1008)]
+            [Meaning::Event(42, 1007), Meaning::Event(43, 1008)]
         );
         assert_eq!(quick.cursor, "k3x9q2-1008");
         assert_eq!(parsed_answer(answer.as_bytes(), "n1").unwrap(), quick);
@@ -232,13 +205,13 @@ mod tests {
         let spaced = event(42, 1007).replace(":", ": ");
         assert_eq!(expected.event(spaced.as_bytes()), None);
         let frame = expected.frame(spaced.as_bytes()).unwrap();
-        assert_eq!(frame, Frame::Event(42, 1007));
+        assert_eq!(frame, Meaning::Event(42, 1007));
         let mixed = format!(
             r#"{{"cursor":"e-9","nonce":"n","frames":[{{"type":"gap","channel":"b","reason":"evicted","id":"e-8"}},{}]}}"#,
             event(1, 9)
         );
         let answer = expected.answer(mixed.as_bytes(), "n").unwrap();
-        assert_eq!(answer.frames, [Frame::Gap, Frame::Event(1, 9)]);
+        assert_eq!(answer.frames, [Meaning::Gap, Meaning::Event(1, 9)]);
     }
 
     #[test]
@@ -254,6 +227,6 @@ mod tests {
             assert!(expected.frame(text).is_err());
         }
         let reply = expected.frame(br#"{"type":"reply","ok":true,"id":"e-1"}"#);
-        assert_eq!(reply.unwrap(), Frame::Nothing);
+        assert_eq!(reply.unwrap(), Meaning::Nothing);
     }
 }

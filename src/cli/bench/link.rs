@@ -78,7 +78,7 @@ impl Link {
         let address = target.address;
         let stream = timeout(CONNECT_LIMIT, TcpStream::connect(address))
             .await
-            .with_context(|| format!("{address} does not take a connection in {CONNECT_LIMIT:?}"))?
+            .with_context(|| format!("{address} accepted no connection within {CONNECT_LIMIT:?}"))?
             .with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         // Closed with a reset, or the ports of thousands of readers stay taken for a minute.
@@ -119,7 +119,7 @@ impl Link {
             if self.held.is_empty() {
                 self.held = Vec::new();
             } else if self.held.len() > HELD_BYTES_MAX {
-                bail_ready("the answer is not that of a triway hub: it has no end")?;
+                bail_ready("the answer is not from a triway hub: it has no end")?;
             }
             Poll::Ready(Ok(new.len()))
         })

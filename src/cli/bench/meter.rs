@@ -299,10 +299,10 @@ impl Books {
     ) -> anyhow::Result<bool> {
         let index = number as usize;
         let Some(record) = self.events.get_mut(index) else {
-            bail!("event {number} came, which was not sent");
+            bail!("event {number} arrived but was not sent");
         };
         if record.channel != channel {
-            bail!("event {number} came on another channel than its own");
+            bail!("event {number} arrived on the wrong channel");
         }
         let verdict = seen.note(record.ordinal, offset);
         match verdict {

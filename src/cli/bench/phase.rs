@@ -330,7 +330,7 @@ async fn reach(
         }
         if told.is_err() && count(run) == before {
             bail!(
-                "{before} of {goal} {what} are connected, and no more in {CONNECT_STALL_LIMIT:?}"
+                "{before} of {goal} {what} are connected, and no more within {CONNECT_STALL_LIMIT:?}"
             );
         }
     }
@@ -422,10 +422,10 @@ async fn delivered(
         if books.received > seen.1 {
             seen = (now, books.received);
         } else if now - seen.0 > STALL_LIMIT && missing > 0 {
-            bail!("nothing came for {STALL_LIMIT:?}; {missing} deliveries are missing");
+            bail!("nothing arrived for {STALL_LIMIT:?}; {missing} deliveries are missing");
         }
         if now - began > limit {
-            bail!("it did not end in {limit:?}; {missing} deliveries are missing");
+            bail!("the run did not end within {limit:?}; {missing} deliveries are missing");
         }
         watch(books.measured());
     }

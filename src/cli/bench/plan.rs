@@ -36,7 +36,7 @@ const TAG_BYTES: usize = 4;
 const EXAMPLES: &str = "\
 Examples:
   triway bench                                     Compare the transports: 1,000 readers, one event in flight
-  triway bench --window 64 --html report.html      What it carries when it is full
+  triway bench --window 64 --html report.html      Throughput at saturation
   triway bench --rate 200 --seconds 30             Latency at a steady rate
   triway bench --readers 9500 --events 100         Memory and connect time of many readers
   triway bench --url http://127.0.0.1:7333 --server-pid 4711";
@@ -46,13 +46,13 @@ Examples:
 #[group(skip)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// A hub that runs already; without it, a child of ours on a free port
+    /// A running hub (default: a child process on a free port)
     #[arg(long, value_name = "URL", value_parser = parse_url, help_heading = "The hub")]
     url: Option<Url>,
-    /// Process of that hub, whose CPU time and memory are read
+    /// Process of that hub, to measure its CPU time and memory
     #[arg(long, value_name = "PID", requires = "url", help_heading = "The hub")]
     server_pid: Option<u32>,
-    /// Credentials to send to it
+    /// Credentials to send to that hub
     #[arg(
         long,
         env = "TRIWAY_TOKEN",
@@ -62,7 +62,7 @@ pub(crate) struct Options {
     )]
     token: Option<String>,
 
-    /// What to compare
+    /// Transports to compare
     #[arg(
         long,
         value_enum,
@@ -71,25 +71,25 @@ pub(crate) struct Options {
         help_heading = "Workload"
     )]
     transport: Vec<Via>,
-    /// Readers, in all
+    /// Number of readers
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = value_parser!(u64).range(1..=READERS_MAX))]
     #[arg(help_heading = "Workload")]
     readers: u64,
-    /// Channels, over which the readers are spread
+    /// Number of channels; the readers are spread over them
     #[arg(long, value_name = "COUNT", default_value = "1", value_parser = value_parser!(u64).range(1..=READERS_MAX))]
     #[arg(help_heading = "Workload")]
     channels: u64,
-    /// Members that publish, or `all`: then each reader publishes in its channel, over its own transport
+    /// Number of publishers, or `all`: each reader publishes in its channel, over its own transport
     #[arg(long, value_name = "COUNT|all", default_value = "1", value_parser = parse_publishers, help_heading = "Workload")]
     publishers: Publishers,
-    /// Events in flight: a member publishes the next one when all readers have one of so many [default: 1]
+    /// Events in flight per publisher: it sends the next one when all readers have received one [default: 1]
     #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..=WINDOW_MAX), conflicts_with = "rate")]
     #[arg(help_heading = "Workload")]
     window: Option<u32>,
     /// Events per second on a fixed schedule, instead of a window; latency counts from the schedule
     #[arg(long, value_name = "COUNT", value_parser = parse_rate, help_heading = "Workload")]
     rate: Option<f64>,
-    /// Data of an event, in bytes
+    /// Bytes of data in an event
     #[arg(long, value_name = "BYTES", default_value = "32", value_parser = value_parser!(u64).range(NUMBER_DIGITS as u64..=PAYLOAD_BYTES_MAX))]
     #[arg(help_heading = "Workload")]
     payload: u64,
@@ -98,10 +98,10 @@ pub(crate) struct Options {
     #[arg(help_heading = "Workload")]
     connecting: u64,
 
-    /// Measured time of each transport and round
+    /// Seconds for which a round measures each transport
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = parse_seconds, help_heading = "Length")]
     seconds: Duration,
-    /// Events of each transport and round, instead of a time
+    /// Events with which a round measures each transport, instead of a time
     #[arg(long, value_name = "COUNT", value_parser = value_parser!(u64).range(1..=EVENTS_MAX as u64 / 2), conflicts_with = "seconds")]
     #[arg(help_heading = "Length")]
     events: Option<u64>,
@@ -113,10 +113,10 @@ pub(crate) struct Options {
     /// Write the figures as JSON; `-` is standard output
     #[arg(long, value_name = "FILE", help_heading = "Report")]
     pub(super) json: Option<PathBuf>,
-    /// Write the figures as a page with plots, which needs no other file
+    /// Write the figures as a self-contained page with plots
     #[arg(long, value_name = "FILE", help_heading = "Report")]
     pub(super) html: Option<PathBuf>,
-    /// No progress and no table
+    /// Print no progress and no table
     #[arg(long, help_heading = "Report")]
     pub(super) quiet: bool,
 }
@@ -223,7 +223,7 @@ impl Options {
             let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
             if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
                 bail!(
-                    "{flag}: there is no folder {}; make it first",
+                    "{flag}: there is no folder {}; create it first",
                     folder.display()
                 );
             }
@@ -238,7 +238,7 @@ impl Plan {
         transports.dedup();
         let mut tag = [0; TAG_BYTES];
         if getrandom::fill(&mut tag).is_err() {
-            bail!("no randomness for the names of channels");
+            bail!("cannot get random bytes for the names of channels");
         }
         let plan = Self {
             url: options.url.clone(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::frame::Frame;
+use super::frame::Meaning;
 use super::link::Link;
 use super::reader::Reader;
 
@@ -49,7 +49,7 @@ pub(super) async fn read(mut reader: Reader) -> anyhow::Result<()> {
 
 fn take(
     reader: &mut Reader,
-    frames: Vec<Frame>,
+    frames: Vec<Meaning>,
     now_ns: u64,
     (written, read): (usize, usize),
 ) -> anyhow::Result<Option<String>> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::frame::{Expected, Frame};
+use super::frame::{Expected, Meaning};
 use super::link::Target;
 use super::meter::{Books, Meter};
 use super::seen::Seen;
@@ -59,19 +59,19 @@ impl Reader {
     pub(super) fn take(
         &mut self,
         books: &mut Books,
-        frame: Frame,
+        frame: Meaning,
         now_ns: u64,
     ) -> anyhow::Result<Option<String>> {
         match frame {
-            Frame::Event(number, offset) => {
+            Meaning::Event(number, offset) => {
                 let reader = (self.channel, &mut self.seen);
                 self.run
                     .meter
                     .deliver(books, reader, (number, offset), now_ns)?;
             }
-            Frame::Gap => books.gaps += 1,
-            Frame::Hello(key) => return Ok(Some(key)),
-            Frame::Nothing => {}
+            Meaning::Gap => books.gaps += 1,
+            Meaning::Hello(key) => return Ok(Some(key)),
+            Meaning::Nothing => {}
         }
         Ok(None)
     }

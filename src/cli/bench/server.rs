@@ -51,7 +51,7 @@ impl Server {
 
     /// A child that serves on a free port, on a core of its own where there are two, and keeps so many events.
     pub(super) async fn start(cores: Option<Cores>, history: usize) -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("where is this program?")?;
+        let program = std::env::current_exe().context("cannot find the file of this program")?;
         let mut command = Command::new(program);
         // What is set for other hubs is not meant for this one.
         for (name, _) in std::env::vars_os() {
@@ -76,9 +76,9 @@ impl Server {
         let mut out = BufReader::new(out);
         timeout(START_LIMIT, out.read_line(&mut line))
             .await
-            .with_context(|| format!("`triway serve` says nothing in {START_LIMIT:?}"))??;
+            .with_context(|| format!("`triway serve` printed nothing within {START_LIMIT:?}"))??;
         let Some(url) = line.trim().strip_prefix("triway listening on ") else {
-            bail!("`triway serve` does not say where it listens: {line:?}");
+            bail!("`triway serve` did not print its address: {line:?}");
         };
         Ok(Self {
             target: Arc::new(target(&Url::parse(url)?, None)?),

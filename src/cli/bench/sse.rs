@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use memchr::memmem;
 
-use super::frame::{Expected, Frame};
+use super::frame::{Expected, Meaning};
 use super::link::{self, Body, Link};
 use super::reader::Reader;
 
@@ -70,7 +70,7 @@ impl Stream {
         &mut self,
         bytes: &[u8],
         expected: &Expected,
-        mut frame: impl FnMut(Frame) -> anyhow::Result<()>,
+        mut frame: impl FnMut(Meaning) -> anyhow::Result<()>,
     ) -> anyhow::Result<usize> {
         if !self.is_chunked {
             self.text(bytes, expected, &mut frame)?;
@@ -95,7 +95,7 @@ impl Stream {
         &mut self,
         new: &[u8],
         expected: &Expected,
-        frame: &mut impl FnMut(Frame) -> anyhow::Result<()>,
+        frame: &mut impl FnMut(Meaning) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         if self.text.is_empty() {
             let done = blocks(new, expected, frame)?;
@@ -113,7 +113,7 @@ impl Stream {
 fn blocks(
     text: &[u8],
     expected: &Expected,
-    frame: &mut impl FnMut(Frame) -> anyhow::Result<()>,
+    frame: &mut impl FnMut(Meaning) -> anyhow::Result<()>,
 ) -> anyhow::Result<usize> {
     let mut done = 0;
     while let Some(length) = memmem::find(&text[done..], b"\n\n") {
@@ -166,7 +166,7 @@ mod tests {
                 stream.take(&wire[done..], &expected, &mut note).unwrap();
                 assert_eq!(
                     found,
-                    [Frame::Event(1, 5), Frame::Event(2, 6)],
+                    [Meaning::Event(1, 5), Meaning::Event(2, 6)],
                     "{chunk_bytes}, {cut}"
                 );
             }

@@ -56,7 +56,7 @@ pub(super) async fn outlet(run: Arc<Run>, outlet: usize, channel: String) -> any
     let mut is_open = false;
     let mut listen = |bytes: &[u8], out: &mut Vec<u8>| {
         each_message(bytes, out, |text| {
-            let is_hello = matches!(expected.frame(text)?, frame::Frame::Hello(_));
+            let is_hello = matches!(expected.frame(text)?, frame::Meaning::Hello(_));
             if is_hello && !std::mem::replace(&mut is_open, true) {
                 run.meter.outlet_open();
             }
@@ -83,7 +83,7 @@ pub(super) async fn outlet(run: Arc<Run>, outlet: usize, channel: String) -> any
 async fn open(run: &Run, channel: &str) -> anyhow::Result<Link> {
     let mut link = Link::connect(&run.target).await?;
     let mut key = [0; KEY_BYTES];
-    getrandom::fill(&mut key).map_err(|_| anyhow::anyhow!("no randomness"))?;
+    getrandom::fill(&mut key).map_err(|_| anyhow::anyhow!("cannot get random bytes"))?;
     let headers = format!(
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n",
         STANDARD.encode(key)
@@ -141,7 +141,7 @@ fn each_message(
                     frame::shown(payload.get(2..).unwrap_or_default())
                 )
             }
-            _ => bail!("a WebSocket frame that no triway hub sends: {header:?}"),
+            _ => bail!("not a WebSocket frame of a triway hub: {header:?}"),
         }
         done = end;
     }

@@ -1,37 +1,39 @@
 //! A feed as a stream of items.
 
-use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+
+use async_stream::stream;
+use tokio_stream::Stream;
 
 use super::{Feed, Item};
 
 /// A stream of events and gaps: `while let Some(item) = feed.next().await`.
-#[derive(Debug)]
-pub struct FeedStream {
-    feed: Feed,
-    ready: VecDeque<Item>,
-}
+pub struct FeedStream(Pin<Box<dyn Stream<Item = Item> + Send>>);
 
 impl From<Feed> for FeedStream {
-    fn from(feed: Feed) -> Self {
-        Self {
-            feed,
-            ready: VecDeque::new(),
-        }
+    fn from(mut feed: Feed) -> Self {
+        Self(Box::pin(stream! {
+            loop {
+                for item in feed.next().await.items {
+                    yield item;
+                }
+            }
+        }))
     }
 }
 
-impl tokio_stream::Stream for FeedStream {
+impl Stream for FeedStream {
     type Item = Item;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
-        if self.ready.is_empty() {
-            match self.feed.poll_next(cx) {
-                Poll::Ready(batch) => self.ready.extend(batch.items),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(self.ready.pop_front())
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for FeedStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FeedStream").finish_non_exhaustive()
     }
 }

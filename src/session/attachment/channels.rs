@@ -81,7 +81,7 @@ impl Attach {
         {
             return Err(Refusal::new(
                 Code::TooManyChannels,
-                format!("{joined} channels in one session already"),
+                format!("the session already reads {joined} channels"),
             ));
         }
         for real in real_names(name, &self.grants, &self.session.id) {

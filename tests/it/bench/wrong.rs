@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use triway::internal::{Hello, HelloSession};
+
 /// The event with the fault, counted over all published events. The bench also judges warm-up events.
 const WRONG_EVENT: usize = 40;
 
@@ -74,13 +76,18 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, fault: Fault) -> Option<()
         }
         let path = request.split(' ').nth(1).unwrap();
         if path.starts_with("/sse") {
-            let hello =
-                r#"{"type":"hello","magic":"triway/1","id":"e-0","session":{"id":"s","key":"k"}}"#;
+            let session = HelloSession {
+                id: "s".into(),
+                user: None,
+                key: "k".into(),
+                expires: 0,
+            };
+            let hello = Hello::new("e-0".parse().unwrap(), session, Vec::new(), &[]);
             let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
             // A reader counts from the moment its hello is written: every event published after that is for it too.
             let mut state = state.lock().unwrap();
             stream
-                .write_all(&[head.as_bytes(), &block(hello)].concat())
+                .write_all(&[head.as_bytes(), &block(&hello.json())].concat())
                 .ok()?;
             state.readers.push(stream);
             return None;

@@ -89,7 +89,7 @@ async fn the_nginx_lines_let_everything_through() {
     }
     let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
     let (folder, port) = (folder("documents-nginx"), free_port());
-    let lines = block("docs/operate.md", "nginx").text;
+    let lines = block("docs/proxies.md", "nginx").text;
     let lines = lines.replace(ADDRESS, hub.authority());
     let own = folder.display();
     let whole = format!(
@@ -111,7 +111,7 @@ async fn the_haproxy_lines_let_everything_through() {
     }
     let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
     let (folder, port) = (folder("documents-haproxy"), free_port());
-    let lines = block("docs/operate.md", "haproxy").text;
+    let lines = block("docs/proxies.md", "haproxy").text;
     let lines = lines
         .replace(ADDRESS, hub.authority())
         .replace("bind :8080", &format!("bind 127.0.0.1:{port}"));
@@ -188,4 +188,45 @@ async fn the_embed_example_runs() {
     let read = poll.header("cookie", cookie).send().await.unwrap();
     let read = read.text().await.unwrap();
     assert!(read.contains("\"user\":\"ann\""), "{read}");
+}
+
+/// Each other block of the page for proxies is part of the file that stands above it, which `web/test` starts.
+#[test]
+fn the_lines_for_other_proxies_are_those_of_their_files() {
+    let page = document("docs/proxies.md");
+    let lines: Vec<&str> = page.text.lines().collect();
+    let mut checked = 0;
+    for block in page.blocks() {
+        if ["nginx", "haproxy"].contains(&block.info.as_str()) {
+            continue;
+        }
+        // The last name in backticks before the block, such as "`apache-ws.conf`:".
+        let above = lines[..block.line - 1]
+            .iter()
+            .rfind(|line| !line.is_empty());
+        let file = above.unwrap().rsplit('`').nth(1).unwrap();
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/proxies");
+        let text = std::fs::read_to_string(folder.join(file))
+            .unwrap_or_else(|error| panic!("{file}: {error}"))
+            .replace("127.0.0.1:@PORT@", "rt.example.com")
+            .replace("@HUB@", "7333");
+        // Caddy gets a certificate unless the name begins with its scheme.
+        let known: Vec<&str> = text
+            .lines()
+            .flat_map(|line| [line.trim(), line.trim().trim_start_matches("http://")])
+            .collect();
+        for line in block.text.lines().map(str::trim) {
+            let is_there = match (block.info.as_str(), line.split_once("{ target: ")) {
+                ("js", Some((_, options))) => {
+                    let options = options.split(", rewrite").next().unwrap();
+                    text.contains(&format!("{{ target: {options}"))
+                }
+                ("js", None) => true,
+                _ => known.contains(&line),
+            };
+            assert!(is_there, "{file}: {line}");
+        }
+        checked += 1;
+    }
+    assert!(checked >= 8, "{checked}");
 }

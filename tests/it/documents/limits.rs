@@ -12,7 +12,7 @@ type Row = (&'static str, String);
 
 #[test]
 fn the_limits_table_is_what_the_source_bounds() {
-    let rows = document("docs/protocol.md").table("what | limit");
+    let rows = document("docs/protocol.md").table("subject | limit");
     for (what, limit) in [of_data(), of_history(), of_connections()].concat() {
         let row = rows.iter().find(|row| row[0] == what);
         let row = row.unwrap_or_else(|| panic!("no row `{what}`"));
@@ -33,16 +33,19 @@ fn of_data() -> Vec<Row> {
     vec![
         ("data of one event", format!("{data}, {most} at most")),
         (
-            "bodies of all requests and unfinished messages of all WebSockets, beyond 16 KiB of each",
+            "all request bodies and unfinished WebSocket messages, beyond 16 KiB of each",
             size(triway::SessionOptions::default().bodies_total.unwrap_or(0)),
         ),
-        ("an address that publishes", size(GET_PUBLISH_BYTES_MAX)),
+        (
+            "an address of a publish by GET",
+            size(GET_PUBLISH_BYTES_MAX),
+        ),
         (
             "one answer of a poll; one page of history",
             format!("{frames} frames, {batch} of data"),
         ),
         (
-            "arrays and objects in each other, in data",
+            "nested arrays and objects in data",
             format!("{DATA_DEPTH_MAX} levels"),
         ),
         (
@@ -50,11 +53,11 @@ fn of_data() -> Vec<Row> {
             format!("{second} a second, {burst} at once"),
         ),
         (
-            "publishes of all anonymous sessions of one address; loopback has no such limit",
+            "publishes of all anonymous sessions of one address; not for loopback",
             format!("{} a second, {} at once", grouped(all), grouped(at_once)),
         ),
         (
-            "sessions without an attach",
+            "sessions without an attachment",
             grouped(triway::SessionOptions::default().resting_sessions),
         ),
         (
@@ -78,7 +81,7 @@ fn of_history() -> Vec<Row> {
         ),
         (
             "history of all channels",
-            format!("{total}, encoded forms counted"),
+            format!("{total}, including encoded forms"),
         ),
         ("channels of a session", grouped(channels.unwrap_or(0))),
         (
@@ -97,7 +100,7 @@ fn of_connections() -> Vec<Row> {
     let write = seconds(triway::SessionOptions::default().write_timeout);
     vec![
         ("connections; of one address", format!("{all}; {address}")),
-        ("a reader that takes nothing", format!("{write} s")),
+        ("a reader that reads nothing", format!("{write} s")),
         (
             "a request head; a body",
             format!("{head} s, 64 KiB; {body} s"),

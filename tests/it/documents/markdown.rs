@@ -1,8 +1,10 @@
-//! As much of Markdown as our documents use: fenced blocks, links, headings and tables.
+//! What the tests read of a document: its fenced blocks, links, headings and tables.
 //!
 //! Pure; knows no document.
 
 use std::path::{Path, PathBuf};
+
+use pulldown_cmark::{CodeBlockKind, Event, OffsetIter, Options, Parser, Tag, TagEnd};
 
 /// A document, its path from the package's folder.
 pub(super) struct Document {
@@ -35,87 +37,115 @@ impl Document {
 
     /// The fenced blocks, in their order.
     pub(super) fn blocks(&self) -> Vec<Block> {
-        let mut blocks = Vec::new();
-        let mut open: Option<Block> = None;
-        for (index, line) in self.text.lines().enumerate() {
-            match (&mut open, line.strip_prefix("```")) {
-                (None, Some(info)) => {
-                    open = Some(Block {
-                        info: info.trim().to_owned(),
+        let mut blocks: Vec<Block> = Vec::new();
+        let mut is_open = false;
+        for (event, range) in self.events() {
+            match event {
+                Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
+                    let line = self.text[..range.start].lines().count() + 1;
+                    let is_closed = self.text[range].trim_end().ends_with("```");
+                    assert!(is_closed, "{}:{line}: a fence is not closed", self.name());
+                    is_open = true;
+                    blocks.push(Block {
+                        info: info.to_string(),
                         text: String::new(),
-                        line: index + 1,
+                        line,
                     });
                 }
-                (Some(_), Some(_)) => blocks.extend(open.take()),
-                (Some(block), None) => {
-                    block.text.push_str(line);
-                    block.text.push('\n');
+                Event::Text(text) if is_open => {
+                    let block = blocks.last_mut().expect("one is open");
+                    block.text.push_str(&text);
                 }
-                (None, None) => {}
+                Event::End(TagEnd::CodeBlock) => is_open = false,
+                _ => {}
             }
         }
-        assert!(open.is_none(), "{}: a fence is not closed", self.name());
         blocks
     }
 
     /// The text without its fenced blocks.
     pub(super) fn prose(&self) -> String {
-        let mut fenced = false;
         let mut prose = String::new();
-        for line in self.text.lines() {
-            let fence = line.starts_with("```");
-            fenced ^= fence;
-            if !fenced && !fence {
-                prose.push_str(line);
-                prose.push('\n');
+        let mut end = 0;
+        for (event, range) in self.events() {
+            if let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))) = event {
+                prose.push_str(&self.text[end..range.start]);
+                end = range.end;
             }
         }
-        prose
+        prose + &self.text[end..]
     }
 
     /// Where its links lead to, outside ones left out.
     pub(super) fn links(&self) -> Vec<String> {
-        let prose = self.prose();
-        let ends = prose.split("](").skip(1);
-        ends.filter_map(|rest| rest.split(')').next())
-            .filter(|link| !link.contains("://"))
-            .map(str::to_owned)
-            .collect()
+        let links = self.events().filter_map(|(event, _)| match event {
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                Some(dest_url.to_string())
+            }
+            _ => None,
+        });
+        links.filter(|link| !link.contains("://")).collect()
     }
 
     /// The names by which a browser finds its headings.
     pub(super) fn anchors(&self) -> Vec<String> {
-        let prose = self.prose();
-        let headings = prose
-            .lines()
-            .filter(|line| line.starts_with('#'))
-            .map(|line| line.trim_start_matches('#').trim().to_lowercase());
-        headings
-            .map(|heading| {
-                let kept = heading
-                    .chars()
-                    .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-                kept.map(|c| if c == ' ' { '-' } else { c }).collect()
-            })
-            .collect()
+        let headings = self.texts(|end| matches!(end, TagEnd::Heading(_)));
+        let anchor = |heading: String| {
+            let kept = heading.to_lowercase();
+            let kept = kept
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        };
+        headings.into_iter().map(anchor).collect()
     }
 
-    /// The rows of the table whose first heading is this one, as cells without backticks.
-    pub(super) fn table(&self, first_heading: &str) -> Vec<Vec<String>> {
-        let head = format!("| {first_heading} |");
-        let rows = self
-            .text
-            .lines()
-            .skip_while(|line| !line.starts_with(&head))
-            .skip(2)
-            .take_while(|line| line.starts_with('|'));
-        rows.map(|row| {
-            let cells = row.trim_matches('|').split('|');
-            cells
-                .map(|cell| cell.replace('`', "").trim().to_owned())
-                .collect()
-        })
-        .collect()
+    /// The rows of the table whose first headings are these, joined by `|`: cells without markup.
+    pub(super) fn table(&self, first_headings: &str) -> Vec<Vec<String>> {
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        for (event, _) in self.events() {
+            match event {
+                Event::Start(Tag::Table(_)) => rows.clear(),
+                Event::Start(Tag::TableHead | Tag::TableRow) => rows.push(Vec::new()),
+                Event::Start(Tag::TableCell) => {
+                    let row = rows.last_mut().expect("a cell stands in a row");
+                    row.push(String::new());
+                }
+                Event::Text(text) | Event::Code(text) => {
+                    if let Some(cell) = rows.last_mut().and_then(|row| row.last_mut()) {
+                        cell.push_str(&text);
+                    }
+                }
+                Event::End(TagEnd::Table) => {
+                    let head = rows.remove(0).join(" | ") + " | ";
+                    if head.starts_with(&format!("{first_headings} | ")) {
+                        return rows;
+                    }
+                    rows.clear();
+                }
+                _ => {}
+            }
+        }
+        Vec::new()
+    }
+
+    /// The text of every element that ends like this.
+    fn texts(&self, ends: impl Fn(TagEnd) -> bool) -> Vec<String> {
+        let mut texts = Vec::new();
+        let mut inside: Option<String> = None;
+        for (event, _) in self.events() {
+            match (event, &mut inside) {
+                (Event::Start(tag), None) if ends(tag.to_end()) => inside = Some(String::new()),
+                (Event::End(end), Some(_)) if ends(end) => texts.extend(inside.take()),
+                (Event::Text(text) | Event::Code(text), Some(inside)) => inside.push_str(&text),
+                _ => {}
+            }
+        }
+        texts
+    }
+
+    fn events(&self) -> OffsetIter<'_> {
+        Parser::new_ext(&self.text, Options::ENABLE_TABLES).into_offset_iter()
     }
 }
 

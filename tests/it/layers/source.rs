@@ -1,268 +1,338 @@
-//! Rust source as plain text that can be searched: without comments, strings
-//! and tests, lines kept where they were.
+//! Rust source as tokens with their lines: without comments, without the insides of strings and, where asked, without
+//! tests.
 //!
-//! Knows just enough of the language for that, and nothing of this crate.
+//! Knows nothing of this crate.
 
-/// The text with comments and the insides of strings and characters replaced
-/// by spaces, so that every brace and word left is code.
-pub(super) fn code_of(text: &str) -> String {
-    let mut code = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let taken = blank_bytes(rest, code.chars().next_back());
-        let (part, after) = rest.split_at(taken.unwrap_or(first.len_utf8()));
-        match taken {
-            Some(_) => code.extend(part.chars().map(|c| if c == '\n' { c } else { ' ' })),
-            None => code.push_str(part),
-        }
-        rest = after;
-    }
-    code
+use std::collections::BTreeSet;
+use std::iter::Peekable;
+use std::ops::Range;
+
+use proc_macro2::{Delimiter, LineColumn, TokenStream, TokenTree};
+use syn::spanned::Spanned as _;
+use syn::visit::{self, Visit};
+
+/// The tokens of a source, in their order. Delimiters are tokens too.
+pub(super) struct Code {
+    tokens: Vec<Token>,
 }
 
-/// How many bytes at the start of `rest` are a comment, string or character.
-fn blank_bytes(rest: &str, before: Option<char>) -> Option<usize> {
-    if rest.starts_with("//") {
-        return Some(rest.find('\n').unwrap_or(rest.len()));
-    }
-    if rest.starts_with("/*") {
-        return Some(block_comment_bytes(rest));
-    }
-    if rest.starts_with('"') {
-        return Some(quoted_bytes(rest, '"'));
-    }
-    let in_word = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    if rest.starts_with('r') && (!in_word || before == Some('b')) {
-        let hashes = rest[1..].bytes().take_while(|&b| b == b'#').count();
-        if rest[1 + hashes..].starts_with('"') {
-            let end = format!("\"{}", "#".repeat(hashes));
-            let start = 2 + hashes;
-            return Some(
-                rest[start..]
-                    .find(&end)
-                    .map_or(rest.len(), |at| start + at + end.len()),
-            );
-        }
-    }
-    let mut chars = rest.chars();
-    if chars.next() == Some('\'') {
-        // A lifetime has no closing quote two characters on.
-        let escaped = chars.next() == Some('\\');
-        if escaped || chars.next() == Some('\'') {
-            return Some(quoted_bytes(rest, '\''));
-        }
-    }
-    None
+struct Token {
+    /// The token as written; a literal is empty quotes.
+    text: String,
+    is_word: bool,
+    /// From 1.
+    line: usize,
+    at: Range<usize>,
+    /// How many groups it stands in. A delimiter stands outside of its own.
+    depth: usize,
 }
 
-fn block_comment_bytes(rest: &str) -> usize {
-    let (mut depth, mut at) = (0, 0);
-    while at < rest.len() {
-        if rest[at..].starts_with("/*") {
-            depth += 1;
-            at += 2;
-        } else if rest[at..].starts_with("*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                break;
-            }
-        } else {
-            at += rest[at..].chars().next().map_or(1, char::len_utf8);
-        }
-    }
-    at
+/// A function with a body.
+#[derive(Debug, PartialEq)]
+pub(super) struct Function<'a> {
+    pub(super) name: &'a str,
+    /// The first one, from 1.
+    pub(super) line: usize,
+    /// How many lines have code besides literals.
+    pub(super) lines: usize,
 }
 
-fn quoted_bytes(rest: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (at, c) in rest.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            c if c == quote => return at + 1,
-            _ => {}
-        }
+impl Code {
+    pub(super) fn of(text: &str) -> Self {
+        let stream: TokenStream = text.parse().unwrap_or_else(|error| panic!("{error}"));
+        let mut code = Self { tokens: Vec::new() };
+        code.add(stream, 0);
+        code
     }
-    rest.len()
-}
 
-/// `code` (of [`code_of`]) with its `#[cfg(test)]` items blanked: tests may
-/// reach where code may not.
-pub(super) fn without_tests(code: &str) -> String {
-    const MARK: &str = "#[cfg(test)]";
-    let mut kept = String::with_capacity(code.len());
-    let mut rest = code;
-    while let Some(at) = rest.find(MARK) {
-        let (before, from_mark) = rest.split_at(at);
-        let end = item_bytes(from_mark, MARK.len());
-        let (item, after) = from_mark.split_at(end);
-        kept.push_str(before);
-        kept.extend(item.chars().map(|c| if c == '\n' { c } else { ' ' }));
-        rest = after;
+    /// The source of a file without its `#[cfg(test)]` items: tests may reach where code may not.
+    pub(super) fn without_tests(text: &str) -> Self {
+        let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{error}"));
+        let mut tests = Tests::default();
+        tests.visit_file(&file);
+        let mut code = Self::of(text);
+        let in_test = |token: &Token| {
+            let mut found = tests.found.iter();
+            found.any(|test| test.contains(&token.at.start))
+        };
+        code.tokens.retain(|token| !in_test(token));
+        code
     }
-    kept + rest
-}
 
-/// Where the item ends that begins somewhere after `from`: at its closing
-/// brace, or at its semicolon if it has no body.
-pub(super) fn item_bytes(code: &str, from: usize) -> usize {
-    let (mut braces, mut others) = (0, 0);
-    for (at, byte) in code.bytes().enumerate().skip(from) {
-        match byte {
-            b'{' => braces += 1,
-            b'}' => {
-                braces -= 1;
-                if braces == 0 && others == 0 {
-                    return at + 1;
+    fn add(&mut self, stream: TokenStream, depth: usize) {
+        let mut trees = stream.into_iter().peekable();
+        while let Some(tree) = trees.next() {
+            match tree {
+                TokenTree::Group(group) => {
+                    let (open, close) = match group.delimiter() {
+                        Delimiter::Parenthesis => ("(", ")"),
+                        Delimiter::Brace => ("{", "}"),
+                        Delimiter::Bracket => ("[", "]"),
+                        Delimiter::None => ("", ""),
+                    };
+                    let (opens, closes) = (group.span_open(), group.span_close());
+                    self.push(open, false, opens.start(), opens.byte_range(), depth);
+                    self.add(group.stream(), depth + 1);
+                    self.push(close, false, closes.start(), closes.byte_range(), depth);
+                }
+                TokenTree::Ident(word) => {
+                    let span = word.span();
+                    let word = word.to_string();
+                    self.push(&word, true, span.start(), span.byte_range(), depth);
+                }
+                TokenTree::Literal(literal) => {
+                    let span = literal.span();
+                    self.push("\"\"", false, span.start(), span.byte_range(), depth);
+                }
+                TokenTree::Punct(mark) if mark.as_char() == '#' && skip_comment(&mut trees) => {}
+                TokenTree::Punct(mark) => {
+                    let span = mark.span();
+                    let is_second = mark.as_char() == ':' && self.ends_with_joint_colon(&span);
+                    if is_second && let Some(first) = self.tokens.last_mut() {
+                        first.text.push(':');
+                        continue;
+                    }
+                    let text = mark.as_char().to_string();
+                    self.push(&text, false, span.start(), span.byte_range(), depth);
                 }
             }
-            // A `;` in `[u8; 4]` or in a default argument ends nothing.
-            b'(' | b'[' => others += 1,
-            b')' | b']' => others -= 1,
-            b';' if braces == 0 && others == 0 => return at + 1,
-            _ => {}
         }
     }
-    code.len()
-}
 
-/// Every path in `code` that begins with `crate` or `super`, with braces
-/// opened: `crate::a::{b, c::d}` is `crate a b` and `crate a c d`.
-pub(super) fn paths(code: &str) -> Vec<Vec<&str>> {
-    let mut found = Vec::new();
-    for start in word_starts(code, &["crate", "super"]) {
-        let before = code[..start].trim_end();
-        // `pub(crate)`, and the second `super` of `super::super`.
-        if !before.ends_with("::") && code[start + 5..].trim_start().starts_with("::") {
-            tree(&code[start..], &mut Vec::new(), &mut found);
-        }
+    fn ends_with_joint_colon(&self, next: &proc_macro2::Span) -> bool {
+        self.tokens
+            .last()
+            .is_some_and(|last| last.text == ":" && last.at.end == next.byte_range().start)
     }
-    found
-}
 
-/// Reads one path or tree of a `use`; says how many bytes it took.
-fn tree<'a>(code: &'a str, prefix: &mut Vec<&'a str>, found: &mut Vec<Vec<&'a str>>) -> usize {
-    let (depth, mut at) = (prefix.len(), 0);
-    loop {
-        at += spaces(&code[at..]);
-        if code[at..].starts_with('{') {
+    fn push(
+        &mut self,
+        text: &str,
+        is_word: bool,
+        start: LineColumn,
+        at: Range<usize>,
+        depth: usize,
+    ) {
+        self.tokens.push(Token {
+            text: text.to_owned(),
+            is_word,
+            line: start.line,
+            at,
+            depth,
+        });
+    }
+
+    pub(super) fn has_word(&self, word: &str) -> bool {
+        let mut tokens = self.tokens.iter();
+        tokens.any(|token| token.is_word && token.text == word)
+    }
+
+    /// The lines that have code, each as its tokens with spaces between them.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let lines = self.tokens.chunk_by(|a, b| a.line == b.line);
+        let texts = |line: &[Token]| -> Vec<String> {
+            line.iter().map(|token| token.text.clone()).collect()
+        };
+        lines.map(|line| texts(line).join(" ")).collect()
+    }
+
+    /// Every path that begins with `crate` or `super`, with braces opened: `crate::a::{b, c::d}` is `crate a b` and
+    /// `crate a c d`.
+    pub(super) fn paths(&self) -> Vec<Vec<&str>> {
+        let mut found = Vec::new();
+        for (at, token) in self.tokens.iter().enumerate() {
+            let begins = token.is_word && ["crate", "super"].contains(&&*token.text);
+            // Not `pub(crate)`, nor the second `super` of `super::super`.
+            let follows = at > 0 && self.text(at - 1) == "::";
+            if begins && !follows && self.text(at + 1) == "::" {
+                self.tree(at, &mut Vec::new(), &mut found);
+            }
+        }
+        found
+    }
+
+    /// Reads one path or tree of a `use`; returns where it ends.
+    fn tree<'a>(
+        &'a self,
+        mut at: usize,
+        prefix: &mut Vec<&'a str>,
+        found: &mut Vec<Vec<&'a str>>,
+    ) -> usize {
+        let length = prefix.len();
+        loop {
+            if self.text(at) == "{" {
+                at += 1;
+                while !matches!(self.text(at), "" | "}") {
+                    at = self.tree(at, prefix, found);
+                    // `as Name` leads nowhere else.
+                    while !matches!(self.text(at), "" | "," | "}") {
+                        at += 1;
+                    }
+                    at += usize::from(self.text(at) == ",");
+                }
+                at += 1;
+                break;
+            }
+            prefix.push(self.text(at));
             at += 1;
-            while !matches!(code[at..].chars().next(), None | Some('}')) {
-                at += tree(&code[at..], prefix, found);
-                // `as Name` and `*` lead nowhere else.
-                at += code[at..].find([',', '}']).unwrap_or(code.len() - at);
-                at += usize::from(code[at..].starts_with(','));
-                at += spaces(&code[at..]);
+            if self.text(at) != "::" || self.text(at + 1) == "<" {
+                found.push(prefix.clone());
+                break;
             }
-            at = (at + 1).min(code.len());
-            break;
+            at += 1;
         }
-        let word = word(&code[at..]);
-        prefix.push(word);
-        at += word.len();
-        let next = at + spaces(&code[at..]);
-        let goes_on = code[next..].starts_with("::") && !code[next + 2..].starts_with('<');
-        if !goes_on {
-            found.push(prefix.clone());
-            break;
-        }
-        at = next + 2;
+        prefix.truncate(length);
+        at
     }
-    prefix.truncate(depth);
-    at
-}
 
-fn spaces(code: &str) -> usize {
-    code.len() - code.trim_start().len()
-}
-
-fn word(code: &str) -> &str {
-    let end = code.find(|c: char| !is_word(c)).unwrap_or(code.len());
-    &code[..end]
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
-/// Where any of `words` stands in `code` as a whole word.
-pub(super) fn word_starts(code: &str, words: &[&str]) -> Vec<usize> {
-    let mut starts = Vec::new();
-    for wanted in words {
-        for (at, _) in code.match_indices(wanted) {
-            let before = code[..at].chars().next_back();
-            let after = code[at + wanted.len()..].chars().next();
-            if !before.is_some_and(is_word) && !after.is_some_and(is_word) {
-                starts.push(at);
-            }
-        }
+    fn text(&self, at: usize) -> &str {
+        self.tokens.get(at).map_or("", |token| &token.text)
     }
-    starts.sort_unstable();
-    starts
-}
 
-/// The name, first line (from 1) and number of lines with code of each
-/// function with a body.
-pub(super) fn functions(code: &str) -> Vec<(&str, usize, usize)> {
-    word_starts(code, &["fn"])
-        .into_iter()
-        .filter_map(|start| {
-            let after = code[start + 2..].trim_start();
-            let name = word(after);
-            let body = &code[start..start + item_bytes(&code[start..], 2)];
-            // `fn(u8) -> u8` is a type.
-            if name.is_empty() || !body.ends_with('}') {
-                return None;
-            }
-            let line = code[..start].lines().count().max(1);
-            let lines = body.lines().filter(|line| !line.trim().is_empty()).count();
-            Some((name, line, lines))
+    pub(super) fn functions(&self) -> Vec<Function<'_>> {
+        let starts = self.tokens.windows(2).enumerate();
+        // `fn(u8) -> u8` is a type.
+        let starts = starts.filter(|(_, pair)| pair[0].text == "fn" && pair[1].is_word);
+        starts
+            .filter_map(|(at, pair)| self.function(at, &pair[1].text))
+            .collect()
+    }
+
+    /// The function whose `fn` stands there, unless it has no body.
+    fn function<'a>(&'a self, at: usize, name: &'a str) -> Option<Function<'a>> {
+        let rest = &self.tokens[at..];
+        let first = &rest[0];
+        let outside = |token: &&Token| token.depth == first.depth;
+        let mut ends = rest.iter().filter(outside);
+        if ends.find(|token| ["{", ";"].contains(&&*token.text))?.text == ";" {
+            return None;
+        }
+        let end = ends.find(|token| token.text == "}")?.at.end;
+        let body = rest.iter().take_while(|token| token.at.end <= end);
+        let said = body.filter(|token| token.text != "\"\"");
+        let lines: BTreeSet<usize> = said.map(|token| token.line).collect();
+        Some(Function {
+            name,
+            line: first.line,
+            lines: lines.len(),
         })
-        .collect()
+    }
+}
+
+/// Skips the rest of a doc comment, which is `#[doc = "…"]` or `#![doc = "…"]` as tokens.
+fn skip_comment(trees: &mut Peekable<impl Iterator<Item = TokenTree> + Clone>) -> bool {
+    let mut ahead = trees.clone();
+    let mut next = ahead.next();
+    if matches!(&next, Some(TokenTree::Punct(mark)) if mark.as_char() == '!') {
+        next = ahead.next();
+    }
+    let Some(TokenTree::Group(group)) = next else {
+        return false;
+    };
+    let first = group.stream().into_iter().next();
+    let is_comment = matches!(first, Some(TokenTree::Ident(word)) if word == "doc");
+    if is_comment {
+        *trees = ahead;
+    }
+    is_comment
+}
+
+/// Finds what is for tests only.
+#[derive(Default)]
+struct Tests {
+    /// The nodes that an attribute may stand at, from the outermost.
+    around: Vec<Range<usize>>,
+    found: Vec<Range<usize>>,
+}
+
+impl Tests {
+    fn within(&mut self, node: Range<usize>, visit: impl FnOnce(&mut Self)) {
+        self.around.push(node);
+        visit(self);
+        self.around.pop();
+    }
+}
+
+impl Visit<'_> for Tests {
+    fn visit_attribute(&mut self, attribute: &syn::Attribute) {
+        let is_test = attribute.path().is_ident("cfg")
+            && attribute
+                .parse_args::<syn::Ident>()
+                .is_ok_and(|word| word == "test");
+        if is_test {
+            self.found.extend(self.around.last().cloned());
+        }
+    }
+
+    fn visit_item(&mut self, item: &syn::Item) {
+        let node = item.span().byte_range();
+        self.within(node, |tests| visit::visit_item(tests, item));
+    }
+
+    fn visit_impl_item(&mut self, item: &syn::ImplItem) {
+        let node = item.span().byte_range();
+        self.within(node, |tests| visit::visit_impl_item(tests, item));
+    }
+
+    fn visit_field(&mut self, field: &syn::Field) {
+        let node = field.span().byte_range();
+        self.within(node, |tests| visit::visit_field(tests, field));
+    }
+
+    fn visit_stmt(&mut self, statement: &syn::Stmt) {
+        let node = statement.span().byte_range();
+        self.within(node, |tests| visit::visit_stmt(tests, statement));
+    }
 }
 
 #[test]
-fn comments_and_strings_are_blank() {
-    let text =
-        "a // b {\n/* c /* d */ { */ \"e \\\" {\" r#\"f \" {\"# '{' '\\'' b'}' &'g h br\"{\"";
-    let code = code_of(text);
-    let words: Vec<_> = code.split_whitespace().collect();
-    assert_eq!(words, ["a", "b", "&'g", "h", "b"], "{code}");
-    assert_eq!(code.lines().count(), text.lines().count());
+fn comments_and_strings_are_no_code() {
+    let text = "a // b {\n/* c /* d */ { */ \"e \\\" {\" r#\"f \" {\"# '{' b'}' &'g h\n/// doc\nbr\"{\" //! i\n";
+    let code = Code::of(text);
+    assert_eq!(code.lines(), ["a", "\"\" \"\" \"\" \"\" & ' g h", "\"\""]);
+    assert!(code.has_word("h") && !code.has_word("b") && !code.has_word("doc"));
 }
 
 #[test]
 fn tests_are_left_out() {
-    let code =
-        "fn a() {}\n#[cfg(test)]\nmod t {\n fn b() { x() }\n}\n#[cfg(test)]\nmod u;\nfn c() {}";
-    let kept = without_tests(code);
+    let text = "fn a() {}\n/// Doc.\n#[cfg(test)]\nmod t {\n fn b() { x() }\n}\n#[cfg(test)]\nmod u;\n\
+                #[cfg(test)] use v::{w};\n#[cfg(unix)] fn c() {}\nimpl D { #[cfg(test)] fn e() {} fn f() {} }";
+    let code = Code::without_tests(text);
+    let lines = code.lines();
     assert_eq!(
-        kept.split_whitespace().collect::<String>(),
-        "fna(){}fnc(){}"
+        lines,
+        [
+            "fn a ( ) { }",
+            "# [ cfg ( unix ) ] fn c ( ) { }",
+            "impl D { fn f ( ) { } }"
+        ]
     );
-    assert_eq!(kept.lines().count(), code.lines().count());
 }
 
 #[test]
 fn paths_are_opened() {
     let code = "use crate::a::{self, b::{C, D as E}, f::*}; pub(crate) fn x() -> super::super::g::H { \
-                crate::i::<T>(); not_crate::j::k }";
+                crate::i::<T>(); not_crate::j::k; m!(crate::l) }";
     assert_eq!(
-        paths(code),
+        Code::of(code).paths(),
         [
             vec!["crate", "a", "self"],
             vec!["crate", "a", "b", "C"],
             vec!["crate", "a", "b", "D"],
-            vec!["crate", "a", "f", ""],
+            vec!["crate", "a", "f", "*"],
             vec!["super", "super", "g", "H"],
             vec!["crate", "i"],
+            vec!["crate", "l"],
         ]
     );
 }
 
 #[test]
 fn functions_are_measured() {
-    let code = "fn a(x: [u8; 2]) {\n  b\n\n}\ntrait T { fn c(&self); }\ntype F = fn(u8);\n";
-    assert_eq!(functions(code), [("a", 1, 3)]);
+    let code = "fn a(x: [u8; 2]) {\n  b\n\n}\ntrait T { fn c(&self); }\ntype F = fn(u8);\nm! { fn d() {\n} }";
+    let function = |name, line, lines| Function { name, line, lines };
+    assert_eq!(
+        Code::of(code).functions(),
+        [function("a", 1, 3), function("d", 7, 2)]
+    );
 }

@@ -459,3 +459,27 @@ async fn every_success_carries_the_common_headers_too() {
         format!("GET /client.mjs HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {etag}\r\n\r\n");
     assert_eq!(server.ask(again).await.status, 304);
 }
+
+#[tokio::test]
+async fn built_files_are_compressed_and_nothing_else_is() {
+    let server = Server::start();
+    let ask = async |target: &str| {
+        let head = format!(
+            "GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip, br\r\n\r\n"
+        );
+        server.ask(head).await
+    };
+    for target in ["/client.mjs", "/"] {
+        let plain = server.get(target).await;
+        let packed = ask(target).await;
+        assert_eq!(packed.header("content-encoding"), Some("gzip"), "{target}");
+        assert_eq!(packed.header("vary"), Some("accept-encoding"), "{target}");
+        assert_eq!(packed.header("etag"), plain.header("etag"), "{target}");
+        assert!(packed.body.starts_with(&[0x1f, 0x8b]), "{target}");
+        assert!(packed.body.len() < plain.body.len() / 2, "{target}");
+    }
+    for target in ["/poll/a", "/history/a", "/metrics", "/nothing"] {
+        let answer = ask(target).await;
+        assert_eq!(answer.header("content-encoding"), None, "{target}");
+    }
+}

@@ -4,26 +4,25 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
+use triway::internal::Frame;
 
 use super::End;
 
-/// The response to one poll, with its frames as raw text.
-#[derive(serde::Deserialize)]
-pub(super) struct PollAnswer<'a> {
-    pub(super) cursor: &'a str,
-    pub(super) nonce: &'a str,
-    #[serde(borrow)]
-    pub(super) frames: Vec<&'a RawValue>,
+/// The frame as a value. Its bytes must be those of the frame's type.
+pub(super) fn value_of(text: &str) -> serde_json::Result<Value> {
+    if let Some(typed) = Frame::parse(text)?.json() {
+        assert_eq!(text, typed, "the hub writes what the type does");
+    }
+    serde_json::from_str(text)
 }
 
 /// Returns the frame in a WebSocket message. In a binary message, the data follows the JSON. Messages without a JSON
 /// frame become `{"type":"text"}` and `{"type":"binary"}`.
 pub(super) fn frame_of(message: Message) -> Result<Option<(Value, String)>, End> {
     match message {
-        Message::Text(text) => match serde_json::from_str::<Value>(&text) {
+        Message::Text(text) => match value_of(&text) {
             Ok(frame) if frame["type"].is_string() => Ok(Some((frame, text.to_string()))),
             _ => {
                 let bare = json!({"type": "text", "data": text.as_str()});
@@ -32,7 +31,7 @@ pub(super) fn frame_of(message: Message) -> Result<Option<(Value, String)>, End>
         },
         Message::Binary(bytes) => {
             let end = bytes.iter().position(|byte| *byte == b'\n');
-            let header = end.and_then(|end| serde_json::from_slice::<Value>(&bytes[..end]).ok());
+            let header = end.and_then(|end| value_of(str::from_utf8(&bytes[..end]).ok()?).ok());
             if let (Some(end), Some(mut frame)) = (end, header) {
                 frame["data64"] = STANDARD.encode(&bytes[end + 1..]).into();
                 let raw = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -98,7 +97,7 @@ fn parse_block(block: &str, is_full: bool) -> Option<(Value, String)> {
         return is_something.then(|| (bare, block.to_owned()));
     }
     let data = data?;
-    let frame: Value = serde_json::from_str(&data).unwrap();
+    let frame = value_of(&data).unwrap();
     if frame["type"] != "reply" {
         assert_eq!(
             frame["id"].as_str(),

@@ -10,8 +10,9 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use triway::internal::PollAnswer;
 
-use super::frames::{Blocks, PollAnswer, frame_of};
+use super::frames::{Blocks, frame_of, value_of};
 use super::wire::encode;
 use super::{Via, Wire, in_time};
 
@@ -312,10 +313,11 @@ impl Reader {
             return Err(End::Refused(status, problem));
         }
         let answer: PollAnswer<'_> = serde_json::from_slice(&body).map_err(broken)?;
-        assert_eq!(answer.nonce, nonce.to_string(), "an answer of our own");
-        let cursor = answer.cursor.to_owned();
+        let own = nonce.to_string();
+        assert_eq!(answer.nonce.as_deref(), Some(&*own), "an answer of our own");
+        let cursor = answer.cursor.to_string();
         for frame in answer.frames {
-            let value = serde_json::from_str(frame.get()).map_err(broken)?;
+            let value = value_of(frame.get()).map_err(broken)?;
             self.ready.push_back((value, frame.get().to_owned()));
         }
         if self.ready.is_empty() {

@@ -1,6 +1,6 @@
 /**
  * The client through real proxies: each is a file under tests/proxies, started as a process of its own
- * on a free port. The files are those that docs/networks.md shows.
+ * on a free port. docs/proxies.md explains the files.
  */
 import { pass, until } from './journey.js'
 import { startProxy } from './programs.js'

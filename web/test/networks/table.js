@@ -10,7 +10,7 @@ const FILE = new URL('../../../docs/networks.md', import.meta.url)
 /** @param {string} name of the table */
 const marks = (name) => [`<!-- table: ${name} -->\n`, `<!-- end: ${name} -->`]
 
-const HEAD = ['path', 'engine', 'bound', 'transport', 'usable after', 'requests', 'lost / twice / out of order', 'reason told']
+const HEAD = ['path', 'engine', 'bound', 'transport', 'usable after', 'requests', 'lost / twice / out of order', 'reason']
 /** Columns that are compared. */
 const FIRM = [0, 1, 2, 3, 6, 7]
 const BOUND = 2
