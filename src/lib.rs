@@ -165,9 +165,10 @@ pub mod internal {
     pub use crate::hub::{Hub, now_ms};
     pub use crate::protocol::peer::ConnectionGuard;
     pub use crate::protocol::{
-        BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ByeReason, CHANNEL_BYTES_MAX, DATA_BYTES_CEILING,
-        DATA_DEPTH_MAX, Draft, Frame, GET_PUBLISH_BYTES_MAX, Hello, HelloSession, INFO_BYTES_MAX,
-        KEY_BYTES_MAX, Ledger, NAME_BYTES_MAX, NONCE_BYTES_MAX, PollAnswer,
+        BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ByeReason, CHANNEL_BYTES_MAX, Command,
+        DATA_BYTES_CEILING, DATA_DEPTH_MAX, Draft, Frame, GET_PUBLISH_BYTES_MAX, Hello,
+        HelloSession, INFO_BYTES_MAX, KEY_BYTES_MAX, Ledger, NAME_BYTES_MAX, NONCE_BYTES_MAX,
+        PollAnswer, parse_command,
     };
 }
 

@@ -10,6 +10,7 @@ mod client;
 mod limits;
 mod markdown;
 mod shell;
+mod words;
 
 use std::path::Path;
 

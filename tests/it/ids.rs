@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::story::{command, data, events, offset, over_each_transport};
+use crate::every_transport::{command, data, events, offset, over_each_transport};
 use triway::Data;
 
 use crate::support::{

@@ -1,13 +1,14 @@
 /** The real server, as a process of its own on a port of its own. */
-import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { startProcess } from './support/ending.js'
 
 const built = ['../../target/debug/triway', '../../target/release/triway'].map((path) => new URL(path, import.meta.url).pathname)
 export const binary = process.env.TRIWAY_BIN ?? built.find(existsSync)
 
 /** @param {string[]} [more] arguments @param {number} [port] */
 export async function startServer(more = [], port = 0) {
-  const child = spawn(/** @type {string} */ (binary), ['serve', '--listen', `127.0.0.1:${port}`, ...more], { stdio: ['ignore', 'pipe', 'pipe'] })
+  if (!binary) throw new Error('no triway binary: run cargo build first, or name one in TRIWAY_BIN')
+  const child = startProcess(binary, ['serve', '--listen', `127.0.0.1:${port}`, ...more], { stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
   const address = await new Promise((resolve, reject) => {
     const hear = (part) => {
@@ -15,14 +16,15 @@ export async function startServer(more = [], port = 0) {
       const found = /http:\/\/127\.0\.0\.1:\d+/.exec(said)
       if (found) resolve(found[0] + '/')
     }
-    child.stdout.on('data', hear)
-    child.stderr.on('data', hear)
+    child.stdout?.on('data', hear)
+    child.stderr?.on('data', hear)
     child.on('exit', (code) => reject(new Error(`the server ended with ${code}: ${said}`)))
   })
   const ended = new Promise((resolve) => child.on('exit', resolve))
   return {
     address,
     port: Number(new URL(address).port),
+    pid: child.pid,
     said: () => said,
     /** @param {NodeJS.Signals} [signal] */
     async stop(signal = 'SIGKILL') {

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokio_tungstenite::tungstenite::Message;
 use triway::Code;
 use triway::internal::ByeReason;
@@ -39,28 +38,6 @@ fn texts(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
     }
     found.sort();
     found
-}
-
-/// The words of the wire and the document that states them change together.
-#[test]
-fn the_protocol_document_is_of_this_source() {
-    let mut hash = Sha256::new();
-    let main = std::fs::read_to_string(package().join("src/protocol.rs")).unwrap();
-    hash.update(main.as_bytes());
-    for (name, text) in texts("src/protocol", &["rs"]) {
-        hash.update(name.as_bytes());
-        hash.update(text.as_bytes());
-    }
-    let hash: String = hash.finalize()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    assert!(
-        document("docs/protocol.md")
-            .text
-            .contains(&format!("sha256 `{hash}`")),
-        "src/protocol changed: see whether docs/protocol.md still says what is true, then write `{hash}` into it"
-    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::told;
-use crate::story::{data, events, offset};
+use crate::every_transport::{data, events, offset};
 use crate::support::{Ask, Fate, Follower, Reader, Relay, Server, Tally, Told, Via, in_time};
 
 /// Events of the channel that joins late: more than a cut can miss.

@@ -1,6 +1,6 @@
 //! The causes of fallbacks: client, documentation and metrics share one list.
 
-use super::wire::Server;
+use super::exact_bytes::Server;
 
 /// Returns the causes in `web/causes.js`.
 fn causes() -> Vec<String> {

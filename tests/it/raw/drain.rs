@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::frames::{Ws, close, handshake};
+use super::exact_bytes::{Server, get, in_time, post, session_of};
 use super::process::Process;
 use super::refusals::assert_refused;
-use super::wire::{Server, get, in_time, post, session_of};
+use super::ws_client::{Ws, close, handshake};
 
 #[tokio::test]
 async fn readers_on_all_transports_are_asked_to_reconnect() {
@@ -33,7 +33,7 @@ async fn readers_on_all_transports_are_asked_to_reconnect() {
         )))
         .await;
     early.head().await;
-    super::wire::eventually("all read", async || {
+    super::exact_bytes::eventually("all read", async || {
         server.metric("triway_readers{transport=\"poll\"}").await == 2.0
     })
     .await;
@@ -235,7 +235,7 @@ async fn publishes_before_the_end_of_the_drain_are_answered() {
         for publisher in 0..64 {
             publishing.push(tokio::spawn(async move {
                 let mut answered = Vec::new();
-                let mut wire = super::wire::Wire::to(address).await;
+                let mut wire = super::exact_bytes::Wire::to(address).await;
                 for number in 0.. {
                     let name = format!("{publisher}-{number}");
                     if !wire.try_send(post("/pub/a", &[], name.as_bytes())).await {
@@ -254,7 +254,7 @@ async fn publishes_before_the_end_of_the_drain_are_answered() {
                 answered
             }));
         }
-        super::wire::eventually("all of them publish", async || {
+        super::exact_bytes::eventually("all of them publish", async || {
             events(&hub).await.len() > 500
         })
         .await;

@@ -5,9 +5,9 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use triway::Data;
 
-use super::frames::{CLOSE, FIN, PING, PONG, Ws, close, frame, handshake, text};
+use super::exact_bytes::{Wire, get, post};
 use super::refusals::assert_refused;
-use super::wire::{Wire, get, post};
+use super::ws_client::{CLOSE, FIN, PING, PONG, Ws, close, frame, handshake, text};
 
 /// Serves an app with a hub under `/rt` by axum.
 async fn app() -> (triway::Hub, std::net::SocketAddr) {
@@ -185,7 +185,7 @@ async fn readers_that_stay_are_cut_at_the_end_of_the_drain() {
     let mut held = send(address, get(&format!("/rt/poll/a?since={cursor}&wait=20"))).await;
     let mut ws = send(address, handshake("/rt/ws/a", "")).await;
     ws.until("\"hello\"").await;
-    super::wire::eventually("all are taken over", async || {
+    super::exact_bytes::eventually("all are taken over", async || {
         let metrics = send(address, get("/rt/metrics")).await.answer().await;
         metrics
             .text()
@@ -193,11 +193,11 @@ async fn readers_that_stay_are_cut_at_the_end_of_the_drain() {
     })
     .await;
     stop.send(()).unwrap();
-    let drained = super::wire::in_time(serving).await.unwrap().unwrap();
+    let drained = super::exact_bytes::in_time(serving).await.unwrap().unwrap();
     assert!(drained.cut >= 3, "{drained:?}");
     for wire in [&mut sse, &mut held, &mut ws] {
         // Pings would otherwise continue forever.
-        super::wire::in_time(wire.rest()).await;
+        super::exact_bytes::in_time(wire.rest()).await;
     }
     let published = hub.publish("a", Data::text("nobody reads")).await.unwrap();
     assert_eq!(published.reached, triway::Reached::default());

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::frames::{Ws, text};
+use super::exact_bytes::{Server, Wire, get, post};
 use super::process::Process;
-use super::wire::{Server, Wire, get, post};
+use super::ws_client::{Ws, text};
 
 /// Sends a request, closes the sending side at once, and repeats this `times` times. Returns the number of answered
 /// requests.

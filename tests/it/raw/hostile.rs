@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 
+use super::exact_bytes::{Answer, Wire, eventually, get, in_time};
 use super::process::Process;
-use super::wire::{Answer, Wire, eventually, get, in_time};
 
 /// Server limits that the slow cases reach.
 const LIMITS: [&str; 10] = [

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use triway::Data;
 use triway::Rate;
 
+use super::exact_bytes::{Answer, Server, get, post};
 use super::refusals::assert_refused;
-use super::wire::{Answer, Server, get, post};
 
 async fn publish(server: &Server, target: &str, key: &str, text: &str) -> Answer {
     let headers = [("Content-Type", "text/plain"), ("Idempotency-Key", key)];

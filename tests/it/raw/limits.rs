@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use triway::Data;
 use triway::Rate;
 
-use super::frames::{BINARY, FIN, Ws, frame, text};
+use super::exact_bytes::{Server, eventually, get, post};
 use super::refusals::assert_refused;
-use super::wire::{Server, eventually, get, post};
+use super::ws_client::{BINARY, FIN, Ws, frame, text};
 
 async fn poll(server: &Server, target: &str) -> Vec<Value> {
     let answer = server.get(target).await;

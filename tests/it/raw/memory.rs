@@ -8,11 +8,11 @@ use h2::client::SendRequest;
 use hyper::Request;
 use serde_json::json;
 
-use super::frames::{handshake, text};
+use super::exact_bytes::{Wire, eventually, get, in_time, post};
 use super::over_h2::connected;
 use super::process::Process;
-use super::slow::stalled;
-use super::wire::{Wire, eventually, get, in_time, post};
+use super::slow_readers::stalled;
+use super::ws_client::{handshake, text};
 
 mod streams;
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use super::exact_bytes::Server;
 use super::refusals::assert_refused;
-use super::wire::Server;
 
 async fn channels(server: &Server, target: &str) -> serde_json::Value {
     let answer = server.get(target).await;
@@ -133,7 +133,7 @@ async fn a_post_names_its_channels_in_its_body() {
         (&answer["frames"][0]["nonce"], &answer["frames"][1]["data"]),
         (&json!("n"), &json!("three"))
     );
-    let stream = super::wire::post(
+    let stream = super::exact_bytes::post(
         "/sse",
         &[],
         json!({"channels": ["b"], "since": "last:1"})

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-use super::frames::handshake;
+use super::exact_bytes::{Wire, get, in_time, post};
 use super::memory::{Scene, Wish};
 use super::process::Process;
-use super::wire::{Wire, get, in_time, post};
+use super::ws_client::handshake;
 
 const READERS: usize = 100;
 /// Events of one measurement, and the time between two of them.
@@ -54,7 +54,7 @@ async fn p99(process: &Process, log: &Arc<Mutex<Log>>) -> Duration {
         assert_eq!(writer.answer().await.status, 201);
         tokio::time::sleep(EVERY).await;
     }
-    super::wire::eventually("all are told", async || {
+    super::exact_bytes::eventually("all are told", async || {
         log.lock().told == (first + EVENTS) * READERS
     })
     .await;
@@ -79,7 +79,7 @@ async fn peers_that_do_not_read_do_not_delay_other_readers() {
         wire.head().await;
         readers.spawn(follow(wire, log.clone()));
     }
-    super::wire::eventually("all read", async || {
+    super::exact_bytes::eventually("all read", async || {
         let metrics = scene.process.get("/metrics").await;
         let of = |name: &str| metrics.sample(&format!("triway_readers{{transport=\"{name}\"}}"));
         of("ws") + of("sse") >= (READERS + 200) as f64

@@ -10,8 +10,8 @@ use hyper::{Method, Request, StatusCode};
 use tokio::task::JoinHandle;
 use triway::Data;
 
-use super::frames::{FIN, PING, TEXT, close, frame, text};
-use super::wire::{Server, in_time};
+use super::exact_bytes::{Server, in_time};
+use super::ws_client::{FIN, PING, TEXT, close, frame, text};
 
 /// Connects a client with a window of `window_bytes` for each stream. Returns it with the task that ends with the
 /// connection.
@@ -276,7 +276,7 @@ async fn a_stream_over_http_2_that_is_not_read_ends_alone() {
         assert_eq!(end.reason(), Some(h2::Reason::CANCEL), "{end}");
     }
     let readers = async || server.metric("triway_readers{transport=\"sse\"}").await;
-    super::wire::eventually("their readers are gone", async || readers().await == 1.0).await;
+    super::exact_bytes::eventually("their readers are gone", async || readers().await == 1.0).await;
     let slow = server.metric("triway_byes_total{code=\"slow\"}").await;
     assert_eq!(slow, 5.0, "and were counted");
     // Another stream on the same connection continues, and new streams can open.

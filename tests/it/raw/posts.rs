@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::wire::{Answer, Server, Wire, get, post};
+use super::exact_bytes::{Answer, Server, Wire, get, post};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 

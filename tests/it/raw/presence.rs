@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::frames::{FIN, PING, PONG, Ws, close, frame};
-use super::wire::{Server, Wire, eventually, get, session_of};
+use super::exact_bytes::{Server, Wire, eventually, get, session_of};
+use super::ws_client::{FIN, PING, PONG, Ws, close, frame};
 
 const GRACE: Duration = Duration::from_millis(600);
 

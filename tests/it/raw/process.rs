@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::wire::{Answer, Wire, get, in_time, post};
+use super::exact_bytes::{Answer, Wire, get, in_time, post};
 
 /// A running `triway serve`. Dropping it kills the process by its id.
 pub(crate) struct Process {

@@ -7,8 +7,8 @@ use serde_json::json;
 use triway::Code;
 use triway::Rate;
 
-use super::frames::Ws;
-use super::wire::{Answer, Server, get, post};
+use super::exact_bytes::{Answer, Server, get, post};
+use super::ws_client::Ws;
 
 /// Checks every part of a refusal. Returns its problem document.
 pub(crate) fn assert_refused(answer: &Answer, status: u16, code: &str) -> serde_json::Value {
@@ -423,7 +423,7 @@ async fn a_refused_websocket_handshake_gets_a_bye_and_a_close() {
         );
         assert_eq!(bye["error"]["code"], code);
         assert!(bye["error"]["hint"].is_string(), "{bye}");
-        ws.send(super::frames::close(close, "")).await;
+        ws.send(super::ws_client::close(close, "")).await;
         ws.wire.finish().await;
         ws.ends().await;
     }

@@ -8,9 +8,9 @@ use triway::Since;
 use triway::internal::{Signer, session_id};
 use triway::{Grants, Reach};
 
-use super::frames::{Ws, text};
+use super::exact_bytes::{Server, Wire, get, post, session_of};
 use super::refusals::assert_refused;
-use super::wire::{Server, Wire, get, post, session_of};
+use super::ws_client::{Ws, text};
 
 const SECRET: &[u8] = b"a secret of these stories";
 
@@ -369,7 +369,7 @@ async fn a_fifth_attachment_ends_the_oldest() {
     assert_eq!(sixth.frame().await.payload, b"x");
     // A closed attachment makes room for another.
     drop(fifth);
-    super::wire::eventually("three attaches", async || {
+    super::exact_bytes::eventually("three attaches", async || {
         server.metric("triway_readers{transport=\"ws\"}").await <= 2.0
     })
     .await;

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { newPage } from '../support/new-page.js'
+import { newPage, setViewport } from '../support/new-page.js'
 import { SHOTS, until } from './world.js'
 
 /** @typedef {{ kind: string, nick: string, text: string, via: string, private: boolean, time: string, classes: string, id: string }} Seen */
@@ -50,7 +50,7 @@ export class Visitor {
     page.on('request', (request) => {
       if (!request.url().startsWith(origin) && !/^(blob|data|about):/.test(request.url())) visitor.outside.push(request.url())
     })
-    await page.setViewport({ width, height })
+    await setViewport(page, { width, height })
     await page.goto(address)
     return visitor
   }
@@ -215,11 +215,25 @@ export class Visitor {
     await this.page.type(selector, text)
   }
 
-  /** @param {string} selector */
+  /**
+   * Clicks the middle of an element. Puppeteer's own `click` first waits for an IntersectionObserver, which
+   * takes seconds in a page of Firefox that another page covers.
+   * @param {string} selector
+   */
   async click(selector) {
-    const element = await this.page.$(selector)
-    assert.ok(element, `no ${selector} to click`)
-    await element.click()
+    if (this.browser.kind === 'webkit') {
+      const element = await this.page.$(selector)
+      assert.ok(element, `no ${selector} to click`)
+      return element.click()
+    }
+    const middle = await this.page.evaluate((selector) => {
+      const element = document.querySelector(selector)
+      element?.scrollIntoView({ block: 'nearest', inline: 'nearest', behavior: 'instant' })
+      const box = element?.getBoundingClientRect()
+      return box && { x: box.x + box.width / 2, y: box.y + box.height / 2 }
+    }, selector)
+    assert.ok(middle, `no ${selector} to click`)
+    await this.page.mouse.click(middle.x, middle.y)
   }
 
   /** @param {string} name */

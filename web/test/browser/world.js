@@ -4,12 +4,12 @@
  *
  * This file knows no chat page (visitor.js does).
  */
-import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import puppeteer from 'puppeteer-core'
+import { startProcess } from '../support/ending.js'
 import { WebKit } from './webkit.js'
 
 /** How long anything awaited may take, in milliseconds: far over what it takes on a busy machine. */
@@ -62,10 +62,10 @@ export class Hub {
   static async start(flags = [], listen = '127.0.0.1:0') {
     const binary = process.env.TRIWAY_BIN ?? fileURLToPath(new URL('target/debug/triway', root))
     if (!existsSync(binary)) throw new Error('no triway binary: run cargo build first, or name one in TRIWAY_BIN')
-    const child = spawn(binary, ['serve', '--listen', listen, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = startProcess(binary, ['serve', '--listen', listen, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
     const hub = new Hub(child)
     let told = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (told = (told + bytes).slice(-20_000)))
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (bytes) => (told = (told + bytes).slice(-20_000)))
     await until('the hub to say its address', () => {
       if (child.exitCode !== null) throw new Error(`the hub ended with ${child.exitCode}: ${told}`)
       return (hub.address = /http:\/\/(127\.0\.0\.1|localhost):\d+/.exec(told)?.[0] ?? '')

@@ -1,7 +1,9 @@
 /**
- * The client in real engines: what a browser does to a page, and what the client makes of it.
+ * The client in real engines: what a browser does to a page, and what the client makes of it. The first engine
+ * shows every story, the others only the transports; with --all each shows every story.
  * `TRIWAY_BROWSERS=webkit` leaves the others out, `TRIWAY_STORY=killed` all stories of another name.
  */
+import { BROWSERS } from '../browser/world.js'
 import { tell } from './stage.js'
 import back from './back.js'
 import memory from './memory.js'
@@ -10,4 +12,7 @@ import shared from './shared.js'
 import transports from './transports.js'
 import workers from './workers.js'
 
-tell({ ...transports, ...back, ...memory, ...workers, ...restart, ...shared })
+const [first, ...others] = BROWSERS
+const every = { ...transports, ...back, ...memory, ...workers, ...restart, ...shared }
+tell([first], every)
+tell(others, process.env.TRIWAY_ALL === '1' ? every : transports)

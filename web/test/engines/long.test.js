@@ -1,5 +1,6 @@
 /** The stories that take their time: hidden pages, sleep, freezing. */
+import { BROWSERS } from '../browser/world.js'
 import { tell } from './stage.js'
 import hidden from './hidden.js'
 
-tell(hidden)
+tell(BROWSERS, hidden)

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { Browser, BROWSERS, until } from '../browser/world.js'
+import { Browser, until } from '../browser/world.js'
 import { newPage } from '../support/new-page.js'
 import { family, workOf } from './processes.js'
 import { World } from './site.js'
@@ -150,11 +150,12 @@ export async function logged(world, channel) {
 }
 
 /**
+ * @param {string[]} kinds of engines
  * @param {Record<string, (stage: Stage) => Promise<string | void>>} stories by what they show; one that an engine cannot tell gives the reason
  */
-export function tell(stories) {
+export function tell(kinds, stories) {
   const wanted = new RegExp(process.env.TRIWAY_STORY ?? '')
-  for (const kind of BROWSERS) {
+  for (const kind of kinds) {
     describe(`in ${kind}`, () => {
       /** @type {any} */
       let browser

@@ -7,7 +7,7 @@ import { Browser } from '../browser/world.js'
 import { newPage } from '../support/new-page.js'
 
 /** Threads of Node that run scenarios at the same time: most scenarios wait. */
-const NODE_THREADS = 4
+const NODE_THREADS = 8
 /** What a seat gets beyond the limit of a scenario before it counts as frozen, in ms. */
 const FROZEN_MS = 5000
 /** Memory of a thread, in MB: a loop that grows a collection ends here, and not in the whole machine. */

@@ -24,8 +24,8 @@ const LIMIT_MS = 20_000
 const SPEAK_EVERY_MS = 10
 /** Longest wait of a story of several pages, in ms. */
 const STORY_WAIT_MS = 10_000
-/** Rules under way at the same time, in one subject. */
-const AT_ONCE = 4
+/** Rules under way at the same time, in one subject: with `--all` each has many more seats. */
+const AT_ONCE = ALL ? 4 : 6
 
 /**
  * @typedef {object} How
@@ -37,7 +37,7 @@ const AT_ONCE = 4
  * @property {any[]} [cases] given to the scenario one by one
  * @property {number} [limitMs]
  * @property {boolean} [long] only with --all
- * @property {boolean} [wide] in each browser over every transport, also without --all
+ * @property {boolean} [wide] what it shows is a matter of browsers: every seat and transport of one, also without --all
  */
 
 const file = (/** @type {string} */ path) => readFileSync(new URL(path, import.meta.url))
@@ -199,22 +199,29 @@ export async function browserSeats(kind) {
   return /** @type {BrowserSeats} */ (shared.browsers.get(kind))
 }
 
-/** Which seats and transports a rule runs in. @param {number} index of the rule @param {How} how @returns {[string, string, string][]} engine, seat, transport */
-function placesOf(index, { transports = TRANSPORTS, seats = BROWSER_SEATS, node = true, wide }) {
-  /** @type {[string, string, string][]} */
-  const places = node ? transports.map((transport) => ['node', 'node', transport]) : []
+/**
+ * Where one case of a rule runs. With --all that is every seat of every browser over every transport. Without,
+ * Node shows each case over each transport, and one place in a browser shows one case of the rule, by turns, so
+ * that each seat and each transport meets some rules of each subject. What Node cannot show, one browser does.
+ * @param {number} index of the rule @param {How} how @param {number} at of the case
+ * @returns {[string, string, string][]} engine, seat, transport
+ */
+function placesOf(index, { transports = TRANSPORTS, seats = BROWSER_SEATS, node = true, wide, cases = [undefined] }, at) {
+  const inNode = node ? transports.map((transport) => place('node', 'node', transport)) : []
   const kinds = BROWSERS.filter((kind) => kind === 'chromium' || kind === 'firefox')
-  for (const [at, kind] of kinds.entries()) {
-    const every = seats.flatMap((seat) => transports.map((transport) => /** @type {[string, string, string]} */ ([kind, seat, transport])))
-    if (ALL || wide) places.push(...every)
-    else if (seats.length) {
-      // By turns, so that each seat and each transport meets some rules of each subject.
-      const turn = index + at
-      places.push([kind, seats[0], transports[turn % transports.length]])
-      if (seats.length > 1) places.push([kind, seats[1 + (turn % (seats.length - 1))], transports[(turn + 1) % transports.length]])
-    }
-  }
-  return places
+  const every = (/** @type {string} */ kind, some = seats) => some.flatMap((seat) => transports.map((transport) => place(kind, seat, transport)))
+  if (ALL) return [...inNode, ...kinds.flatMap((kind) => every(kind))]
+  if (!kinds.length || !seats.length) return inNode
+  const kind = kinds[index % kinds.length]
+  if (wide) return [...inNode, ...every(kind)]
+  const seat = seats[Math.floor(index / kinds.length) % seats.length]
+  if (!node) return every(kind, [seat])
+  return at === index % cases.length ? [...inNode, place(kind, seat, transports[index % transports.length])] : inNode
+}
+
+/** @param {string} engine @param {string} seat @param {string} transport @returns {[string, string, string]} */
+function place(engine, seat, transport) {
+  return [engine, seat, transport]
 }
 
 /** @param {[string, string, string]} place @param {Function} scenario @param {How} how @param {any} given */
@@ -256,9 +263,9 @@ export function rule(item, title, scenario, how = {}) {
       for (const note of notes) t.diagnostic(`${place}: ${note}`)
       if (error) failures.push(`${place.join(' ')}${given === undefined ? '' : ' ' + JSON.stringify(given).slice(0, 80)}: ${error}`)
     }
-    const places = placesOf(index, how)
-    await Promise.all((how.cases ?? [undefined]).flatMap((given) => places.map((place) => one(place, given))))
-    if (failures.length) assert.fail(`${failures.length} of ${places.length * (how.cases?.length ?? 1)} runs:\n${failures.join('\n')}`)
+    const runs = (how.cases ?? [undefined]).flatMap((given, at) => placesOf(index, how, at).map((place) => one(place, given)))
+    await Promise.all(runs)
+    if (failures.length) assert.fail(`${failures.length} of ${runs.length} runs:\n${failures.join('\n')}`)
   }))
 }
 
@@ -330,13 +337,14 @@ export class Desk {
 }
 
 /**
- * A story of several pages, in each browser and over each transport.
+ * A story of several pages: over each transport in Chromium, and over one in Firefox; with --all over each in both.
  * @param {number} item @param {string} title @param {(desk: Desk) => Promise<void>} tell
  */
 export function story(item, title, tell) {
+  const index = shared.rules++
   if (!STORY.test(`${item}. ${title}`)) return
-  for (const kind of BROWSERS.filter((kind) => kind === 'chromium' || kind === 'firefox')) {
-    for (const transport of TRANSPORTS) {
+  for (const [at, kind] of BROWSERS.filter((kind) => kind === 'chromium' || kind === 'firefox').entries()) {
+    for (const transport of ALL || at === 0 ? TRANSPORTS : [TRANSPORTS[index % TRANSPORTS.length]]) {
       shared.rulesOfSubject.push(() => test(`${item}. ${title} (${kind}, ${transport})`, async () => {
         const run = await Run.start([], true)
         const context = await (await (await browserSeats(kind)).browser()).newContext()

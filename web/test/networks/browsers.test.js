@@ -1,6 +1,7 @@
-/** The paths of the normal tier that need a browser, in Chromium and Firefox: within their bounds, and as docs/networks.md has them. */
+/** The paths of the quick tier that need a browser: within their bounds, and as docs/networks.md has them. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BROWSERS } from '../browser/world.js'
 import { startEngine } from './engines.js'
 import { paths } from './paths.js'
 import { surveyAll } from './survey.js'
@@ -9,7 +10,7 @@ import { compare } from './table.js'
 /** More would keep two cores too busy: most of a path is waiting, but a browser has more to do than Node. */
 const AT_ONCE = 5
 
-for (const kind of ['chromium', 'firefox']) {
+for (const kind of BROWSERS.filter((kind) => kind !== 'webkit')) {
   test(`the fast paths in ${kind}`, async (t) => {
     const engine = await startEngine(kind)
     try {

@@ -2,12 +2,13 @@
  * The real proxies, each started as a process of its own on a free port from a file under tests/proxies.
  * Knows how each program is started, and nothing of what the client does there.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../support/free-port.js'
+import { startProcess } from '../support/ending.js'
 import { pass, until } from './journey.js'
 
 const FILES = new URL('../../../tests/proxies/', import.meta.url)
@@ -80,10 +81,10 @@ export async function startProxy(name, hub) {
   const file = join(folder, name)
   writeFileSync(file, text)
   const [program, flags, more] = programs[name.split(/[-.]/)[0]](file, folder, port)
-  const child = spawn(program, flags, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...more, PATH } })
+  const child = startProcess(program, flags, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...more, PATH } })
   let said = ''
   child.on('error', (error) => (said += error))
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (said = (said + bytes).slice(-4000)))
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (bytes) => (said = (said + bytes).slice(-4000)))
   const ended = new Promise((resolve) => child.on('exit', resolve).on('error', resolve))
   const stop = async () => {
     child.kill('SIGTERM')

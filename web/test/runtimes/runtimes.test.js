@@ -3,13 +3,13 @@
  * Deno, Bun. Those that are not installed (`npm install` in this folder) are left out, and that is said.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Seat, logged } from '../engines/stage.js'
 import { World } from '../engines/site.js'
+import { startProcess } from '../support/ending.js'
 
 const installed = (/** @type {string} */ path) => fileURLToPath(new URL('node_modules/' + path, import.meta.url))
 const SCRIPT = fileURLToPath(new URL('runtime.js', import.meta.url))
@@ -37,7 +37,7 @@ class Runtime {
 
   /** @param {string[]} command @param {string} address @param {any} options @param {any} reads @param {string} [passed] */
   constructor([program, ...before], address, options, reads, passed = '') {
-    this.#process = spawn(program, [...before, SCRIPT, address, JSON.stringify(options), JSON.stringify(reads), passed], { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#process = startProcess(program, [...before, SCRIPT, address, JSON.stringify(options), JSON.stringify(reads), passed], { stdio: ['pipe', 'pipe', 'inherit'] })
     this.ended = new Promise((resolve) => this.#process.on('exit', resolve))
     this.ended.then((code) => {
       for (const resolve of this.#calls.values()) resolve({ error: `the runtime ended with ${code}` })

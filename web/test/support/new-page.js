@@ -12,3 +12,17 @@ export async function newPage(context) {
     return context.newPage()
   }
 }
+
+/**
+ * Sets the size of a page. Firefox before version 144, and so ESR 140, has no `emulation.setScreenOrientationOverride`,
+ * which Puppeteer sends with each size: the size is set all the same.
+ * @param {any} page @param {{width: number, height: number}} size
+ */
+export async function setViewport(page, size) {
+  try {
+    await page.setViewport(size)
+  } catch (error) {
+    if (!/emulation\.setScreenOrientationOverride/.test(String(error))) throw error
+    await page.waitForFunction((/** @type {any} */ { width, height }) => innerWidth === width && innerHeight === height, {}, size)
+  }
+}

@@ -2,9 +2,9 @@
  * WebKit as Debian's WebKitWebDriver drives it, on a display that nobody sees. A driver has one
  * session, and so has its browser one storage. Knows WebDriver's words; no page and no path.
  */
-import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { connect } from 'node:net'
+import { startProcess } from './ending.js'
 import { freePort } from './free-port.js'
 
 /** A cold start on busy cores, in ms. */
@@ -27,7 +27,7 @@ function miniBrowser() {
 
 /** @returns {Promise<{name: string, end: () => void}>} a display */
 export async function startScreen() {
-  const screen = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
+  const screen = startProcess('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
   const name = await new Promise((resolve, reject) => {
     screen.on('error', reject)
     screen.stdio[3]?.once('data', (/** @type {Buffer} */ bytes) => resolve(`:${String(bytes).trim()}`))
@@ -65,7 +65,7 @@ export class Session {
     const port = await freePort()
     const environment = { ...process.env, DISPLAY: display, GDK_BACKEND: 'x11', NO_AT_BRIDGE: '1', LIBGL_ALWAYS_SOFTWARE: '1', ...more }
     // Its own group, so that the browser ends with its driver.
-    const driver = spawn('WebKitWebDriver', [`--port=${port}`], { stdio: 'ignore', env: environment, detached: true })
+    const driver = startProcess('WebKitWebDriver', [`--port=${port}`], { stdio: 'ignore', env: environment, detached: true })
     await listens(port)
     const session = new Session(driver, port)
     const options = { 'webkitgtk:browserOptions': { binary: miniBrowser(), args: ['--automation'] }, acceptInsecureCerts: true }

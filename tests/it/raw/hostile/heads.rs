@@ -1,6 +1,6 @@
 //! Request lines, headers and bodies that no honest client sends, and request smuggling.
 
-use super::super::wire::post;
+use super::super::exact_bytes::post;
 use super::{Case, Expect, case};
 
 fn with_header(line: &str) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! Invalid input on WebSockets and HTTP/2: the server closes each connection.
 
-use super::super::frames::{BINARY, FIN, PING, TEXT, close, frame, handshake, text};
+use super::super::ws_client::{BINARY, FIN, PING, TEXT, close, frame, handshake, text};
 use super::{Case, Expect, case};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -1,6 +1,6 @@
 //! Addresses, parameters and JSON with invalid, excessive or ambiguous content.
 
-use super::super::wire::{get, post};
+use super::super::exact_bytes::{get, post};
 use super::{Case, Expect, case};
 
 pub(super) fn cases() -> Vec<Case> {

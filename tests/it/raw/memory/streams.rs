@@ -10,8 +10,8 @@ use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 
 use super::{PEER_KIB, SHARED_KIB, Scene, Wish, ask, request};
+use crate::raw::exact_bytes::in_time;
 use crate::raw::over_h2::{Stream, client_of};
-use crate::raw::wire::in_time;
 
 /// Largest number of streams of one peer that may wait until the write timeout.
 const FEW: u64 = 8;

@@ -3,9 +3,9 @@
 use serde_json::json;
 use triway::Rate;
 
-use super::frames::{Ws, handshake, text};
+use super::exact_bytes::{Answer, Server, get, post, session_of};
 use super::refusals::assert_refused;
-use super::wire::{Answer, Server, get, post, session_of};
+use super::ws_client::{Ws, handshake, text};
 
 /// A rate that is used up after five publishes for the duration of a test.
 const FIVE: Rate = Rate {

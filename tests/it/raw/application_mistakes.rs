@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::frames::Ws;
+use super::exact_bytes::Server;
 use super::refusals::assert_refused;
-use super::wire::Server;
+use super::ws_client::Ws;
 
 #[tokio::test]
 async fn a_token_in_the_query_is_refused_on_every_address_unless_it_is_allowed() {
@@ -125,7 +125,7 @@ async fn pages_of_every_origin_may_load_only_the_client() {
 async fn inboxes_do_not_count_as_channels_of_a_session() {
     let server = Server::with(|builder, _| builder.session.session_channels = Some(2));
     let mut wire = server
-        .send(super::wire::get("/sse?channels=@,a,b,c&format=full"))
+        .send(super::exact_bytes::get("/sse?channels=@,a,b,c&format=full"))
         .await;
     let told = wire.until("\"code\":\"too_many_channels\"").await;
     assert!(told.contains("{\"channel\":\"c\","), "{told}");

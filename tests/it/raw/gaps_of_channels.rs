@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::frames::Ws;
-use super::wire::{Server, get};
+use super::exact_bytes::{Server, get};
+use super::ws_client::Ws;
 
 /// A cursor from another run of the hub.
 const OLD: &str = "old-5";

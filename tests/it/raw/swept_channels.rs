@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use triway::Data;
 
-use super::wire::{Server, eventually};
+use super::exact_bytes::{Server, eventually};
 
 /// Number of tombstones.
 const TOMBSTONES: usize = 3;

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use triway::{Code, Refusal};
 use triway::{Grants, Reach};
 
-use super::frames::Ws;
-use super::wire::{Server, get, post};
+use super::exact_bytes::{Server, get, post};
+use super::ws_client::Ws;
 
 /// Returns requests to every address that are refused, each with the nonce `n 1` in its query.
 fn refused_queries() -> Vec<(String, &'static str)> {
@@ -298,7 +298,7 @@ async fn refusing_replies_name_where_a_credential_was_found() {
     let server = closed(false);
     let line = "Authorization: Bearer good\r\n";
     let (mut ws, _) = Ws::open_with(&server, "/ws/a", line).await;
-    let (_, key) = super::wire::session_of(&ws.json().await);
+    let (_, key) = super::exact_bytes::session_of(&ws.json().await);
     let publish = json!({"type": "publish", "channel": "b", "data": 1});
     for command in [
         publish.clone(),

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::net::TcpSocket;
 
-use super::frames::handshake;
+use super::exact_bytes::{Wire, eventually, get, in_time};
 use super::process::Process;
-use super::wire::{Wire, eventually, get, in_time};
+use super::ws_client::handshake;
 
 /// Largest memory for a reader that reads nothing, in KiB: a batch, a copy of it in flight, and its connection.
 const STALLED_KIB: u64 = 64;
@@ -122,7 +122,7 @@ async fn without_descriptors_the_hub_keeps_serving_and_recovers() {
     let mut writer = process.connect().await;
     let publish = async |writer: &mut Wire, text: &str| {
         writer
-            .send(super::wire::post("/pub/a", &[], text.as_bytes()))
+            .send(super::exact_bytes::post("/pub/a", &[], text.as_bytes()))
             .await;
         assert_eq!(writer.answer().await.status, 201);
     };
@@ -248,7 +248,7 @@ async fn the_counted_history_bytes_match_the_resident_memory() {
             let command = format!(
                 "{{\"type\":\"publish\",\"channel\":\"c{channel}\",\"data\":\"{text}\",\"ref\":{number}}}"
             );
-            commands.extend(super::frames::text(&command));
+            commands.extend(super::ws_client::text(&command));
         }
         writer.send(commands).await;
         writer.until("\"ref\":999,").await;
@@ -275,7 +275,7 @@ async fn tiny_frames_behind_the_rate_limit_cost_little_more_than_their_bytes() {
         writers.push(wire);
     }
     let before = process.resident_kib();
-    let frames = super::frames::text("x").repeat(8_000);
+    let frames = super::ws_client::text("x").repeat(8_000);
     for wire in &mut writers {
         wire.send(&frames).await;
     }

@@ -16,7 +16,7 @@ use triway::Data;
 use triway::Hub;
 use triway::server::Options;
 
-use crate::story::events;
+use crate::every_transport::events;
 use crate::support::{Ask, Reader, Server, Tally, Told, Via, Wire, in_time, parts, until};
 
 const PUBLISHERS: usize = 3;

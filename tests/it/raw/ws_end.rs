@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::frames::{CLOSE, FIN, PING, PONG, TEXT, Ws, close, frame, text};
-use super::wire::{Server, eventually};
+use super::exact_bytes::{Server, eventually};
+use super::ws_client::{CLOSE, FIN, PING, PONG, TEXT, Ws, close, frame, text};
 
 #[tokio::test]
 async fn replies_come_before_the_close_and_no_frame_after_it() {

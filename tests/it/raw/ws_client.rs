@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::wire::{Answer, Server, Wire};
+use super::exact_bytes::{Answer, Server, Wire};
 
 pub(crate) const TEXT: u8 = 1;
 pub(crate) const BINARY: u8 = 2;

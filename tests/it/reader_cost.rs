@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use triway::Data;
 
-use crate::story::{events, over_each_transport};
+use crate::every_transport::{events, over_each_transport};
 use crate::support::{Ask, Program, Server, Via, Wire, in_time, until};
 
 /// Events that are pending at once. They fill several memory pages and fit into one batch.

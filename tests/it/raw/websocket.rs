@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::frames::{BINARY, CLOSE, FIN, PING, PONG, TEXT, Ws, close, frame, handshake, text};
+use super::exact_bytes::Server;
 use super::refusals::assert_refused;
-use super::wire::Server;
+use super::ws_client::{BINARY, CLOSE, FIN, PING, PONG, TEXT, Ws, close, frame, handshake, text};
 
 const CONTINUATION: u8 = 0;
 

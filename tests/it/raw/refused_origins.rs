@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::frames::{CLOSE, Ws, close, handshake};
+use super::exact_bytes::{Answer, Server, Wire, eventually, get, post};
 use super::process::Process;
 use super::refusals::assert_common_headers;
-use super::wire::{Answer, Server, Wire, eventually, get, post};
+use super::ws_client::{CLOSE, Ws, close, handshake};
 
 const ORIGIN: &str = "https://page.example";
 

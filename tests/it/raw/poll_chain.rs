@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use triway::Grants;
 use triway::{Code, Refusal};
 
-use super::wire::{Server, Wire, eventually, get, in_time};
+use super::exact_bytes::{Server, Wire, eventually, get, in_time};
 
 const READERS: &str = "triway_readers{transport=\"poll\"}";
 

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::frames::{TEXT, Ws, close, frame};
+use super::exact_bytes::{Server, eventually, post};
 use super::refusals::assert_refused;
-use super::wire::{Server, eventually, post};
+use super::ws_client::{TEXT, Ws, close, frame};
 
 #[tokio::test]
 async fn a_full_hub_asks_its_readers_to_reconnect_later() {
@@ -29,7 +29,7 @@ async fn a_full_hub_asks_its_readers_to_reconnect_later() {
         (&json!("too_many_channels"), &json!(503))
     );
     // This refusal is temporary, so it does not use up the number. The same number works where there is room.
-    let (id, key) = super::wire::session_of(&hello);
+    let (id, key) = super::exact_bytes::session_of(&hello);
     for (channel, status) in [("b", 503), ("a", 201)] {
         let target = format!("/pub/{channel}?session={key}");
         let headers = [("Idempotency-Key", &*format!("{id}:1"))];

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use triway::Data;
 
 use super::{FORMS, LARGE_BYTES, LARGE_EVENTS, remembering};
-use crate::story::events;
+use crate::every_transport::events;
 use crate::support::{Ask, Reader, Server, in_time, parts};
 
 /// Reads on. Each ping must count the events that were received before it. Returns with the ping that counts `count`.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::frames::{BINARY, FIN, Ws, frame, text};
+use super::exact_bytes::{Server, get, session_of};
 use super::refusals::assert_refused;
-use super::wire::{Server, get, session_of};
+use super::ws_client::{BINARY, FIN, Ws, frame, text};
 
 /// Returns a text whose every byte takes six bytes in JSON.
 fn controls(bytes: usize) -> String {

@@ -8,9 +8,9 @@ use hyper::Request;
 use tokio::net::{TcpListener, TcpSocket};
 use triway::Data;
 
-use super::frames::handshake;
+use super::exact_bytes::{Server, Wire, eventually, get, in_time};
 use super::over_h2::{Stream, client_of, connected, stream};
-use super::wire::{Server, Wire, eventually, get, in_time};
+use super::ws_client::handshake;
 
 /// The write timeout in these tests.
 const BUDGET: Duration = Duration::from_millis(400);

@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 use triway::Data;
 
-use super::wire::{Answer, Server, Wire, eventually, get, in_time};
+use super::exact_bytes::{Answer, Server, Wire, eventually, get, in_time};
 
 const READERS: &str = "triway_readers{transport=\"poll\"}";
 const DELIVERED: &str = "triway_delivered_total{transport=\"poll\"}";

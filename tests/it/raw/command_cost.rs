@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use triway::Data;
 use triway::Rate;
 
-use super::frames::{Ws, text};
+use super::exact_bytes::Server;
 use super::refusals::assert_refused;
-use super::wire::Server;
+use super::ws_client::{Ws, text};
 
 /// A rate that is used up after five publishes for the duration of a test.
 const FIVE: Rate = Rate {

@@ -13,8 +13,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use triway::Data;
 
+use super::exact_bytes::{Server, eventually, in_time};
 use super::over_h2::{Stream, client_of, connected, stream};
-use super::wire::{Server, eventually, in_time};
 
 /// Largest number of streams that may wait until the write timeout.
 const FEW: usize = 8;

@@ -1,6 +1,6 @@
 //! Bodies in requests that should have none: their bytes never count as another request.
 
-use super::wire::Server;
+use super::exact_bytes::Server;
 
 #[tokio::test]
 async fn the_body_of_a_get_does_not_count_as_a_request() {

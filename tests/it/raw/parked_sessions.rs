@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::crowds::by;
-use super::wire::{Server, eventually, get, post, session_of};
+use super::exact_bytes::{Server, eventually, get, post, session_of};
+use super::shared_address::by;
 
 /// Unused sessions are forgotten after this time in these tests.
 const REST: Duration = Duration::from_millis(50);

@@ -2,9 +2,9 @@
 
 use std::process::Stdio;
 
-use super::frames::{Ws, handshake};
+use super::exact_bytes::Server;
 use super::refusals::{assert_common_headers, assert_refused};
-use super::wire::Server;
+use super::ws_client::{Ws, handshake};
 
 const ADDRESSES: [&str; 9] = [
     "GET /",

@@ -2,7 +2,7 @@
 
 use triway::Data;
 
-use super::wire::{Server, get, session_of};
+use super::exact_bytes::{Server, get, session_of};
 
 #[tokio::test]
 async fn answers_for_a_shell_end_with_a_line_feed() {
