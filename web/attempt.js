@@ -2,9 +2,7 @@
  * One attempt: one attachment of one transport, and what was observed of it. Judges by its own
  * frames whether it is proven, late, silent or held. Knows no other attempt and no order.
  */
-import { WAIT_S } from './cuts.js'
-
-/** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./cuts.js').Known} Known @typedef {import('./cuts.js').Life} Life */
+/** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./memory.js').Known} Known @typedef {import('./cuts.js').Life} Life */
 /** @typedef {import('./rungs.js').OpenStep} OpenStep @typedef {import('./rungs.js').Fact} Fact @typedef {import('./round-trip.js').RoundTrip} RoundTrip */
 
 /**
@@ -12,47 +10,54 @@ import { WAIT_S } from './cuts.js'
  * after a pause of its own; of a poll, its first answer.)
  */
 const PROOF_ROUND_TRIPS = { ws: 4, sse: 3, poll: 3 }
-/** Round trips vary, a single one more than the sum of several, and take work at both ends: so many times as long, and so many ms more. */
+/** Factor by which several round trips in a row may take longer than the estimate. */
 const JITTER_TIMES = 1.3
+/** The same for a single round trip, which varies more. */
 const TRIP_JITTER_TIMES = 1.5
+/** Time for work at both ends, in ms. */
 const WORK_MS = 100
-/** A WS that is not proven by then, in ms, counts as failed. */
-const WS_MOST_MS = 1500
-/** An attempt that is not proven by then, in ms, is closed; until then a better transport is still welcome. */
+/** A WS that is not proven within this time, in ms, counts as failed. */
+const WS_MAX_MS = 1500
+/** An attempt that is not proven within this time, in ms, is closed. Until then a better transport may still carry. */
 const LATE_MS = 10_000
-/** The hub sends the lone ping so long after hello, in ms. */
+/** Time between hello and the lone ping of the hub, in ms. */
 const PROBE_AFTER_MS = 150
-/** The lone ping must arrive before this, in ms after the frame before it: it is followed by 1.2 s of silence. */
-const PROBE_MOST_MS = 1100
-/** Sooner than this, in ms after the frame before it, it came in one piece with that: something held both, or the page was busy. */
+/** Longest time between the frame before the lone ping and its arrival, in ms. The hub sends nothing for 1.2 s after that ping. */
+const PROBE_MAX_MS = 1100
+/** Within this time after the frame before it, in ms, a ping came in one piece with that frame: something held both, or the page was busy. */
 const LONE_MS = 30
-/** A lone ping is punctual up to this, in ms, and a round trip. */
+/** A lone ping is punctual if it is late by no more than this, in ms, and a round trip. */
 const PUNCTUAL_MS = 100
-/** The hub sends a second lone ping 5 s after hello. A ping so long after hello, in ms, proves what the first could not. */
+/** The hub sends a second lone ping 5 s after hello. A ping later than this after hello, in ms, can prove a stream that the first one did not. */
 const PROBE_AGAIN_MS = 3000
-/** After events the hub sends a lone ping, so long after the last one, in ms. */
+/** Time between the last event of a burst and the lone ping of the hub after it, in ms. */
 const BURST_PING_MS = 1000
-/** A frame that the hub sent alone, or the reply to a ping, arrives within this, in ms, or four round trips. */
-const ALONE_MOST_MS = 1500
+/** A frame that the hub sent alone, or the reply to a ping, arrives within this time, in ms, or within the round trips below if those take longer. */
+const ALONE_MAX_MS = 1500
 const ALONE_ROUND_TRIPS = 4
-/** A stream is silent after so many heartbeats without a frame. */
+/** Heartbeats without a frame after which a stream is silent. */
 const SILENT_BEATS = 1.5
+/** How long the hub holds a poll by default, in seconds. */
+const WAIT_S = 25
 /** A held poll may be late by this, in ms. */
 const POLL_LATE_MS = 5000
-/** So many events in a row that are later than this, in ms, or than four round trips, make a stream suspect. */
+/** Late events in a row that make a stream suspect. */
 const SLOW_EVENTS = 3
+/** An event is late by more than this, in ms, or by more than four round trips if those take longer. */
 const SLOW_MS = 1000
-/** A frame that is later than this, in ms, and arrives when the next one is sent, give or take so many ms, was pushed by that. */
+/** A frame was pushed by the next one if it is later than this, in ms, and arrives just when the next one is sent. */
 const PUSHED_MS = 40
+/** Tolerance of "just when", in ms. */
 const PUSHED_WITHIN_MS = 30
-/** So many in a row show a path that delays each frame until the next: it does not take over. Where they are later than this, in ms, it is left. */
+/** Pushed frames in a row that show a path which delays each frame until the next. Such a path does not take over. */
 const PUSHED_FRAMES = 4
+/** It is left if pushed frames are later than this, in ms. */
 const PUSHED_LEFT_MS = 150
 /** Late events that arrive closer together than this, in ms, count once. */
 const LATE_APART_MS = 50
-/** A ping that is later than the silence limit over this is half a heartbeat late. */
+/** Divides the silence limit: a ping that is later than the result is half a heartbeat late. */
 const LATE_PART = 3
-/** A carrier is replaced at this part of the age at which it would be cut. */
+/** A carrier is replaced at this part of the age at which the network would cut it. */
 const RENEW_PART = 0.8
 
 export class Attempt {
@@ -67,7 +72,7 @@ export class Attempt {
   hasLagged = false
   /** The last event or gap since the last ping. */
   eventAt = 0
-  /** When a gateway that cannot reach the hub answered first, where this transport carried last. */
+  /** When a gateway that cannot reach the hub answered first, if this transport carried last. */
   awayAt = 0
   /** When the last frame arrived that says when it was sent, how late it was, and how many in a row were pushed by the next. */
   timedAt = 0
@@ -168,8 +173,8 @@ export class Attempt {
   /** @param {number} now @param {number} gapMs since the frame before it @param {boolean} isLate @param {number} lateMs */
   #observePing(now, gapMs, isLate, lateMs) {
     const ageMs = now - this.helloAt
-    const isFirst = ageMs < PROBE_MOST_MS
-    // A second ping proves what the first could not; but a first one that comes so late was held.
+    const isFirst = ageMs < PROBE_MAX_MS
+    // A second ping can prove a stream that the first did not; but a first ping this late was held.
     const isLone = isFirst ? ageMs > LONE_MS : this.wasPinged && ageMs > PROBE_AGAIN_MS && gapMs > LONE_MS
     if (isLone && !isLate) {
       this.loneAt ||= now
@@ -184,12 +189,12 @@ export class Attempt {
    * The hub answered what only it can answer, to this attempt.
    * @param {number} now
    * @param {number} ms that the reply to a ping took
-   * @param {boolean} isUp it would take over from a carrier that works: a path that delays each frame until the next one delays this reply too
+   * @param {boolean} isBetter it would take over from a carrier that works: a path that delays each frame until the next one delays this reply too
    */
-  observeProof(now, ms, isUp) {
+  observeProof(now, ms, isBetter) {
     this.frameAt = now
     const isPrompt = ms <= Math.max(this.#aloneMs, this.helloAt - this.openedAt)
-    if (!isUp || !this.hasProbes || isPrompt) this.provenAt ||= now
+    if (!isBetter || !this.hasProbes || isPrompt) this.provenAt ||= now
   }
 
   /** Its hello is taken as proof, until its lone ping must have arrived. @param {number} now */
@@ -216,22 +221,22 @@ export class Attempt {
 
   /** When the lone ping after hello must have arrived: while events arrive, it waits behind them. */
   get #probedAt() {
-    return Math.max(this.helloAt, this.eventAt) + PROBE_MOST_MS
+    return Math.max(this.helloAt, this.eventAt) + PROBE_MAX_MS
   }
 
   get #aloneMs() {
-    return Math.max(ALONE_MOST_MS, ALONE_ROUND_TRIPS * this.roundTrip.latestMs)
+    return Math.max(ALONE_MAX_MS, ALONE_ROUND_TRIPS * this.roundTrip.latestMs)
   }
 
   /** Nothing better was found than this suspect: its evidence is collected again. */
-  acquit() {
+  clearSuspicion() {
     this.suspect = ''
     this.lateEvents = this.eventAt = this.pushed = 0
     this.wasPinged = true
   }
 
   /** When it should be proven, judged by how far away the hub is. Until then a worse transport waits for it. */
-  get expectedAt() {
+  get proofExpectedAt() {
     const { helloAt, openedAt, transport, roundTrip } = this
     if (this.isMerged) return helloAt
     // Before anything was answered, nothing shows how far away the hub is.
@@ -248,7 +253,7 @@ export class Attempt {
     const lateAt = openedAt + LATE_MS
     if (hasFailed || this.isOnly) return lateAt
     if (transport === 'sse' && helloAt) return Math.min(this.#probedAt, lateAt)
-    if (transport === 'ws') return Math.min(Math.max(openedAt + WS_MOST_MS, this.expectedAt, this.hasProbes ? this.#probedAt : 0), lateAt)
+    if (transport === 'ws') return Math.min(Math.max(openedAt + WS_MAX_MS, this.proofExpectedAt, this.hasProbes ? this.#probedAt : 0), lateAt)
     return lateAt
   }
 

@@ -8,9 +8,7 @@
  * starves the page. Knows rounds, memory and cuts, but no fact: ladder.js turns facts into calls.
  */
 import { Attempt } from './attempt.js'
-import { Climb } from './climb.js'
 import { Clock } from './clock.js'
-import { Cuts } from './cuts.js'
 import { Outage } from './outage.js'
 import { Preference } from './preference.js'
 import { Round } from './round.js'
@@ -22,14 +20,14 @@ import { isPassing } from './rungs.js'
 
 /** Between the answer to a short poll and the next request, in ms. */
 const SHORT_PAUSE_MS = 1000
-/** So long, in ms, the frames after a punctual one are looked at before it counts. */
-const LAG_LOOK_MS = 1200
-/** A missing frame is looked for again after so long, in ms: timers may run before messages. */
+/** Time, in ms, for which the frames after a punctual one must be punctual, too, before it counts. */
+const LAG_WATCH_MS = 1200
+/** Time after which a missing frame is confirmed, in ms, since timers may run before messages. */
 const CONFIRM_MS = 100
-/** A stream whose first ping was merged with hello is tried again so often; in a page that is busy, more often. */
+/** How often a stream is tried again whose first ping was merged with hello; more often while the page is busy. */
 const RETRIES = 1
 const RETRIES_BUSY = 3
-/** A first poll is answered at once. So long, in ms, beyond the hub's work and so many round trips, it is waited for on one connection. */
+/** The hub answers a first poll at once. If it does not, the poll is sent on another connection after this time, in ms, the work of the hub and the round trips below. */
 const PATIENCE_MS = 600
 const PATIENCE_ROUND_TRIPS = 4
 /** Requests that measure the round trip at the start: the second one finds the connection of the first. */
@@ -45,8 +43,8 @@ export class Attempts {
   clock = new Clock()
   round = new Round()
   roundTrip = new RoundTrip()
-  climb = new Climb()
-  cuts = new Cuts()
+  /** The way back up, and what cuts teach, once that part is loaded. @type {import('./adaptation.js').Adaptation | undefined} */
+  adaptation
   /** What is to be done. @type {Step[]} */
   steps = []
   /** Tried since something carried, with the age at which it became suspect or 0. @type {Map<Transport, number>} */
@@ -66,6 +64,10 @@ export class Attempts {
 
   get now() {
     return this.clock.now
+  }
+
+  get climb() {
+    return this.adaptation?.climb
   }
 
   get size() {
@@ -112,7 +114,7 @@ export class Attempts {
   }
 
   /** Whether it would take over from a worse transport that works. @param {Attempt} attempt */
-  isUp(attempt) {
+  isBetter(attempt) {
     const { carrier } = this
     return !!carrier && !carrier.suspect && this.#rank(attempt) < this.#rank(carrier)
   }
@@ -128,7 +130,7 @@ export class Attempts {
 
   /** Whether something better than the carrier is under way. */
   isClimbing() {
-    return this.all().some((attempt) => attempt !== this.carrier && !attempt.hasFailed && this.isUp(attempt))
+    return this.all().some((attempt) => attempt !== this.carrier && !attempt.hasFailed && this.isBetter(attempt))
   }
 
   /** @param {Transport} [first] */
@@ -168,7 +170,7 @@ export class Attempts {
     /** @type {OpenStep} */
     const step = { do: 'open', id: ++this.lastId, transport, why, ...(rung === 'short' ? { wait: 0, pause: SHORT_PAUSE_MS } : wishes(known)) }
     const { isKnown, workMs, latestMs } = this.roundTrip
-    // Where much is under way, asking again would only add to it.
+    // On a slow network another request would only add to the load.
     if (transport === 'poll' && isKnown && latestMs <= NEAR_MS) step.patience = PATIENCE_MS + workMs + PATIENCE_ROUND_TRIPS * latestMs
     const attempt = new Attempt(step, this.now, known, this.roundTrip, this.preference.isSingle)
     this.#byId.set(step.id, attempt)
@@ -205,6 +207,14 @@ export class Attempts {
     this.steps.push({ do: 'check' })
   }
 
+  /** The part for the time after the first connection was loaded. The current carrier may not be the best transport. @param {import('./adaptation.js').Adaptation} adaptation */
+  adapt(adaptation) {
+    this.adaptation = adaptation
+    const { carrier } = this
+    if (carrier?.isShort) adaptation.climb.postpone(this.now)
+    else if (carrier && this.#rank(carrier)) adaptation.climb.plan(this.now)
+  }
+
   // How attempts end.
 
   /** @param {Attempt} attempt */
@@ -215,7 +225,7 @@ export class Attempts {
   }
 
   /** Nothing carries. */
-  lose() {
+  dropCarrier() {
     if (this.carrier) this.close(this.carrier)
     this.carrier = undefined
   }
@@ -232,7 +242,7 @@ export class Attempts {
     if (this.carrier) return this.#failUp(attempt, isPlanned, this.carrier)
     this.round.why = `${transport}:${cause}`
     if (foreign) this.outage.isForeign = true
-    if (afterMs) this.rest(afterMs * (1 + this.outage.random() / 4))
+    if (afterMs) this.pauseRound(afterMs * (1 + this.outage.random() / 4))
     // A hub that is away for a moment refuses all transports: no reason to change the transport.
     else if (this.last && !this.outage.hasChecked && (foreign || (transport === this.last && cause !== 'unproven'))) this.round.awaitCheck()
   }
@@ -244,15 +254,15 @@ export class Attempts {
       if (attempt.transport !== carrier.transport) this.memory.fail(attempt.transport, this.now)
       else this.memory.shorten(this.now, this.now - attempt.openedAt)
     }
-    this.climb.plan(this.now)
+    this.climb?.plan(this.now)
   }
 
-  /** Nothing gets through, or the hub said when to come back. What carries after that may be a makeshift. @param {number} [ms] */
-  rest(ms) {
+  /** Nothing gets through, or the hub said when to come back. The next carrier may not be the best one, so better transports are tried soon. @param {number} [ms] */
+  pauseRound(ms) {
     const until = this.now + this.outage.fail(ms)
     const first = this.last ?? this.preference.last
     this.round.pause(this.outage.hasChecked ? this.order(first).slice(0, 1) : ['check'], until)
-    this.climb.planNow(this.now)
+    this.climb?.planNow(this.now)
   }
 
   /** Learns from the end of a carrier. @param {Attempt} attempt */
@@ -260,12 +270,12 @@ export class Attempts {
     const { transport } = attempt
     if (attempt.isShort) return {}
     const life = attempt.life(this.now)
-    const lesson = this.cuts.learn(transport, life, (other) => this.memory.known(other))
+    const lesson = this.adaptation?.cuts.learn(transport, life, (other) => this.memory.known(other)) ?? {}
     this.memory.isChanged = true
     if (lesson.isLeft) this.memory.fail(transport, this.now, life.ageMs)
     if (lesson.isShort) {
       this.memory.shorten(this.now, life.ageMs)
-      this.climb.postpone(this.now)
+      this.climb?.postpone(this.now)
     }
     return lesson
   }
@@ -296,7 +306,7 @@ export class Attempts {
     const { carrier } = this
     if (carrier) return this.#takesOverAt(attempt, carrier)
     const rivals = this.all().filter((other) => this.#isWaitedFor(other) && this.#rank(other) < this.#rank(attempt))
-    return Math.max(0, ...rivals.map(({ expectedAt }) => expectedAt))
+    return Math.max(0, ...rivals.map(({ proofExpectedAt }) => proofExpectedAt))
   }
 
   /** Under way without a failure, now or lately: a distant network is no reason to leave it. @param {Attempt} attempt */
@@ -307,9 +317,9 @@ export class Attempts {
   /** A working carrier is left only for what has shown that single frames arrive, and has lived long enough. @param {Attempt} attempt @param {Attempt} carrier */
   #takesOverAt(attempt, carrier) {
     const trialMs = this.memory.known(attempt.transport).trial ?? 0
-    if (!this.isUp(attempt) || !attempt.hasProbes) return attempt.provenAt + trialMs
+    if (!this.isBetter(attempt) || !attempt.hasProbes) return attempt.provenAt + trialMs
     // An event may have pushed the lone ping: where events flow, those that follow show it.
-    return attempt.punctualAt && !attempt.hasLagged ? Math.max(attempt.punctualAt + LAG_LOOK_MS, attempt.provenAt) + trialMs : Infinity
+    return attempt.punctualAt && !attempt.hasLagged ? Math.max(attempt.punctualAt + LAG_WATCH_MS, attempt.provenAt) + trialMs : Infinity
   }
 
   /** @param {Attempt} attempt */
@@ -320,14 +330,14 @@ export class Attempts {
     this.steps.push({ do: 'carry', id: attempt.id, why: attempt.why })
     this.#remember(attempt)
     // The way back up, to what is preferred or was chosen.
-    if (this.#rank(attempt)) this.climb.plan(this.now)
-    else this.climb.cancel()
+    if (this.#rank(attempt)) this.climb?.plan(this.now)
+    else this.climb?.cancel()
     if (this.last && this.last !== transport && attempt.why !== 'asked') this.#observeChange()
     this.last = transport
     this.outage.end()
     this.measures = 0
     this.round.end()
-    // What could still do better may go on until it is late; everything else has lost.
+    // A better transport that is under way may still take over until it is late; everything else has lost.
     for (const other of this.all()) if (other !== attempt && (other === before || this.#rank(other) >= this.#rank(attempt))) this.close(other)
   }
 
@@ -343,8 +353,8 @@ export class Attempts {
 
   /** Where transports change all the time, what disturbs them affects all but the last. */
   #observeChange() {
-    if (!this.climb.isFlapping(this.now)) return
-    for (const transport of this.preference.butLast) this.memory.fail(transport, this.now)
+    if (!this.climb?.isFlapping(this.now)) return
+    for (const transport of this.preference.allButLast) this.memory.fail(transport, this.now)
   }
 
   // What time brings.
@@ -356,7 +366,7 @@ export class Attempts {
     if (this.round.rungs.length) return this.#settleRound()
     if (this.carrier) return this.#settleCarrier(this.carrier)
     if (this.isTrying()) return false
-    this.rest()
+    this.pauseRound()
     return true
   }
 
@@ -397,9 +407,9 @@ export class Attempts {
   /** @param {Attempt} carrier */
   #settleCarrier(carrier) {
     const isAlone = this.size < 2
-    if (carrier.suspect) return isAlone && this.#acquit(carrier)
-    if (this.clock.isMissing(carrier.frameAt + carrier.silentMs)) return this.#suspectDue('silent')
-    if (this.#isHeld(carrier)) return this.#suspectDue('held')
+    if (carrier.suspect) return isAlone && this.#clearSuspicion(carrier)
+    if (this.clock.isMissing(carrier.frameAt + carrier.silentMs)) return this.#makeSuspect('silent')
+    if (this.#isHeld(carrier)) return this.#makeSuspect('held')
     return isAlone && this.#settleAlone(carrier)
   }
 
@@ -411,15 +421,15 @@ export class Attempts {
   }
 
   /** @param {string} cause */
-  #suspectDue(cause) {
+  #makeSuspect(cause) {
     this.suspect(cause)
     return true
   }
 
   /** Nothing else got through: a suspect that speaks is kept, a silent one is dead. @param {Attempt} carrier */
-  #acquit(carrier) {
-    carrier.acquit()
-    if (carrier.isSilent(this.now)) this.lose()
+  #clearSuspicion(carrier) {
+    carrier.clearSuspicion()
+    if (carrier.isSilent(this.now)) this.dropCarrier()
     return true
   }
 
@@ -431,7 +441,7 @@ export class Attempts {
       return true
     }
     const { climb } = this
-    if (!climb.nextAt || this.clock.isHidden || !this.clock.hasPassed(climb.nextAt)) return false
+    if (!climb?.nextAt || this.clock.isHidden || !this.clock.hasPassed(climb.nextAt)) return false
     const why = climb.begin(this.now)
     this.tryBetter(why)
     return true
@@ -441,7 +451,7 @@ export class Attempts {
 /** @param {Attempt} attempt @returns {Rung} */
 export const rungOf = ({ transport, isShort }) => (isShort ? 'short' : transport)
 
-/** What an attempt requests because of what is known. @param {import('./cuts.js').Known} known */
+/** What an attempt requests because of what is known. @param {import('./memory.js').Known} known */
 function wishes({ beat, wait, early }) {
   return { ...(beat && { beat }), ...(wait && { wait }), ...(early && { early }) }
 }

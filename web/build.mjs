@@ -3,8 +3,7 @@
  * used, and the chat page where its source is.
  */
 import { build } from 'esbuild'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { minify } from 'terser'
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 
 const here = (path) => new URL(path, import.meta.url).pathname
 const { version } = JSON.parse(readFileSync(here('package.json'), 'utf8'))
@@ -12,7 +11,7 @@ const banner = { js: `/*! triway ${version} */` }
 const shared = { bundle: true, minify: true, target: 'es2022', legalComments: 'none', logLevel: 'warning' }
 
 /** Parts that are rarely needed stay files of their own beside the client, and are loaded when they are. */
-const PARTS = ['report', 'share']
+const PARTS = ['adaptation', 'report', 'share']
 
 /** Leaves the import of a part as it is, under the name of its file. */
 const parts = {
@@ -22,13 +21,8 @@ const parts = {
       kind === 'dynamic-import' ? { path: path.replace('./', './client-').replace('.js', '.mjs'), external: true } : undefined),
 }
 
-/** Bundles with esbuild, then minifies with terser: 2 % fewer bytes for every page. Inlined functions would compress worse. @param {string} entry @param {string} out @param {any} options */
-async function buildClient(entry, out, options) {
-  const built = await build({ ...shared, banner, plugins: [parts], entryPoints: [here(entry)], write: false, ...options })
-  const { code = '' } = await minify(built.outputFiles[0].text, { module: options.format === 'esm', ecma: 2020, compress: { passes: 3, inline: 0, reduce_funcs: false }, format: { comments: /^!/ } })
-  mkdirSync(here('dist'), { recursive: true })
-  writeFileSync(here('dist/' + out), code + '\n')
-}
+/** @param {string} entry @param {string} out @param {import('esbuild').BuildOptions} options */
+const buildClient = (entry, out, options) => build({ ...shared, banner, plugins: [parts], entryPoints: [here(entry)], outfile: here('dist/' + out), ...options })
 
 await buildClient('client.js', 'client.mjs', { format: 'esm' })
 await buildClient('client.js', 'client.js', { format: 'iife', globalName: 'triway' })

@@ -1,13 +1,13 @@
 /**
- * Which channels are wanted, and what is done so that the carrier reads them: in place on WebSocket; on SSE
- * and polls, where nothing can be asked, by attaching again. Knows no ladder and no transport's ways.
+ * Which channels should be read, and how the carrier comes to read them: by commands on WebSocket; by
+ * another attachment on SSE and polls, which accept no commands. Knows no ladder.
  */
 
 /** @typedef {import('./attachment.js').Attachment} Attachment @typedef {import('./connection.js').Connection} Connection */
 
-/** Lists of channels that change all the time are read by a new attachment this often, in ms: the one before it is gone by then. */
+/** Least time between two attachments for a changed list, in ms: within it the hub drops the old one. */
 const REOPEN_EVERY_MS = 100
-/** A channel for which the hub has no room now is asked for again after so long, in ms. */
+/** Pause before a channel is requested again for which the hub had no room, in ms. */
 const CHANNEL_RETRY_MS = 5000
 
 export class ChannelList {
@@ -27,56 +27,56 @@ export class ChannelList {
     this.#connection = connection
   }
 
-  /** Names that should be read now, of other tabs too. */
+  /** Names of channels to read, those of other tabs included. */
   wanted() {
     const names = [...new Set([...this.ownNames(), ...(this.#connection.sharing?.names() ?? [])])]
-    // A hub that only publishes reads its inbox: something must be read.
+    // An attachment reads at least one channel: a hub that only publishes reads its inbox.
     return names[0] ? names : ['@']
   }
 
-  /** The names that this tab reads. An inbox of another session can only be written to. */
+  /** Names of channels that this tab reads. The inbox of another session can only be published to. */
   ownNames() {
     return [...this.#owner.subscriptions.values()].filter(({ name }) => !/^@./.test(name)).flatMap(({ name, hasPresence }) => (hasPresence ? ['$presence/' + name, name] : [name]))
   }
 
   /** Whether this session is shown to others. */
-  isShown() {
+  showsPresence() {
     return this.wanted().some((name) => name.startsWith('$presence/'))
   }
 
-  /** Soon brings what is read in line with what is wanted: in place on WebSocket; on SSE and polls, where nothing can be asked, by attaching again. */
+  /** Compares, in a microtask, the channels that are read with those that should be. */
   sync() {
     if (this.#isSyncing) return
     this.#isSyncing = true
     queueMicrotask(() => {
       this.#isSyncing = false
       const { carrier } = this.#connection
-      if (carrier && !this.#isEnded) this.#join(carrier)
-      else if (this.#connection.isParked) this.#regain()
+      if (carrier && !this.#isEnded) this.#compare(carrier)
+      else if (this.#connection.isParked) this.#coverOwn()
       this.#connection.sharing?.synced()
     })
   }
 
-  /** Another tab reads: what was closed and opened again in one breath is still read by it. */
-  #regain() {
-    const { line } = this.#connection
-    for (const name of this.ownNames()) if (line?.reads.get(name) === true) this.#owner.subscriptions.get(name)?.cover(line.cursor)
+  /** Another tab reads: a channel that was closed and opened again at once is still read by it. */
+  #coverOwn() {
+    const { position } = this.#connection
+    for (const name of this.ownNames()) if (position?.reads.get(name) === true) this.#owner.subscriptions.get(name)?.cover(position.cursor)
   }
 
   /** @param {Attachment} carrier */
-  #join(carrier) {
-    const { reads } = carrier.line
+  #compare(carrier) {
+    const { reads } = carrier.position
     const names = this.wanted()
-    // What was closed and opened again in one breath is still read.
-    for (const name of names) if (reads.get(name) === true) this.#connection.gain(name, carrier.line.cursor)
-    // What is left goes first: a session has a bound.
+    // A channel that was closed and opened again at once is still read.
+    for (const name of names) if (reads.get(name) === true) this.#connection.cover(name, carrier.position.cursor)
+    // Channels that are no longer wanted go first, since a session has a bound.
     const changed = [...new Set([...reads.keys(), ...names])].filter((name) => !reads.has(name) || !names.includes(name))
     if (!changed.length) return
-    if (!carrier.socket || (this.isShown() && !carrier.isShown)) return this.#reopen()
+    if (!carrier.socket || (this.showsPresence() && !carrier.showsPresence)) return this.#reopen()
     for (const channel of changed) reads.has(channel) ? this.#unsubscribe(carrier, channel) : this.#subscribe(carrier, channel)
   }
 
-  /** Another attachment reads the new list; one at a time: when it carries, the list is compared again. */
+  /** Attaches again to read the new list, one attachment at a time: when it carries, the lists are compared again. */
   #reopen() {
     if (this.#connection.isReopening) return
     clearTimeout(this.#reopenTimer)
@@ -88,37 +88,39 @@ export class ChannelList {
     this.#reopenedAt = Date.now()
     this.#connection.observe('reopen')
   }
-  /** A channel was refused: for good, or until the hub has room. @param {string} channel @param {import('./error.js').Problem} error */
+
+  /** The hub refused a channel: for good, or until it has room. @param {string} channel @param {import('./error.js').Problem} error */
   refused(channel, error) {
     if ((error.status ?? 400) < 429) return this.#owner.refuse([channel], error)
     clearTimeout(this.#retryTimer)
     this.#retryTimer = setTimeout(() => this.sync(), CHANNEL_RETRY_MS)
   }
+
   /** @param {Attachment} carrier @param {string} channel */
   #unsubscribe(carrier, channel) {
-    carrier.line.reads.delete(channel)
-    this.#connection.lose(channel, carrier.line.cursor)
+    carrier.position.reads.delete(channel)
+    this.#connection.uncover(channel, carrier.position.cursor)
     carrier.command(JSON.stringify({ type: 'unsubscribe', channel }))
   }
 
   /** @param {Attachment} carrier @param {string} channel */
   #subscribe(carrier, channel) {
-    const { reads } = carrier.line
+    const { reads } = carrier.position
     reads.set(channel, 'now')
     carrier.command(JSON.stringify({ type: 'subscribe', channel }), ({ ok, error }) => {
-      // It may have ended, or the channel been closed, meanwhile.
+      // The attachment may have ended, or the channel been closed, in between.
       if (reads.get(channel) !== 'now' || error?.code === 'closed') return
       if (!ok) {
         reads.delete(channel)
         return this.refused(channel, /** @type {any} */ (error))
       }
       reads.set(channel, true)
-      if (this.#connection.line === carrier.line) this.#connection.gain(channel, carrier.line.cursor)
+      if (this.#connection.position === carrier.position) this.#connection.cover(channel, carrier.position.cursor)
       this.sync()
     })
   }
 
-  /** Nothing is asked for any more. */
+  /** Stops all timers. */
   end() {
     this.#isEnded = true
     clearTimeout(this.#reopenTimer)

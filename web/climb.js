@@ -3,14 +3,14 @@
  * changing between them has become flapping. Pure; opens nothing.
  */
 
-/** Below the best transport, the better ones are tried after so long, in ms; then each half hour. */
+/** Pauses before better transports than the carrier are tried again, in ms; the last one repeats. */
 const PAUSES_MS = [30_000, 120_000, 600_000, 1_800_000]
-/** So many changes of transport in so long, in ms, are flapping: then the last transport is best for a while. */
-const CHANGES_MOST = 6
+/** Changes of transport within the time below that are flapping: then the last transport is best for a while. */
+const CHANGES_MAX = 6
 const CHANGES_MS = 300_000
 /** Pauses skipped after flapping, so that the next is the third one. */
 const CALM_PAUSES = 2
-/** A page that had no connection left to send gets no better transport sooner than this, in ms. */
+/** Least pause before a page that had no connection left for requests tries a better transport, in ms. */
 const STARVED_MS = 60_000
 
 export class Climb {
@@ -68,8 +68,8 @@ export class Climb {
 
   /** The transport changed. @param {number} now @returns {boolean} whether it changes all the time */
   isFlapping(now) {
-    this.changes = [now, ...this.changes].slice(0, CHANGES_MOST)
-    if (this.changes.length < CHANGES_MOST || this.changes[CHANGES_MOST - 1] <= now - CHANGES_MS) return false
+    this.changes = [now, ...this.changes].slice(0, CHANGES_MAX)
+    if (this.changes.length < CHANGES_MAX || this.changes[CHANGES_MAX - 1] <= now - CHANGES_MS) return false
     this.count = CALM_PAUSES
     this.at = now + PAUSES_MS[CALM_PAUSES]
     return true

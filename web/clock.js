@@ -3,17 +3,18 @@
  * Pure: time comes in as an argument. Knows no attempt.
  */
 
-/** A timer that is so late, in ms, says that the page slept. */
+/** A timer that is later than this, in ms, shows that the page slept. */
 const SLEEP_MS = 5000
-/** A timer that is so late, in ms, says that the page was busy: frames may wait to be read, and get so long, in ms. */
+/** A timer that is later than this, in ms, shows that the page was busy, and that frames may wait to be read. */
 const BUSY_MS = 100
+/** Time for those frames, in ms, in which none is judged to be missing. */
 const GRACE_MS = 100
-/** So many late timers in a row are an excuse. Those of hidden pages are always late. */
+/** Late timers in a row that excuse missing frames. Timers of hidden pages are always late. */
 const VISIBLE_EXCUSES = 5
 const HIDDEN_EXCUSES = 1
 /** Grace for a page that becomes visible, in ms: it may have been frozen. */
 const VISIBLE_GRACE_MS = 1500
-/** Hidden for so long, in ms, a page may have come to another network. */
+/** A page that was hidden longer than this, in ms, may be on another network. */
 const HIDDEN_LONG_MS = 300_000
 
 export class Clock {

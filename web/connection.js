@@ -1,61 +1,64 @@
 /**
- * Reading: one loop of pick (ladder) → read (attachment) → hand over → move the cursor. Knows no transport's
- * ways and no ranking: attachments bring frames, the ladder alone decides which transport is tried when.
+ * Reading: one loop of choosing (ladder), reading (attachment), handing over frames and moving the cursor.
+ * Attachments bring frames, and the ladder decides which transport is tried when. Knows the details of no
+ * transport and no order of transports.
+ *
+ * States: `isParked` (another tab reads, so the ladder observes nothing), trying (attachments, but no carrier),
+ * carrying (`carrier` is set), ended. Facts go to the ladder by `observe`, and its steps are performed here.
  */
 import { Attachment } from './attachment.js'
 import { ChannelList } from './channel-list.js'
 import { TriwayError } from './error.js'
 import { MAGIC, wireName } from './frame.js'
 import { Ladder } from './ladder.js'
-import { elementsOf, membersOf } from './json.js'
-import { keep, link, load } from './page.js'
-import { absent } from './publish-errors.js'
+import { loadMemory, networkType, saveMemory } from './page.js'
+import { hubUnavailable } from './publish-errors.js'
 
-/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./attachment.js').Line} Line @typedef {import('./cuts.js').Transport} Transport */
+/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./attachment.js').Position} Position @typedef {import('./rungs.js').Transport} Transport */
 
-/** Steps and facts kept for the report. */
-const LOG_MOST = 200
-/** The session key lasts an hour at most, and each hello renews it: so long after one, in ms, another is asked for. Twice, if need be. */
+/** Facts and steps kept for the report. */
+const LOG_MAX = 200
+/** Time after a hello, in ms, after which another one is requested to renew the session key. The key expires after an hour at most, so there is time to try twice. */
 const RENEW_MS = 25 * 60_000
-/** Longest wait for a session that is renewed, in ms. */
-const RENEW_MOST_MS = 5000
-/** No answer to the check for the hub, in ms. */
+/** Longest wait for a renewed session, in ms. */
+const RENEW_MAX_MS = 5000
+/** Longest wait for the answer to a check for the hub, in ms. */
 const CHECK_MS = 2500
 /** Longest sleep between two ticks of the ladder, in ms: timers count in 31 bits. */
-const TICK_MOST_MS = 1e9
-/** How long the first page of history lets publishes go before it, in ms. */
-const PUBLISH_FIRST_MS = 1500
-/** Facts that come with every frame: a report would hold nothing else. */
-const FREQUENT = /^(frame|tick|rtt|proof)$/
+const TICK_MAX_MS = 1e9
+/** The `VERSION` of adaptation.js that this ladder works with: the hub may serve the part of a newer build. */
+const ADAPTATION_VERSION = 1
+/** Facts that the log leaves out: most come with every frame, and would fill it. */
+const UNREPORTED = /^(frame|tick|rtt|proof|adapt)$/
 
 /**
- * @typedef {object} Owner what reading has of the hub
+ * @typedef {object} Owner what the connection uses of the hub
  * @property {ReturnType<typeof import('./options.js').checkOptions>} options
  * @property {import('./requests.js').Requests} requests
  * @property {import('./outbox.js').Outbox} outbox
  * @property {Map<string, import('./subscription.js').Subscription>} subscriptions
  * @property {(frame: Frame, via: Transport | null) => void} receive
  * @property {(what: 'state' | 'transport', to: any, reason: string, error?: TriwayError) => void} change
- * @property {(session: import('./frame.js').Session) => void} adopt publishes go as this session
+ * @property {(session: import('./frame.js').Session) => void} adopt publishes belong to this session from now on
  * @property {(why: string, error: TriwayError) => void} finish
  * @property {(names: string[], error: any) => void} refuse
- * @property {(transport: Transport) => void} [opens] an attempt begins
- * @property {() => void} [answered] a request got an answer
- * @property {(ms: number) => void} measured a round trip
+ * @property {(transport: Transport) => void} [onOpen] an attempt begins
+ * @property {() => void} [onAnswer] a request got an answer
+ * @property {(ms: number) => void} onRoundTrip a round trip
  */
 
 export class Connection {
-  /** Where reading goes on from: the carrier's, the last one's, or that of the first to say hello. @type {Line | undefined} */
-  line
-  /** Reads for other tabs, too, or is told by another one. @type {import('./share.js').Sharing | undefined} */
+  /** Where reading continues: the position of the carrier, of the last carrier, or of the first attachment that received hello. @type {Position | undefined} */
+  position
+  /** Set where tabs share one connection. @type {import('./share.js').Sharing | undefined} */
   sharing
-  /** Why nothing carries, as far as an answer told. @type {TriwayError | undefined} */
+  /** Why nothing carries, as far as an answer showed it. @type {TriwayError | undefined} */
   problem
-  /** Another tab reads for this one: the ladder is parked. */
+  /** Another tab reads for this one: the ladder observes nothing. */
   isParked = false
-  /** What was seen and done, for the report. @type {any[][]} */
+  /** Facts and steps, for the report. @type {any[][]} */
   log = []
-  /** By the number of the attempt. @type {Map<number, Attachment>} */
+  /** By id of the attempt. @type {Map<number, Attachment>} */
   #attachments = new Map()
   /** @type {Attachment | undefined} */
   #carrier
@@ -68,12 +71,12 @@ export class Connection {
   #pingMs = 0
   /** @type {any} */
   #timer
-  /** Asked for before there was a session to go on with. @type {Transport | 'auto' | undefined} */
-  #wish
+  /** What the application chose while there was no session to continue. @type {Transport | 'auto' | undefined} */
+  #requestedTransport
   /** Resolves while something carries. @type {Promise<void>} */
   #carried = Promise.resolve()
   #resolveCarried = () => {}
-  /** A check for the hub that is under way. @type {Promise<any> | undefined} */
+  /** The check for the hub that is under way. @type {Promise<any> | undefined} */
   #checking
 
   /** @param {Owner} owner */
@@ -81,11 +84,16 @@ export class Connection {
     this.#owner = owner
     this.#list = new ChannelList(owner, this)
     this.#awaitCarrier()
-    this.#ladder = new Ladder({ transports: owner.options.transports, random: Math.random, memory: load(owner.requests.base), link: link() })
+    this.#ladder = new Ladder({ transports: owner.options.transports, random: Math.random, memory: loadMemory(owner.requests.base), networkType: networkType() })
   }
 
   #awaitCarrier() {
     this.#carried = new Promise((resolve) => (this.#resolveCarried = resolve))
+  }
+
+  /** Resolves when a transport carries; at once where another tab reads. @returns {Promise<void>} */
+  whenCarried() {
+    return this.isParked ? Promise.resolve() : this.#carried
   }
 
   get learned() {
@@ -94,7 +102,7 @@ export class Connection {
 
   /** The names that the cursor covers. */
   get covered() {
-    return [...(this.line?.reads ?? [])].filter(([, start]) => start === true).map(([name]) => name)
+    return [...(this.position?.reads ?? [])].filter(([, start]) => start === true).map(([name]) => name)
   }
 
   /** Whether another list of channels is being attached. */
@@ -106,16 +114,16 @@ export class Connection {
     return this.#carrier
   }
 
-  // What the ladder is told, and what it wants.
+  // Facts to the ladder, and steps from it.
 
   /** @param {import('./rungs.js').FactType} type @param {import('./rungs.js').Fact} [fact] */
   observe(type, fact) {
     if (this.#isEnded || this.isParked) return
     const now = Date.now()
     const steps = this.#ladder.observe(now, type, fact)
-    if (!FREQUENT.test(type)) this.#note(now, type, fact)
+    if (!UNREPORTED.test(type)) this.#note(now, type, fact)
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.observe('tick'), Math.min(this.#ladder.wakeAt - now, TICK_MOST_MS))
+    this.#timer = setTimeout(() => this.observe('tick'), Math.min(this.#ladder.wakeAt - now, TICK_MAX_MS))
     for (const step of steps) {
       this.#note(now, step.do, step)
       this.#perform(step)
@@ -128,30 +136,30 @@ export class Connection {
     if (step.do === 'open') this.#open(step)
     else if (step.do === 'close') this.#drop(step)
     else if (step.do === 'carry') this.#carry(step)
-    else if (step.do === 'state') this.#owner.change('state', step.state, step.why, step.state === 'captive' ? this.absence() : undefined)
+    else if (step.do === 'state') this.#owner.change('state', step.state, step.why, step.state === 'captive' ? this.unavailable() : undefined)
     else if (step.do === 'check') this.isHubThere()
     else if (step.do === 'remember') this.#remember()
   }
 
   /** @param {any[]} entry */
   #note(...entry) {
-    if (this.log.push(entry) > LOG_MOST) this.log.shift()
+    if (this.log.push(entry) > LOG_MAX) this.log.shift()
   }
 
   #remember() {
-    keep(this.#owner.requests.base, this.#ladder.memory)
+    saveMemory(this.#owner.requests.base, this.#ladder.memory)
   }
 
   /** @param {import('./attachment.js').Open} step */
   #open(step) {
-    const { line } = this
-    this.#owner.opens?.(step.transport)
-    const reads = new Map(this.wanted().map((name) => [name, line && line.reads.get(name) !== true ? 'now' : /** @type {const} */ (true)]))
-    // Of several that begin without a session only one may show itself: each would be somebody else.
-    const isShown = !!line || !this.#attachments.size
+    const { position } = this
+    this.#owner.onOpen?.(step.transport)
+    const reads = new Map(this.wanted().map((name) => [name, position && position.reads.get(name) !== true ? 'now' : /** @type {const} */ (true)]))
+    // Attachments that begin without a session each get a session of their own. Only one of them may appear in presence.
+    const showsPresence = !!position || !this.#attachments.size
     const { options, requests } = this.#owner
-    const context = { options, requests, onFrame: this.#onFrame, ended: this.#ended, away: (/** @type {Attachment} */ { id }) => this.observe('away', { id }) }
-    this.#attachments.set(step.id, new Attachment(step, { reads, cursor: line?.cursor, session: line?.session }, isShown, context))
+    const context = { options, requests, onFrame: this.#onFrame, onEnded: this.#onEnded, onGatewayError: (/** @type {Attachment} */ { id }) => this.observe('away', { id }) }
+    this.#attachments.set(step.id, new Attachment(step, { reads, cursor: position?.cursor, session: position?.session }, showsPresence, context))
   }
 
   /** @param {{id: number, why?: string}} step */
@@ -165,8 +173,8 @@ export class Connection {
       this.#awaitCarrier()
       this.#owner.outbox.setRoute(undefined)
       this.#owner.change('transport', null, attachment.transport + ':' + why)
-    } else if (this.line !== attachment.line) {
-      this.#uncover(attachment.line, this.line)
+    } else if (this.position !== attachment.position) {
+      this.#uncoverRest(attachment.position, this.position)
       if (attachment.step.why === 'channels') this.sync()
     }
   }
@@ -174,40 +182,51 @@ export class Connection {
   /** @param {{id: number, why: string}} step */
   #carry({ id, why }) {
     const attachment = /** @type {Attachment} */ (this.#attachments.get(id))
-    const before = this.line
+    const before = this.position
     this.#carrier = attachment
     this.problem = undefined
     this.#resolveCarried()
     this.#resolveRenewed()
-    this.line = attachment.line
-    // What was joined while this one was opened is read on from where the old line has read it to.
-    if (before && before !== attachment.line) this.#uncover(before, attachment.line)
+    this.position = attachment.position
+    // Channels that were joined while this attachment was opened continue at the old position.
+    if (before && before !== attachment.position) this.#uncoverRest(before, attachment.position)
     this.#adopt(attachment)
     this.#owner.change('transport', attachment.transport, why)
     this.sync()
     this.#remember()
+    this.#adapt()
   }
 
-  /** What one line covers and the other does not. @param {Line} line @param {Line | undefined} other */
-  #uncover({ reads, cursor }, other) {
-    for (const [name, start] of reads) if (start === true && other?.reads.get(name) !== true) this.lose(name, cursor)
+  /** Loads the rules for the time after the first connection. If that fails, it is tried again when the next attempt carries. */
+  async #adapt() {
+    if (this.#isAdapting) return
+    this.#isAdapting = true
+    const part = await import('./adaptation.js').catch(() => undefined)
+    if (part?.VERSION === ADAPTATION_VERSION && !this.isParked) this.observe('adapt', { adaptation: new part.Adaptation() })
+    else this.#isAdapting = false
+  }
+  #isAdapting = false
+
+  /** Uncovers the channels that one position covers and the other does not. @param {Position} position @param {Position | undefined} other */
+  #uncoverRest({ reads, cursor }, other) {
+    for (const [name, start] of reads) if (start === true && other?.reads.get(name) !== true) this.uncover(name, cursor)
   }
 
-  /** Of this channel something may be missed from here on. @param {string} name @param {string} [cursor] */
-  lose(name, cursor) {
+  /** From here on events of this channel may be missed. @param {string} name @param {string} [cursor] */
+  uncover(name, cursor) {
     this.#owner.subscriptions.get(name)?.uncover(cursor)
-    this.sharing?.lost(name, cursor)
+    this.sharing?.uncovered(name, cursor)
   }
 
-  /** What comes of this channel from here on is complete. @param {string} name @param {string} [id] */
-  gain(name, id) {
+  /** From here on this channel is complete. @param {string} name @param {string} [id] */
+  cover(name, id) {
     this.#owner.subscriptions.get(name)?.cover(id)
-    this.sharing?.gained(name, id)
+    this.sharing?.covered(name, id)
   }
 
-  /** Publishes go by this attachment, as its session. @param {Attachment} attachment */
+  /** Publishes take this attachment, as its session. @param {Attachment} attachment */
   #adopt(attachment) {
-    const session = /** @type {import('./frame.js').Session} */ (attachment.line.session)
+    const session = /** @type {import('./frame.js').Session} */ (attachment.position.session)
     this.#owner.adopt(session)
     this.#owner.outbox.setRoute(attachment.socket ? (json, onReply) => attachment.command(json, onReply) : true, session.id)
   }
@@ -217,16 +236,16 @@ export class Connection {
   /** @param {Attachment} attachment @param {any} frame */
   #onFrame = (attachment, frame) => {
     const { type } = frame
-    if (type === 'hello') this.#hello(attachment, frame)
+    if (type === 'hello') this.#onHello(attachment, frame)
     else if (type === 'refused') for (const { channel, error } of frame.channels) this.#list.refused(channel, error)
     else if (type === 'incomplete') return this.#repair(attachment, frame)
     else if (type === 'event' || type === 'gap') this.#receive(frame, attachment.transport)
-    if (type !== 'mute' && !attachment.socket) this.#owner.answered?.()
+    if (type !== 'mute' && !attachment.socket) this.#owner.onAnswer?.()
     if (type !== 'mute') this.observe('frame', { id: attachment.id, time: frame.time, ping: type === 'ping', event: type === 'event' || type === 'gap' })
     else if (attachment === this.#carrier) return this.observe(type)
     if (type === 'end') this.observe('proof', { id: attachment.id })
     if (type === 'ping') this.sharing?.beat()
-    if (attachment === this.#carrier) this.#alive(attachment)
+    if (attachment === this.#carrier) this.#onActivity(attachment)
   }
 
   /** @param {Frame} frame @param {Transport | null} via */
@@ -236,41 +255,41 @@ export class Connection {
   }
 
   /** @param {Attachment} attachment @param {Frame} frame */
-  #hello(attachment, { id = '', after, channels = [], places = {}, behind, limits, heartbeat: beat = 0, network, build }) {
+  #onHello(attachment, { id = '', after, channels = [], places = {}, behind, limits, heartbeat: beat = 0, network, build }) {
     const { credentials } = this.#owner.requests
     credentials.accepted()
     if (limits) this.#owner.outbox.limits = limits
-    // A poll may find in mid-chain that the hub no longer knows its session.
+    // A chain of polls may get another session when the hub no longer knows the old one.
     if (attachment === this.#carrier) this.#adopt(attachment)
     this.#renewAt = Date.now() + RENEW_MS
-    // Before the next heartbeat, whose frame is what reminds us.
+    // A little less than a heartbeat, since frames of the hub are what triggers the next ping.
     this.#pingMs = 900 * beat
-    const before = this.line
-    if (!before) this.line = attachment.line
+    const before = this.position
+    if (!before) this.position = attachment.position
     for (const name of new Set(/** @type {string[]} */ (channels).map(wireName))) {
-      if (behind && before?.reads.get(name) === true) this.lose(name, before === attachment.line ? after : before.cursor)
-      this.gain(name, behind ? undefined : (places[name] ?? id))
+      if (behind && before?.reads.get(name) === true) this.uncover(name, before === attachment.position ? after : before.cursor)
+      this.cover(name, behind ? undefined : (places[name] ?? id))
     }
-    // Hubs that state their limits send lone pings, on everything but polls.
+    // Hubs that state their limits send lone pings, except on polls.
     this.observe('hello', { id: attachment.id, beat, network, build, probes: !!limits && attachment.transport !== 'poll' })
     if (attachment.socket) this.#ping(attachment)
     if (!before) this.#restartOthers(attachment)
     this.sharing?.synced()
   }
 
-  /** The first hello is the line that all others continue, as its session. What was opened beside it begins elsewhere, as somebody else, who leaves: it begins again. @param {Attachment} attachment */
+  /** The first hello sets the session and the position for all attachments. The others began with a session and a position of their own, so they leave and begin again. @param {Attachment} attachment */
   #restartOthers(attachment) {
     for (const other of [...this.#attachments.values()]) {
       if (other === attachment) continue
       other.stop(1000)
       this.#open(other.step)
     }
-    if (this.#wish) this.use(this.#wish)
+    if (this.#requestedTransport) this.use(this.#requestedTransport)
   }
 
-  /** The hub sent more than came: what is missing is read again. @param {Attachment} attachment @param {any} hole */
+  /** The hub sent more than arrived: what is missing is read again. @param {Attachment} attachment @param {any} missing */
   #repair(attachment, { since, upTo, arrived, isKnown }) {
-    for (const [name, start] of attachment.line.reads) {
+    for (const [name, start] of attachment.position.reads) {
       if (start !== true || !since) continue
       if (isKnown) {
         this.#owner.subscriptions.get(name)?.repair({ since, upTo, arrived })
@@ -281,61 +300,61 @@ export class Connection {
   }
 
   /** @param {Attachment} attachment @param {string} why @param {TriwayError | undefined} error */
-  #ended = (attachment, why, error) => {
+  #onEnded = (attachment, why, error) => {
     const { id, transport } = attachment
     const isCarrier = attachment === this.#carrier
     if (error?.kind === 'final') {
-      if (this.#isOver(attachment, error)) return this.#owner.finish(why, this.absence(error))
+      if (this.#isOver(attachment, error)) return this.#owner.finish(why, this.unavailable(error))
       why = 'error'
     }
     if (error && error.kind !== 'final') this.problem = error
-    // A cut that our own message caused says nothing of the network.
+    // A cut that a message of this client caused shows nothing about the network.
     const isOurs = isCarrier && transport === 'ws' && !error && this.#owner.outbox.wasCutBy(attachment.closeCode)
     this.#drop({ id, why })
     this.observe('ended', { id, why, planned: isOurs || error?.isPlanned, foreign: error?.kind === 'foreign', afterMs: error?.afterMs })
   }
 
-  /** Why nothing carries, and where. @param {any} [problem] */
-  absence(problem = this.problem) {
-    return absent(problem, this.#owner.requests.base)
+  /** Why nothing carries, with the address of the hub. @param {any} [problem] */
+  unavailable(problem = this.problem) {
+    return hubUnavailable(problem, this.#owner.requests.base)
   }
 
-  /** Whether a final refusal ends everything, or only what was new. @param {Attachment} attachment @param {TriwayError} error */
+  /** Whether a final refusal ends the hub, or only the channels that were new. @param {Attachment} attachment @param {TriwayError} error */
   #isOver(attachment, error) {
     if (error.refused) {
       for (const { channel, error: its } of error.refused) this.#owner.refuse([channel], its)
       return false
     }
     const carrier = this.#carrier
-    // A cookie may be lost on one transport alone.
+    // A cookie may be lost on one transport only.
     if (error.code === 'unauthorized' && !error.credential) {
       this.#unknownBy.add(attachment.transport)
       return this.#owner.options.transports.every((transport) => this.#unknownBy.has(transport))
     }
-    // An attempt beside the carrier may be one too many for the session.
+    // Next to the carrier, an attempt may be one attachment too many for its session.
     if (carrier && attachment !== carrier && error.code === 'newer') return false
-    const joined = carrier ? [...attachment.line.reads.keys()].filter((name) => !carrier.line.reads.has(name)) : []
+    const joined = carrier ? [...attachment.position.reads.keys()].filter((name) => !carrier.position.reads.has(name)) : []
     if (!joined.length || /^(unauthorized|origin_refused|host_refused)$/.test(error.code)) return true
     this.#owner.refuse(joined, error)
     return false
   }
 
-  /** Names that should be read now, of other tabs too. */
+  /** Names of channels to read, those of other tabs included. */
   wanted() {
     return this.#list.wanted()
   }
 
-  /** Those of this tab alone. */
+  /** Names of channels that this tab reads. */
   ownNames() {
     return this.#list.ownNames()
   }
 
-  /** Soon brings what is read in line with what is wanted. */
+  /** Compares, in a microtask, the channels that are read with those that should be. */
   sync() {
     this.#list.sync()
   }
 
-  // What is said besides reading.
+  // Checks, pings and the session.
 
   /** @returns {Promise<boolean>} whether the hub answers */
   async isHubThere() {
@@ -345,134 +364,100 @@ export class Connection {
   }
 
   async #checkHub() {
-    await this.#owner.requests.turn()
-    const askedAt = Date.now()
+    await this.#owner.requests.waitForTurn()
+    const requestedAt = Date.now()
     /** @type {any} */
-    const fact = await this.#owner.requests.ask('healthz', {}, undefined, CHECK_MS).then(
+    const fact = await this.#owner.requests.request('healthz', {}, undefined, CHECK_MS).then(
       ({ magic }) => ({ ok: magic === MAGIC, foreign: magic !== MAGIC }),
       (error) => {
         if (!this.#carrier) this.problem = error
         return { ok: error.kind === 'altered', foreign: error.kind === 'foreign', afterMs: error.afterMs }
       },
     )
-    this.observe('checked', { ...fact, ms: Date.now() - askedAt })
+    this.observe('checked', { ...fact, ms: Date.now() - requestedAt })
     return fact.ok
   }
 
-  /** Sends the heartbeat ping, and renews the session, where they are due. @param {Attachment} attachment */
-  #alive(attachment) {
+  /** Sends the heartbeat ping, and renews the session, if it is time. @param {Attachment} attachment */
+  #onActivity(attachment) {
     const now = Date.now()
     if (now > this.#renewAt) this.renew()
-    // On SSE nothing goes back by itself, and presence is judged by a ping each heartbeat; so is whether a
-    // connection is left for other tabs, where these cannot ask. On WebSocket what goes back by itself may be
-    // lost, or answered by a proxy.
-    const isNeeded = (this.#list.isShown() && attachment.isShown) || !globalThis.BroadcastChannel
+    // SSE sends nothing back, so the hub judges presence by a ping each heartbeat. Without BroadcastChannel the
+    // ping also shows whether the browser has a connection left for requests. On WebSocket the automatic pong
+    // is not enough: it may be lost, or come from a proxy.
+    const isNeeded = (this.#list.showsPresence() && attachment.showsPresence) || !globalThis.BroadcastChannel
     if (now >= this.#pingAt && (attachment.socket || (isNeeded && attachment.transport === 'sse'))) {
       this.#pingAt = now + this.#pingMs
       this.#ping(attachment)
     }
   }
 
-  /** The first that is answered proves a WebSocket; on SSE the request measures itself. @param {Attachment} attachment */
+  /** The first answered ping proves a WebSocket. On SSE the request itself measures the round trip. @param {Attachment} attachment */
   #ping(attachment) {
     const sentAt = Date.now()
     if (!attachment.socket) {
       const { requests, outbox } = this.#owner
-      requests.command('[{"type":"ping"}]').catch(({ kind }) => kind === 'hung' && outbox.doubt(sentAt))
+      requests.command('[{"type":"ping"}]').catch(({ kind }) => kind === 'hung' && outbox.checkHub(sentAt))
       return
     }
     attachment.command('{"type":"ping"}', ({ ok }) => {
       if (!ok) return
       const ms = Date.now() - sentAt
-      // The reply on a path that delays each frame until the next one says nothing of the network.
-      if (!this.#carrier || attachment === this.#carrier) this.#owner.measured(ms)
+      // On an attachment that does not carry yet, the reply may have waited for the next frame, and measures nothing.
+      if (!this.#carrier || attachment === this.#carrier) this.#owner.onRoundTrip(ms)
       this.observe('proof', { id: attachment.id, ms })
     })
   }
 
-  /** A page of history by the carrier's WebSocket, or by a request. @param {string} channel @param {string} since @param {number} bytes @returns {Promise<string>} */
-  async history(channel, since, bytes) {
-    // The path is proven first, and what waits to be published leaves before.
-    if (!this.isParked) await this.#carried
-    if (!this.#hasYielded) await this.#owner.outbox.idle(PUBLISH_FIRST_MS)
-    this.#hasYielded = true
-    const carrier = this.#carrier
-    if (!carrier?.socket) return this.#requestHistory(channel, since, bytes)
-    return new Promise((resolve, reject) => {
-      carrier.command(JSON.stringify({ type: 'history', channel, since, bytes, limit: 1000 }), ({ ok, json = '', error }) => {
-        if (ok) resolve(json)
-        else reject(historyRefusal(error))
-      })
-    })
-  }
-
-  /** @param {string} channel @param {string} since @param {number} bytes @returns {Promise<string>} */
-  async #requestHistory(channel, since, bytes) {
-    const { requests } = this.#owner
-    try {
-      return await requests.askText('history', { channels: channel, since, bytes, limit: 1000 })
-    } catch (/** @type {any} */ error) {
-      if (error.code === 'session_expired') this.renew()
-      if (error.kind !== 'altered') throw error
-      // The address was cut on its way.
-      const [reply] = elementsOf(await requests.commandText(JSON.stringify([{ type: 'history', channel, since, bytes, limit: 1000 }])))
-      const { error: refusal } = membersOf(reply)
-      if (refusal) throw historyRefusal(JSON.parse(refusal))
-      return reply
-    }
-  }
-
-  /** A hello renews the session key. */
+  /** Attaches again, since a hello renews the session key. */
   renew() {
     this.#renewAt = Date.now() + RENEW_MS
     if (this.#attachments.size < 2) this.observe('reopen')
   }
 
-  /** Resolves when a session carries that was made after this, or after a while: whoever waits asks again then. @returns {Promise<void>} */
+  /** Resolves when a session made after this call carries, or after a while; the caller then requests again. @returns {Promise<void>} */
   renewed() {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, RENEW_MOST_MS)
-      this.#waiting.push(() => resolve(clearTimeout(timer)))
+      const timer = setTimeout(resolve, RENEW_MAX_MS)
+      this.#renewalWaiters.push(() => resolve(clearTimeout(timer)))
       this.renew()
     })
   }
 
-  /** Another tab reads, and told where it is. @param {Line} line */
-  follow(line) {
-    this.line = line
+  /** Another tab reads, and sent its position. @param {Position} position */
+  follow(position) {
+    this.position = position
     this.#resolveRenewed()
   }
 
   #resolveRenewed() {
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    for (const resolve of this.#renewalWaiters.splice(0)) resolve()
   }
   /** @type {(() => void)[]} */
-  #waiting = []
-  /** The first page of history has let publishes go before it. */
-  #hasYielded = false
+  #renewalWaiters = []
   /** Transports on which the hub found no credential. @type {Set<Transport>} */
   #unknownBy = new Set()
 
-  /** Presence ends at once. */
+  /** Leaves presence at once, without the grace of the hub. */
   leave() {
-    if (!this.sharing?.hasOthers && this.#carrier?.isShown && this.#list.isShown()) this.#carrier.command('{"type":"leave"}')
+    if (!this.sharing?.hasOthers && this.#carrier?.showsPresence && this.#list.showsPresence()) this.#carrier.command('{"type":"leave"}')
   }
 
   /** @param {Transport | 'auto'} transport */
   use(transport) {
-    // A second attachment beside a hello that is on its way would be another session.
-    const isEarly = !this.line && this.#attachments.size
-    this.#wish = isEarly || this.isParked ? transport : undefined
+    // Before the first hello, a second attachment would be another session.
+    const isEarly = !this.position && this.#attachments.size
+    this.#requestedTransport = isEarly || this.isParked ? transport : undefined
     if (!isEarly) this.observe('use', { transport })
   }
 
-  /** Another tab reads from now on, or none. @param {boolean} [isOver] the session ends with it */
+  /** Stops reading in this tab. @param {boolean} [isOver] the session ends with it */
   park(isOver = false) {
     if (isOver) this.leave()
     this.isParked = true
     this.#resolveCarried()
     clearTimeout(this.#timer)
-    // What it would do is done here, without a change of state.
+    // Its steps are performed here, without a change of state.
     this.#ladder.observe(Date.now(), 'pause')
     for (const attachment of this.#attachments.values()) attachment.stop(isOver ? 1000 : undefined)
     this.#attachments.clear()
@@ -482,7 +467,7 @@ export class Connection {
   start() {
     this.isParked = false
     this.observe('start')
-    if (this.#wish) this.use(this.#wish)
+    if (this.#requestedTransport) this.use(this.#requestedTransport)
   }
 
   /** @param {string} why */
@@ -495,6 +480,3 @@ export class Connection {
     for (const id of [...this.#attachments.keys()]) this.#drop({ id, why })
   }
 }
-
-/** Why a page of history is not to be had, by a reply. @param {any} error */
-const historyRefusal = (error) => new TriwayError(error?.code ?? 'closed', { ...error, kind: error?.code === 'closed' || (error?.status ?? 500) >= 429 ? 'passing' : 'final' })

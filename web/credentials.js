@@ -1,24 +1,24 @@
-/** The application's token: one current value in one place, read at each request. */
+/** The application's token: the one place that holds its current value, which each request reads. */
 import { TriwayError } from './error.js'
 import { isToken, TOKEN } from './options.js'
 
-/** An application is told when its `token` function has not settled by then, in ms. */
-const TOKEN_MOST_MS = 2500
-/** First and longest time until it is asked again after it failed, in ms. */
+/** Longest wait for the `token` function, in ms; after that its failure is reported. */
+const TOKEN_MAX_MS = 2500
+/** First and longest pause before a failed `token` function is called again, in ms. */
 const RETRY_FIRST_MS = 500
-const RETRY_MOST_MS = 30_000
+const RETRY_MAX_MS = 30_000
 
 export class Credentials {
   #token
   #report
-  /** What was given last, or is awaited. @type {Promise<string | undefined> | undefined} */
-  #given
-  /** The current token was asked for because the one before it was refused. */
+  /** The current token, or the call that will return it. @type {Promise<string | undefined> | undefined} */
+  #pending
+  /** The current token was requested because the hub refused the one before it. */
   #isRenewed = false
   #failures = 0
-  /** The call that failed last, and its error. @type {Promise<string | undefined> | undefined} */
+  /** The call that failed last. @type {Promise<string | undefined> | undefined} */
   #failedBy
-  /** @type {TriwayError | undefined} */
+  /** Its error. @type {TriwayError | undefined} */
   #failure
 
   /**
@@ -31,50 +31,50 @@ export class Credentials {
   }
 
   /**
-   * The token, `undefined` where the application gave none.
+   * The token; `undefined` if the application gave none.
    * @returns {Promise<string | undefined>}
-   * @throws {TriwayError} `token`, where the application's function failed or takes too long
+   * @throws {TriwayError} `token`, if the application's function failed or takes too long
    */
   async current() {
-    const given = (this.#given ??= this.#ask())
+    const pending = (this.#pending ??= this.#requestToken())
     /** @type {any} */
     let timer
-    const late = new Promise((_, reject) => (timer = setTimeout(reject, TOKEN_MOST_MS, new Error(`has not settled within ${TOKEN_MOST_MS / 1000} s`))))
+    const late = new Promise((_, reject) => (timer = setTimeout(reject, TOKEN_MAX_MS, new Error(`has not settled within ${TOKEN_MAX_MS / 1000} s`))))
     try {
-      const token = await Promise.race([given, late])
+      const token = await Promise.race([pending, late])
       this.#failures = 0
       return token
     } catch (cause) {
-      // It is asked again; an answer that comes late counts all the same.
-      if (this.#given === given) this.#given = undefined
-      given.then((token) => (this.#given ??= Promise.resolve(token))).catch(() => {})
-      // Requests that waited for one call fail together, once.
-      if (this.#failedBy !== given) this.#failure = this.#failed(cause)
-      this.#failedBy = given
+      // The next request calls it again; a token that comes late is used all the same.
+      if (this.#pending === pending) this.#pending = undefined
+      pending.then((token) => (this.#pending ??= Promise.resolve(token))).catch(() => {})
+      // All requests that waited for this call share one failure.
+      if (this.#failedBy !== pending) this.#failure = this.#failed(cause)
+      this.#failedBy = pending
       throw this.#failure
     } finally {
       clearTimeout(timer)
     }
   }
 
-  async #ask() {
+  async #requestToken() {
     try {
       if (typeof this.#token !== 'function') return this.#token
       const token = await this.#token()
-      // Without this word, an application that forgot to return it would be somebody else to the hub. The token itself stays out of the error.
+      // Without this check, an application that forgot to return the token would connect as another user. The error does not contain the token.
       if (!isToken(token)) throw new Error(`returned ${typeof token === 'string' ? (token ? 'a text that is no token' : 'an empty text') : token === null ? token : typeof token}`)
       return token
     } catch (error) {
-      this.#given = undefined
+      this.#pending = undefined
       throw error
     }
   }
 
   /** @param {any} cause */
   #failed(cause) {
-    const afterMs = Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_MOST_MS)
+    const afterMs = Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_MAX_MS)
     const detail = `\`token\` failed: ${cause?.message ?? cause}`
-    const error = new TriwayError('token', { detail, hint: `The function must return ${TOKEN}, or a promise of it, within ${TOKEN_MOST_MS / 1000} s. Without a token, leave the option out.`, cause, kind: 'token', afterMs, isPlanned: true })
+    const error = new TriwayError('token', { detail, hint: `The function must return ${TOKEN}, or a promise of it, within ${TOKEN_MAX_MS / 1000} s. Without a token, leave the option out.`, cause, kind: 'token', afterMs, isPlanned: true })
     this.#report(error)
     return error
   }
@@ -82,13 +82,13 @@ export class Credentials {
   /**
    * A token was refused or has expired.
    * @param {string | undefined} used the refused one
-   * @returns {Promise<boolean>} whether there may be a better one
+   * @returns {Promise<boolean>} whether a request with another token may succeed
    */
   async renew(used) {
-    const current = await this.#given?.catch(() => undefined)
+    const current = await this.#pending?.catch(() => undefined)
     if (used === current) {
       if (typeof this.#token !== 'function' || this.#isRenewed) return false
-      this.#given = undefined
+      this.#pending = undefined
     }
     return (this.#isRenewed = true)
   }

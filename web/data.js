@@ -1,13 +1,13 @@
 /**
- * What an application publishes, as a command has it. What JSON would turn into something else without a
- * word is refused, or sent as bytes. Pure, apart from reading a Blob.
+ * The data of a publish, as a member of its command. Values that JSON would silently change are refused, or
+ * sent as bytes. Pure, apart from reading a Blob.
  */
 import { TriwayError } from './error.js'
 
-/** Objects that JSON writes as what they are, by their tag; all others say how by `toJSON`, or are refused. */
+/** Tags of objects that JSON keeps; others need `toJSON`, or are refused. */
 const PLAIN = ['Object', 'Array', 'String', 'Number', 'Boolean', 'Arguments', 'Date']
 
-/** Its kind, in any realm, such as `Map` or `ArrayBuffer`. @param {unknown} value */
+/** The tag of a value, such as `Map` or `ArrayBuffer`; it is the same in every realm. @param {unknown} value */
 const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1)
 
 /** @param {unknown} value @returns {value is ArrayBuffer | ArrayBufferView} */
@@ -19,7 +19,7 @@ const isBlob = (value) => /^(Blob|File)$/.test(tagOf(value)) && typeof (/** @typ
 /** @param {string} what @param {unknown} [cause] */
 const badData = (what, cause) => new TriwayError('bad_data', { detail: `${what} cannot be sent as JSON`, hint: 'Send JSON values, or bytes as ArrayBuffer, view, Blob or File at the top.', cause })
 
-/** What of it JSON would lose; empty where nothing. @param {unknown} value */
+/** What JSON would lose of a value; empty if nothing. @param {unknown} value */
 function lossOf(value) {
   const type = typeof value
   if (type === 'bigint') return 'A BigInt'
@@ -37,10 +37,10 @@ function lossOf(value) {
  * The JSON of a value.
  * @param {unknown} value
  * @returns {string}
- * @throws {TriwayError} `bad_data` where JSON would lose something, or fails
+ * @throws {TriwayError} `bad_data`, if JSON would lose something, or fails
  */
 export function jsonOf(value) {
-  /** @this {any} @param {string} key @param {unknown} after what toJSON made of it */
+  /** @this {any} @param {string} key @param {unknown} after what `toJSON` returned */
   const check = function (key, after) {
     const loss = lossOf(this[key]) || lossOf(after)
     if (loss) throw badData(key ? `${loss} (at \`${key}\`)` : loss)
@@ -56,13 +56,13 @@ export function jsonOf(value) {
   return json
 }
 
-/** Bytes of a text in UTF-8. @param {string} text */
+/** The length of a text in UTF-8, in bytes. @param {string} text */
 export const bytesOfText = (text) => new TextEncoder().encode(text).length
 
 /** @param {Uint8Array} bytes */
 function base64(bytes) {
   let text = ''
-  // In slices: a call has a bound of arguments.
+  // In slices, since the number of arguments of a call is limited.
   for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192))
   return btoa(text)
 }
@@ -79,12 +79,12 @@ function ofBytes(buffer) {
 }
 
 /**
- * @typedef {{member: string, size: number}} Encoded the member of a command, and the bytes as the hub counts them
+ * @typedef {{member: string, size: number}} Encoded the member of a command, and the size in bytes, as the hub counts it
  */
 
 /**
- * Data as a member of a command. A Blob is read, everything else is encoded at once: what the application
- * changes afterwards is not sent.
+ * Data as a member of a command. A Blob is read; everything else is encoded at once, so that later changes by
+ * the application are not sent.
  * @param {any} data
  * @returns {Encoded | Promise<Encoded>}
  */
@@ -92,12 +92,12 @@ export function encode(data) {
   if (isBlob(data)) return Promise.resolve(data.arrayBuffer()).then(ofBytes, (error) => Promise.reject(badData('A Blob that cannot be read', error)))
   if (isBuffer(data)) return ofBytes(data)
   const json = jsonOf(data)
-  // A text counts without quotes and escapes, however it comes.
+  // The hub counts a string without quotes and escapes.
   return { member: `"data":${json}`, size: bytesOfText(typeof data === 'string' ? data : json) }
 }
 
-/** The size of data that is known before it is read. @param {any} data */
+/** The size of data, as far as it is known before a Blob is read. @param {any} data */
 export const sizeBefore = (data) => (isBlob(data) ? data.size : 0)
 
-/** Bytes that came as base64. @param {string} data64 */
+/** Bytes from base64. @param {string} data64 */
 export const bytesOf = (data64) => Uint8Array.from(atob(data64), (character) => character.charCodeAt(0)).buffer

@@ -15,32 +15,32 @@
  */
 
 /**
- * What a failure proves. `final`: the hub read our words and refused them. `passing`: the hub refuses for
- * now. `altered`: the hub answered words that are not ours. `foreign`: something else answered. `away`: a
- * gateway cannot reach the hub. `unreachable`: no answer. `hung`: no answer in time. `token`: the
+ * What a failure proves. `final`: the hub read the request and refused it. `passing`: the hub refuses for now.
+ * `altered`: the hub received something other than the client sent. `foreign`: something else answered.
+ * `away`: a gateway cannot reach the hub. `unreachable`: no answer. `hung`: no answer in time. `token`: the
  * application's `token` failed.
  * @typedef {'final' | 'passing' | 'altered' | 'foreign' | 'away' | 'unreachable' | 'hung' | 'token'} Kind
  */
 
-/** An error with a stable `code`, and a `hint` that says what to do. */
+/** An error with a stable `code`, and a `hint` on what to do. */
 export class TriwayError extends Error {
   /** @type {string | undefined} */
   hint
-  /** HTTP status, where there is one. @type {number | undefined} */
+  /** HTTP status, if there is one. @type {number | undefined} */
   status
-  /** The transport that carried when it happened. @type {import('./cuts.js').Transport | null | undefined} */
+  /** The transport that carried when it happened. @type {import('./rungs.js').Transport | null | undefined} */
   transport
   /** @internal @type {Kind | undefined} */
   kind
-  /** @internal Not before so many ms, by the hub's word. @type {number | undefined} */
+  /** @internal The hub asked for a pause of this time, in ms. @type {number | undefined} */
   afterMs
-  /** @internal What reasons call it, where that is more than the code. @type {string | undefined} */
+  /** @internal Its name in reasons, if that differs from the code. @type {string | undefined} */
   why
   /** @internal The end was announced: the network is not at fault. @type {boolean | undefined} */
   isPlanned
   /** @internal Where the hub found a credential. @type {string | undefined} */
   credential
-  /** @internal The code of a bye. @type {number | undefined} */
+  /** @internal The close code of a bye. @type {number | undefined} */
   closeCode
   /** @internal @type {number | undefined} */
   expected
@@ -59,11 +59,11 @@ export class TriwayError extends Error {
   }
 }
 
-/** What to do where no hub answers. */
+/** The hint if no hub answers. */
 export const NO_HUB = 'Check that a hub runs at the address given to `connect`, its port and path, and the network.'
 
-/** A handle or hub is used after its end. @param {string} what */
+/** The error if a handle or hub is used after its end. @param {string} what */
 export const closed = (what) => new TriwayError('closed', { detail: `This ${what} was closed`, hint: `Open another ${what}.` })
 
-/** What a console says of an error. @param {TriwayError} error @param {string} [where] */
-export const lineOf = ({ message, code, hint }, where = '') => `triway: ${where}${message} (${code})${hint ? '. ' + hint : ''}`
+/** An error as a line for the console. @param {TriwayError} error @param {string} [where] */
+export const consoleText = ({ message, code, hint }, where = '') => `triway: ${where}${message} (${code})${hint ? '. ' + hint : ''}`

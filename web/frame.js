@@ -1,17 +1,16 @@
 /**
- * What the hub and a client say to each other, in the client's terms: frames and ids. Pure: knows no
- * transport, no clock and no handle.
+ * Frames and ids, as the hub sends them. Pure: knows no transport, no clock and no handle.
  */
 import { bytesOf } from './data.js'
 import { NO_HUB, TriwayError } from './error.js'
 import { elementsOf, firstValue, membersOf } from './json.js'
 
 /**
- * A frame of the hub, or one of the marks that are added while reading: `head` (the other side accepted),
- * `end` (where a poll's answer ends), `mute` (no reply comes) and `incomplete` (frames are missing).
+ * A frame of the hub, or one of the marks that an attachment adds: `head` (the hub accepted the request), `end`
+ * (a poll's answer ends), `mute` (no reply arrives) and `incomplete` (frames are missing).
  * @typedef {object} Frame
  * @property {string} type
- * @property {string} [json] the frame's own text
+ * @property {string} [json] the text of the frame
  * @property {string} [id]
  * @property {string} [channel]
  * @property {any} [data]
@@ -28,7 +27,7 @@ import { elementsOf, firstValue, membersOf } from './json.js'
  * @property {number} [heartbeat] seconds
  * @property {string[] | {channel: string, error: import('./error.js').Problem}[]} [channels] read, or refused
  * @property {Record<string, string>} [places]
- * @property {boolean} [behind] nothing is replayed: what was missed is read as history
+ * @property {boolean} [behind] nothing is replayed: missed events are read as history
  * @property {Limits} [limits]
  * @property {string} [network]
  * @property {string} [build]
@@ -48,29 +47,29 @@ import { elementsOf, firstValue, membersOf } from './json.js'
  *   of one event's data, a WebSocket message, a body of `/send`, its commands, the address of a publishing GET, `info`, channels
  */
 
-/** The word by which an answer shows that a hub made it, and not something between. */
+/** Shows that an answer comes from a hub, and not from something on the way. */
 export const MAGIC = 'triway/1'
 
-/** The error where something else than the hub answered. */
+/** The error if something other than the hub answered. */
 export const foreign = (kind = 'foreign') => new TriwayError('foreign', { detail: 'Something other than the hub answered', hint: NO_HUB, kind })
 
-/** The first complete JSON value of an answer, as its text: a box may append to it. @param {Response} response @param {() => void} [heard] a piece of it arrived */
-export async function jsonText(response, heard) {
-  const text = heard ? await textOf(response, heard) : await response.text()
+/** The first complete JSON value of an answer, as text: a proxy may append to it. @param {Response} response @param {() => void} [onPiece] part of it arrived */
+export async function jsonText(response, onPiece) {
+  const text = onPiece ? await textOf(response, onPiece) : await response.text()
   const json = firstValue(text)
   if (json) return json
-  // WebKit gives a body that was cut short as if it were whole; any other text is somebody's page.
+  // WebKit returns a body that was cut short as if it were complete. Any other text is a page of something else.
   throw /^\s*([{[]|$)/.test(text) ? new TriwayError('closed', { detail: 'The answer was cut short', hint: NO_HUB, kind: 'unreachable' }) : foreign()
 }
 
-/** The same as `text()`, and tells of each piece that arrives. @param {Response} response @param {() => void} heard */
-async function textOf(response, heard) {
+/** The same as `text()`, and calls back for each part that arrives. @param {Response} response @param {() => void} onPiece */
+async function textOf(response, onPiece) {
   const reader = response.body?.getReader()
   if (!reader) return response.text()
   const decoder = new TextDecoder()
   for (let text = ''; ; ) {
     const { done, value } = await reader.read()
-    heard()
+    onPiece()
     text += decoder.decode(value, { stream: !done })
     if (done) return text
   }
@@ -111,8 +110,8 @@ export const framesOf = ({ frames = '[]' }) => elementsOf(frames).map(parseFrame
 export const dataText = (json) => membersOf(json).data
 
 /**
- * Whether `id` is at or below `place`, in the same epoch. Offsets are decimal texts of up to 20 digits,
- * more than a number holds exactly, so they are compared as texts.
+ * Whether `id` is at or below `place`, in the same epoch. Offsets have up to 20 decimal digits, more than a
+ * number holds exactly, so they are compared as text.
  * @param {string} id
  * @param {string} [place]
  */
@@ -121,8 +120,8 @@ export function atOrBelow(id, place = '') {
   return epoch === placeEpoch && offset.padStart(20) <= placeOffset.padStart(20)
 }
 
-/** 52 bits, and no secret: no cache ever holds an answer to it. */
+/** 52 random bits, so that no cache holds an answer to it. It is no secret. */
 export const newNonce = () => String(Math.random()).slice(2)
 
-/** The name under which a channel is read: events of an inbox carry its real name. @param {string} channel */
+/** The name under which a channel is read: all inboxes are read as `@`, and their events carry the real names. @param {string} channel */
 export const wireName = (channel) => (channel[0] === '@' ? '@' : channel)

@@ -1,38 +1,38 @@
 /**
- * Reads what came before, page by page, for the handles of one channel that want it; what is live waits
- * meanwhile. It goes on from the last page where a connection was cut, and its size of pages follows the
- * network, so that publishes pass between two of them.
+ * Reads the history of one channel, page by page, for the handles that begin in the past; live events wait
+ * until it is read. After a cut it continues from the last page. The size of pages follows the network, so
+ * that publishes pass between two pages.
  */
 import { foreign, framesOf } from './frame.js'
 import { membersOf } from './json.js'
 
-/** Bytes of data of the first page, of the smallest, and of the largest: the hub's bound. */
+/** Bytes of data of the first page, of the smallest one, and of the largest one, which is the hub's bound. */
 const PAGE_FIRST = 16 * 1024
-const PAGE_LEAST = 2 * 1024
-const PAGE_MOST = 1024 * 1024
+const PAGE_MIN = 2 * 1024
+const PAGE_MAX = 1024 * 1024
 /** Pages that take less time, in ms, are followed by one of twice the size; above, of half. */
 const PAGE_QUICK_MS = 300
 const PAGE_SLOW_MS = 1000
 /** Pause before a failed page is requested again, in ms. */
-const AGAIN_MS = 1000
-/** Live events that wait: beyond them they are read as history. */
+const RETRY_MS = 1000
+/** Live events that wait; if there are more, they are read as history instead. */
 const WAITING_EVENTS = 1000
 
 /** Bytes of the next page, for all histories of one hub. */
 export class PageSize {
   bytes = PAGE_FIRST
 
-  /** Small pages are for what gets nothing else through: where they come, larger ones are tried. @param {number} tookMs `Infinity` where it failed */
+  /** Pages shrink when they are slow or fail, and grow when they are quick. Below the first size, any page that arrives in time lets them grow. @param {number} tookMs `Infinity` if it failed */
   adapt(tookMs) {
-    if (tookMs < (this.bytes < PAGE_FIRST ? PAGE_SLOW_MS : PAGE_QUICK_MS)) this.bytes = Math.min(PAGE_MOST, this.bytes * 2)
-    else if (tookMs > PAGE_SLOW_MS) this.bytes = Math.max(tookMs < Infinity ? Math.min(this.bytes, PAGE_FIRST) : PAGE_LEAST, this.bytes >> 1)
+    if (tookMs < (this.bytes < PAGE_FIRST ? PAGE_SLOW_MS : PAGE_QUICK_MS)) this.bytes = Math.min(PAGE_MAX, this.bytes * 2)
+    else if (tookMs > PAGE_SLOW_MS) this.bytes = Math.max(tookMs < Infinity ? Math.min(this.bytes, PAGE_FIRST) : PAGE_MIN, this.bytes >> 1)
   }
 }
 
 /**
  * @typedef {object} Sink
- * @property {(frame: import('./frame.js').Frame, via: import('./cuts.js').Transport | null) => void} take
- * @property {() => void} done everything up to now was taken
+ * @property {(frame: import('./frame.js').Frame, via: import('./rungs.js').Transport | null) => void} receive
+ * @property {() => void} done everything up to now was received
  * @property {(error: any) => void} refused
  */
 
@@ -46,30 +46,30 @@ export class History {
   /** @type {any} */
   #timer
   #wake = () => {}
-  /** Up to where each was read. @type {Map<string, string>} */
-  #places
+  /** Up to where each name was read. @type {Map<string, string>} */
+  #positions
 
   /**
    * @param {string[]} names real ones, read one after the other
-   * @param {string} since where to begin
+   * @param {string} since where it begins
    * @param {import('./subscription.js').Context} context
    * @param {Sink} sink
-   * @param {Map<string, string>} [places] where an earlier one stopped, which this one goes on from
+   * @param {Map<string, string>} [positions] where an earlier history stopped, and this one continues
    */
-  constructor(names, since, context, sink, places = new Map()) {
+  constructor(names, since, context, sink, positions = new Map()) {
     this.#context = context
     this.#sink = sink
-    this.#places = places
+    this.#positions = positions
     this.since = since
     this.#run(names)
   }
 
-  /** Where it is to go on, if it is begun again. */
-  get places() {
-    return this.#places
+  /** Where another history continues. */
+  get positions() {
+    return this.#positions
   }
 
-  /** A live event waits for what came before it. @param {import('./frame.js').Frame} frame */
+  /** A live event waits until the history is read. @param {import('./frame.js').Frame} frame */
   hold(frame) {
     if (this.#waiting.push(frame) <= WAITING_EVENTS) return
     this.#waiting = []
@@ -85,7 +85,7 @@ export class History {
   /** @param {string[]} names */
   async #run(names) {
     try {
-      // What is live and was dropped is in the next pages, of whichever name it is.
+      // Live events that were dropped are in the next pages.
       do {
         this.#isOverfull = false
         for (const name of names) await this.#read(name)
@@ -96,38 +96,38 @@ export class History {
     }
     if (this.#isStopped) return
     const { via } = this.#context
-    for (const frame of this.#waiting) this.#sink.take(frame, via())
+    for (const frame of this.#waiting) this.#sink.receive(frame, via())
     this.#sink.done()
   }
 
   /** @param {string} name */
   async #read(name) {
     for (let more = true; more && !this.#isStopped; ) {
-      const page = await this.#page(name, this.#places.get(name) ?? this.since)
+      const page = await this.#page(name, this.#positions.get(name) ?? this.since)
       if (!page || this.#isStopped) continue
       more = page.more
       const { via } = this.#context
-      for (const frame of page.frames) this.#sink.take(frame, via())
-      this.#places.set(name, page.cursor)
+      for (const frame of page.frames) this.#sink.receive(frame, via())
+      this.#positions.set(name, page.cursor)
     }
   }
 
-  /** One page, or nothing where it has to be asked for again. @param {string} name @param {string} since */
+  /** One page; nothing if it must be requested again. @param {string} name @param {string} since */
   async #page(name, since) {
     const { pageSize, history } = this.#context
-    const askedAt = Date.now()
+    const requestedAt = Date.now()
     try {
       const { cursor, more, ...answer } = membersOf(await history(name, since, pageSize.bytes))
       if (!cursor) throw foreign()
       const page = { frames: framesOf(answer), cursor: JSON.parse(cursor), more: more === 'true' }
-      pageSize.adapt(Date.now() - askedAt)
+      pageSize.adapt(Date.now() - requestedAt)
       return page
     } catch (/** @type {any} */ error) {
       if (error.kind === 'final') throw error
       pageSize.adapt(Infinity)
       await new Promise((resolve) => {
         this.#wake = () => resolve(undefined)
-        this.#timer = setTimeout(resolve, AGAIN_MS)
+        this.#timer = setTimeout(resolve, RETRY_MS)
       })
     }
   }

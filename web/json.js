@@ -1,6 +1,6 @@
 /**
- * Finds where JSON values begin and end, so that texts can be taken out as they were sent: numbers beyond
- * 2^53 stay exact, and what a box appended to an answer is left out. Pure.
+ * Finds where JSON values begin and end, so that their text can be used unchanged: numbers beyond 2^53 stay
+ * exact, and what a proxy appended to an answer is ignored. Pure.
  */
 
 const SPACE = /[\s,:]*/y
@@ -14,7 +14,7 @@ function skip(text, at) {
   return SPACE.lastIndex
 }
 
-/** The index after the string whose quote is at `at`; -1 where it does not end. @param {string} text @param {number} at */
+/** The index after the string whose quote is at `at`; -1 if it does not end. @param {string} text @param {number} at */
 function endOfString(text, at) {
   for (let from = at + 1; ; ) {
     const quote = text.indexOf('"', from)
@@ -26,7 +26,7 @@ function endOfString(text, at) {
   }
 }
 
-/** The index after the object or array that begins at `at`; -1 where it does not end. @param {string} text @param {number} at */
+/** The index after the object or array that begins at `at`; -1 if it does not end. @param {string} text @param {number} at */
 function endOfContainer(text, at) {
   let depth = 0
   BORDER.lastIndex = at
@@ -42,7 +42,7 @@ function endOfContainer(text, at) {
   return -1
 }
 
-/** The index after the value that begins at `at`; -1 where there is none, or no end. @param {string} text @param {number} at */
+/** The index after the value that begins at `at`; -1 if there is none, or it does not end. @param {string} text @param {number} at */
 function endOfValue(text, at) {
   if (text[at] === '"') return endOfString(text, at)
   if (text[at] === '{' || text[at] === '[') return endOfContainer(text, at)
@@ -50,7 +50,7 @@ function endOfValue(text, at) {
   return LITERAL.test(text) ? LITERAL.lastIndex : -1
 }
 
-/** The text of the first complete value; empty where there is none. @param {string} text */
+/** The text of the first complete value; empty if there is none. @param {string} text */
 export function firstValue(text) {
   const at = skip(text, 0)
   return text.slice(at, Math.max(at, endOfValue(text, at)))

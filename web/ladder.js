@@ -19,9 +19,9 @@ import { causeOf, isPassing } from './rungs.js'
 /** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./rungs.js').Step} Step @typedef {import('./rungs.js').LadderState} LadderState */
 /** @typedef {import('./rungs.js').Fact} Fact @typedef {import('./rungs.js').FactType} FactType @typedef {import('./attempt.js').Attempt} Attempt */
 
-/** A page that was left does nothing for so long, in ms. */
+/** Pause of a page that was left, in ms. */
 const LEFT_MS = 24 * 3_600_000
-/** A transport that left out frames twice within this, in ms, is left. */
+/** A transport that lost frames twice within this time, in ms, is left. */
 const INCOMPLETE_MS = 600_000
 
 export class Ladder {
@@ -41,11 +41,13 @@ export class Ladder {
    * @param {Transport[]} options.transports allowed; the order is the preference
    * @param {() => number} options.random
    * @param {Record<string, any>} [options.memory] as an earlier ladder left it
-   * @param {string} [options.link] what the platform says of the network, before the hub names it
+   * @param {string} [options.networkType] the type of the network, as the platform reports it; used until the hub names the network
+   * @param {import('./adaptation.js').Adaptation} [options.adaptation] if it is loaded already
    */
-  constructor({ transports, random, memory = {}, link = '' }) {
-    this.#memory = new Memory(memory, link)
+  constructor({ transports, random, memory = {}, networkType = '', adaptation }) {
+    this.#memory = new Memory(memory, networkType)
     this.attempts = new Attempts(transports, random, this.#memory)
+    this.attempts.adaptation = adaptation
   }
 
   /** When to call `observe` with a `tick` if nothing happens. */
@@ -111,6 +113,8 @@ export class Ladder {
         return this.#onStart()
       case 'rtt':
         return this.attempts.roundTrip.observe(fact.ms ?? 0)
+      case 'adapt':
+        return this.attempts.adapt(/** @type {import('./adaptation.js').Adaptation} */ (fact.adaptation))
       case 'use':
         return this.#onUse(fact)
       case 'reopen':
@@ -151,7 +155,7 @@ export class Ladder {
       case 'hidden':
         return this.attempts.clock.hide()
       case 'visible':
-        if (this.attempts.clock.show()) this.attempts.climb.advance(this.now)
+        if (this.attempts.clock.show()) this.attempts.climb?.advance(this.now)
         break
       case 'pause':
         return this.#onPause()
@@ -164,7 +168,7 @@ export class Ladder {
     this.attempts.startMeasuring()
   }
 
-  /** Another list of channels: the same transport, attached again next to the old one. A climb that this interrupts goes on after it. */
+  /** Another list of channels: the same transport is attached again, next to the old one. A climb that this interrupts continues after it. */
   #onReopen() {
     const { carrier, round } = this.attempts
     if (!carrier) return
@@ -193,14 +197,14 @@ export class Ladder {
     const { now } = this
     this.#observeSign(attempt)
     attempt.observeHello(now, fact)
-    // The hub was slow to accept it: it is waited for again.
+    // The hub was slow to accept it, and it may still carry.
     if (!this.attempts.carrier) attempt.hasFailed = false
     // On a network where it carried before, a stream needs no lone ping before it carries; but a
     // worse transport that works is left only for a proven one.
-    if (attempt.transport === 'sse' && !this.attempts.isUp(attempt) && this.#memory.isTrusted('sse', now)) attempt.trust(now)
-    if (this.build && fact.build !== this.build) this.attempts.climb.planNow(now)
+    if (attempt.transport === 'sse' && !this.attempts.isBetter(attempt) && this.#memory.isTrusted('sse', now)) attempt.trust(now)
+    if (this.build && fact.build !== this.build) this.attempts.climb?.planNow(now)
     this.build = fact.build
-    if (fact.network && this.#memory.enter(fact.network)) this.attempts.climb.planNow(now)
+    if (fact.network && this.#memory.enter(fact.network)) this.attempts.climb?.planNow(now)
   }
 
   /** @param {Fact} fact @param {Attempt} attempt */
@@ -221,7 +225,7 @@ export class Ladder {
 
   /** @param {Fact} fact @param {Attempt} attempt */
   #onProof({ ms }, attempt) {
-    attempt.observeProof(this.now, ms ?? this.now - attempt.helloAt, this.attempts.isUp(attempt))
+    attempt.observeProof(this.now, ms ?? this.now - attempt.helloAt, this.attempts.isBetter(attempt))
   }
 
   /** A transport left out frames. Once is chance; twice it is left. @param {Attempt} attempt */
@@ -239,7 +243,7 @@ export class Ladder {
     }
   }
 
-  /** No connection is left to send: everything is closed at once, and polls are short. */
+  /** No connection is left for requests: everything is closed at once, and polls are short. */
   #onStarved() {
     const { carrier, now } = this.attempts
     // A WebSocket is not one of the connections that a browser limits.
@@ -247,13 +251,13 @@ export class Ladder {
     const cause = (carrier?.transport ?? 'poll') + ':starved'
     const ages = this.attempts.all().map(({ openedAt }) => now - openedAt)
     for (const { transport, openedAt } of this.attempts.all()) if (transport === 'sse') this.#memory.fail('sse', now, now - openedAt)
-    this.attempts.lose()
+    this.attempts.dropCarrier()
     this.#memory.shorten(now, Math.max(0, ...ages))
     this.attempts.replace(cause, ['short'])
-    this.attempts.climb.postpone(now)
+    this.attempts.climb?.postpone(now)
   }
 
-  /** A gateway that cannot reach the hub refuses all transports alike: what carried last is asked again before others are. @param {Attempt} attempt */
+  /** A gateway that cannot reach the hub refuses all transports alike: the last carrier's transport is repeated before others are tried. @param {Attempt} attempt */
   #onAway(attempt) {
     if (attempt.transport === this.attempts.last) attempt.awayAt ||= this.now
   }
@@ -273,7 +277,7 @@ export class Ladder {
     const isCut = !isPlanned && !this.attempts.outage.isOffline && carrier.suspect !== 'sleep'
     const lesson = isCut ? this.attempts.learn(carrier) : {}
     this.attempts.outage.observeLife(carrier, this.now, isPlanned)
-    this.attempts.lose()
+    this.attempts.dropCarrier()
     // Its successor is under way already.
     if (this.attempts.round.replaces && (this.attempts.round.rungs.length || this.attempts.isTrying())) return
     this.attempts.replace(`${transport}:${lesson.cause ?? cause}`, this.attempts.order(lesson.isLeft ? undefined : transport))
@@ -293,7 +297,7 @@ export class Ladder {
     this.attempts.outage.isHubAway = !ok && !foreign
     if (!this.attempts.round.isChecking) return
     if (foreign) this.attempts.outage.isForeign = true
-    if (!ok) return this.attempts.rest(afterMs)
+    if (!ok) return this.attempts.pauseRound(afterMs)
     this.attempts.outage.find()
     this.attempts.replace(this.attempts.round.why, this.attempts.order(this.attempts.last))
     // A hub that was away is attached to at once. One that was there all the time, while attempts failed, is not news.
@@ -314,14 +318,14 @@ export class Ladder {
   #onPause() {
     this.attempts.replace('pagehide', ['check'])
     this.attempts.round.pausedUntil += LEFT_MS
-    this.attempts.lose()
-    this.attempts.cuts.reset()
+    this.attempts.dropCarrier()
+    this.attempts.adaptation?.cuts.reset()
     this.attempts.roundTrip.reset()
   }
 
-  /** Publishes find no way; on a better transport they would. */
+  /** Publishes do not get through; on a better transport they would. */
   #onBlocked() {
     const { carrier, climb } = this.attempts
-    climb.advance(this.now, carrier && `${carrier.transport}:blocked`)
+    climb?.advance(this.now, carrier && `${carrier.transport}:blocked`)
   }
 }

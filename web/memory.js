@@ -4,46 +4,60 @@
  * Pure; decides no order and knows no attempt.
  */
 
-/** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./cuts.js').Known} Known @typedef {import('./cuts.js').Learned} Learned */
+/** @typedef {import('./rungs.js').Transport} Transport */
+
+/**
+ * @typedef {object} Known what is known of one transport on one network; plain data
+ * @property {number} [good] it carried here; until this time its hello is proof enough
+ * @property {number} [until] it failed while another transport got through; until this time it is tried last
+ * @property {number} [times] how often it failed like that
+ * @property {number} [trial] ms that it must live next to the carrier before it takes over
+ * @property {number} [beat] heartbeat in seconds that prevents an idle cut
+ * @property {number} [age] in ms at which it is cut, whatever is sent
+ * @property {number} [early] 1 if silent polls are cut
+ * @property {number} [wait] seconds that a poll may be held
+ * @property {number} [shortUntil] until this time polls are short
+ * @property {number} [shortTimes] how often they had to be
+ * @typedef {Partial<Record<Transport, Known>>} Learned
+ */
 
 /** How long a success is remembered, in ms. */
 const DAY_MS = 24 * 3_600_000
-/**
- * A failure is remembered so many times longer than the one before it, and a day at most. The first
- * counts as if this, in ms, had come before it: networks change.
- */
+/** A failure is remembered for this time, in ms, multiplied below; a day at most, since networks change. */
 const FADE_MS = 100_000
+/** Factor for the first failure, and for each further one. */
 const FADE_TIMES = 6
-/** The same for short polls, which cost a request a second: what starves a page often passes within a minute. */
+/** The time for short polls, which cost a request a second: what starves a page often passes within a minute. */
 const SHORT_FADE_MS = 10_000
-/** A transport that was left must live longer than before, by this, but no more than that, in ms, next to the carrier before it takes over. */
-const TRIAL_LEAST_MS = 3000
-const TRIAL_MOST_MS = 60_000
+/** A transport that was left must live longer than before, by this, in ms, next to the carrier before it takes over. */
+const TRIAL_MIN_MS = 3000
+/** But no longer than this, in ms. */
+const TRIAL_MAX_MS = 60_000
 
 /** @param {number} baseMs @param {number} times */
 const fadeMs = (baseMs, times) => Math.min(baseMs * FADE_TIMES ** times, DAY_MS)
 
 /** @param {number} ageMs */
-const trialMs = (ageMs) => Math.min(TRIAL_MOST_MS, TRIAL_LEAST_MS + ageMs)
+const trialMs = (ageMs) => Math.min(TRIAL_MAX_MS, TRIAL_MIN_MS + ageMs)
 
 export class Memory {
   /** The tag of the network, once it is known. @type {string | undefined} */
   network
   /** Of this network. @type {Learned} */
   learned
-  /** Something changed since it was last asked. */
+  /** Something changed since the last `save`. */
   isChanged = false
 
-  /** @param {Record<string, any>} records as an earlier page left them @param {string} link what the platform says of the network, before the hub names it */
-  constructor(records, link) {
+  /** @param {Record<string, any>} records as an earlier page left them @param {string} networkType the type of the network, as the platform reports it; used until the hub names the network */
+  constructor(records, networkType) {
     this.records = records
-    this.link = link
-    this.network = records[this.#linkName]
+    this.networkType = networkType
+    this.network = records[this.#typeName]
     this.learned = { ...(this.network && records[this.network]) }
   }
 
-  get #linkName() {
-    return '?' + this.link
+  get #typeName() {
+    return '?' + this.networkType
   }
 
   /**
@@ -56,7 +70,7 @@ export class Memory {
     if (network === before) return false
     // The first name of a network is that of what was learned so far.
     if (before || this.records[network]) this.learned = { ...this.records[network] }
-    this.network = this.records[this.#linkName] = network
+    this.network = this.records[this.#typeName] = network
     this.isChanged = true
     return !!before
   }

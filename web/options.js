@@ -1,26 +1,26 @@
 /**
- * What an application gives, checked once, at the call, by the hub's own rules. Pure: knows no hub and no
- * connection.
+ * Arguments and options of the application, checked at the call, by the hub's own rules. Pure: knows no hub and
+ * no connection.
  */
 import { bytesOfText, jsonOf } from './data.js'
 import { TriwayError } from './error.js'
 
-/** @typedef {import('./cuts.js').Transport} Transport */
+/** @typedef {import('./rungs.js').Transport} Transport */
 
 /** @type {Transport[]} */
 export const TRANSPORTS = ['ws', 'sse', 'poll']
 /** Bytes of a channel's name and of an event's name: the hub's bounds. */
-const NAME_MOST_BYTES = 128
+const NAME_MAX_BYTES = 128
 /** Bytes of `info`: the hub's bound. */
-const INFO_MOST_BYTES = 1024
-/** How long a publish waits through an outage where the application does not say, in ms. */
+const INFO_MAX_BYTES = 1024
+/** How long a publish waits through an outage by default, in ms. */
 const TIMEOUT_MS = 60_000
-/** The longest time that timers take, in ms: they count in 31 bits. */
-const TIMER_MOST_MS = 2 ** 31 - 1
+/** Longest time of a timer, in ms: timers count in 31 bits. */
+const TIMER_MAX_MS = 2 ** 31 - 1
 
 const ADDRESS = 'Give the whole address of the hub, such as https://app.example.com/.'
-/** What names are, in a hint. */
-const NAME = `Use another name, of up to ${NAME_MOST_BYTES} bytes without control characters or commas.`
+/** The hint for names. */
+const NAME = `Use another name, of up to ${NAME_MAX_BYTES} bytes without control characters or commas.`
 
 const CURSOR = /^[0-9a-z]{1,16}-\d{1,20}$/
 const START = /^(now|all|last:\d{1,10}|\d{1,15}(ms|s|m|h|d))$/
@@ -39,7 +39,7 @@ function expectKnown(options, known) {
   for (const name of Object.keys(options)) if (!known.includes(name)) throw mistake('bad_option', `\`${name}\` is not an option`, `The options are ${known.join(', ')}.`)
 }
 
-/** What a token must be, whether it is an option or what a function returns: a header carries nothing else after `Bearer `. */
+/** What a token must be: a header can carry nothing else after `Bearer `. */
 export const TOKEN = 'a text of visible ASCII, without spaces and without `Bearer`'
 
 /** @param {unknown} token */
@@ -59,7 +59,7 @@ export function checkPublishOptions(options) {
   if (options.signal != null) expect(isSignal(options.signal), 'signal', 'an AbortSignal')
 }
 
-/** The options of `connect`, each with what it must be. @type {Record<string, [(value: any) => boolean, string]>} */
+/** The options of `connect`: a check, and what the option must be. @type {Record<string, [(value: any) => boolean, string]>} */
 const OPTIONS = {
   token: [(token) => typeof token === 'function' || isToken(token), TOKEN + ', or a function that returns one'],
   transports: [(list) => Array.isArray(list) && list.length > 0 && list.every((one) => TRANSPORTS.includes(one)), `a list of ${TRANSPORTS.join(', ')}`],
@@ -67,14 +67,14 @@ const OPTIONS = {
   signal: [isSignal, 'an AbortSignal'],
   heartbeat: [(seconds) => Number.isInteger(seconds) && seconds >= 1 && seconds <= 60, 'a whole number of seconds from 1 to 60'],
   share: [(share) => typeof share === 'boolean', 'true or false'],
-  timeout: [(ms) => typeof ms === 'number' && ms > 0 && ms <= TIMER_MOST_MS, `a number of milliseconds up to ${TIMER_MOST_MS}`],
+  timeout: [(ms) => typeof ms === 'number' && ms > 0 && ms <= TIMER_MAX_MS, `a number of milliseconds up to ${TIMER_MAX_MS}`],
   reviver: [(reviver) => typeof reviver === 'function', 'a function, as JSON.parse takes it'],
   fetch: [(fetch) => typeof fetch === 'function', 'a function'],
   WebSocket: [(WebSocket) => typeof WebSocket === 'function', 'a class'],
 }
 
 /**
- * The options of `connect`, with what they are where the application does not say.
+ * Checks the options of `connect`, and adds the defaults.
  * @param {import('./client.js').Options} options
  */
 export function checkOptions(options) {
@@ -84,7 +84,7 @@ export function checkOptions(options) {
     const value = /** @type {any} */ (options)[name]
     if (value != null) expect(isGood(value), name, wanted)
   }
-  // What is null is as good as not given.
+  // `null` counts as left out.
   const given = /** @type {import('./client.js').Options} */ (Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)))
   const { info, transports = TRANSPORTS, timeout = TIMEOUT_MS, fetch = globalThis.fetch, WebSocket = globalThis.WebSocket } = given
   const usable = [...new Set(transports)].filter((transport) => (transport === 'ws' ? WebSocket : fetch))
@@ -95,19 +95,19 @@ export function checkOptions(options) {
 /** @param {any} info */
 function checkInfo(info) {
   const json = jsonOf(info)
-  if (bytesOfText(json) > INFO_MOST_BYTES) throw mistake('too_large', `\`info\` has more than ${INFO_MOST_BYTES} bytes`, 'Put less into it.')
+  if (bytesOfText(json) > INFO_MAX_BYTES) throw mistake('too_large', `\`info\` has more than ${INFO_MAX_BYTES} bytes`, 'Put less into it.')
   return json
 }
 
 /**
- * The address of a hub: with a slash at its end, without query and hash.
+ * Checks the address of a hub. Returns it with a slash at its end, without query and hash.
  * @param {string | URL} address
  */
 export function checkAddress(address) {
   let url
   try {
     if (typeof address !== 'string' && !(address instanceof URL || typeof (/** @type {any} */ (address)?.href) === 'string')) throw new TypeError('no text')
-    // A page would take a host for the name of a file beside it.
+    // In a page, a host without a scheme would be resolved as a relative path.
     if (typeof address === 'string' && /^([^/?#:]*\.|\[|localhost)[^/?#]*(:\d+)?([/?#]|$)/.test(address) && !/^\.\.?(\/|$)/.test(address) && !/^[a-z][a-z+-]*:\/\//i.test(address)) throw new TypeError('no scheme')
     url = new URL(address, globalThis.location?.href)
   } catch {
@@ -116,7 +116,7 @@ export function checkAddress(address) {
   if (!/^https?:$/.test(url.protocol)) throw mistake('bad_address', `\`${address}\` is not an http or https address`, 'The address of a hub begins with https:// or http://, for WebSocket too.')
   if (/[%\s]/.test(url.hostname)) throw mistake('bad_address', `\`${String(address)}\` names no host`, ADDRESS)
   if (url.username || url.password) throw mistake('bad_address', 'an address with a user name or password cannot be requested', 'Pass a credential as `token`.')
-  // A page's own address may name its file.
+  // The address of a page may end with the name of its file.
   return url.origin + url.pathname.replace(/[^/]*\.html?$/, '').replace(/\/?$/, '/')
 }
 
@@ -133,13 +133,13 @@ export function checkChannel(name) {
     : name.includes(',') ? 'holds a comma'
     : CONTROL.test(name) ? 'holds a control character'
     : /\p{Cs}/u.test(name) ? 'is not well-formed Unicode'
-    : bytesOfText(name.replace(/^\$presence\//, '')) > NAME_MOST_BYTES ? `has more than ${NAME_MOST_BYTES} bytes`
+    : bytesOfText(name.replace(/^\$presence\//, '')) > NAME_MAX_BYTES ? `has more than ${NAME_MAX_BYTES} bytes`
     : ''
   if (reason) throw mistake('bad_channel', `the channel name \`${String(name)}\` ${reason}`, NAME)
 }
 
 /**
- * The options of a channel. An inbox of somebody else can only be written to.
+ * Checks the options of a channel. The inbox of another session can only be published to.
  * @param {string} name
  * @param {{since?: string, presence?: boolean}} options
  */
@@ -161,7 +161,7 @@ export function checkEventName(name) {
     typeof name !== 'string' ? 'is not a text'
     : /^(open|error|\$.*)$/s.test(name) ? 'is reserved'
     : CONTROL.test(name) ? 'holds a control character'
-    : bytesOfText(name) > NAME_MOST_BYTES ? `has more than ${NAME_MOST_BYTES} bytes`
+    : bytesOfText(name) > NAME_MAX_BYTES ? `has more than ${NAME_MAX_BYTES} bytes`
     : ''
   if (reason) throw mistake('bad_name', `the event name \`${String(name)}\` ${reason}`, NAME)
 }

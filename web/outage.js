@@ -3,13 +3,14 @@
  * how long to pause. Pure; opens nothing.
  */
 
-/** Pauses in which nothing gets through, in ms: never more than a request a second, with full jitter on top. */
-const PAUSE_LEAST_MS = 1000
-const PAUSE_MOST_MS = 19_000
-/** Each so-many-th pause ends with an attempt: a gateway may let through everything but the address of the check. */
+/** Shortest pause while nothing gets through, and the longest random time on top, in ms: never more than a request a second. */
+const PAUSE_MIN_MS = 1000
+const PAUSE_MAX_MS = 19_000
+/** One of this number of pauses ends with an attempt instead of a check, since a gateway may block only the address of the check. */
 const PAUSES_PER_ATTEMPT = 4
-/** A cut carrier is replaced at once, but after so many in a row that lived shorter than this, in ms, with a pause. */
+/** Short-lived carriers in a row that are replaced without a pause. */
 const CUTS_FREE = 3
+/** A carrier that lived shorter than this, in ms, was short-lived. */
 const STEADY_MS = 5000
 
 /** @typedef {import('./attempt.js').Attempt} Attempt */
@@ -49,7 +50,7 @@ export class Outage {
     if (this.isForeign && !this.isHubFound && !this.isHubAway) this.isCaptive = true
     this.failures++
     this.hasChecked = this.failures % PAUSES_PER_ATTEMPT === 0
-    this.apartMs = PAUSE_LEAST_MS
+    this.apartMs = PAUSE_MIN_MS
     return ms
   }
 
@@ -61,7 +62,7 @@ export class Outage {
 
   /** Never the least for many at once, or all would come back in the same moment. @param {number} times in a row */
   pauseMs(times) {
-    return PAUSE_LEAST_MS + this.random() * Math.min(PAUSE_MOST_MS, PAUSE_LEAST_MS * 2 ** times)
+    return PAUSE_MIN_MS + this.random() * Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** times)
   }
 
   /** A carrier ended. @param {Attempt} carrier @param {number} now @param {boolean} isPlanned */

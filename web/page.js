@@ -1,7 +1,6 @@
 /**
- * What happens to the page, as facts for the ladder, and where memory is kept. Knows the browser's
- * globals. Where they are missing (workers, Node) nothing happens to the page, and memory lasts as
- * long as the process.
+ * Events of the page, as facts for the ladder, and the storage of its memory. Knows the browser's globals. If
+ * they are missing (workers, Node), there are no such events, and memory lasts as long as the process.
  */
 
 /** @param {AbortSignal} signal ends it @param {(type: any) => void} onPageEvent */
@@ -11,19 +10,19 @@ export function watchPage(signal, onPageEvent) {
   for (const [type, fact] of Object.entries(facts)) globalThis.addEventListener?.(type, () => onPageEvent(fact || document.visibilityState), { signal })
 }
 
-/** What the platform says of the network. */
-export const link = () => String(/** @type {any} */ (globalThis.navigator)?.connection?.type)
+/** The type of the network, as the platform reports it. */
+export const networkType = () => String(/** @type {any} */ (globalThis.navigator)?.connection?.type)
 
 /** Largest memory that is kept, in characters, enough for some dozens of networks: a browser visits few, and its storage is small. */
-const MEMORY_MOST = 20_000
+const MEMORY_MAX = 20_000
 
-/** As text, by name, where there is no storage. @type {Map<string, string>} */
+/** Used if there is no storage: text by name. @type {Map<string, string>} */
 const inProcess = new Map()
 
 const nameOf = (/** @type {string} */ base) => 'triway ' + base
 
 /** @param {string} base address of the hub @returns {Record<string, any> | undefined} */
-export function load(base) {
+export function loadMemory(base) {
   const name = nameOf(base)
   try {
     return JSON.parse(stored(name) ?? inProcess.get(name) ?? '')
@@ -33,9 +32,9 @@ export function load(base) {
 }
 
 /** @param {string} base @param {object} memory */
-export function keep(base, memory) {
+export function saveMemory(base, memory) {
   const text = JSON.stringify(memory)
-  const bounded = text.length > MEMORY_MOST ? '{}' : text
+  const bounded = text.length > MEMORY_MAX ? '{}' : text
   inProcess.set(nameOf(base), bounded)
   try {
     localStorage[nameOf(base)] = bounded

@@ -1,29 +1,29 @@
 /**
- * Reads frames by long polling: a chain of requests, each from where the last answer ended. Knows no
- * ladder and no address.
+ * Reads frames by long polling: a chain of requests, each from where the last answer ended. Knows no ladder
+ * and no address.
  */
 import { foreign, framesOf, jsonText } from './frame.js'
 import { membersOf } from './json.js'
 
 /**
  * @param {object} chain
- * @param {(isPosted: boolean) => Promise<Response>} chain.ask from where it is now, with a new nonce
- * @param {() => string} chain.nonce the last one
- * @param {number} [chain.pauseMs] between an answer and the next request, where polls are short
+ * @param {(isPosted: boolean) => Promise<Response>} chain.request from the current cursor, with a new nonce
+ * @param {() => string} chain.nonce of the last request
+ * @param {number} [chain.pauseMs] between an answer and the next request; only short polls have it
  * @param {AbortSignal} chain.signal
- * @param {(frame: import('./frame.js').Frame) => void} hear
+ * @param {(frame: import('./frame.js').Frame) => void} onFrame
  */
-export async function readPoll({ ask, nonce, pauseMs, signal }, hear) {
+export async function readPoll({ request, nonce, pauseMs, signal }, onFrame) {
   let isPosted = false
   for (;;) {
-    const answer = membersOf(await jsonText(await ask(isPosted)))
+    const answer = membersOf(await jsonText(await request(isPosted)))
     if (answer.nonce === JSON.stringify(nonce())) {
-      for (const frame of framesOf(answer)) hear(frame)
-      hear({ type: 'end', id: JSON.parse(answer.cursor) })
+      for (const frame of framesOf(answer)) onFrame(frame)
+      onFrame({ type: 'end', id: JSON.parse(answer.cursor) })
       if (pauseMs && !answer.more) await pause(pauseMs, signal)
       continue
     }
-    // An answer out of a cache has the nonce of another request. No cache answers a POST.
+    // An answer from a cache has the nonce of another request. No cache answers a POST.
     if (isPosted || !answer.frames) throw foreign()
     isPosted = true
   }

@@ -3,7 +3,7 @@
  * Pure; memory orders, and never forbids.
  */
 
-/** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./round.js').Rung} Rung @typedef {import('./memory.js').Memory} Memory */
+/** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./round.js').Rung} Rung @typedef {import('./memory.js').Memory} Memory */
 
 export class Preference {
   /** Best first. @type {Transport[]} */
@@ -31,7 +31,7 @@ export class Preference {
   }
 
   /** Those that may be left. */
-  get butLast() {
+  get allButLast() {
     return this.transports.slice(0, -1)
   }
 

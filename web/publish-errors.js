@@ -1,4 +1,4 @@
-/** Why a publish, or a question, is rejected, where the hub has not said it. */
+/** Why a publish, or a question, is rejected by the client itself. */
 import { NO_HUB, TriwayError } from './error.js'
 import { failureOf } from './requests.js'
 
@@ -9,18 +9,18 @@ export const queueFull = () => new TriwayError('queue_full', { detail: 'Too many
 
 export const postBlocked = () => new TriwayError('post_blocked', { detail: 'The network refuses POST, and a GET has too little room', hint: 'Send less at once.', kind: 'final' })
 
-/** No hub answers at this address; unless one did, and refused. @param {TriwayError | undefined} problem why, where anything was answered @param {string} base */
-export function absent(problem = failureOf(new DOMException('', 'TimeoutError')), base) {
+/** No hub answers at this address; or the refusal, if one did. @param {TriwayError | undefined} problem why, if anything answered @param {string} base */
+export function hubUnavailable(problem = failureOf(new DOMException('', 'TimeoutError')), base) {
   if (problem.code !== 'not_found' && /^(final|passing|altered)$/.test(problem.kind ?? 'final')) return problem
   return new TriwayError(problem.code, { ...problem, detail: `No hub answers at ${base}: ${problem.message}`, hint: NO_HUB, cause: problem })
 }
 
 /**
- * It waited for as long as it may.
+ * It was not answered in time.
  * @param {any} reason why the last request failed
  * @param {number} timeoutMs
- * @param {import('./cuts.js').Transport | null} transport
- * @param {boolean} isSent it may have acted
+ * @param {import('./rungs.js').Transport | null} transport
+ * @param {boolean} isSent the hub may have acted on it
  */
 export function expired(reason, timeoutMs, transport, isSent) {
   const { code = 'unreachable', ...facts } = reason ?? {}

@@ -3,14 +3,14 @@
  * and as text. Loaded only when it is requested; knows the ladder's steps and facts by name.
  */
 
-/** @typedef {ReturnType<typeof report>} Report @typedef {import('./cuts.js').Known} Known */
+/** @typedef {ReturnType<typeof report>} Report @typedef {import('./memory.js').Known} Known */
 
-/** Entries of the log that say nothing to a reader. */
+/** Entries of the log that mean nothing to a reader. */
 const INTERNAL = ['remember']
 
 /**
  * Its argument has plain names, so that it fits a client of another build.
- * @param {{state: string, transport: string | null, rtt?: number, learned: import('./cuts.js').Learned, log: any[][]}} observed
+ * @param {{state: string, transport: string | null, rtt?: number, learned: import('./memory.js').Learned, log: any[][]}} observed
  */
 export function report({ state, transport, rtt, learned, log }) {
   /** @type {Map<number, any>} */
@@ -62,7 +62,7 @@ function textOfAttempt({ transport, why, pause, helloMs, carriedMs, failedMs, fa
   )
 }
 
-/** @param {import('./cuts.js').Learned} learned */
+/** @param {import('./memory.js').Learned} learned */
 function textsOfLearned(learned) {
   const now = Date.now()
   return Object.entries(learned).flatMap(([name, { until, beat, age, early, wait, shortUntil }]) => [

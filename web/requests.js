@@ -1,58 +1,59 @@
 /**
- * Single requests to the hub, as this session, with the application's token; and what an answer that is no
- * success proves. Knows nothing of channels, positions or the ladder.
+ * Single requests to the hub, as this session, with the application's token; and what a failed request
+ * proves. Knows no channel, no reading position and no ladder.
  */
 import { NO_HUB, TriwayError } from './error.js'
 import { firstValue } from './json.js'
 import { foreign, jsonText, newNonce } from './frame.js'
 import { pause } from './poll.js'
 
-/** A request of whose answer nothing comes for so long, in ms, hangs; larger bodies have a ms more for each so many characters. */
-const ANSWER_MOST_MS = 5000
+/** A request hangs if no part of its answer arrives for this time, in ms. */
+const ANSWER_MAX_MS = 5000
+/** Characters of a body that add a ms to it. */
 const BODY_CHARACTERS_PER_MS = 8
-/** Least pause, in ms, before a request is repeated after 502, 503 or 504; up to twice that, or all clients would come at once. */
+/** Pause, in ms, before a request is repeated after 502, 503 or 504: a random time up to twice as long, so that not all clients come back at once. */
 const AWAY_MS = 1000
-/** So far apart, in ms, are all requests that are repeated then. */
+/** Time between any two requests that are repeated then, in ms. */
 const TURN_MS = 1100
-/** A request whose body and answer have fewer characters in all measures the round trip. */
+/** A request measures the round trip if its body and answer have fewer characters in all. */
 const SMALL = 4096
-/** The one body that may outlive its page: a publish would act without an answer. */
+/** The only request that may outlive its page: a publish would act although its answer is lost. */
 const LEAVE = '[{"type":"leave"}]'
 
 export class Requests {
-  /** Some request was answered. */
+  /** The hub has answered a request. */
   hasAnswered = false
   #fetch
   #session
-  #measured
-  /** How redirects are taken. The hub makes none, and a portal's lead nowhere. @type {RequestRedirect} */
+  #onRoundTrip
+  /** What fetch does with redirects. The hub sends none, and those of a captive portal do not lead to it. @type {RequestRedirect} */
   #redirect = 'manual'
   /** Requests under way. @type {Set<AbortController>} */
   #pending = new Set()
-  /** Whether a redirect led to the hub. @type {Promise<boolean> | undefined} */
-  #tried
-  /** While a gateway cannot reach the hub: when the next request may be repeated, by `performance.now()`; else 0. */
+  /** Whether following a redirect led to the hub. @type {Promise<boolean> | undefined} */
+  #redirectCheck
+  /** When the next request may be repeated, by `performance.now()`, while a gateway cannot reach the hub; else 0. */
   #turnAt = 0
-  /** Addresses or heads lost words on their way: bodies say them, too. */
-  #isBodied = false
+  /** Addresses or headers lost parts on the way: bodies repeat them. */
+  #isInBody = false
 
   /**
    * @param {string} base address of the hub, with a slash at its end
    * @param {typeof globalThis.fetch} fetch
    * @param {import('./credentials.js').Credentials} credentials
-   * @param {() => {key: string} | undefined} session as which requests are made
-   * @param {(ms: number) => void} measured an answer came at once: a round trip
+   * @param {() => {key: string} | undefined} session of the requests
+   * @param {(ms: number) => void} onRoundTrip the hub answered at once: a round trip
    */
-  constructor(base, fetch, credentials, session, measured) {
+  constructor(base, fetch, credentials, session, onRoundTrip) {
     this.base = base
     this.credentials = credentials
     this.#fetch = fetch
     this.#session = session
-    this.#measured = measured
+    this.#onRoundTrip = onRoundTrip
   }
 
-  /** An address; what is undefined is left out. @param {string} path @param {Record<string, any>} [query] @param {{key: string}} [session] */
-  at(path, query, session = this.#session()) {
+  /** An address; undefined parameters are left out. @param {string} path @param {Record<string, any>} [query] @param {{key: string}} [session] */
+  address(path, query, session = this.#session()) {
     return this.base + path + '?' + new URLSearchParams(JSON.parse(JSON.stringify({ session: session?.key, ...query })))
   }
 
@@ -60,12 +61,12 @@ export class Requests {
    * @param {string} address
    * @param {string} nonce that the request carries, and a refusal of the hub repeats
    * @param {RequestInit} [init]
-   * @returns {Promise<Response>} a success
+   * @returns {Promise<Response>} with a status of success
    * @throws {TriwayError}
    */
   async send(address, nonce, init) {
     const token = await this.credentials.current()
-    const response = await this.#ask(address, token, init)
+    const response = await this.#fetchWithToken(address, token, init)
     if (response.ok) {
       this.hasAnswered = true
       this.#turnAt = 0
@@ -79,15 +80,15 @@ export class Requests {
     throw error
   }
 
-  /** While a gateway cannot reach the hub, what is repeated takes turns. @param {AbortSignal} [signal] @param {boolean} [isAway] it was refused so */
-  async turn(signal, isAway) {
+  /** Resolves when a request may be repeated: while a gateway cannot reach the hub, requests take turns. @param {AbortSignal} [signal] @param {boolean} [isAway] a gateway refused the request */
+  async waitForTurn(signal, isAway) {
     if (isAway) this.#turnAt = Math.max(this.#turnAt, performance.now() + AWAY_MS * (1 + Math.random()))
     for (let now; (now = performance.now()) < this.#turnAt; ) await pause(this.#turnAt - now, signal)
     if (this.#turnAt) this.#turnAt = performance.now() + TURN_MS
   }
 
   /** @param {string} address @param {string | undefined} token @param {RequestInit} [init] */
-  async #ask(address, token, init) {
+  async #fetchWithToken(address, token, init) {
     const fetch = this.#fetch
     try {
       return await fetch(address, { cache: 'no-store', redirect: this.#redirect, headers: token ? { Authorization: 'Bearer ' + token } : {}, ...init })
@@ -96,50 +97,50 @@ export class Requests {
     }
   }
 
-  /** Whether redirects lead to the hub is tried once; if so, they are followed from then on. @param {string} address @param {string} nonce @param {RequestInit} [init] */
+  /** Finds out once whether redirects lead to the hub; if so, they are followed from then on. @param {string} address @param {string} nonce @param {RequestInit} [init] */
   async #follow(address, nonce, init) {
     if (this.#redirect === 'follow') return
-    if (this.#tried) return (await this.#tried) ? this.send(address, nonce, init) : undefined
-    const led = this.send(address, nonce, { ...init, redirect: 'follow' }).catch(() => {})
-    this.#tried = led.then((response) => !!response && !/html/.test(response.headers.get('content-type') ?? ''))
-    if (!(await this.#tried)) return
+    if (this.#redirectCheck) return (await this.#redirectCheck) ? this.send(address, nonce, init) : undefined
+    const followed = this.send(address, nonce, { ...init, redirect: 'follow' }).catch(() => {})
+    this.#redirectCheck = followed.then((response) => !!response && !/html/.test(response.headers.get('content-type') ?? ''))
+    if (!(await this.#redirectCheck)) return
     this.#redirect = 'follow'
-    return led
+    return followed
   }
 
   /**
-   * A request that is answered at once, or hangs.
+   * A request that the hub answers at once.
    * @param {string} path
    * @param {Record<string, any>} [query]
    * @param {string} [body] posted
-   * @param {number} [mostMs] until it hangs
-   * @returns {Promise<string>} the JSON of the answer, as it came
+   * @param {number} [limitMs] after which it counts as hung
+   * @returns {Promise<string>} the JSON of the answer, unchanged
    */
-  async askText(path, query, body, mostMs = ANSWER_MOST_MS + Math.ceil((body?.length ?? 0) / BODY_CHARACTERS_PER_MS)) {
+  async requestText(path, query, body, limitMs = ANSWER_MAX_MS + Math.ceil((body?.length ?? 0) / BODY_CHARACTERS_PER_MS)) {
     const nonce = newNonce()
     const limit = new AbortController()
     /** @type {any} */
     let timer
-    // What arrives slowly does not hang.
+    // An answer that arrives slowly does not hang.
     const wait = () => {
       clearTimeout(timer)
-      timer = setTimeout(() => limit.abort(new DOMException('No answer came in time', 'TimeoutError')), mostMs)
+      timer = setTimeout(() => limit.abort(new DOMException('No answer came in time', 'TimeoutError')), limitMs)
     }
     wait()
-    // What may outlive its page ends with its time alone.
+    // A request that may outlive its page is not aborted when the hub is closed.
     const keepalive = body === LEAVE
     if (!keepalive) this.#pending.add(limit)
     try {
-      const posted = body && { method: 'POST', body: this.#isBodied ? await this.#bodied(body, nonce) : body, keepalive }
-      // The wait for a token, and for much that is sent or read, says nothing of the network.
+      const posted = body && { method: 'POST', body: this.#isInBody ? await this.#withCredentials(body, nonce) : body, keepalive }
+      // The wait for a token is no part of the round trip.
       await this.credentials.current()
       const sentAt = Date.now()
-      const response = await this.send(this.at(path, { ...query, nonce }), nonce, { signal: limit.signal, ...posted })
+      const response = await this.send(this.address(path, { ...query, nonce }), nonce, { signal: limit.signal, ...posted })
       const text = await jsonText(response, wait)
-      // Whether the hub is there, it says to everybody.
+      // The hub answers `healthz` whatever the token is.
       if (path !== 'healthz') this.credentials.accepted()
-      if ((body?.length ?? 0) + text.length < SMALL) this.#measured(Date.now() - sentAt)
-      if (body && isUnread(text, nonce)) throw foreign('altered')
+      if ((body?.length ?? 0) + text.length < SMALL) this.#onRoundTrip(Date.now() - sentAt)
+      if (body && isAltered(text, nonce)) throw foreign('altered')
       return text
     } catch (cause) {
       throw failureOf(cause)
@@ -150,18 +151,18 @@ export class Requests {
   }
 
   /**
-   * Commands of this session, in their order.
+   * Sends commands of this session, which the hub performs in order.
    * @param {string} commands a JSON array
-   * @returns {Promise<string>} the JSON of the replies, as it came
+   * @returns {Promise<string>} the JSON of the replies, unchanged
    */
   async commandText(commands) {
     try {
-      return await this.askText('send', {}, commands)
+      return await this.requestText('send', {}, commands)
     } catch (/** @type {any} */ error) {
-      // The hub refused all of it, so that nothing has acted.
-      if (error.kind !== 'altered' || this.#isBodied) throw error
-      this.#isBodied = true
-      return this.askText('send', {}, commands)
+      // The hub refused all commands, so it acted on none.
+      if (error.kind !== 'altered' || this.#isInBody) throw error
+      this.#isInBody = true
+      return this.requestText('send', {}, commands)
     }
   }
 
@@ -170,10 +171,10 @@ export class Requests {
     return JSON.parse(await this.commandText(commands))
   }
 
-  /** Commands, and beside them what the address says, too. @param {string} commands @param {string} nonce */
-  async #bodied(commands, nonce) {
-    const words = JSON.stringify({ nonce, session: this.#session()?.key, token: await this.credentials.current() })
-    return `${words.slice(0, -1)},"commands":${commands}}`
+  /** A body with the commands, and with what the address and the headers say. @param {string} commands @param {string} nonce */
+  async #withCredentials(commands, nonce) {
+    const members = JSON.stringify({ nonce, session: this.#session()?.key, token: await this.credentials.current() })
+    return `${members.slice(0, -1)},"commands":${commands}}`
   }
 
   /** Ends the requests under way. */
@@ -181,14 +182,14 @@ export class Requests {
     for (const limit of this.#pending) limit.abort()
   }
 
-  /** The same, parsed. @param {string} path @param {Record<string, any>} [query] @param {string} [body] @param {number} [mostMs] @returns {Promise<any>} */
-  async ask(path, query, body, mostMs) {
-    return JSON.parse(await this.askText(path, query, body, mostMs))
+  /** The same, parsed. @param {string} path @param {Record<string, any>} [query] @param {string} [body] @param {number} [limitMs] @returns {Promise<any>} */
+  async request(path, query, body, limitMs) {
+    return JSON.parse(await this.requestText(path, query, body, limitMs))
   }
 }
 
-/** Whether commands were refused that were not understood as ours: the session or the nonce was lost. @param {string} text the replies @param {string} nonce */
-function isUnread(text, nonce) {
+/** Whether the hub refused commands because the session or the nonce was lost on the way. @param {string} text the replies @param {string} nonce */
+function isAltered(text, nonce) {
   return text.includes('"ok":false') && JSON.parse(text).some((/** @type {any} */ { error }) => error && error.nonce !== nonce)
 }
 
@@ -210,26 +211,25 @@ async function problemOf(response) {
 }
 
 /**
- * What an answer that is no success proves.
+ * What an answer without success proves.
  * @param {number} status
  * @param {any} problem its JSON
  * @param {string} nonce of the request
  * @param {boolean} hasToken a token was sent along
  */
 function refusalOf(status, problem, nonce, hasToken) {
-  // A POST that a redirect made a GET is not to be heard of.
+  // 405: a redirect turned a POST into a GET.
   const isOurs = status !== 405 && problem?.hint && problem.code
   if (!isOurs) return new TriwayError('http_' + status, { detail: 'Something other than the hub answered with status ' + status, hint: NO_HUB, status, kind: status >= 502 && status <= 504 ? 'away' : 'foreign' })
   return new TriwayError(problem.code, { ...problem, status, kind: kindOf(status, problem, nonce, hasToken) })
 }
 
-/** What a refusal of the hub proves, by whichever transport it came. @param {number} status @param {any} problem @param {string} nonce @param {boolean} hasToken @returns {import('./error.js').Kind} */
+/** What a refusal of the hub proves, on any transport. @param {number} status @param {any} problem @param {string} nonce @param {boolean} hasToken @returns {import('./error.js').Kind} */
 export function kindOf(status, problem, nonce, hasToken) {
   // The session ended, and another one may begin.
   if (problem.code === 'session_expired') return 'passing'
-  // It read other words than ours: part of them was lost on the way.
+  // The hub read something other than the client sent: part of it was lost on the way.
   if (problem.nonce !== nonce || (problem.code === 'unauthorized' && hasToken && !problem.credential)) return 'altered'
-  // 408, 426 and 429 may end, as may what is the hub's own fault.
+  // 408, 426, 429 and errors of the hub itself may pass.
   return status >= 500 || /^4(08|26|29)$/.test(String(status)) ? 'passing' : 'final'
 }
-

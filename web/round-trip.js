@@ -1,18 +1,18 @@
 /**
  * The round-trip time, as far as it is known. Each answered request is an upper bound: it may have
- * needed a connection, name look-up or a token first. So the least of the recent ones counts.
+ * needed a connection, name lookup or a token first. So the least of the recent ones counts.
  * Pure; knows no request.
  */
 
 /** Assumed until a request was answered, in ms: a slow mobile network. */
 const ASSUMED_MS = 300
 /** Highest sample that counts, in ms: a request that takes longer waited for something other than the network. */
-const SAMPLE_MOST_MS = 1000
+const SAMPLE_MAX_MS = 1000
 /** Samples kept: enough to hold one from a warm connection, few enough to follow a change of network. */
-const SAMPLES_MOST = 5
+const SAMPLES_MAX = 5
 /** Round trips until the first sign of an attachment, of which a new connection takes some. */
 const SIGN_ROUND_TRIPS = 2
-/** At most this, in ms, an upper bound shows that the hub is near: a new TLS connection takes three round trips. */
+/** The hub is near if an upper bound of the round trip is at most this, in ms: a new TLS connection takes three round trips. */
 export const NEAR_MS = 360
 /** An answer that took longer, in ms, may have waited for a new connection. */
 const COLD_MS = 50
@@ -24,24 +24,24 @@ export class RoundTrip {
   /** What the last request took that the hub answers at once, in ms: what a busy network takes now. */
   latestMs = ASSUMED_MS
 
-  /** A request that the hub answers at once took so long. @param {number} ms */
+  /** A request that the hub answers at once took this time. @param {number} ms */
   observe(ms) {
-    this.latestMs = Math.min(ms, SAMPLE_MOST_MS)
+    this.latestMs = Math.min(ms, SAMPLE_MAX_MS)
     this.limit(ms)
   }
 
   /** What the hub needs beyond the round trip to accept an attachment, in ms: a slow token check, for example. */
   workMs = 0
 
-  /** An attachment showed its first sign after so long. @param {number} ms */
+  /** An attachment showed its first sign after this time. @param {number} ms */
   observeSign(ms) {
     this.limit(ms)
-    this.workMs = Math.max(0, Math.min(ms, SAMPLE_MOST_MS) - SIGN_ROUND_TRIPS * this.ms)
+    this.workMs = Math.max(0, Math.min(ms, SAMPLE_MAX_MS) - SIGN_ROUND_TRIPS * this.ms)
   }
 
-  /** Something that takes at least a round trip took so long. @param {number} ms */
+  /** Something that takes at least a round trip took this time. @param {number} ms */
   limit(ms) {
-    this.samples = [Math.min(ms, SAMPLE_MOST_MS), ...this.samples].slice(0, SAMPLES_MOST)
+    this.samples = [Math.min(ms, SAMPLE_MAX_MS), ...this.samples].slice(0, SAMPLES_MAX)
   }
 
   /** Forgets everything: the network may be another one. */
@@ -64,7 +64,7 @@ export class RoundTrip {
     return this.isKnown && this.ms <= NEAR_MS
   }
 
-  /** Whether a second request, on the connection that is now warm, would tell more. */
+  /** Whether a second request, on the connection that is warm now, would show more. */
   get isCold() {
     return this.isKnown && this.ms > COLD_MS
   }

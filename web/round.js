@@ -3,16 +3,17 @@
  * Pure; opens nothing itself.
  */
 
-/** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./attempt.js').Attempt} Attempt @typedef {import('./round-trip.js').RoundTrip} RoundTrip */
+/** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./attempt.js').Attempt} Attempt @typedef {import('./round-trip.js').RoundTrip} RoundTrip */
 /** @typedef {Transport | 'short' | 'check'} Rung `short` are short polls; `check` finds out whether the hub is there */
 
-/** The next transport is tried so long after one that is not proven, in ms, or earlier if that one is overdue; the first where the hub is near. */
+/** Time after which the next transport is tried next to one that is not proven, in ms, if the hub is near; earlier if that one is overdue. */
 const HEDGE_NEAR_MS = { ws: 350, sse: 250, poll: 250 }
+/** The same if the hub is far, or its distance is not known. */
 const HEDGE_FAR_MS = { ws: 350, sse: 900, poll: 1500 }
-/** After so long, in ms, a request that a gateway refused because the hub is away has been repeated. */
+/** Time in which a request that a gateway refused, because the hub is away, has been repeated, in ms. */
 const AWAY_AGAIN_MS = 2000
 /** A check that is not answered within this, in ms, is repeated. */
-const CHECK_MOST_MS = 3000
+const CHECK_MAX_MS = 3000
 
 export class Round {
   /** Why it began. */
@@ -69,7 +70,7 @@ export class Round {
   check(now) {
     this.rungs = ['check']
     this.isChecking = true
-    this.pausedUntil = now + CHECK_MOST_MS
+    this.pausedUntil = now + CHECK_MAX_MS
   }
 
   /** When the next is tried next to the one before it. @param {RoundTrip} roundTrip */
@@ -78,9 +79,9 @@ export class Round {
     if (!hedged || hedged.hasFailed) return 0
     // It only waits until it may carry.
     if (hedged.provenAt) return Infinity
-    if (hedged.helloAt) return hedged.expectedAt
-    const mostMs = (isNear ? HEDGE_NEAR_MS : HEDGE_FAR_MS)[hedged.transport]
-    const hedgeAt = Math.min(hedged.expectedAt, hedged.openedAt + mostMs)
+    if (hedged.helloAt) return hedged.proofExpectedAt
+    const maxMs = (isNear ? HEDGE_NEAR_MS : HEDGE_FAR_MS)[hedged.transport]
+    const hedgeAt = Math.min(hedged.proofExpectedAt, hedged.openedAt + maxMs)
     return hedged.awayAt ? hedgeAt + AWAY_AGAIN_MS : hedgeAt
   }
 

@@ -4,18 +4,18 @@
  */
 import { CAUSES } from './causes.js'
 
-/** @typedef {import('./cuts.js').Transport} Transport */
+/** @typedef {'ws' | 'sse' | 'poll'} Transport */
 
 /**
  * @typedef {object} OpenStep starts one attempt: one attachment of one transport
  * @property {'open'} do
  * @property {number} id of the attempt; all later facts and steps about it carry this id
  * @property {Transport} transport
- * @property {string} why `TRANSPORT:CAUSE`, or a word without a colon that stays inside the client
+ * @property {string} why `TRANSPORT:CAUSE`, or a word without a colon, which is not sent to the hub
  * @property {number} [beat] heartbeat in seconds to request
  * @property {number} [wait] seconds that a poll may be held; 0 for short polls
  * @property {number} [early] 1 if the head of a held poll must be sent at once
- * @property {number} [patience] ms after which a poll that should be answered at once is asked for on another connection
+ * @property {number} [patience] ms after which a poll that should be answered at once is sent on another connection
  * @property {number} [pause] ms between the answer to a short poll and the next request; absent unless polls are short
  *
  * @typedef {OpenStep
@@ -28,7 +28,7 @@ import { CAUSES } from './causes.js'
  *
  * @typedef {'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline'} LadderState
  *
- * @typedef {'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'incomplete'
+ * @typedef {'start' | 'tick' | 'adapt' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'incomplete'
  *   | 'starved' | 'away' | 'ended' | 'checked' | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked'} FactType
  *
  * @typedef {object} Fact
@@ -47,6 +47,7 @@ import { CAUSES } from './causes.js'
  * @property {boolean} [planned] `ended`: not the path's fault, so it teaches nothing
  * @property {boolean} [foreign] `ended`, `checked`: something other than the hub answered
  * @property {boolean} [ok] `checked`: the hub answered
+ * @property {import('./adaptation.js').Adaptation} [adaptation] `adapt`: the part that is loaded after the first connection
  */
 
 /** Causes of refusals that pass. They say nothing about the transport. */

@@ -1,58 +1,52 @@
 /**
  * Tabs of one browser that share one connection: one of them reads for all. Loaded only where tabs share.
  *
- * A tab is in one of three roles. `alone`: it reads for itself, or is frozen. `follows`: another tab reads, and tells
- * over a BroadcastChannel what comes. `leads`: it holds the Web Lock, reads for all, and publishes for all.
+ * A tab has one of three roles. `alone`: it reads for itself, or is frozen. `follows`: another tab reads, and
+ * sends what arrives over a BroadcastChannel. `leads`: it holds the Web Lock, and reads and publishes for all.
  *
- * The leader tells, in this order and over one channel, each frame, each channel that begins to be complete
- * (`gained`) or ceases to be (`lost`), and its whole state. A follower does with its subscriptions what the
- * leader does with its own, so that catching up is theirs. What a leader says carries its term: of two, the
- * later term counts. It knows no transport, and imports nothing that has a state: it is a file of its own.
+ * The leader sends, in order over one BroadcastChannel: each frame, each channel that begins to be complete
+ * (`gained`) or stops being complete (`lost`), and its whole state. A follower applies them to its own
+ * subscriptions, which then catch up by themselves. Each message of a leader carries its term; of two leaders
+ * the one with the later term counts. Knows no transport, and imports nothing that has a state, since it is a
+ * file of its own.
  */
 
+import { LeaderWatch } from './leader-watch.js'
 import { problemOf, replyOf } from './problem.js'
+import { WantedChannels } from './wanted-channels.js'
 
-/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./cuts.js').Transport} Transport @typedef {import('./tabs.js').Host} Host */
+/** @typedef {import('./frame.js').Frame} Frame @typedef {import('./rungs.js').Transport} Transport @typedef {import('./tabs.js').Host} Host */
 
-/** Of the messages below: tabs that speak different ones never meet. Raise it whenever a message changes. */
-const DIALECT = 2
-/** A leader that says nothing for so long, in ms, is asked; if it says nothing for as long again, it is replaced. */
-const SILENT_MS = 5000
-/** Followers that replace a leader wait a random part of this, in ms, so that one of them does it. */
-const APART_MS = 1000
-/** How long, in ms, a tab waits for the leader to read all that it wants: it may have to give up its own connection first. */
-const JOIN_MOST_MS = 1000
-/** A follower says each heartbeat what it wants; one that has not for so long, in ms, is gone. The longest heartbeat is 60 s. */
-const WISH_MS = 150_000
+/** Of the messages below: tabs with another version share with each other only. Raise it whenever a message changes. */
+const MESSAGES_VERSION = 3
+/** How long, in ms, a tab waits until the leader reads all channels of this tab: the leader may need the connection that this tab holds. */
+const JOIN_MAX_MS = 1000
 
 export class Sharing {
   /** @type {'alone' | 'follows' | 'leads'} */
   role = 'alone'
-  /** When the leader that counts began, in ms since 1970; as its own number, where this tab leads. */
+  /** The term of the current leader: when it began to lead, in ms since 1970. */
   #term = 0
   #tab = String(Math.random()).slice(2)
   /** @type {BroadcastChannel | undefined} */
-  #wire
-  /** Ends its turn, or its wait for one. @type {AbortController | undefined} */
-  #turn
-  /** What each other tab wants to read, and when it said so. @type {Map<string, {names: string[], at: number}>} */
-  #wishes = new Map()
-  /** Of publishes that the leader has, by key. @type {Map<string, (reply: any) => void>} */
+  #broadcast
+  /** Ends the request for the Web Lock, or releases it. @type {AbortController | undefined} */
+  #lockRequest
+  /** What other tabs want to read. */
+  #wanted = new WantedChannels()
+  /** Callbacks of publishes that the leader has, by key. @type {Map<string, (reply: any) => void>} */
   #replies = new Map()
-  /** The leader of this term has not told its whole state yet. */
+  /** The leader of this term has not sent its whole state yet. */
   #isNew = true
-  #isHeard = false
-  #isAsked = false
-  #isTelling = false
-  /** Since when another tab could read for this one, in ms since 1970. */
+  #isPosting = false
+  /** Since when another tab could read for this one, in ms since 1970; 0 if none could. */
   #couldJoinAt = 0
   #isOff = false
-  /** It follows as soon as what it published as itself is answered. */
+  /** It follows as soon as its own publishes are answered. */
   #isJoining = false
-  /** It shares, and does so again after its page was cached; not where sharing broke up. */
+  /** It shares, and shares again after the page was cached; false once sharing has failed. */
   #isMember
-  /** @type {any} */
-  #watch
+  #watch = new LeaderWatch({ ask: () => this.#postChannels(), replace: () => this.#replaceLeader() })
   #name = ''
   #host
   #isByDefault
@@ -66,41 +60,42 @@ export class Sharing {
     this.#isByDefault = isByDefault
     this.#isMember = !isByDefault
     host.hub.addEventListener('state', this.#onState)
-    host.outbox.givenUp = (key) => this.role === 'follows' && this.#say('withdraw', { key })
+    host.outbox.onWithdrawn = (key) => this.role === 'follows' && this.#post('withdraw', { key })
     globalThis.document?.addEventListener('freeze', this.#onFreeze)
     globalThis.document?.addEventListener('resume', this.#onResume)
   }
 
   // Coming and going.
 
-  /** Looks for the tab that leads, and stands in line to lead. @param {any[]} alike what tabs must have in common */
+  /** Looks for the tab that leads, and queues for the Web Lock. @param {any[]} alike what tabs must have in common to share */
   enter(alike) {
-    if (this.#wire || this.#isOff) return
-    this.#name = 'triway ' + JSON.stringify([DIALECT, ...alike])
+    if (this.#broadcast || this.#isOff) return
+    this.#name = 'triway ' + JSON.stringify([MESSAGES_VERSION, ...alike])
     this.#enter()
   }
 
   #enter() {
-    if (this.#wire || this.#isOff) return
-    this.#wire = new BroadcastChannel(this.#name)
-    this.#wire.onmessage = ({ data }) => this.#hear(data)
-    if (this.#isMember) this.#await()
-    this.#stand({})
-    this.#wish()
+    if (this.#broadcast || this.#isOff) return
+    this.#broadcast = new BroadcastChannel(this.#name)
+    this.#broadcast.onmessage = ({ data }) => this.#onMessage(data)
+    if (this.#isMember) this.#follow()
+    this.#requestLock({})
+    this.#postChannels()
   }
 
   /** @param {{steal?: boolean}} how */
-  #stand({ steal }) {
-    const turn = (this.#turn = new AbortController())
+  #requestLock({ steal }) {
+    // Aborting the request releases the lock, too.
+    const request = (this.#lockRequest = new AbortController())
     const granted = () => {
-      if (turn.signal.aborted) return
+      if (request.signal.aborted) return
       this.#lead()
-      return new Promise((resolve) => turn.signal.addEventListener('abort', resolve))
+      return new Promise((resolve) => request.signal.addEventListener('abort', resolve))
     }
-    // A lock that is taken away cannot be waited for, too.
-    navigator.locks.request(this.#name, steal ? { steal } : { signal: turn.signal }, granted).catch(() => {
-      if (turn.signal.aborted) return
-      if (this.role === 'leads') this.#abdicate()
+    // The API accepts `steal` or a signal, not both.
+    navigator.locks.request(this.#name, steal ? { steal } : { signal: request.signal }, granted).catch(() => {
+      if (request.signal.aborted) return
+      if (this.role === 'leads') this.#stopLeading()
       else this.#breakUp()
     })
   }
@@ -124,10 +119,10 @@ export class Sharing {
     else this.#host.connection.start()
   }
 
-  /** The page may be frozen at any moment: another tab leads; when it is back, it begins again. @param {string} type */
+  /** A cached page may be frozen at any moment, so another tab must lead. The page joins again when it is shown. @param {string} type */
   onPage(type) {
     if (type === 'start' && this.#isMember) this.#enter()
-    if (type !== 'pause' || !this.#wire) return
+    if (type !== 'pause' || !this.#broadcast) return
     this.#leave()
     if (!this.#isMember) return
     this.#uncover()
@@ -137,18 +132,18 @@ export class Sharing {
   }
 
   #leave() {
-    this.#say('gone')
+    this.#post('gone')
     this.role = 'alone'
-    this.#turn?.abort()
-    this.#wire?.close()
-    this.#wire = undefined
-    clearInterval(this.#watch)
+    this.#lockRequest?.abort()
+    this.#broadcast?.close()
+    this.#broadcast = undefined
+    this.#watch.stop()
     this.#couldJoinAt = 0
     this.#replies.clear()
-    this.#wishes.clear()
+    this.#wanted.clear()
   }
 
-  /** Sharing works no more: from now on this tab reads for itself. */
+  /** Sharing failed: from now on this tab reads for itself. */
   #breakUp() {
     const { connection, outbox } = this.#host
     const wasAlone = this.role === 'alone' && !this.#isJoining
@@ -158,7 +153,7 @@ export class Sharing {
     if (wasAlone) return
     this.#uncover()
     connection.park()
-    connection.line = undefined
+    connection.position = undefined
     outbox.setRoute(undefined)
     this.#interrupted()
     connection.start()
@@ -171,11 +166,11 @@ export class Sharing {
     if (hub.state === 'connected') change('state', 'reconnecting', 'shared')
   }
 
-  /** Something may be missed from here on. */
+  /** From here on something may be missed. */
   #uncover() {
     const { connection, subscriptions } = this.#host
-    for (const subscription of subscriptions.values()) subscription.uncover(connection.line?.cursor)
-    connection.line?.reads.clear()
+    for (const subscription of subscriptions.values()) subscription.uncover(connection.position?.cursor)
+    connection.position?.reads.clear()
   }
 
   // Changes of the role.
@@ -188,178 +183,167 @@ export class Sharing {
     this.#isJoining = outbox.isHeld = false
     this.#term = Math.max(Date.now(), this.#term + 1)
     this.#replies.clear()
-    clearInterval(this.#watch)
-    this.#tell()
+    this.#watch.stop()
+    this.#postState()
     if (isReading) return connection.sync()
     outbox.setRoute(undefined)
     this.#interrupted()
     connection.start()
   }
 
-  /** Another tab took the lock: this one was frozen for too long. */
-  #abdicate() {
+  /** Another tab took the lock, since this one was frozen for too long. */
+  #stopLeading() {
     this.#uncover()
     this.#host.connection.park()
     this.#interrupted()
-    this.#await()
-    this.#stand({})
-    this.#wish()
+    this.#follow()
+    this.#requestLock({})
+    this.#postChannels()
   }
 
-  /** The leader will say where this tab goes on. */
-  #await() {
+  /** Another tab leads: its next state shows where this tab continues. */
+  #follow() {
     const { connection, outbox } = this.#host
     this.role = 'follows'
     this.#isMember = true
     this.#isJoining = outbox.isHeld = false
     connection.isParked = true
     outbox.setRoute(undefined)
-    this.#isNew = this.#isHeard = true
-    clearInterval(this.#watch)
-    this.#watch = setInterval(() => this.#checkLeader(), SILENT_MS)
+    this.#isNew = true
+    this.#watch.start()
   }
 
-  #checkLeader() {
-    if (this.#isHeard) this.#isHeard = this.#isAsked = false
-    else if (!this.#isAsked) {
-      this.#isAsked = true
-      this.#wish()
-    } else {
-      setTimeout(() => {
-        if (this.#isHeard || this.role !== 'follows') return
-        this.#turn?.abort()
-        this.#stand({ steal: true })
-      }, APART_MS * Math.random())
-    }
+  #replaceLeader() {
+    if (this.role !== 'follows') return
+    this.#lockRequest?.abort()
+    this.#requestLock({ steal: true })
   }
 
-  // What is said. Names of members are as they are in every build.
+  // Messages to other tabs. Their members have the same names in every build.
 
   /** @param {string} what @param {object} [more] */
-  #say(what, more) {
-    this.#wire?.postMessage({ what, from: this.#tab, term: this.#term, ...more })
+  #post(what, more) {
+    this.#broadcast?.postMessage({ what, from: this.#tab, term: this.#term, ...more })
   }
 
-  /** @param {boolean} [isRenewed] nothing has changed */
-  #wish(isRenewed) {
-    this.#say('wish', { names: this.#host.connection.ownNames(), isRenewed })
+  /** The channels of this tab. @param {boolean} [isRenewed] nothing has changed */
+  #postChannels(isRenewed) {
+    this.#post('wish', { names: this.#host.connection.ownNames(), isRenewed })
   }
 
-  /** The whole state, once the other tabs can do something with it. @param {boolean} [isBeat] */
-  #tell(isBeat) {
+  /** The whole state; nothing while the session is not known yet. @param {boolean} [isBeat] followers answer it with their channels */
+  #postState(isBeat) {
     const { connection, hub, outbox } = this.#host
-    const { session, cursor } = connection.line ?? {}
+    const { session, cursor } = connection.position ?? {}
     const isWhole = connection.carrier && session?.inboxes && hub.state === 'connected'
     if (!isWhole && hub.state === 'connected') return
     const { state, transport } = hub
-    this.#say('state', { state, transport, isBeat, problem: connection.problem && problemOf(connection.absence()), ...(isWhole && { names: connection.covered, cursor, session, limits: outbox.limits }) })
+    this.#post('state', { state, transport, isBeat, problem: connection.problem && problemOf(connection.unavailable()), ...(isWhole && { names: connection.covered, cursor, session, limits: outbox.limits }) })
   }
 
-  // What the connection of the leader reports.
+  // What the connection reports.
 
   /** Channels that other tabs want. */
   names() {
-    return this.role === 'leads' ? [...this.#wishes.values()].flatMap(({ names }) => names) : []
+    return this.role === 'leads' ? this.#wanted.names() : []
   }
 
   /** Whether this tab reads for others, too. */
   get hasOthers() {
-    return this.role === 'leads' && this.#wishes.size > 0
+    return this.role === 'leads' && this.#wanted.size > 0
   }
 
   /** @param {Frame} frame @param {Transport | null} via */
   frame(frame, via) {
-    if (this.role === 'leads') this.#say('frame', { frame, via, cursor: this.#host.connection.line?.cursor })
+    if (this.role === 'leads') this.#post('frame', { frame, via, cursor: this.#host.connection.position?.cursor })
   }
 
-  /** What comes of a channel from now on is complete. @param {string} name @param {string} [id] */
-  gained(name, id) {
-    if (this.role === 'leads') this.#say('gained', { name, id })
+  /** From now on a channel is complete. @param {string} name @param {string} [id] */
+  covered(name, id) {
+    if (this.role === 'leads') this.#post('gained', { name, id })
   }
 
   /** @param {string} name @param {string} [cursor] */
-  lost(name, cursor) {
-    if (this.role === 'leads') this.#say('lost', { name, cursor })
+  uncovered(name, cursor) {
+    if (this.role === 'leads') this.#post('lost', { name, cursor })
   }
 
-  /** Frames were left out on the way. @param {string} name @param {any} hole */
-  incomplete(name, hole) {
-    if (this.role === 'leads') this.#say('incomplete', { name, hole })
+  /** Frames were lost on the way. @param {string} name @param {any} missing */
+  incomplete(name, missing) {
+    if (this.role === 'leads') this.#post('incomplete', { name, missing })
   }
 
   /** @param {string[]} names @param {any} error */
   refused(names, error) {
     if (this.role !== 'leads') return
-    this.#say('refused', { names, problem: problemOf(error) })
-    for (const wish of this.#wishes.values()) wish.names = wish.names.filter((name) => !names.includes(name))
+    this.#post('refused', { names, problem: problemOf(error) })
+    this.#wanted.withdraw(names)
   }
 
   /** @param {string} why @param {any} error */
   finished(why, error) {
-    if (this.role === 'leads') this.#say('finished', { why, problem: problemOf(error) })
+    if (this.role === 'leads') this.#post('finished', { why, problem: problemOf(error) })
   }
 
-  /** The application of this tab chose a transport: all remember it, and the leader changes. @param {Transport | 'auto'} transport */
+  /** The application of this tab chose a transport: every tab remembers it, and the leader changes to it. @param {Transport | 'auto'} transport */
   use(transport) {
-    if (this.role !== 'alone') this.#say('use', { transport })
+    if (this.role !== 'alone') this.#post('use', { transport })
   }
 
-  /** Something of the state may have changed, or what this tab wants. */
+  /** The state, or the channels of this tab, may have changed. */
   synced() {
-    if (this.#isTelling) return
-    this.#isTelling = true
+    if (this.#isPosting) return
+    this.#isPosting = true
     queueMicrotask(() => {
-      this.#isTelling = false
-      if (this.role === 'leads') this.#tell()
-      else this.#wish()
+      this.#isPosting = false
+      if (this.role === 'leads') this.#postState()
+      else this.#postChannels()
     })
   }
 
-  /** A ping of the hub: tabs that say nothing any more are forgotten. */
+  /** A ping of the hub arrived: silent tabs are forgotten. */
   beat() {
     if (this.role !== 'leads') return
-    const { size } = this.#wishes
-    for (const [tab, { at }] of this.#wishes) if (Date.now() - at > WISH_MS) this.#wishes.delete(tab)
-    if (size !== this.#wishes.size) this.#host.connection.sync()
-    this.#tell(true)
+    if (this.#wanted.forgetSilent()) this.#host.connection.sync()
+    this.#postState(true)
   }
 
-  // What is heard.
+  // Messages of other tabs.
 
   /** @param {any} message */
-  #hear(message) {
+  #onMessage(message) {
     const { what, term } = message
     if (what in this.#fromAll) return this.#fromAll[what](message)
     if (this.role === 'leads' && what in this.#toLeader) return this.#toLeader[what](message)
     if (!(what in this.#toFollowers) || term < this.#term) return
     if (term > this.#term) this.#change(term)
     if (this.role === 'leads') return
-    this.#isHeard = true
+    this.#watch.onMessage()
     this.#toFollowers[what](message)
   }
 
-  /** Another tab leads. Whether it goes on just where the last one ended, it cannot know. @param {number} term */
+  /** Another tab leads. It may not continue exactly where the last one ended. @param {number} term */
   #change(term) {
     this.#term = term
     if (this.role === 'leads') {
-      this.#turn?.abort()
-      return this.#abdicate()
+      this.#lockRequest?.abort()
+      return this.#stopLeading()
     }
     if (this.role === 'alone') return
     this.#uncover()
     this.#isNew = true
     this.#host.outbox.setRoute(undefined)
-    this.#wish()
+    this.#postChannels()
   }
 
   /** @type {Record<string, (message: any) => any>} */
   #fromAll = {
     wish: ({ from, names, isRenewed }) => {
-      this.#wishes.set(from, { names, at: Date.now() })
+      this.#wanted.set(from, names)
       if (this.role === 'leads' && !isRenewed) this.#host.connection.sync()
     },
     gone: ({ from }) => {
-      this.#wishes.delete(from)
+      this.#wanted.delete(from)
       if (this.role === 'leads') this.#host.connection.sync()
     },
     use: ({ transport }) => {
@@ -371,11 +355,11 @@ export class Sharing {
   #toLeader = {
     withdraw: ({ key }) => this.#host.outbox.withdraw(key),
     send: async ({ from, key, encoded, size, leftMs, deadline = performance.now() + leftMs }) => {
-      const say = (/** @type {any} */ reply) => this.role === 'leads' && this.#say('reply', { to: from, key, reply })
+      const reply = (/** @type {any} */ reply) => this.role === 'leads' && this.#post('reply', { to: from, key, reply })
       try {
-        say({ ok: true, ...(await this.#host.outbox.add(encoded, size, undefined, key, deadline).answer) })
+        reply({ ok: true, ...(await this.#host.outbox.add(encoded, size, undefined, key, deadline).answer) })
       } catch (error) {
-        say({ error: replyOf(error, deadline) })
+        reply({ error: replyOf(error, deadline) })
       }
     },
   }
@@ -383,28 +367,28 @@ export class Sharing {
   /** @type {Record<string, (message: any) => any>} */
   #toFollowers = {
     state: (message) => {
-      if (message.isBeat) this.#wish(true)
+      if (message.isBeat) this.#postChannels(true)
       if (this.role === 'alone') this.#consider(message)
       else this.#adopt(message)
     },
     frame: ({ frame, via, cursor }) => {
-      const { line } = this.#host.connection
-      if (this.#isNew || !line) return
-      line.cursor = cursor
+      const { position } = this.#host.connection
+      if (this.#isNew || !position) return
+      position.cursor = cursor
       this.#host.receive(frame, via)
     },
     gained: ({ name, id }) => {
       if (this.#isNew) return
-      this.#host.connection.line?.reads.set(name, true)
+      this.#host.connection.position?.reads.set(name, true)
       this.#host.subscriptions.get(name)?.cover(id)
-      if (this.#held && this.#isRead()) this.#release()
+      if (this.#pendingState && this.#isRead()) this.#release()
     },
     lost: ({ name, cursor }) => {
       if (this.#isNew) return
-      this.#host.connection.line?.reads.delete(name)
+      this.#host.connection.position?.reads.delete(name)
       this.#host.subscriptions.get(name)?.uncover(cursor)
     },
-    incomplete: ({ name, hole }) => !this.#isNew && this.#host.subscriptions.get(name)?.repair(hole),
+    incomplete: ({ name, missing }) => !this.#isNew && this.#host.subscriptions.get(name)?.repair(missing),
     reply: ({ to, key, reply }) => {
       if (to !== this.#tab) return
       this.#replies.get(key)?.(reply)
@@ -412,7 +396,7 @@ export class Sharing {
     },
     refused: ({ names, problem }) => {
       const isOurs = this.#host.connection.ownNames().some((name) => names.includes(name))
-      // As the leader it may not read this; as itself it perhaps may.
+      // The leader's session may not read this; a session of this tab perhaps may.
       if (isOurs && this.#isByDefault) this.#separate()
       else if (this.role === 'follows') this.#host.refuse(names, this.#host.errorOf(problem))
     },
@@ -422,25 +406,25 @@ export class Sharing {
     },
   }
 
-  /** Once what the leader has of this tab is answered, this tab reads for itself. */
+  /** This tab reads for itself, once the leader has answered its publishes. */
   async #separate() {
     if (this.role === 'follows') await this.#host.outbox.drain()
     if (!this.#isOff) this.#breakUp()
   }
 
-  /** A tab that reads for itself follows, once the leader reads all that it wants, or does not for a while. @param {any} state */
+  /** A tab that reads for itself follows once the leader reads all its channels, or after a while. @param {any} state */
   #consider({ session, names = [] }) {
     const { connection, hub } = this.#host
     if (!session || this.#isJoining || hub.transport === 'ws') return
     if (!this.#couldJoinAt) {
       this.#couldJoinAt = Date.now()
-      setTimeout(() => this.#wish(), JOIN_MOST_MS)
+      setTimeout(() => this.#postChannels(), JOIN_MAX_MS)
     }
-    if (Date.now() < this.#couldJoinAt + JOIN_MOST_MS && !connection.ownNames().every((name) => names.includes(name))) return
+    if (Date.now() < this.#couldJoinAt + JOIN_MAX_MS && !connection.ownNames().every((name) => names.includes(name))) return
     this.#join()
   }
 
-  /** The stream goes first: it may be what leaves no connection for publishing. */
+  /** The stream is closed first: it may hold the connection that publishes need. */
   async #join() {
     const { connection, outbox } = this.#host
     this.#isJoining = true
@@ -448,10 +432,10 @@ export class Sharing {
     this.#uncover()
     connection.park(true)
     await outbox.drain()
-    if (!this.#isJoining || !this.#wire) return
-    connection.line = undefined
-    this.#await()
-    this.#wish()
+    if (!this.#isJoining || !this.#broadcast) return
+    connection.position = undefined
+    this.#follow()
+    this.#postChannels()
   }
 
   /** @param {any} message the leader's state */
@@ -466,35 +450,35 @@ export class Sharing {
       this.#isNew = false
       for (const name of names) subscriptions.get(name)?.cover(cursor)
     } else if (hub.state === 'connecting' && state === 'reconnecting') return
-    this.#held = { state, transport }
-    // A hub that is ready reads what was opened at the start, in whichever tab.
+    this.#pendingState = { state, transport }
+    // `ready` promises that the channels opened at the start are read, in each tab.
     if (hub.state !== 'connecting' || state !== 'connected' || this.#isRead()) this.#release()
-    else this.#heldTimer ??= setTimeout(() => this.#release(), JOIN_MOST_MS)
+    else this.#pendingTimer ??= setTimeout(() => this.#release(), JOIN_MAX_MS)
   }
 
-  /** Whether the leader reads all that this tab wants. */
+  /** Whether the leader reads all channels of this tab. */
   #isRead() {
     const { connection } = this.#host
-    return connection.ownNames().every((name) => connection.line?.reads.get(name) === true)
+    return connection.ownNames().every((name) => connection.position?.reads.get(name) === true)
   }
 
-  /** This tab's state is the leader's. */
+  /** This tab takes over the leader's state. */
   #release() {
-    clearTimeout(this.#heldTimer)
-    this.#heldTimer = undefined
-    if (!this.#held || this.role !== 'follows') return
-    const { state, transport } = this.#held
-    this.#held = undefined
+    clearTimeout(this.#pendingTimer)
+    this.#pendingTimer = undefined
+    if (!this.#pendingState || this.role !== 'follows') return
+    const { state, transport } = this.#pendingState
+    this.#pendingState = undefined
     this.#host.change('transport', transport, 'shared')
     this.#host.change('state', state, 'shared', this.#host.connection.problem)
   }
-  /** The leader's state, until its channels are read. @type {{state: any, transport: any} | undefined} */
-  #held
-  /** @type {any} */ #heldTimer
+  /** The leader's state, until it reads the channels of this tab. @type {{state: any, transport: any} | undefined} */
+  #pendingState
+  /** @type {any} */ #pendingTimer
 
-  /** To a follower's outbox the leader is a socket. @param {string} json @param {(reply: any) => void} onReply @param {import('./outbox.js').Entry} entry */
+  /** The outbox of a follower uses the leader as a socket. @param {string} json @param {(reply: any) => void} onReply @param {import('./outbox.js').Entry} entry */
   #send = (json, onReply, { key, encoded, size, deadline }) => {
     this.#replies.set(key, onReply)
-    this.#say('send', { key, encoded, size, leftMs: deadline - performance.now() })
+    this.#post('send', { key, encoded, size, leftMs: deadline - performance.now() })
   }
 }

@@ -1,69 +1,69 @@
 /**
- * A tab that finds no connection to the hub, because streams of other tabs hold all that the browser has,
- * asks these over a BroadcastChannel, which plain http has, too. It is part of the first load: a starved tab
- * loads nothing more. It reports `starved`; the ladder decides.
+ * A starved tab finds no free connection, because streams of other tabs hold all that the browser allows. It
+ * asks those tabs over a BroadcastChannel, which exists on plain http, too. This is part of the first load,
+ * since a starved tab cannot load anything else. It reports `starved`; the ladder decides.
  */
 
-/** @typedef {import('./cuts.js').Transport} Transport */
+/** @typedef {import('./rungs.js').Transport} Transport */
 
-/** A tab without an answer to anything for so long, in ms, asks; and then again each time. */
+/** A tab whose requests get no answer asks at this interval, in ms. */
 const SILENT_MS = 2000
-/** Where tabs can share, connections are about to be free: only a second request within this, in ms, counts. */
-const AGAIN_MS = 10_000
+/** If tabs can share, connections will be free soon: only a second request within this time, in ms, counts. */
+const REPEAT_MS = 10_000
 
-export class Starved {
+export class StarvedTabs {
   /** @type {BroadcastChannel | undefined} */
-  #wire
+  #broadcast
   /** @type {any} */
   #timer
   /** When another tab asked last, in ms since 1970. */
   #askedAt = 0
   #base
   #isReading
-  #starve
+  #onStarvedTab
 
   /**
    * @param {object} context
    * @param {string} context.base address of the hub
    * @param {AbortSignal} context.signal ends it
    * @param {() => boolean} context.isReading a transport carries in this tab
-   * @param {() => void} context.starve another tab finds no connection
+   * @param {() => void} context.onStarvedTab another tab finds no free connection
    */
-  constructor({ base, signal, isReading, starve }) {
+  constructor({ base, signal, isReading, onStarvedTab }) {
     this.#base = base
     this.#isReading = isReading
-    this.#starve = starve
+    this.#onStarvedTab = onStarvedTab
     signal.addEventListener('abort', () => {
-      this.answered()
-      this.#wire?.close()
+      this.onAnswer()
+      this.#broadcast?.close()
     })
   }
 
-  /** An attempt begins, by one of the connections that are few, or not. @param {Transport} transport */
-  opens(transport) {
+  /** An attempt begins. A WebSocket does not count among the connections that a browser limits. @param {Transport} transport */
+  onOpen(transport) {
     if (transport === 'ws' || !globalThis.BroadcastChannel || !globalThis.location) return
-    this.#wire ??= this.#listen()
-    if (!this.#isReading()) this.#timer ??= setInterval(() => this.#ask(), SILENT_MS)
+    this.#broadcast ??= this.#listen()
+    if (!this.#isReading()) this.#timer ??= setInterval(() => this.#askOtherTabs(), SILENT_MS)
   }
 
-  /** Something answered: there are connections. */
-  answered() {
+  /** Something was answered: connections are free. */
+  onAnswer() {
     clearInterval(this.#timer)
     this.#timer = undefined
   }
 
-  #ask() {
-    if (this.#isReading()) this.answered()
-    else this.#wire?.postMessage('starved')
+  #askOtherTabs() {
+    if (this.#isReading()) this.onAnswer()
+    else this.#broadcast?.postMessage('starved')
   }
 
   #listen() {
-    const wire = new BroadcastChannel('triway starved ' + this.#base)
-    wire.onmessage = () => {
-      const isFirst = Date.now() > this.#askedAt + AGAIN_MS
+    const broadcast = new BroadcastChannel('triway starved ' + this.#base)
+    broadcast.onmessage = () => {
+      const isFirst = Date.now() > this.#askedAt + REPEAT_MS
       this.#askedAt = Date.now()
-      if (!isFirst || !globalThis.navigator?.locks) this.#starve()
+      if (!isFirst || !globalThis.navigator?.locks) this.#onStarvedTab()
     }
-    return wire
+    return broadcast
   }
 }

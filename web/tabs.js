@@ -1,28 +1,28 @@
 /**
- * Whether tabs of one browser share one connection, and from when on: at once where the application says so
- * (`share`), otherwise below WebSocket on HTTP/1.1, where a browser has six connections to a hub for all its
- * tabs. How they share is in share.js, which is loaded when it may be needed.
+ * Whether tabs of one browser share one connection, and from when on: at once if the application sets
+ * `share`; otherwise if a transport other than WebSocket carries on HTTP/1.1, where a browser has six
+ * connections to a hub for all its tabs. How they share is in share.js, which is loaded when it may be needed.
  */
 
 import { NEAR_MS } from './round-trip.js'
 
-/** @typedef {import('./cuts.js').Transport} Transport */
+/** @typedef {import('./rungs.js').Transport} Transport */
 
 /**
  * @typedef {object} More
  * @property {import('./client.js').Hub} hub
  * @property {import('./connection.js').Connection} connection
  * @property {(problem: any) => import('./error.js').TriwayError} errorOf
- * @typedef {import('./connection.js').Owner & More} Host what sharing has of the hub
+ * @typedef {import('./connection.js').Owner & More} Host what sharing uses of the hub
  */
 
-/** The part is a file of its own. Asked for again, it comes from the same promise. */
+/** Loads the part. */
 const load = () => import('./share.js').catch(() => undefined)
 
-/** What sharing needs: browsers have no Web Locks on plain http, except for localhost. */
+/** Whether the browser has what sharing needs: there are no Web Locks on plain http, except on localhost. */
 const canShare = () => !!globalThis.navigator?.locks && !!globalThis.BroadcastChannel
 
-/** Whether the hub is reached by HTTP/1.1. What the browser does not tell counts as that. @param {string} base */
+/** Whether the hub is reached by HTTP/1.1. If the browser does not say, it counts as HTTP/1.1. @param {string} base */
 export function isHttp1(base) {
   const entries = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType('resource'))
   return !entries.some(({ name, nextHopProtocol }) => name.startsWith(base) && /^h[23]/.test(nextHopProtocol))
@@ -32,7 +32,7 @@ export class Tabs {
   #host
   #isEntering = false
   #isPrepared = false
-  /** When no number of this session waits for its answer. @type {Promise<void> | undefined} */
+  /** Resolves when no publish with a number of this session waits for its answer. @type {Promise<void> | undefined} */
   #prepared
 
   /** @param {Host} host */
@@ -60,12 +60,12 @@ export class Tabs {
   }
 
   /**
-   * An attempt begins. Below WebSocket the part is loaded before streams take all connections; but on a network that
-   * may be slow, only when the attempt carries, since loading would delay its proof. From now on nothing is published
-   * that another tab could not publish again.
+   * An attempt begins. If it is no WebSocket, the part is loaded before streams use up all connections. On a network
+   * that may be slow it is loaded only when the attempt carries, since loading would delay the proof. From now on
+   * each publish has a key of its own, so that another tab can send it again.
    * @param {Transport} transport
    */
-  opens(transport) {
+  onOpen(transport) {
     if (transport === 'ws' || !this.#maySoon() || this.#isPrepared) return
     this.#isPrepared = true
     const { hub } = this.#host

@@ -1,35 +1,35 @@
-/** Reads frames from a WebSocket. Knows no cursor rules and no ladder: what to read is in the address. */
+/** Reads frames from a WebSocket. The address says what to read. Knows no cursor and no ladder. */
 import { parseFrame } from './frame.js'
 
 /** A browser cannot set headers here, so the credential is a subprotocol. @param {string} [token] */
 const protocols = (token) => (token ? ['triway.v1', 'triway.bearer.' + btoa(unescape(encodeURIComponent(token))).replace(/\+/g, '-').replace(/\//g, '_').replace(/=/g, '')] : [])
 
 /**
- * @param {object} how
- * @param {any} how.WebSocket the platform's, or one that was passed in
- * @param {string} how.address
- * @param {string | undefined} how.token
- * @param {{socket?: (message: string) => void}} how.attachment its `socket` is set
- * @param {AbortSignal} how.signal
- * @param {(frame: import('./frame.js').Frame) => void} hear
- * @returns {Promise<number>} its end, with the code of its close
+ * @param {object} target
+ * @param {any} target.WebSocket of the platform, or the application's own
+ * @param {string} target.address
+ * @param {string | undefined} target.token
+ * @param {{socket?: (message: string) => void}} target.attachment whose `socket` is set
+ * @param {AbortSignal} target.signal
+ * @param {(frame: import('./frame.js').Frame) => void} onFrame
+ * @returns {Promise<number>} the code of its close
  */
-export const readWs = ({ WebSocket, address, token, attachment, signal }, hear) =>
+export const readWs = ({ WebSocket, address, token, attachment, signal }, onFrame) =>
   new Promise((resolve, reject) => {
     const socket = new WebSocket(address.replace(/^http/, 'ws'), protocols(token))
     socket.binaryType = 'arraybuffer'
     attachment.socket = (message) => socket.send(message)
     socket.onmessage = (/** @type {MessageEvent} */ { data }) => {
       try {
-        hear(parseFrame(data))
+        onFrame(parseFrame(data))
       } catch (error) {
         reject(error)
       }
     }
     socket.onclose = (/** @type {CloseEvent} */ { code }) => resolve(code)
-    // Without a listener for `error` a WebSocket throws in Node; some report no close after it.
+    // In Node, a WebSocket without a listener for `error` throws. Some implementations report no close after an error.
     socket.onerror = () => setTimeout(resolve, 0, 0)
-    // The listeners go with it: a socket that closes slowly keeps nothing.
+    // The listeners are removed, so that a socket that closes slowly keeps nothing alive.
     signal.onabort = () => {
       socket.onmessage = socket.onclose = null
       socket.close(signal.reason)

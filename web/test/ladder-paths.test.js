@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Adaptation } from '../adaptation.js'
 import { Ladder } from '../ladder.js'
 import { quantile, seeded, VirtualNetwork } from './support/virtual-network.js'
 
@@ -13,7 +14,7 @@ const copy = (value) => JSON.parse(JSON.stringify(value))
 /** A page that connects. */
 function connect(path, seed, { memory, now = 0, transports = ['ws', 'sse', 'poll'] } = {}) {
   const random = seeded(seed)
-  const network = new VirtualNetwork(new Ladder({ transports, random, memory }), random, path)
+  const network = new VirtualNetwork(new Ladder({ transports, random, memory, adaptation: new Adaptation() }), random, path)
   network.now = now
   network.observe('start')
   return network

@@ -1,6 +1,7 @@
 /** The ladder under random facts and random networks: what must hold whatever happens. With seeds, so that a failure can be repeated. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Adaptation } from '../adaptation.js'
 import { CAUSES } from '../causes.js'
 import { Ladder } from '../ladder.js'
 import { causeOf, isPassing } from '../rungs.js'
@@ -23,7 +24,9 @@ class Chaos {
   constructor(seed) {
     this.random = seeded(seed)
     const transports = this.pick([['ws', 'sse', 'poll'], ['ws', 'sse', 'poll'], ['sse', 'poll'], ['ws'], ['poll', 'ws'], ['poll']])
-    this.ladder = new Ladder({ transports, random: this.random, memory: {} })
+    // The part may be there from the start, come later, or never.
+    this.adaptation = this.chance(0.5) ? new Adaptation() : undefined
+    this.ladder = new Ladder({ transports, random: this.random, memory: {}, adaptation: this.adaptation })
   }
 
   pick(list) {
@@ -68,6 +71,7 @@ class Chaos {
   }
 
   step() {
+    if (!this.adaptation && this.chance(0.01)) this.ladder.observe(this.now, 'adapt', { adaptation: (this.adaptation = new Adaptation()) }).forEach((one) => this.check(one))
     const [type, fact] = this.next()
     const ended = type === 'ended' ? this.open.get(fact.id) : undefined
     const before = ended && this.ladder.learned[ended]?.times
@@ -80,7 +84,7 @@ class Chaos {
     if (type === 'use' || this.ladder.attempts.memory.network !== network) this.starvedUntil = 0
     for (const one of steps) this.check(one)
     if (type === 'ended') this.open.delete(fact.id)
-    const isFlapping = steps.some((one) => one.do === 'carry') && this.ladder.attempts.climb.changes.length === 6
+    const isFlapping = steps.some((one) => one.do === 'carry') && this.ladder.attempts.climb?.changes.length === 6
     if (ended && !isFlapping && (fact.planned || isPassing(causeOf(fact.why)))) assert.equal(this.ladder.learned[ended]?.times, before, 'a planned end taught something')
     assert.ok(this.ladder.wakeAt > this.now || this.ladder.wakeAt === Infinity, `a moment to wake that has passed: ${this.ladder.wakeAt - this.now} ${JSON.stringify([type, fact])}`)
     assert.ok(this.open.size || this.ladder.wakeAt < Infinity, 'nothing under way, and no moment to wake')
@@ -139,7 +143,7 @@ test('random networks, as long as polls pass: usable, and in the end on the best
     const random = seeded(seed)
     const pick = (list) => list[Math.floor(random() * list.length)]
     const path = { rtt: 5 + random() * 500, jitter: random() * 0.2, tls: random() < 0.5, http2: random() < 0.5, warm: random() < 0.5, ws: pick(BEHAVIOURS.ws), sse: pick(BEHAVIOURS.sse) }
-    const page = new VirtualNetwork(new Ladder({ transports: ['ws', 'sse', 'poll'], random }), random, path)
+    const page = new VirtualNetwork(new Ladder({ transports: ['ws', 'sse', 'poll'], random, adaptation: new Adaptation() }), random, path)
     page.observe('start')
     page.run(60_000)
     const best = path.ws === 'ok' ? 'ws' : path.sse === 'ok' ? 'sse' : 'poll'
@@ -153,7 +157,7 @@ test('random networks that change: always back within the pauses, and never more
   for (let seed = 1; seed <= COUNT / 3; seed++) {
     const random = seeded(seed)
     const pick = (list) => list[Math.floor(random() * list.length)]
-    const page = new VirtualNetwork(new Ladder({ transports: ['ws', 'sse', 'poll'], random }), random, { rtt: 5 + random() * 300 })
+    const page = new VirtualNetwork(new Ladder({ transports: ['ws', 'sse', 'poll'], random, adaptation: new Adaptation() }), random, { rtt: 5 + random() * 300 })
     page.observe('start')
     for (let change = 0; change < 20; change++) {
       Object.assign(page.path, { ws: pick(BEHAVIOURS.ws), sse: pick(BEHAVIOURS.sse), rtt: 5 + random() * 300 })

@@ -206,12 +206,12 @@ test('every error that the client makes has a code, a message and a hint', async
     }, { transports: ['sse'], timeout: 300 })
   }
   const made = await import('../publish-errors.js')
-  const { absent, expired, postBlocked, queueFull, tooLarge } = made
-  errors.push(postBlocked(), queueFull(), tooLarge(2, 1), expired(undefined, 1, null, true), absent(postBlocked(), '/'))
+  const { hubUnavailable, expired, postBlocked, queueFull, tooLarge } = made
+  errors.push(postBlocked(), queueFull(), tooLarge(2, 1), expired(undefined, 1, null, true), hubUnavailable(postBlocked(), '/'))
   const { closed } = await import('../error.js')
   errors.push(closed('hub'))
   const { foreign } = await import('../frame.js')
-  errors.push(foreign(), absent(foreign(), 'http://a/'))
+  errors.push(foreign(), hubUnavailable(foreign(), 'http://a/'))
   for (const error of errors) {
     assert.equal(error?.name, 'TriwayError', String(error))
     const { code, message, hint } = error

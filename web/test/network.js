@@ -2,6 +2,7 @@
  * A network for the ladder under a fake clock: each transport is a behaviour: what is observed of
  * an attempt, and when. No socket and no time: hours pass at once.
  */
+import { Adaptation } from '../adaptation.js'
 import { Ladder } from '../ladder.js'
 
 const R = 20
@@ -45,9 +46,9 @@ export class Network {
   #coming = []
 
   /** @param {Record<string, any>} paths behaviours by transport, and `check` */
-  constructor(paths, { transports = ['ws', 'sse', 'poll'], random = () => 0.5, memory } = {}) {
+  constructor(paths, { transports = ['ws', 'sse', 'poll'], random = () => 0.5, memory, adaptation = new Adaptation() } = {}) {
     this.paths = paths
-    this.ladder = new Ladder({ transports, random, memory })
+    this.ladder = new Ladder({ transports, random, memory, adaptation })
   }
 
   observe(type, fact) {

@@ -64,7 +64,7 @@ for (const [word, ms] of [['back', -3_600_000], ['ahead', 3_600_000]]) {
     const requests = new Requests('http://127.0.0.1/', fetch, {}, () => undefined, () => {})
     const now = Date.now.bind(Date)
     const began = performance.now()
-    const turn = requests.turn(undefined, true)
+    const turn = requests.waitForTurn(undefined, true)
     t.mock.method(Date, 'now', () => now() + ms)
     await turn
     const tookMs = performance.now() - began

@@ -7,12 +7,12 @@ import { Outbox } from '../outbox.js'
 function outbox(answer, more = {}) {
   const sent = []
   const requests = {
-    at: (path, query) => path + '?' + new URLSearchParams(query),
+    address: (path, query) => path + '?' + new URLSearchParams(query),
     command: async (commands) => answer('send', sent[sent.push(...JSON.parse(commands)) - 1]),
-    ask: async (path, query) => answer(path, sent[sent.push({ ...query, path }) - 1]),
+    request: async (path, query) => answer(path, sent[sent.push({ ...query, path }) - 1]),
   }
   const told = []
-  const box = new Outbox({ requests, timeoutMs: 5000, transport: () => 'sse', isHubThere: async () => true, tell: (fact) => told.push(fact), problem: () => undefined, isShared: false, ...more })
+  const box = new Outbox({ requests, timeoutMs: 5000, transport: () => 'sse', isHubThere: async () => true, report: (fact) => told.push(fact), problem: () => undefined, isShared: false, ...more })
   return { box, sent, told }
 }
 

@@ -102,6 +102,7 @@ async fn pages_of_every_origin_may_load_only_the_client() {
     for file in [
         "client.mjs",
         "client.js",
+        "client-adaptation.mjs",
         "client-share.mjs",
         "client-report.mjs",
     ] {

@@ -1,7 +1,7 @@
 /**
- * One attachment: a WebSocket connection, an event stream, or a chain of polls, with the cursor that it
- * moves and the channels that the cursor covers. Knows no other attachment and decides nothing: it reports
- * what it saw, in order, to the connection that opened it.
+ * One attachment: a WebSocket connection, an event stream, or a chain of polls, with its reading position:
+ * the cursor that it moves and the channels that the cursor covers. It reports its frames and its end, in
+ * order, to the connection that opened it. Knows no other attachment and decides nothing.
  */
 import { TriwayError } from './error.js';
 export type Frame = import('./frame.js').Frame;
@@ -9,10 +9,10 @@ export type Open = import('./rungs.js').Step & {
     do: 'open';
 };
 export type Reads = Map<string, string | true>;
-export type Line = {
+export type Position = {
     reads: Reads;
     /**
-     * everything up to here is read
+     * every event up to here was read
      */
     cursor?: string;
     session?: import('./frame.js').Session;
@@ -22,53 +22,53 @@ export type Context = {
     requests: import('./requests.js').Requests;
     onFrame: (attachment: Attachment, frame: Frame) => void;
     /**
-     * a gateway cannot reach the hub; it is asked again
+     * a gateway cannot reach the hub; the request is repeated
      */
-    away: (attachment: Attachment) => void;
-    ended: (attachment: Attachment, why: string, error: TriwayError | undefined) => void;
+    onGatewayError: (attachment: Attachment) => void;
+    onEnded: (attachment: Attachment, why: string, error: TriwayError | undefined) => void;
 };
 /**
- * What is read: channels by wire name. `true` are those that the cursor covers; the others begin where the
- * start says, until the hub confirms.
+ * The channels that are read, by wire name: `true` if the cursor covers it, else where it begins, until the
+ * hub has confirmed it.
  * @typedef {Map<string, string | true>} Reads
  *
- * Where reading goes on from when this attachment ends.
- * @typedef {object} Line
+ * A reading position: where the next attachment continues.
+ * @typedef {object} Position
  * @property {Reads} reads
- * @property {string} [cursor] everything up to here is read
+ * @property {string} [cursor] every event up to here was read
  * @property {import('./frame.js').Session} [session]
  *
  * @typedef {object} Context
  * @property {ReturnType<typeof import('./options.js').checkOptions>} options
  * @property {import('./requests.js').Requests} requests
  * @property {(attachment: Attachment, frame: Frame) => void} onFrame
- * @property {(attachment: Attachment) => void} away a gateway cannot reach the hub; it is asked again
- * @property {(attachment: Attachment, why: string, error: TriwayError | undefined) => void} ended
+ * @property {(attachment: Attachment) => void} onGatewayError a gateway cannot reach the hub; the request is repeated
+ * @property {(attachment: Attachment, why: string, error: TriwayError | undefined) => void} onEnded
  */
 export declare class Attachment {
     #private;
     id: number;
-    transport: import("./cuts.js").Transport;
-    line: Line;
-    isShown: boolean;
-    /** How it was opened. */
+    transport: import("./rungs.js").Transport;
+    position: Position;
+    showsPresence: boolean;
+    /** The step of the ladder that opened it. */
     step: import("./rungs.js").OpenStep & {
         do: 'open';
     };
-    /** Sends a message, where the transport carries commands. @type {((message: string) => void) | undefined} */
+    /** Sends a message, if the transport carries commands. @type {((message: string) => void) | undefined} */
     socket: ((message: string) => void) | undefined;
     /** The code of a WebSocket's close. */
     closeCode: number;
     /**
      * @param {Open} step
-     * @param {Line} line
-     * @param {boolean} isShown it may show the session in presence
+     * @param {Position} position
+     * @param {boolean} showsPresence it may show its session in presence
      * @param {Context} context
      */
-    constructor(step: Open, line: Line, isShown: boolean, context: Context);
-    /** @param {number} [code] of the close of a WebSocket: 1000 says that its session leaves, and not only this attachment */
+    constructor(step: Open, position: Position, showsPresence: boolean, context: Context);
+    /** @param {number} [code] with which a WebSocket is closed: 1000 ends its session, and not only this attachment */
     stop(code?: number): void;
-    /** Only a WebSocket tells the reply. @param {string} json @param {(reply: Frame) => void} [onReply] */
+    /** `onReply` is called on WebSocket only. @param {string} json @param {(reply: Frame) => void} [onReply] */
     command(json: string, onReply?: (reply: Frame) => void): void;
     get base(): string;
 }

@@ -1,5 +1,11 @@
-export type Transport = import('./cuts.js').Transport;
-export type Known = import('./cuts.js').Known;
+/**
+ * One attempt: one attachment of one transport, and what was observed of it. Judges by its own
+ * frames whether it is proven, late, silent or held. Knows no other attempt and no order.
+ */
+/** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./memory.js').Known} Known @typedef {import('./cuts.js').Life} Life */
+/** @typedef {import('./rungs.js').OpenStep} OpenStep @typedef {import('./rungs.js').Fact} Fact @typedef {import('./round-trip.js').RoundTrip} RoundTrip */
+export type Transport = import('./rungs.js').Transport;
+export type Known = import('./memory.js').Known;
 export type Life = import('./cuts.js').Life;
 export type OpenStep = import('./rungs.js').OpenStep;
 export type Fact = import('./rungs.js').Fact;
@@ -7,7 +13,7 @@ export type RoundTrip = import('./round-trip.js').RoundTrip;
 export declare class Attempt {
     #private;
     id: number;
-    transport: import("./cuts.js").Transport;
+    transport: import("./rungs.js").Transport;
     why: string;
     pause: number | undefined;
     roundTrip: import("./round-trip.js").RoundTrip;
@@ -28,7 +34,7 @@ export declare class Attempt {
     hasLagged: boolean;
     /** The last event or gap since the last ping. */
     eventAt: number;
-    /** When a gateway that cannot reach the hub answered first, where this transport carried last. */
+    /** When a gateway that cannot reach the hub answered first, if this transport carried last. */
     awayAt: number;
     /** When the last frame arrived that says when it was sent, how late it was, and how many in a row were pushed by the next. */
     timedAt: number;
@@ -68,9 +74,9 @@ export declare class Attempt {
      * The hub answered what only it can answer, to this attempt.
      * @param {number} now
      * @param {number} ms that the reply to a ping took
-     * @param {boolean} isUp it would take over from a carrier that works: a path that delays each frame until the next one delays this reply too
+     * @param {boolean} isBetter it would take over from a carrier that works: a path that delays each frame until the next one delays this reply too
      */
-    observeProof(now: number, ms: number, isUp: boolean): void;
+    observeProof(now: number, ms: number, isBetter: boolean): void;
     /** Its hello is taken as proof, until its lone ping must have arrived. @param {number} now */
     trust(now: number): void;
     /** @param {number} now */
@@ -83,14 +89,14 @@ export declare class Attempt {
      */
     heldAt(isHidden: boolean): number;
     /** Nothing better was found than this suspect: its evidence is collected again. */
-    acquit(): void;
+    clearSuspicion(): void;
     /** When it should be proven, judged by how far away the hub is. Until then a worse transport waits for it. */
-    get expectedAt(): number;
+    get proofExpectedAt(): number;
     /** When it counts as failed, or once it has, when it is closed. */
     get unprovenAt(): number;
     /** @param {number} now */
     isOverdue(now: number): boolean;
     /** Its end, as a life to learn from. @param {number} now @returns {Life} */
     life(now: number): Life;
-    toJSON(): Omit<this, "acquit" | "expectedAt" | "heldAt" | "isOverdue" | "isShort" | "isSilent" | "isStream" | "life" | "observeFrame" | "observeHello" | "observeProof" | "roundTrip" | "toJSON" | "trust" | "unprovenAt">;
+    toJSON(): Omit<this, "clearSuspicion" | "heldAt" | "isOverdue" | "isShort" | "isSilent" | "isStream" | "life" | "observeFrame" | "observeHello" | "observeProof" | "proofExpectedAt" | "roundTrip" | "toJSON" | "trust" | "unprovenAt">;
 }

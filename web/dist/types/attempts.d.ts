@@ -8,9 +8,7 @@
  * starves the page. Knows rounds, memory and cuts, but no fact: ladder.js turns facts into calls.
  */
 import { Attempt } from './attempt.js';
-import { Climb } from './climb.js';
 import { Clock } from './clock.js';
-import { Cuts } from './cuts.js';
 import { Outage } from './outage.js';
 import { Preference } from './preference.js';
 import { Round } from './round.js';
@@ -33,8 +31,8 @@ export declare class Attempts {
     clock: Clock;
     round: Round;
     roundTrip: RoundTrip;
-    climb: Climb;
-    cuts: Cuts;
+    /** The way back up, and what cuts teach, once that part is loaded. @type {import('./adaptation.js').Adaptation | undefined} */
+    adaptation: import('./adaptation.js').Adaptation | undefined;
     /** What is to be done. @type {Step[]} */
     steps: Step[];
     /** Tried since something carried, with the age at which it became suspect or 0. @type {Map<Transport, number>} */
@@ -47,14 +45,15 @@ export declare class Attempts {
     /** @param {Transport[]} transports @param {() => number} random @param {Memory} memory */
     constructor(transports: Transport[], random: () => number, memory: Memory);
     get now(): number;
+    get climb(): import("./climb.js").Climb | undefined;
     get size(): number;
     /** @param {number} [id] */
     get(id?: number): Attempt | undefined;
     /** It ended by itself. @param {Attempt} attempt */
     delete(attempt: Attempt): void;
-    toJSON(): Omit<this, "all" | "begin" | "carrier" | "close" | "delete" | "fail" | "get" | "isClimbing" | "isTrying" | "isUp" | "learn" | "lose" | "memory" | "now" | "order" | "replace" | "rest" | "retryMerged" | "settle" | "size" | "startMeasuring" | "steps" | "suspect" | "toJSON" | "tried" | "tryBetter"> & {
+    toJSON(): Omit<this, "adapt" | "all" | "begin" | "carrier" | "climb" | "close" | "delete" | "dropCarrier" | "fail" | "get" | "isBetter" | "isClimbing" | "isTrying" | "learn" | "memory" | "now" | "order" | "pauseRound" | "replace" | "retryMerged" | "settle" | "size" | "startMeasuring" | "steps" | "suspect" | "toJSON" | "tried" | "tryBetter"> & {
         carrier: number | undefined;
-        tried: [import("./cuts.js").Transport, number][];
+        tried: [import("./rungs.js").Transport, number][];
         attempts: Attempt[];
     };
     /** @param {number} at by the page's clock */
@@ -62,7 +61,7 @@ export declare class Attempts {
     /** Does what time brings. Each thing may cause another, or bring the next moment nearer: until nothing is left. */
     settle(): void;
     /** Whether it would take over from a worse transport that works. @param {Attempt} attempt */
-    isUp(attempt: Attempt): boolean;
+    isBetter(attempt: Attempt): boolean;
     all(): Attempt[];
     /** Whether an attempt is under way that has not failed. */
     isTrying(): boolean;
@@ -78,14 +77,16 @@ export declare class Attempts {
     retryMerged(attempt: Attempt): void;
     /** With a single transport nothing is compared, so nothing depends on the round trip. */
     startMeasuring(): void;
+    /** The part for the time after the first connection was loaded. The current carrier may not be the best transport. @param {import('./adaptation.js').Adaptation} adaptation */
+    adapt(adaptation: import('./adaptation.js').Adaptation): void;
     /** @param {Attempt} attempt */
     close(attempt: Attempt): void;
     /** Nothing carries. */
-    lose(): void;
+    dropCarrier(): void;
     /** An attempt did not get to carry. @param {Attempt} attempt @param {string} cause @param {Fact} [fact] */
     fail(attempt: Attempt, cause: string, { afterMs, foreign, planned }?: Fact): void;
-    /** Nothing gets through, or the hub said when to come back. What carries after that may be a makeshift. @param {number} [ms] */
-    rest(ms?: number): void;
+    /** Nothing gets through, or the hub said when to come back. The next carrier may not be the best one, so better transports are tried soon. @param {number} [ms] */
+    pauseRound(ms?: number): void;
     /** Learns from the end of a carrier. @param {Attempt} attempt */
     learn(attempt: Attempt): import("./cuts.js").Lesson;
     /** The carrier may be dead or held: others are tried next to it. @param {string} cause */

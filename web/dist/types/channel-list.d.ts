@@ -1,6 +1,6 @@
 /**
- * Which channels are wanted, and what is done so that the carrier reads them: in place on WebSocket; on SSE
- * and polls, where nothing can be asked, by attaching again. Knows no ladder and no transport's ways.
+ * Which channels should be read, and how the carrier comes to read them: by commands on WebSocket; by
+ * another attachment on SSE and polls, which accept no commands. Knows no ladder.
  */
 export type Attachment = import('./attachment.js').Attachment;
 export type Connection = import('./connection.js').Connection;
@@ -8,16 +8,16 @@ export declare class ChannelList {
     #private;
     /** @param {import('./connection.js').Owner} owner @param {Connection} connection */
     constructor(owner: import('./connection.js').Owner, connection: Connection);
-    /** Names that should be read now, of other tabs too. */
+    /** Names of channels to read, those of other tabs included. */
     wanted(): string[];
-    /** The names that this tab reads. An inbox of another session can only be written to. */
+    /** Names of channels that this tab reads. The inbox of another session can only be published to. */
     ownNames(): string[];
     /** Whether this session is shown to others. */
-    isShown(): boolean;
-    /** Soon brings what is read in line with what is wanted: in place on WebSocket; on SSE and polls, where nothing can be asked, by attaching again. */
+    showsPresence(): boolean;
+    /** Compares, in a microtask, the channels that are read with those that should be. */
     sync(): void;
-    /** A channel was refused: for good, or until the hub has room. @param {string} channel @param {import('./error.js').Problem} error */
+    /** The hub refused a channel: for good, or until it has room. @param {string} channel @param {import('./error.js').Problem} error */
     refused(channel: string, error: import('./error.js').Problem): void;
-    /** Nothing is asked for any more. */
+    /** Stops all timers. */
     end(): void;
 }

@@ -9,7 +9,7 @@ export type Received = {
      */
     data: any;
     /**
-     * the data as the JSON text that was published, where numbers are exact; absent for bytes
+     * the data as the JSON text that was published, digit for digit; absent for bytes
      */
     text?: string;
     name: string;
@@ -23,20 +23,20 @@ export type Received = {
     /**
      * the transport that brought it
      */
-    via: import('./cuts.js').Transport;
+    via: import('./rungs.js').Transport;
     /**
-     * it was left out on the way and read again: newer ones came before it
+     * it was lost on the way and read again, after newer events were delivered
      */
     late?: boolean;
 };
 export type Member = {
     id: string;
     /**
-     * null where it has none
+     * null if it has none
      */
     user: string | null;
     /**
-     * null where it has none
+     * null if it has none
      */
     info: any;
     /**
@@ -54,12 +54,12 @@ export type Moved = {
     /**
      * the transport that brought it
      */
-    via: import('./cuts.js').Transport;
+    via: import('./rungs.js').Transport;
 };
 export type ChannelEventMap = {
     message: Received;
     /**
-     * before the next event: some were forgotten
+     * events before the next one are missing
      */
     gap: {
         after: string;
@@ -70,12 +70,12 @@ export type ChannelEventMap = {
     join: Moved;
     leave: Moved;
     /**
-     * instead of both, where there are many members
+     * instead of both, if there are many members
      */
     count: {
         count: number;
         time: number;
-        via: import('./cuts.js').Transport;
+        via: import('./rungs.js').Transport;
     };
     /**
      * everything from `since` to now was delivered; what follows is live
@@ -106,14 +106,14 @@ export type Published = {
         poll: number;
     };
 };
-/** @param {EventTarget} target @param {string} type @param {object} [facts] that the event has as properties */
+/** @param {EventTarget} target @param {string} type @param {object} [facts] properties of the event */
 export declare const emit: (target: EventTarget, type: string, facts?: object) => boolean;
-/** An event target that knows whether anybody listens for its end. */
-export declare class Heard extends EventTarget {
+/** An event target that knows whether the application listens for errors or the end. */
+export declare class ListenerTarget extends EventTarget {
     /** @param {string} type @param {any} listener @param {any} [options] @override */
     addEventListener(type: string, listener: any, options?: any): void;
 }
-/** Where nobody listens for errors, the console says one, once. @param {any} target @param {TriwayError} error @param {string} [where] */
+/** Prints an error on the console, once, if the application does not listen for errors. @param {any} target @param {TriwayError} error @param {string} [where] */
 export declare function warn(target: any, error: TriwayError, where?: string): void;
 /** An event target whose events are typed. @type {new () => Target<ChannelEventMap>} */
 declare const ChannelTarget: new () => Target<ChannelEventMap>;
@@ -122,32 +122,32 @@ export declare class Channel extends ChannelTarget {
     name: string;
     /** @internal */
     wire: string;
-    /** @internal Where it begins to read, until that was read. @type {string | undefined} */
+    /** @internal Where its history begins, until that was read. @type {string | undefined} */
     start: string | undefined;
     /** @internal */
     presence: boolean;
-    /** Whether what came before is still being read. */
+    /** Whether its history is still being read. */
     loading: boolean;
     /**
      * Publishes JSON, or bytes as ArrayBuffer, view, Blob or File. Resolves when the hub has the event.
-     * @param {any} [data] null where it is left out
+     * @param {any} [data] null if it is left out
      * @param {PublishOptions} [options]
      * @returns {Promise<Published>}
      */
     publish(data?: any, options?: PublishOptions): Promise<Published>;
     /**
-     * Calls `listener` for each event of that name; what it returns ends it.
+     * Calls `listener` for each event of that name. Returns a function that ends this.
      * @param {string} name
      * @param {(data: any, event: Event & Received) => void} listener
      * @returns {() => void}
      * @throws {TriwayError} `bad_name` or `bad_option`
      */
     on(name: string, listener: (data: any, event: Event & Received) => void): () => void;
-    /** Who is here. @returns {Promise<Member[]>} */
+    /** The members that are present. @returns {Promise<Member[]>} */
     members(): Promise<Member[]>;
-    /** Ends this handle, and no other of the same channel; nothing of the channel comes after. */
+    /** Ends this handle, and no other of the same channel. It gets no events after that. */
     close(): void;
-    /** The events pulled, from the first pull on, to the handle's end. @returns {AsyncGenerator<Event & Received>} */
+    /** The events from the first `next()` on, until the handle ends. @returns {AsyncGenerator<Event & Received>} */
     [Symbol.asyncIterator](): AsyncGenerator<Event & Received>;
 }
 export {};

@@ -1,11 +1,11 @@
 /**
- * The hub as the page sees it: its state, its channels, and what an application does with them. Reading is in
- * connection.js, sending in outbox.js.
+ * The hub as an application uses it: its state, its channels, and the calls on them. Reading is in
+ * connection.js, publishing in outbox.js.
  */
 import { Channel } from './channel.js';
 import { TriwayError } from './error.js';
 export { Channel, TriwayError };
-export type Transport = import('./cuts.js').Transport;
+export type Transport = import('./rungs.js').Transport;
 export type ChannelEventMap = import('./channel.js').ChannelEventMap;
 export type Received = import('./channel.js').Received;
 export type Member = import('./channel.js').Member;
@@ -20,7 +20,7 @@ export type Options = {
      */
     transports?: Transport[];
     /**
-     * JSON, shown in presence
+     * JSON, base in presence
      */
     info?: any;
     /**
@@ -36,7 +36,7 @@ export type Options = {
      */
     share?: boolean;
     /**
-     * ms that a publish waits through an outage until it rejects; 60,000 by default
+     * ms that a publish waits through an outage before it rejects; 60,000 by default
      */
     timeout?: number;
     /**
@@ -44,7 +44,7 @@ export type Options = {
      */
     reviver?: (key: string, value: any, context?: any) => any;
     /**
-     * where the platform has none, or another is wanted
+     * if the platform has none, or another one is to be used
      */
     fetch?: typeof globalThis.fetch;
     /**
@@ -55,7 +55,7 @@ export type Options = {
 export type State = 'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed';
 export type HubEventMap = {
     /**
-     * with the error that ended it, or why it is captive
+     * with the error that ended the hub, or that shows why it is captive
      */
     state: {
         from: State;
@@ -76,7 +76,7 @@ export type HubEventMap = {
     };
 };
 /**
- * @typedef {import('./cuts.js').Transport} Transport
+ * @typedef {import('./rungs.js').Transport} Transport
  * @typedef {import('./channel.js').ChannelEventMap} ChannelEventMap
  * @typedef {import('./channel.js').Received} Received
  * @typedef {import('./channel.js').Member} Member
@@ -85,18 +85,18 @@ export type HubEventMap = {
  * @typedef {object} Options
  * @property {string | (() => string | Promise<string>)} [token] a function is called again when its token was refused or has expired
  * @property {Transport[]} [transports] allowed; the order is a preference
- * @property {any} [info] JSON, shown in presence
+ * @property {any} [info] JSON, base in presence
  * @property {AbortSignal} [signal] closes the hub
  * @property {number} [heartbeat] seconds
  * @property {boolean} [share] tabs of this origin share one connection. Where it is left out, they do so below WebSocket on HTTP/1.1, if hub, user and `info` are equal
- * @property {number} [timeout] ms that a publish waits through an outage until it rejects; 60,000 by default
+ * @property {number} [timeout] ms that a publish waits through an outage before it rejects; 60,000 by default
  * @property {(key: string, value: any, context?: any) => any} [reviver] of the data of events, as JSON.parse takes it
- * @property {typeof globalThis.fetch} [fetch] where the platform has none, or another is wanted
+ * @property {typeof globalThis.fetch} [fetch] if the platform has none, or another one is to be used
  * @property {any} [WebSocket] the same
  *
  * @typedef {'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline' | 'closed'} State
  * @typedef {object} HubEventMap
- * @property {{from: State, to: State, reason: string, error?: TriwayError}} state with the error that ended it, or why it is captive
+ * @property {{from: State, to: State, reason: string, error?: TriwayError}} state with the error that ended the hub, or that shows why it is captive
  * @property {{from: Transport | null, to: Transport | null, reason: string}} transport
  * @property {{error: TriwayError}} error a mistake of the application, why nothing was reached for a while after the start, or the refusal that ended the hub
  */
@@ -117,16 +117,16 @@ export declare class Hub extends HubTarget {
     } | null;
     /** Round-trip time in ms, once it was measured. @type {number | undefined} */
     rtt: number | undefined;
-    /** Resolves with the first proven transport; rejects where the hub ends before. */
+    /** Resolves with the first proven transport; rejects if the hub ends before. */
     ready: Promise<void>;
     /** Settles at the end: resolves after the application's own `close()`, rejects with the hub's error otherwise. */
     closed: Promise<void>;
     /** @param {string | URL} address @param {Options} given */
     constructor(address: string | URL, given: Options);
     /**
-     * Opens a channel. Each handle belongs to the code that opened it; any number of them share what is read.
+     * Opens a channel. Each handle belongs to the code that opened it; handles of one channel share its events.
      * @param {string} name
-     * @param {{since?: string, presence?: boolean}} [options] where to begin: now, all, last:20, 10m, or an event's id; and whether to be shown, and hear who comes and goes
+     * @param {{since?: string, presence?: boolean}} [options] where to begin: now, all, last:20, 10m, or an event's id; and whether this session is shown as a member, and joins and leaves are reported
      * @returns {Channel}
      * @throws {TriwayError} `bad_channel`, `bad_cursor` or `bad_option`
      */
@@ -137,12 +137,12 @@ export declare class Hub extends HubTarget {
     /**
      * Changes the transport by hand, or back to the ladder's choice.
      * @param {Transport | 'auto'} transport
-     * @throws {TriwayError} `bad_option`, where it is not among the hub's transports
+     * @throws {TriwayError} `bad_option`, if it is not among the hub's transports
      */
     use(transport: Transport | 'auto'): void;
-    /** What was tried, seen and chosen, and why: data, and text by String(report). @returns {Promise<import('./report.js').Report>} */
+    /** What was tried, observed and chosen, and why: as data, and as text by String(report). @returns {Promise<import('./report.js').Report>} */
     report(): Promise<import('./report.js').Report>;
-    /** Ends everything: what waits to be sent is rejected, loops end. */
+    /** Ends the hub: queued publishes are rejected, and loops over events end. */
     close(): void;
 }
 /**

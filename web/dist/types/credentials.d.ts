@@ -1,4 +1,4 @@
-/** The application's token: one current value in one place, read at each request. */
+/** The application's token: the one place that holds its current value, which each request reads. */
 import { TriwayError } from './error.js';
 export declare class Credentials {
     #private;
@@ -8,15 +8,15 @@ export declare class Credentials {
      */
     constructor(token: string | (() => string | Promise<string>) | undefined, report: (error: TriwayError) => void);
     /**
-     * The token, `undefined` where the application gave none.
+     * The token; `undefined` if the application gave none.
      * @returns {Promise<string | undefined>}
-     * @throws {TriwayError} `token`, where the application's function failed or takes too long
+     * @throws {TriwayError} `token`, if the application's function failed or takes too long
      */
     current(): Promise<string | undefined>;
     /**
      * A token was refused or has expired.
      * @param {string | undefined} used the refused one
-     * @returns {Promise<boolean>} whether there may be a better one
+     * @returns {Promise<boolean>} whether a request with another token may succeed
      */
     renew(used: string | undefined): Promise<boolean>;
     /** The hub accepted the current token. */

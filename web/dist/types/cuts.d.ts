@@ -1,51 +1,9 @@
 /**
- * What lifetimes teach: two cuts that are alike name the cut, and the cut names the remedy.
- * Pure. Knows no ladder: it is given how a carrier ended, and changes what is known of the transport.
+ * What cuts teach: two cuts that are alike show the kind of cut, and the kind has a remedy. Pure. Gets how a
+ * carrier ended, and changes what is known of its transport. Knows no ladder.
  */
-export type Transport = 'ws' | 'sse' | 'poll';
-export type Known = {
-    /**
-     * it carried here; until this time its hello is proof enough
-     */
-    good?: number;
-    /**
-     * it failed while another transport got through; until this time it is tried last
-     */
-    until?: number;
-    /**
-     * how often it failed so
-     */
-    times?: number;
-    /**
-     * ms that it must live next to the carrier before it takes over
-     */
-    trial?: number;
-    /**
-     * heartbeat in seconds that prevents an idle cut
-     */
-    beat?: number;
-    /**
-     * in ms at which it is cut, whatever is sent
-     */
-    age?: number;
-    /**
-     * 1 where silent polls are cut
-     */
-    early?: number;
-    /**
-     * seconds that a poll may be held
-     */
-    wait?: number;
-    /**
-     * until this time polls are short
-     */
-    shortUntil?: number;
-    /**
-     * how often they had to be
-     */
-    shortTimes?: number;
-};
-export type Learned = Partial<Record<Transport, Known>>;
+export type Transport = import('./rungs.js').Transport;
+export type Known = import('./memory.js').Known;
 export type Life = {
     /**
      * since it was opened
@@ -78,8 +36,6 @@ export type Lesson = {
      */
     isShort?: boolean;
 };
-/** Seconds for which the hub holds a poll unless asked otherwise. */
-export declare const WAIT_S = 25;
 export declare class Cuts {
     /** Of each transport, newest first. @type {Partial<Record<Transport, Life[]>>} */
     lives: Partial<Record<Transport, Life[]>>;

@@ -40,21 +40,21 @@ export type Kind = 'final' | 'passing' | 'altered' | 'foreign' | 'away' | 'unrea
  * @property {{channel: string, error: Problem}[]} [refused] each channel with its refusal
  */
 /**
- * What a failure proves. `final`: the hub read our words and refused them. `passing`: the hub refuses for
- * now. `altered`: the hub answered words that are not ours. `foreign`: something else answered. `away`: a
- * gateway cannot reach the hub. `unreachable`: no answer. `hung`: no answer in time. `token`: the
+ * What a failure proves. `final`: the hub read the request and refused it. `passing`: the hub refuses for now.
+ * `altered`: the hub received something other than the client sent. `foreign`: something else answered.
+ * `away`: a gateway cannot reach the hub. `unreachable`: no answer. `hung`: no answer in time. `token`: the
  * application's `token` failed.
  * @typedef {'final' | 'passing' | 'altered' | 'foreign' | 'away' | 'unreachable' | 'hung' | 'token'} Kind
  */
-/** An error with a stable `code`, and a `hint` that says what to do. */
+/** An error with a stable `code`, and a `hint` on what to do. */
 export declare class TriwayError extends Error {
     code: string;
     /** @type {string | undefined} */
     hint: string | undefined;
-    /** HTTP status, where there is one. @type {number | undefined} */
+    /** HTTP status, if there is one. @type {number | undefined} */
     status: number | undefined;
-    /** The transport that carried when it happened. @type {import('./cuts.js').Transport | null | undefined} */
-    transport: import('./cuts.js').Transport | null | undefined;
+    /** The transport that carried when it happened. @type {import('./rungs.js').Transport | null | undefined} */
+    transport: import('./rungs.js').Transport | null | undefined;
     /**
      * @param {string} code
      * @param {Partial<Problem> & {[member: string]: any}} [more]
@@ -63,9 +63,9 @@ export declare class TriwayError extends Error {
         [member: string]: any;
     });
 }
-/** What to do where no hub answers. */
+/** The hint if no hub answers. */
 export declare const NO_HUB = "Check that a hub runs at the address given to `connect`, its port and path, and the network.";
-/** A handle or hub is used after its end. @param {string} what */
+/** The error if a handle or hub is used after its end. @param {string} what */
 export declare const closed: (what: string) => TriwayError;
-/** What a console says of an error. @param {TriwayError} error @param {string} [where] */
-export declare const lineOf: ({ message, code, hint }: TriwayError, where?: string) => string;
+/** An error as a line for the console. @param {TriwayError} error @param {string} [where] */
+export declare const consoleText: ({ message, code, hint }: TriwayError, where?: string) => string;

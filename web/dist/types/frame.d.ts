@@ -2,7 +2,7 @@ import { TriwayError } from './error.js';
 export type Frame = {
     type: string;
     /**
-     * the frame's own text
+     * the text of the frame
      */
     json?: string;
     id?: string;
@@ -34,7 +34,7 @@ export type Frame = {
     }[];
     places?: Record<string, string>;
     /**
-     * nothing is replayed: what was missed is read as history
+     * nothing is replayed: missed events are read as history
      */
     behind?: boolean;
     limits?: Limits;
@@ -71,11 +71,11 @@ export type Limits = {
     channels: number;
 };
 /**
- * A frame of the hub, or one of the marks that are added while reading: `head` (the other side accepted),
- * `end` (where a poll's answer ends), `mute` (no reply comes) and `incomplete` (frames are missing).
+ * A frame of the hub, or one of the marks that an attachment adds: `head` (the hub accepted the request), `end`
+ * (a poll's answer ends), `mute` (no reply arrives) and `incomplete` (frames are missing).
  * @typedef {object} Frame
  * @property {string} type
- * @property {string} [json] the frame's own text
+ * @property {string} [json] the text of the frame
  * @property {string} [id]
  * @property {string} [channel]
  * @property {any} [data]
@@ -92,7 +92,7 @@ export type Limits = {
  * @property {number} [heartbeat] seconds
  * @property {string[] | {channel: string, error: import('./error.js').Problem}[]} [channels] read, or refused
  * @property {Record<string, string>} [places]
- * @property {boolean} [behind] nothing is replayed: what was missed is read as history
+ * @property {boolean} [behind] nothing is replayed: missed events are read as history
  * @property {Limits} [limits]
  * @property {string} [network]
  * @property {string} [build]
@@ -111,12 +111,12 @@ export type Limits = {
  * @typedef {{data: number, message: number, body: number, commands: number, address: number, info: number, channels: number}} Limits
  *   of one event's data, a WebSocket message, a body of `/send`, its commands, the address of a publishing GET, `info`, channels
  */
-/** The word by which an answer shows that a hub made it, and not something between. */
+/** Shows that an answer comes from a hub, and not from something on the way. */
 export declare const MAGIC = "triway/1";
-/** The error where something else than the hub answered. */
+/** The error if something other than the hub answered. */
 export declare const foreign: (kind?: string) => TriwayError;
-/** The first complete JSON value of an answer, as its text: a box may append to it. @param {Response} response @param {() => void} [heard] a piece of it arrived */
-export declare function jsonText(response: Response, heard?: () => void): Promise<string>;
+/** The first complete JSON value of an answer, as text: a proxy may append to it. @param {Response} response @param {() => void} [onPiece] part of it arrived */
+export declare function jsonText(response: Response, onPiece?: () => void): Promise<string>;
 /** @param {Response} response */
 export declare const parsed: (response: Response) => Promise<any>;
 /**
@@ -130,13 +130,13 @@ export declare const framesOf: ({ frames }: Record<string, string>) => Frame[];
 /** The data of an event, as its text. @param {string} json of the frame */
 export declare const dataText: (json: string) => string;
 /**
- * Whether `id` is at or below `place`, in the same epoch. Offsets are decimal texts of up to 20 digits,
- * more than a number holds exactly, so they are compared as texts.
+ * Whether `id` is at or below `place`, in the same epoch. Offsets have up to 20 decimal digits, more than a
+ * number holds exactly, so they are compared as text.
  * @param {string} id
  * @param {string} [place]
  */
 export declare function atOrBelow(id: string, place?: string): boolean;
-/** 52 bits, and no secret: no cache ever holds an answer to it. */
+/** 52 random bits, so that no cache holds an answer to it. It is no secret. */
 export declare const newNonce: () => string;
-/** The name under which a channel is read: events of an inbox carry its real name. @param {string} channel */
+/** The name under which a channel is read: all inboxes are read as `@`, and their events carry the real names. @param {string} channel */
 export declare const wireName: (channel: string) => string;

@@ -33,13 +33,15 @@ export declare class Ladder {
      * @param {Transport[]} options.transports allowed; the order is the preference
      * @param {() => number} options.random
      * @param {Record<string, any>} [options.memory] as an earlier ladder left it
-     * @param {string} [options.link] what the platform says of the network, before the hub names it
+     * @param {string} [options.networkType] the type of the network, as the platform reports it; used until the hub names the network
+     * @param {import('./adaptation.js').Adaptation} [options.adaptation] if it is loaded already
      */
-    constructor({ transports, random, memory, link }: {
+    constructor({ transports, random, memory, networkType, adaptation }: {
         transports: Transport[];
         random: () => number;
         memory?: Record<string, any>;
-        link?: string;
+        networkType?: string;
+        adaptation?: import('./adaptation.js').Adaptation;
     });
     /** When to call `observe` with a `tick` if nothing happens. */
     get wakeAt(): number;
@@ -47,9 +49,9 @@ export declare class Ladder {
     /** What a later ladder may begin with. */
     get memory(): Record<string, any>;
     /** What is known of this network. */
-    get learned(): Partial<Record<import("./cuts.js").Transport, import("./cuts.js").Known>>;
+    get learned(): Partial<Record<import("./rungs.js").Transport, import("./memory.js").Known>>;
     toJSON(): this & {
-        learned: Partial<Record<import("./cuts.js").Transport, import("./cuts.js").Known>>;
+        learned: Partial<Record<import("./rungs.js").Transport, import("./memory.js").Known>>;
     };
     /**
      * @param {number} at by the page's clock

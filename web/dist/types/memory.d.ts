@@ -3,21 +3,62 @@
  * remembered, and what its cuts taught. Plain data, so that it can be kept from one page to the next.
  * Pure; decides no order and knows no attempt.
  */
-export type Transport = import('./cuts.js').Transport;
-export type Known = import('./cuts.js').Known;
-export type Learned = import('./cuts.js').Learned;
+export type Transport = import('./rungs.js').Transport;
+export type Known = {
+    /**
+     * it carried here; until this time its hello is proof enough
+     */
+    good?: number;
+    /**
+     * it failed while another transport got through; until this time it is tried last
+     */
+    until?: number;
+    /**
+     * how often it failed like that
+     */
+    times?: number;
+    /**
+     * ms that it must live next to the carrier before it takes over
+     */
+    trial?: number;
+    /**
+     * heartbeat in seconds that prevents an idle cut
+     */
+    beat?: number;
+    /**
+     * in ms at which it is cut, whatever is sent
+     */
+    age?: number;
+    /**
+     * 1 if silent polls are cut
+     */
+    early?: number;
+    /**
+     * seconds that a poll may be held
+     */
+    wait?: number;
+    /**
+     * until this time polls are short
+     */
+    shortUntil?: number;
+    /**
+     * how often they had to be
+     */
+    shortTimes?: number;
+};
+export type Learned = Partial<Record<Transport, Known>>;
 export declare class Memory {
     #private;
     records: Record<string, any>;
-    link: string;
+    networkType: string;
     /** The tag of the network, once it is known. @type {string | undefined} */
     network: string | undefined;
     /** Of this network. @type {Learned} */
     learned: Learned;
-    /** Something changed since it was last asked. */
+    /** Something changed since the last `save`. */
     isChanged: boolean;
-    /** @param {Record<string, any>} records as an earlier page left them @param {string} link what the platform says of the network, before the hub names it */
-    constructor(records: Record<string, any>, link: string);
+    /** @param {Record<string, any>} records as an earlier page left them @param {string} networkType the type of the network, as the platform reports it; used until the hub names the network */
+    constructor(records: Record<string, any>, networkType: string);
     /**
      * The hub named the network.
      * @param {string} network

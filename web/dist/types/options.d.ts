@@ -1,8 +1,8 @@
-export type Transport = import('./cuts.js').Transport;
-/** @typedef {import('./cuts.js').Transport} Transport */
+export type Transport = import('./rungs.js').Transport;
+/** @typedef {import('./rungs.js').Transport} Transport */
 /** @type {Transport[]} */
 export declare const TRANSPORTS: Transport[];
-/** What a token must be, whether it is an option or what a function returns: a header carries nothing else after `Bearer `. */
+/** What a token must be: a header can carry nothing else after `Bearer `. */
 export declare const TOKEN = "a text of visible ASCII, without spaces and without `Bearer`";
 /** @param {unknown} token */
 export declare const isToken: (token: unknown) => boolean;
@@ -11,7 +11,7 @@ export declare const checkFunction: (value: any, name: string) => void;
 /** @param {any} options of a publish */
 export declare function checkPublishOptions(options: any): void;
 /**
- * The options of `connect`, with what they are where the application does not say.
+ * Checks the options of `connect`, and adds the defaults.
  * @param {import('./client.js').Options} options
  */
 export declare function checkOptions(options: import('./client.js').Options): {
@@ -21,14 +21,14 @@ export declare function checkOptions(options: import('./client.js').Options): {
     heartbeat?: number;
     share?: boolean;
     reviver?: (key: string, value: any, context?: any) => any;
-    transports: import("./cuts.js").Transport[];
+    transports: import("./rungs.js").Transport[];
     timeout: number;
     fetch: typeof globalThis.fetch;
     WebSocket: any;
     infoJson: string | undefined;
 };
 /**
- * The address of a hub: with a slash at its end, without query and hash.
+ * Checks the address of a hub. Returns it with a slash at its end, without query and hash.
  * @param {string | URL} address
  */
 export declare function checkAddress(address: string | URL): string;
@@ -37,7 +37,7 @@ export declare function checkTransport(transport: any, allowed: Transport[]): vo
 /** @param {any} name */
 export declare function checkChannel(name: any): void;
 /**
- * The options of a channel. An inbox of somebody else can only be written to.
+ * Checks the options of a channel. The inbox of another session can only be published to.
  * @param {string} name
  * @param {{since?: string, presence?: boolean}} options
  */

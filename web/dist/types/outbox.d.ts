@@ -8,78 +8,71 @@ export type Entry = {
      */
     size: number;
     /**
-     * its own
+     * of its own, instead of a number of the session
      */
     key?: any;
     /**
-     * when it is rejected, by `performance.now()`: clocks are set
+     * when it is rejected, by `performance.now()`, which no change of the clock moves
      */
     deadline: number;
     /**
-     * when the hub may forget its key, by `Date.now()`, which counts sleep too
+     * when the hub may forget its key, by `Date.now()`, which includes sleep
      */
     keptUntil?: number;
     /**
-     * it may have acted
+     * the hub may have acted on it
      */
     isSent?: boolean;
     /**
-     * a connection ended over it: it goes by a request of its own
+     * a connection was cut for its size: it goes by a request of its own
      */
     isLarge?: boolean;
     resolve: (value: any) => void;
     reject: (error: any) => void;
 };
-export type Reply = {
-    ok?: any;
-    id?: string;
-    reached?: any;
-    error?: any;
-};
+export type Reply = import('./publish-requests.js').Reply;
 export type Socket = (json: string, onReply: (reply: any) => any, entry: Entry) => void;
-export type Fact = 'expired' | 'blocked' | 'starved';
 /**
  * @typedef {object} Entry
  * @property {string} [encoded] the command without its key; absent while a Blob is read
  * @property {number} size of the data, as the hub counts it
- * @property {any} [key] its own
- * @property {number} deadline when it is rejected, by `performance.now()`: clocks are set
- * @property {number} [keptUntil] when the hub may forget its key, by `Date.now()`, which counts sleep too
- * @property {boolean} [isSent] it may have acted
- * @property {boolean} [isLarge] a connection ended over it: it goes by a request of its own
+ * @property {any} [key] of its own, instead of a number of the session
+ * @property {number} deadline when it is rejected, by `performance.now()`, which no change of the clock moves
+ * @property {number} [keptUntil] when the hub may forget its key, by `Date.now()`, which includes sleep
+ * @property {boolean} [isSent] the hub may have acted on it
+ * @property {boolean} [isLarge] a connection was cut for its size: it goes by a request of its own
  * @property {(value: any) => void} resolve
  * @property {(error: any) => void} reject
  *
- * @typedef {{ok?: any, id?: string, reached?: any, error?: any}} Reply
+ * @typedef {import('./publish-requests.js').Reply} Reply
  * @typedef {(json: string, onReply: (reply: any) => any, entry: Entry) => void} Socket
- * @typedef {'expired' | 'blocked' | 'starved'} Fact
  */
 export declare class Outbox {
     #private;
     isShared: boolean;
-    /** What the hub takes, by its last hello. */
+    /** Of the hub, by its last hello. */
     limits: {
         data: number;
         address: number;
     };
-    /** Under whose numbers it publishes. */
+    /** Id of the session whose numbers are the keys. */
     session: string;
     /**
      * @param {object} context
      * @param {import('./requests.js').Requests} context.requests
-     * @param {number} context.timeoutMs how long a publish waits
-     * @param {() => import('./cuts.js').Transport | null} context.transport that carries, named in errors
-     * @param {() => Promise<boolean>} context.isHubThere asks for something small
-     * @param {(fact: Fact) => void} context.tell
-     * @param {() => any} context.problem why nothing is sent, where no request has told it
-     * @param {boolean} context.isShared by tabs: the reading tab may change before it has answered, and a key must be the same for all
+     * @param {number} context.timeoutMs how long a publish waits for its answer
+     * @param {() => import('./rungs.js').Transport | null} context.transport that carries, named in errors
+     * @param {() => Promise<boolean>} context.isHubThere requests something small
+     * @param {(fact: import('./publish-requests.js').Fact) => void} context.report
+     * @param {() => any} context.problem why nothing carries, if no request of a publish has failed
+     * @param {boolean} context.isShared tabs share the connection: another tab may send a publish again, so its key must be the same in all tabs
      */
-    constructor({ requests, timeoutMs, transport, isHubThere, tell, problem, isShared }: {
+    constructor({ requests, timeoutMs, transport, isHubThere, report, problem, isShared }: {
         requests: import('./requests.js').Requests;
         timeoutMs: number;
-        transport: () => import('./cuts.js').Transport | null;
+        transport: () => import('./rungs.js').Transport | null;
         isHubThere: () => Promise<boolean>;
-        tell: (fact: Fact) => void;
+        report: (fact: import('./publish-requests.js').Fact) => void;
         problem: () => any;
         isShared: boolean;
     });
@@ -87,7 +80,7 @@ export declare class Outbox {
      * @param {object} command
      * @param {string} command.head JSON members before the data
      * @param {import('./data.js').Encoded | Promise<import('./data.js').Encoded>} command.data
-     * @param {number} command.sizeBefore what is known of its size before it is read
+     * @param {number} command.sizeBefore its size, as far as it is known before a Blob is read
      * @param {AbortSignal} [signal]
      * @returns {Promise<any>}
      */
@@ -100,7 +93,7 @@ export declare class Outbox {
      * @param {string | undefined} encoded
      * @param {number} size
      * @param {AbortSignal} [signal]
-     * @param {any} [key] of another tab, with its deadline
+     * @param {any} [key] given by another tab, with its deadline
      * @param {number} [deadline]
      * @returns {{entry: Entry, answer: Promise<any>}}
      */
@@ -108,34 +101,34 @@ export declare class Outbox {
         entry: Entry;
         answer: Promise<any>;
     };
-    /** What was sent to another tab may still wait there. @type {((key: any) => void) | undefined} */
-    givenUp: ((key: any) => void) | undefined;
-    /** Another tab gave one up. @param {any} key */
+    /** A publish that was sent through another tab was given up: it may still wait there. @type {((key: any) => void) | undefined} */
+    onWithdrawn: ((key: any) => void) | undefined;
+    /** Another tab gave up a publish that waits here. @param {any} key */
     withdraw(key: any): void;
     /**
-     * From now on each publish has a key of its own, which is the same whichever tab sends it.
-     * @returns {Promise<void>} resolves when nothing that has a number of this session waits for its answer
+     * From now on each publish has a key of its own, which is the same in whichever tab sends it.
+     * @returns {Promise<void>} resolves when no publish with a number of this session waits for its answer
      */
     share(): Promise<void>;
-    /** Nothing new is sent until `isHeld` ends. A key counts for one session: what was sent is answered as that. @returns {Promise<void>} resolves when it was */
+    /** Holds back everything that was not sent yet, until `isHeld` is reset. A key belongs to one session, so what was sent must be answered first. @returns {Promise<void>} resolves when it is */
     drain(): Promise<void>;
     isHeld: boolean;
-    /** Resolves when nothing waits, or after so long. @param {number} mostMs @returns {Promise<void>} */
-    idle(mostMs: number): Promise<void>;
+    /** Resolves when the queue is empty, or after `maxMs`. @param {number} maxMs @returns {Promise<void>} */
+    idle(maxMs: number): Promise<void>;
     /**
-     * Publishes take this route from now on; all that has no answer is sent again.
-     * @param {Socket | boolean} [route]
-     * @param {string} [session] id of the session whose keys are used; a new one begins its own count
+     * Publishes take this route from now on; everything unanswered is sent again.
+     * @param {Socket | boolean} [route] none while nothing carries
+     * @param {string} [session] id of the session whose numbers are used; another session has a count of its own
      */
     setRoute(route?: Socket | boolean, session?: string): void;
     /**
-     * A WebSocket ended. Was it because of what we sent?
-     * @param {number} code of its close
-     * @returns {boolean} whether our own message caused it
+     * A WebSocket was closed: marks the largest message under way, if that is probably the cause.
+     * @param {number} code of the close
+     * @returns {boolean} whether a message of this client caused it
      */
     wasCutBy(code: number): boolean;
-    /** Whether the hub answers something else. Where it does not, although a stream lives, no connection is left. @param {number} askedAt when the request that fails was sent */
-    doubt(askedAt: number): Promise<boolean>;
-    /** Nothing more is sent. @param {any} error of what waits */
+    /** A request beside the publishes hangs. @param {number} requestedAt when it was sent */
+    checkHub(requestedAt: number): Promise<boolean>;
+    /** Ends the queue. @param {any} error with which everything in it is rejected */
     close(error: any): void;
 }

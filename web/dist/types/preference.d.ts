@@ -2,12 +2,12 @@
  * Which transport is preferred: the application's order, its choice by hand, and what memory knows.
  * Pure; memory orders, and never forbids.
  */
-export type Transport = import('./cuts.js').Transport;
+export type Transport = import('./rungs.js').Transport;
 export type Rung = import('./round.js').Rung;
 export type Memory = import('./memory.js').Memory;
-/** @typedef {import('./cuts.js').Transport} Transport @typedef {import('./round.js').Rung} Rung @typedef {import('./memory.js').Memory} Memory */
+/** @typedef {import('./rungs.js').Transport} Transport @typedef {import('./round.js').Rung} Rung @typedef {import('./memory.js').Memory} Memory */
 export declare class Preference {
-    allowed: import("./cuts.js").Transport[];
+    allowed: import("./rungs.js").Transport[];
     /** Best first. @type {Transport[]} */
     transports: Transport[];
     /** @param {Transport[]} allowed the order is the preference */
@@ -22,8 +22,8 @@ export declare class Preference {
     /** What is better than this rank. @param {number} rank @returns {Rung[]} */
     above(rank: number): Rung[];
     /** Those that may be left. */
-    get butLast(): import("./cuts.js").Transport[];
-    get last(): import("./cuts.js").Transport;
+    get allButLast(): import("./rungs.js").Transport[];
+    get last(): import("./rungs.js").Transport;
     get isSingle(): boolean;
     /** What to try, in order. @param {Memory} memory @param {number} now @param {Transport} [first] @returns {Rung[]} */
     order(memory: Memory, now: number, first?: Transport): Rung[];

@@ -1,5 +1,5 @@
-/** Errors and replies as one tab tells them to another. Pure. */
-/** What is left between two tabs of an error, or of a problem as the hub sent it. @param {any} error */
+/** Errors and replies, as one tab sends them to another. Pure. */
+/** The members of an error, or of a problem of the hub, that tabs send. @param {any} error */
 export declare const problemOf: ({ code, message, detail, hint, status, refused }: any) => {
     code: any;
     detail: any;
@@ -7,7 +7,7 @@ export declare const problemOf: ({ code, message, detail, hint, status, refused 
     status: any;
     refused: any;
 };
-/** A publish that waits longer in its own tab than in this one is to be sent again. @param {any} error @param {number} deadline */
+/** The reply to a publish of another tab. If its time there is not over, that tab must send it again. @param {any} error @param {number} deadline */
 export declare function replyOf(error: any, deadline: number): {
     code: any;
     detail: any;

@@ -3,16 +3,16 @@
  * and as text. Loaded only when it is requested; knows the ladder's steps and facts by name.
  */
 export type Report = ReturnType<typeof report>;
-export type Known = import('./cuts.js').Known;
+export type Known = import('./memory.js').Known;
 /**
  * Its argument has plain names, so that it fits a client of another build.
- * @param {{state: string, transport: string | null, rtt?: number, learned: import('./cuts.js').Learned, log: any[][]}} observed
+ * @param {{state: string, transport: string | null, rtt?: number, learned: import('./memory.js').Learned, log: any[][]}} observed
  */
 export declare function report({ state, transport, rtt, learned, log }: {
     state: string;
     transport: string | null;
     rtt?: number;
-    learned: import('./cuts.js').Learned;
+    learned: import('./memory.js').Learned;
     log: any[][];
 }): {
     state: string;
@@ -24,5 +24,5 @@ export declare function report({ state, transport, rtt, learned, log }: {
         at: number;
         what: string;
     }[];
-    learned: Partial<Record<import("./cuts.js").Transport, import("./cuts.js").Known>>;
+    learned: Partial<Record<import("./rungs.js").Transport, import("./memory.js").Known>>;
 };

@@ -1,61 +1,61 @@
 /**
- * Single requests to the hub, as this session, with the application's token; and what an answer that is no
- * success proves. Knows nothing of channels, positions or the ladder.
+ * Single requests to the hub, as this session, with the application's token; and what a failed request
+ * proves. Knows no channel, no reading position and no ladder.
  */
 import { TriwayError } from './error.js';
 export declare class Requests {
     #private;
     base: string;
     credentials: import("./credentials.js").Credentials;
-    /** Some request was answered. */
+    /** The hub has answered a request. */
     hasAnswered: boolean;
     /**
      * @param {string} base address of the hub, with a slash at its end
      * @param {typeof globalThis.fetch} fetch
      * @param {import('./credentials.js').Credentials} credentials
-     * @param {() => {key: string} | undefined} session as which requests are made
-     * @param {(ms: number) => void} measured an answer came at once: a round trip
+     * @param {() => {key: string} | undefined} session of the requests
+     * @param {(ms: number) => void} onRoundTrip the hub answered at once: a round trip
      */
     constructor(base: string, fetch: typeof globalThis.fetch, credentials: import('./credentials.js').Credentials, session: () => {
         key: string;
-    } | undefined, measured: (ms: number) => void);
-    /** An address; what is undefined is left out. @param {string} path @param {Record<string, any>} [query] @param {{key: string}} [session] */
-    at(path: string, query?: Record<string, any>, session?: {
+    } | undefined, onRoundTrip: (ms: number) => void);
+    /** An address; undefined parameters are left out. @param {string} path @param {Record<string, any>} [query] @param {{key: string}} [session] */
+    address(path: string, query?: Record<string, any>, session?: {
         key: string;
     }): string;
     /**
      * @param {string} address
      * @param {string} nonce that the request carries, and a refusal of the hub repeats
      * @param {RequestInit} [init]
-     * @returns {Promise<Response>} a success
+     * @returns {Promise<Response>} with a status of success
      * @throws {TriwayError}
      */
     send(address: string, nonce: string, init?: RequestInit): Promise<Response>;
-    /** While a gateway cannot reach the hub, what is repeated takes turns. @param {AbortSignal} [signal] @param {boolean} [isAway] it was refused so */
-    turn(signal?: AbortSignal, isAway?: boolean): Promise<void>;
+    /** Resolves when a request may be repeated: while a gateway cannot reach the hub, requests take turns. @param {AbortSignal} [signal] @param {boolean} [isAway] a gateway refused the request */
+    waitForTurn(signal?: AbortSignal, isAway?: boolean): Promise<void>;
     /**
-     * A request that is answered at once, or hangs.
+     * A request that the hub answers at once.
      * @param {string} path
      * @param {Record<string, any>} [query]
      * @param {string} [body] posted
-     * @param {number} [mostMs] until it hangs
-     * @returns {Promise<string>} the JSON of the answer, as it came
+     * @param {number} [limitMs] after which it counts as hung
+     * @returns {Promise<string>} the JSON of the answer, unchanged
      */
-    askText(path: string, query?: Record<string, any>, body?: string, mostMs?: number): Promise<string>;
+    requestText(path: string, query?: Record<string, any>, body?: string, limitMs?: number): Promise<string>;
     /**
-     * Commands of this session, in their order.
+     * Sends commands of this session, which the hub performs in order.
      * @param {string} commands a JSON array
-     * @returns {Promise<string>} the JSON of the replies, as it came
+     * @returns {Promise<string>} the JSON of the replies, unchanged
      */
     commandText(commands: string): Promise<string>;
     /** The same, parsed. @param {string} commands @returns {Promise<any>} */
     command(commands: string): Promise<any>;
     /** Ends the requests under way. */
     close(): void;
-    /** The same, parsed. @param {string} path @param {Record<string, any>} [query] @param {string} [body] @param {number} [mostMs] @returns {Promise<any>} */
-    ask(path: string, query?: Record<string, any>, body?: string, mostMs?: number): Promise<any>;
+    /** The same, parsed. @param {string} path @param {Record<string, any>} [query] @param {string} [body] @param {number} [limitMs] @returns {Promise<any>} */
+    request(path: string, query?: Record<string, any>, body?: string, limitMs?: number): Promise<any>;
 }
 /** Why a request has no answer. @param {any} cause */
 export declare function failureOf(cause: any): TriwayError;
-/** What a refusal of the hub proves, by whichever transport it came. @param {number} status @param {any} problem @param {string} nonce @param {boolean} hasToken @returns {import('./error.js').Kind} */
+/** What a refusal of the hub proves, on any transport. @param {number} status @param {any} problem @param {string} nonce @param {boolean} hasToken @returns {import('./error.js').Kind} */
 export declare function kindOf(status: number, problem: any, nonce: string, hasToken: boolean): import('./error.js').Kind;

@@ -2,7 +2,7 @@
  * A round: what is still to be tried, why, and when the next of it is tried next to the one before.
  * Pure; opens nothing itself.
  */
-export type Transport = import('./cuts.js').Transport;
+export type Transport = import('./rungs.js').Transport;
 export type Attempt = import('./attempt.js').Attempt;
 export type RoundTrip = import('./round-trip.js').RoundTrip;
 export type Rung = Transport | 'short' | 'check';

@@ -1,4 +1,4 @@
-export type Transport = import('./cuts.js').Transport;
+export type Transport = 'ws' | 'sse' | 'poll';
 export type OpenStep = {
     do: 'open';
     /**
@@ -7,7 +7,7 @@ export type OpenStep = {
     id: number;
     transport: Transport;
     /**
-     * `TRANSPORT:CAUSE`, or a word without a colon that stays inside the client
+     * `TRANSPORT:CAUSE`, or a word without a colon, which is not sent to the hub
      */
     why: string;
     /**
@@ -23,7 +23,7 @@ export type OpenStep = {
      */
     early?: number;
     /**
-     * ms after which a poll that should be answered at once is asked for on another connection
+     * ms after which a poll that should be answered at once is sent on another connection
      */
     patience?: number;
     /**
@@ -52,7 +52,7 @@ export type Step = OpenStep | {
     do: 'remember';
 };
 export type LadderState = 'connecting' | 'connected' | 'reconnecting' | 'captive' | 'offline';
-export type FactType = 'start' | 'tick' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'incomplete' | 'starved' | 'away' | 'ended' | 'checked' | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked';
+export type FactType = 'start' | 'tick' | 'adapt' | 'rtt' | 'use' | 'reopen' | 'hello' | 'frame' | 'proof' | 'mute' | 'incomplete' | 'starved' | 'away' | 'ended' | 'checked' | 'offline' | 'online' | 'hidden' | 'visible' | 'pause' | 'blocked';
 export type Fact = {
     /**
      * of the attempt
@@ -114,6 +114,10 @@ export type Fact = {
      * `checked`: the hub answered
      */
     ok?: boolean;
+    /**
+     * `adapt`: the part that is loaded after the first connection
+     */
+    adaptation?: import('./adaptation.js').Adaptation;
 };
 /**
  * The cause, from `CAUSES`, of an end as the client core names it.

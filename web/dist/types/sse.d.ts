@@ -1,5 +1,5 @@
 /**
  * @param {Response} response
- * @param {(frame: import('./frame.js').Frame) => void} hear
+ * @param {(frame: import('./frame.js').Frame) => void} onFrame
  */
-export declare function readSse({ headers, body }: Response, hear: (frame: import('./frame.js').Frame) => void): Promise<void>;
+export declare function readSse({ headers, body }: Response, onFrame: (frame: import('./frame.js').Frame) => void): Promise<void>;

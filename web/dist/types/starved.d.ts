@@ -1,26 +1,26 @@
 /**
- * A tab that finds no connection to the hub, because streams of other tabs hold all that the browser has,
- * asks these over a BroadcastChannel, which plain http has, too. It is part of the first load: a starved tab
- * loads nothing more. It reports `starved`; the ladder decides.
+ * A starved tab finds no free connection, because streams of other tabs hold all that the browser allows. It
+ * asks those tabs over a BroadcastChannel, which exists on plain http, too. This is part of the first load,
+ * since a starved tab cannot load anything else. It reports `starved`; the ladder decides.
  */
-export type Transport = import('./cuts.js').Transport;
-export declare class Starved {
+export type Transport = import('./rungs.js').Transport;
+export declare class StarvedTabs {
     #private;
     /**
      * @param {object} context
      * @param {string} context.base address of the hub
      * @param {AbortSignal} context.signal ends it
      * @param {() => boolean} context.isReading a transport carries in this tab
-     * @param {() => void} context.starve another tab finds no connection
+     * @param {() => void} context.onStarvedTab another tab finds no free connection
      */
-    constructor({ base, signal, isReading, starve }: {
+    constructor({ base, signal, isReading, onStarvedTab }: {
         base: string;
         signal: AbortSignal;
         isReading: () => boolean;
-        starve: () => void;
+        onStarvedTab: () => void;
     });
-    /** An attempt begins, by one of the connections that are few, or not. @param {Transport} transport */
-    opens(transport: Transport): void;
-    /** Something answered: there are connections. */
-    answered(): void;
+    /** An attempt begins. A WebSocket does not count among the connections that a browser limits. @param {Transport} transport */
+    onOpen(transport: Transport): void;
+    /** Something was answered: connections are free. */
+    onAnswer(): void;
 }

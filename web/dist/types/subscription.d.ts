@@ -1,7 +1,7 @@
 export type Channel = import('./channel.js').Channel;
 export type Member = import('./channel.js').Member;
 export type Frame = import('./frame.js').Frame;
-export type Transport = import('./cuts.js').Transport;
+export type Transport = import('./rungs.js').Transport;
 export type Publish = {
     channel: string;
     head: string;
@@ -11,7 +11,7 @@ export type Publish = {
 export type Context = {
     publish: (command: Publish, signal?: AbortSignal) => Promise<any>;
     /**
-     * who is there: of many members only some
+     * the members; of many, only some
      */
     presence: (name: string) => Promise<{
         count: number;
@@ -36,29 +36,29 @@ export type Context = {
      */
     via: () => Transport | null;
     /**
-     * up to which everything live has come
+     * of the connection
      */
     cursor: () => string | undefined;
     /**
-     * what a channel is called where its events are
+     * under which the hub sends events of a channel: an inbox has several
      */
     realNames: (name: string) => string[];
     reviver: ((key: string, value: any) => any) | undefined;
 };
 /**
- * @typedef {{channel: string, head: string, data: any, sizeBefore: number}} Publish a command but for its key
+ * @typedef {{channel: string, head: string, data: any, sizeBefore: number}} Publish a command without its key
  *
- * @typedef {object} Context what handles and subscriptions have of the hub
+ * @typedef {object} Context what handles and subscriptions use of the hub
  * @property {(command: Publish, signal?: AbortSignal) => Promise<any>} publish
- * @property {(name: string) => Promise<{count: number, members: Member[]}>} presence who is there: of many members only some
+ * @property {(name: string) => Promise<{count: number, members: Member[]}>} presence the members; of many, only some
  * @property {(channel: Channel) => void} leave
  * @property {(name: string, since: string, bytes: number) => Promise<string>} history one page, as JSON
  * @property {import('./history.js').PageSize} pageSize
  * @property {() => boolean} isOver the hub has ended
  * @property {(name: string) => boolean} isShared several handles of this channel are open
  * @property {() => Transport | null} via the transport that carries
- * @property {() => string | undefined} cursor up to which everything live has come
- * @property {(name: string) => string[]} realNames what a channel is called where its events are
+ * @property {() => string | undefined} cursor of the connection
+ * @property {(name: string) => string[]} realNames under which the hub sends events of a channel: an inbox has several
  * @property {((key: string, value: any) => any) | undefined} reviver
  */
 export declare class Subscription {
@@ -66,35 +66,33 @@ export declare class Subscription {
     name: string;
     /** @type {Set<Channel>} */
     handles: Set<Channel>;
-    /** Everything from here on comes: live handles miss nothing. */
+    /** Every event arrives: live handles miss nothing. */
     isCovered: boolean;
     /** @param {string} name under which it is read @param {Context} context */
     constructor(name: string, context: Context);
-    /** Resolves when the channel is covered, or after a while: what is published right after it was opened is read, too. @returns {Promise<void> | undefined} */
+    /** Resolves when the channel is covered, or after a while. A publish waits for it, so that a channel that was just opened receives it, too. @returns {Promise<void> | undefined} */
     joined(): Promise<void> | undefined;
-    /** Whether some handle shows this session, and hears who comes and goes. */
+    /** Whether a handle shows this session, and reports joins and leaves. */
     get hasPresence(): boolean;
     /** @param {Channel} handle */
     add(handle: Channel): void;
     /** @param {Channel} handle @returns {boolean} whether it was the last one */
     remove(handle: Channel): boolean;
-    /** What comes from now on is complete. @param {string} [id] it begins after this */
+    /** From now on every event arrives. @param {string} [id] those after this id */
     cover(id?: string): void;
-    /** Something may be missed from here on. @param {string} [cursor] live handles have read up to here; without it they go on with what is live next */
+    /** From here on events may be missed. @param {string} [cursor] live handles have read up to here; without it they continue with the next live event */
     uncover(cursor?: string): void;
-    /** An event or gap of the channel, or of its presence. @param {Frame} frame @param {Transport | null} via */
+    /** An event or gap of the channel, or of its presence channel. @param {Frame} frame @param {Transport | null} via */
     receive(frame: Frame, via: Transport | null): void;
     /**
-     * Frames were left out on the way: reads again, and delivers what did not come.
-     * @param {{since: string, upTo: string, arrived: Set<string>}} hole from the last place at which nothing was missing, up to a place; and the ids that came
+     * Frames were lost on the way: reads them again, and delivers what did not arrive.
+     * @param {{since: string, upTo: string, arrived: Set<string>}} missing after which id, up to which id, and the ids in between that arrived
      */
     repair({ since, upTo, arrived }: {
         since: string;
         upTo: string;
         arrived: Set<string>;
     }): void;
-    /** Presence events were missed: the members are loaded again, and the difference told. */
-    reload(): Promise<void>;
-    /** Its end: every handle ends. @param {import('./error.js').TriwayError} [error] */
+    /** Ends every handle. @param {import('./error.js').TriwayError} [error] */
     end(error?: import('./error.js').TriwayError): void;
 }

@@ -1,12 +1,12 @@
 /**
- * @param {object} how
- * @param {any} how.WebSocket the platform's, or one that was passed in
- * @param {string} how.address
- * @param {string | undefined} how.token
- * @param {{socket?: (message: string) => void}} how.attachment its `socket` is set
- * @param {AbortSignal} how.signal
- * @param {(frame: import('./frame.js').Frame) => void} hear
- * @returns {Promise<number>} its end, with the code of its close
+ * @param {object} target
+ * @param {any} target.WebSocket of the platform, or the application's own
+ * @param {string} target.address
+ * @param {string | undefined} target.token
+ * @param {{socket?: (message: string) => void}} target.attachment whose `socket` is set
+ * @param {AbortSignal} target.signal
+ * @param {(frame: import('./frame.js').Frame) => void} onFrame
+ * @returns {Promise<number>} the code of its close
  */
 export declare const readWs: ({ WebSocket, address, token, attachment, signal }: {
     WebSocket: any;
@@ -16,4 +16,4 @@ export declare const readWs: ({ WebSocket, address, token, attachment, signal }:
         socket?: (message: string) => void;
     };
     signal: AbortSignal;
-}, hear: (frame: import('./frame.js').Frame) => void) => Promise<number>;
+}, onFrame: (frame: import('./frame.js').Frame) => void) => Promise<number>;

@@ -18,7 +18,7 @@ const PAGES = {
   '/other': () => '<!doctype html><meta charset="utf-8"><title>elsewhere</title><link rel="icon" href="data:,">elsewhere',
   '/ordinary': () => 'an ordinary answer',
   ...Object.fromEntries(['guest.js', 'guest-page.js', 'guest-worker.js', 'guest-shared-worker.js'].map((name) => ['/' + name, () => file(name)])),
-  ...Object.fromEntries(['client.mjs', 'client.js', 'client-share.mjs', 'client-report.mjs'].map((name) => ['/' + name, () => file('../../dist/' + name)])),
+  ...Object.fromEntries(['client.mjs', 'client.js', 'client-adaptation.mjs', 'client-share.mjs', 'client-report.mjs'].map((name) => ['/' + name, () => file('../../dist/' + name)])),
 }
 
 export class Site {
