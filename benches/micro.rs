@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
-use triway::internal::{Bounds, Draft, Feed, Hub, Ledger, Log};
+use triway::internal::{Bounds, Draft, Feed, HubState, Ledger, Log};
 use triway::{ChannelName, Data, Epoch, Event, EventName, HubOptions, Metrics, Since};
 
 /// Size of the data of one event, in bytes. The comparison of the transports uses the same size.
@@ -56,8 +56,8 @@ fn event(offset: u64, bytes: usize) -> Arc<Event> {
     ))
 }
 
-fn hub() -> Arc<Hub> {
-    Hub::new(
+fn hub() -> Arc<HubState> {
+    HubState::new(
         HubOptions::default(),
         Epoch::from_random(7),
         Metrics::default(),
@@ -134,7 +134,7 @@ fn append(criterion: &mut Criterion) {
 /// Feeds that each run as a task on one worker, and count their deliveries.
 struct Crowd {
     runtime: Runtime,
-    hub: Arc<Hub>,
+    hub: Arc<HubState>,
     names: Vec<ChannelName>,
     told: Arc<AtomicU64>,
     appended: usize,

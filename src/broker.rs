@@ -12,16 +12,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::hub::Hub;
+use crate::hub::HubState;
 use crate::protocol::cursor::Cursor;
 use crate::protocol::{Code, Draft, Reached, Refusal};
 
 pub use keys::{Key, Scope, Sequence};
-pub use rate::{Bucket, Meters, Rate};
+pub use rate::{Limiters, Rate, TokenBucket};
 
 /// The bounds of publishing.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct BrokerOptions {
     /// Most bytes of data in one event.
     pub max_data: usize,
     /// Publishes per second and at once, of one session; `None` is no bound.
@@ -32,7 +32,7 @@ pub struct Options {
     pub address_rate: Option<Rate>,
 }
 
-impl Default for Options {
+impl Default for BrokerOptions {
     fn default() -> Self {
         Self {
             max_data: 64 * 1024,
@@ -60,15 +60,15 @@ pub struct Published {
 /// The only writer of the hub.
 #[derive(Debug)]
 pub struct Broker {
-    hub: Arc<Hub>,
-    options: Options,
+    hub: Arc<HubState>,
+    options: BrokerOptions,
     keys: keys::Keys,
 }
 
 impl Broker {
     /// A broker that appends in memory.
     #[must_use]
-    pub fn new(hub: Arc<Hub>, options: Options) -> Arc<Self> {
+    pub fn new(hub: Arc<HubState>, options: BrokerOptions) -> Arc<Self> {
         Arc::new(Self {
             hub,
             options,
@@ -78,7 +78,7 @@ impl Broker {
 
     /// The bounds of publishing.
     #[must_use]
-    pub fn options(&self) -> &Options {
+    pub fn options(&self) -> &BrokerOptions {
         &self.options
     }
 
@@ -90,7 +90,7 @@ impl Broker {
         &self,
         draft: Draft,
         key: Key<'_>,
-        meters: Meters<'_>,
+        meters: Limiters<'_>,
     ) -> Result<Published, Refusal> {
         match key {
             Key::None => self.append(draft, meters),
@@ -111,7 +111,7 @@ impl Broker {
     }
 
     /// Appends what is within the size and the rate.
-    fn append(&self, draft: Draft, meters: Meters<'_>) -> Result<Published, Refusal> {
+    fn append(&self, draft: Draft, meters: Limiters<'_>) -> Result<Published, Refusal> {
         if draft.sent_bytes > self.options.max_data {
             let detail = format!(
                 "{} bytes of data; the limit is {}",
@@ -136,7 +136,7 @@ impl Broker {
         answer.await.err().unwrap_or(refusal)
     }
 
-    fn take_rate(&self, meters: Meters<'_>) -> Result<(), Refusal> {
+    fn take_rate(&self, meters: Limiters<'_>) -> Result<(), Refusal> {
         let now = Instant::now();
         let (own, address) = (&self.options.rate, &self.options.address_rate);
         // Looked at before anything is taken: who is refused by the one must not be charged by the other.
@@ -154,7 +154,7 @@ impl Broker {
     }
 
     /// Charges what was done besides publishing, in publishes. The next commands wait for it.
-    pub(crate) fn spend(&self, meters: Meters<'_>, publishes: f64) {
+    pub(crate) fn spend(&self, meters: Limiters<'_>, publishes: f64) {
         let now = Instant::now();
         let own = (&self.options.rate, meters.own);
         for (rate, bucket) in [own, (&self.options.address_rate, meters.address)] {
@@ -165,7 +165,7 @@ impl Broker {
     }
 
     /// Whether anything may be done now that costs something.
-    pub(crate) fn may_spend(&self, meters: Meters<'_>) -> Result<(), Refusal> {
+    pub(crate) fn may_spend(&self, meters: Limiters<'_>) -> Result<(), Refusal> {
         match self.wait(meters) {
             Some(wait) => Err(too_fast("this client", wait)),
             None => Ok(()),
@@ -174,21 +174,21 @@ impl Broker {
 
     /// How long to wait until a publish is within the rates; `None` where it is now.
     #[must_use]
-    pub fn wait(&self, meters: Meters<'_>) -> Option<Duration> {
+    pub fn wait(&self, meters: Limiters<'_>) -> Option<Duration> {
         let now = Instant::now();
         let own = wait(&self.options.rate, meters.own, now);
         own.max(wait(&self.options.address_rate, meters.address, now))
     }
 
     /// Charges what is no publish and costs as much, such as a join, to the address. The next ones wait for it.
-    pub(crate) fn charge(&self, meters: Meters<'_>) {
+    pub(crate) fn charge(&self, meters: Limiters<'_>) {
         if let (Some(rate), Some(bucket)) = (&self.options.address_rate, meters.address) {
             bucket.lock().charge(rate, 1.0, Instant::now());
         }
     }
 
     /// Whether as much may be charged now.
-    pub(crate) fn may_charge(&self, meters: Meters<'_>) -> Result<(), Refusal> {
+    pub(crate) fn may_charge(&self, meters: Limiters<'_>) -> Result<(), Refusal> {
         match wait(&self.options.address_rate, meters.address, Instant::now()) {
             Some(wait) => Err(too_fast("all clients of this address", wait)),
             None => Ok(()),
@@ -205,7 +205,11 @@ impl Broker {
     }
 }
 
-fn wait(rate: &Option<Rate>, bucket: Option<&Mutex<Bucket>>, now: Instant) -> Option<Duration> {
+fn wait(
+    rate: &Option<Rate>,
+    bucket: Option<&Mutex<TokenBucket>>,
+    now: Instant,
+) -> Option<Duration> {
     bucket?.lock().wait(rate.as_ref()?, now)
 }
 

@@ -37,37 +37,37 @@ Examples:
 #[command(name = "triway", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: ProgramCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum ProgramCommand {
     /// Run the hub (the default command)
     ///
     /// Sizes accept KiB, MiB and GiB, times ms, s, m and h; 0 means none. You can also set each flag in the
     /// environment (TRIWAY_HISTORY_EVENTS=500) or in a TOML file (history-events = 500).
     Serve(Box<Flags>),
     /// Publish events
-    Pub(publish::Options),
+    Pub(publish::PublishOptions),
     /// Read channels: one line per event; reconnects after a restart of the hub
-    Sub(subscribe::Options),
+    Sub(subscribe::SubscribeOptions),
     /// Compare WebSocket, SSE and long polling on one hub: latency, CPU, memory and lost events
-    Bench(Box<bench::Options>),
+    Bench(Box<bench::PlanOptions>),
 }
 
 impl Arguments {
     /// What is logged, and how much of it.
     pub(crate) fn log(&self) -> &str {
         match &self.command {
-            Command::Serve(flags) => &flags.log,
-            Command::Pub(_) | Command::Sub(_) | Command::Bench(_) => "error",
+            ProgramCommand::Serve(flags) => &flags.log,
+            ProgramCommand::Pub(_) | ProgramCommand::Sub(_) | ProgramCommand::Bench(_) => "error",
         }
     }
 
     /// Whether the work is for all cores. Clients work one after the other, and `bench` measures what one thread of
     /// its own costs.
     pub(crate) fn wants_all_cores(&self) -> bool {
-        matches!(self.command, Command::Serve(_))
+        matches!(self.command, ProgramCommand::Serve(_))
     }
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Argumen
     }
     let matches = plain.clone().try_get_matches_from(&given)?;
     let arguments = Arguments::from_arg_matches(&matches)?;
-    let Command::Serve(flags) = &arguments.command else {
+    let ProgramCommand::Serve(flags) = &arguments.command else {
         return Ok(arguments);
     };
     let Flags {
@@ -167,14 +167,14 @@ fn with_default_command(mut given: Vec<OsString>) -> Vec<OsString> {
 /// Does what was asked.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
-        Command::Serve(flags) => {
+        ProgramCommand::Serve(flags) => {
             let config =
                 Config::new(*flags).map_err(|error: BadConfig| anyhow::anyhow!("{error}"))?;
             serve::run(config).await
         }
-        Command::Pub(options) => publish::run(options).await,
-        Command::Sub(options) => subscribe::run(options).await,
-        Command::Bench(options) => bench::run(*options).await,
+        ProgramCommand::Pub(options) => publish::run(options).await,
+        ProgramCommand::Sub(options) => subscribe::run(options).await,
+        ProgramCommand::Bench(options) => bench::run(*options).await,
     }
 }
 
@@ -205,13 +205,13 @@ mod tests {
             &["--listen", "127.0.0.1:0"],
         ] {
             assert!(
-                matches!(parsed(given).command, Command::Serve(_)),
+                matches!(parsed(given).command, ProgramCommand::Serve(_)),
                 "{given:?}"
             );
         }
         assert!(matches!(
             parsed(&["pub", "lobby", "hi"]).command,
-            Command::Pub(_)
+            ProgramCommand::Pub(_)
         ));
     }
 

@@ -27,15 +27,15 @@ pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
     /// The bounds of the hub's memory.
-    pub hub: hub::Options,
+    pub hub: hub::HubOptions,
     /// The sizes and rates of publishes.
-    pub broker: broker::Options,
+    pub broker: broker::BrokerOptions,
     /// How long the absent are present.
-    pub presence: presence::Options,
+    pub presence: presence::PresenceOptions,
     /// What a session may do, and its pace.
-    pub session: session::Options,
+    pub session: session::SessionOptions,
     /// Who may ask, and how credentials come.
-    pub http: http::Options,
+    pub http: http::HttpOptions,
     /// The accept loop's limits.
     pub server: server::Options,
     /// What signs session keys; without one each start has its own.
@@ -104,7 +104,7 @@ impl Config {
             listen: flags.listen,
             hub: hub_options(&flags),
             broker: broker_options(&flags),
-            presence: presence::Options {
+            presence: presence::PresenceOptions {
                 grace: flags.presence_grace,
             },
             session: session_options(&flags),
@@ -115,19 +115,19 @@ impl Config {
     }
 }
 
-fn hub_options(flags: &Flags) -> hub::Options {
-    hub::Options {
+fn hub_options(flags: &Flags) -> hub::HubOptions {
+    hub::HubOptions {
         history_events: bound(flags.history_events),
         history_bytes: bound(flags.history_bytes),
         history_age: bound(flags.history_age),
         history_total: bound(flags.history_total),
         hub_channels: bound(flags.hub_channels),
-        ..hub::Options::default()
+        ..hub::HubOptions::default()
     }
 }
 
-fn broker_options(flags: &Flags) -> broker::Options {
-    broker::Options {
+fn broker_options(flags: &Flags) -> broker::BrokerOptions {
+    broker::BrokerOptions {
         max_data: bound(flags.max_data).unwrap_or(DATA_BYTES_CEILING),
         rate: rate(flags.publish_rate, flags.publish_burst),
         address_rate: rate(flags.address_publish_rate, flags.address_publish_burst),
@@ -143,24 +143,24 @@ fn rate(per_second: usize, burst: usize) -> Option<broker::Rate> {
     })
 }
 
-fn session_options(flags: &Flags) -> session::Options {
-    session::Options {
+fn session_options(flags: &Flags) -> session::SessionOptions {
+    session::SessionOptions {
         bodies_total: bound(flags.bodies_total),
         session_channels: bound(flags.session_channels),
         heartbeat: flags.heartbeat,
         poll_wait: flags.poll_wait,
         write_timeout: bound(flags.write_timeout),
-        ..session::Options::default()
+        ..session::SessionOptions::default()
     }
 }
 
-fn http_options(flags: &Flags) -> http::Options {
-    http::Options {
+fn http_options(flags: &Flags) -> http::HttpOptions {
+    http::HttpOptions {
         origins: flags.origin.clone(),
         hosts: flags.host.clone(),
         token_in_query: flags.token_in_query,
         cookie: flags.cookie.clone(),
-        ..http::Options::default()
+        ..http::HttpOptions::default()
     }
 }
 

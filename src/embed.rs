@@ -10,14 +10,14 @@ use std::sync::Arc;
 use axum::Router;
 use serde::Serialize;
 
-use crate::broker::{Meters, Published};
+use crate::broker::{Limiters, Published};
 use crate::http::{self, App};
 use crate::hub::feed::{Feed, FeedStream};
-use crate::hub::{Item, Portion};
+use crate::hub::{Item, ReadLimit};
 use crate::presence::Members;
-use crate::protocol::cursor::Start;
+use crate::protocol::cursor::Since;
 use crate::protocol::{ChannelName, Data, Refusal};
-use crate::server::socket::Reader;
+use crate::server::socket::FastPath;
 use crate::session::{SessionInfo, Sessions};
 
 pub use builder::Builder;
@@ -64,7 +64,7 @@ impl Hub {
     /// The addresses that read and publish for [`Options::reader`](crate::server::Options::reader), where the router
     /// stands at the root of a server of ours: plain GETs and POSTs are answered there at less cost.
     #[must_use]
-    pub fn reader(&self) -> Reader {
+    pub fn reader(&self) -> FastPath {
         http::reader(self.app.clone())
     }
 
@@ -99,14 +99,14 @@ impl Hub {
     pub async fn publish_message(&self, message: Message) -> Result<Published, Refusal> {
         let (draft, key) = message.checked()?;
         let broker = self.inner().broker();
-        broker.publish(draft, key, Meters::default()).await
+        broker.publish(draft, key, Limiters::default()).await
     }
 
     /// Returns a stream of the events and gaps of some channels. It never ends.
     ///
     /// # Errors
     /// `bad_channel`, `too_many_channels`.
-    pub fn feed(&self, channels: &[&str], start: Start) -> Result<FeedStream, Refusal> {
+    pub fn feed(&self, channels: &[&str], start: Since) -> Result<FeedStream, Refusal> {
         let names: Result<Vec<_>, Refusal> = channels
             .iter()
             .map(|name| Ok((ChannelName::new(name)?, start)))
@@ -118,8 +118,8 @@ impl Hub {
     ///
     /// # Errors
     /// `bad_channel`.
-    pub fn history(&self, channel: &str, start: Start, limit: usize) -> Result<History, Refusal> {
-        let portion = Portion {
+    pub fn history(&self, channel: &str, start: Since, limit: usize) -> Result<History, Refusal> {
+        let portion = ReadLimit {
             events: limit,
             bytes: usize::MAX,
             of_frames: false,

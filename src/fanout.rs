@@ -25,16 +25,16 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use crate::hub::feed::{Batch, Feed};
-use crate::hub::waker::Bell;
-use crate::hub::wheel::Alarm;
-use crate::hub::{Hub, Items, Run, Tally};
+use crate::hub::waker::FeedWaker;
+use crate::hub::wheel::Timer;
+use crate::hub::{HubState, Items, ReaderCounts, SharedBatch};
 use crate::protocol::cursor::Cursor;
 use crate::protocol::{ChannelName, Transport};
 use crate::session::BURST_OVER_AFTER;
 
-use subscriber::{Member, Slot};
+use subscriber::{Subscriber, Subscription};
 
-pub(crate) use subscriber::{Berth, Risen};
+pub(crate) use subscriber::{DelegatedWrites, SubscriberHandle};
 
 /// From this number of readers of a channel on, a fan-out task is worth its cost.
 const READERS_MIN: usize = 4;
@@ -54,19 +54,19 @@ const REST_MAX: Duration = Duration::from_millis(200);
 const SCRATCH_BYTES_MAX: usize = 64 * 1024;
 
 /// All fan-out tasks of a hub.
-pub(crate) struct Pumps {
-    hub: Arc<Hub>,
-    by_channel: Mutex<HashMap<ChannelName, Vec<Arc<Pump>>>>,
+pub(crate) struct Fanouts {
+    hub: Arc<HubState>,
+    by_channel: Mutex<HashMap<ChannelName, Vec<Arc<Fanout>>>>,
 }
 
 /// One fan-out task: some readers of one channel.
-struct Pump {
-    slots: Mutex<Slab<Arc<Slot>>>,
-    tally: Arc<Tally>,
+struct Fanout {
+    slots: Mutex<Slab<Arc<Subscriber>>>,
+    tally: Arc<ReaderCounts>,
     /// The waker of its feed.
-    bell: Arc<Bell>,
+    bell: Arc<FeedWaker>,
     /// How many of its subscribers are parked between two polls.
-    resting: AtomicUsize,
+    parked: AtomicUsize,
     /// Whether some of its subscribers get a ping after each burst.
     are_probed: AtomicBool,
     delivered: [Counter; Transport::ALL.len()],
@@ -76,9 +76,9 @@ struct Pump {
 }
 
 /// What a fan-out task writes to all its subscribers.
-struct Load<'a> {
+struct FanoutBatch<'a> {
     /// `None` if the batch is not simply the newest events.
-    run: Option<&'a Run>,
+    run: Option<&'a SharedBatch>,
     /// The cursor after the batch.
     cursor: Cursor,
     now: Instant,
@@ -93,7 +93,7 @@ struct Scratch {
 
 impl Scratch {
     /// Frees the room that a response of unusual size needed.
-    fn give_back(&mut self) {
+    fn shrink(&mut self) {
         for buffer in [&mut self.answer, &mut self.out] {
             buffer.clear();
             buffer.shrink_to(SCRATCH_BYTES_MAX);
@@ -103,15 +103,15 @@ impl Scratch {
 
 /// The timers of a fan-out task for subscribers that it does not write to.
 #[derive(Default)]
-struct Alarms {
-    rest: Alarm,
-    ping: Alarm,
+struct FanoutTimers {
+    park_timer: Timer,
+    ping: Timer,
     /// When the last event of a burst was written, if a subscriber gets a ping after it.
     burst: Option<Instant>,
 }
 
 /// The next step of a fan-out task.
-enum Next {
+enum FanoutStep {
     Batch(Batch),
     /// Events may be ready to read.
     Rung,
@@ -119,8 +119,8 @@ enum Next {
     Empty,
 }
 
-impl Pumps {
-    pub(crate) fn new(hub: &Arc<Hub>) -> Arc<Self> {
+impl Fanouts {
+    pub(crate) fn new(hub: &Arc<HubState>) -> Arc<Self> {
         Arc::new(Self {
             hub: hub.clone(),
             by_channel: Mutex::default(),
@@ -129,21 +129,21 @@ impl Pumps {
 
     /// Registers a reader of this channel with a fan-out task, and starts a task if none has room. Returns `None` if
     /// the hub has no room for the channel.
-    fn join(self: &Arc<Self>, channel: &ChannelName, slot: Slot) -> Option<Member> {
+    fn join(self: &Arc<Self>, channel: &ChannelName, slot: Subscriber) -> Option<Subscription> {
         let mut by_channel = self.by_channel.lock();
         let pumps = by_channel.entry(channel.clone()).or_default();
         let slot = Arc::new(slot);
         if let Some(member) = pumps.iter().find_map(|pump| pump.add(&slot)) {
             return Some(member);
         }
-        let tally: Arc<Tally> = Arc::default();
+        let tally: Arc<ReaderCounts> = Arc::default();
         let Ok(feed) = Feed::for_many(&self.hub, channel, tally.clone()) else {
             if pumps.is_empty() {
                 by_channel.remove(channel);
             }
             return None;
         };
-        let pump = Arc::new(Pump::new(&self.hub, tally, &feed));
+        let pump = Arc::new(Fanout::new(&self.hub, tally, &feed));
         let member = pump.add(&slot);
         pumps.push(pump.clone());
         tokio::spawn(pump.run(feed, self.clone()));
@@ -151,7 +151,7 @@ impl Pumps {
     }
 
     /// Removes a fan-out task that has no subscribers. Returns whether it had none.
-    fn bury(&self, channel: &ChannelName, pump: &Arc<Pump>) -> bool {
+    fn remove_if_empty(&self, channel: &ChannelName, pump: &Arc<Fanout>) -> bool {
         let mut by_channel = self.by_channel.lock();
         if !pump.slots.lock().is_empty() {
             return false;
@@ -166,14 +166,14 @@ impl Pumps {
     }
 }
 
-impl Pump {
-    fn new(hub: &Hub, tally: Arc<Tally>, feed: &Feed) -> Self {
+impl Fanout {
+    fn new(hub: &HubState, tally: Arc<ReaderCounts>, feed: &Feed) -> Self {
         let metrics = hub.metrics();
         Self {
             slots: Mutex::default(),
             tally,
-            bell: feed.bell().clone(),
-            resting: AtomicUsize::new(0),
+            bell: feed.waker().clone(),
+            parked: AtomicUsize::new(0),
             are_probed: AtomicBool::new(false),
             delivered: Transport::ALL.map(|transport| metrics.delivered(transport)),
             polling: metrics.readers(Transport::Poll),
@@ -181,7 +181,7 @@ impl Pump {
         }
     }
 
-    fn add(self: &Arc<Self>, slot: &Arc<Slot>) -> Option<Member> {
+    fn add(self: &Arc<Self>, slot: &Arc<Subscriber>) -> Option<Subscription> {
         let mut slots = self.slots.lock();
         if slots.len() >= READERS_MAX {
             return None;
@@ -189,42 +189,46 @@ impl Pump {
         self.tally[slot.transport as usize].fetch_add(1, Ordering::Relaxed);
         self.are_probed.fetch_or(slot.is_probed, Ordering::Relaxed);
         let key = slots.insert(slot.clone());
-        Some(Member::new(self, slot.clone(), key))
+        Some(Subscription::new(self, slot.clone(), key))
     }
 
     /// Reads the channel as long as it has subscribers.
-    async fn run(self: Arc<Self>, mut feed: Feed, pumps: Arc<Pumps>) {
+    async fn run(self: Arc<Self>, mut feed: Feed, pumps: Arc<Fanouts>) {
         let channel = feed.channels().next().cloned();
-        let mut alarms = Alarms::default();
+        let mut alarms = FanoutTimers::default();
         let mut scratch = Scratch::default();
         let mut are_many = false;
         loop {
             match self.next(&mut feed, &mut alarms).await {
-                Next::Batch(batch) => {
+                FanoutStep::Batch(batch) => {
                     are_many = batch.items.len() > 1;
                     self.deliver(&batch, &mut scratch).await;
-                    scratch.give_back();
+                    scratch.shrink();
                     alarms.burst = self.are_probed.load(Ordering::Relaxed).then(Instant::now);
                     // Check here too: if events never pause, the task never reaches the check before a wait.
-                    self.mind_resting(&feed, &mut alarms.rest);
+                    self.evict_overdue(&feed, &mut alarms.park_timer);
                 }
                 // Let other publishers run first: their events then go out in the same writes. After a batch of several
                 // events, also let the runtime check its sockets, since more publishers may be ready there.
-                Next::Rung if are_many => tokio::task::yield_now().await,
-                Next::Rung => behind_the_others().await,
-                Next::Empty if channel.as_ref().is_some_and(|name| pumps.bury(name, &self)) => {
+                FanoutStep::Rung if are_many => tokio::task::yield_now().await,
+                FanoutStep::Rung => yield_to_ready_tasks().await,
+                FanoutStep::Empty
+                    if channel
+                        .as_ref()
+                        .is_some_and(|name| pumps.remove_if_empty(name, &self)) =>
+                {
                     return;
                 }
-                Next::Empty => {}
+                FanoutStep::Empty => {}
             }
         }
     }
 
-    async fn next(&self, feed: &mut Feed, alarms: &mut Alarms) -> Next {
+    async fn next(&self, feed: &mut Feed, alarms: &mut FanoutTimers) -> FanoutStep {
         let mut has_waited = false;
         std::future::poll_fn(|cx| {
             if has_waited {
-                return Poll::Ready(Next::Rung);
+                return Poll::Ready(FanoutStep::Rung);
             }
             let next = self.poll_now(feed, alarms, cx);
             has_waited = next.is_pending();
@@ -233,32 +237,37 @@ impl Pump {
         .await
     }
 
-    fn poll_now(&self, feed: &mut Feed, alarms: &mut Alarms, cx: &mut Context<'_>) -> Poll<Next> {
+    fn poll_now(
+        &self,
+        feed: &mut Feed,
+        alarms: &mut FanoutTimers,
+        cx: &mut Context<'_>,
+    ) -> Poll<FanoutStep> {
         if let Poll::Ready(batch) = feed.poll_next(cx) {
-            return Poll::Ready(Next::Batch(batch));
+            return Poll::Ready(FanoutStep::Batch(batch));
         }
-        self.mind_resting(feed, &mut alarms.rest);
-        self.mind_burst(feed, alarms);
+        self.evict_overdue(feed, &mut alarms.park_timer);
+        self.schedule_pings(feed, alarms);
         // Check after the waker is registered: the last subscriber that leaves notifies it.
         if self.slots.lock().is_empty() {
-            return Poll::Ready(Next::Empty);
+            return Poll::Ready(FanoutStep::Empty);
         }
         Poll::Pending
     }
 
     /// Evicts subscribers that are parked for too long, and arms the timer for the next check.
-    fn mind_resting(&self, feed: &Feed, alarm: &mut Alarm) {
-        if self.resting.load(Ordering::Relaxed) > 0 {
+    fn evict_overdue(&self, feed: &Feed, alarm: &mut Timer) {
+        if self.parked.load(Ordering::Relaxed) > 0 {
             let now = Instant::now();
             if !alarm.is_armed(now) {
-                self.cast_off(now);
+                self.evict_parked(now);
                 alarm.arm(feed.hub().wheel(), &self.bell, now + REST_MAX, now);
             }
         }
     }
 
     /// Notifies the subscribers that get a ping once the burst is over.
-    fn mind_burst(&self, feed: &Feed, alarms: &mut Alarms) {
+    fn schedule_pings(&self, feed: &Feed, alarms: &mut FanoutTimers) {
         let Some(over) = alarms.burst.map(|last| last + BURST_OVER_AFTER) else {
             return;
         };
@@ -269,23 +278,23 @@ impl Pump {
         }
         alarms.burst = None;
         let slots = self.slots.lock();
-        let nudged = slots.iter().filter(|(_, slot)| slot.nudge_for_ping());
+        let nudged = slots.iter().filter(|(_, slot)| slot.notify_for_ping());
         // Stored under the lock, so that a subscriber that joins meanwhile is not missed.
         self.are_probed.store(nudged.count() > 0, Ordering::Relaxed);
     }
 
     /// Evicts subscribers whose clients did not poll again in time.
-    fn cast_off(&self, now: Instant) {
+    fn evict_parked(&self, now: Instant) {
         let then = now.checked_sub(REST_MAX).unwrap_or(now);
         let mut slots = self.slots.lock();
-        slots.retain(|_, slot| !slot.cast_off(then, now, self));
+        slots.retain(|_, slot| !slot.evict_if_parked_before(then, now, self));
         if slots.is_empty() {
             slots.shrink_to_fit();
         }
     }
 
     async fn deliver(&self, batch: &Batch, scratch: &mut Scratch) {
-        let load = Load {
+        let load = FanoutBatch {
             run: match &batch.items {
                 Items::Run(run) => Some(run),
                 Items::Own(_) => None,
@@ -304,7 +313,7 @@ impl Pump {
                 until_pause = WRITES_AT_ONCE;
             }
         }
-        let events = load.run.map_or(0, Run::events) as u64;
+        let events = load.run.map_or(0, SharedBatch::events) as u64;
         for (count, delivered) in written.iter().zip(&self.delivered) {
             delivered.inc_by(count * events);
         }
@@ -314,7 +323,7 @@ impl Pump {
     /// Delivers to some subscribers, beginning at this key. Returns the key of the next ones, if there are any.
     fn deliver_some(
         &self,
-        load: &Load<'_>,
+        load: &FanoutBatch<'_>,
         from: usize,
         written: &mut [u64; Transport::ALL.len()],
         scratch: &mut Scratch,
@@ -323,7 +332,7 @@ impl Pump {
         let end = slots.capacity().min(from + READERS_AT_ONCE);
         for key in from..end {
             if let Some(slot) = slots.get(key)
-                && slot.take(load, self, scratch)
+                && slot.write_or_notify(load, self, scratch)
             {
                 written[slot.transport as usize] += 1;
             }
@@ -334,7 +343,7 @@ impl Pump {
 
 /// Waits until all tasks that are ready have run. A task that wakes itself is queued behind them. The runtime's own
 /// `yield_now` also checks sockets, a system call that a single event does not need.
-async fn behind_the_others() {
+async fn yield_to_ready_tasks() {
     let mut has_waited = false;
     std::future::poll_fn(|cx| {
         if std::mem::replace(&mut has_waited, true) {

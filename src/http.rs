@@ -38,16 +38,16 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::auth::Grants;
 use crate::protocol::{Code, Paged, Refusal, Transport};
-use crate::server::socket::{Reader, Terms};
+use crate::server::socket::{FastPath, WriteConfig};
 use crate::session::Sessions;
 use crate::transport::FrameBody;
 
 pub(crate) use authority::{HostPort, Origin};
-pub(crate) use body::Bodies;
+pub(crate) use body::BodyReader;
 pub use credentials::{Authorize, Credentials};
-pub(crate) use error::Refused;
+pub(crate) use error::RefusalResponse;
 pub(crate) use health::metrics_text;
-pub(crate) use refused_hosts::Strangers;
+pub(crate) use refused_hosts::RefusedHosts;
 
 /// Lets a page see the timing of an answer (W3C Resource Timing).
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
@@ -58,7 +58,7 @@ const PREFLIGHT_AGE_S: u64 = 600;
 
 /// Who may ask, and how credentials come.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct HttpOptions {
     /// Origins of pages that may ask, such as `https://app.example.com`.
     pub origins: Vec<String>,
     /// Names under which this hub is asked; `*` trusts whoever stands in front.
@@ -73,7 +73,7 @@ pub struct Options {
     pub page: bool,
 }
 
-impl Default for Options {
+impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             origins: Vec::new(),
@@ -90,18 +90,18 @@ impl Default for Options {
 pub(crate) struct App {
     pub(crate) sessions: Arc<Sessions>,
     /// What every answer on a socket is held to.
-    pub(crate) terms: Arc<Terms>,
-    pub(crate) bodies: Bodies,
-    pub(crate) options: Options,
+    pub(crate) terms: Arc<WriteConfig>,
+    pub(crate) bodies: BodyReader,
+    pub(crate) options: HttpOptions,
     pub(crate) authorize: Option<Authorize>,
     /// The origins and hosts that the guard refused.
-    pub(crate) strangers: Arc<Strangers>,
+    pub(crate) strangers: Arc<RefusedHosts>,
 }
 
-pub(crate) type Shared = Arc<App>;
+pub(crate) type SharedApp = Arc<App>;
 
 /// The router of a hub. It nests under any prefix and any state.
-pub(crate) fn router(app: &Shared) -> Router {
+pub(crate) fn router(app: &SharedApp) -> Router {
     let read = |transport| {
         let app = app.clone();
         let methods = MethodFilter::GET.or(MethodFilter::POST);
@@ -150,7 +150,7 @@ pub(crate) fn router(app: &Shared) -> Router {
 
 /// The built files, which are compressed for those that accept it. Nothing else is: an event is written as it is kept,
 /// and a compressor would hold it back.
-fn asset_routes() -> Router<Shared> {
+fn asset_routes() -> Router<SharedApp> {
     let is_asset =
         |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| headers.contains_key(ETAG);
     Router::new()
@@ -163,8 +163,8 @@ fn asset_routes() -> Router<Shared> {
 /// The addresses that read, for plain GETs, and the one that publishes, for plain POSTs, of a hub that stands at the
 /// root of its server. They pass the same guard and get the same headers, without the layers of the router, which cost
 /// each request as much as all else. Pages of other origins go by the router, which knows what browsers must be told.
-pub(crate) fn reader(app: Shared) -> Reader {
-    Reader::new(move |request: Request| {
+pub(crate) fn reader(app: SharedApp) -> FastPath {
+    FastPath::new(move |request: Request| {
         if request.headers().contains_key(ORIGIN) {
             return None;
         }
@@ -188,18 +188,18 @@ pub(crate) fn reader(app: Shared) -> Reader {
     })
 }
 
-fn publishing() -> MethodRouter<Shared> {
+fn publishing() -> MethodRouter<SharedApp> {
     only(post(publish::publish).get(publish::publish_by_get))
 }
 
 /// A route whose other methods are refused in the way of all refusals.
-fn only(route: MethodRouter<Shared>) -> MethodRouter<Shared> {
+fn only(route: MethodRouter<SharedApp>) -> MethodRouter<SharedApp> {
     route.fallback(|uri: Uri| async move {
         let refusal = Refusal::new(
             Code::MethodNotAllowed,
             "this address does not accept this method",
         );
-        Refused::at(&uri, refusal)
+        RefusalResponse::at(&uri, refusal)
     })
 }
 

@@ -20,17 +20,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use parking_lot::{Mutex, RwLock};
 
 use crate::hub::log::{Bounds, Log};
-use crate::hub::waker::Bell;
+use crate::hub::waker::FeedWaker;
 use crate::hub::wheel::Wheel;
 use crate::metrics::Metrics;
-use crate::protocol::cursor::{Cursor, Epoch, Start};
+use crate::protocol::cursor::{Cursor, Epoch, Since};
 use crate::protocol::{ChannelName, Draft, Event, Gap, GapReason, Ledger, Reached, Refusal};
-use channel::Reader;
+use channel::ChannelReader;
 use table::Table;
 
-pub use channel::{Channel, Counted, Tally};
-pub use paged_read::Reading;
-pub use shared_batch::{Item, Items, Run};
+pub use channel::{Channel, ReaderCounting, ReaderCounts};
+pub use paged_read::PagedRead;
+pub use shared_batch::{Item, Items, SharedBatch};
 
 /// Events of one run: what a burst leaves for readers who are hardly behind.
 const RUN_EVENTS_MAX: usize = 256;
@@ -41,7 +41,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// The bounds of the hub's memory. `None` is no bound.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct HubOptions {
     /// Most events in one log.
     pub history_events: Option<usize>,
     /// Most bytes of data in one log.
@@ -59,7 +59,7 @@ pub struct Options {
     pub tombstones: usize,
 }
 
-impl Default for Options {
+impl Default for HubOptions {
     fn default() -> Self {
         Self {
             history_events: Some(1_000),
@@ -74,7 +74,7 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl HubOptions {
     fn bounds(&self) -> Bounds {
         Bounds {
             events: self.history_events,
@@ -86,8 +86,8 @@ impl Options {
 
 /// All logs, the counter and the bells.
 #[derive(Debug)]
-pub struct Hub {
-    options: Options,
+pub struct HubState {
+    options: HubOptions,
     bounds: Bounds,
     epoch: Epoch,
     /// The append lock: guards the numbering and everything up to the stored head.
@@ -114,7 +114,7 @@ struct Counter {
 
 /// The place of a reader in a channel, and the hole before it that is to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ReadPosition {
     /// Everything up to this offset is read.
     pub offset: u64,
     /// Where the reader's cursor is not of this hub: that cursor, and why.
@@ -123,7 +123,7 @@ pub struct Place {
 
 /// How much is read in one step; one event is always taken.
 #[derive(Clone, Copy, Debug)]
-pub struct Portion {
+pub struct ReadLimit {
     /// Most events.
     pub events: usize,
     /// Most bytes.
@@ -132,7 +132,7 @@ pub struct Portion {
     pub of_frames: bool,
 }
 
-impl Portion {
+impl ReadLimit {
     fn bytes_of(&self, event: &Event) -> usize {
         if self.of_frames {
             event.frame_bytes()
@@ -155,16 +155,16 @@ pub struct Page {
     pub beyond: bool,
 }
 
-impl Hub {
+impl HubState {
     /// An empty hub with an epoch of its own.
     #[must_use]
-    pub fn new(options: Options, epoch: Epoch, metrics: Metrics) -> Arc<Self> {
+    pub fn new(options: HubOptions, epoch: Epoch, metrics: Metrics) -> Arc<Self> {
         Self::with_clock(options, epoch, metrics, now_ms)
     }
 
     /// An empty hub that asks `clock` for the time.
     pub(crate) fn with_clock(
-        options: Options,
+        options: HubOptions,
         epoch: Epoch,
         metrics: Metrics,
         clock: fn() -> u64,
@@ -259,54 +259,55 @@ impl Hub {
     }
 
     /// The place that a start means in a channel, at this head.
-    fn place(&self, log: &Log, start: Start, head: u64) -> Place {
-        let lost = |cursor, reason| Place {
+    fn place(&self, log: &Log, start: Since, head: u64) -> ReadPosition {
+        let lost = |cursor, reason| ReadPosition {
             offset: log.forgotten(),
             hole: Some((cursor, reason)),
         };
         let offset = match start {
-            Start::Now => head,
-            Start::All => log.forgotten(),
-            Start::Last(count) => log.before_newest(count as usize),
-            Start::Within(age) => {
+            Since::Now => head,
+            Since::All => log.forgotten(),
+            Since::Last(count) => log.before_newest(count as usize),
+            Since::Within(age) => {
                 // Younger than that: an event of the very millisecond is not younger than 0 ms.
                 let oldest_ms = (self.clock)().saturating_sub(age.as_millis() as u64);
                 log.before_time(oldest_ms.saturating_add(1))
             }
-            Start::At(cursor) if cursor.epoch != self.epoch => {
+            Since::At(cursor) if cursor.epoch != self.epoch => {
                 return lost(Some(cursor), GapReason::Restart);
             }
-            Start::At(cursor) if cursor.offset > head => {
+            Since::At(cursor) if cursor.offset > head => {
                 return lost(Some(cursor), GapReason::Unknown);
             }
-            Start::At(cursor) => cursor.offset,
-            Start::Unknown => return lost(None, GapReason::Unknown),
+            Since::At(cursor) => cursor.offset,
+            Since::Unknown => return lost(None, GapReason::Unknown),
         };
-        Place { offset, hole: None }
+        ReadPosition { offset, hole: None }
     }
 
     /// Reads what lies between a place and `head` as the run that other readers at that place share, and moves the
     /// place to the head. `None` where there is more to it than that: nothing new, a hole, too much, beyond the head.
-    pub fn read_run(
+    pub fn read_shared_batch(
         &self,
         channel: &Channel,
-        place: &mut Place,
+        place: &mut ReadPosition,
         head: u64,
-        portion: Portion,
-    ) -> Option<Arc<Run>> {
+        portion: ReadLimit,
+    ) -> Option<Arc<SharedBatch>> {
         if place.hole.is_some() || place.offset >= head {
             return None;
         }
         let known = channel.newest.lock().clone();
-        let follows = |run: &Arc<Run>| run.follows(place.offset, head, portion);
-        let run = known
-            .filter(follows)
-            .or_else(|| self.make_run(channel, place.offset).filter(follows))?;
+        let follows = |run: &Arc<SharedBatch>| run.follows(place.offset, head, portion);
+        let run = known.filter(follows).or_else(|| {
+            self.make_shared_batch(channel, place.offset)
+                .filter(follows)
+        })?;
         place.offset = head;
         Some(run)
     }
 
-    fn make_run(&self, channel: &Channel, offset: u64) -> Option<Arc<Run>> {
+    fn make_shared_batch(&self, channel: &Channel, offset: u64) -> Option<Arc<SharedBatch>> {
         let mut log = channel.log.lock();
         log.forget(&self.bounds, (self.clock)());
         if log.forgotten() > offset || log.last() <= offset {
@@ -321,13 +322,19 @@ impl Hub {
         if items.len() > RUN_EVENTS_MAX {
             return None;
         }
-        let run = Arc::new(Run::new(items, after, &self.ledger));
+        let run = Arc::new(SharedBatch::new(items, after, &self.ledger));
         *channel.newest.lock() = Some(run.clone());
         Some(run)
     }
 
     /// Reads a portion of a channel after a place, up to `head`. Moves the place to what was read.
-    pub fn read(&self, channel: &Channel, place: &mut Place, head: u64, portion: Portion) -> Page {
+    pub fn read(
+        &self,
+        channel: &Channel,
+        place: &mut ReadPosition,
+        head: u64,
+        portion: ReadLimit,
+    ) -> Page {
         let mut log = channel.log.lock();
         log.forget(&self.bounds, (self.clock)());
         self.read_log(&channel.name, &log, place, head, portion)
@@ -337,10 +344,10 @@ impl Hub {
     pub(crate) fn within(
         &self,
         channel: &Channel,
-        place: Place,
+        place: ReadPosition,
         head: u64,
-        portion: Portion,
-    ) -> Option<Portion> {
+        portion: ReadLimit,
+    ) -> Option<ReadLimit> {
         let mut left = portion;
         let mut log = channel.log.lock();
         log.forget(&self.bounds, (self.clock)());
@@ -359,9 +366,9 @@ impl Hub {
         &self,
         name: &ChannelName,
         log: &Log,
-        place: &mut Place,
+        place: &mut ReadPosition,
         head: u64,
-        portion: Portion,
+        portion: ReadLimit,
     ) -> Page {
         let forgotten = log.forgotten();
         if forgotten > head {
@@ -411,7 +418,7 @@ impl Hub {
     /// A page of what a channel's log still holds, without waiting, counting or creating anything. Returns the
     /// cursor to go on from.
     #[must_use]
-    pub fn history(&self, name: &ChannelName, start: Start, portion: Portion) -> (Page, Cursor) {
+    pub fn history(&self, name: &ChannelName, start: Since, portion: ReadLimit) -> (Page, Cursor) {
         let (page, cursor, _) = self.history_read(name, start, portion);
         (page, cursor)
     }
@@ -420,9 +427,9 @@ impl Hub {
     pub(crate) fn history_read(
         &self,
         name: &ChannelName,
-        start: Start,
-        portion: Portion,
-    ) -> (Page, Cursor, Option<Reading>) {
+        start: Since,
+        portion: ReadLimit,
+    ) -> (Page, Cursor, Option<PagedRead>) {
         let channels = self.channels.read();
         let absent;
         let channel = channels.find(name);
@@ -444,8 +451,8 @@ impl Hub {
         let ends = page.events.first().zip(page.events.last());
         let ends = ends.map(|(first, last)| (first.id.offset - 1, last.id.offset));
         let reading = channel.zip(held.as_mut()).zip(ends);
-        let reading =
-            reading.map(|((channel, log), (after, end))| Reading::begin(channel, log, after, end));
+        let reading = reading
+            .map(|((channel, log), (after, end))| PagedRead::begin(channel, log, after, end));
         (page, self.cursor(place.offset), reading)
     }
 
@@ -454,12 +461,12 @@ impl Hub {
     pub(crate) fn join(
         &self,
         name: &ChannelName,
-        start: Start,
-        bell: &Arc<Bell>,
+        start: Since,
+        bell: &Arc<FeedWaker>,
         slot: usize,
-        counted: Counted,
-    ) -> Result<(Arc<Channel>, usize, Place), Refusal> {
-        let reader = Reader {
+        counted: ReaderCounting,
+    ) -> Result<(Arc<Channel>, usize, ReadPosition), Refusal> {
+        let reader = ChannelReader {
             bell: bell.clone(),
             slot,
             counted,

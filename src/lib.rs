@@ -143,17 +143,17 @@ mod session;
 mod transport;
 
 pub use auth::{Grants, Reach};
-pub use broker::{Options as BrokerOptions, Published, Rate};
+pub use broker::{BrokerOptions, Published, Rate};
 pub use embed::{Builder, History, Hub, Message};
-pub use http::{Credentials, Options as HttpOptions};
+pub use http::{Credentials, HttpOptions};
 pub use hub::feed::FeedStream as Feed;
-pub use hub::{Item, Options as HubOptions};
+pub use hub::{HubOptions, Item};
 pub use metrics::Metrics;
-pub use presence::{Member, Members, Options as PresenceOptions};
-pub use protocol::cursor::{BadCursor, Cursor, Epoch, Start as Since};
+pub use presence::{Member, Members, PresenceOptions};
+pub use protocol::cursor::{BadCursor, Cursor, Epoch, Since};
 pub use protocol::peer::Peer;
 pub use protocol::{ChannelName, Code, Data, Event, EventName, Gap, GapReason, Reached, Refusal};
-pub use session::{Access, Action, Options as SessionOptions, Publishing, SessionInfo};
+pub use session::{Access, Action, Publishing, SessionInfo, SessionOptions};
 
 /// What the tests and benchmarks of this repository need of the inside. Not part of the public API: it may change in any
 /// release.
@@ -162,7 +162,7 @@ pub mod internal {
     pub use crate::auth::{Signer, is_session_id, session_id};
     pub use crate::hub::feed::Feed;
     pub use crate::hub::log::{Bounds, Log};
-    pub use crate::hub::{Hub, now_ms};
+    pub use crate::hub::{HubState, now_ms};
     pub use crate::protocol::peer::ConnectionGuard;
     pub use crate::protocol::{
         BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ByeReason, CHANNEL_BYTES_MAX, Command,

@@ -18,9 +18,9 @@ use tokio::time::Instant;
 use crate::broker::Broker;
 use crate::protocol::{ChannelName, Data, Draft, EventName, PresenceCount};
 use hooks::Happened;
-use member::{Entry, Told};
+use member::{Entry, MemberNotice};
 
-pub use hooks::Hooks;
+pub use hooks::PresenceHooks;
 pub use member::{Member, Members};
 
 /// Members of one channel beyond which only their count is told: each join would go to each of them.
@@ -37,12 +37,12 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// How presence is judged.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct PresenceOptions {
     /// How long a member stays whose last attach ended without a word.
     pub grace: Duration,
 }
 
-impl Default for Options {
+impl Default for PresenceOptions {
     fn default() -> Self {
         Self {
             grace: Duration::from_secs(10),
@@ -53,17 +53,17 @@ impl Default for Options {
 /// Who is here, of all channels of this node.
 #[derive(Debug)]
 pub struct Presence {
-    options: Options,
+    options: PresenceOptions,
     broker: Arc<Broker>,
     /// Held while a join or leave is told, so that they are told in the order in which they happened.
-    shown: Mutex<Shown>,
-    hooks: Hooks,
+    shown: Mutex<ShownMember>,
+    hooks: PresenceHooks,
     /// Held while hooks run, so that they run in the order in which things happened. Never locked under `shown`.
     turn: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct Shown {
+struct ShownMember {
     members: HashMap<ChannelName, HashMap<Arc<str>, Entry>>,
     /// Members whose grace runs, or ran, each once, by its end.
     leaving: BinaryHeap<Reverse<(Instant, ChannelName, Arc<str>)>>,
@@ -79,7 +79,7 @@ struct Shown {
 
 /// Stands for one attach of one member; dropping it begins the grace.
 #[derive(Debug)]
-pub struct Here {
+pub struct PresenceGuard {
     presence: Arc<Presence>,
     channel: ChannelName,
     id: Arc<str>,
@@ -92,7 +92,7 @@ pub struct Here {
     clean: bool,
 }
 
-impl Here {
+impl PresenceGuard {
     /// The channel.
     #[must_use]
     pub fn channel(&self) -> &ChannelName {
@@ -114,7 +114,7 @@ impl Here {
 impl Presence {
     /// Presence told through this broker.
     #[must_use]
-    pub fn new(options: Options, broker: Arc<Broker>, hooks: Hooks) -> Arc<Self> {
+    pub fn new(options: PresenceOptions, broker: Arc<Broker>, hooks: PresenceHooks) -> Arc<Self> {
         Arc::new(Self {
             options,
             broker,
@@ -151,7 +151,7 @@ impl Presence {
         id: &Arc<str>,
         user: Option<&str>,
         info: Option<&Bytes>,
-    ) -> Here {
+    ) -> PresenceGuard {
         let mut shown = self.shown.lock();
         let known = shown
             .members
@@ -185,7 +185,7 @@ impl Presence {
         };
         drop(shown);
         self.call_hooks();
-        Here {
+        PresenceGuard {
             presence: self.clone(),
             channel: channel.clone(),
             id: id.clone(),
@@ -245,12 +245,12 @@ impl Presence {
         }
     }
 
-    fn detach(&self, here: &Here) {
+    fn detach(&self, here: &PresenceGuard) {
         self.detach_shown(&mut self.shown.lock(), here);
         self.call_hooks();
     }
 
-    fn detach_shown(&self, shown: &mut Shown, here: &Here) {
+    fn detach_shown(&self, shown: &mut ShownMember, here: &PresenceGuard) {
         let (channel, id) = (&here.channel, &here.id);
         let member = shown
             .members
@@ -294,7 +294,7 @@ impl Presence {
 
     fn end_graces(&self, now: Instant) {
         let mut shown = self.shown.lock();
-        let due = |shown: &Shown| {
+        let due = |shown: &ShownMember| {
             shown
                 .leaving
                 .peek()
@@ -308,7 +308,7 @@ impl Presence {
     }
 
     /// Ends the grace that is queued first, unless it moved beyond `now` meanwhile, or its member came back.
-    fn end_first_grace(&self, shown: &mut Shown, now: Instant) {
+    fn end_first_grace(&self, shown: &mut ShownMember, now: Instant) {
         let Some(Reverse((_, channel, id))) = shown.leaving.pop() else {
             return;
         };
@@ -332,7 +332,7 @@ impl Presence {
         }
     }
 
-    fn remove(&self, shown: &mut Shown, channel: &ChannelName, id: &str) {
+    fn remove(&self, shown: &mut ShownMember, channel: &ChannelName, id: &str) {
         let removed = shown
             .members
             .get_mut(channel)
@@ -354,7 +354,13 @@ impl Presence {
         }
     }
 
-    fn tell(&self, shown: &mut Shown, channel: &ChannelName, name: &'static str, mut told: Told) {
+    fn tell(
+        &self,
+        shown: &mut ShownMember,
+        channel: &ChannelName,
+        name: &'static str,
+        mut told: MemberNotice,
+    ) {
         told.count = shown.members.get(channel).map_or(0, HashMap::len);
         if told.count > TOLD_MEMBERS_MAX {
             shown.counts.insert(channel.clone());
@@ -376,7 +382,7 @@ impl Presence {
     }
 }
 
-impl Drop for Here {
+impl Drop for PresenceGuard {
     fn drop(&mut self) {
         self.presence.detach(self);
     }

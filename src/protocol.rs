@@ -27,21 +27,21 @@ pub use answer::{
     EmptyAnswer, HealthAnswer, HistoryAnswer, PingAnswer, PollAnswer, PresenceAnswer,
     PresenceCount, PublishAnswer, Reached, Reply, SubscribeAnswer, members_around_list, members_of,
 };
-pub use attach_request::{Format, Opening, OpeningBody, Shown, Transport};
+pub use attach_request::{AttachBody, AttachRequest, Format, ShownIn, Transport};
 pub use bye::{Bye, ByeFrame, ByeReason};
 pub use channel::{ChannelName, Owner, parse_channel_list};
-pub use command::{Command, Order, Publish, SendBody, parse_command};
+pub use command::{Command, CommandRequest, Publish, SendBody, parse_command};
 pub(crate) use command::{check_key, history_bytes, history_limit};
 pub use credential::CredentialPlace;
 pub(crate) use event::WIRE_FORMS;
 pub use event::{Data, Draft, Event, EventName, WireForm};
 pub use frame::{EventFrame, Frame, Gap, GapReason, Hello, HelloSession, Ping, RefusedFrame};
-pub(crate) use ledger::Kept;
 pub use ledger::Ledger;
+pub(crate) use ledger::RetainedEvent;
 pub use limits::Limits;
 pub use nonce::{BodyEcho, Nonce, nonce_of_query};
 pub(crate) use paged::PAGED_BYTES_MIN;
-pub use paged::{Encode, Forgotten, Paged, Section, Source, Worded};
+pub use paged::{Encode, EventForgotten, EventSource, Paged, PagedSection, Rewritable};
 pub use problem::{Problem, RefusedEntry};
 pub use query::decode_query;
 pub use refusal::{Code, Refusal};

@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-pub use crate::server::socket::Reader;
+pub use crate::server::socket::FastPath;
 pub(crate) use accept::BACKLOG_CONNECTIONS;
 pub use accept::listen;
 #[cfg(feature = "cli")]
@@ -38,14 +38,14 @@ pub use proxy::{BadNetwork, Network};
 
 use crate::metrics::Metrics;
 use crate::protocol::peer::Peer;
-use crate::server::socket::{Link, Owned};
+use crate::server::socket::{Connection, HeldSocket};
 use accept::Acceptor;
-use activity::{Crowd, Limits};
-use connection::{Builders, Places, Served};
-use drain::Drain;
+use activity::{ConnectionLimits, StreamCrowdLimits};
+use connection::{Builders, ConnectionContext, Permits};
+use drain::ServerDrain;
 use permits::Connections;
 use refuse::Refusals;
-use tasks::Tasks;
+use tasks::ConnectionTasks;
 
 /// Added to the write limit of a connection: a transport that counts the same time ends its reader with words,
 /// and only one that has none is cut.
@@ -81,7 +81,7 @@ pub struct Options {
     pub trusted_proxies: Vec<Network>,
     /// Answers plain GETs of readers and plain publishes on the socket itself, without hyper and what it costs each
     /// request. Only where the router of that hub stands at the root of the app; without it everything goes by the app.
-    pub reader: Option<Reader>,
+    pub reader: Option<FastPath>,
     /// Counts connections, refusals for want of a place, and accepts that failed.
     pub metrics: Metrics,
 }
@@ -112,17 +112,17 @@ pub struct Drained {
 }
 
 /// What all connections of one server share.
-struct Shared {
+struct ServerContext {
     builders: Builders,
-    limits: Limits,
+    limits: ConnectionLimits,
     body_limit: Option<Duration>,
     trusted_proxies: Vec<Network>,
-    reader: Option<Reader>,
+    reader: Option<FastPath>,
     connections: Arc<Connections>,
     metrics: Metrics,
-    drain: Drain,
+    drain: ServerDrain,
     /// What serves the connections.
-    tasks: Arc<Tasks>,
+    tasks: Arc<ConnectionTasks>,
 }
 
 /// Serves `app` on `listener` until `shutdown` is ready, then drains.
@@ -160,13 +160,13 @@ pub async fn serve(
     on_drain: impl FnOnce() + Send + 'static,
 ) -> io::Result<Drained> {
     let local = listener.local_addr()?;
-    let mut door = Door {
+    let mut door = Listener {
         acceptor: Acceptor::new(listener, options.peer_timeout),
         local,
         refusals: Refusals::new(),
-        shared: Arc::new(Shared {
+        shared: Arc::new(ServerContext {
             builders: Builders::new(),
-            limits: Limits {
+            limits: ConnectionLimits {
                 head: options.head_timeout,
                 idle: options.idle_timeout,
                 write: options
@@ -174,7 +174,7 @@ pub async fn serve(
                     .map(|limit| limit + WRITE_LIMIT_MARGIN),
                 // Its reader is dropped with it, and cannot be told anything.
                 stream: options.write_timeout,
-                crowd: options.write_timeout.map(|limit| Crowd {
+                crowd: options.write_timeout.map(|limit| StreamCrowdLimits {
                     limit: limit.min(CROWD_LIMIT),
                     stalled: limit.min(CROWD_STALLED_LIMIT),
                 }),
@@ -188,7 +188,7 @@ pub async fn serve(
                 options.metrics.connections.clone(),
             ),
             metrics: options.metrics,
-            drain: Drain::new(),
+            drain: ServerDrain::new(),
             tasks: Arc::default(),
         }),
         app,
@@ -197,8 +197,8 @@ pub async fn serve(
     // thread apart, and each connection would be handed from there to a worker and wake it.
     let mut served = JoinSet::new();
     served.spawn(async move {
-        door.open_until(shutdown).await;
-        door.close(options.drain, on_drain).await
+        door.accept_until(shutdown).await;
+        door.drain(options.drain, on_drain).await
     });
     match served.join_next().await {
         Some(Ok(drained)) => Ok(drained),
@@ -208,16 +208,16 @@ pub async fn serve(
 }
 
 /// The accept loop.
-struct Door {
+struct Listener {
     acceptor: Acceptor,
     local: SocketAddr,
     refusals: Refusals,
-    shared: Arc<Shared>,
+    shared: Arc<ServerContext>,
     app: Router,
 }
 
-impl Door {
-    async fn open_until(&mut self, shutdown: impl Future<Output = ()>) {
+impl Listener {
+    async fn accept_until(&mut self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
         let failures = self.shared.metrics.accept_failures.clone();
         loop {
@@ -234,14 +234,14 @@ impl Door {
     fn admit(&self, stream: TcpStream, address: SocketAddr) {
         let shared = &self.shared;
         let proxied = proxy::is_trusted(&shared.trusted_proxies, address.ip());
-        let places = shared.connections.seat().and_then(|seat| {
+        let places = shared.connections.connection_permit().and_then(|seat| {
             // Behind a trusted proxy are many clients; they are counted by request, by what it says of them.
             let address = if proxied {
                 None
             } else {
-                shared.connections.address_seat(address.ip())?
+                shared.connections.address_permit(address.ip())?
             };
-            Ok(Places {
+            Ok(Permits {
                 _seat: seat,
                 _address: address,
             })
@@ -252,8 +252,8 @@ impl Door {
                     proxied,
                     ..Peer::direct(address, self.local)
                 };
-                let owned = Owned::new(Link::tcp(stream), axum::body::Bytes::new());
-                let served = Arc::new(Served {
+                let owned = HeldSocket::new(Connection::tcp(stream), axum::body::Bytes::new());
+                let served = Arc::new(ConnectionContext {
                     peer,
                     _places: places,
                     shared: shared.clone(),
@@ -270,7 +270,7 @@ impl Door {
         }
     }
 
-    async fn close(mut self, limit: Duration, on_drain: impl FnOnce()) -> Drained {
+    async fn drain(mut self, limit: Duration, on_drain: impl FnOnce()) -> Drained {
         let since = Instant::now();
         // Who was accepted by the kernel before the port is closed would get a reset instead of an answer.
         for _ in 0..BACKLOG_CONNECTIONS {
@@ -292,7 +292,7 @@ impl Door {
             self.shared.connections.count()
         };
         self.shared.drain.finish();
-        self.shared.tasks.cut();
+        self.shared.tasks.abort_all();
         info!(cut, "drained");
         Drained { cut }
     }

@@ -26,31 +26,31 @@ use tokio::time::Instant;
 
 use crate::auth::{Claims, Grants, KEY_LIFETIME_S, Signer, session_id};
 use crate::broker::Broker;
-use crate::hub::{Hub, now_ms};
+use crate::hub::{HubState, now_ms};
 use crate::presence::Presence;
-use crate::protocol::cursor::Start;
+use crate::protocol::cursor::Since;
 use crate::protocol::peer::client_network;
 use crate::protocol::{
-    Bye, ChannelName, Code, Limits, Opening, Owner, REFUSED_CHANNELS_MAX, Refusal, RefusedChannel,
-    Transport,
+    AttachRequest, Bye, ChannelName, Code, Limits, Owner, REFUSED_CHANNELS_MAX, Refusal,
+    RefusedChannel, Transport,
 };
 
-use addresses::Addresses;
+use addresses::AddressBuckets;
 use closed::Closed;
-use eviction::{Resting, surplus};
+use eviction::{DetachedSession, sessions_to_evict};
 
-pub use attachment::{Attach, Replied, Turn};
+pub use attachment::{Attachment, CommandOutcome, Outgoing};
 pub use client::Session;
 pub use control::SessionInfo;
 pub(crate) use deadlines::BURST_OVER_AFTER;
-pub use drain::Drain;
+pub use drain::SessionDrain;
 pub use hooks::{Access, Action, Hooks, Publishing};
-pub(crate) use inbound::{Counted, Inbound, UNCOUNTED_BYTES, full};
+pub(crate) use inbound::{InboundBudget, InboundPermit, UNCOUNTED_BYTES, full};
 pub use publisher::Publisher;
 
 /// The bounds and paces of sessions.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct SessionOptions {
     /// Most channels of one session; `None` is no bound.
     pub session_channels: Option<usize>,
     /// A ping is sent at least this often.
@@ -68,7 +68,7 @@ pub struct Options {
     pub resting_sessions: usize,
 }
 
-impl Default for Options {
+impl Default for SessionOptions {
     fn default() -> Self {
         Self {
             session_channels: Some(100),
@@ -85,21 +85,21 @@ impl Default for Options {
 /// The sessions of this node, and what they need to read and to publish.
 #[derive(Debug)]
 pub struct Sessions {
-    options: Options,
-    hub: Arc<Hub>,
+    options: SessionOptions,
+    hub: Arc<HubState>,
     broker: Arc<Broker>,
     presence: Arc<Presence>,
     signer: Signer,
     hooks: Hooks,
-    drain: Drain,
+    drain: SessionDrain,
     /// What the application closed.
     closed: Closed,
-    inbound: Arc<Inbound>,
+    inbound: Arc<InboundBudget>,
     table: Mutex<HashMap<Arc<str>, Arc<Session>>>,
     /// The rates of publishers without a session, by address.
-    addresses: Addresses,
+    addresses: AddressBuckets,
     /// What all anonymous sessions of an address use together.
-    crowds: Addresses,
+    crowds: AddressBuckets,
 }
 
 /// What the edge found out about a request: a credential of its own, or what everybody gets.
@@ -130,14 +130,14 @@ fn now_s() -> u64 {
 }
 
 /// What is left of the channels of a request once each was judged.
-struct Allowed {
+struct PermittedChannels {
     /// Under their real names.
-    channels: Vec<(ChannelName, Start)>,
+    channels: Vec<(ChannelName, Since)>,
     refused: Vec<RefusedChannel>,
 }
 
-impl Allowed {
-    fn add(&mut self, name: &ChannelName, start: Start, grants: &Grants, id: &str) {
+impl PermittedChannels {
+    fn add(&mut self, name: &ChannelName, start: Since, grants: &Grants, id: &str) {
         if name.owner() == Owner::OwnInboxes {
             let names = real_names(name, grants, id).into_iter();
             self.channels.extend(names.map(|name| (name, start)));
@@ -151,14 +151,14 @@ impl Sessions {
     /// An empty table.
     #[must_use]
     pub fn new(
-        options: Options,
+        options: SessionOptions,
         broker: Arc<Broker>,
-        hub: Arc<Hub>,
+        hub: Arc<HubState>,
         presence: Arc<Presence>,
         signer: Signer,
         hooks: Hooks,
     ) -> Arc<Self> {
-        let inbound = Inbound::new(options.bodies_total);
+        let inbound = InboundBudget::new(options.bodies_total);
         Arc::new(Self {
             options,
             inbound,
@@ -167,11 +167,11 @@ impl Sessions {
             presence,
             signer,
             hooks,
-            drain: Drain::default(),
+            drain: SessionDrain::default(),
             closed: Closed::default(),
             table: Mutex::default(),
-            addresses: Addresses::default(),
-            crowds: Addresses::default(),
+            addresses: AddressBuckets::default(),
+            crowds: AddressBuckets::default(),
         })
     }
 
@@ -192,7 +192,7 @@ impl Sessions {
 
     /// The bounds and paces.
     #[must_use]
-    pub fn options(&self) -> &Options {
+    pub fn options(&self) -> &SessionOptions {
         &self.options
     }
 
@@ -207,7 +207,7 @@ impl Sessions {
 
     /// The hub.
     #[must_use]
-    pub fn hub(&self) -> &Arc<Hub> {
+    pub fn hub(&self) -> &Arc<HubState> {
         &self.hub
     }
 
@@ -218,7 +218,7 @@ impl Sessions {
     }
 
     /// The bound of bodies and messages that have not ended.
-    pub(crate) fn inbound(&self) -> &Arc<Inbound> {
+    pub(crate) fn inbound(&self) -> &Arc<InboundBudget> {
         &self.inbound
     }
 
@@ -236,7 +236,7 @@ impl Sessions {
 
     /// Whether this node is shutting down.
     #[must_use]
-    pub fn drain(&self) -> &Drain {
+    pub fn drain(&self) -> &SessionDrain {
         &self.drain
     }
 
@@ -250,7 +250,7 @@ impl Sessions {
                 .lock()
                 .lines
                 .iter()
-                .for_each(|line| line.bell.nudge());
+                .for_each(|line| line.bell.notify());
         }
     }
 
@@ -261,10 +261,10 @@ impl Sessions {
     /// refusal of the first.
     pub fn open(
         self: &Arc<Self>,
-        opening: Opening,
+        opening: AttachRequest,
         credential: &Credential,
         address: Option<IpAddr>,
-    ) -> Result<Attach, Refusal> {
+    ) -> Result<Attachment, Refusal> {
         // A poll that reached us is answered with the events that are there, and a bye.
         if self.drain.has_begun() && opening.transport != Transport::Poll {
             return Err(Refusal::new(Code::Draining, "this node is shutting down"));
@@ -287,8 +287,8 @@ impl Sessions {
         };
         let allowed = self.allowed(&opening, &grants, &id)?;
         let session = self.session(&id, &grants, address);
-        let crowd = self.crowd(&grants, credential, address);
-        Attach::new(
+        let crowd = self.charge_address(&grants, credential, address);
+        Attachment::new(
             self,
             session,
             grants,
@@ -320,9 +320,14 @@ impl Sessions {
     }
 
     /// The channels of a request under their real names, and those that are refused.
-    fn allowed(&self, opening: &Opening, grants: &Grants, id: &str) -> Result<Allowed, Refusal> {
+    fn allowed(
+        &self,
+        opening: &AttachRequest,
+        grants: &Grants,
+        id: &str,
+    ) -> Result<PermittedChannels, Refusal> {
         let most = self.options.session_channels.unwrap_or(usize::MAX);
-        let mut allowed = Allowed {
+        let mut allowed = PermittedChannels {
             channels: Vec::with_capacity(opening.channels.len().min(most) + 1),
             refused: Vec::new(),
         };
@@ -392,13 +397,13 @@ impl Sessions {
             is_held(session) || !session.is_over(now, self.options.sweep_idle, KEY_LIFETIME)
         });
         if table.len() > self.options.resting_sessions {
-            let resting: Vec<Resting> = table
+            let resting: Vec<DetachedSession> = table
                 .values()
                 .filter(|session| !is_held(session))
-                .filter_map(|session| session.resting())
+                .filter_map(|session| session.detached())
                 .collect();
             let over = resting.len().saturating_sub(self.options.resting_sessions);
-            surplus(resting, over)
+            sessions_to_evict(resting, over)
                 .iter()
                 .for_each(|id| drop(table.remove(id)));
         }

@@ -23,11 +23,11 @@ use hyper::header::{
 
 pub(crate) use body::{FrameBody, WriteWatch};
 
-use crate::hub::Run;
+use crate::hub::SharedBatch;
 use crate::protocol::cursor::Cursor;
 use crate::protocol::{Encode, Event, Nonce, Paged, WireForm};
-use crate::session::Attach;
-use write_queue::Output;
+use crate::session::Attachment;
+use write_queue::WriteQueue;
 
 /// nginx holds a stream to its end without it (`docs/proxies.md`).
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -78,7 +78,7 @@ impl Piece {
     }
 
     /// Writes it as a chunk.
-    pub(crate) fn write_chunk(self, output: &mut Output) {
+    pub(crate) fn write_chunk(self, output: &mut WriteQueue) {
         match self {
             // A chunk of no bytes would be the last one.
             Self::Bytes(bytes) if bytes.is_empty() => {}
@@ -114,18 +114,18 @@ fn body_of(chunk: &[u8]) -> &[u8] {
 }
 
 /// How the newest events are written for a reader.
-pub(crate) type Wording = fn(&Run) -> Bytes;
+pub(crate) type EventEncoder = fn(&SharedBatch) -> Bytes;
 
 /// How the newest events are the answer to a poll, whose nonce this is; the cursor comes behind them.
-pub(crate) type Answering = fn(&mut Vec<u8>, &Run, Cursor, &Nonce);
+pub(crate) type PollEncoder = fn(&mut Vec<u8>, &SharedBatch, Cursor, &Nonce);
 
 /// What a pump may write in a reader's stead.
 #[derive(Clone, Copy)]
-pub(crate) enum Pumped {
+pub(crate) enum FanoutEncoder {
     /// Whatever comes.
-    Each(Wording),
+    Each(EventEncoder),
     /// What comes next, as the answer to its poll.
-    Once(Answering),
+    Once(PollEncoder),
 }
 
 /// Bytes for one reader, as they become ready.
@@ -134,7 +134,7 @@ pub(crate) trait Frames: Send + Unpin {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>>;
 
     /// Whether the last piece was all that there is for now: whatever comes next wakes the task.
-    fn is_settled(&self) -> bool {
+    fn is_caught_up(&self) -> bool {
         false
     }
 
@@ -142,29 +142,29 @@ pub(crate) trait Frames: Send + Unpin {
     fn narrow(&mut self) {}
 
     /// Its reader, and what a pump may write in its stead.
-    fn pumped(&mut self) -> Option<(&mut Attach, Pumped)> {
+    fn fanout_encoder(&mut self) -> Option<(&mut Attachment, FanoutEncoder)> {
         None
     }
 
     /// The answer that there is now, in place of the one that is waited for. Asked once, where the client cannot ask
     /// again by this connection.
-    fn hurry(&mut self) -> Option<Piece> {
+    fn answer_now(&mut self) -> Option<Piece> {
         None
     }
 
     /// The request came plain, with this head: what is answered may be followed by more of its kind.
-    fn asked(&mut self, _head: &[u8]) {}
+    fn set_request_head(&mut self, _head: &[u8]) {}
 
     /// The answer is made. Whether another one of its kind may follow, by [`Frames::again`]; it holds nothing open
     /// until then.
-    fn rest(&mut self) -> bool {
+    fn park(&mut self) -> bool {
         false
     }
 
     /// Begins the answer to the request at the beginning of these bytes, where that asks for the same from another
     /// place, and says how long its head is. Where it does not, that request must be opened like any other.
     /// `is_watched` where a pump still watches its channel.
-    fn again(&mut self, _unread: &[u8], _is_watched: bool) -> Option<usize> {
+    fn resume(&mut self, _unread: &[u8], _is_watched: bool) -> Option<usize> {
         None
     }
 }
@@ -194,7 +194,7 @@ pub(crate) fn join(mut pieces: Vec<Bytes>) -> Bytes {
 
 /// What a wire needs to know of the request beside its opening.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Facts {
+pub(crate) struct RequestFacts {
     /// The client's address, whose network is named in hello.
     pub(crate) client: Option<IpAddr>,
 }

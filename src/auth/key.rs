@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::large::{Large, Reaches};
+use super::large::{ChannelRules, LargeGrants};
 use super::{Grants, Reach};
 
 /// How long a session key is good, in seconds. Every hello renews it.
@@ -55,7 +55,7 @@ impl Claims {
 #[derive(Clone)]
 pub struct Signer {
     mac: Hmac<Sha256>,
-    large: Arc<Large>,
+    large: Arc<LargeGrants>,
 }
 
 impl Signer {
@@ -113,7 +113,7 @@ impl Signer {
         let mut claims: Claims =
             serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
         if let Some(reaches) = claims.large.as_ref().and_then(|hash| self.large.find(hash)) {
-            (claims.grants.read, claims.grants.publish) = Reaches::clone(&reaches);
+            (claims.grants.read, claims.grants.publish) = ChannelRules::clone(&reaches);
             claims.large = None;
         }
         (now_s < claims.expires).then_some(claims)

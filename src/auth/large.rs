@@ -21,11 +21,11 @@ const ENTRY_BYTES: usize = 200;
 const NAME_BYTES: usize = 32;
 
 /// The channels that a client may read, and those to which it may publish.
-pub(super) type Reaches = (Reach, Reach);
+pub(super) type ChannelRules = (Reach, Reach);
 
 #[derive(Debug)]
-struct Entry {
-    reaches: Arc<Reaches>,
+struct LargeGrant {
+    reaches: Arc<ChannelRules>,
     /// Unix time in seconds at which the last key for these grants expires.
     until_s: u64,
     bytes: usize,
@@ -33,19 +33,19 @@ struct Entry {
 
 /// Large grants by hash.
 #[derive(Debug, Default)]
-pub(super) struct Large {
-    kept: Mutex<Kept>,
+pub(super) struct LargeGrants {
+    kept: Mutex<LargeGrantTable>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
-    by_hash: HashMap<String, Entry>,
+struct LargeGrantTable {
+    by_hash: HashMap<String, LargeGrant>,
     bytes: usize,
 }
 
-impl Large {
+impl LargeGrants {
     /// Keeps grants until `until_s` and returns their hash.
-    pub(super) fn keep(&self, reaches: Reaches, until_s: u64, now_s: u64) -> String {
+    pub(super) fn keep(&self, reaches: ChannelRules, until_s: u64, now_s: u64) -> String {
         let text = serde_json::to_vec(&reaches).expect("lists of texts always serialise");
         let hash = BASE64URL_NOPAD.encode(&Sha256::digest(text)[..HASH_BYTES]);
         let mut kept = self.kept.lock();
@@ -57,7 +57,7 @@ impl Large {
         kept.make_room(bytes, now_s);
         kept.bytes += bytes;
         let reaches = Arc::new(reaches);
-        let entry = Entry {
+        let entry = LargeGrant {
             reaches,
             until_s,
             bytes,
@@ -67,13 +67,13 @@ impl Large {
     }
 
     /// Returns the grants with this hash.
-    pub(super) fn find(&self, hash: &str) -> Option<Arc<Reaches>> {
+    pub(super) fn find(&self, hash: &str) -> Option<Arc<ChannelRules>> {
         let kept = self.kept.lock();
         kept.by_hash.get(hash).map(|entry| entry.reaches.clone())
     }
 }
 
-impl Kept {
+impl LargeGrantTable {
     /// Drops expired grants, then those that expire first, until `bytes` more bytes are within the limit.
     fn make_room(&mut self, bytes: usize, now_s: u64) {
         if self.bytes + bytes <= KEPT_BYTES_MAX {
@@ -107,13 +107,13 @@ fn bytes_of(reach: &Reach) -> usize {
 mod tests {
     use super::*;
 
-    fn reaches(text: &str) -> Reaches {
+    fn reaches(text: &str) -> ChannelRules {
         (Reach::Some(vec![text.into()]), Reach::All)
     }
 
     #[test]
     fn what_is_kept_is_found_by_its_hash() {
-        let large = Large::default();
+        let large = LargeGrants::default();
         let [one, again, other] = ["a", "a", "b"].map(|text| large.keep(reaches(text), 100, 0));
         assert_eq!(one, again);
         assert_ne!(one, other);
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_the_newest_stays() {
-        let large = Large::default();
+        let large = LargeGrants::default();
         let name = "x".repeat(100_000);
         for n in 0..500_u64 {
             let hash = large.keep(reaches(&format!("{name}{n}")), 1_000 + n, 0);

@@ -51,33 +51,33 @@ pub enum Key<'a> {
 }
 
 /// What stays of an act: final refusals are answers too.
-type Answer = Result<Published, Refusal>;
+type KeyedOutcome = Result<Published, Refusal>;
 
 #[derive(Debug)]
-struct Entry {
+struct KeyEntry {
     fingerprint: u64,
-    answer: OnceCell<Answer>,
+    answer: OnceCell<KeyedOutcome>,
 }
 
-type Name = (Scope, String);
+type KeyHash = (Scope, String);
 
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     hasher: RandomState,
     known: Mutex<Known>,
     /// Answers to numbered keys.
-    pub(super) kept: Kept,
+    pub(super) kept: OutcomeBudget,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    entries: HashMap<Arc<Name>, Arc<Entry>>,
+    entries: HashMap<Arc<KeyHash>, Arc<KeyEntry>>,
     /// In the order in which they came.
-    ages: VecDeque<(Instant, Arc<Name>)>,
+    ages: VecDeque<(Instant, Arc<KeyHash>)>,
 }
 
 impl Known {
-    fn entry(&mut self, name: Name, fingerprint: u64, now: Instant) -> Arc<Entry> {
+    fn entry(&mut self, name: KeyHash, fingerprint: u64, now: Instant) -> Arc<KeyEntry> {
         while self
             .ages
             .front()
@@ -93,7 +93,7 @@ impl Known {
         }
         let (name, entry) = (
             Arc::new(name),
-            Arc::new(Entry {
+            Arc::new(KeyEntry {
                 fingerprint,
                 answer: OnceCell::new(),
             }),
@@ -121,13 +121,13 @@ impl Keys {
     }
 
     /// Acts, or gives the answer of the first act under this key; waits for that one where it is still at work.
-    pub(super) async fn once<F: Future<Output = Answer>>(
+    pub(super) async fn once<F: Future<Output = KeyedOutcome>>(
         &self,
         scope: Scope,
         key: String,
         fingerprint: u64,
         act: impl FnOnce() -> F,
-    ) -> Answer {
+    ) -> KeyedOutcome {
         let entry = self
             .known
             .lock()
@@ -156,18 +156,18 @@ fn reused() -> Refusal {
 #[derive(Debug, Default)]
 pub struct Sequence {
     last: Option<u64>,
-    answers: VecDeque<(u64, Answer)>,
+    answers: VecDeque<(u64, KeyedOutcome)>,
     /// Where its answers are counted, once it has any.
-    kept: Option<Kept>,
+    kept: Option<OutcomeBudget>,
 }
 
 /// How many answers all sequences of a broker keep.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Kept(Arc<AtomicUsize>);
+pub(super) struct OutcomeBudget(Arc<AtomicUsize>);
 
 impl Drop for Sequence {
     fn drop(&mut self) {
-        if let Some(Kept(count)) = &self.kept {
+        if let Some(OutcomeBudget(count)) = &self.kept {
             count.fetch_sub(self.answers.len(), Ordering::Relaxed);
         }
     }
@@ -180,13 +180,13 @@ impl Sequence {
         self.last.is_some()
     }
 
-    pub(super) async fn once<F: Future<Output = Answer>>(
+    pub(super) async fn once<F: Future<Output = KeyedOutcome>>(
         &mut self,
         number: u64,
         fingerprint: u64,
-        kept: &Kept,
+        kept: &OutcomeBudget,
         act: impl FnOnce() -> F,
-    ) -> Answer {
+    ) -> KeyedOutcome {
         if let Some(last) = self.last {
             let next = last.saturating_add(1);
             if number <= last {
@@ -204,8 +204,8 @@ impl Sequence {
         answer
     }
 
-    fn keep(&mut self, answer: (u64, Answer), kept: &Kept) {
-        let Kept(count) = self.kept.get_or_insert_with(|| kept.clone());
+    fn keep(&mut self, answer: (u64, KeyedOutcome), kept: &OutcomeBudget) {
+        let OutcomeBudget(count) = self.kept.get_or_insert_with(|| kept.clone());
         let is_full = count.load(Ordering::Relaxed) >= ANSWERS_TOTAL_MAX;
         let most = if is_full { ANSWERS_FEW } else { ANSWERS_MAX };
         let over = (self.answers.len() + 1).saturating_sub(most);
@@ -219,7 +219,7 @@ impl Sequence {
     }
 
     /// The answer to the number so far back from the last one.
-    fn repeated(&self, back: usize, fingerprint: u64, next: u64) -> Answer {
+    fn repeated(&self, back: usize, fingerprint: u64, next: u64) -> KeyedOutcome {
         match self.answers.iter().nth_back(back) {
             Some((known, answer)) if *known == fingerprint => answer.clone(),
             Some(_) => Err(reused()),
@@ -255,7 +255,7 @@ mod tests {
         }
     }
 
-    async fn once(keys: &Keys, key: &str, fingerprint: u64, acts: &AtomicU64) -> Answer {
+    async fn once(keys: &Keys, key: &str, fingerprint: u64, acts: &AtomicU64) -> KeyedOutcome {
         keys.once(Scope::Anyone, key.into(), fingerprint, || async {
             tokio::task::yield_now().await;
             Ok(published(acts.fetch_add(1, Ordering::Relaxed)))
@@ -287,8 +287,8 @@ mod tests {
 
     #[tokio::test]
     async fn numbers_act_in_order_and_repeat_their_answers() {
-        let (mut sequence, kept) = (Sequence::default(), Kept::default());
-        let mut step = async |number, fingerprint, answer: Answer| {
+        let (mut sequence, kept) = (Sequence::default(), OutcomeBudget::default());
+        let mut step = async |number, fingerprint, answer: KeyedOutcome| {
             sequence
                 .once(number, fingerprint, &kept, || async { answer })
                 .await
@@ -336,7 +336,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_of_all_sessions_are_bounded_and_the_last_ones_stay() {
-        let kept = Kept::default();
+        let kept = OutcomeBudget::default();
         let mut all: Vec<Sequence> = Vec::new();
         for _ in 0..300 {
             let mut sequence = Sequence::default();

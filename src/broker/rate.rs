@@ -16,12 +16,12 @@ pub struct Rate {
 
 /// The part of its rate that one publisher has used.
 #[derive(Debug, Default)]
-pub struct Bucket {
+pub struct TokenBucket {
     /// When the bucket is full again. `None` before its first use.
     full_at: Option<Instant>,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// Takes one publish from the bucket.
     ///
     /// # Errors
@@ -60,11 +60,11 @@ impl Bucket {
 
 /// The limiters that a publish is charged to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Meters<'a> {
+pub struct Limiters<'a> {
     /// The publisher's own bucket. `None` for the application itself.
-    pub own: Option<&'a Mutex<Bucket>>,
+    pub own: Option<&'a Mutex<TokenBucket>>,
     /// The bucket that all anonymous sessions of the address share, if the publisher is one of them.
-    pub address: Option<&'a Mutex<Bucket>>,
+    pub address: Option<&'a Mutex<TokenBucket>>,
 }
 
 #[cfg(test)]
@@ -77,7 +77,7 @@ mod tests {
             per_second: 10.0,
             burst: 3.0,
         };
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         let now = Instant::now();
         (0..3).for_each(|_| bucket.take(&rate, now).unwrap());
         let wait = bucket.take(&rate, now).unwrap_err();

@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
-use super::frames::{Flow, Reader};
+use super::frames::{Flow, FrameReader};
 use super::remote::{self, CONNECT_LIMIT, Remote, Trouble, accepted};
 
 /// The most of one WS message, SSE block or poll answer that is held, in bytes: the largest event with each byte
@@ -42,7 +42,7 @@ pub(super) struct Wish<'a> {
 }
 
 impl Wish<'_> {
-    fn query(&self, reader: &Reader, more: &[(&str, &str)]) -> String {
+    fn query(&self, reader: &FrameReader, more: &[(&str, &str)]) -> String {
         let cursor = reader.cursor();
         let since = cursor.as_deref().unwrap_or(self.since);
         let mut pairs = vec![("since", since), ("format", "full")];
@@ -57,7 +57,7 @@ impl Wish<'_> {
 }
 
 /// Over WebSocket.
-pub(super) async fn ws(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, Trouble> {
+pub(super) async fn ws(wish: &Wish<'_>, reader: &mut FrameReader) -> Result<Flow, Trouble> {
     let address = wish.remote.address("ws", "", &wish.query(reader, &[]));
     let address = address.as_str().replacen("http", "ws", 1);
     let mut request = address
@@ -103,7 +103,7 @@ pub(super) async fn ws(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, Tro
 }
 
 /// An event of bytes: its frame, a line feed, the bytes.
-fn binary(reader: &mut Reader, message: &[u8]) -> Result<Flow, Trouble> {
+fn binary(reader: &mut FrameReader, message: &[u8]) -> Result<Flow, Trouble> {
     let not_ours = || Trouble::Final("not a binary message of a triway hub".into());
     let end = message
         .iter()
@@ -131,7 +131,7 @@ fn ws_trouble(error: WsError) -> Trouble {
 }
 
 /// Over Server-Sent Events.
-pub(super) async fn sse(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, Trouble> {
+pub(super) async fn sse(wish: &Wish<'_>, reader: &mut FrameReader) -> Result<Flow, Trouble> {
     let request = wish
         .remote
         .fetch(wish.remote.address("sse", "", &wish.query(reader, &[])));
@@ -143,7 +143,7 @@ pub(super) async fn sse(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, Tr
     let body = accepted(opening.map_err(|_| Trouble::passing("no answer"))??)
         .await?
         .bytes_stream();
-    let watch = StreamWatch {
+    let watch = SilenceWatch {
         silence_limit: Cell::new(reader.silence_limit()),
         held_bytes: Cell::new(0),
     };
@@ -163,13 +163,13 @@ pub(super) async fn sse(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, Tr
 }
 
 /// What an event stream is held to. A comment is a sign of life too, so the chunks are watched and not the blocks.
-struct StreamWatch {
+struct SilenceWatch {
     silence_limit: Cell<Duration>,
     /// Bytes of the block that is not whole yet.
     held_bytes: Cell<usize>,
 }
 
-impl StreamWatch {
+impl SilenceWatch {
     fn chunks(
         &self,
         body: impl Stream<Item = reqwest::Result<Bytes>>,
@@ -204,7 +204,7 @@ fn sse_trouble(error: sse_stream::Error) -> Trouble {
 }
 
 /// Over long polling: polls until something ends it.
-pub(super) async fn poll(wish: &Wish<'_>, reader: &mut Reader) -> Result<Flow, Trouble> {
+pub(super) async fn poll(wish: &Wish<'_>, reader: &mut FrameReader) -> Result<Flow, Trouble> {
     let hold_s = HOLD_S.to_string();
     loop {
         // An address of its own for each poll, and its nonce in the answer: caches answer what they know.

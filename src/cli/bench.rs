@@ -31,14 +31,14 @@ use super::outlet::{self, reader_gone};
 use super::signals::Signals;
 use machine::Machine;
 use phase::Which;
-pub(super) use plan::Options;
 use plan::Plan;
+pub(super) use plan::PlanOptions;
 use progress::Progress;
 use report::{Figures, Report};
 use server::{Cores, Server};
 
 /// Measures, reports, and fails where an event was lost, came twice or out of order.
-pub(super) async fn run(options: Options) -> anyhow::Result<()> {
+pub(super) async fn run(options: PlanOptions) -> anyhow::Result<()> {
     let plan = Plan::new(&options)?;
     // Asked before this process is bound to one core.
     let machine = Machine::new();
@@ -121,7 +121,7 @@ async fn rounds(
 }
 
 /// Writes what was asked for, and tells people unless they want quiet.
-fn tell(options: &Options, report: &Report<'_>) -> anyhow::Result<()> {
+fn tell(options: &PlanOptions, report: &Report<'_>) -> anyhow::Result<()> {
     if let Some(path) = &options.json {
         write(path, &(serde_json::to_string_pretty(report)? + "\n"))?;
     }

@@ -23,7 +23,7 @@ const SILENCE_MARGIN: Duration = Duration::from_secs(5);
 
 /// How an event is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(super) enum OutputFormat {
     /// The event as JSON: id, channel, name, data, …
     Full,
     /// The data alone: text as it is, JSON as JSON, bytes as base64
@@ -42,8 +42,8 @@ pub(super) enum Flow {
 
 /// One reader over all its attaches.
 #[derive(Debug)]
-pub(super) struct Reader {
-    format: Format,
+pub(super) struct FrameReader {
+    format: OutputFormat,
     left: Option<u64>,
     cursor: Option<Cursor>,
     /// The last id seen of each channel: an attach may bring again what another brought.
@@ -55,8 +55,8 @@ pub(super) struct Reader {
     greeted: bool,
 }
 
-impl Reader {
-    pub(super) fn new(format: Format, count: Option<u64>) -> Self {
+impl FrameReader {
+    pub(super) fn new(format: OutputFormat, count: Option<u64>) -> Self {
         Self {
             format,
             left: count,
@@ -133,8 +133,8 @@ impl Reader {
         }
         self.places.insert(event.channel.clone(), event.id);
         let line = match self.format {
-            Format::Full => full_line(text, bytes),
-            Format::Data => data_line(event, bytes),
+            OutputFormat::Full => full_line(text, bytes),
+            OutputFormat::Data => data_line(event, bytes),
         };
         // Flushed line by line, for pipes.
         match print(&(line + "\n")) {
@@ -255,14 +255,14 @@ mod tests {
         ] {
             let event = EVENT.replace(r#""a\nb""#, data);
             assert_eq!(line(&event, None), data);
-            let mut reader = Reader::new(Format::Full, Some(2));
+            let mut reader = FrameReader::new(OutputFormat::Full, Some(2));
             assert_eq!(reader.take(&event, None).unwrap(), Flow::On, "{data}");
         }
     }
 
     #[test]
     fn an_event_counts_once() {
-        let mut reader = Reader::new(Format::Full, Some(2));
+        let mut reader = FrameReader::new(OutputFormat::Full, Some(2));
         assert_eq!(reader.take(EVENT, None).unwrap(), Flow::On);
         assert_eq!(
             reader.take(EVENT, None).unwrap(),
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_gap_moves_the_place_even_backwards() {
-        let mut reader = Reader::new(Format::Full, None);
+        let mut reader = FrameReader::new(OutputFormat::Full, None);
         reader.take(EVENT, None).unwrap();
         let gap =
             r#"{"type":"gap","channel":"lobby","after":"k3-42","reason":"restart","id":"new-1"}"#;
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_bye_says_whether_to_come_again() {
-        let mut reader = Reader::new(Format::Full, None);
+        let mut reader = FrameReader::new(OutputFormat::Full, None);
         let bye = r#"{"type":"bye","code":3001,"reason":"drain","reconnect":true,"after_ms":730,"id":"k3-44"}"#;
         assert_eq!(
             reader.take(bye, None).unwrap(),

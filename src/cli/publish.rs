@@ -36,7 +36,7 @@ Examples:
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Options {
+pub(crate) struct PublishOptions {
     /// The channel to publish to
     channel: String,
     /// The data of the event; `-` publishes each line of standard input as one event
@@ -52,13 +52,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     #[command(flatten)]
-    remote: remote::Options,
+    remote: remote::RemoteOptions,
 }
 
 /// Publishes, and prints the id of each event. A closed output ends it at the next id, not earlier: publishing is its
 /// purpose, not the output.
-pub(super) async fn run(options: Options) -> anyhow::Result<()> {
-    let publisher = Publisher {
+pub(super) async fn run(options: PublishOptions) -> anyhow::Result<()> {
+    let publisher = PublishClient {
         remote: Remote::new(options.remote.clone())?,
         options,
         has_waited: AtomicBool::new(false),
@@ -89,14 +89,14 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-struct Publisher {
+struct PublishClient {
     remote: Remote,
-    options: Options,
+    options: PublishOptions,
     /// It was said that the hub asked to wait.
     has_waited: AtomicBool,
 }
 
-impl Publisher {
+impl PublishClient {
     async fn publish(&self, data: Vec<u8>, key: &str) -> anyhow::Result<()> {
         let content_type = match str::from_utf8(&data) {
             Ok(text) if self.options.json => {
@@ -145,7 +145,7 @@ impl Publisher {
         key: &str,
         content_type: &str,
     ) -> Result<PublishAnswer, Trouble> {
-        let Options { channel, name, .. } = &self.options;
+        let PublishOptions { channel, name, .. } = &self.options;
         // The segments of such a name would not survive the way in a path.
         let is_normalised = channel
             .split('/')

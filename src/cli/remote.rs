@@ -25,7 +25,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 /// Where the hub is, and who asks.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
-pub(super) struct Options {
+pub(super) struct RemoteOptions {
     /// Address of the hub
     #[arg(long, env = "TRIWAY_URL", value_name = "URL", default_value = "http://127.0.0.1:7333", value_parser = parse_url)]
     pub(super) url: Url,
@@ -62,12 +62,12 @@ pub(super) fn parse_url(text: &str) -> Result<Url, String> {
 /// A hub, reached over HTTP.
 #[derive(Clone, Debug)]
 pub(super) struct Remote {
-    options: Options,
+    options: RemoteOptions,
     client: Client,
 }
 
 impl Remote {
-    pub(super) fn new(options: Options) -> anyhow::Result<Self> {
+    pub(super) fn new(options: RemoteOptions) -> anyhow::Result<Self> {
         let client = Client::builder()
             .connect_timeout(CONNECT_LIMIT)
             .tcp_nodelay(true)
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     fn remote(url: &str) -> Remote {
-        Remote::new(Options {
+        Remote::new(RemoteOptions {
             url: parse_url(url).unwrap(),
             token: None,
         })

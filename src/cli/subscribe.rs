@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::attach::{self, Wish};
 use super::backoff::Backoff;
-use super::frames::{Flow, Format, Reader};
+use super::frames::{Flow, FrameReader, OutputFormat};
 use super::outlet::{reader_gone, tell};
 use super::remote::{self, Remote, Trouble};
 
@@ -24,7 +24,7 @@ Examples:
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Options {
+pub(crate) struct SubscribeOptions {
     /// One or more channels, separated by commas
     channels: String,
     /// The transport to read over
@@ -34,13 +34,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "START", default_value = "now")]
     since: String,
     /// What each line contains
-    #[arg(long, value_enum, default_value_t = Format::Full)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Full)]
+    format: OutputFormat,
     /// Exit after this number of events
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     #[command(flatten)]
-    remote: remote::Options,
+    remote: remote::RemoteOptions,
 }
 
 /// A transport, as arguments and reports name it.
@@ -75,21 +75,21 @@ impl Via {
 }
 
 /// Reads until enough events are read, standard output is closed, or the hub refuses for good.
-pub(super) async fn run(options: Options) -> anyhow::Result<()> {
+pub(super) async fn run(options: SubscribeOptions) -> anyhow::Result<()> {
     tokio::select! {
         outcome = read(options) => outcome,
         () = reader_gone() => Ok(()),
     }
 }
 
-async fn read(options: Options) -> anyhow::Result<()> {
+async fn read(options: SubscribeOptions) -> anyhow::Result<()> {
     let remote = Remote::new(options.remote)?;
     let wish = Wish {
         remote: &remote,
         channels: &options.channels,
         since: &options.since,
     };
-    let mut reader = Reader::new(options.format, options.count);
+    let mut reader = FrameReader::new(options.format, options.count);
     let mut backoff = Backoff::default();
     let mut told = false;
     loop {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
-use super::units::{Expected, parse_count, parse_size, parse_time};
+use super::units::{ExpectedUnit, parse_count, parse_size, parse_time};
 use crate::http::{HostPort, Origin};
 use crate::protocol::DATA_BYTES_CEILING;
 use crate::server::Network;
@@ -192,8 +192,8 @@ const POLL_WAIT_MAX: Duration = Duration::from_secs(60);
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// A filter is taken as it is, but for a word alone that is no level: it would name a module, and log nothing else.
-fn parse_log(text: &str) -> Result<String, Expected> {
-    const EXPECTED: Expected = Expected(
+fn parse_log(text: &str) -> Result<String, ExpectedUnit> {
+    const EXPECTED: ExpectedUnit = ExpectedUnit(
         "a level (off, error, warn, info, debug or trace), or levels of modules, such as info,triway=debug",
     );
     let level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
@@ -205,9 +205,10 @@ fn parse_log(text: &str) -> Result<String, Expected> {
     is_filter.then(|| text.to_owned()).ok_or(EXPECTED)
 }
 
-fn parse_listen(text: &str) -> Result<SocketAddr, Expected> {
-    const EXPECTED: Expected =
-        Expected("an address with a port, such as 127.0.0.1:7333, [::1]:7333 or localhost:7333");
+fn parse_listen(text: &str) -> Result<SocketAddr, ExpectedUnit> {
+    const EXPECTED: ExpectedUnit = ExpectedUnit(
+        "an address with a port, such as 127.0.0.1:7333, [::1]:7333 or localhost:7333",
+    );
     let loopback = text
         .strip_prefix("localhost:")
         .or_else(|| text.strip_prefix(':'));
@@ -220,59 +221,59 @@ fn parse_listen(text: &str) -> Result<SocketAddr, Expected> {
     }
 }
 
-fn parse_origin(text: &str) -> Result<String, Expected> {
-    const EXPECTED: Expected =
-        Expected("an origin with scheme and host, such as https://example.com");
+fn parse_origin(text: &str) -> Result<String, ExpectedUnit> {
+    const EXPECTED: ExpectedUnit =
+        ExpectedUnit("an origin with scheme and host, such as https://example.com");
     let text = text.trim().to_ascii_lowercase();
     let is_origin = Origin::parse(&text).is_some() && !text.ends_with('/') && !text.contains('*');
     is_origin.then_some(text).ok_or(EXPECTED)
 }
 
-fn parse_host(text: &str) -> Result<String, Expected> {
+fn parse_host(text: &str) -> Result<String, ExpectedUnit> {
     let text = text.trim().to_ascii_lowercase();
     let is_host = text == "*" || (HostPort::parse(&text).is_some() && !text.contains('*'));
     if is_host {
         Ok(text)
     } else {
-        Err(Expected(
+        Err(ExpectedUnit(
             "a host name such as example.com or example.com:8080, or * for any",
         ))
     }
 }
 
-pub(super) fn parse_secret(text: &str) -> Result<String, Expected> {
+pub(super) fn parse_secret(text: &str) -> Result<String, ExpectedUnit> {
     let long_enough = text.len() >= SECRET_BYTES_MIN;
     if long_enough {
         Ok(text.to_owned())
     } else {
-        Err(Expected("a secret of at least 16 bytes"))
+        Err(ExpectedUnit("a secret of at least 16 bytes"))
     }
 }
 
-fn parse_heartbeat(text: &str) -> Result<Duration, Expected> {
+fn parse_heartbeat(text: &str) -> Result<Duration, ExpectedUnit> {
     let heartbeat = parse_time(text)?;
     let fits = (HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(&heartbeat);
     if fits {
         Ok(heartbeat)
     } else {
-        Err(Expected("a time from 1s to 60s"))
+        Err(ExpectedUnit("a time from 1s to 60s"))
     }
 }
 
-fn parse_poll_wait(text: &str) -> Result<Duration, Expected> {
+fn parse_poll_wait(text: &str) -> Result<Duration, ExpectedUnit> {
     let wait = parse_time(text)?;
     if wait <= POLL_WAIT_MAX {
         Ok(wait)
     } else {
-        Err(Expected("a time of at most 60s"))
+        Err(ExpectedUnit("a time of at most 60s"))
     }
 }
 
-fn parse_data_size(text: &str) -> Result<usize, Expected> {
+fn parse_data_size(text: &str) -> Result<usize, ExpectedUnit> {
     let size = parse_size(text)?;
     if size <= DATA_BYTES_CEILING {
         Ok(size)
     } else {
-        Err(Expected("a size of at most 16MiB"))
+        Err(ExpectedUnit("a size of at most 16MiB"))
     }
 }

@@ -15,22 +15,23 @@ static TIMES: SpanParser = SpanParser::new();
 
 /// The text is not of the kind that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Expected(pub(super) &'static str);
+pub(super) struct ExpectedUnit(pub(super) &'static str);
 
-impl fmt::Display for Expected {
+impl fmt::Display for ExpectedUnit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "expected {}", self.0)
     }
 }
 
-impl std::error::Error for Expected {}
+impl std::error::Error for ExpectedUnit {}
 
 /// A size in bytes.
 ///
 /// # Errors
 /// When the text is not a number with a unit such as `KiB`, or more than the memory of a machine can be.
-pub(super) fn parse_size(text: &str) -> Result<usize, Expected> {
-    const EXPECTED: Expected = Expected("a size such as 65536, 64KiB, 1MiB or 2GiB; 0 means none");
+pub(super) fn parse_size(text: &str) -> Result<usize, ExpectedUnit> {
+    const EXPECTED: ExpectedUnit =
+        ExpectedUnit("a size such as 65536, 64KiB, 1MiB or 2GiB; 0 means none");
     let bytes = SIZES.parse_size(text).map_err(|_| EXPECTED)?;
     usize::try_from(bytes).map_err(|_| EXPECTED)
 }
@@ -39,9 +40,9 @@ pub(super) fn parse_size(text: &str) -> Result<usize, Expected> {
 ///
 /// # Errors
 /// When the text is not 0, nor numbers with units from `ms` to `h`.
-pub(super) fn parse_time(text: &str) -> Result<Duration, Expected> {
-    const EXPECTED: Expected =
-        Expected("a time with its unit, such as 500ms, 30s, 5m or 1h; 0 means none");
+pub(super) fn parse_time(text: &str) -> Result<Duration, ExpectedUnit> {
+    const EXPECTED: ExpectedUnit =
+        ExpectedUnit("a time with its unit, such as 500ms, 30s, 5m or 1h; 0 means none");
     let text = text.trim();
     if text == "0" {
         return Ok(Duration::ZERO);
@@ -53,10 +54,10 @@ pub(super) fn parse_time(text: &str) -> Result<Duration, Expected> {
 ///
 /// # Errors
 /// When the text is not a whole number.
-pub(super) fn parse_count(text: &str) -> Result<usize, Expected> {
+pub(super) fn parse_count(text: &str) -> Result<usize, ExpectedUnit> {
     text.replace('_', "")
         .parse()
-        .map_err(|_| Expected("a whole number such as 1000; 0 means none"))
+        .map_err(|_| ExpectedUnit("a whole number such as 1000; 0 means none"))
 }
 
 /// `0` means none.

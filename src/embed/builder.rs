@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::Hub;
 use crate::auth::{Grants, Signer};
 use crate::broker::Broker;
-use crate::fanout::Pumps;
-use crate::http::{self, App, Authorize, Bodies, Credentials};
+use crate::fanout::Fanouts;
+use crate::http::{self, App, Authorize, BodyReader, Credentials};
 use crate::hub;
 use crate::metrics::Metrics;
 use crate::presence::{Member, Presence};
 use crate::protocol::cursor::Epoch;
 use crate::protocol::{ChannelName, Refusal};
-use crate::server::socket::Terms;
+use crate::server::socket::WriteConfig;
 use crate::session::{Access, Publishing, Sessions};
 use crate::transport::WriteWatch;
 use crate::{broker, presence, session};
@@ -21,20 +21,20 @@ use crate::{broker, presence, session};
 #[derive(Default)]
 pub struct Builder {
     /// The bounds of memory.
-    pub hub: hub::Options,
+    pub hub: hub::HubOptions,
     /// The bounds of publishing.
-    pub broker: broker::Options,
+    pub broker: broker::BrokerOptions,
     /// The grace of presence.
-    pub presence: presence::Options,
+    pub presence: presence::PresenceOptions,
     /// The bounds and paces of sessions.
-    pub session: session::Options,
+    pub session: session::SessionOptions,
     /// Allowed origins and hosts, and how credentials come.
-    pub http: http::Options,
+    pub http: http::HttpOptions,
     secret: Option<Vec<u8>>,
     metrics: Metrics,
     authorize: Option<Authorize>,
     access: session::Hooks,
-    presence_hooks: presence::Hooks,
+    presence_hooks: presence::PresenceHooks,
 }
 
 impl Builder {
@@ -148,7 +148,7 @@ impl Builder {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn build(self) -> Hub {
-        let hub = hub::Hub::new(self.hub, Epoch::from_random(random()), self.metrics);
+        let hub = hub::HubState::new(self.hub, Epoch::from_random(random()), self.metrics);
         hub.start();
         let broker = Broker::new(hub.clone(), self.broker);
         let presence = Presence::new(self.presence, broker.clone(), self.presence_hooks);
@@ -161,13 +161,13 @@ impl Builder {
         let signer = Signer::new(&secret);
         let sessions = Sessions::new(self.session, broker, hub, presence, signer, self.access);
         sessions.start();
-        let pumps = Pumps::new(sessions.hub());
+        let pumps = Fanouts::new(sessions.hub());
         let metrics = sessions.hub().metrics();
         let watch = WriteWatch::new(sessions.options().write_timeout, metrics.slow_byes());
         Hub {
             app: Arc::new(App {
-                terms: Arc::new(Terms::new(&sessions, &pumps, &watch)),
-                bodies: Bodies::new(sessions.inbound().clone()),
+                terms: Arc::new(WriteConfig::new(&sessions, &pumps, &watch)),
+                bodies: BodyReader::new(sessions.inbound().clone()),
                 options: self.http,
                 authorize: self.authorize,
                 strangers: Arc::default(),

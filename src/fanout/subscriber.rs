@@ -12,33 +12,33 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::{Load, Pump, Pumps, READERS_MIN, Scratch};
-use crate::hub::Run;
-use crate::hub::waker::Bell;
+use super::{Fanout, FanoutBatch, Fanouts, READERS_MIN, Scratch};
+use crate::hub::SharedBatch;
+use crate::hub::waker::FeedWaker;
 use crate::protocol::{Nonce, Transport};
-use crate::session::Attach;
-use crate::transport::response_head::Head;
-use crate::transport::{Answering, Pumped, Wording};
+use crate::session::Attachment;
+use crate::transport::response_head::ResponseHead;
+use crate::transport::{EventEncoder, FanoutEncoder, PollEncoder};
 
 /// The most bytes of events that a fan-out task writes at once. The bytes that a socket does not accept are kept for
 /// its subscriber.
 const PUMPED_BYTES_MAX: usize = 32 * 1024;
 
 /// One reader, as its fan-out task sees it.
-pub(super) struct Slot {
+pub(super) struct Subscriber {
     stream: Arc<TcpStream>,
-    bell: Arc<Bell>,
+    bell: Arc<FeedWaker>,
     pub(super) transport: Transport,
     /// Whether its own task is woken after each burst for a ping.
     pub(super) is_probed: bool,
-    words: Words,
-    state: Mutex<State>,
+    words: SubscriberEncoder,
+    state: Mutex<SubscriberState>,
 }
 
 /// How events are encoded for a subscriber.
-enum Words {
-    Each(Wording),
-    Once(Answering, Arc<Head>),
+enum SubscriberEncoder {
+    Each(EventEncoder),
+    Once(PollEncoder, Arc<ResponseHead>),
 }
 
 /// The task that writes to a subscriber.
@@ -82,7 +82,7 @@ impl Phase {
 
 /// What the fan-out task and the reader's own task share.
 #[derive(Default)]
-struct State {
+struct SubscriberState {
     phase: Phase,
     /// Events that the fan-out task wrote and that the own task does not know of yet.
     events: u32,
@@ -93,33 +93,38 @@ struct State {
     /// The nonce of its poll, while the fan-out task is to answer it.
     nonce: Nonce,
     /// The bytes of the last write that the socket did not accept.
-    rest: Option<Box<Bytes>>,
+    unwritten: Option<Box<Bytes>>,
 }
 
 /// A reader's registration with a fan-out task. Dropping it ends the registration.
-pub(super) struct Member {
-    pump: Arc<Pump>,
-    slot: Arc<Slot>,
+pub(super) struct Subscription {
+    pump: Arc<Fanout>,
+    slot: Arc<Subscriber>,
     key: usize,
 }
 
 /// A reader's side of the fan-out: its subscription, if it has one.
 #[derive(Default)]
-pub(crate) struct Berth(Option<Member>);
+pub(crate) struct SubscriberHandle(Option<Subscription>);
 
 /// What a fan-out task did while the reader's own task did nothing.
 #[derive(Default)]
-pub(crate) struct Risen {
+pub(crate) struct DelegatedWrites {
     /// The bytes of a write that the socket did not accept.
-    pub(crate) rest: Option<Bytes>,
+    pub(crate) unwritten: Option<Bytes>,
     /// Whether the reader's poll was answered.
     pub(crate) is_answered: bool,
 }
 
-impl Slot {
+impl Subscriber {
     /// Writes the batch if nothing prevents it. Otherwise, or if the socket does not accept all of it, wakes the
     /// reader's own task, which writes the rest. Returns whether anything was written.
-    pub(super) fn take(&self, load: &Load<'_>, pump: &Pump, scratch: &mut Scratch) -> bool {
+    pub(super) fn write_or_notify(
+        &self,
+        load: &FanoutBatch<'_>,
+        pump: &Fanout,
+        scratch: &mut Scratch,
+    ) -> bool {
         let mut state = self.state.lock();
         if state.phase.is_answered() {
             return false;
@@ -137,10 +142,12 @@ impl Slot {
             is_told = run.begins_at(state.offset)
                 && run.frame_bytes() <= PUMPED_BYTES_MAX
                 && match self.words {
-                    Words::Each(_) => self.write(run, load, &mut state, scratch),
-                    Words::Once(..) => self.answer(run, load, pump, &mut state, scratch),
+                    SubscriberEncoder::Each(_) => self.write(run, load, &mut state, scratch),
+                    SubscriberEncoder::Once(..) => {
+                        self.answer(run, load, pump, &mut state, scratch)
+                    }
                 };
-            if is_told && state.rest.is_none() {
+            if is_told && state.unwritten.is_none() {
                 return true;
             }
         }
@@ -148,28 +155,34 @@ impl Slot {
             self.transition(pump, &mut state, Phase::Own);
         }
         drop(state);
-        self.bell.nudge();
+        self.bell.notify();
         is_told
     }
 
     /// Wakes the own task for a ping after a burst if the subscriber gets one. Returns whether it does.
-    pub(super) fn nudge_for_ping(&self) -> bool {
+    pub(super) fn notify_for_ping(&self) -> bool {
         if self.is_probed {
-            self.bell.nudge();
+            self.bell.notify();
         }
         self.is_probed
     }
 
-    fn write(&self, run: &Run, load: &Load<'_>, state: &mut State, scratch: &mut Scratch) -> bool {
+    fn write(
+        &self,
+        run: &SharedBatch,
+        load: &FanoutBatch<'_>,
+        state: &mut SubscriberState,
+        scratch: &mut Scratch,
+    ) -> bool {
         let stream = SockRef::from(&*self.stream);
         // Write to the socket directly. The runtime would first check whether it knows the socket to be ready. If the
         // socket is not ready or is closed, the own task finds out when it tries again.
         let rest = match &self.words {
-            Words::Each(wording) => {
+            SubscriberEncoder::Each(wording) => {
                 let bytes = wording(run);
                 stream.send(&bytes).ok().map(|taken| bytes.slice(taken..))
             }
-            Words::Once(answering, envelope) => {
+            SubscriberEncoder::Once(answering, envelope) => {
                 scratch.answer.clear();
                 answering(&mut scratch.answer, run, load.cursor, &state.nonce);
                 scratch.out.clear();
@@ -182,7 +195,7 @@ impl Slot {
         state.offset = load.cursor.offset;
         state.events = state.events.saturating_add(run.events() as u32);
         state.written = Some(load.now);
-        state.rest = (!rest.is_empty()).then(|| Box::new(rest));
+        state.unwritten = (!rest.is_empty()).then(|| Box::new(rest));
         true
     }
 
@@ -190,13 +203,13 @@ impl Slot {
     /// its client may request anything once it has the response. Its own task catches up when it is woken.
     fn answer(
         &self,
-        run: &Run,
-        load: &Load<'_>,
-        pump: &Pump,
-        state: &mut State,
+        run: &SharedBatch,
+        load: &FanoutBatch<'_>,
+        pump: &Fanout,
+        state: &mut SubscriberState,
         scratch: &mut Scratch,
     ) -> bool {
-        self.bell.set_resting(true);
+        self.bell.set_parked(true);
         pump.polling.dec();
         let since = Some(load.now);
         self.transition(pump, state, Phase::Parked { since });
@@ -206,13 +219,13 @@ impl Slot {
         } else {
             self.transition(pump, state, Phase::Own);
             pump.polling.inc();
-            self.bell.set_resting(false);
+            self.bell.set_parked(false);
         }
         is_told
     }
 
     /// Changes the phase and keeps two counters of the fan-out task in step: its readers and its parked subscribers.
-    fn transition(&self, pump: &Pump, state: &mut State, next: Phase) {
+    fn transition(&self, pump: &Fanout, state: &mut SubscriberState, next: Phase) {
         let before = std::mem::replace(&mut state.phase, next);
         let readers = &pump.tally[self.transport as usize];
         match (before.is_answered(), next.is_answered()) {
@@ -221,15 +234,20 @@ impl Slot {
             _ => {}
         }
         match (before.is_parked(), next.is_parked()) {
-            (false, true) => _ = pump.resting.fetch_add(1, Ordering::Relaxed),
-            (true, false) => _ = pump.resting.fetch_sub(1, Ordering::Relaxed),
+            (false, true) => _ = pump.parked.fetch_add(1, Ordering::Relaxed),
+            (true, false) => _ = pump.parked.fetch_sub(1, Ordering::Relaxed),
             _ => {}
         }
     }
 
     /// Evicts a subscriber that has been parked since `then` or earlier, and returns whether it did. If the time is
     /// unknown, sets it to `now` instead. Notifies the own task if it does not know yet that its poll was answered.
-    pub(super) fn cast_off(&self, then: Instant, now: Instant, pump: &Pump) -> bool {
+    pub(super) fn evict_if_parked_before(
+        &self,
+        then: Instant,
+        now: Instant,
+        pump: &Fanout,
+    ) -> bool {
         let mut state = self.state.lock();
         let Phase::Parked { since } = &mut state.phase else {
             return false;
@@ -241,14 +259,14 @@ impl Slot {
         let is_unknown = state.written.is_some();
         drop(state);
         if is_unknown {
-            self.bell.nudge();
+            self.bell.notify();
         }
         true
     }
 }
 
-impl Member {
-    pub(super) fn new(pump: &Arc<Pump>, slot: Arc<Slot>, key: usize) -> Self {
+impl Subscription {
+    pub(super) fn new(pump: &Arc<Fanout>, slot: Arc<Subscriber>, key: usize) -> Self {
         Self {
             pump: pump.clone(),
             slot,
@@ -256,16 +274,16 @@ impl Member {
         }
     }
 
-    fn go(&self, state: &mut State, next: Phase) {
+    fn go(&self, state: &mut SubscriberState, next: Phase) {
         self.slot.transition(&self.pump, state, next);
     }
 }
 
-impl Berth {
+impl SubscriberHandle {
     /// Reclaims the subscriber for its own task, and reports to the attachment what the fan-out task did until now.
-    pub(crate) fn rise(&mut self, attach: &mut Attach) -> Risen {
+    pub(crate) fn reclaim(&mut self, attach: &mut Attachment) -> DelegatedWrites {
         let Some(member) = &self.0 else {
-            return Risen::default();
+            return DelegatedWrites::default();
         };
         let mut state = member.slot.state.lock();
         if state.phase == Phase::Delegated {
@@ -280,33 +298,33 @@ impl Berth {
             if state.phase.is_answered() {
                 attach.answered_for(state.offset);
             } else {
-                attach.told(state.offset, events, at);
+                attach.delivered_up_to(state.offset, events, at);
             }
         }
-        Risen {
-            rest: state.rest.take().map(|rest| *rest),
+        DelegatedWrites {
+            unwritten: state.unwritten.take().map(|rest| *rest),
             is_answered: at.is_some() && state.phase.is_answered(),
         }
     }
 
     /// Delegates the reader to a fan-out task if that is enough for the events to come. Call this when the own task has
     /// nothing more to do.
-    pub(crate) fn leave_it(
+    pub(crate) fn delegate(
         &mut self,
-        pumps: &Arc<Pumps>,
-        attach: &mut Attach,
+        pumps: &Arc<Fanouts>,
+        attach: &mut Attachment,
         stream: &Arc<TcpStream>,
-        (pumped, envelope): (Pumped, Option<&Arc<Head>>),
+        (pumped, envelope): (FanoutEncoder, Option<&Arc<ResponseHead>>),
     ) {
-        if !attach.is_watched() {
+        if !attach.is_delegated() {
             // The attachment left the channel of that fan-out task, and may read another one.
             self.0 = None;
         }
-        let Some((channel, offset)) = attach.calm() else {
+        let Some((channel, offset)) = attach.caught_up() else {
             if self.0.is_some() {
                 attach.watch();
                 // The own task looks for the events that the fan-out task was about to notify it of.
-                attach.bell().nudge();
+                attach.waker().notify();
                 self.0 = None;
             }
             return;
@@ -316,15 +334,15 @@ impl Berth {
                 return;
             }
             let words = match (pumped, envelope) {
-                (Pumped::Each(wording), _) => Words::Each(wording),
-                (Pumped::Once(answering), Some(envelope)) => {
-                    Words::Once(answering, envelope.clone())
+                (FanoutEncoder::Each(wording), _) => SubscriberEncoder::Each(wording),
+                (FanoutEncoder::Once(answering), Some(envelope)) => {
+                    SubscriberEncoder::Once(answering, envelope.clone())
                 }
-                (Pumped::Once(_), None) => return,
+                (FanoutEncoder::Once(_), None) => return,
             };
-            let slot = Slot {
+            let slot = Subscriber {
                 stream: stream.clone(),
-                bell: attach.bell().clone(),
+                bell: attach.waker().clone(),
                 transport: attach.transport(),
                 is_probed: attach.is_probed(),
                 words,
@@ -332,14 +350,14 @@ impl Berth {
             };
             self.0 = pumps.join(&channel.name, slot);
             if self.0.is_some() {
-                attach.let_watch();
+                attach.delegate();
             }
         }
         if let Some(member) = &self.0 {
             let mut state = member.slot.state.lock();
             member.go(&mut state, Phase::Delegated);
             state.offset = offset;
-            if let Words::Once(..) = member.slot.words {
+            if let SubscriberEncoder::Once(..) = member.slot.words {
                 state.nonce = attach.take_nonce();
             }
         }
@@ -351,23 +369,23 @@ impl Berth {
     }
 
     /// Parks the subscriber after its own task answered its poll: it is no reader until the next poll.
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn park(&mut self) {
         let Some(member) = &self.0 else { return };
         let mut state = member.slot.state.lock();
         if state.phase.is_answered() {
             return;
         }
-        let is_first = member.pump.resting.load(Ordering::Relaxed) == 0;
+        let is_first = member.pump.parked.load(Ordering::Relaxed) == 0;
         member.go(&mut state, Phase::Parked { since: None });
         if is_first {
             // The fan-out task then arms the timer that evicts parked subscribers.
-            member.pump.bell.nudge();
+            member.pump.bell.notify();
         }
     }
 
     /// Unparks the subscriber for its next poll. Returns whether the fan-out task still reads its channel, so that no
     /// channel needs to be joined again.
-    pub(crate) fn come_back(&mut self) -> bool {
+    pub(crate) fn unpark(&mut self) -> bool {
         let Some(member) = &self.0 else { return false };
         let mut state = member.slot.state.lock();
         if state.phase.is_parked() {
@@ -380,7 +398,7 @@ impl Berth {
     }
 }
 
-impl Drop for Member {
+impl Drop for Subscription {
     fn drop(&mut self) {
         let pump = &self.pump;
         let mut slots = pump.slots.lock();
@@ -397,7 +415,7 @@ impl Drop for Member {
         slots.remove(self.key);
         if slots.is_empty() {
             drop(slots);
-            pump.bell.nudge();
+            pump.bell.notify();
         }
     }
 }

@@ -9,7 +9,7 @@ use hyper::header::{
 use hyper::{StatusCode, Uri};
 use rust_embed::RustEmbed;
 
-use super::{Refused, Shared};
+use super::{RefusalResponse, SharedApp};
 use crate::protocol::{Code, Refusal};
 
 /// What the page may do: run and style itself, talk to this hub, show pictures that it was sent.
@@ -19,10 +19,10 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 
 #[derive(RustEmbed)]
 #[folder = "web/dist/"]
-struct Built;
+struct BuiltAssets;
 
 /// `GET /`: the chat page.
-pub(super) async fn page(State(app): State<Shared>, request: Request) -> Response {
+pub(super) async fn page(State(app): State<SharedApp>, request: Request) -> Response {
     if !app.options.page {
         return missing(request.uri());
     }
@@ -42,7 +42,7 @@ pub(super) async fn page(State(app): State<Shared>, request: Request) -> Respons
 
 /// `GET /chat/{file}`: what the chat page is made of.
 pub(super) async fn chat(
-    State(app): State<Shared>,
+    State(app): State<SharedApp>,
     Path(file): Path<String>,
     request: Request,
 ) -> Response {
@@ -66,16 +66,16 @@ pub(super) async fn client(Path(file): Path<String>, request: Request) -> Respon
 /// requests afterwards.
 pub(super) fn is_client(path: &str) -> bool {
     let name = path.strip_prefix('/').unwrap_or_default();
-    !name.contains('/') && Built::get(name).is_some()
+    !name.contains('/') && BuiltAssets::get(name).is_some()
 }
 
 /// The refusal of an address at which there is nothing.
 pub(super) fn missing(uri: &Uri) -> Response {
-    Refused::at(uri, Refusal::new(Code::NotFound, "no such address")).into_response()
+    RefusalResponse::at(uri, Refusal::new(Code::NotFound, "no such address")).into_response()
 }
 
 fn serve(path: &str, request: &Request) -> Response {
-    let Some(file) = Built::get(path) else {
+    let Some(file) = BuiltAssets::get(path) else {
         return missing(request.uri());
     };
     let hash: String = file.metadata.sha256_hash()[..8]

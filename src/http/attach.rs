@@ -24,13 +24,17 @@ use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::publish::check_encoding;
-use super::{App, Refused, Shared};
+use super::{App, RefusalResponse, SharedApp};
 use crate::protocol::peer::{ConnectionGuard, Peer, StreamWatcher};
-use crate::protocol::{BodyEcho, Code, Format, Opening, OpeningBody, Refusal, Shown, Transport};
+use crate::protocol::{
+    AttachBody, AttachRequest, BodyEcho, Code, Format, Refusal, ShownIn, Transport,
+};
 use crate::server::socket::ws;
-use crate::server::socket::{self, Answering, Io, Link, Making, Narrow, Offer};
-use crate::session::Attach;
-use crate::transport::{Facts, poll, sse, streaming_headers};
+use crate::server::socket::{
+    self, Connection, HandoverOffer, Io, NarrowWrites, PendingResponse, ResponseFuture,
+};
+use crate::session::Attachment;
+use crate::transport::{RequestFacts, poll, sse, streaming_headers};
 
 /// The largest body of a reader's request: 10,000 channels with their starts.
 const OPENING_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -49,11 +53,11 @@ struct ReadRequest {
 }
 
 /// What comes of a request: mostly its answer is there.
-type Begun = Either<Ready<Response>, Answering>;
+type AttachOutcome = Either<Ready<Response>, ResponseFuture>;
 
 /// Serves a reading address. No `async fn`, which would hold its arguments twice.
 pub(super) fn read(
-    app: Shared,
+    app: SharedApp,
     transport: Transport,
     request: Request,
 ) -> impl Future<Output = Response> + Send {
@@ -74,7 +78,7 @@ impl ReadRequest {
                 Err(refusal) => {
                     // Told with every refusal of the handshake, as RFC 6455, 4.4 asks for a wrong version.
                     let version = [(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
-                    let refused = Refused::at(request.uri(), refusal);
+                    let refused = RefusalResponse::at(request.uri(), refusal);
                     return Err(Box::new((version, refused).into_response()));
                 }
             },
@@ -90,18 +94,22 @@ impl ReadRequest {
     }
 }
 
-fn begin(app: &Shared, attach: Result<Attach, Refusal>, asked: ReadRequest) -> Begun {
+fn begin(
+    app: &SharedApp,
+    attach: Result<Attachment, Refusal>,
+    asked: ReadRequest,
+) -> AttachOutcome {
     let ReadRequest {
         transport,
         handshake,
         parts,
         ..
     } = asked;
-    let facts = Facts {
+    let facts = RequestFacts {
         client: parts.extensions.get::<Peer>().map(|peer| peer.client),
     };
-    let offer = parts.extensions.get::<Offer>();
-    let beside = || Beside {
+    let offer = parts.extensions.get::<HandoverOffer>();
+    let beside = || HandshakeContext {
         offer: offer.cloned(),
         guard: parts.extensions.get::<ConnectionGuard>().cloned(),
         watcher: parts.extensions.get::<StreamWatcher>().cloned(),
@@ -111,7 +119,7 @@ fn begin(app: &Shared, attach: Result<Attach, Refusal>, asked: ReadRequest) -> B
         (Err(refusal), Some(handshake)) => {
             handshake.refuse(app, refusal, asked_format(&parts.uri), beside())
         }
-        (Err(refusal), None) => Refused(refusal).into_response(),
+        (Err(refusal), None) => RefusalResponse(refusal).into_response(),
         (Ok(_), None) if parts.method == Method::HEAD => {
             // Of no known length, as the answer to a GET.
             let nothing = futures_util::stream::empty::<Result<Bytes, Infallible>>();
@@ -128,17 +136,23 @@ fn begin(app: &Shared, attach: Result<Attach, Refusal>, asked: ReadRequest) -> B
     Either::Left(ready(response))
 }
 
-fn answer(app: &App, attach: Attach, facts: Facts, offer: Option<&Offer>, by_head: bool) -> Begun {
+fn answer(
+    app: &App,
+    attach: Attachment,
+    facts: RequestFacts,
+    offer: Option<&HandoverOffer>,
+    by_head: bool,
+) -> AttachOutcome {
     let transport = attach.transport();
     let terms = app.terms.clone();
     let mut headers = streaming_headers(content_type(transport));
     if transport == Transport::Sse {
-        let stream = sse::Stream::new(attach, facts);
-        return Either::Left(ready(socket::trickle(offer, headers, stream, terms)));
+        let stream = sse::SseStream::new(attach, facts);
+        return Either::Left(ready(socket::stream(offer, headers, stream, terms)));
     }
-    let answer = poll::Answer::new(attach, facts);
+    let answer = poll::PollResponse::new(attach, facts);
     if answer.is_early() {
-        return Either::Left(ready(socket::trickle(offer, headers, answer, terms)));
+        return Either::Left(ready(socket::stream(offer, headers, answer, terms)));
     }
     headers.insert(
         CACHE_CONTROL,
@@ -147,7 +161,7 @@ fn answer(app: &App, attach: Attach, facts: Facts, offer: Option<&Offer>, by_hea
     headers.remove(CONTENT_ENCODING);
     let answer = if by_head { answer.repeatable() } else { answer };
     match offer {
-        Some(_) => Either::Left(ready(socket::whole(headers, answer, terms))),
+        Some(_) => Either::Left(ready(socket::complete(headers, answer, terms))),
         None => Either::Right(Box::pin(async move {
             socket::whole_body(headers, answer, &terms).await
         })),
@@ -161,7 +175,7 @@ fn content_type(transport: Transport) -> &'static str {
     }
 }
 
-async fn open(app: &Shared, asked: &mut ReadRequest) -> Result<Attach, Refusal> {
+async fn open(app: &SharedApp, asked: &mut ReadRequest) -> Result<Attachment, Refusal> {
     let mut echo = BodyEcho::default();
     let attach = open_with(app, asked, &mut echo).await;
     match attach {
@@ -180,10 +194,10 @@ async fn open(app: &Shared, asked: &mut ReadRequest) -> Result<Attach, Refusal> 
 
 /// Leaves in `echo` what a refusal repeats of the body.
 async fn open_with(
-    app: &Shared,
+    app: &SharedApp,
     asked: &mut ReadRequest,
     echo: &mut BodyEcho,
-) -> Result<Attach, Refusal> {
+) -> Result<Attachment, Refusal> {
     let (parts, transport) = (&asked.parts, asked.transport);
     let body = if parts.method == Method::POST {
         check_encoding(parts)?;
@@ -193,7 +207,7 @@ async fn open_with(
         if bytes.is_empty() {
             None
         } else {
-            Some(OpeningBody::parse(&bytes)?)
+            Some(AttachBody::parse(&bytes)?)
         }
     } else {
         None
@@ -201,10 +215,10 @@ async fn open_with(
     let path = rest_of_path(parts);
     let last_event_id = parts.headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
     let query = parts.uri.query().unwrap_or_default();
-    let mut opening = Opening::parse(transport, path, query, last_event_id, body)?;
+    let mut opening = AttachRequest::parse(transport, path, query, last_event_id, body)?;
     if parts.method == Method::HEAD {
         // It asks what a reader would get, and is none.
-        opening.presence = Shown::Nowhere;
+        opening.presence = ShownIn::Nowhere;
     }
     let credential = app.reader_credential(parts, &opening).await?;
     let address = parts.extensions.get::<Peer>().map(|peer| peer.client);
@@ -226,14 +240,14 @@ pub(super) fn is_below(segment: &str, path: &str) -> bool {
 
 /// Refuses a WebSocket over the open socket, where the handshake is right; `None` where it is none.
 pub(super) fn refuse_socket(
-    app: &Shared,
+    app: &SharedApp,
     request: &mut Request,
     refusal: Refusal,
 ) -> Option<Response> {
     let handshake = Handshake::of(request).ok()?;
     let extensions = request.extensions();
-    let beside = Beside {
-        offer: extensions.get::<Offer>().cloned(),
+    let beside = HandshakeContext {
+        offer: extensions.get::<HandoverOffer>().cloned(),
         guard: extensions.get::<ConnectionGuard>().cloned(),
         watcher: extensions.get::<StreamWatcher>().cloned(),
     };
@@ -293,7 +307,7 @@ impl Handshake {
         let accept = key.map(derive_accept_key);
         let protocol = has_word(headers, &SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
         let upgrade = request.extensions_mut().remove::<OnUpgrade>();
-        if upgrade.is_none() && request.extensions().get::<Offer>().is_none() {
+        if upgrade.is_none() && request.extensions().get::<HandoverOffer>().is_none() {
             return missing("this connection cannot be upgraded");
         }
         Ok(Self {
@@ -304,7 +318,13 @@ impl Handshake {
         })
     }
 
-    fn accept(self, app: &App, attach: Attach, facts: Facts, beside: Beside) -> Response {
+    fn accept(
+        self,
+        app: &App,
+        attach: Attachment,
+        facts: RequestFacts,
+        beside: HandshakeContext,
+    ) -> Response {
         let pumps = app.terms.pumps.clone();
         self.go_on(beside, move |io, unread, first| {
             ws::Socket::new(io, attach, &unread, first, pumps).run(facts)
@@ -312,7 +332,13 @@ impl Handshake {
     }
 
     /// Opens the socket only to say why it is closed, since a browser shows its page no status.
-    fn refuse(self, app: &Shared, refusal: Refusal, format: Format, beside: Beside) -> Response {
+    fn refuse(
+        self,
+        app: &SharedApp,
+        refusal: Refusal,
+        format: Format,
+        beside: HandshakeContext,
+    ) -> Response {
         app.sessions.hub().metrics().refusal(&refusal);
         self.go_on(beside, move |io, _, first| {
             ws::refuse(io, refusal, format, first)
@@ -321,8 +347,8 @@ impl Handshake {
 
     fn go_on<F>(
         self,
-        beside: Beside,
-        go_on: impl FnOnce(Link, Bytes, Bytes) -> F + Send + 'static,
+        beside: HandshakeContext,
+        go_on: impl FnOnce(Connection, Bytes, Bytes) -> F + Send + 'static,
     ) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
@@ -332,7 +358,7 @@ impl Handshake {
             return socket::take_over(response, |head, owned| {
                 let answer = socket::handshake(&head);
                 // Not an `async` block: it would hold the socket's future twice.
-                Making::once(go_on(owned.io, owned.unread, answer).map(|()| None))
+                PendingResponse::once(go_on(owned.io, owned.unread, answer).map(|()| None))
             });
         }
         let (upgrade, over_http2) = (self.upgrade, self.over_http2);
@@ -343,11 +369,11 @@ impl Handshake {
             if let Ok(upgraded) = upgrade.await {
                 let io = TokioIo::new(upgraded);
                 let io: Box<dyn Io> = if over_http2 {
-                    Box::new(Narrow::new(io, beside.watcher))
+                    Box::new(NarrowWrites::new(io, beside.watcher))
                 } else {
                     Box::new(io)
                 };
-                go_on(Link::Other(io), Bytes::new(), Bytes::new()).await;
+                go_on(Connection::Other(io), Bytes::new(), Bytes::new()).await;
             }
         });
         response
@@ -380,8 +406,8 @@ fn is_handshake_key(key: &[u8]) -> bool {
 }
 
 /// What a handshake needs beside its request.
-struct Beside {
-    offer: Option<Offer>,
+struct HandshakeContext {
+    offer: Option<HandoverOffer>,
     guard: Option<ConnectionGuard>,
     watcher: Option<StreamWatcher>,
 }

@@ -9,16 +9,16 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 
 use crate::protocol::{Code, Refusal};
-use crate::session::{Counted, Inbound, full};
+use crate::session::{InboundBudget, InboundPermit, full};
 
 /// Bytes that are read at least of a body which is too large, so that its sender gets to read the refusal.
 const DISCARDED_BYTES_MAX: u64 = 17 * 1024 * 1024;
 /// Reads bodies, all of them within the one bound of what is on its way.
 #[derive(Debug)]
-pub(crate) struct Bodies(Arc<Inbound>);
+pub(crate) struct BodyReader(Arc<InboundBudget>);
 
-impl Bodies {
-    pub(crate) fn new(inbound: Arc<Inbound>) -> Self {
+impl BodyReader {
+    pub(crate) fn new(inbound: Arc<InboundBudget>) -> Self {
         Self(inbound)
     }
 
@@ -30,7 +30,7 @@ impl Bodies {
         &self,
         mut body: Body,
         limit: usize,
-    ) -> Result<(Bytes, Counted), Refusal> {
+    ) -> Result<(Bytes, InboundPermit), Refusal> {
         use http_body_util::BodyExt as _;
         let announced = body.size_hint().lower();
         let read_max = DISCARDED_BYTES_MAX.max(limit as u64);

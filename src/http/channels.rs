@@ -5,20 +5,20 @@ use axum::http::request::Parts;
 use axum::response::Response;
 
 use super::publish::Parameters;
-use super::{App, Refused, Shared, object, paged};
-use crate::hub::Portion;
-use crate::protocol::cursor::Start;
+use super::{App, RefusalResponse, SharedApp, object, paged};
+use crate::hub::ReadLimit;
+use crate::protocol::cursor::Since;
 use crate::protocol::{ChannelName, Code, Refusal, history_bytes, history_limit};
 use crate::session::Publisher;
 
 /// Who asks about which channel.
-struct Question {
+struct ChannelQuery {
     parameters: Parameters,
     channel: ChannelName,
     asker: Publisher,
 }
 
-impl Question {
+impl ChannelQuery {
     async fn of(app: &App, parts: &Parts) -> Result<Self, Refusal> {
         let parameters = Parameters::of(parts)?;
         let channel = parameters.channel(parts)?;
@@ -34,24 +34,24 @@ impl Question {
 
 /// `GET /history/{channel}`.
 pub(super) async fn history(
-    State(app): State<Shared>,
+    State(app): State<SharedApp>,
     request: Request,
-) -> Result<Response, Refused> {
+) -> Result<Response, RefusalResponse> {
     let (parts, _) = request.into_parts();
     let answer = page(&app, &parts).await;
     answer.map_err(|refusal| app.refused(&parts, refusal))
 }
 
 async fn page(app: &App, parts: &Parts) -> Result<Response, Refusal> {
-    let question = Question::of(app, parts).await?;
+    let question = ChannelQuery::of(app, parts).await?;
     let parameters = &question.parameters;
     let start = match parameters.given("since") {
-        None => Start::All,
+        None => Since::All,
         Some(text) => text
             .parse()
             .map_err(|error| Refusal::new(Code::BadCursor, format!("`since` is {error}")))?,
     };
-    let portion = Portion {
+    let portion = ReadLimit {
         events: history_limit(whole_number(parameters, "limit")?)?,
         bytes: history_bytes(whole_number(parameters, "bytes")?)?,
         of_frames: false,
@@ -70,16 +70,16 @@ fn whole_number(parameters: &Parameters, name: &str) -> Result<Option<usize>, Re
 
 /// `GET /presence/{channel}`.
 pub(super) async fn presence(
-    State(app): State<Shared>,
+    State(app): State<SharedApp>,
     request: Request,
-) -> Result<Response, Refused> {
+) -> Result<Response, RefusalResponse> {
     let (parts, _) = request.into_parts();
     let answer = members(&app, &parts).await;
     answer.map_err(|refusal| app.refused(&parts, refusal))
 }
 
 async fn members(app: &App, parts: &Parts) -> Result<Response, Refusal> {
-    let question = Question::of(app, parts).await?;
+    let question = ChannelQuery::of(app, parts).await?;
     let fields = app
         .sessions
         .presence_fields(&question.asker, &question.channel)?;

@@ -11,10 +11,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cookie::Cookie;
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 
-use super::{App, Refused};
+use super::{App, RefusalResponse};
 use crate::auth::Grants;
 use crate::protocol::{
-    BodyEcho, Code, CredentialPlace, Opening, Refusal, decode_query, nonce_of_query,
+    AttachRequest, BodyEcho, Code, CredentialPlace, Refusal, decode_query, nonce_of_query,
 };
 use crate::session::Credential;
 
@@ -83,16 +83,16 @@ impl App {
     pub(super) async fn reader_credential(
         &self,
         parts: &Parts,
-        opening: &Opening,
+        opening: &AttachRequest,
     ) -> Result<Credential, Refusal> {
         self.check_query_token(opening.token_in_query)?;
         self.authorized(parts, opening.token.clone()).await
     }
 
     /// The refusal of this request: with its nonce, and with the place of its credential.
-    pub(super) fn refused(&self, parts: &Parts, refusal: Refusal) -> Refused {
+    pub(super) fn refused(&self, parts: &Parts, refusal: Refusal) -> RefusalResponse {
         let (nonce, place) = self.echo_of(parts);
-        Refused(refusal.answering(nonce, place))
+        RefusalResponse(refusal.answering(nonce, place))
     }
 
     /// What refusals repeat of this request: its nonce, and the place of its credential.

@@ -10,9 +10,9 @@ use crate::protocol::{Code, Refusal, nonce_of_query};
 
 /// A refusal on its way to an HTTP client.
 #[derive(Debug)]
-pub(crate) struct Refused(pub(crate) Refusal);
+pub(crate) struct RefusalResponse(pub(crate) Refusal);
 
-impl Refused {
+impl RefusalResponse {
     /// The refusal of a request for this address, whose credential does not matter.
     pub(crate) fn at(uri: &Uri, refusal: Refusal) -> Self {
         let nonce = nonce_of_query(uri.query().unwrap_or_default());
@@ -20,7 +20,7 @@ impl Refused {
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for RefusalResponse {
     fn into_response(self) -> Response {
         let Self(refusal) = self;
         let request_id = request_id();
@@ -64,7 +64,7 @@ pub(super) fn panicked(cause: Box<dyn Any + Send>) -> Response {
     let text = cause.downcast_ref::<&str>().copied();
     let text = text.or_else(|| cause.downcast_ref::<String>().map(String::as_str));
     tracing::error!(cause = text.unwrap_or("unknown"), "a handler panicked");
-    Refused(Refusal::new(
+    RefusalResponse(Refusal::new(
         Code::Internal,
         "the request could not be handled",
     ))

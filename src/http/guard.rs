@@ -14,7 +14,7 @@ use hyper::{Method, Version};
 
 use super::authority::{HostPort, Origin};
 use super::refused_hosts::printable;
-use super::{App, Refused, Shared, assets, attach};
+use super::{App, RefusalResponse, SharedApp, assets, attach};
 use crate::protocol::peer::Peer;
 use crate::protocol::{Code, Refusal, Transport};
 
@@ -25,13 +25,13 @@ const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Lets a request pass, or refuses it; counts every refusal that comes back.
-pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     guarded(&app, request, |request| next.run(request)).await
 }
 
 /// The same before whatever comes next.
 pub(super) fn guarded<F, N>(
-    app: &Shared,
+    app: &SharedApp,
     request: Request,
     next: N,
 ) -> impl Future<Output = Response> + use<F, N>
@@ -57,11 +57,11 @@ where
 }
 
 /// Refuses a request without acting on it, such that the page can read the refusal.
-async fn refuse(app: Shared, mut request: Request, refusal: Refusal) -> Response {
+async fn refuse(app: SharedApp, mut request: Request, refusal: Refusal) -> Response {
     if matches!(refusal.code, Code::OriginRefused | Code::HostRefused) {
         app.strangers.log(&refusal);
     }
-    let refused = Refused::at(request.uri(), refusal);
+    let refused = RefusalResponse::at(request.uri(), refusal);
     // A browser shows its page no status of a refused handshake.
     if attach::is_address_of(Transport::Ws, request.uri().path())
         && let Some(response) = attach::refuse_socket(&app, &mut request, refused.0.clone())

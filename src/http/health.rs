@@ -7,7 +7,7 @@ use hyper::{StatusCode, Uri};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::{Refused, Shared, json};
+use super::{RefusalResponse, SharedApp, json};
 use crate::protocol::{Code, HealthAnswer, Refusal};
 use crate::session::Sessions;
 
@@ -17,16 +17,19 @@ pub(super) async fn live() -> Response {
 }
 
 /// `GET /readyz`: new readers are welcome.
-pub(super) async fn ready(State(app): State<Shared>, uri: Uri) -> Result<Response, Refused> {
+pub(super) async fn ready(
+    State(app): State<SharedApp>,
+    uri: Uri,
+) -> Result<Response, RefusalResponse> {
     if app.sessions.drain().has_begun() {
         let refusal = Refusal::new(Code::Draining, "this node is shutting down");
-        return Err(Refused::at(&uri, refusal));
+        return Err(RefusalResponse::at(&uri, refusal));
     }
     Ok(live().await)
 }
 
 /// `GET /metrics`, for Prometheus.
-pub(super) async fn metrics(State(app): State<Shared>) -> Response {
+pub(super) async fn metrics(State(app): State<SharedApp>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, content_type)], metrics_text(&app.sessions)).into_response()
 }

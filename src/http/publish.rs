@@ -12,7 +12,7 @@ use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::attach::rest_of_path;
 use super::refused_hosts::printable;
-use super::{App, Refused, Shared, json, paged};
+use super::{App, RefusalResponse, SharedApp, json, paged};
 use crate::broker::Published;
 use crate::protocol::peer::Peer;
 use crate::protocol::{
@@ -87,9 +87,9 @@ fn address(parts: &Parts) -> Option<std::net::IpAddr> {
 
 /// `POST /pub/{channel}`.
 pub(super) async fn publish(
-    State(app): State<Shared>,
+    State(app): State<SharedApp>,
     request: Request,
-) -> Result<Response, Refused> {
+) -> Result<Response, RefusalResponse> {
     let (parts, body) = request.into_parts();
     let answer = by_post(&app, &parts, body).await;
     answer.map_err(|refusal| app.refused(&parts, refusal))
@@ -202,9 +202,9 @@ async fn answer(
 
 /// `GET /pub/{channel}?session=KEY&key=KEY&data=…`, for a session whose POSTs are blocked.
 pub(super) async fn publish_by_get(
-    State(app): State<Shared>,
+    State(app): State<SharedApp>,
     request: Request,
-) -> Result<Response, Refused> {
+) -> Result<Response, RefusalResponse> {
     let (parts, _) = request.into_parts();
     let answer = by_address(&app, &parts).await;
     answer.map_err(|refusal| app.refused(&parts, refusal))
@@ -270,7 +270,10 @@ fn publish_of(
 }
 
 /// `POST /send`: the commands of a session, and their replies in the same order.
-pub(super) async fn send(State(app): State<Shared>, request: Request) -> Result<Response, Refused> {
+pub(super) async fn send(
+    State(app): State<SharedApp>,
+    request: Request,
+) -> Result<Response, RefusalResponse> {
     let (parts, body) = request.into_parts();
     let limit = app.sessions.limits().body;
     check_encoding(&parts).map_err(|refusal| app.refused(&parts, refusal))?;
@@ -278,7 +281,7 @@ pub(super) async fn send(State(app): State<Shared>, request: Request) -> Result<
     let (body, _counted) = body.map_err(|refusal| app.refused(&parts, refusal))?;
     let (nonce, place) = app.body_echo(&parts, &BodyEcho::of(&body));
     let answer = commanded(&app, &parts, body, (nonce.clone(), place)).await;
-    answer.map_err(|refusal| Refused(refusal.answering(nonce, place)))
+    answer.map_err(|refusal| RefusalResponse(refusal.answering(nonce, place)))
 }
 
 async fn commanded(

@@ -15,44 +15,44 @@ const NAME_CHARS_MAX: usize = 200;
 
 /// The names that were refused so far.
 #[derive(Debug, Default)]
-pub(crate) struct Strangers {
+pub(crate) struct RefusedHosts {
     /// The details of the refusals that were logged.
     seen: Mutex<HashSet<String>>,
 }
 
 /// Whether a refusal is to be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sight {
+enum LogDecision {
     New,
     /// The last one that is remembered.
     Last,
     Known,
 }
 
-impl Strangers {
+impl RefusedHosts {
     /// Logs this refusal of an origin or a host, unless it was logged before.
     pub(super) fn log(&self, refusal: &Refusal) {
         let sight = self.see(&refusal.detail);
-        if sight == Sight::Known {
+        if sight == LogDecision::Known {
             return;
         }
         let (_, code, _, hint) = refusal.code.facts();
         tracing::warn!(code, hint, "{}", refusal.detail);
-        if sight == Sight::Last {
+        if sight == LogDecision::Last {
             tracing::warn!("further refused origins and hosts are not logged");
         }
     }
 
-    fn see(&self, detail: &str) -> Sight {
+    fn see(&self, detail: &str) -> LogDecision {
         let mut seen = self.seen.lock();
         if seen.len() >= STRANGERS_MAX || seen.contains(detail) {
-            return Sight::Known;
+            return LogDecision::Known;
         }
         seen.insert(detail.to_owned());
         if seen.len() == STRANGERS_MAX {
-            Sight::Last
+            LogDecision::Last
         } else {
-            Sight::New
+            LogDecision::New
         }
     }
 }
@@ -74,14 +74,14 @@ mod tests {
 
     #[test]
     fn each_stranger_is_seen_once_and_their_number_is_bounded() {
-        let strangers = Strangers::default();
-        assert_eq!(strangers.see("a"), Sight::New);
-        assert_eq!(strangers.see("a"), Sight::Known);
+        let strangers = RefusedHosts::default();
+        assert_eq!(strangers.see("a"), LogDecision::New);
+        assert_eq!(strangers.see("a"), LogDecision::Known);
         for number in 2..STRANGERS_MAX {
-            assert_eq!(strangers.see(&number.to_string()), Sight::New);
+            assert_eq!(strangers.see(&number.to_string()), LogDecision::New);
         }
-        assert_eq!(strangers.see("b"), Sight::Last);
-        assert_eq!(strangers.see("c"), Sight::Known);
+        assert_eq!(strangers.see("b"), LogDecision::Last);
+        assert_eq!(strangers.see("c"), LogDecision::Known);
         assert_eq!(strangers.seen.lock().len(), STRANGERS_MAX);
     }
 

@@ -9,24 +9,24 @@ use std::task::Waker;
 use parking_lot::Mutex;
 use slab::Slab;
 
-use super::Run;
+use super::SharedBatch;
 use crate::hub::log::{Bounds, Log};
-use crate::hub::waker::Bell;
+use crate::hub::waker::FeedWaker;
 use crate::protocol::{ChannelName, Event, Reached, Transport};
 
 /// How a registration is counted by `reached`.
 #[derive(Clone, Debug)]
-pub enum Counted {
+pub enum ReaderCounting {
     /// Not at all: it is the app's own.
     Not,
     /// As one reader.
     As(Transport),
     /// As all those for whom it reads.
-    All(Arc<Tally>),
+    All(Arc<ReaderCounts>),
 }
 
 /// Readers by transport, in the order of [`Transport::ALL`].
-pub type Tally = [AtomicU32; Transport::ALL.len()];
+pub type ReaderCounts = [AtomicU32; Transport::ALL.len()];
 
 /// One channel: its log and the bells of its readers.
 #[derive(Debug)]
@@ -35,17 +35,17 @@ pub struct Channel {
     pub name: ChannelName,
     pub(super) log: Mutex<Log>,
     /// The newest events as somebody read them, while nothing newer was appended. Locked after the log.
-    pub(super) newest: Mutex<Option<Arc<Run>>>,
-    pub(super) readers: Mutex<Slab<Reader>>,
+    pub(super) newest: Mutex<Option<Arc<SharedBatch>>>,
+    pub(super) readers: Mutex<Slab<ChannelReader>>,
 }
 
 /// Who waits for a channel.
 #[derive(Debug)]
-pub(super) struct Reader {
-    pub(super) bell: Arc<Bell>,
+pub(super) struct ChannelReader {
+    pub(super) bell: Arc<FeedWaker>,
     /// The channel's slot in that feed.
     pub(super) slot: usize,
-    pub(super) counted: Counted,
+    pub(super) counted: ReaderCounting,
 }
 
 impl Channel {
@@ -56,9 +56,14 @@ impl Channel {
     }
 
     /// Registers one more reader; somebody else is registered, so that the channel lives.
-    pub(crate) fn enter_beside(&self, bell: &Arc<Bell>, slot: usize, counted: Counted) -> usize {
+    pub(crate) fn enter_beside(
+        &self,
+        bell: &Arc<FeedWaker>,
+        slot: usize,
+        counted: ReaderCounting,
+    ) -> usize {
         let bell = bell.clone();
-        self.readers.lock().insert(Reader {
+        self.readers.lock().insert(ChannelReader {
             bell,
             slot,
             counted,
@@ -68,7 +73,7 @@ impl Channel {
     /// Whether there are so many readers, or somebody who reads for many.
     pub(crate) fn is_crowded(&self, least: usize) -> bool {
         let readers = self.readers.lock();
-        let is_many = |reader: &Reader| matches!(reader.counted, Counted::All(_));
+        let is_many = |reader: &ChannelReader| matches!(reader.counted, ReaderCounting::All(_));
         readers.len() >= least || readers.iter().any(|(_, reader)| is_many(reader))
     }
 
@@ -84,11 +89,11 @@ impl Channel {
     pub(super) fn ring(&self, wakers: &mut Vec<Waker>) -> Reached {
         let mut reached = Reached::default();
         for (_, reader) in &*self.readers.lock() {
-            wakers.extend(reader.bell.ring(reader.slot));
+            wakers.extend(reader.bell.wake(reader.slot));
             match &reader.counted {
-                Counted::Not => {}
-                Counted::As(transport) => reached.add(*transport, 1),
-                Counted::All(tally) => {
+                ReaderCounting::Not => {}
+                ReaderCounting::As(transport) => reached.add(*transport, 1),
+                ReaderCounting::All(tally) => {
                     for (transport, count) in Transport::ALL.into_iter().zip(&**tally) {
                         reached.add(transport, count.load(Ordering::Relaxed));
                     }

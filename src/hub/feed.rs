@@ -13,9 +13,9 @@ use std::task::{Context, Poll};
 
 use slab::Slab;
 
-use crate::hub::waker::{Bell, Rung};
-use crate::hub::{Channel, Counted, Hub, Items, Page, Place, Portion};
-use crate::protocol::cursor::{Cursor, Start};
+use crate::hub::waker::{FeedWaker, ReadyChannels};
+use crate::hub::{Channel, HubState, Items, Page, ReadLimit, ReadPosition, ReaderCounting};
+use crate::protocol::cursor::{Cursor, Since};
 use crate::protocol::{ChannelName, GapReason, Refusal, Transport};
 
 pub use self::stream::FeedStream;
@@ -43,11 +43,11 @@ pub struct Batch {
 /// A cursor into some channels that waits for events.
 #[derive(Debug)]
 pub struct Feed {
-    hub: Arc<Hub>,
-    bell: Arc<Bell>,
-    joined: Slab<Joined>,
+    hub: Arc<HubState>,
+    bell: Arc<FeedWaker>,
+    joined: Slab<JoinedChannel>,
     /// Channels that are known to hold more than was read.
-    again: Rung,
+    again: ReadyChannels,
     /// Everything up to this offset is read in every channel, except in those that are being replayed.
     read_up_to: u64,
     transport: Option<Transport>,
@@ -58,11 +58,11 @@ pub struct Feed {
 }
 
 #[derive(Debug)]
-struct Joined {
+struct JoinedChannel {
     channel: Arc<Channel>,
     /// The registration in the channel; `None` while the feed is parked.
     key: Option<usize>,
-    place: Place,
+    place: ReadPosition,
 }
 
 /// A channel that joined later and is replayed alone until it reaches the feed's cursor.
@@ -74,7 +74,7 @@ pub struct Replay {
 impl Replay {
     /// Returns a replay of nothing, which is complete at once.
     #[must_use]
-    pub(crate) const fn done() -> Self {
+    pub(crate) const fn mark_read() -> Self {
         Self { slot: usize::MAX }
     }
 }
@@ -85,8 +85,8 @@ impl Feed {
     /// # Errors
     /// `too_many_channels` if the hub has no room for one of the channels.
     pub fn open(
-        hub: &Arc<Hub>,
-        channels: &[(ChannelName, Start)],
+        hub: &Arc<HubState>,
+        channels: &[(ChannelName, Since)],
         transport: Option<Transport>,
     ) -> Result<Self, Refusal> {
         let (feed, mut refused) = Self::open_some(hub, channels, transport);
@@ -98,15 +98,15 @@ impl Feed {
 
     /// Opens a feed of the channels that the hub has room for. Returns the other channels with their refusals.
     pub(crate) fn open_some(
-        hub: &Arc<Hub>,
-        channels: &[(ChannelName, Start)],
+        hub: &Arc<HubState>,
+        channels: &[(ChannelName, Since)],
         transport: Option<Transport>,
     ) -> (Self, Vec<(ChannelName, Refusal)>) {
         let mut feed = Self {
             hub: hub.clone(),
             bell: Arc::default(),
             joined: Slab::with_capacity(channels.len()),
-            again: Rung::None,
+            again: ReadyChannels::None,
             read_up_to: 0,
             transport,
             is_narrow: false,
@@ -122,16 +122,17 @@ impl Feed {
         (feed, refused)
     }
 
-    fn counted(&self) -> Counted {
-        self.transport.map_or(Counted::Not, Counted::As)
+    fn counted(&self) -> ReaderCounting {
+        self.transport
+            .map_or(ReaderCounting::Not, ReaderCounting::As)
     }
 
-    fn register(&mut self, name: &ChannelName, start: Start) -> Result<usize, Refusal> {
+    fn register(&mut self, name: &ChannelName, start: Since) -> Result<usize, Refusal> {
         let counted = self.counted();
         let entry = self.joined.vacant_entry();
         let slot = entry.key();
         let (channel, key, place) = self.hub.join(name, start, &self.bell, slot, counted)?;
-        entry.insert(Joined {
+        entry.insert(JoinedChannel {
             channel,
             key: Some(key),
             place,
@@ -140,7 +141,7 @@ impl Feed {
     }
 
     /// Leaves all channels, but remembers which they were.
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn remaining(&mut self) {
         self.watched = None;
         for (_, joined) in &mut self.joined {
             joined.leave();
@@ -152,14 +153,14 @@ impl Feed {
     /// # Errors
     /// `too_many_channels` if the hub no longer has room for one of the channels.
     pub(crate) fn again(&mut self, cursor: Cursor) -> Result<(), Refusal> {
-        self.rest();
+        self.remaining();
         let counted = self.counted();
         for (slot, joined) in &mut self.joined {
-            let (name, start) = (&joined.channel.name, Start::At(cursor));
+            let (name, start) = (&joined.channel.name, Since::At(cursor));
             let (channel, key, place) =
                 self.hub
                     .join(name, start, &self.bell, slot, counted.clone())?;
-            *joined = Joined {
+            *joined = JoinedChannel {
                 channel,
                 key: Some(key),
                 place,
@@ -172,9 +173,9 @@ impl Feed {
     /// Marks all channels as ready to read, each from its own position.
     fn begin(&mut self) {
         self.again = if self.joined.len() == 1 {
-            Rung::One(0)
+            ReadyChannels::One(0)
         } else {
-            Rung::All
+            ReadyChannels::All
         };
         let places = self.joined.iter().map(|(_, joined)| joined.place.offset);
         self.read_up_to = places.min().unwrap_or_else(|| self.hub.head());
@@ -196,11 +197,11 @@ impl Feed {
     /// earlier epoch. With a cursor of the present epoch, that gap would never be reported.
     #[must_use]
     pub fn starts(&self) -> (Cursor, Vec<(ChannelName, Cursor)>) {
-        let other_life = |joined: &Joined| match joined.place.hole {
+        let other_life = |joined: &JoinedChannel| match joined.place.hole {
             Some((cursor, GapReason::Restart)) => cursor,
             _ => None,
         };
-        let begins = |joined: &Joined| {
+        let begins = |joined: &JoinedChannel| {
             other_life(joined).unwrap_or_else(|| self.hub.cursor(joined.place.offset))
         };
         let joined = || self.joined.iter().map(|(_, joined)| joined);
@@ -213,13 +214,13 @@ impl Feed {
 
     /// Returns the feed waker that wakes this feed.
     #[must_use]
-    pub fn bell(&self) -> &Arc<Bell> {
+    pub fn waker(&self) -> &Arc<FeedWaker> {
         &self.bell
     }
 
     /// Returns the hub that is read.
     #[must_use]
-    pub fn hub(&self) -> &Arc<Hub> {
+    pub fn hub(&self) -> &Arc<HubState> {
         &self.hub
     }
 
@@ -235,11 +236,11 @@ impl Feed {
         // every later event wakes this task.
         let head = self.hub.head();
         let mut rung = std::mem::take(&mut self.again);
-        rung.merge(self.bell.silence(cx.waker()));
+        rung.merge(self.bell.take_ready(cx.waker()));
         // Load the head again after the waker is registered. An earlier notification leaves no trace, and its event may
         // lie above the first head. The next step reads that event, because this step reads nothing above the first
         // head.
-        if let Some(slot) = self.unrung(self.hub.head()) {
+        if let Some(slot) = self.none_ready(self.hub.head()) {
             rung.add(slot);
         }
         if let Some(batch) = self.read(&rung, head) {
@@ -255,17 +256,19 @@ impl Feed {
     /// Returns whether more items are waiting already, or are about to be.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.again != Rung::None
+        self.again != ReadyChannels::None
     }
 
     /// Reads the case that most readers are in: one channel is ready, and the feed is hardly behind.
-    fn read_run(&mut self, rung: &Rung, head: u64) -> Option<Batch> {
-        let Rung::One(slot) = rung else { return None };
+    fn read_run(&mut self, rung: &ReadyChannels, head: u64) -> Option<Batch> {
+        let ReadyChannels::One(slot) = rung else {
+            return None;
+        };
         let portion = self.portion();
         let joined = self.joined.get_mut(*slot)?;
         let run = self
             .hub
-            .read_run(&joined.channel, &mut joined.place, head, portion)?;
+            .read_shared_batch(&joined.channel, &mut joined.place, head, portion)?;
         self.read_up_to = self.read_up_to.max(head);
         Some(Batch {
             items: Items::Run(run),
@@ -275,21 +278,21 @@ impl Feed {
     }
 
     /// Reads the ready channels up to `head`, merged in the order of ids.
-    fn read(&mut self, rung: &Rung, head: u64) -> Option<Batch> {
+    fn read(&mut self, rung: &ReadyChannels, head: u64) -> Option<Batch> {
         if let Some(batch) = self.read_run(rung, head) {
             return Some(batch);
         }
-        let mut step = Step::default();
+        let mut step = ReadStep::default();
         match rung {
-            Rung::None => {}
-            Rung::One(slot) => self.read_slot(*slot, head, self.portion(), &mut step),
-            Rung::Some(slots) => {
+            ReadyChannels::None => {}
+            ReadyChannels::One(slot) => self.read_slot(*slot, head, self.portion(), &mut step),
+            ReadyChannels::Some(slots) => {
                 let mut slots = slots.clone();
                 slots.sort_unstable();
                 slots.dedup();
                 self.read_slots(&slots, head, &mut step);
             }
-            Rung::All => {
+            ReadyChannels::All => {
                 let slots: Vec<usize> = self.joined.iter().map(|(slot, _)| slot).collect();
                 self.read_slots(&slots, head, &mut step);
             }
@@ -318,9 +321,9 @@ impl Feed {
     }
 
     /// Reads some channels, and of each one hardly more than fits into the batch.
-    fn read_slots(&mut self, slots: &[usize], head: u64, step: &mut Step) {
+    fn read_slots(&mut self, slots: &[usize], head: u64, step: &mut ReadStep) {
         let share = SHARES_READ * self.portion().events / slots.len().max(1);
-        let portion = Portion {
+        let portion = ReadLimit {
             events: share.max(SHARE_EVENTS_MIN).min(self.portion().events),
             ..self.portion()
         };
@@ -329,7 +332,7 @@ impl Feed {
         }
     }
 
-    fn read_slot(&mut self, slot: usize, head: u64, portion: Portion, step: &mut Step) {
+    fn read_slot(&mut self, slot: usize, head: u64, portion: ReadLimit, step: &mut ReadStep) {
         // The feed left this channel after the channel became ready.
         let Some(joined) = self.joined.get_mut(slot) else {
             return;
@@ -343,7 +346,7 @@ impl Feed {
 
     /// Moves the positions of channels that were read beyond the cut back to the cut. A gap behind the cut is reported
     /// in a later step.
-    fn turn_back(&mut self, before: &[(usize, Place)], cut: u64, behind: &[Item]) {
+    fn turn_back(&mut self, before: &[(usize, ReadPosition)], cut: u64, behind: &[Item]) {
         let gap_of = |item: &Item| match item {
             Item::Gap(gap) => Some(gap.channel.clone()),
             Item::Event(_) => None,
@@ -364,7 +367,7 @@ impl Feed {
     ///
     /// # Errors
     /// `too_many_channels` if the hub has no room for the channel.
-    pub fn join(&mut self, name: &ChannelName, start: Start) -> Result<Option<Replay>, Refusal> {
+    pub fn join(&mut self, name: &ChannelName, start: Since) -> Result<Option<Replay>, Refusal> {
         if self.channels().any(|joined| joined == name) {
             return Ok(None);
         }
@@ -407,11 +410,11 @@ impl Feed {
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        self.rest();
+        self.remaining();
     }
 }
 
-impl Joined {
+impl JoinedChannel {
     fn leave(&mut self) {
         if let Some(key) = self.key.take() {
             self.channel.leave(key);
@@ -421,10 +424,10 @@ impl Joined {
 
 /// The outcome of one step of reading.
 #[derive(Default)]
-struct Step {
+struct ReadStep {
     items: Vec<Item>,
     /// The positions before the step.
-    before: Vec<(usize, Place)>,
+    before: Vec<(usize, ReadPosition)>,
     /// Beyond this offset, one of the channels holds more than was read.
     cut: Option<u64>,
     /// Whether an event above the head is waiting.
@@ -432,7 +435,7 @@ struct Step {
     pages: usize,
 }
 
-impl Step {
+impl ReadStep {
     fn take(&mut self, page: Page) {
         if page.more
             && let Some(last) = page.events.last().map(|event| event.id.offset)
@@ -447,7 +450,7 @@ impl Step {
 
     /// Sorts the items and cuts them to the limits of a batch. If it cuts, returns the offset of the cut and the items
     /// behind it.
-    fn merge(&mut self, portion: Portion) -> Option<(u64, Vec<Item>)> {
+    fn merge(&mut self, portion: ReadLimit) -> Option<(u64, Vec<Item>)> {
         if self.pages > 1 {
             // A gap sorts before an event of the same id, which belongs to another channel.
             self.items

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::protocol::{Event, GapReason};
-use retained::Remains;
+use retained::RetainedEvents;
 
 /// How many events at the end of a log are compared one by one. Most readers are there, and a binary search would touch
 /// ten events on the way, none of them in a CPU cache.
@@ -34,7 +34,7 @@ pub struct Log {
     forgotten: u64,
     reason: Option<GapReason>,
     /// `None` if no response with its events is still being written.
-    remains: Option<Box<Remains>>,
+    remains: Option<Box<RetainedEvents>>,
 }
 
 impl Log {

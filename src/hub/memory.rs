@@ -3,7 +3,7 @@
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use super::{Channel, Hub, Reader};
+use super::{Channel, ChannelReader, HubState};
 use crate::protocol::{ChannelName, Code, GapReason, Owner, Refusal};
 
 /// How far below its bound the memory of all logs is brought, as a fraction of it: so that it is not full
@@ -13,7 +13,7 @@ const SHRINK_FRACTION: usize = 16;
 /// When a reader or publisher that found no room may come again, in seconds: the next sweep has been then.
 const FULL_RETRY_AFTER_S: u64 = super::SWEEP_EVERY.as_secs();
 
-impl Hub {
+impl HubState {
     /// The channel of this name, made where there is none yet and room for it. Under the append lock.
     pub(super) fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, Refusal> {
         if let Some(channel) = self.channels.read().find(name) {
@@ -28,7 +28,7 @@ impl Hub {
     pub(super) fn enter(
         &self,
         name: &ChannelName,
-        reader: Reader,
+        reader: ChannelReader,
     ) -> Result<(Arc<Channel>, usize), Refusal> {
         {
             let channels = self.channels.read();
@@ -58,7 +58,7 @@ impl Hub {
         let gone: Vec<Arc<Channel>> = channels.all().filter(unread).cloned().collect();
         for channel in gone {
             let last = channel.log.lock().last();
-            channels.bury(&channel.name, last, GapReason::Evicted);
+            channels.leave_tombstone(&channel.name, last, GapReason::Evicted);
         }
         if channels.len() < most {
             return Ok(());
@@ -115,7 +115,7 @@ impl Hub {
                 } else {
                     GapReason::Expired
                 };
-                channels.bury(&channel.name, log.last(), reason);
+                channels.leave_tombstone(&channel.name, log.last(), reason);
             }
         }
         // Reading encodes events in further forms, which count.

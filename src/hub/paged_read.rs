@@ -5,17 +5,17 @@
 use std::sync::Arc;
 
 use super::Channel;
-use crate::protocol::{Event, Source};
+use crate::protocol::{Event, EventSource};
 
 /// The registration of a response that reads a range of a channel. If there is room, the channel retains the events
 /// that it forgets before the response has read them.
 #[derive(Debug)]
-pub struct Reading {
+pub struct PagedRead {
     channel: Arc<Channel>,
     key: usize,
 }
 
-impl Reading {
+impl PagedRead {
     /// Begins to read the events after `after` up to `end`. The caller holds the lock of the log.
     pub(super) fn begin(
         channel: &Arc<Channel>,
@@ -32,7 +32,7 @@ impl Reading {
 
 impl Channel {
     /// Returns a paged read of these events if the log still holds exactly these at their place.
-    pub(crate) fn read_again(self: &Arc<Self>, events: &[Arc<Event>]) -> Option<Reading> {
+    pub(crate) fn read_again(self: &Arc<Self>, events: &[Arc<Event>]) -> Option<PagedRead> {
         let (first, last) = (events.first()?.id.offset, events.last()?.id.offset);
         let mut log = self.log.lock();
         let is_whole = log.forgotten() < first
@@ -40,17 +40,17 @@ impl Channel {
                 .after(first - 1, events.len())
                 .map(|event| event.id)
                 .eq(events.iter().map(|event| event.id));
-        is_whole.then(|| Reading::begin(self, &mut log, first - 1, last))
+        is_whole.then(|| PagedRead::begin(self, &mut log, first - 1, last))
     }
 }
 
-impl Source for Reading {
+impl EventSource for PagedRead {
     fn event(&self, after: u64) -> Option<Arc<Event>> {
         self.channel.log.lock().read_on(self.key, after)
     }
 }
 
-impl Drop for Reading {
+impl Drop for PagedRead {
     fn drop(&mut self) {
         self.channel.log.lock().end_reading(self.key);
     }

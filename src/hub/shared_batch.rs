@@ -9,14 +9,14 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::Portion;
+use super::ReadLimit;
 use crate::protocol::cursor::Cursor;
 use crate::protocol::{Event, Gap, Ledger, PAGED_BYTES_MIN, WIRE_FORMS, WireForm};
 
 /// Bytes of a gap as a frame, approximately.
 const GAP_BYTES: usize = 256;
 /// A limit that counts data only.
-const DATA: Portion = Portion {
+const DATA: ReadLimit = ReadLimit {
     events: usize::MAX,
     bytes: usize::MAX,
     of_frames: false,
@@ -50,7 +50,7 @@ impl Item {
     }
 
     /// Returns how many bytes of a read limit this item uses.
-    pub(crate) fn bytes_of(&self, portion: Portion) -> usize {
+    pub(crate) fn bytes_of(&self, portion: ReadLimit) -> usize {
         match self {
             Self::Event(event) => portion.bytes_of(event),
             Self::Gap(_) => 0,
@@ -68,7 +68,7 @@ impl Item {
 
 /// The newest events of one channel, up to the last one.
 #[derive(Debug)]
-pub struct Run {
+pub struct SharedBatch {
     items: Box<[Item]>,
     /// The offset of the event before the first one. A reader at this offset or later, but before the first event,
     /// reads the whole batch.
@@ -81,7 +81,7 @@ pub struct Run {
     held_bytes: AtomicUsize,
 }
 
-impl Run {
+impl SharedBatch {
     pub(super) fn new(items: Vec<Item>, after: u64, ledger: &Ledger) -> Self {
         Self {
             data_bytes: items.iter().map(|item| item.bytes_of(DATA)).sum(),
@@ -96,7 +96,7 @@ impl Run {
 
     /// Returns whether the batch is everything between a reader at `offset` and `head`, and fits into the reader's
     /// limit. A batch of one event always fits.
-    pub(super) fn follows(&self, offset: u64, head: u64, portion: Portion) -> bool {
+    pub(super) fn follows(&self, offset: u64, head: u64, portion: ReadLimit) -> bool {
         let Some(last) = self.items.last() else {
             return false;
         };
@@ -154,7 +154,7 @@ impl Run {
     }
 }
 
-impl Drop for Run {
+impl Drop for SharedBatch {
     fn drop(&mut self) {
         self.ledger.remove(*self.held_bytes.get_mut());
     }
@@ -166,7 +166,7 @@ pub enum Items {
     /// Items of this reader alone.
     Own(Vec<Item>),
     /// A batch that other readers share.
-    Run(Arc<Run>),
+    Run(Arc<SharedBatch>),
 }
 
 impl Items {

@@ -72,7 +72,7 @@ impl Table {
     }
 
     /// Removes a channel and remembers the offset up to which its events are gone.
-    pub(super) fn bury(&mut self, name: &ChannelName, last: u64, reason: GapReason) {
+    pub(super) fn leave_tombstone(&mut self, name: &ChannelName, last: u64, reason: GapReason) {
         self.map.remove(name);
         let hash = self.hasher.hash_one(name);
         // An older tombstone of this name must not outlive the newer one, even if the floor covers that.

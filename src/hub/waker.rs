@@ -15,8 +15,8 @@ const RUNG_CHANNELS_MAX: usize = 32;
 
 /// The waker of one feed.
 #[derive(Debug, Default)]
-pub struct Bell {
-    state: Mutex<State>,
+pub struct FeedWaker {
+    state: Mutex<FeedWakerState>,
     /// Stored next to what the feed checks anyway: the work that it stands for may lie in memory that is not in a CPU
     /// cache.
     is_called: AtomicBool,
@@ -24,14 +24,14 @@ pub struct Bell {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct FeedWakerState {
     waker: Option<Waker>,
-    rung: Rung,
+    rung: ReadyChannels,
 }
 
 /// The channels of a feed that became ready since it last took them, by their slots in the feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Rung {
+pub enum ReadyChannels {
     /// No channel.
     #[default]
     None,
@@ -43,7 +43,7 @@ pub enum Rung {
     All,
 }
 
-impl Rung {
+impl ReadyChannels {
     /// Adds a channel.
     pub fn add(&mut self, slot: usize) {
         match self {
@@ -66,11 +66,11 @@ impl Rung {
     }
 }
 
-impl Bell {
+impl FeedWaker {
     /// Remembers that a channel has a new event. Returns the waker if a task waits. The caller must wake it once the
     /// event can be read, which is after the head is stored.
     #[must_use]
-    pub fn ring(&self, slot: usize) -> Option<Waker> {
+    pub fn wake(&self, slot: usize) -> Option<Waker> {
         let mut state = self.state.lock();
         state.rung.add(slot);
         state.waker.take()
@@ -79,7 +79,7 @@ impl Bell {
     /// Wakes the feed's owner for work outside the feed. Store that work before this call.
     pub fn call(&self) {
         self.is_called.store(true, Ordering::Release);
-        self.nudge();
+        self.notify();
     }
 
     /// Returns whether there is work outside the feed.
@@ -88,17 +88,17 @@ impl Bell {
     }
 
     /// Sets whether the feed is parked: it waits for no event, although its owner may not know this yet.
-    pub fn set_resting(&self, is_resting: bool) {
+    pub fn set_parked(&self, is_resting: bool) {
         self.is_resting.store(is_resting, Ordering::Release);
     }
 
     /// Returns whether the feed waits for no event at present.
-    pub fn is_resting(&self) -> bool {
+    pub fn is_parked(&self) -> bool {
         self.is_resting.load(Ordering::Acquire)
     }
 
     /// Wakes the feed without a new event, for example to check its deadlines.
-    pub fn nudge(&self) {
+    pub fn notify(&self) {
         let waker = self.state.lock().waker.take();
         if let Some(waker) = waker {
             waker.wake();
@@ -107,7 +107,7 @@ impl Bell {
 
     /// Registers the task that waits, and returns the channels that became ready since the last call. Call this before
     /// the feed reads: every later event then wakes the task.
-    pub fn silence(&self, waker: &Waker) -> Rung {
+    pub fn take_ready(&self, waker: &Waker) -> ReadyChannels {
         let mut state = self.state.lock();
         if !state
             .waker
@@ -126,22 +126,22 @@ mod tests {
 
     #[test]
     fn rings_add_up_until_all_ring() {
-        let mut rung = Rung::default();
+        let mut rung = ReadyChannels::default();
         rung.add(3);
         rung.add(3);
-        assert_eq!(rung, Rung::One(3));
+        assert_eq!(rung, ReadyChannels::One(3));
         rung.add(1);
-        assert_eq!(rung, Rung::Some(vec![3, 1]));
+        assert_eq!(rung, ReadyChannels::Some(vec![3, 1]));
         (0..=RUNG_CHANNELS_MAX).for_each(|slot| rung.add(slot));
-        assert_eq!(rung, Rung::All);
+        assert_eq!(rung, ReadyChannels::All);
     }
 
     #[test]
     fn a_ring_before_the_wait_is_remembered() {
-        let bell = Bell::default();
-        assert!(bell.ring(0).is_none(), "nobody waits yet");
-        assert_eq!(bell.silence(Waker::noop()), Rung::One(0));
-        assert!(bell.ring(0).is_some(), "the waiter is handed over once");
-        assert!(bell.ring(0).is_none());
+        let bell = FeedWaker::default();
+        assert!(bell.wake(0).is_none(), "nobody waits yet");
+        assert_eq!(bell.take_ready(Waker::noop()), ReadyChannels::One(0));
+        assert!(bell.wake(0).is_some(), "the waiter is handed over once");
+        assert!(bell.wake(0).is_none());
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::hub::waker::Bell;
+use crate::hub::waker::FeedWaker;
 
 /// The wheel's step, in milliseconds: fine enough for the probe at 150 ms, and coarse enough to cost nothing.
 const STEP_MS: u64 = 25;
@@ -23,7 +23,7 @@ pub struct Wheel {
     began: Instant,
     /// The step up to which all slots were emptied.
     done: AtomicU64,
-    slots: Box<[Mutex<Vec<Weak<Bell>>>]>,
+    slots: Box<[Mutex<Vec<Weak<FeedWaker>>>]>,
 }
 
 impl Default for Wheel {
@@ -39,7 +39,7 @@ impl Default for Wheel {
 
 impl Wheel {
     /// Notifies the feed waker at `at`, or earlier if `at` is more than one turn away.
-    pub fn nudge_at(&self, bell: &Arc<Bell>, at: Instant) {
+    pub fn notify_at(&self, bell: &Arc<FeedWaker>, at: Instant) {
         let step = at.saturating_duration_since(self.began).as_millis() as u64 / STEP_MS + 1;
         let done = self.done.load(Ordering::Acquire);
         // At least two steps ahead: the next step may be running now.
@@ -69,7 +69,7 @@ impl Wheel {
             let due = std::mem::take(&mut *self.slots[(done % SLOTS) as usize].lock());
             due.iter()
                 .filter_map(Weak::upgrade)
-                .for_each(|bell| bell.nudge());
+                .for_each(|bell| bell.notify());
         }
     }
 }
@@ -77,11 +77,11 @@ impl Wheel {
 /// The nearest deadline of one owner, as registered with the wheel. Registration is lazy: a deadline that only moves
 /// further away costs nothing.
 #[derive(Debug, Default)]
-pub struct Alarm {
+pub struct Timer {
     armed: Option<Instant>,
 }
 
-impl Alarm {
+impl Timer {
     /// Returns whether a notification is still to come.
     #[must_use]
     pub fn is_armed(&self, now: Instant) -> bool {
@@ -89,14 +89,14 @@ impl Alarm {
     }
 
     /// Ensures that the feed waker is notified at `at` or earlier.
-    pub fn arm(&mut self, wheel: &Wheel, bell: &Arc<Bell>, at: Instant, now: Instant) {
+    pub fn arm(&mut self, wheel: &Wheel, bell: &Arc<FeedWaker>, at: Instant, now: Instant) {
         if self.armed.is_some_and(|armed| armed > now && armed <= at) {
             return;
         }
         // A deadline beyond one turn is notified after one turn, and its owner registers it again then.
         let at = at.min(now + Duration::from_millis(STEP_MS * (SLOTS - 4)));
         self.armed = Some(at);
-        wheel.nudge_at(bell, at);
+        wheel.notify_at(bell, at);
     }
 }
 
@@ -110,13 +110,13 @@ mod tests {
         let wheel = Arc::new(Wheel::default());
         tokio::spawn(Wheel::turn(Arc::downgrade(&wheel)));
         for wait_ms in [1, 30, 150, 15_000, 60_000] {
-            let bell = Arc::new(Bell::default());
+            let bell = Arc::new(FeedWaker::default());
             let began = Instant::now();
-            wheel.nudge_at(&bell, began + Duration::from_millis(wait_ms));
+            wheel.notify_at(&bell, began + Duration::from_millis(wait_ms));
             let mut polled = 0;
             std::future::poll_fn(|cx| {
                 polled += 1;
-                let _ = bell.silence(cx.waker());
+                let _ = bell.take_ready(cx.waker());
                 if polled == 1 {
                     Poll::Pending
                 } else {

@@ -13,12 +13,12 @@ pub(crate) type OnMember = Arc<dyn Fn(&ChannelName, &Member) + Send + Sync>;
 
 /// The hooks of an application.
 #[derive(Clone, Default)]
-pub struct Hooks {
+pub struct PresenceHooks {
     pub(crate) join: Option<OnMember>,
     pub(crate) leave: Option<OnMember>,
 }
 
-impl fmt::Debug for Hooks {
+impl fmt::Debug for PresenceHooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hooks")
     }

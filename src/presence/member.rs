@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::hub::now_ms;
-use crate::protocol::Worded;
+use crate::protocol::Rewritable;
 
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -75,7 +75,7 @@ impl Member {
     }
 }
 
-impl Worded for Member {
+impl Rewritable for Member {
     fn words(&self) -> Bytes {
         serde_json::to_vec(self).unwrap_or_default().into()
     }
@@ -90,7 +90,7 @@ fn as_json<S: Serializer>(info: &Option<Bytes>, serializer: S) -> Result<S::Ok, 
 
 /// A member as a join or leave tells of it.
 #[derive(Debug, Serialize)]
-pub(super) struct Told {
+pub(super) struct MemberNotice {
     id: Arc<str>,
     user: Option<Box<str>>,
     #[serde(serialize_with = "as_json")]
@@ -122,8 +122,8 @@ impl Entry {
         }
     }
 
-    pub(super) fn told(&self) -> Told {
-        Told {
+    pub(super) fn told(&self) -> MemberNotice {
+        MemberNotice {
             id: self.member.id.clone(),
             user: self.member.user.clone(),
             info: self.member.info.clone(),

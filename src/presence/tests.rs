@@ -1,26 +1,26 @@
 //! Presence by a clock that is moved: graces, leaves, counts.
 
 use super::*;
-use crate::hub::Hub;
+use crate::hub::HubState;
 use crate::metrics::Metrics;
-use crate::protocol::cursor::Start;
+use crate::protocol::cursor::Since;
 
 struct Lobby {
-    hub: Arc<Hub>,
+    hub: Arc<HubState>,
     presence: Arc<Presence>,
     channel: ChannelName,
 }
 
 fn lobby() -> Lobby {
-    let hub = Hub::new(
-        crate::hub::Options::default(),
+    let hub = HubState::new(
+        crate::hub::HubOptions::default(),
         "e".parse().unwrap(),
         Metrics::default(),
     );
     let presence = Presence::new(
-        Options::default(),
-        Broker::new(hub.clone(), crate::broker::Options::default()),
-        Hooks::default(),
+        PresenceOptions::default(),
+        Broker::new(hub.clone(), crate::broker::BrokerOptions::default()),
+        PresenceHooks::default(),
     );
     presence.start();
     Lobby {
@@ -31,7 +31,7 @@ fn lobby() -> Lobby {
 }
 
 impl Lobby {
-    fn join(&self, id: &str) -> Here {
+    fn join(&self, id: &str) -> PresenceGuard {
         self.presence.join(
             &self.channel,
             &Arc::from(id),
@@ -42,13 +42,13 @@ impl Lobby {
 
     /// What was told on the companion channel, such as `join s1 1`.
     fn told(&self) -> Vec<String> {
-        let portion = crate::hub::Portion {
+        let portion = crate::hub::ReadLimit {
             events: 1_000,
             bytes: usize::MAX,
             of_frames: false,
         };
         let channel = self.channel.presence();
-        let (page, _) = self.hub.history(&channel, Start::All, portion);
+        let (page, _) = self.hub.history(&channel, Since::All, portion);
         let tell = |event: &Arc<crate::protocol::Event>| {
             let Data::Json(text) = &event.data else {
                 panic!("presence is JSON")
@@ -131,7 +131,7 @@ async fn a_close_after_the_last_poll_is_a_leave() {
 #[tokio::test(start_paused = true)]
 async fn large_channels_tell_their_count_once_a_second() {
     let lobby = lobby();
-    let all: Vec<Here> = (0..500)
+    let all: Vec<PresenceGuard> = (0..500)
         .map(|number| lobby.join(&format!("s{number}")))
         .collect();
     assert_eq!(lobby.told().len(), 200);

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::query::decode_query;
-use super::since::{Named, Starts, named, names_of_path};
+use super::since::{Named, SinceMap, named, names_of_path};
 use super::{AskedChannel, Code, INFO_BYTES_MAX, NONCE_BYTES_MAX, Refusal};
-use crate::protocol::cursor::Start;
+use crate::protocol::cursor::Since;
 
 /// The longest `heartbeat` and `wait`, in seconds: proxies cut at 60 by default.
 const SECONDS_MAX: f64 = 60.0;
@@ -58,7 +58,7 @@ pub enum Format {
 
 /// In which of its channels a session is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shown {
+pub enum ShownIn {
     /// In none.
     #[default]
     Nowhere,
@@ -70,7 +70,7 @@ pub enum Shown {
 
 /// The parameters of a reader, parsed.
 #[derive(Clone, Debug)]
-pub struct Opening {
+pub struct AttachRequest {
     /// The way to read.
     pub transport: Transport,
     /// The channels, each with its start or what is wrong with it, in the order of the request, none twice. Once the
@@ -85,7 +85,7 @@ pub struct Opening {
     /// Whether a token came in the query, which must be configured.
     pub token_in_query: bool,
     /// In which of its channels this session is shown.
-    pub presence: Shown,
+    pub presence: ShownIn,
     /// What is shown beside it: a JSON text.
     pub info: Option<Bytes>,
     /// Seconds within which a ping is sent.
@@ -108,14 +108,14 @@ pub struct Opening {
 
 /// The JSON body of a POST to a reading address: the same words as the query.
 #[derive(Debug, Default, Deserialize)]
-pub struct OpeningBody {
+pub struct AttachBody {
     channels: Option<Vec<String>>,
     since: Option<Value>,
     #[serde(flatten)]
     rest: serde_json::Map<String, Value>,
 }
 
-impl OpeningBody {
+impl AttachBody {
     /// Reads a body.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl OpeningBody {
     }
 }
 
-impl Opening {
+impl AttachRequest {
     /// Reads a request: the channels of its path (not decoded), its query (not decoded), the value of
     /// `Last-Event-ID`, and its body.
     ///
@@ -136,10 +136,10 @@ impl Opening {
         path: Option<&str>,
         query: &str,
         last_event_id: Option<&[u8]>,
-        body: Option<OpeningBody>,
+        body: Option<AttachBody>,
     ) -> Result<Self, Refusal> {
         let mut opening = Self::empty(transport);
-        let mut starts = Starts::default();
+        let mut starts = SinceMap::default();
         let mut places = Vec::new();
         if let Some(path) = path.filter(|path| !path.is_empty()) {
             places.push(names_of_path(path));
@@ -164,7 +164,7 @@ impl Opening {
         if let Some(id) = last_event_id.filter(|id| !id.is_empty()) {
             let cursor = str::from_utf8(id).ok().and_then(|text| text.parse().ok());
             // A browser's EventSource comes back with its old address: what stood there was meant for the first time.
-            starts.all = Some(cursor.map_or(Start::Unknown, Start::At));
+            starts.all = Some(cursor.map_or(Since::Unknown, Since::At));
             starts.named.clear();
         }
         opening.channels = match places.len() {
@@ -204,7 +204,7 @@ impl Opening {
             session: None,
             token: None,
             token_in_query: false,
-            presence: Shown::Nowhere,
+            presence: ShownIn::Nowhere,
             info: None,
             heartbeat_s: None,
             nonce: None,
@@ -219,8 +219,8 @@ impl Opening {
 
     fn read_body(
         &mut self,
-        body: OpeningBody,
-        starts: &mut Starts,
+        body: AttachBody,
+        starts: &mut SinceMap,
         places: &mut Vec<Vec<Named>>,
     ) -> Result<(), Refusal> {
         if let Some(channels) = body.channels {
@@ -291,11 +291,11 @@ fn parse_format(value: &str) -> Result<Format, Refusal> {
     }
 }
 
-fn parse_shown(value: &str) -> Result<Shown, Refusal> {
+fn parse_shown(value: &str) -> Result<ShownIn, Refusal> {
     match value {
-        "1" | "true" => Ok(Shown::Everywhere),
-        "0" | "false" => Ok(Shown::Nowhere),
-        "watched" => Ok(Shown::Watched),
+        "1" | "true" => Ok(ShownIn::Everywhere),
+        "0" | "false" => Ok(ShownIn::Nowhere),
+        "watched" => Ok(ShownIn::Watched),
         _ => Err(Refusal::bad_parameter("`presence` must be 0, 1 or watched")),
     }
 }
@@ -350,13 +350,13 @@ fn bounded(name: &str, value: &str, bytes: usize) -> Result<String, Refusal> {
 mod tests {
     use super::*;
 
-    fn parse(path: &str, query: &str) -> Result<Opening, Refusal> {
-        Opening::parse(Transport::Poll, Some(path), query, None, None)
+    fn parse(path: &str, query: &str) -> Result<AttachRequest, Refusal> {
+        AttachRequest::parse(Transport::Poll, Some(path), query, None, None)
     }
 
     #[test]
     fn all_parameters_are_read() {
-        let read = |query| Opening::parse(Transport::Sse, Some("a,b"), query, None, None);
+        let read = |query| AttachRequest::parse(Transport::Sse, Some("a,b"), query, None, None);
         let opening = read(
             "since=k-5&since.b=last%3A3&format=full&replay=0&session=S&presence=1&info=%7B%22n%22:1%7D&heartbeat=5&nonce=n&echo=0&wait=0.5&early=1&probe=1&why=ws:refused&unknown=1",
         )
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
         assert_eq!(opening.wait, Some(Duration::from_millis(500)));
         assert!(
-            opening.presence == Shown::Everywhere
+            opening.presence == ShownIn::Everywhere
                 && !opening.echo
                 && opening.early
                 && opening.probe
@@ -385,21 +385,22 @@ mod tests {
 
     #[test]
     fn a_body_says_the_same_words() {
-        let body = OpeningBody::parse(br#"{"channels":["a","b"],"since":{"":"k-5","b":"all"},"session":"S","token":"T","presence":true,"info":{"n":1},"wait":2}"#).unwrap();
-        let opening = Opening::parse(Transport::Poll, None, "nonce=1", None, Some(body)).unwrap();
-        assert_eq!(opening.channels[1].as_ref().unwrap().1, Start::All);
+        let body = AttachBody::parse(br#"{"channels":["a","b"],"since":{"":"k-5","b":"all"},"session":"S","token":"T","presence":true,"info":{"n":1},"wait":2}"#).unwrap();
+        let opening =
+            AttachRequest::parse(Transport::Poll, None, "nonce=1", None, Some(body)).unwrap();
+        assert_eq!(opening.channels[1].as_ref().unwrap().1, Since::All);
         assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
         assert_eq!(
             (opening.token.as_deref(), opening.token_in_query),
             (Some("T"), false)
         );
-        assert_eq!(opening.presence, Shown::Everywhere);
+        assert_eq!(opening.presence, ShownIn::Everywhere);
     }
 
     #[test]
     fn last_event_id_wins_and_may_be_malformed() {
         let start = |id: &str| {
-            Opening::parse(
+            AttachRequest::parse(
                 Transport::Sse,
                 Some("a"),
                 "since=k-5&since.a=last:3",
@@ -412,8 +413,8 @@ mod tests {
             .unwrap()
             .1
         };
-        assert_eq!(start("k-9"), Start::At("k-9".parse().unwrap()));
-        assert_eq!(start("nonsense"), Start::Unknown);
+        assert_eq!(start("k-9"), Since::At("k-9".parse().unwrap()));
+        assert_eq!(start("nonsense"), Since::Unknown);
     }
 
     #[test]
@@ -434,8 +435,8 @@ mod tests {
         ];
         assert_eq!(told.collect::<Vec<_>>(), expected);
         let body = br#"{"channels":["a","b","\u0000"],"since":{"b":5}}"#;
-        let body = OpeningBody::parse(body).unwrap();
-        let opening = Opening::parse(Transport::Poll, None, "", None, Some(body)).unwrap();
+        let body = AttachBody::parse(body).unwrap();
+        let opening = AttachRequest::parse(Transport::Poll, None, "", None, Some(body)).unwrap();
         let are_right: Vec<bool> = opening.channels.iter().map(Result::is_ok).collect();
         assert_eq!(are_right, [true, false, false]);
     }
@@ -477,7 +478,7 @@ mod tests {
             (Transport::Poll, "a", "format=data"),
             (Transport::Sse, "a", "replay=0"),
         ] {
-            assert!(Opening::parse(transport, Some(channels), query, None, None).is_err());
+            assert!(AttachRequest::parse(transport, Some(channels), query, None, None).is_err());
         }
     }
 }

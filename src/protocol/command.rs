@@ -15,7 +15,7 @@ use super::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, COMMANDS_MAX, ChannelName, Code, Data, EventName,
     KEY_BYTES_MAX, Refusal,
 };
-use crate::protocol::cursor::Start;
+use crate::protocol::cursor::Since;
 
 /// The longest `ref`, in bytes: it comes back with every reply.
 const REF_BYTES_MAX: usize = 128;
@@ -44,7 +44,7 @@ pub enum Command {
     /// Publish an event.
     Publish(Publish),
     /// Read one more channel on this attach.
-    Subscribe { channel: ChannelName, start: Start },
+    Subscribe { channel: ChannelName, start: Since },
     /// Read one channel less.
     Unsubscribe { channel: ChannelName },
     /// Who is here?
@@ -52,7 +52,7 @@ pub enum Command {
     /// A page of what the log still holds.
     History {
         channel: ChannelName,
-        start: Start,
+        start: Since,
         limit: usize,
         bytes: usize,
     },
@@ -64,7 +64,7 @@ pub enum Command {
 
 /// A command, or why it is none, and the `ref` under which the reply is awaited.
 #[derive(Debug)]
-pub struct Order {
+pub struct CommandRequest {
     /// What the reply echoes.
     pub reference: Option<Box<RawValue>>,
     /// The command.
@@ -102,10 +102,10 @@ fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<&'de Raw
 
 /// One command out of a JSON text. `bytes` is the data that came behind the JSON in a binary message.
 #[must_use]
-pub fn parse_command(json: &[u8], bytes: Option<Bytes>) -> Order {
+pub fn parse_command(json: &[u8], bytes: Option<Bytes>) -> CommandRequest {
     // serde would read an array as an object whose names were left out.
     let is_array = json.trim_ascii_start().first() == Some(&b'[');
-    let refused = |refusal| Order {
+    let refused = |refusal| CommandRequest {
         reference: None,
         command: Err(refusal),
         refused_key: None,
@@ -128,7 +128,7 @@ pub struct SendBody {
     /// A credential, where the body says it.
     pub token: Option<String>,
     /// The commands, in their order.
-    pub orders: Vec<Order>,
+    pub orders: Vec<CommandRequest>,
 }
 
 #[derive(Deserialize)]
@@ -171,7 +171,7 @@ impl SendBody {
     }
 }
 
-fn orders(items: &[&RawValue]) -> Result<Vec<Order>, Refusal> {
+fn orders(items: &[&RawValue]) -> Result<Vec<CommandRequest>, Refusal> {
     if items.len() > COMMANDS_MAX {
         return Err(Refusal::new(
             Code::TooLarge,
@@ -191,14 +191,14 @@ fn not_a_command(error: &serde_json::Error) -> Refusal {
     }
 }
 
-fn order(shape: &Shape<'_>, bytes: Option<Bytes>) -> Order {
+fn order(shape: &Shape<'_>, bytes: Option<Bytes>) -> CommandRequest {
     let reference = shape.reference.map(in_one_line);
     if reference
         .as_ref()
         .is_some_and(|text| text.get().len() > REF_BYTES_MAX)
     {
         let refusal = Refusal::bad_parameter("`ref` is longer than 128 bytes");
-        return Order {
+        return CommandRequest {
             reference: None,
             command: Err(refusal),
             refused_key: refused_key(shape),
@@ -206,7 +206,7 @@ fn order(shape: &Shape<'_>, bytes: Option<Bytes>) -> Order {
     }
     let command = command(shape, bytes);
     let refused_key = command.as_ref().err().and_then(|_| refused_key(shape));
-    Order {
+    CommandRequest {
         reference,
         command,
         refused_key,
@@ -249,7 +249,7 @@ fn command(shape: &Shape<'_>, bytes: Option<Bytes>) -> Result<Command, Refusal> 
         }
         Some("subscribe") => Command::Subscribe {
             channel: channel()?,
-            start: start(Start::Now)?,
+            start: start(Since::Now)?,
         },
         Some("unsubscribe") => Command::Unsubscribe {
             channel: channel()?,
@@ -259,7 +259,7 @@ fn command(shape: &Shape<'_>, bytes: Option<Bytes>) -> Result<Command, Refusal> 
         },
         Some("history") => Command::History {
             channel: channel()?,
-            start: start(Start::All)?,
+            start: start(Since::All)?,
             limit: history_limit(shape.limit)?,
             bytes: history_bytes(shape.bytes)?,
         },

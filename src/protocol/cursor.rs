@@ -141,7 +141,7 @@ impl<'de> Deserialize<'de> for Cursor {
 
 /// Where a reader begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Start {
+pub enum Since {
     /// With the events that are published from now on.
     #[default]
     Now,
@@ -157,7 +157,7 @@ pub enum Start {
     Unknown,
 }
 
-impl FromStr for Start {
+impl FromStr for Since {
     type Err = BadCursor;
 
     fn from_str(text: &str) -> Result<Self, BadCursor> {
@@ -241,15 +241,15 @@ mod tests {
 
     #[test]
     fn every_start_parses() {
-        assert_eq!("now".parse(), Ok(Start::Now));
-        assert_eq!("all".parse(), Ok(Start::All));
-        assert_eq!("last:20".parse(), Ok(Start::Last(20)));
-        assert_eq!("10m".parse(), Ok(Start::Within(Duration::from_secs(600))));
+        assert_eq!("now".parse(), Ok(Since::Now));
+        assert_eq!("all".parse(), Ok(Since::All));
+        assert_eq!("last:20".parse(), Ok(Since::Last(20)));
+        assert_eq!("10m".parse(), Ok(Since::Within(Duration::from_secs(600))));
         assert_eq!(
             "250ms".parse(),
-            Ok(Start::Within(Duration::from_millis(250)))
+            Ok(Since::Within(Duration::from_millis(250)))
         );
-        assert!(matches!("k3-7".parse(), Ok(Start::At(_))));
+        assert!(matches!("k3-7".parse(), Ok(Since::At(_))));
         for text in [
             "last:",
             "last:-1",
@@ -260,7 +260,7 @@ mod tests {
             "yesterday",
             "99999999999999999999d",
         ] {
-            assert_eq!(text.parse::<Start>(), Err(BadCursor), "{text}");
+            assert_eq!(text.parse::<Since>(), Err(BadCursor), "{text}");
         }
     }
 }

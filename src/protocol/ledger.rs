@@ -54,12 +54,12 @@ impl Ledger {
 
 /// An event that its log forgot while it is read as part of a response in progress.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct RetainedEvent {
     event: Arc<Event>,
     bytes: usize,
 }
 
-impl Kept {
+impl RetainedEvent {
     /// Retains an event if it is read, or still referenced, and there is room for it.
     pub(crate) fn of(event: Arc<Event>, is_read: bool) -> Option<Self> {
         if !is_read && Arc::weak_count(&event) == 0 {
@@ -82,7 +82,7 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for RetainedEvent {
     fn drop(&mut self) {
         let counts = &self.event.ledger.0;
         counts.kept.fetch_sub(self.bytes, Ordering::Relaxed);

@@ -20,28 +20,28 @@ const LENT_BYTES_MIN: usize = 16 * 1024;
 const LENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// A value that is serialized each time it is written, always to the same bytes.
-pub trait Worded: fmt::Debug + Send + Sync {
+pub trait Rewritable: fmt::Debug + Send + Sync {
     /// Returns the serialized bytes.
     fn words(&self) -> Bytes;
 }
 
 /// Finds the events of a range again, one after the other.
-pub trait Source: fmt::Debug + Send + Sync {
+pub trait EventSource: fmt::Debug + Send + Sync {
     /// Returns the first event after this offset, or `None` if it is forgotten.
     fn event(&self, after: u64) -> Option<Arc<Event>>;
 }
 
 /// The error that an event of the text is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forgotten;
+pub struct EventForgotten;
 
-impl fmt::Display for Forgotten {
+impl fmt::Display for EventForgotten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an event was forgotten before the peer took it")
     }
 }
 
-impl std::error::Error for Forgotten {}
+impl std::error::Error for EventForgotten {}
 
 /// How an event is encoded in a wire form.
 pub type Encode = fn(&Event) -> Bytes;
@@ -49,7 +49,7 @@ pub type Encode = fn(&Event) -> Bytes;
 /// A text in parts.
 #[derive(Debug, Default)]
 pub struct Paged {
-    parts: VecDeque<Part>,
+    parts: VecDeque<PagedPart>,
     /// Bytes that remain.
     bytes: usize,
     /// How many bytes of the first item of the first part are used.
@@ -61,27 +61,27 @@ pub struct Paged {
 }
 
 #[derive(Debug)]
-enum Part {
+enum PagedPart {
     Words(Bytes),
     /// Events as JSON, with commas between them.
     Events(VecDeque<Weak<Event>>),
-    Worded(VecDeque<Arc<dyn Worded>>),
+    Worded(VecDeque<Arc<dyn Rewritable>>),
     /// This many events after an offset, as JSON, with commas between them.
-    Range(Arc<dyn Source>, u64, usize),
+    Range(Arc<dyn EventSource>, u64, usize),
     /// One event in a wire form, up to this length.
     Wire(Weak<Event>, WireForm, Encode, usize),
 }
 
 /// Some bytes of a text.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Section {
+pub enum PagedSection {
     /// A copy that has no other owner.
     Own(Bytes),
     /// Bytes of an event that has other owners.
     Lent(Bytes),
 }
 
-impl Section {
+impl PagedSection {
     /// Returns the bytes.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
@@ -110,7 +110,7 @@ impl Paged {
     ) -> Self {
         let bytes = event.wire(form, encode).len();
         let (before, end) = (around.0.min(bytes), bytes.saturating_sub(around.1));
-        let part = Part::Wire(Arc::downgrade(event), form, encode, end);
+        let part = PagedPart::Wire(Arc::downgrade(event), form, encode, end);
         Self {
             parts: [part].into(),
             bytes: end.saturating_sub(before),
@@ -143,7 +143,7 @@ impl Paged {
     pub fn only_words(&self) -> Option<&str> {
         match (self.parts.front(), self.parts.len()) {
             (None, _) => Some(""),
-            (Some(Part::Words(words)), 1) => str::from_utf8(&words[self.used..]).ok(),
+            (Some(PagedPart::Words(words)), 1) => str::from_utf8(&words[self.used..]).ok(),
             _ => None,
         }
     }
@@ -153,7 +153,7 @@ impl Paged {
         let words = words.into();
         if !words.is_empty() {
             self.bytes += words.len();
-            self.parts.push_back(Part::Words(words));
+            self.parts.push_back(PagedPart::Words(words));
         }
     }
 
@@ -167,28 +167,28 @@ impl Paged {
         let events: VecDeque<Weak<Event>> = events.map(count).collect();
         if !events.is_empty() {
             self.bytes += bytes - 1;
-            self.parts.push_back(Part::Events(events));
+            self.parts.push_back(PagedPart::Events(events));
         }
     }
 
     /// Adds events that the source finds again, as JSON, with commas between them. All of them together cost only a few
     /// bytes.
-    pub fn range(&mut self, source: Arc<dyn Source>, events: &[Arc<Event>]) {
+    pub fn range(&mut self, source: Arc<dyn EventSource>, events: &[Arc<Event>]) {
         if let Some(first) = events.first() {
             let bytes = events.iter().map(|event| event.json().len() + 1);
             self.bytes += bytes.sum::<usize>() - 1;
             let after = first.id.offset - 1;
             self.parts
-                .push_back(Part::Range(source, after, events.len()));
+                .push_back(PagedPart::Range(source, after, events.len()));
         }
     }
 
     /// Adds values that serialize themselves, with commas between them.
-    pub fn worded(&mut self, items: VecDeque<Arc<dyn Worded>>) {
+    pub fn worded(&mut self, items: VecDeque<Arc<dyn Rewritable>>) {
         if !items.is_empty() {
             let bytes = items.iter().map(|item| item.words().len() + 1);
             self.bytes += bytes.sum::<usize>() - 1;
-            self.parts.push_back(Part::Worded(items));
+            self.parts.push_back(PagedPart::Worded(items));
         }
     }
 
@@ -203,7 +203,7 @@ impl Paged {
     ///
     /// # Errors
     /// [`EventForgotten`] if an event is forgotten.
-    pub fn take(&mut self, most: usize) -> Result<Option<Section>, Forgotten> {
+    pub fn take(&mut self, most: usize) -> Result<Option<PagedSection>, EventForgotten> {
         let mut out = Vec::new();
         while out.len() < most && self.bytes > 0 {
             if out.capacity() == 0 {
@@ -227,7 +227,7 @@ impl Paged {
                 let end = self.used + left.min(LENT_BYTES_MAX);
                 let lent = item.slice(self.used..end);
                 self.advance(lent.len());
-                return Ok(Some(Section::Lent(lent)));
+                return Ok(Some(PagedSection::Lent(lent)));
             }
             let taken = left.min(most - out.len());
             out.extend_from_slice(&item[self.used..self.used + taken]);
@@ -239,7 +239,7 @@ impl Paged {
         if self.bytes == 0 {
             self.parts = VecDeque::new();
         }
-        Ok((!out.is_empty()).then(|| Section::Own(out.into())))
+        Ok((!out.is_empty()).then(|| PagedSection::Own(out.into())))
     }
 
     /// Takes the last bytes of the latest lent section back into the text.
@@ -252,9 +252,9 @@ impl Paged {
     ///
     /// # Errors
     /// [`EventForgotten`] if an event is forgotten.
-    pub fn whole(mut self) -> Result<Bytes, Forgotten> {
-        if let [Part::Words(_)] = self.parts.make_contiguous()
-            && let Some(Part::Words(mut words)) = self.parts.pop_front()
+    pub fn whole(mut self) -> Result<Bytes, EventForgotten> {
+        if let [PagedPart::Words(_)] = self.parts.make_contiguous()
+            && let Some(PagedPart::Words(mut words)) = self.parts.pop_front()
         {
             words.advance(self.used);
             return Ok(words);
@@ -272,21 +272,24 @@ impl Paged {
     }
 
     /// Returns the bytes of the first item, and whether they have other owners.
-    fn item(&mut self) -> Result<(Bytes, bool), Forgotten> {
-        Ok(match self.parts.front().ok_or(Forgotten)? {
-            Part::Words(words) => (words.clone(), false),
-            Part::Events(events) => {
-                let event = events.front().and_then(Weak::upgrade).ok_or(Forgotten)?;
+    fn item(&mut self) -> Result<(Bytes, bool), EventForgotten> {
+        Ok(match self.parts.front().ok_or(EventForgotten)? {
+            PagedPart::Words(words) => (words.clone(), false),
+            PagedPart::Events(events) => {
+                let event = events
+                    .front()
+                    .and_then(Weak::upgrade)
+                    .ok_or(EventForgotten)?;
                 (event.json(), true)
             }
-            Part::Worded(items) => (items.front().ok_or(Forgotten)?.words(), false),
-            Part::Range(source, after, _) => {
-                let event = source.event(*after).ok_or(Forgotten)?;
+            PagedPart::Worded(items) => (items.front().ok_or(EventForgotten)?.words(), false),
+            PagedPart::Range(source, after, _) => {
+                let event = source.event(*after).ok_or(EventForgotten)?;
                 self.offset = event.id.offset;
                 (event.json(), true)
             }
-            Part::Wire(event, form, encode, end) => {
-                let event = event.upgrade().ok_or(Forgotten)?;
+            PagedPart::Wire(event, form, encode, end) => {
+                let event = event.upgrade().ok_or(EventForgotten)?;
                 (event.wire(*form, encode).slice(..*end), true)
             }
         })
@@ -295,20 +298,20 @@ impl Paged {
     fn next_item(&mut self) {
         self.used = 0;
         self.owes_comma = match self.parts.front_mut() {
-            Some(Part::Events(events)) => {
+            Some(PagedPart::Events(events)) => {
                 events.pop_front();
                 !events.is_empty()
             }
-            Some(Part::Worded(items)) => {
+            Some(PagedPart::Worded(items)) => {
                 items.pop_front();
                 !items.is_empty()
             }
-            Some(Part::Range(_, after, left)) => {
+            Some(PagedPart::Range(_, after, left)) => {
                 *after = self.offset;
                 *left -= 1;
                 *left > 0
             }
-            Some(Part::Words(_) | Part::Wire(..)) | None => false,
+            Some(PagedPart::Words(_) | PagedPart::Wire(..)) | None => false,
         };
         if !self.owes_comma {
             self.parts.pop_front();
@@ -359,7 +362,7 @@ mod tests {
             assert_eq!(text.len(), expected.len());
             let mut out = Vec::new();
             while let Some(section) = text.take(most).unwrap() {
-                if let Section::Own(own) = &section {
+                if let PagedSection::Own(own) = &section {
                     assert!(own.len() <= most);
                 }
                 out.extend_from_slice(&section.into_bytes());
@@ -374,7 +377,7 @@ mod tests {
     #[derive(Debug)]
     struct Found(Vec<Arc<Event>>);
 
-    impl Source for Found {
+    impl EventSource for Found {
         fn event(&self, after: u64) -> Option<Arc<Event>> {
             self.0.get(after as usize).cloned()
         }
@@ -399,15 +402,18 @@ mod tests {
         }
         let mut text = Paged::default();
         text.range(Arc::new(Found(Vec::new())), &events);
-        assert_eq!(text.take(10), Err(Forgotten));
+        assert_eq!(text.take(10), Err(EventForgotten));
     }
 
     #[test]
     fn what_was_lent_can_be_given_back() {
         let events = [event(100_000)];
         let mut text = text(&events);
-        assert_eq!(text.take(1).unwrap(), Some(Section::Own(Bytes::from("["))));
-        let Some(Section::Lent(lent)) = text.take(1).unwrap() else {
+        assert_eq!(
+            text.take(1).unwrap(),
+            Some(PagedSection::Own(Bytes::from("[")))
+        );
+        let Some(PagedSection::Lent(lent)) = text.take(1).unwrap() else {
             panic!("a large event is lent")
         };
         text.give_back(lent.len() - 5);

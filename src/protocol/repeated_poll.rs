@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use crate::protocol::cursor::{Cursor, Start};
+use crate::protocol::cursor::{Cursor, Since};
 
 use super::{NONCE_BYTES_MAX, Nonce};
 
@@ -16,7 +16,7 @@ const HOLES_USUAL: usize = 2;
 
 /// The values of a poll that repeats an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved {
+pub struct RepeatedPoll {
     /// Its `since`.
     pub cursor: Cursor,
     /// Its `nonce`.
@@ -29,12 +29,12 @@ pub struct Moved {
 #[derive(Clone, Debug)]
 pub struct PollHead {
     head: Box<[u8]>,
-    holes: SmallVec<[Hole; HOLES_USUAL]>,
+    holes: SmallVec<[VariableSpan; HOLES_USUAL]>,
 }
 
 /// A value that may vary.
 #[derive(Clone, Copy, Debug)]
-struct Hole {
+struct VariableSpan {
     from: u16,
     to: u16,
     is_nonce: bool,
@@ -54,7 +54,7 @@ impl PollHead {
             return None;
         }
         let mut at = question + 1;
-        let mut holes = SmallVec::<[Hole; HOLES_USUAL]>::new();
+        let mut holes = SmallVec::<[VariableSpan; HOLES_USUAL]>::new();
         for pair in asked.split(|byte| *byte == b'&') {
             let name = pair.split(|byte| *byte == b'=').next()?;
             // An encoded name may stand for `since` or `nonce`. A start of one channel by name does not vary.
@@ -66,7 +66,7 @@ impl PollHead {
                 // A name without a value does not vary.
                 let from = at + name.len() + 1;
                 let (from, to) = (from.try_into().ok()?, (at + pair.len()).try_into().ok()?);
-                (from <= to).then(|| holes.push(Hole { from, to, is_nonce }))?;
+                (from <= to).then(|| holes.push(VariableSpan { from, to, is_nonce }))?;
             }
             at += pair.len() + 1;
         }
@@ -80,7 +80,7 @@ impl PollHead {
     /// Returns the values of a repeated poll whose head is at the beginning of these bytes. Returns `None` if the bytes
     /// are anything else, or if a value would have to be decoded.
     #[must_use]
-    pub fn moved(&self, bytes: &[u8]) -> Option<Moved> {
+    pub fn moved(&self, bytes: &[u8]) -> Option<RepeatedPoll> {
         let (mut rest, mut from) = (bytes, 0);
         let (mut cursor, mut nonce) = (None, Nonce::default());
         for hole in &self.holes {
@@ -93,13 +93,13 @@ impl PollHead {
                 nonce = (value.len() <= NONCE_BYTES_MAX).then(|| Nonce::plain(value))?;
             } else {
                 match str::from_utf8(value).ok()?.parse() {
-                    Ok(Start::At(at)) => cursor = Some(at),
+                    Ok(Since::At(at)) => cursor = Some(at),
                     _ => return None,
                 }
             }
         }
         rest = rest.strip_prefix(&self.head[from..])?;
-        Some(Moved {
+        Some(RepeatedPoll {
             cursor: cursor?,
             nonce,
             head_bytes: bytes.len() - rest.len(),
@@ -121,7 +121,7 @@ mod tests {
         format!("GET {address} HTTP/1.1\r\nHost: h\r\n\r\n")
     }
 
-    fn between(earlier: &str, later: &str) -> Option<Moved> {
+    fn between(earlier: &str, later: &str) -> Option<RepeatedPoll> {
         PollHead::new(head(earlier).as_bytes())?.moved(head(later).as_bytes())
     }
 

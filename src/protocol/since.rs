@@ -10,13 +10,13 @@ use percent_encoding::percent_decode_str;
 use super::channel::read_name;
 use super::refused_channels::echoed;
 use super::{ChannelName, Code, Refusal, RefusedChannel};
-use crate::protocol::cursor::Start;
+use crate::protocol::cursor::Since;
 
 /// The most starts by name: as many as the channels that one request could ever name.
 const NAMED_STARTS_MAX: usize = 10_000;
 
 /// A channel that a request names and its start, or the refusal of that channel.
-pub type AskedChannel = Result<(ChannelName, Start), Box<RefusedChannel>>;
+pub type AskedChannel = Result<(ChannelName, Since), Box<RefusedChannel>>;
 
 /// A name in a request, or its refusal.
 pub(super) type Named = Result<ChannelName, Box<RefusedChannel>>;
@@ -47,12 +47,12 @@ fn text(named: &Named) -> &str {
 
 /// The starts of a request while it is read.
 #[derive(Default)]
-pub(super) struct Starts {
-    pub(super) all: Option<Start>,
-    pub(super) named: Vec<(String, Result<Start, Refusal>)>,
+pub(super) struct SinceMap {
+    pub(super) all: Option<Since>,
+    pub(super) named: Vec<(String, Result<Since, Refusal>)>,
 }
 
-impl Starts {
+impl SinceMap {
     /// Sets the start of one channel, or of all channels if the name is empty.
     pub(super) fn set(&mut self, name: &str, text: &str) -> Result<(), Refusal> {
         let start = text
@@ -69,7 +69,7 @@ impl Starts {
     pub(super) fn set_named(
         &mut self,
         name: &str,
-        start: Result<Start, Refusal>,
+        start: Result<Since, Refusal>,
     ) -> Result<(), Refusal> {
         if self.named.len() == NAMED_STARTS_MAX {
             return Err(Refusal::bad_parameter("more than 10,000 starts by name"));
@@ -97,7 +97,7 @@ impl Starts {
                 "`since.{stranger}` names a channel that is not read"
             )));
         }
-        let mut starts: HashMap<String, Result<Start, Refusal>> = self.named.into_iter().collect();
+        let mut starts: HashMap<String, Result<Since, Refusal>> = self.named.into_iter().collect();
         let mut with_start = |named: Named| {
             let name = named?;
             match starts.remove(name.as_str()) {

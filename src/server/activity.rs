@@ -16,8 +16,8 @@ use tokio::task::Id;
 use tokio::time::Instant;
 
 use super::streams::Streams;
-use super::untaken_bodies::{DataFrames, Untaken};
-use crate::server::socket::{Link, Owned};
+use super::untaken_bodies::{DataFrames, UntakenBodies};
+use crate::server::socket::{Connection, HeldSocket};
 
 /// Bytes with which no HTTP/1 request begins (RFC 9113 section 3.4 reserves the method `PRI`).
 const HTTP2_START: &[u8] = b"PRI";
@@ -28,17 +28,17 @@ const START_BYTES: usize = 2_048;
 
 /// How long a connection may stay in each state. `None` means no limit.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct ConnectionLimits {
     pub(super) head: Option<Duration>,
     pub(super) idle: Option<Duration>,
     pub(super) write: Option<Duration>,
     pub(super) stream: Option<Duration>,
-    pub(super) crowd: Option<Crowd>,
+    pub(super) crowd: Option<StreamCrowdLimits>,
 }
 
 /// How long a peer may read nothing while more than [`WAITING_MAX`](super::untaken_bodies::WAITING_MAX) streams wait.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Crowd {
+pub(super) struct StreamCrowdLimits {
     /// The limit while the peer's windows are closed.
     pub(super) limit: Duration,
     /// The limit while the socket is full: the kernel reports room only once a third of its buffer is free.
@@ -47,7 +47,7 @@ pub(super) struct Crowd {
 
 /// The limit that a connection reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reached {
+pub(super) enum ReachedLimit {
     /// The request head did not end in time.
     Head,
     /// No request arrived for too long.
@@ -64,15 +64,15 @@ pub(super) enum Reached {
 
 /// The activity of one connection, shared by its socket, its requests and its driver.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct ConnectionActivity {
     /// Locked for a few instructions and never across an await. HTTP/2 responses end in their own tasks.
-    state: Mutex<State>,
+    state: Mutex<ActivityState>,
     /// The streams of HTTP/2.
     pub(super) streams: Arc<Streams>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ActivityState {
     /// Requests whose responses are not finished.
     busy: u32,
     /// When the connection last became idle.
@@ -90,13 +90,13 @@ struct State {
     http2: bool,
     requested: bool,
     driver: Option<Waker>,
-    untaken: Untaken,
+    untaken: UntakenBodies,
 }
 
-impl Pulse {
+impl ConnectionActivity {
     pub(super) fn new() -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(ActivityState {
                 busy: 0,
                 idle_since: Instant::now(),
                 head_since: None,
@@ -107,7 +107,7 @@ impl Pulse {
                 http2: false,
                 requested: false,
                 driver: None,
-                untaken: Untaken::default(),
+                untaken: UntakenBodies::default(),
             }),
             streams: Arc::default(),
         }
@@ -217,19 +217,19 @@ impl Pulse {
     }
 
     /// Returns the nearest limit of the current state, if the state has one.
-    pub(super) fn nearest(&self, limits: &Limits) -> Option<(Instant, Reached)> {
+    pub(super) fn nearest(&self, limits: &ConnectionLimits) -> Option<(Instant, ReachedLimit)> {
         let state = self.state.lock();
         let stalled = state.stalled_since.zip(limits.write);
-        let stalled = stalled.map(|(since, limit)| (since + limit, Reached::Write));
+        let stalled = stalled.map(|(since, limit)| (since + limit, ReachedLimit::Write));
         let untaken = state.untaken.first_since().zip(limits.stream);
-        let untaken = untaken.map(|(since, limit)| (since + limit, Reached::Stream));
+        let untaken = untaken.map(|(since, limit)| (since + limit, ReachedLimit::Stream));
         let crowd = state.untaken.crowd_since().zip(limits.crowd);
         let crowd = crowd.map(|(since, crowd)| {
             let limit = match state.stalled_since {
                 Some(_) => crowd.stalled,
                 None => crowd.limit,
             };
-            (since + limit, Reached::Crowd)
+            (since + limit, ReachedLimit::Crowd)
         });
         let first = [stalled, untaken, crowd].into_iter().flatten();
         if let Some(nearest) = first.min_by_key(|(at, _)| *at) {
@@ -238,15 +238,15 @@ impl Pulse {
         if state.busy > 0 || state.stalled_since.is_some() {
             // The peer may be waiting for its response or may have left: the two look alike.
             let ended = state.ended_since;
-            return ended.map(|since| (since + HALF_CLOSED_MOST, Reached::HalfClosed));
+            return ended.map(|since| (since + HALF_CLOSED_MOST, ReachedLimit::HalfClosed));
         }
         let idle = limits
             .idle
-            .map(|limit| (state.idle_since + limit, Reached::Idle));
+            .map(|limit| (state.idle_since + limit, ReachedLimit::Idle));
         let head = state
             .head_since
             .zip(limits.head)
-            .map(|(since, limit)| (since + limit, Reached::Head));
+            .map(|(since, limit)| (since + limit, ReachedLimit::Head));
         [idle, head].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
@@ -289,7 +289,7 @@ impl Pulse {
     }
 }
 
-impl State {
+impl ActivityState {
     fn note_version(&mut self, bytes: &[u8]) {
         let Some(seen) = self.start_seen else { return };
         let expected = &HTTP2_START[seen..];
@@ -306,19 +306,19 @@ impl State {
 }
 
 /// A socket that reports to its connection's activity when bytes arrive and when the peer does not read.
-pub(super) struct Wire {
-    inner: Link,
+pub(super) struct MonitoredSocket {
+    inner: Connection,
     /// Bytes that were already read. They come before the bytes in the socket.
     unread: Bytes,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     /// A copy of the activity's state, so that a successful write needs no lock.
     stalled: bool,
     /// The frames that are written over HTTP/2.
     written: Option<DataFrames>,
 }
 
-impl Wire {
-    pub(super) fn new(inner: Link, unread: Bytes, pulse: Arc<Pulse>) -> Self {
+impl MonitoredSocket {
+    pub(super) fn new(inner: Connection, unread: Bytes, pulse: Arc<ConnectionActivity>) -> Self {
         if !unread.is_empty() {
             pulse.read(&unread);
         }
@@ -332,8 +332,8 @@ impl Wire {
     }
 
     /// Returns the socket with the bytes read from it: first those that hyper read, then the rest of `unread`.
-    pub(super) fn into_owned(self, read: &Bytes) -> Owned {
-        Owned::new(self.inner, [&read[..], &self.unread[..]].concat().into())
+    pub(super) fn into_owned(self, read: &Bytes) -> HeldSocket {
+        HeldSocket::new(self.inner, [&read[..], &self.unread[..]].concat().into())
     }
 
     /// Returns whether the peer speaks HTTP/2, once its first bytes show it.
@@ -380,7 +380,7 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for MonitoredSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -403,7 +403,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for MonitoredSocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -443,7 +443,7 @@ impl AsyncWrite for Wire {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
+    const LIMITS: ConnectionLimits = ConnectionLimits {
         head: Some(Duration::from_secs(10)),
         idle: Some(Duration::from_secs(75)),
         write: Some(Duration::from_secs(35)),
@@ -451,16 +451,16 @@ mod tests {
         crowd: None,
     };
 
-    fn reached(pulse: &Pulse) -> Option<Reached> {
+    fn reached(pulse: &ConnectionActivity) -> Option<ReachedLimit> {
         pulse.nearest(&LIMITS).map(|(_, reached)| reached)
     }
 
     #[test]
     fn a_head_is_timed_from_its_first_byte_to_its_end() {
-        let pulse = Pulse::new();
-        assert_eq!(reached(&pulse), Some(Reached::Idle));
+        let pulse = ConnectionActivity::new();
+        assert_eq!(reached(&pulse), Some(ReachedLimit::Idle));
         pulse.read(b"G");
-        assert_eq!(reached(&pulse), Some(Reached::Head));
+        assert_eq!(reached(&pulse), Some(ReachedLimit::Head));
         pulse.request_began();
         assert_eq!(
             reached(&pulse),
@@ -468,32 +468,32 @@ mod tests {
             "an answer may take as long as it likes"
         );
         pulse.request_ended();
-        assert_eq!(reached(&pulse), Some(Reached::Idle));
+        assert_eq!(reached(&pulse), Some(ReachedLimit::Idle));
     }
 
     #[test]
     fn http2_is_known_by_its_first_bytes_however_they_come() {
-        let pulse = Pulse::new();
+        let pulse = ConnectionActivity::new();
         pulse.read(b"P");
-        assert_eq!(reached(&pulse), Some(Reached::Head));
+        assert_eq!(reached(&pulse), Some(ReachedLimit::Head));
         pulse.read(b"RI * HTTP/2.0");
         assert_eq!(
             reached(&pulse),
-            Some(Reached::Idle),
+            Some(ReachedLimit::Idle),
             "a preface without a request is only idle"
         );
 
-        let posting = Pulse::new();
+        let posting = ConnectionActivity::new();
         posting.read(b"POST / HTTP/1.1");
-        assert_eq!(reached(&posting), Some(Reached::Head));
+        assert_eq!(reached(&posting), Some(ReachedLimit::Head));
     }
 
     #[test]
     fn a_peer_that_takes_nothing_has_only_the_write_limit() {
-        let pulse = Pulse::new();
+        let pulse = ConnectionActivity::new();
         pulse.request_began();
         pulse.stalled();
-        assert_eq!(reached(&pulse), Some(Reached::Write));
+        assert_eq!(reached(&pulse), Some(ReachedLimit::Write));
         pulse.flowing();
         assert_eq!(reached(&pulse), None);
     }

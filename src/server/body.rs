@@ -14,7 +14,7 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::activity::Pulse;
+use super::activity::ConnectionActivity;
 use crate::protocol::peer::StreamWatch;
 
 /// A request body with a time limit. Reading fails with [`io::ErrorKind::TimedOut`] when the body does not end in
@@ -26,19 +26,23 @@ pub(super) struct TimedBody {
     /// `None` means no limit.
     limit: Option<Duration>,
     /// Dropped when the body has been read to its end.
-    unread: Option<Unread>,
+    unread: Option<UnreadBodyGuard>,
     /// Created only when a read must wait: most bodies arrive together with their head.
     deadline: Option<Pin<Box<Sleep>>>,
     started: Option<Instant>,
 }
 
 impl TimedBody {
-    pub(super) fn new(inner: Incoming, limit: Option<Duration>, pulse: &Arc<Pulse>) -> Self {
+    pub(super) fn new(
+        inner: Incoming,
+        limit: Option<Duration>,
+        pulse: &Arc<ConnectionActivity>,
+    ) -> Self {
         pulse.body_began();
         Self {
             inner,
             limit,
-            unread: Some(Unread(pulse.clone())),
+            unread: Some(UnreadBodyGuard(pulse.clone())),
             deadline: None,
             started: None,
         }
@@ -87,9 +91,9 @@ impl http_body::Body for TimedBody {
 
 /// Marks the body of its request as unread until it is dropped.
 #[derive(Debug)]
-struct Unread(Arc<Pulse>);
+struct UnreadBodyGuard(Arc<ConnectionActivity>);
 
-impl Drop for Unread {
+impl Drop for UnreadBodyGuard {
     fn drop(&mut self) {
         self.0.body_ended();
     }
@@ -97,23 +101,23 @@ impl Drop for Unread {
 
 /// Marks its connection as busy until it is dropped.
 #[derive(Debug)]
-pub(super) struct Busy {
-    pulse: Arc<Pulse>,
+pub(super) struct BusyGuard {
+    pulse: Arc<ConnectionActivity>,
 }
 
-impl Busy {
-    pub(super) fn new(pulse: Arc<Pulse>) -> Self {
+impl BusyGuard {
+    pub(super) fn new(pulse: Arc<ConnectionActivity>) -> Self {
         pulse.request_began();
         Self { pulse }
     }
 
     /// Returns the activity of the connection.
-    fn pulse(&self) -> &Pulse {
+    fn pulse(&self) -> &ConnectionActivity {
         &self.pulse
     }
 }
 
-impl Drop for Busy {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
         self.pulse.request_ended();
     }
@@ -121,12 +125,12 @@ impl Drop for Busy {
 
 /// The body that an upgraded stream writes to its peer.
 pub(super) struct UpgradedBody {
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     number: u64,
 }
 
 impl UpgradedBody {
-    pub(super) fn new(pulse: &Arc<Pulse>) -> Self {
+    pub(super) fn new(pulse: &Arc<ConnectionActivity>) -> Self {
         Self {
             pulse: pulse.clone(),
             number: pulse.next_body(),
@@ -153,7 +157,7 @@ impl Drop for UpgradedBody {
 /// A response body, together with everything that must live until it is written.
 pub(super) struct BusyBody<Held> {
     inner: Body,
-    busy: Busy,
+    busy: BusyGuard,
     /// On HTTP/1 the socket itself shows that the peer does not read.
     is_http2: bool,
     /// The number under which the connection knows this body. Set once the body hands out bytes over HTTP/2.
@@ -165,7 +169,7 @@ pub(super) struct BusyBody<Held> {
 }
 
 impl<Held> BusyBody<Held> {
-    pub(super) fn new(inner: Body, busy: Busy, held: Held) -> Self {
+    pub(super) fn new(inner: Body, busy: BusyGuard, held: Held) -> Self {
         Self {
             inner,
             is_http2: busy.pulse().is_http2(),

@@ -21,18 +21,21 @@ use hyper_util::rt::TokioIo;
 use tower::Service;
 use tracing::debug;
 
-use super::Shared;
-use super::activity::{Pulse, Wire};
-use super::body::{Busy, BusyBody, TimedBody, UpgradedBody};
-use super::deadlines::{Call, Clocked};
-use super::drain::Stage;
-use super::fast_path::{self, Asked, Patience, Wait};
-use super::permits::{AddressSeat, Seat};
+use super::ServerContext;
+use super::activity::{ConnectionActivity, MonitoredSocket};
+use super::body::{BusyBody, BusyGuard, TimedBody, UpgradedBody};
+use super::deadlines::{ConnectionDeadlines, DriverCall};
+use super::drain::DrainStage;
+use super::fast_path::{self, IdleOutcome, IdleTimer, Wait};
+use super::permits::{AddressPermit, ConnectionPermit};
 use super::proxy;
 use super::refuse;
-use super::streams::{StreamExecutor, Upgraded};
+use super::streams::{StreamExecutor, UpgradedStreamGuard};
 use crate::protocol::peer::{ConnectionGuard, Peer, StreamWatcher};
-use crate::server::socket::{Chain, Held, Made, Making, Next, Offer, Owned, Taken};
+use crate::server::socket::{
+    Chain, Handover, HandoverOffer, HeldSocket, NextRequest, PendingResponse, ResponseGuard,
+    ResponseOutcome,
+};
 
 /// Bytes of one request head, and of what is read ahead of it. Browsers send at most some 16 KiB of cookies;
 /// beyond this the answer is 431.
@@ -47,20 +50,20 @@ const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 const STREAM_SEND_BYTES: usize = 1024;
 
 /// What every request of one connection needs.
-struct Entry {
+struct RequestContext {
     app: Router,
-    shared: Arc<Shared>,
+    shared: Arc<ServerContext>,
     peer: Peer,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     guard: ConnectionGuard,
-    offer: Offer,
+    offer: HandoverOffer,
 }
 
 /// What keeps a connection counted: its places.
 #[derive(Debug)]
-pub(super) struct Places {
-    pub(super) _seat: Seat,
-    pub(super) _address: Option<AddressSeat>,
+pub(super) struct Permits {
+    pub(super) _seat: ConnectionPermit,
+    pub(super) _address: Option<AddressPermit>,
 }
 
 /// How hyper is set up, once for all connections.
@@ -90,17 +93,20 @@ impl Builders {
 }
 
 /// What a connection is served with, however often its socket changes hands.
-pub(super) struct Served {
+pub(super) struct ConnectionContext {
     pub(super) peer: Peer,
-    pub(super) _places: Places,
-    pub(super) shared: Arc<Shared>,
+    pub(super) _places: Permits,
+    pub(super) shared: Arc<ServerContext>,
     pub(super) app: Router,
 }
 
 /// Serves one connection until it ends, a limit is reached, or the drain is over. Whatever is large is boxed, and
 /// gone while an answer is made on the socket itself: this task is as small as an idle reader.
 /// No `async fn`, which would hold its arguments twice.
-pub(super) fn drive(owned: Owned, served: Arc<Served>) -> impl Future<Output = ()> + Send {
+pub(super) fn drive(
+    owned: HeldSocket,
+    served: Arc<ConnectionContext>,
+) -> impl Future<Output = ()> + Send {
     let mut back = Some(Box::new(owned));
     async move {
         // Kept while one request soon follows another.
@@ -110,13 +116,13 @@ pub(super) fn drive(owned: Owned, served: Arc<Served>) -> impl Future<Output = (
                 return;
             };
             let owned = match making {
-                Making::Once(answer) => {
+                PendingResponse::Once(answer) => {
                     wait = None;
                     answer.await
                 }
-                Making::Chain(chain) => {
-                    let patience = Patience::new(&served.shared, &mut wait);
-                    let mut following = Following::new(chain, patience);
+                PendingResponse::Chain(chain) => {
+                    let patience = IdleTimer::new(&served.shared, &mut wait);
+                    let mut following = RepeatedPolls::new(chain, patience);
                     let is_free = std::future::poll_fn(|cx| following.poll(cx)).await;
                     is_free.then(|| following.chain.give_back())
                 }
@@ -128,15 +134,15 @@ pub(super) fn drive(owned: Owned, served: Arc<Served>) -> impl Future<Output = (
 }
 
 /// The answers of a chain, for as long as nothing else is asked.
-struct Following<'a, 'b> {
+struct RepeatedPolls<'a, 'b> {
     chain: Box<dyn Chain>,
-    patience: Patience<'a, 'b>,
-    at: At,
+    patience: IdleTimer<'a, 'b>,
+    at: PollPhase,
 }
 
 /// Where a chain is.
 #[derive(PartialEq, Eq)]
-enum At {
+enum PollPhase {
     /// Its first answer is made.
     First,
     /// Another one is.
@@ -145,37 +151,41 @@ enum At {
     Rest,
 }
 
-impl<'a, 'b> Following<'a, 'b> {
-    fn new(chain: Box<dyn Chain>, patience: Patience<'a, 'b>) -> Self {
+impl<'a, 'b> RepeatedPolls<'a, 'b> {
+    fn new(chain: Box<dyn Chain>, patience: IdleTimer<'a, 'b>) -> Self {
         Self {
             chain,
             patience,
-            at: At::First,
+            at: PollPhase::First,
         }
     }
 
     /// Whether the socket may be read further, once nothing more is to be answered here.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
-            if self.at != At::Rest {
-                let Poll::Ready(made) = self.chain.poll_made(cx) else {
-                    if self.at == At::First {
+            if self.at != PollPhase::Rest {
+                let Poll::Ready(made) = self.chain.poll_outcome(cx) else {
+                    if self.at == PollPhase::First {
                         // It may be held for long, and most wait for no request between two of them.
                         self.patience.forget();
                     }
                     return Poll::Pending;
                 };
                 match made {
-                    Made::Gone => return Poll::Ready(false),
-                    Made::Over => return Poll::Ready(true),
-                    Made::Rests => self.at = At::Rest,
+                    ResponseOutcome::Gone => return Poll::Ready(false),
+                    ResponseOutcome::Over => return Poll::Ready(true),
+                    ResponseOutcome::Rests => self.at = PollPhase::Rest,
                 }
             }
             let chain = &mut *self.chain;
             match ready!(self.patience.poll(cx, |cx| chain.poll_next(cx))) {
-                Asked::Next(Next::Same) => self.at = At::Later,
-                Asked::Next(Next::Other) | Asked::Draining => return Poll::Ready(true),
-                Asked::Next(Next::Gone) | Asked::Idle => return Poll::Ready(false),
+                IdleOutcome::Next(NextRequest::Same) => self.at = PollPhase::Later,
+                IdleOutcome::Next(NextRequest::Other) | IdleOutcome::Draining => {
+                    return Poll::Ready(true);
+                }
+                IdleOutcome::Next(NextRequest::Gone) | IdleOutcome::Idle => {
+                    return Poll::Ready(false);
+                }
             }
         }
     }
@@ -183,25 +193,25 @@ impl<'a, 'b> Following<'a, 'b> {
 
 /// Waits for a request, and reads on up to an answer that wants the socket. What it was given is gone by then.
 async fn next<'a>(
-    mut owned: Box<Owned>,
-    served: &'a Arc<Served>,
+    mut owned: Box<HeldSocket>,
+    served: &'a Arc<ConnectionContext>,
     wait: &mut Option<Pin<Box<Wait<'a>>>>,
-) -> Option<(Making, Held)> {
-    let asked = fast_path::first(&mut owned, Patience::new(&served.shared, wait)).await;
+) -> Option<(PendingResponse, ResponseGuard)> {
+    let asked = fast_path::first(&mut owned, IdleTimer::new(&served.shared, wait)).await;
     let (taken, owned) = Box::pin(take_request(asked, *owned, served)).await?;
     Some(taken.make(owned))
 }
 
 /// Reads requests and answers them, up to an answer that wants the socket.
 async fn take_request(
-    asked: Asked,
-    mut owned: Owned,
-    served: &Arc<Served>,
-) -> Option<(Taken, Owned)> {
+    asked: IdleOutcome,
+    mut owned: HeldSocket,
+    served: &Arc<ConnectionContext>,
+) -> Option<(Handover, HeldSocket)> {
     match asked {
-        Asked::Idle | Asked::Next(Next::Gone) => return None,
-        Asked::Draining => {}
-        Asked::Next(_) => {
+        IdleOutcome::Idle | IdleOutcome::Next(NextRequest::Gone) => return None,
+        IdleOutcome::Draining => {}
+        IdleOutcome::Next(_) => {
             if let Some(taken) = answer_plain(&mut owned, served).await {
                 return Some((taken, owned));
             }
@@ -211,7 +221,7 @@ async fn take_request(
 }
 
 /// The answer to a plain request that came whole.
-async fn answer_plain(owned: &mut Owned, served: &Arc<Served>) -> Option<Taken> {
+async fn answer_plain(owned: &mut HeldSocket, served: &Arc<ConnectionContext>) -> Option<Handover> {
     // Behind a trusted proxy each request is judged by what the proxy says of it.
     let reader = served
         .shared
@@ -225,30 +235,33 @@ async fn answer_plain(owned: &mut Owned, served: &Arc<Served>) -> Option<Taken> 
     if is_read {
         // A publish is answered before its socket is needed.
         extensions.insert(ConnectionGuard::new(served.clone()));
-        extensions.insert(Offer::now());
+        extensions.insert(HandoverOffer::now());
     }
     let answering = reader.read(request)?;
     owned.asked = owned.unread.split_to(length);
     // One that does not want the socket is a refusal, and is written to it all the same.
-    Some(Taken::of(answering.await).await)
+    Some(Handover::of(answering.await).await)
 }
 
-async fn through_hyper(owned: Owned, served: &Arc<Served>) -> Option<(Taken, Owned)> {
-    let pulse = Arc::new(Pulse::new());
-    let mut wire = Wire::new(owned.io, owned.unread, pulse.clone());
-    let mut clocked = Clocked::new(&served.shared, served.peer.address, &pulse);
+async fn through_hyper(
+    owned: HeldSocket,
+    served: &Arc<ConnectionContext>,
+) -> Option<(Handover, HeldSocket)> {
+    let pulse = Arc::new(ConnectionActivity::new());
+    let mut wire = MonitoredSocket::new(owned.io, owned.unread, pulse.clone());
+    let mut clocked = ConnectionDeadlines::new(&served.shared, served.peer.address, &pulse);
     let start = clocked.run(|call| match call {
-        Call::Poll(cx) => wire.poll_start(cx).map(Result::ok),
-        Call::Farewell => Poll::Ready(None),
+        DriverCall::Poll(cx) => wire.poll_start(cx).map(Result::ok),
+        DriverCall::Farewell => Poll::Ready(None),
     });
     let is_http2 = start.await??;
-    let entry = Arc::new(Entry {
+    let entry = Arc::new(RequestContext {
         app: served.app.clone(),
         shared: served.shared.clone(),
         peer: served.peer,
         pulse: pulse.clone(),
         guard: ConnectionGuard::new(served.clone()),
-        offer: Offer::later(),
+        offer: HandoverOffer::later(),
     });
     if is_http2 {
         drive_two(&mut clocked, wire, entry).await;
@@ -257,20 +270,24 @@ async fn through_hyper(owned: Owned, served: &Arc<Served>) -> Option<(Taken, Own
     drive_one(&mut clocked, wire, entry).await
 }
 
-async fn drive_two(clocked: &mut Clocked<'_>, wire: Wire, entry: Arc<Entry>) {
+async fn drive_two(
+    clocked: &mut ConnectionDeadlines<'_>,
+    wire: MonitoredSocket,
+    entry: Arc<RequestContext>,
+) {
     clocked.speak_http2();
     let peer = entry.peer;
     let executor = StreamExecutor(entry.pulse.streams.clone());
     let service = service_fn(move |request| {
-        let busy = Busy::new(entry.pulse.clone());
+        let busy = BusyGuard::new(entry.pulse.clone());
         // On the heap, and gone once the answer begins: the task of a stream is as small as what writes its body.
         Box::pin(answer(entry.clone(), request, busy))
     });
     let mut connection =
         std::pin::pin!(Builders::two(executor).serve_connection(TokioIo::new(wire), service));
     let ended = clocked.run(|call| match call {
-        Call::Poll(cx) => connection.as_mut().poll(cx),
-        Call::Farewell => {
+        DriverCall::Poll(cx) => connection.as_mut().poll(cx),
+        DriverCall::Farewell => {
             connection.as_mut().graceful_shutdown();
             Poll::Pending
         }
@@ -280,15 +297,15 @@ async fn drive_two(clocked: &mut Clocked<'_>, wire: Wire, entry: Arc<Entry>) {
 
 /// Gives the socket where an answer wants it.
 async fn drive_one(
-    clocked: &mut Clocked<'_>,
-    wire: Wire,
-    entry: Arc<Entry>,
-) -> Option<(Taken, Owned)> {
+    clocked: &mut ConnectionDeadlines<'_>,
+    wire: MonitoredSocket,
+    entry: Arc<RequestContext>,
+) -> Option<(Handover, HeldSocket)> {
     let (peer, shared, offer) = (entry.peer, entry.shared.clone(), entry.offer.clone());
     let pulse = entry.pulse.clone();
     // From the call on: hyper may look for the end of the peer before it first runs the answer.
     let service = service_fn(move |request| {
-        let busy = Busy::new(entry.pulse.clone());
+        let busy = BusyGuard::new(entry.pulse.clone());
         answer(entry.clone(), request, busy)
     });
     let mut connection = shared
@@ -297,7 +314,7 @@ async fn drive_one(
         .serve_connection(TokioIo::new(wire), service)
         .with_upgrades();
     let ended = clocked.run(|call| match call {
-        Call::Poll(cx) => match Pin::new(&mut connection).poll(cx) {
+        DriverCall::Poll(cx) => match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(Err(outcome)),
             // Not while an earlier answer is still on its way out of hyper.
             Poll::Pending if pulse.is_stalled() => Poll::Pending,
@@ -305,7 +322,7 @@ async fn drive_one(
                 .taken()
                 .map_or(Poll::Pending, |taken| Poll::Ready(Ok(taken))),
         },
-        Call::Farewell => {
+        DriverCall::Farewell => {
             Pin::new(&mut connection).graceful_shutdown();
             Poll::Pending
         }
@@ -330,9 +347,9 @@ fn log_end(peer: &Peer, outcome: Option<hyper::Result<()>>) {
 
 /// One request, as the app gets it, and its answer, as the wire gets it.
 async fn answer(
-    entry: Arc<Entry>,
+    entry: Arc<RequestContext>,
     request: Request<Incoming>,
-    busy: Busy,
+    busy: BusyGuard,
 ) -> Result<Response<BusyBody<ConnectionGuard>>, Infallible> {
     let (mut head, incoming) = request.into_parts();
     let mut peer = entry.peer;
@@ -343,7 +360,7 @@ async fn answer(
             peer.address.ip(),
             &head.headers,
         );
-        match entry.shared.connections.address_seat(peer.client) {
+        match entry.shared.connections.address_permit(peer.client) {
             Ok(None) => {}
             Ok(Some(seat)) => guard = ConnectionGuard::new(Arc::new((guard, seat))),
             Err(full) => {
@@ -356,8 +373,8 @@ async fn answer(
     }
     if head.method == Method::CONNECT {
         // hyper lets go of a stream that was upgraded (RFC 8441), but its connection must not pass for idle.
-        let upgraded = Upgraded::here(&entry.pulse.streams);
-        let busy = Busy::new(entry.pulse.clone());
+        let upgraded = UpgradedStreamGuard::here(&entry.pulse.streams);
+        let busy = BusyGuard::new(entry.pulse.clone());
         guard = ConnectionGuard::new(Arc::new((guard, busy, upgraded)));
         let body = UpgradedBody::new(&entry.pulse);
         head.extensions.insert(StreamWatcher(Arc::new(body)));
@@ -386,7 +403,7 @@ async fn answer(
         Ok(response) => response,
         Err(never) => match never {},
     };
-    let ends = asks_close || entry.shared.drain.stage() != Stage::Serving;
+    let ends = asks_close || entry.shared.drain.stage() != DrainStage::Serving;
     if is_http1 && ends {
         let close = HeaderValue::from_static("close");
         response
@@ -415,7 +432,12 @@ fn has_close(headers: &HeaderMap) -> bool {
         .any(|word| word.trim().eq_ignore_ascii_case("close"))
 }
 
-fn timed(incoming: Incoming, method: &Method, limit: Option<Duration>, pulse: &Arc<Pulse>) -> Body {
+fn timed(
+    incoming: Incoming,
+    method: &Method,
+    limit: Option<Duration>,
+    pulse: &Arc<ConnectionActivity>,
+) -> Body {
     if incoming.is_end_stream() {
         return Body::empty();
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 use tracing::debug;
 
-use super::Shared;
-use super::activity::{Limits, Pulse, Reached};
-use super::drain::{Stage, Stages};
+use super::ServerContext;
+use super::activity::{ConnectionActivity, ConnectionLimits, ReachedLimit};
+use super::drain::{DrainStage, Stages};
 
 /// How long a connection that is asked to close may take for its last bytes, such as GOAWAY.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -25,24 +25,28 @@ const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 const REQUEST_GRACE: Duration = Duration::from_millis(90);
 
 /// A call from the deadlines to the driver that they run.
-pub(super) enum Call<'a, 'b> {
+pub(super) enum DriverCall<'a, 'b> {
     Poll(&'a mut Context<'b>),
     /// Tell the peer that the server accepts no further requests.
     Farewell,
 }
 
 /// The deadlines of one connection and the stages of the drain, checked while a driver runs.
-pub(super) struct Clocked<'a> {
-    shared: &'a Shared,
+pub(super) struct ConnectionDeadlines<'a> {
+    shared: &'a ServerContext,
     peer: SocketAddr,
-    pulse: &'a Pulse,
+    pulse: &'a ConnectionActivity,
     stages: Pin<Box<Stages<'a>>>,
     clock: Pin<Box<Sleep>>,
-    watch: Watch,
+    watch: DrainWatch,
 }
 
-impl<'a> Clocked<'a> {
-    pub(super) fn new(shared: &'a Shared, peer: SocketAddr, pulse: &'a Pulse) -> Self {
+impl<'a> ConnectionDeadlines<'a> {
+    pub(super) fn new(
+        shared: &'a ServerContext,
+        peer: SocketAddr,
+        pulse: &'a ConnectionActivity,
+    ) -> Self {
         let stages = Box::pin(shared.drain.stages());
         let clock = Box::pin(tokio::time::sleep(Duration::ZERO));
         Self {
@@ -51,7 +55,7 @@ impl<'a> Clocked<'a> {
             pulse,
             stages,
             clock,
-            watch: Watch::default(),
+            watch: DrainWatch::default(),
         }
     }
 
@@ -63,7 +67,7 @@ impl<'a> Clocked<'a> {
     /// Runs a driver until it is ready. Returns `None` if a deadline cut the connection.
     pub(super) async fn run<T>(
         &mut self,
-        mut what: impl FnMut(Call<'_, '_>) -> Poll<T>,
+        mut what: impl FnMut(DriverCall<'_, '_>) -> Poll<T>,
     ) -> Option<T> {
         std::future::poll_fn(|cx| {
             self.pulse.set_driver(cx.waker());
@@ -72,27 +76,27 @@ impl<'a> Clocked<'a> {
         .await;
         std::future::poll_fn(|cx| {
             loop {
-                if let Poll::Ready(outcome) = what(Call::Poll(cx)) {
+                if let Poll::Ready(outcome) = what(DriverCall::Poll(cx)) {
                     return Poll::Ready(Some(outcome));
                 }
                 let stage = self.stages.as_mut().poll_stage(cx);
                 match self.watch.step(stage, self.pulse, &self.shared.limits) {
-                    Step::Wait => return Poll::Pending,
-                    Step::WaitUntil(at) => ready!(poll_clock(self.clock.as_mut(), at, cx)),
-                    Step::Farewell => {
-                        if let Poll::Ready(outcome) = what(Call::Farewell) {
+                    DriverStep::Wait => return Poll::Pending,
+                    DriverStep::WaitUntil(at) => ready!(poll_clock(self.clock.as_mut(), at, cx)),
+                    DriverStep::Farewell => {
+                        if let Poll::Ready(outcome) = what(DriverCall::Farewell) {
                             return Poll::Ready(Some(outcome));
                         }
                     }
-                    Step::EndSlow => {
+                    DriverStep::EndSlow => {
                         let slow = self.pulse.end_streams();
                         self.shared.metrics.slow_byes().inc_by(slow as u64);
                         debug!(peer = %self.peer, streams = slow, "peer reads nothing while many streams wait");
-                        if let Poll::Ready(outcome) = what(Call::Farewell) {
+                        if let Poll::Ready(outcome) = what(DriverCall::Farewell) {
                             return Poll::Ready(Some(outcome));
                         }
                     }
-                    Step::Cut(why) => {
+                    DriverStep::Cut(why) => {
                         debug!(peer = %self.peer, ?why, "connection cut");
                         return Poll::Ready(None);
                     }
@@ -104,26 +108,26 @@ impl<'a> Clocked<'a> {
 }
 
 /// The next step once the driver can do no more for now.
-enum Step {
+enum DriverStep {
     Wait,
     WaitUntil(Instant),
     /// Tell the peer that the server accepts no further requests.
     Farewell,
     /// End all streams, then tell the peer that the server accepts no further requests.
     EndSlow,
-    Cut(Why),
+    Cut(EndCause),
 }
 
 #[derive(Debug)]
-enum Why {
-    Limit(#[expect(dead_code, reason = "read by Debug, for the log")] Reached),
+enum EndCause {
+    Limit(#[expect(dead_code, reason = "read by Debug, for the log")] ReachedLimit),
     Farewell,
     DrainOver,
 }
 
 /// Whether the peer was asked to close, and until when it may do so.
 #[derive(Default)]
-struct Watch {
+struct DrainWatch {
     /// HTTP/2 tells the peer which requests were accepted, and does not close under a request.
     has_goaway: bool,
     told: bool,
@@ -132,11 +136,16 @@ struct Watch {
     slow_until: Option<Instant>,
 }
 
-impl Watch {
-    fn step(&mut self, stage: Stage, pulse: &Pulse, limits: &Limits) -> Step {
+impl DrainWatch {
+    fn step(
+        &mut self,
+        stage: DrainStage,
+        pulse: &ConnectionActivity,
+        limits: &ConnectionLimits,
+    ) -> DriverStep {
         match stage {
-            Stage::Over => return Step::Cut(Why::DrainOver),
-            Stage::Draining { since } if !self.told => {
+            DrainStage::Over => return DriverStep::Cut(EndCause::DrainOver),
+            DrainStage::Draining { since } if !self.told => {
                 let grace = match (pulse.is_fresh(), self.has_goaway) {
                     (true, _) => FIRST_REQUEST_GRACE,
                     (false, true) => Duration::ZERO,
@@ -144,51 +153,52 @@ impl Watch {
                 };
                 let grace_until = since + grace;
                 if Instant::now() < grace_until {
-                    return Step::WaitUntil(grace_until);
+                    return DriverStep::WaitUntil(grace_until);
                 }
                 self.told = true;
-                return Step::Farewell;
+                return DriverStep::Farewell;
             }
-            Stage::Serving | Stage::Draining { .. } => {}
+            DrainStage::Serving | DrainStage::Draining { .. } => {}
         }
         if let Some(until) = self.slow_until {
-            return cut_at(until, Why::Limit(Reached::Crowd));
+            return cut_at(until, EndCause::Limit(ReachedLimit::Crowd));
         }
         if self.told && pulse.is_idle() {
             // An HTTP/1 connection has closed by now. An HTTP/2 peer was asked to close, and may be dead.
             let now = Instant::now();
             let until = *self.farewell_until.get_or_insert(now + FAREWELL);
-            return cut_at(until, Why::Farewell);
+            return cut_at(until, EndCause::Farewell);
         }
         self.farewell_until = None;
         let Some((at, reached)) = pulse.nearest(limits) else {
-            return Step::Wait;
+            return DriverStep::Wait;
         };
         if Instant::now() < at {
-            return Step::WaitUntil(at);
+            return DriverStep::WaitUntil(at);
         }
-        if reached == Reached::Idle {
+        if reached == ReachedLimit::Idle {
             self.told = true;
-            return Step::Farewell;
+            return DriverStep::Farewell;
         }
-        if reached == Reached::Crowd {
+        if reached == ReachedLimit::Crowd {
             self.told = true;
             self.slow_until = Some(Instant::now() + FAREWELL);
-            return Step::EndSlow;
+            return DriverStep::EndSlow;
         }
-        if reached == Reached::Stream && limits.stream.is_some_and(|limit| pulse.end_untaken(limit))
+        if reached == ReachedLimit::Stream
+            && limits.stream.is_some_and(|limit| pulse.end_untaken(limit))
         {
             return self.step(stage, pulse, limits);
         }
-        Step::Cut(Why::Limit(reached))
+        DriverStep::Cut(EndCause::Limit(reached))
     }
 }
 
-fn cut_at(until: Instant, why: Why) -> Step {
+fn cut_at(until: Instant, why: EndCause) -> DriverStep {
     if Instant::now() < until {
-        Step::WaitUntil(until)
+        DriverStep::WaitUntil(until)
     } else {
-        Step::Cut(why)
+        DriverStep::Cut(why)
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 /// How far the drain has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum DrainStage {
     /// The drain has not begun.
     Serving,
     /// Running responses are finished. No new requests begin.
@@ -28,7 +28,7 @@ pub(super) enum Stage {
 
 /// The drain of one server.
 #[derive(Debug)]
-pub(super) struct Drain {
+pub(super) struct ServerDrain {
     /// Every connection reads this at every step, so it is not behind a lock. 0 means serving; then [`DRAINING`],
     /// then [`OVER`].
     stage: AtomicU8,
@@ -39,7 +39,7 @@ pub(super) struct Drain {
 const DRAINING: u8 = 1;
 const OVER: u8 = 2;
 
-impl Drain {
+impl ServerDrain {
     pub(super) fn new() -> Self {
         Self {
             stage: AtomicU8::new(0),
@@ -59,11 +59,11 @@ impl Drain {
         self.changed.notify_waiters();
     }
 
-    pub(super) fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> DrainStage {
         match (self.stage.load(Ordering::Acquire), self.since.get()) {
-            (DRAINING, Some(since)) => Stage::Draining { since: *since },
-            (OVER, _) => Stage::Over,
-            _ => Stage::Serving,
+            (DRAINING, Some(since)) => DrainStage::Draining { since: *since },
+            (OVER, _) => DrainStage::Over,
+            _ => DrainStage::Serving,
         }
     }
 
@@ -80,16 +80,16 @@ pin_project! {
     /// One task's subscription to the stages.
     #[derive(Debug)]
     pub(super) struct Stages<'a> {
-        drain: &'a Drain,
+        drain: &'a ServerDrain,
         #[pin]
         changed: Notified<'a>,
-        heard: Option<Stage>,
+        heard: Option<DrainStage>,
     }
 }
 
 impl Stages<'_> {
     /// Returns the current stage. The task is woken when the stage changes.
-    pub(super) fn poll_stage(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Stage {
+    pub(super) fn poll_stage(self: Pin<&mut Self>, cx: &mut Context<'_>) -> DrainStage {
         let mut this = self.project();
         let mut stage = this.drain.stage();
         // Every connection calls this at every step. The list of waiters has one lock, so it is used only when the
@@ -111,7 +111,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_stage_is_heard() {
-        let drain = std::sync::Arc::new(Drain::new());
+        let drain = std::sync::Arc::new(ServerDrain::new());
         let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
         let listener = tokio::spawn({
             let drain = drain.clone();
@@ -120,7 +120,7 @@ mod tests {
                 std::future::poll_fn(|cx| {
                     let stage = stages.as_mut().poll_stage(cx);
                     heard.send(stage).unwrap();
-                    if stage == Stage::Over {
+                    if stage == DrainStage::Over {
                         Poll::Ready(())
                     } else {
                         Poll::Pending
@@ -129,12 +129,12 @@ mod tests {
                 .await;
             }
         });
-        assert_eq!(hears.recv().await, Some(Stage::Serving));
+        assert_eq!(hears.recv().await, Some(DrainStage::Serving));
         let since = Instant::now();
         drain.begin(since);
-        assert_eq!(hears.recv().await, Some(Stage::Draining { since }));
+        assert_eq!(hears.recv().await, Some(DrainStage::Draining { since }));
         drain.finish();
-        assert_eq!(hears.recv().await, Some(Stage::Over));
+        assert_eq!(hears.recv().await, Some(DrainStage::Over));
         listener.await.unwrap();
     }
 }

@@ -14,9 +14,9 @@ use axum::http::{Method, Request, Uri, Version};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
-use super::Shared;
-use super::drain::{Stage, Stages};
-use crate::server::socket::{Next, Owned, with_room};
+use super::ServerContext;
+use super::drain::{DrainStage, Stages};
+use crate::server::socket::{HeldSocket, NextRequest, with_room};
 
 /// Headers of a plain head; browsers send some twenty.
 const HEADERS_MAX: usize = 40;
@@ -32,9 +32,9 @@ const UNUSUAL: [HeaderName; 5] = [
 
 /// Why nothing more is waited for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum IdleOutcome {
     /// Something came, or the peer is gone.
-    Next(Next),
+    Next(NextRequest),
     /// The server goes down.
     Draining,
     /// Nothing came for as long as a connection may be idle.
@@ -42,20 +42,20 @@ pub(super) enum Asked {
 }
 
 /// Waits for the first bytes of a request.
-pub(super) async fn first(owned: &mut Owned, mut patience: Patience<'_, '_>) -> Asked {
+pub(super) async fn first(owned: &mut HeldSocket, mut patience: IdleTimer<'_, '_>) -> IdleOutcome {
     std::future::poll_fn(|cx| patience.poll(cx, |cx| poll_read(owned, cx))).await
 }
 
 /// Waits for requests, one after the other, each as long as a connection may be idle.
-pub(super) struct Patience<'a, 'b> {
-    shared: &'a Shared,
+pub(super) struct IdleTimer<'a, 'b> {
+    shared: &'a ServerContext,
     /// Kept from one request to the next.
     wait: &'b mut Option<Pin<Box<Wait<'a>>>>,
     has_begun: bool,
 }
 
-impl<'a, 'b> Patience<'a, 'b> {
-    pub(super) fn new(shared: &'a Shared, wait: &'b mut Option<Pin<Box<Wait<'a>>>>) -> Self {
+impl<'a, 'b> IdleTimer<'a, 'b> {
+    pub(super) fn new(shared: &'a ServerContext, wait: &'b mut Option<Pin<Box<Wait<'a>>>>) -> Self {
         Self {
             shared,
             wait,
@@ -71,14 +71,14 @@ impl<'a, 'b> Patience<'a, 'b> {
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        read: impl FnOnce(&mut Context<'_>) -> Poll<Next>,
-    ) -> Poll<Asked> {
-        if self.shared.drain.stage() != Stage::Serving {
-            return Poll::Ready(Asked::Draining);
+        read: impl FnOnce(&mut Context<'_>) -> Poll<NextRequest>,
+    ) -> Poll<IdleOutcome> {
+        if self.shared.drain.stage() != DrainStage::Serving {
+            return Poll::Ready(IdleOutcome::Draining);
         }
         if let Poll::Ready(next) = read(cx) {
             self.has_begun = false;
-            return Poll::Ready(Asked::Next(next));
+            return Poll::Ready(IdleOutcome::Next(next));
         }
         let new = || Box::pin(Wait::new(self.shared));
         let wait = self.wait.get_or_insert_with(new);
@@ -89,16 +89,16 @@ impl<'a, 'b> Patience<'a, 'b> {
     }
 }
 
-fn poll_read(owned: &mut Owned, cx: &mut Context<'_>) -> Poll<Next> {
+fn poll_read(owned: &mut HeldSocket, cx: &mut Context<'_>) -> Poll<NextRequest> {
     if !owned.unread.is_empty() {
-        return Poll::Ready(Next::Other);
+        return Poll::Ready(NextRequest::Other);
     }
     with_room(|room| {
         Poll::Ready(match ready!(owned.io.poll_bytes(cx, room)) {
-            0 => Next::Gone,
+            0 => NextRequest::Gone,
             bytes => {
                 owned.unread = Bytes::copy_from_slice(&room[..bytes]);
-                Next::Other
+                NextRequest::Other
             }
         })
     })
@@ -117,7 +117,7 @@ pin_project! {
 }
 
 impl<'a> Wait<'a> {
-    fn new(shared: &'a Shared) -> Self {
+    fn new(shared: &'a ServerContext) -> Self {
         Self {
             stages: shared.drain.stages(),
             until: None,
@@ -133,16 +133,16 @@ impl<'a> Wait<'a> {
         }
     }
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Asked> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<IdleOutcome> {
         let mut this = self.project();
-        if this.stages.poll_stage(cx) != Stage::Serving {
-            return Poll::Ready(Asked::Draining);
+        if this.stages.poll_stage(cx) != DrainStage::Serving {
+            return Poll::Ready(IdleOutcome::Draining);
         }
         // One that was set for an earlier wait is left to fire before it is moved.
         while let (Some(until), Some(mut clock)) = (*this.until, this.clock.as_mut().as_pin_mut()) {
             ready!(clock.as_mut().poll(cx));
             if clock.deadline() >= until {
-                return Poll::Ready(Asked::Idle);
+                return Poll::Ready(IdleOutcome::Idle);
             }
             clock.reset(until);
         }

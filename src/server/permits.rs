@@ -28,7 +28,7 @@ pub(super) struct Connections {
 
 /// The limit because of which a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
+pub(super) enum AdmissionError {
     /// The server has reached its connection limit.
     Overall,
     /// The address has reached its connection limit.
@@ -52,24 +52,24 @@ impl Connections {
     }
 
     /// Returns a permit for one more connection of the server.
-    pub(super) fn seat(self: &Arc<Self>) -> Result<Seat, Full> {
+    pub(super) fn connection_permit(self: &Arc<Self>) -> Result<ConnectionPermit, AdmissionError> {
         let before = self.overall.fetch_add(1, Ordering::AcqRel);
         self.shown.inc();
-        let seat = Seat {
+        let seat = ConnectionPermit {
             connections: self.clone(),
         };
         if self.overall_cap.is_some_and(|cap| before >= cap) {
-            Err(Full::Overall)
+            Err(AdmissionError::Overall)
         } else {
             Ok(seat)
         }
     }
 
     /// Returns a permit for one more connection of `address`. Loopback needs no permit.
-    pub(super) fn address_seat(
+    pub(super) fn address_permit(
         self: &Arc<Self>,
         address: IpAddr,
-    ) -> Result<Option<AddressSeat>, Full> {
+    ) -> Result<Option<AddressPermit>, AdmissionError> {
         let Some(cap) = self.address_cap else {
             return Ok(None);
         };
@@ -81,10 +81,10 @@ impl Connections {
         let mut by_address = self.by_address.lock();
         let count = by_address.entry(key).or_insert(0);
         if *count >= cap {
-            return Err(Full::Address);
+            return Err(AdmissionError::Address);
         }
         *count += 1;
-        Ok(Some(AddressSeat {
+        Ok(Some(AddressPermit {
             connections: self.clone(),
             key,
         }))
@@ -110,11 +110,11 @@ impl Connections {
 
 /// A place among all connections. Dropping it releases the place.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct ConnectionPermit {
     connections: Arc<Connections>,
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.connections.shown.dec();
         if self.connections.overall.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -125,12 +125,12 @@ impl Drop for Seat {
 
 /// A place among the connections of one address. Dropping it releases the place.
 #[derive(Debug)]
-pub(super) struct AddressSeat {
+pub(super) struct AddressPermit {
     connections: Arc<Connections>,
     key: IpAddr,
 }
 
-impl Drop for AddressSeat {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         let mut by_address = self.connections.by_address.lock();
         if let Some(count) = by_address.get_mut(&self.key) {
@@ -149,42 +149,45 @@ mod tests {
     #[test]
     fn a_dropped_seat_is_free_again() {
         let connections = Connections::new(Some(2), None, Gauge::default());
-        let first = connections.seat().unwrap();
-        let _second = connections.seat().unwrap();
-        assert_eq!(connections.seat().unwrap_err(), Full::Overall);
+        let first = connections.connection_permit().unwrap();
+        let _second = connections.connection_permit().unwrap();
+        assert_eq!(
+            connections.connection_permit().unwrap_err(),
+            AdmissionError::Overall
+        );
         assert_eq!(connections.count(), 2, "a refused one is not counted");
         drop(first);
-        assert!(connections.seat().is_ok());
+        assert!(connections.connection_permit().is_ok());
     }
 
     #[test]
     fn an_address_has_its_own_cap_and_loopback_none() {
         let connections = Connections::new(None, Some(1), Gauge::default());
         let address: IpAddr = "192.0.2.1".parse().unwrap();
-        let held = connections.address_seat(address).unwrap();
+        let held = connections.address_permit(address).unwrap();
         assert_eq!(
-            connections.address_seat(address).unwrap_err(),
-            Full::Address
+            connections.address_permit(address).unwrap_err(),
+            AdmissionError::Address
         );
         assert!(
             connections
-                .address_seat("::ffff:192.0.2.1".parse().unwrap())
+                .address_permit("::ffff:192.0.2.1".parse().unwrap())
                 .is_err(),
             "the same, mapped"
         );
         assert!(
             connections
-                .address_seat("192.0.2.2".parse().unwrap())
+                .address_permit("192.0.2.2".parse().unwrap())
                 .is_ok()
         );
         drop(held);
-        assert!(connections.address_seat(address).is_ok());
+        assert!(connections.address_permit(address).is_ok());
         assert!(
             connections.by_address.lock().is_empty(),
             "nothing is kept of those who left"
         );
         let loopback: Vec<_> = (0..9)
-            .map(|_| connections.address_seat("127.0.0.1".parse().unwrap()))
+            .map(|_| connections.address_permit("127.0.0.1".parse().unwrap()))
             .collect();
         assert!(loopback.iter().all(Result::is_ok));
     }
@@ -193,16 +196,16 @@ mod tests {
     fn one_ipv6_network_is_one_client() {
         let connections = Connections::new(None, Some(1), Gauge::default());
         let _held = connections
-            .address_seat("2001:db8::1".parse().unwrap())
+            .address_permit("2001:db8::1".parse().unwrap())
             .unwrap();
         assert!(
             connections
-                .address_seat("2001:db8::2".parse().unwrap())
+                .address_permit("2001:db8::2".parse().unwrap())
                 .is_err()
         );
         assert!(
             connections
-                .address_seat("2001:db8:0:1::1".parse().unwrap())
+                .address_permit("2001:db8:0:1::1".parse().unwrap())
                 .is_ok()
         );
     }
@@ -210,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn empty_waits_for_the_last_one() {
         let connections = Connections::new(None, None, Gauge::default());
-        let seat = connections.seat().unwrap();
+        let seat = connections.connection_permit().unwrap();
         let waiting = tokio::spawn({
             let connections = connections.clone();
             async move { connections.empty().await }

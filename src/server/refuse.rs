@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::permits::Full;
+use super::permits::AdmissionError;
 use crate::protocol::{Code, Refusal, nonce_of_query};
 
 /// When a refused client may come again, in seconds: by then a few of many connections have ended.
@@ -43,7 +43,7 @@ impl Refusals {
     }
 
     /// Answers this connection with 503, in a task of its own, or closes it when too many are being answered.
-    pub(super) fn refuse(&self, stream: TcpStream, full: Full) {
+    pub(super) fn refuse(&self, stream: TcpStream, full: AdmissionError) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             return;
         };
@@ -51,7 +51,7 @@ impl Refusals {
     }
 }
 
-async fn answer(mut stream: TcpStream, full: Full, _place: OwnedSemaphorePermit) {
+async fn answer(mut stream: TcpStream, full: AdmissionError, _place: OwnedSemaphorePermit) {
     let talk = async {
         let mut asked = [0; 4096];
         // An answer before the question confuses some clients, and a socket that is closed
@@ -119,7 +119,7 @@ impl RequestEcho {
 }
 
 /// The refusal of one request on a connection that stays, for a client that a proxy speaks for.
-pub(super) fn response(full: Full, head: &Parts) -> Response<Body> {
+pub(super) fn response(full: AdmissionError, head: &Parts) -> Response<Body> {
     let echo = RequestEcho {
         origin: head.headers.get(header::ORIGIN).cloned(),
         nonce: head.uri.query().and_then(nonce_of_query),
@@ -148,7 +148,7 @@ const READABLE: [(HeaderName, &str); 2] = [
     (header::ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after"),
 ];
 
-fn raw_answer(full: Full, echo: RequestEcho) -> String {
+fn raw_answer(full: AdmissionError, echo: RequestEcho) -> String {
     let headers: String = echo
         .headers()
         .filter_map(|(name, value)| Some(format!("{name}: {}\r\n", value.to_str().ok()?)))
@@ -161,10 +161,10 @@ fn raw_answer(full: Full, echo: RequestEcho) -> String {
     )
 }
 
-pub(super) fn refusal(full: Full) -> Refusal {
+pub(super) fn refusal(full: AdmissionError) -> Refusal {
     let detail = match full {
-        Full::Overall => "the hub has reached its limit of connections (--connections)",
-        Full::Address => {
+        AdmissionError::Overall => "the hub has reached its limit of connections (--connections)",
+        AdmissionError::Address => {
             "this address has reached its limit of connections (--address-connections)"
         }
     };
@@ -182,7 +182,7 @@ mod tests {
     fn a_full_server_answers_in_words_that_the_page_can_read() {
         let head =
             "GET /poll/a?nonce=n1 HTTP/1.1\r\nHost: h\r\nORIGIN: https://page.example\r\n\r\n";
-        let answer = raw_answer(Full::Overall, RequestEcho::of(head.as_bytes()));
+        let answer = raw_answer(AdmissionError::Overall, RequestEcho::of(head.as_bytes()));
         for words in [
             "access-control-allow-origin: https://page.example\r\n",
             "timing-allow-origin: https://page.example\r\n",
@@ -195,7 +195,7 @@ mod tests {
         for head in ["GET /poll/a?nonce=n1 HTTP/1.1\r\nOri", "\x16\x03\x01", ""] {
             assert_eq!(RequestEcho::of(head.as_bytes()), RequestEcho::default());
         }
-        let silent = raw_answer(Full::Overall, RequestEcho::default());
+        let silent = raw_answer(AdmissionError::Overall, RequestEcho::default());
         assert!(!silent.contains("access-control"), "{silent}");
     }
 }

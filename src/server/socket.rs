@@ -24,13 +24,13 @@ use hyper::header::{CONNECTION, HeaderMap};
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 
-use self::driver::Conversation;
-use self::poll_exchange::Whole;
-use crate::fanout::Pumps;
+use self::driver::SocketDriver;
+use self::poll_exchange::PollExchange;
+use crate::fanout::Fanouts;
 use crate::protocol::peer::ConnectionGuard;
 use crate::session::Sessions;
-pub use crate::transport::connection::{Io, Link};
-pub(crate) use crate::transport::connection::{Narrow, with_room};
+pub use crate::transport::connection::{Connection, Io};
+pub(crate) use crate::transport::connection::{NarrowWrites, with_room};
 use crate::transport::response_head;
 use crate::transport::{FrameBody, Frames, Piece, WriteWatch};
 
@@ -41,19 +41,19 @@ const FINISHED_BYTES_MAX: usize = 2 * 1024 * 1024;
 const FINISHED_BUDGET: Duration = Duration::from_secs(30);
 
 /// A socket that is owned, and what was read from it but not used.
-pub struct Owned {
+pub struct HeldSocket {
     /// The socket.
-    pub io: Link,
+    pub io: Connection,
     /// Bytes of the client that come before those still in the socket.
     pub unread: Bytes,
     /// The head of the request that is answered, where it came plain and whole.
     pub asked: Bytes,
 }
 
-impl Owned {
+impl HeldSocket {
     /// A socket on which nothing was answered yet.
     #[must_use]
-    pub fn new(io: Link, unread: Bytes) -> Self {
+    pub fn new(io: Connection, unread: Bytes) -> Self {
         Self {
             io,
             unread,
@@ -64,36 +64,36 @@ impl Owned {
 
 /// What goes on with an owned socket. It gets the head of the answer, not yet written, and gives the socket back
 /// where the next request may be read from it.
-type GoOn = Box<dyn FnOnce(Parts, Owned) -> Making + Send>;
+type HandoverFn = Box<dyn FnOnce(Parts, HeldSocket) -> PendingResponse + Send>;
 
 /// What a server puts into the extensions of a request whose socket it would hand over.
 #[derive(Clone)]
-pub struct Offer {
+pub struct HandoverOffer {
     /// Where the answer waits for its socket; absent where that is at hand.
-    slot: Option<Arc<Mutex<Option<Taken>>>>,
+    slot: Option<Arc<Mutex<Option<Handover>>>>,
 }
 
 /// An answer that is made on the socket itself.
-pub struct Taken {
+pub struct Handover {
     head: Parts,
-    go_on: GoOn,
-    held: Held,
+    go_on: HandoverFn,
+    held: ResponseGuard,
 }
 
 /// What must live until an answer ends, where that is anything. Small, since an idle reader keeps it too.
-pub type Held = Option<Box<ConnectionGuard>>;
+pub type ResponseGuard = Option<Box<ConnectionGuard>>;
 
 /// An answer on its way.
-pub enum Making {
+pub enum PendingResponse {
     /// Gives the socket back where the next request may be read from it.
-    Once(Pin<Box<dyn Future<Output = Option<Owned>> + Send>>),
+    Once(Pin<Box<dyn Future<Output = Option<HeldSocket>> + Send>>),
     /// May be followed by others of its kind.
     Chain(Box<dyn Chain>),
 }
 
-impl Making {
+impl PendingResponse {
     /// One that no other follows.
-    pub(crate) fn once(answer: impl Future<Output = Option<Owned>> + Send + 'static) -> Self {
+    pub(crate) fn once(answer: impl Future<Output = Option<HeldSocket>> + Send + 'static) -> Self {
         Self::Once(Box::pin(answer))
     }
 }
@@ -101,18 +101,18 @@ impl Making {
 /// Answers on one socket, one after the other, to requests that ask for the same from another place.
 pub trait Chain: Send {
     /// Makes the answer that was begun.
-    fn poll_made(&mut self, cx: &mut Context<'_>) -> Poll<Made>;
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<ResponseOutcome>;
 
     /// Waits for the next request while the last answer rests.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next>;
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<NextRequest>;
 
     /// Gives the socket back, with what was read from it and not used.
-    fn give_back(self: Box<Self>) -> Owned;
+    fn give_back(self: Box<Self>) -> HeldSocket;
 }
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Made {
+pub enum ResponseOutcome {
     /// With the connection.
     Gone,
     /// The socket is free for the next request, whatever that is.
@@ -123,7 +123,7 @@ pub enum Made {
 
 /// What comes after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum NextRequest {
     /// A request that asks for the same; its answer is begun.
     Same,
     /// Bytes of anything else, or of what must be judged anew.
@@ -134,40 +134,42 @@ pub enum Next {
 
 /// In the extensions of a response: what wants the socket. Taken out by the server that offered it.
 #[derive(Clone)]
-pub struct TakeOver(Arc<Mutex<Option<GoOn>>>);
+pub struct HandoverRequest(Arc<Mutex<Option<HandoverFn>>>);
 
-impl std::fmt::Debug for Offer {
+impl std::fmt::Debug for HandoverOffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Offer")
     }
 }
 
 /// An answer that is waited for.
-pub(crate) type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// Answers plain requests whose socket is at hand, and leaves those that are not for it.
 #[derive(Clone)]
-pub struct Reader(Arc<dyn Fn(Request) -> Option<Answering> + Send + Sync>);
+pub struct FastPath(Arc<dyn Fn(Request) -> Option<ResponseFuture> + Send + Sync>);
 
-impl std::fmt::Debug for Reader {
+impl std::fmt::Debug for FastPath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Reader")
     }
 }
 
-impl Reader {
-    pub(crate) fn new(read: impl Fn(Request) -> Option<Answering> + Send + Sync + 'static) -> Self {
+impl FastPath {
+    pub(crate) fn new(
+        read: impl Fn(Request) -> Option<ResponseFuture> + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(read))
     }
 
     /// Begins an answer; `None` where the request is not for a reader.
     #[must_use]
-    pub(crate) fn read(&self, request: Request) -> Option<Answering> {
+    pub(crate) fn read(&self, request: Request) -> Option<ResponseFuture> {
         self.0(request)
     }
 }
 
-impl Offer {
+impl HandoverOffer {
     /// Of a socket that hyper has to let go first.
     #[must_use]
     pub fn later() -> Self {
@@ -190,11 +192,11 @@ impl Offer {
             return Some(response);
         };
         let (mut head, body) = response.into_parts();
-        let wish = head.extensions.remove::<TakeOver>();
+        let wish = head.extensions.remove::<HandoverRequest>();
         let Some(go_on) = wish.and_then(|wish| wish.0.lock().take()) else {
             return Some(Response::from_parts(head, body));
         };
-        *slot.lock() = Some(Taken {
+        *slot.lock() = Some(Handover {
             head,
             go_on,
             held: Some(Box::new(held)),
@@ -204,17 +206,17 @@ impl Offer {
 
     /// The answer that waits for its socket.
     #[must_use]
-    pub fn taken(&self) -> Option<Taken> {
+    pub fn taken(&self) -> Option<Handover> {
         self.slot.as_ref()?.lock().take()
     }
 }
 
-impl Taken {
+impl Handover {
     /// An answer whose socket is there already: where it wants none, it is written as a whole. Whoever makes it holds
     /// what must live until it ends.
     pub async fn of(response: Response) -> Self {
         let (mut head, body) = response.into_parts();
-        let wish = head.extensions.remove::<TakeOver>();
+        let wish = head.extensions.remove::<HandoverRequest>();
         let wish = wish.and_then(|wish| wish.0.lock().take());
         let go_on = match wish {
             Some(go_on) => go_on,
@@ -229,7 +231,7 @@ impl Taken {
 
     /// Begins the answer; what is beside it must live until it ends.
     #[must_use]
-    pub fn make(self, owned: Owned) -> (Making, Held) {
+    pub fn make(self, owned: HeldSocket) -> (PendingResponse, ResponseGuard) {
         ((self.go_on)(self.head, owned), self.held)
     }
 }
@@ -237,17 +239,17 @@ impl Taken {
 /// An answer that wants the socket: its head is this response's, what follows is up to `go_on`.
 pub(crate) fn take_over(
     mut response: Response,
-    go_on: impl FnOnce(Parts, Owned) -> Making + Send + 'static,
+    go_on: impl FnOnce(Parts, HeldSocket) -> PendingResponse + Send + 'static,
 ) -> Response {
-    let go_on: GoOn = Box::new(go_on);
+    let go_on: HandoverFn = Box::new(go_on);
     response
         .extensions_mut()
-        .insert(TakeOver(Arc::new(Mutex::new(Some(go_on)))));
+        .insert(HandoverRequest(Arc::new(Mutex::new(Some(go_on)))));
     response
 }
 
 /// What an answer on a socket is held to.
-pub(crate) struct Terms {
+pub(crate) struct WriteConfig {
     /// A peer that takes nothing for this long is left.
     pub(crate) budget: Option<Duration>,
     /// Counts the writes.
@@ -255,14 +257,14 @@ pub(crate) struct Terms {
     /// Counts the peers that were left.
     pub(crate) slow: Counter,
     /// Who may write what comes in a reader's stead; absent where nothing is to come.
-    pub(crate) pumps: Option<Arc<Pumps>>,
+    pub(crate) pumps: Option<Arc<Fanouts>>,
     /// Watches answers whose sockets are not ours.
     pub(crate) watch: Arc<WriteWatch>,
 }
 
-impl Terms {
+impl WriteConfig {
     /// Those of readers.
-    pub(crate) fn new(sessions: &Sessions, pumps: &Arc<Pumps>, watch: &Arc<WriteWatch>) -> Self {
+    pub(crate) fn new(sessions: &Sessions, pumps: &Arc<Fanouts>, watch: &Arc<WriteWatch>) -> Self {
         let metrics = sessions.hub().metrics();
         Self {
             budget: sessions.options().write_timeout,
@@ -281,29 +283,31 @@ fn response_of(headers: HeaderMap, body: Body) -> Response {
 }
 
 /// A trickling answer: on the socket where one is offered, else as a body.
-pub(crate) fn trickle<F: Frames + 'static>(
-    offer: Option<&Offer>,
+pub(crate) fn stream<F: Frames + 'static>(
+    offer: Option<&HandoverOffer>,
     headers: HeaderMap,
     frames: F,
-    terms: Arc<Terms>,
+    terms: Arc<WriteConfig>,
 ) -> Response {
     if offer.is_none() {
         let body = FrameBody::new(frames, &terms.watch);
         return response_of(headers, Body::new(body));
     }
     take_over(response_of(headers, Body::empty()), move |head, owned| {
-        Making::once(Conversation::new(is_last(&head), owned, &terms).trickle(&head, frames))
+        PendingResponse::once(
+            SocketDriver::new(is_last(&head), owned, &terms).stream(&head, frames),
+        )
     })
 }
 
 /// An answer that comes as a whole, after a while, held on the socket that is offered.
-pub(crate) fn whole<F: Frames + 'static>(
+pub(crate) fn complete<F: Frames + 'static>(
     headers: HeaderMap,
     frames: F,
-    terms: Arc<Terms>,
+    terms: Arc<WriteConfig>,
 ) -> Response {
     take_over(response_of(headers, Body::empty()), move |head, owned| {
-        Making::Chain(Whole::new(&head, owned, frames, &terms))
+        PendingResponse::Chain(PollExchange::new(&head, owned, frames, &terms))
     })
 }
 
@@ -311,7 +315,7 @@ pub(crate) fn whole<F: Frames + 'static>(
 pub(crate) async fn whole_body(
     headers: HeaderMap,
     mut frames: impl Frames,
-    terms: &Terms,
+    terms: &WriteConfig,
 ) -> Response {
     frames.narrow();
     let piece = std::future::poll_fn(|cx| frames.poll_piece(cx)).await;
@@ -323,11 +327,16 @@ pub(crate) async fn whole_body(
 }
 
 /// An answer that is ready, to be written as a whole. A body that fails is told by the end of the connection.
-async fn finished(body: Body) -> GoOn {
+async fn finished(body: Body) -> HandoverFn {
     let bytes = bytes_of(body).await;
     Box::new(move |head, owned| match bytes {
-        Some(bytes) => Making::Chain(Whole::new(&head, owned, Ready(bytes), &FINISHED_TERMS)),
-        None => Making::once(std::future::ready(None)),
+        Some(bytes) => PendingResponse::Chain(PollExchange::new(
+            &head,
+            owned,
+            ReadyBytes(bytes),
+            &FINISHED_TERMS,
+        )),
+        None => PendingResponse::once(std::future::ready(None)),
     })
 }
 
@@ -353,8 +362,8 @@ async fn bytes_of(mut body: Body) -> Option<Bytes> {
 }
 
 /// What answers are held to that are ready before they have the socket. Nobody counts their writes.
-static FINISHED_TERMS: LazyLock<Arc<Terms>> = LazyLock::new(|| {
-    Arc::new(Terms {
+static FINISHED_TERMS: LazyLock<Arc<WriteConfig>> = LazyLock::new(|| {
+    Arc::new(WriteConfig {
         budget: Some(FINISHED_BUDGET),
         writes: Counter::default(),
         slow: Counter::default(),
@@ -364,9 +373,9 @@ static FINISHED_TERMS: LazyLock<Arc<Terms>> = LazyLock::new(|| {
 });
 
 /// Bytes that are there already.
-struct Ready(Bytes);
+struct ReadyBytes(Bytes);
 
-impl Frames for Ready {
+impl Frames for ReadyBytes {
     fn poll_piece(&mut self, _: &mut Context<'_>) -> Poll<Option<Piece>> {
         Poll::Ready(Some(Piece::Bytes(std::mem::take(&mut self.0))))
     }
@@ -374,9 +383,9 @@ impl Frames for Ready {
 
 /// The head of a handshake, which goes out with whatever is written first.
 pub(crate) fn handshake(head: &Parts) -> Bytes {
-    let lines = response_head::Head::of(head);
+    let lines = response_head::ResponseHead::of(head);
     lines
-        .bytes(response_head::Length::None, response_head::HELLO_BYTES)
+        .bytes(response_head::BodyLength::None, response_head::HELLO_BYTES)
         .into()
 }
 

@@ -14,12 +14,12 @@ use tokio::task::{AbortHandle, Id};
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     /// The running tasks, and some that ended since the last one was added.
-    tasks: Mutex<Vec<Task>>,
+    tasks: Mutex<Vec<StreamTask>>,
 }
 
 /// The task of one stream.
 #[derive(Debug)]
-struct Task {
+struct StreamTask {
     handle: AbortHandle,
     /// The task that spawned this one: the task of the stream if this one writes for an upgraded stream, else the
     /// connection's task.
@@ -29,12 +29,12 @@ struct Task {
 /// Aborts the pending writes of an upgraded stream when it is dropped. No other task waits for these writes, and
 /// hyper would wait forever for a peer that reads nothing.
 #[derive(Debug)]
-pub(super) struct Upgraded {
+pub(super) struct UpgradedStreamGuard {
     streams: Arc<Streams>,
     stream: Option<Id>,
 }
 
-impl Upgraded {
+impl UpgradedStreamGuard {
     /// Creates a guard for the stream that runs in the current task.
     pub(super) fn here(streams: &Arc<Streams>) -> Self {
         Self {
@@ -44,10 +44,10 @@ impl Upgraded {
     }
 }
 
-impl Drop for Upgraded {
+impl Drop for UpgradedStreamGuard {
     fn drop(&mut self) {
         let tasks = self.streams.tasks.lock();
-        let own = |task: &&Task| self.stream.is_some() && task.within == self.stream;
+        let own = |task: &&StreamTask| self.stream.is_some() && task.within == self.stream;
         tasks
             .iter()
             .filter(own)
@@ -81,6 +81,6 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for StreamExecutor {
         let mut tasks = self.0.tasks.lock();
         // The list is no longer than the number of concurrent streams, so scanning it is cheap.
         tasks.retain(|task| !task.handle.is_finished());
-        tasks.push(Task { handle, within });
+        tasks.push(StreamTask { handle, within });
     }
 }

@@ -12,25 +12,25 @@ use tokio::task::AbortHandle;
 
 /// The tasks that serve connections.
 #[derive(Debug, Default)]
-pub(super) struct Tasks {
+pub(super) struct ConnectionTasks {
     /// Locked while a task is spawned, so the task cannot end before it is listed.
-    tasks: Mutex<State>,
+    tasks: Mutex<TaskListState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct TaskListState {
     running: Slab<AbortHandle>,
     /// Whether all tasks were aborted. A task that is spawned later does not run.
     is_over: bool,
 }
 
 /// Removes a task from the list when it ends for any reason.
-struct Listed {
-    tasks: Arc<Tasks>,
+struct TaskEntry {
+    tasks: Arc<ConnectionTasks>,
     key: usize,
 }
 
-impl Tasks {
+impl ConnectionTasks {
     /// Spawns a task that runs until it ends or all tasks are aborted.
     pub(super) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
         let mut state = self.tasks.lock();
@@ -38,7 +38,7 @@ impl Tasks {
             return;
         }
         let entry = state.running.vacant_entry();
-        let listed = Listed {
+        let listed = TaskEntry {
             tasks: self.clone(),
             key: entry.key(),
         };
@@ -48,14 +48,14 @@ impl Tasks {
     }
 
     /// Aborts all tasks. Their sockets close as they are, without last bytes.
-    pub(super) fn cut(&self) {
+    pub(super) fn abort_all(&self) {
         let mut state = self.tasks.lock();
         state.is_over = true;
         state.running.iter().for_each(|(_, task)| task.abort());
     }
 }
 
-impl Drop for Listed {
+impl Drop for TaskEntry {
     fn drop(&mut self) {
         self.tasks.tasks.lock().running.try_remove(self.key);
     }

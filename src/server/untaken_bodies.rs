@@ -20,7 +20,7 @@ const DATA: u8 = 0;
 
 /// A body that handed out bytes.
 #[derive(Debug)]
-struct Waiting {
+struct WaitingBody {
     number: u64,
     since: Instant,
     /// The task that runs its stream, or `None` if its writer has its own deadline.
@@ -29,7 +29,7 @@ struct Waiting {
     is_accepted: bool,
 }
 
-impl Waiting {
+impl WaitingBody {
     /// Returns whether the connection ends this stream after the write timeout.
     fn is_timed(&self) -> bool {
         self.stream.is_some() && !self.is_accepted
@@ -38,9 +38,9 @@ impl Waiting {
 
 /// The waiting bodies of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Untaken {
+pub(super) struct UntakenBodies {
     /// In order of time, oldest first.
-    waiting: Vec<Waiting>,
+    waiting: Vec<WaitingBody>,
     /// The number of the last body.
     bodies: u64,
     /// When the number of waiting bodies exceeded [`WAITING_MAX`].
@@ -49,7 +49,7 @@ pub(super) struct Untaken {
     data_at: Option<Instant>,
 }
 
-impl Untaken {
+impl UntakenBodies {
     /// Returns the number for a new body.
     pub(super) fn next_number(&mut self) -> u64 {
         self.bodies += 1;
@@ -62,7 +62,7 @@ impl Untaken {
             waiting.is_accepted = false;
             return true;
         }
-        self.waiting.push(Waiting {
+        self.waiting.push(WaitingBody {
             number,
             since: Instant::now(),
             stream,
@@ -115,7 +115,7 @@ impl Untaken {
     /// Removes the bodies that have waited for `limit`. Returns the tasks of their streams.
     pub(super) fn remove_late(&mut self, limit: Duration) -> Vec<Option<Id>> {
         let now = Instant::now();
-        let is_late = |waiting: &Waiting| waiting.is_timed() && waiting.since + limit <= now;
+        let is_late = |waiting: &WaitingBody| waiting.is_timed() && waiting.since + limit <= now;
         let late = self.waiting.iter().filter(|waiting| is_late(waiting));
         let late = late.map(|waiting| waiting.stream).collect();
         self.remove(is_late);
@@ -129,13 +129,13 @@ impl Untaken {
         count
     }
 
-    fn find(&mut self, number: u64) -> Option<&mut Waiting> {
+    fn find(&mut self, number: u64) -> Option<&mut WaitingBody> {
         self.waiting
             .iter_mut()
             .find(|waiting| waiting.number == number)
     }
 
-    fn remove(&mut self, what: impl Fn(&Waiting) -> bool) {
+    fn remove(&mut self, what: impl Fn(&WaitingBody) -> bool) {
         self.waiting.retain(|waiting| !what(waiting));
         self.note_crowd();
     }
@@ -199,14 +199,14 @@ impl DataFrames {
 mod tests {
     use super::*;
 
-    fn hand_out(untaken: &mut Untaken) -> u64 {
+    fn hand_out(untaken: &mut UntakenBodies) -> u64 {
         let number = untaken.next_number();
         untaken.handed_out(number, tokio::task::try_id());
         number
     }
 
-    fn crowd(count: usize) -> (Untaken, Vec<u64>) {
-        let mut untaken = Untaken::default();
+    fn crowd(count: usize) -> (UntakenBodies, Vec<u64>) {
+        let mut untaken = UntakenBodies::default();
         let numbers = (0..count).map(|_| hand_out(&mut untaken)).collect();
         (untaken, numbers)
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::broker::Bucket;
+use crate::broker::TokenBucket;
 use crate::protocol::peer::client_network;
 
 /// Most addresses whose rate is remembered, about 2 MB. Beyond it, first the idle addresses are forgotten, then all
@@ -17,17 +17,17 @@ use crate::protocol::peer::client_network;
 const ADDRESSES_MAX: usize = 10_000;
 
 /// The bucket of an address, shared by the publishers there.
-pub(super) type SharedBucket = Arc<Mutex<Bucket>>;
+pub(super) type SharedTokenBucket = Arc<Mutex<TokenBucket>>;
 
 /// The buckets by address. Clients without an address share a bucket.
 #[derive(Debug, Default)]
-pub(super) struct Addresses {
-    buckets: Mutex<HashMap<Option<IpAddr>, SharedBucket>>,
+pub(super) struct AddressBuckets {
+    buckets: Mutex<HashMap<Option<IpAddr>, SharedTokenBucket>>,
 }
 
-impl Addresses {
+impl AddressBuckets {
     /// Returns the bucket of this address. An IPv6 address shares the bucket of its /64.
-    pub(super) fn bucket(&self, address: Option<IpAddr>) -> SharedBucket {
+    pub(super) fn bucket(&self, address: Option<IpAddr>) -> SharedTokenBucket {
         let network = address.map(client_network);
         let mut buckets = self.buckets.lock();
         if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&network) {
@@ -50,6 +50,6 @@ impl Addresses {
 
 /// Returns whether the bucket must be kept. A publisher that holds a bucket uses it again, and must not get a second
 /// one.
-fn is_worth_keeping(bucket: &SharedBucket, now: Instant) -> bool {
+fn is_worth_keeping(bucket: &SharedTokenBucket, now: Instant) -> bool {
     Arc::strong_count(bucket) > 1 || !bucket.lock().is_full(now)
 }

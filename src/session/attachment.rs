@@ -18,26 +18,26 @@ use tokio::time::Instant;
 
 use self::channels::name_refused;
 use self::resume::unkeyed_until_s;
-use super::addresses::SharedBucket;
-use super::client::Line;
-use super::deadlines::{Pace, random};
-use super::{Allowed, Publisher, Session, Sessions};
+use super::addresses::SharedTokenBucket;
+use super::client::AttachmentHandle;
+use super::deadlines::{Deadlines, random};
+use super::{PermittedChannels, Publisher, Session, Sessions};
 use crate::auth::Grants;
-use crate::broker::Meters;
+use crate::broker::Limiters;
 use crate::hub::feed::{Batch, Feed, Item, Replay};
 use crate::hub::{Items, now_ms};
 use crate::metrics::ReaderMetrics;
-use crate::presence::Here;
-use crate::protocol::cursor::{Cursor, Start};
+use crate::presence::PresenceGuard;
+use crate::protocol::cursor::{Cursor, Since};
 use crate::protocol::{
-    Bye, ByeReason, ChannelName, Command, CredentialPlace, EmptyAnswer, Format, Hello,
-    HelloSession, Nonce, Opening, Order, Paged, Ping, Refusal, RefusedChannel, Reply, Shown,
-    SubscribeAnswer, Transport,
+    AttachRequest, Bye, ByeReason, ChannelName, Command, CommandRequest, CredentialPlace,
+    EmptyAnswer, Format, Hello, HelloSession, Nonce, Paged, Ping, Refusal, RefusedChannel, Reply,
+    ShownIn, SubscribeAnswer, Transport,
 };
 
 /// What a reader is to be told next.
 #[derive(Debug)]
-pub enum Turn {
+pub enum Outgoing {
     /// Events and gaps.
     Batch(Batch),
     /// A sign of life, which says how much was sent.
@@ -52,7 +52,7 @@ pub enum Turn {
 
 /// What a command led to.
 #[derive(Debug)]
-pub enum Replied {
+pub enum CommandOutcome {
     /// This reply.
     Now(Paged),
     /// A replay; its reply is one of the next turns.
@@ -61,16 +61,16 @@ pub enum Replied {
 
 /// One open reader.
 #[derive(Debug)]
-pub struct Attach {
+pub struct Attachment {
     sessions: Arc<Sessions>,
     session: Arc<Session>,
     grants: Arc<Grants>,
     /// What the other anonymous sessions of its address share with it.
-    crowd: Option<SharedBucket>,
-    line: Arc<Line>,
+    crowd: Option<SharedTokenBucket>,
+    line: Arc<AttachmentHandle>,
     feed: Feed,
     /// What each delivery needs of it is kept beside it; gone where the rest is not needed again.
-    opening: Option<Box<Opening>>,
+    opening: Option<Box<AttachRequest>>,
     transport: Transport,
     format: Format,
     echo: bool,
@@ -90,42 +90,42 @@ pub struct Attach {
     /// Whether it left all that others see of it, between two polls.
     is_resting: bool,
     metrics: ReaderMetrics,
-    pace: Pace,
+    pace: Deadlines,
     /// Events and gaps that were sent since hello.
     sent_count: u64,
     /// Whether a last batch was handed out since the node goes down, so that a bye is next.
     is_parting: bool,
     is_settled: bool,
     /// Absent where there is none of it, as with most readers.
-    late: Option<Box<Late>>,
+    late: Option<Box<PendingWork>>,
 }
 
 /// What an attach may have beside its feed.
 #[derive(Debug, Default)]
-struct Late {
-    here: Vec<Here>,
+struct PendingWork {
+    here: Vec<PresenceGuard>,
     replay: Option<(Replay, Option<Box<RawValue>>, ChannelName)>,
     /// Further inboxes of a `subscribe` to `@`.
     waiting: Vec<Replay>,
 }
 
-impl Drop for Attach {
+impl Drop for Attachment {
     fn drop(&mut self) {
         self.session.detach(&self.line);
     }
 }
 
-impl Attach {
+impl Attachment {
     pub(super) fn new(
         sessions: &Arc<Sessions>,
         session: Arc<Session>,
         grants: Arc<Grants>,
-        crowd: Option<SharedBucket>,
-        mut opening: Box<Opening>,
-        allowed: Allowed,
+        crowd: Option<SharedTokenBucket>,
+        mut opening: Box<AttachRequest>,
+        allowed: PermittedChannels,
         known_until_s: Option<u64>,
     ) -> Result<Self, Refusal> {
-        let Allowed { channels, refused } = allowed;
+        let PermittedChannels { channels, refused } = allowed;
         let (mut feed, missing) =
             Feed::open_some(&sessions.hub, &channels, Some(opening.transport));
         let refused = name_refused(&mut feed, &opening, missing, refused)?;
@@ -136,7 +136,7 @@ impl Attach {
         // Of no use any more, and long.
         opening.token = None;
         let has_key = opening.session.take().is_some();
-        let is_cursor = |(_, start): &(ChannelName, Start)| matches!(start, Start::At(_));
+        let is_cursor = |(_, start): &(ChannelName, Since)| matches!(start, Since::At(_));
         let is_behind = opening.replay.is_some_and(|most| feed.skip_backlog(most));
         // One that goes on gets no hello, which alone says that nothing was replayed.
         let goes_on =
@@ -152,8 +152,8 @@ impl Attach {
             let refused = refused.into_iter().map(|refused| Err(Box::new(refused)));
             opening.channels = refused.collect();
         }
-        let line = session.attach(feed.bell());
-        let pace = Pace::new(&opening, sessions.options.heartbeat, grants.expires_s());
+        let line = session.attach(feed.waker());
+        let pace = Deadlines::new(&opening, sessions.options.heartbeat, grants.expires_s());
         let nonce = match (&opening.nonce, opening.transport) {
             (Some(nonce), Transport::Poll) => Nonce::new(nonce),
             _ => Nonce::default(),
@@ -189,7 +189,7 @@ impl Attach {
 
     /// Shows the session in its channels, where it wants to be shown.
     fn appear(&mut self) -> Result<(), Refusal> {
-        if self.shown() == Shown::Nowhere {
+        if self.shown() == ShownIn::Nowhere {
             return Ok(());
         }
         let names: Vec<ChannelName> = self.feed.channels().cloned().collect();
@@ -202,14 +202,14 @@ impl Attach {
 
     /// What the reader asked for.
     #[must_use]
-    pub fn opening(&self) -> Option<&Opening> {
+    pub fn opening(&self) -> Option<&AttachRequest> {
         self.opening.as_deref()
     }
 
     /// Hello is written: of what was asked for nothing more is needed, but for who is to be shown where.
     pub(crate) fn forget_opening(&mut self) {
         self.opening
-            .take_if(|opening| opening.presence == Shown::Nowhere);
+            .take_if(|opening| opening.presence == ShownIn::Nowhere);
         if let Some(opening) = &mut self.opening {
             opening.channels = Vec::new();
         }
@@ -298,8 +298,8 @@ impl Attach {
         self.sessions.broker.wait(self.meters())
     }
 
-    fn meters(&self) -> Meters<'_> {
-        Meters {
+    fn meters(&self) -> Limiters<'_> {
+        Limiters {
             own: Some(&self.session.bucket),
             address: self.crowd.as_deref(),
         }
@@ -311,25 +311,25 @@ impl Attach {
         self.late.as_ref().is_some_and(|late| late.replay.is_some())
     }
 
-    fn late(&mut self) -> &mut Late {
+    fn pending(&mut self) -> &mut PendingWork {
         self.late.get_or_insert_default()
     }
 
     /// The next turn, where it is time for one, else registers the waker.
-    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+    pub fn poll_outgoing(&mut self, cx: &mut Context<'_>) -> Poll<Outgoing> {
         self.is_settled = false;
-        if self.feed.bell().is_called()
+        if self.feed.waker().is_called()
             && let Some(reason) = self.line.end.get()
         {
             return Poll::Ready(self.bye(*reason));
         }
         // The one look at the clock of a delivery.
         let now = Instant::now();
-        if let Some(turn) = self.urgent_turn(now) {
+        if let Some(turn) = self.urgent_outgoing(now) {
             return Poll::Ready(turn);
         }
         if self.is_replaying() {
-            return Poll::Ready(self.replay_turn());
+            return Poll::Ready(self.replay_outgoing());
         }
         if self.pace.probe_is_due(now) {
             return Poll::Ready(self.ping());
@@ -340,16 +340,17 @@ impl Attach {
                 self.pace.sent(now);
                 self.is_settled =
                     !self.is_parting && !self.feed.is_behind() && self.pace.is_armed(now);
-                return Poll::Ready(Turn::Batch(batch));
+                return Poll::Ready(Outgoing::Batch(batch));
             }
         }
-        self.deadline_turn(now).map_or(Poll::Pending, Poll::Ready)
+        self.deadline_outgoing(now)
+            .map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Whether the turn that was given last is all that there is for now: whatever comes next wakes the task, so that
     /// nobody need ask again before.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub fn is_caught_up(&self) -> bool {
         self.is_settled
     }
 
@@ -389,27 +390,28 @@ impl Attach {
 
     /// The end, for a reason that is known outside of the attach, such as a peer that is silent.
     #[must_use]
-    pub fn bye(&self, reason: ByeReason) -> Turn {
+    pub fn bye(&self, reason: ByeReason) -> Outgoing {
         self.sessions.hub.metrics().bye(reason.facts().1);
-        let after_ms = (reason == ByeReason::Drain).then(|| super::Drain::after_ms(random()));
-        Turn::Bye(Bye {
+        let after_ms =
+            (reason == ByeReason::Drain).then(|| super::SessionDrain::after_ms(random()));
+        Outgoing::Bye(Bye {
             after_ms,
             id: Some(self.cursor()),
             ..Bye::new(reason)
         })
     }
 
-    fn replay_turn(&mut self) -> Turn {
-        let Some((replay, reference, channel)) = self.late().replay.take() else {
-            return Turn::Reply(Reply::short(None, &EmptyAnswer {}));
+    fn replay_outgoing(&mut self) -> Outgoing {
+        let Some((replay, reference, channel)) = self.pending().replay.take() else {
+            return Outgoing::Reply(Reply::short(None, &EmptyAnswer {}));
         };
         let page = self.feed.replay(&replay);
         let mut items: Vec<Item> = page.gap.into_iter().map(Item::Gap).collect();
         items.extend(page.events.into_iter().map(Item::Event));
         if page.more {
-            self.late().replay = Some((replay, reference.clone(), channel.clone()));
-        } else if let Some(next) = self.late().waiting.pop() {
-            self.late().replay = Some((next, reference.clone(), channel.clone()));
+            self.pending().replay = Some((replay, reference.clone(), channel.clone()));
+        } else if let Some(next) = self.pending().waiting.pop() {
+            self.pending().replay = Some((next, reference.clone(), channel.clone()));
         }
         let done = !self.is_replaying();
         let (cursor, more) = (self.cursor(), !done);
@@ -420,18 +422,18 @@ impl Attach {
         }) {
             Some(batch) => {
                 if done {
-                    self.late().replay = Some((Replay::done(), reference, channel));
+                    self.pending().replay = Some((Replay::mark_read(), reference, channel));
                 }
-                Turn::Batch(batch)
+                Outgoing::Batch(batch)
             }
-            None if done => Turn::Reply(subscribed(reference.as_deref(), &channel)),
-            None => self.replay_turn(),
+            None if done => Outgoing::Reply(subscribed(reference.as_deref(), &channel)),
+            None => self.replay_outgoing(),
         }
     }
 
     /// Acts on a command.
-    pub async fn command(&mut self, order: Order) -> Replied {
-        let Order {
+    pub async fn command(&mut self, order: CommandRequest) -> CommandOutcome {
+        let CommandRequest {
             reference,
             command,
             refused_key,
@@ -446,32 +448,36 @@ impl Attach {
             Ok(Command::Subscribe { channel, start }) => {
                 return match self.subscribe(&channel, start) {
                     Ok(Some(replay)) => {
-                        self.late().replay = Some((replay, reference, channel));
-                        Replied::Later
+                        self.pending().replay = Some((replay, reference, channel));
+                        CommandOutcome::Later
                     }
-                    Ok(None) => Replied::Now(subscribed(reference.as_deref(), &channel).into()),
+                    Ok(None) => {
+                        CommandOutcome::Now(subscribed(reference.as_deref(), &channel).into())
+                    }
                     Err(refusal) => {
                         let refusal = refusal.answering(None, self.credential);
-                        Replied::Now(Reply::refused(reference.as_deref(), &refusal).into())
+                        CommandOutcome::Now(Reply::refused(reference.as_deref(), &refusal).into())
                     }
                 };
             }
             Ok(Command::Unsubscribe { channel }) => {
                 self.unsubscribe(&channel);
-                return Replied::Now(subscribed(reference.as_deref(), &channel).into());
+                return CommandOutcome::Now(subscribed(reference.as_deref(), &channel).into());
             }
             Ok(Command::Leave) => {
                 self.leave();
-                return Replied::Now(Reply::short(reference.as_deref(), &EmptyAnswer {}).into());
+                return CommandOutcome::Now(
+                    Reply::short(reference.as_deref(), &EmptyAnswer {}).into(),
+                );
             }
             command => command,
         };
         let publisher = self.publisher();
-        Replied::Now(
+        CommandOutcome::Now(
             self.sessions
                 .execute(
                     &publisher,
-                    Order {
+                    CommandRequest {
                         reference,
                         command,
                         refused_key,

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::eviction::Resting;
-use crate::broker::{Bucket, Sequence};
-use crate::hub::waker::Bell;
+use super::eviction::DetachedSession;
+use crate::broker::{Sequence, TokenBucket};
+use crate::hub::waker::FeedWaker;
 use crate::protocol::ByeReason;
 
 /// Attaches of one session at once: a change of transport needs two, a page that reloads a third.
@@ -26,16 +26,16 @@ pub struct Session {
     pub(super) user: Option<Arc<str>>,
     /// Where it was opened from.
     pub(super) network: Option<IpAddr>,
-    pub(super) bucket: Mutex<Bucket>,
+    pub(super) bucket: Mutex<TokenBucket>,
     /// Absent until a numbered key comes, as with most readers.
     pub(super) sequence: OnceLock<Box<tokio::sync::Mutex<Sequence>>>,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<SessionState>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct SessionState {
     /// Its attaches, oldest first: mostly one.
-    pub(super) lines: SmallVec<[Arc<Line>; 1]>,
+    pub(super) lines: SmallVec<[Arc<AttachmentHandle>; 1]>,
     /// When it last said over HTTP that it lives; none before it ever did.
     pub(super) heard: Option<Instant>,
     /// When its last attach ended, or its last request came.
@@ -44,14 +44,14 @@ pub(super) struct State {
 
 /// The way to an attach from outside of it.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) bell: Arc<Bell>,
+pub(super) struct AttachmentHandle {
+    pub(super) bell: Arc<FeedWaker>,
     pub(super) end: OnceLock<ByeReason>,
 }
 
-impl State {
+impl SessionState {
     /// Adds one; a fifth that lives ends the oldest.
-    fn add(&mut self, line: &Arc<Line>) {
+    fn add(&mut self, line: &Arc<AttachmentHandle>) {
         self.lines.push(line.clone());
         let living = || self.lines.iter().filter(|line| line.is_living());
         if living().count() > ATTACHES_MAX
@@ -63,17 +63,17 @@ impl State {
     }
 }
 
-impl Line {
+impl AttachmentHandle {
     /// Whether its attach still waits for something, and was not ended.
     fn is_living(&self) -> bool {
-        self.end.get().is_none() && !self.bell.is_resting()
+        self.end.get().is_none() && !self.bell.is_parked()
     }
 }
 
 impl Session {
     /// Adds an attach; a fifth ends the oldest.
-    pub(super) fn attach(&self, bell: &Arc<Bell>) -> Arc<Line> {
-        let line = Arc::new(Line {
+    pub(super) fn attach(&self, bell: &Arc<FeedWaker>) -> Arc<AttachmentHandle> {
+        let line = Arc::new(AttachmentHandle {
             bell: bell.clone(),
             end: OnceLock::new(),
         });
@@ -82,16 +82,16 @@ impl Session {
     }
 
     /// An attach that rested is its newest one now. Under one lock, or of two that come back one would count as old.
-    pub(super) fn come_back(&self, line: &Arc<Line>) {
+    pub(super) fn resume(&self, line: &Arc<AttachmentHandle>) {
         let mut state = self.state.lock();
-        line.bell.set_resting(false);
+        line.bell.set_parked(false);
         if state.lines.len() > 1 {
             state.lines.retain(|other| !Arc::ptr_eq(other, line));
             state.add(line);
         }
     }
 
-    pub(super) fn detach(&self, line: &Arc<Line>) {
+    pub(super) fn detach(&self, line: &Arc<AttachmentHandle>) {
         let mut state = self.state.lock();
         state.lines.retain(|other| !Arc::ptr_eq(other, line));
         state.idle_since = Some(Instant::now());
@@ -118,8 +118,8 @@ impl Session {
     }
 
     /// What is known of it where it has no attach, to judge which may be forgotten.
-    pub(super) fn resting(&self) -> Option<Resting> {
-        Some(Resting {
+    pub(super) fn detached(&self) -> Option<DetachedSession> {
+        Some(DetachedSession {
             id: self.id.clone(),
             network: self.network,
             since: self.idle_since()?,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{Publisher, Sessions};
-use crate::hub::{Portion, now_ms};
-use crate::protocol::cursor::Start;
+use crate::hub::{ReadLimit, now_ms};
+use crate::protocol::cursor::Since;
 use crate::protocol::{
-    ChannelName, Code, Command, HistoryAnswer, Order, Paged, PingAnswer, PresenceAnswer,
-    PublishAnswer, Refusal, Reply, Worded, members_around_list, members_of,
+    ChannelName, Code, Command, CommandRequest, HistoryAnswer, Paged, PingAnswer, PresenceAnswer,
+    PublishAnswer, Refusal, Reply, Rewritable, members_around_list, members_of,
 };
 
 /// Bytes of the replies to one request beyond which questions are no longer answered: some of the largest pages.
@@ -18,7 +18,7 @@ const REPLY_BYTES_PER_PUBLISH: f64 = 256.0 * 1024.0;
 
 impl Sessions {
     /// Acts on a command and gives its reply frame.
-    pub async fn execute(&self, publisher: &Publisher, order: Order) -> Paged {
+    pub async fn execute(&self, publisher: &Publisher, order: CommandRequest) -> Paged {
         let reference = order.reference.as_deref();
         let is_publish = is_publish(&order);
         let fields = match order.command {
@@ -41,7 +41,7 @@ impl Sessions {
     /// Charges a question, or a command that is no publish, by its answer.
     pub fn charge_answer(&self, publisher: &Publisher, answer_bytes: usize) {
         let cost = COMMAND_COST + answer_bytes as f64 / REPLY_BYTES_PER_PUBLISH;
-        self.broker.spend(publisher.meters(), cost);
+        self.broker.spend(publisher.limiters(), cost);
     }
 
     /// Whether a question is within the rate.
@@ -49,19 +49,23 @@ impl Sessions {
     /// # Errors
     /// `rate_limited`.
     pub fn may_ask_now(&self, publisher: &Publisher) -> Result<(), Refusal> {
-        self.broker.may_spend(publisher.meters())
+        self.broker.may_spend(publisher.limiters())
     }
 
     /// Acts on the commands of one `POST /send`, in their order. A refusal that passes stops the rest: they are
     /// refused alike, so that the client sends them again in order. Questions whose answers no longer fit are
     /// refused alone: each of a thousand could be answered by a megabyte.
-    pub async fn execute_all(&self, publisher: &Publisher, orders: Vec<Order>) -> Vec<Paged> {
+    pub async fn execute_all(
+        &self,
+        publisher: &Publisher,
+        orders: Vec<CommandRequest>,
+    ) -> Vec<Paged> {
         let mut replies = Vec::with_capacity(orders.len());
         let mut bytes = 0;
         let mut stopped: Option<Refusal> = None;
         // A sign of life of an event stream's client, even if its commands are refused; the bytes of a WebSocket are
         // signs enough. A session that never sent a ping is not judged by signs.
-        let is_ping = |order: &Order| matches!(order.command, Ok(Command::Ping));
+        let is_ping = |order: &CommandRequest| matches!(order.command, Ok(Command::Ping));
         if orders.iter().any(is_ping) || self.was_heard(publisher) {
             self.heard(publisher);
         }
@@ -130,7 +134,7 @@ impl Sessions {
                 limit,
                 bytes,
             } => {
-                let portion = Portion {
+                let portion = ReadLimit {
                     events: limit,
                     bytes,
                     of_frames: false,
@@ -167,7 +171,11 @@ impl Sessions {
         });
         let mut fields = Paged::from(before);
         let members = here.members.into_iter();
-        fields.worded(members.map(|member| member as Arc<dyn Worded>).collect());
+        fields.worded(
+            members
+                .map(|member| member as Arc<dyn Rewritable>)
+                .collect(),
+        );
         fields.words(after);
         Ok(fields)
     }
@@ -180,8 +188,8 @@ impl Sessions {
         &self,
         publisher: &Publisher,
         channel: &ChannelName,
-        start: Start,
-        portion: Portion,
+        start: Since,
+        portion: ReadLimit,
     ) -> Result<Paged, Refusal> {
         self.may_ask(publisher, channel)?;
         let (page, cursor, reading) = self.hub.history_read(channel, start, portion);
@@ -207,6 +215,6 @@ impl Sessions {
 }
 
 /// Whether the command is a publish, which has its own charge.
-fn is_publish(order: &Order) -> bool {
+fn is_publish(order: &CommandRequest) -> bool {
     matches!(order.command, Ok(Command::Publish(_)))
 }

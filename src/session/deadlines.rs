@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::hub::now_ms;
-use crate::hub::wheel::Alarm;
-use crate::protocol::{Format, Opening, Transport};
+use crate::hub::wheel::Timer;
+use crate::protocol::{AttachRequest, Format, Transport};
 
 /// Delays after hello of the lone pings, which test for buffering on the path. Later ones follow every eighth
 /// heartbeat, because some boxes start to hold data back late.
@@ -28,12 +28,12 @@ pub(crate) const BURST_OVER_AFTER: Duration = Duration::from_secs(1);
 
 /// The deadlines of an attachment.
 #[derive(Debug)]
-pub(super) struct Pace {
-    pub(super) alarm: Alarm,
+pub(super) struct Deadlines {
+    pub(super) alarm: Timer,
     pub(super) heartbeat: Option<Duration>,
     pub(super) opened: Instant,
     pub(super) next_ping: Instant,
-    probe: Option<Probe>,
+    probe: Option<ProbePings>,
     /// When the last event was sent, if a ping must follow it and has not been sent.
     untold: Option<Instant>,
     pub(super) held_until: Option<Instant>,
@@ -42,7 +42,7 @@ pub(super) struct Pace {
 
 /// The pings that show a client whether a box holds back the last data.
 #[derive(Clone, Copy, Debug)]
-struct Probe {
+struct ProbePings {
     /// When the next lone ping is sent, regardless of other traffic.
     at: Instant,
     /// Number of lone pings sent so far.
@@ -51,8 +51,8 @@ struct Probe {
     is_by_other: bool,
 }
 
-impl Pace {
-    pub(super) fn new(opening: &Opening, default: Duration, expires_s: Option<u64>) -> Self {
+impl Deadlines {
+    pub(super) fn new(opening: &AttachRequest, default: Duration, expires_s: Option<u64>) -> Self {
         let opened = Instant::now();
         let heartbeat = opening.heartbeat_s.map_or(default, Duration::from_secs);
         // The first ping has a random phase, so readers that attached together do not stay together.
@@ -65,11 +65,11 @@ impl Pace {
             }
         };
         let mut pace = Self {
-            alarm: Alarm::default(),
+            alarm: Timer::default(),
             heartbeat: (!heartbeat.is_zero()).then_some(heartbeat),
             opened,
             next_ping: opened + first,
-            probe: has_probe(opening).then(|| Probe {
+            probe: has_probe(opening).then(|| ProbePings {
                 at: opened + PROBES_AFTER[0],
                 count: 0,
                 is_by_other: false,
@@ -180,7 +180,7 @@ impl Pace {
 }
 
 /// Returns whether the client requests lone pings on a transport that has a frame for them.
-fn has_probe(opening: &Opening) -> bool {
+fn has_probe(opening: &AttachRequest) -> bool {
     let can_ping = match opening.transport {
         Transport::Ws => opening.format == Format::Full,
         Transport::Sse => true,
@@ -199,9 +199,9 @@ pub(super) fn random() -> u64 {
 mod tests {
     use super::*;
 
-    fn pace(query: &str) -> Pace {
-        let opening = Opening::parse(Transport::Ws, Some("a"), query, None, None).unwrap();
-        Pace::new(&opening, Duration::from_secs(4), None)
+    fn pace(query: &str) -> Deadlines {
+        let opening = AttachRequest::parse(Transport::Ws, Some("a"), query, None, None).unwrap();
+        Deadlines::new(&opening, Duration::from_secs(4), None)
     }
 
     #[tokio::test(start_paused = true)]

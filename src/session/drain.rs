@@ -10,11 +10,11 @@ const SPREAD_BEGINS_MS: u64 = 100;
 
 /// Whether this node is shutting down.
 #[derive(Debug, Default)]
-pub struct Drain {
+pub struct SessionDrain {
     begun: AtomicBool,
 }
 
-impl Drain {
+impl SessionDrain {
     /// Begins: no new readers. Publishes act until the process ends.
     pub fn begin(&self) {
         self.begun.store(true, Ordering::Release);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// A session without an attachment.
 #[derive(Clone, Debug)]
-pub(super) struct Resting {
+pub(super) struct DetachedSession {
     pub(super) id: Arc<str>,
     /// The network of its client, if known.
     pub(super) network: Option<IpAddr>,
@@ -21,11 +21,11 @@ pub(super) struct Resting {
 }
 
 /// Returns the ids of `over` sessions to evict.
-pub(super) fn surplus(mut resting: Vec<Resting>, over: usize) -> Vec<Arc<str>> {
+pub(super) fn sessions_to_evict(mut resting: Vec<DetachedSession>, over: usize) -> Vec<Arc<str>> {
     // Rank the sessions of each network: those with numbers first, the newest of them at the top.
     resting.sort_unstable_by_key(|session| (!session.is_used, std::cmp::Reverse(session.since)));
     let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
-    let mut ranked: Vec<(bool, usize, Resting)> = resting
+    let mut ranked: Vec<(bool, usize, DetachedSession)> = resting
         .into_iter()
         .map(|session| {
             let count = counts.entry(session.network).or_default();
@@ -50,8 +50,14 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn resting(id: &str, network: u8, silent_s: u64, is_used: bool, now: Instant) -> Resting {
-        Resting {
+    fn resting(
+        id: &str,
+        network: u8,
+        silent_s: u64,
+        is_used: bool,
+        now: Instant,
+    ) -> DetachedSession {
+        DetachedSession {
             id: Arc::from(id),
             network: Some(IpAddr::from([203, 0, 113, network])),
             since: now - Duration::from_secs(silent_s),
@@ -70,7 +76,7 @@ mod tests {
             resting("unused", 3, 1, false, now),
         ];
         let gone = |over| -> Vec<String> {
-            let ids = surplus(all.clone(), over);
+            let ids = sessions_to_evict(all.clone(), over);
             ids.iter().map(|id| id.to_string()).collect()
         };
         assert_eq!(gone(1), ["unused"]);

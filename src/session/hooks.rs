@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::{Sessions, now_s};
 use crate::auth::Grants;
-use crate::protocol::{ChannelName, Data, EventName, Opening, Owner, Publish, Refusal, Shown};
+use crate::protocol::{
+    AttachRequest, ChannelName, Data, EventName, Owner, Publish, Refusal, ShownIn,
+};
 
 /// What a client wants to do in a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,7 +102,7 @@ impl Sessions {
     /// `forbidden`, `session_expired`, and the refusals of the access hook.
     pub(super) fn may_open(
         &self,
-        opening: &Opening,
+        opening: &AttachRequest,
         grants: &Grants,
         name: &ChannelName,
         id: &str,
@@ -167,15 +169,15 @@ impl Sessions {
 }
 
 /// Whether a request wants its session to be shown in this one of its channels.
-fn shows(opening: &Opening, name: &ChannelName) -> bool {
+fn shows(opening: &AttachRequest, name: &ChannelName) -> bool {
     let reads = |companion: &ChannelName| {
         let mut asked = opening.channels.iter().flatten();
         asked.any(|(asked, _)| asked == companion)
     };
     name.owner() == Owner::Anyone
         && match opening.presence {
-            Shown::Nowhere => false,
-            Shown::Everywhere => true,
-            Shown::Watched => reads(&name.presence()),
+            ShownIn::Nowhere => false,
+            ShownIn::Everywhere => true,
+            ShownIn::Watched => reads(&name.presence()),
         }
 }

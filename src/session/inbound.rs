@@ -16,7 +16,7 @@ const FULL_RETRY_AFTER_S: u64 = 2;
 
 /// The memory of all bodies and messages that are on their way or being acted on.
 #[derive(Debug)]
-pub(crate) struct Inbound {
+pub(crate) struct InboundBudget {
     /// `None` is no bound.
     most: Option<usize>,
     held: AtomicUsize,
@@ -24,12 +24,12 @@ pub(crate) struct Inbound {
 
 /// Keeps bytes counted until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Counted {
-    inbound: Arc<Inbound>,
+pub(crate) struct InboundPermit {
+    inbound: Arc<InboundBudget>,
     bytes: usize,
 }
 
-impl Inbound {
+impl InboundBudget {
     pub(crate) fn new(most: Option<usize>) -> Arc<Self> {
         let held = AtomicUsize::new(0);
         Arc::new(Self { most, held })
@@ -41,13 +41,13 @@ impl Inbound {
     }
 
     /// Begins to count one body or message.
-    pub(crate) fn begin(self: &Arc<Self>) -> Counted {
+    pub(crate) fn begin(self: &Arc<Self>) -> InboundPermit {
         let inbound = self.clone();
-        Counted { inbound, bytes: 0 }
+        InboundPermit { inbound, bytes: 0 }
     }
 }
 
-impl Counted {
+impl InboundPermit {
     /// Counts this length instead of the one before. Whether there is room for it: there always is for one that is
     /// alone, since data may be allowed that is larger than the bound.
     pub(crate) fn set(&mut self, bytes: usize) -> bool {
@@ -71,7 +71,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for InboundPermit {
     fn drop(&mut self) {
         self.give_back();
     }
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn bytes_are_counted_until_they_are_given_back() {
-        let inbound = Inbound::new(Some(100));
+        let inbound = InboundBudget::new(Some(100));
         let (mut one, mut other) = (inbound.begin(), inbound.begin());
         assert!(one.set(UNCOUNTED_BYTES), "none of these are counted");
         assert_eq!(inbound.held(), 0);

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::addresses::SharedBucket;
+use super::addresses::SharedTokenBucket;
 use super::{Credential, Session, Sessions};
 use crate::auth::{Grants, is_session_id};
-use crate::broker::{Key, Meters, Published, Scope};
+use crate::broker::{Key, Limiters, Published, Scope};
 use crate::protocol::{ChannelName, Code, CredentialPlace, Draft, Owner, Publish, Refusal};
 
 /// Who publishes or commands.
@@ -18,7 +18,7 @@ use crate::protocol::{ChannelName, Code, CredentialPlace, Draft, Owner, Publish,
 pub struct Publisher {
     pub(super) session: Option<Arc<Session>>,
     /// What others of its address share with it, where they do.
-    pub(super) address: Option<SharedBucket>,
+    pub(super) address: Option<SharedTokenBucket>,
     pub(super) grants: Arc<Grants>,
     /// What refusals of its commands repeat of the request.
     pub(super) nonce: Option<Box<str>>,
@@ -68,7 +68,7 @@ impl Sessions {
         let grants = Self::grants_of(claims, credential)?;
         Ok(Publisher {
             session: Some(self.session(&id, &grants, address)),
-            address: self.crowd(&grants, credential, address),
+            address: self.charge_address(&grants, credential, address),
             grants,
             nonce: None,
             credential: None,
@@ -102,7 +102,7 @@ impl Sessions {
             sent_bytes: publish.sent_bytes,
         };
         let key = publisher.key(publish.key)?;
-        self.broker.publish(draft, key, publisher.meters()).await
+        self.broker.publish(draft, key, publisher.limiters()).await
     }
 
     /// Refuses a publish that never came to the broker: a final refusal is the answer to its numbered key.
@@ -120,12 +120,12 @@ impl Sessions {
 
     /// What the anonymous sessions of an address share. Whoever brought a credential answers for it, and on loopback
     /// stands a proxy, or nobody else.
-    pub(super) fn crowd(
+    pub(super) fn charge_address(
         &self,
         grants: &Grants,
         credential: &Credential,
         address: Option<IpAddr>,
-    ) -> Option<SharedBucket> {
+    ) -> Option<SharedTokenBucket> {
         let is_anonymous = matches!(credential, Credential::Absent(_)) && grants.user().is_none();
         let address = address.filter(|address| is_anonymous && !address.is_loopback())?;
         Some(self.crowds.bucket(Some(address)))
@@ -184,13 +184,13 @@ impl Publisher {
     }
 
     /// What it is charged to: a session its own bucket and its address's, anybody else the address's alone.
-    pub(super) fn meters(&self) -> Meters<'_> {
+    pub(super) fn limiters(&self) -> Limiters<'_> {
         match &self.session {
-            Some(session) => Meters {
+            Some(session) => Limiters {
                 own: Some(&session.bucket),
                 address: self.address.as_deref(),
             },
-            None => Meters {
+            None => Limiters {
                 own: self.address.as_deref(),
                 address: None,
             },

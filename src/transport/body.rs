@@ -17,7 +17,7 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::{Frames, Piece};
-use crate::protocol::{Paged, Section};
+use crate::protocol::{Paged, PagedSection};
 
 /// Bytes of one part of a response. hyper holds two parts for each HTTP/2 stream whose peer accepts nothing, and 16 for
 /// each HTTP/1 connection.
@@ -29,15 +29,15 @@ const LOOK_EVERY_MAX: Duration = Duration::from_secs(1);
 
 /// Frames as the body of an HTTP response.
 pub(crate) struct FrameBody<F: Frames + 'static> {
-    answer: Arc<Answer<F>>,
+    answer: Arc<WatchedResponse<F>>,
     watch: Arc<WriteWatch>,
     key: Option<usize>,
 }
 
 /// What is written for one peer.
-struct Answer<F>(Mutex<State<F>>);
+struct WatchedResponse<F>(Mutex<WatchState<F>>);
 
-struct State<F> {
+struct WatchState<F> {
     /// `None` once the peer accepted nothing for too long.
     frames: Option<F>,
     /// The bytes of the last piece that are not handed out yet.
@@ -48,7 +48,7 @@ struct State<F> {
     handed_out: Option<Instant>,
 }
 
-impl<F: Frames> State<F> {
+impl<F: Frames> WatchState<F> {
     /// Returns the next part, or `None` at the end.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let Some(frames) = &mut self.frames else {
@@ -70,8 +70,8 @@ impl<F: Frames> State<F> {
         }
         Poll::Ready(match self.rest.take(PART_BYTES) {
             Ok(None) => None,
-            Ok(Some(Section::Own(part))) => Some(Ok(part)),
-            Ok(Some(Section::Lent(lent))) => {
+            Ok(Some(PagedSection::Own(part))) => Some(Ok(part)),
+            Ok(Some(PagedSection::Lent(lent))) => {
                 // A copy, so that the event is not held on behalf of this peer.
                 let part = Bytes::copy_from_slice(&lent[..lent.len().min(PART_BYTES)]);
                 self.rest.give_back(lent.len() - part.len());
@@ -83,12 +83,12 @@ impl<F: Frames> State<F> {
 }
 
 /// A body as the watch sees it.
-trait Watched: Send + Sync {
+trait WatchedBody: Send + Sync {
     /// Ends the body if its peer accepted nothing for this long. Returns whether it did.
     fn end_if_stalled(&self, budget: Duration) -> bool;
 }
 
-impl<F: Frames> Watched for Answer<F> {
+impl<F: Frames> WatchedBody for WatchedResponse<F> {
     fn end_if_stalled(&self, budget: Duration) -> bool {
         let mut state = self.0.lock();
         let is_stalled = state
@@ -109,12 +109,12 @@ impl<F: Frames> Watched for Answer<F> {
 pub(crate) struct WriteWatch {
     budget: Option<Duration>,
     slow: Counter,
-    bodies: Mutex<Bodies>,
+    bodies: Mutex<WatchedBodies>,
 }
 
 #[derive(Default)]
-struct Bodies {
-    watched: Slab<Weak<dyn Watched>>,
+struct WatchedBodies {
+    watched: Slab<Weak<dyn WatchedBody>>,
     /// Whether the task runs. It ends when there is nothing to watch.
     is_running: bool,
 }
@@ -129,7 +129,7 @@ impl WriteWatch {
         })
     }
 
-    fn add(self: &Arc<Self>, body: Weak<dyn Watched>) -> Option<usize> {
+    fn add(self: &Arc<Self>, body: Weak<dyn WatchedBody>) -> Option<usize> {
         let budget = self.budget?;
         let mut bodies = self.bodies.lock();
         let key = bodies.watched.insert(body);
@@ -143,7 +143,7 @@ impl WriteWatch {
         let every = (budget / LOOKS).clamp(LOOK_EVERY_MIN, LOOK_EVERY_MAX);
         loop {
             tokio::time::sleep(every).await;
-            let watched: Vec<Arc<dyn Watched>> = {
+            let watched: Vec<Arc<dyn WatchedBody>> = {
                 let mut bodies = self.bodies.lock();
                 if bodies.watched.is_empty() {
                     bodies.is_running = false;
@@ -169,13 +169,13 @@ impl<F: Frames + 'static> FrameBody<F> {
     }
 
     fn begun(frames: F, rest: Paged, watch: &Arc<WriteWatch>) -> Self {
-        let answer = Arc::new(Answer(Mutex::new(State {
+        let answer = Arc::new(WatchedResponse(Mutex::new(WatchState {
             frames: Some(frames),
             is_all: !rest.is_empty(),
             rest,
             handed_out: None,
         })));
-        let watched: Weak<Answer<F>> = Arc::downgrade(&answer);
+        let watched: Weak<WatchedResponse<F>> = Arc::downgrade(&answer);
         Self {
             answer,
             key: watch.add(watched),
@@ -184,17 +184,17 @@ impl<F: Frames + 'static> FrameBody<F> {
     }
 }
 
-impl FrameBody<Nothing> {
+impl FrameBody<EmptyTail> {
     /// Returns a text as a body.
     pub(crate) fn of_text(text: Paged, watch: &Arc<WriteWatch>) -> Self {
-        Self::begun(Nothing, text, watch)
+        Self::begun(EmptyTail, text, watch)
     }
 }
 
 /// The end that follows a text.
-pub(crate) struct Nothing;
+pub(crate) struct EmptyTail;
 
-impl Frames for Nothing {
+impl Frames for EmptyTail {
     fn poll_piece(&mut self, _: &mut Context<'_>) -> Poll<Option<Piece>> {
         Poll::Ready(None)
     }

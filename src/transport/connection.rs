@@ -45,14 +45,14 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// Accepts few bytes at a time, for an HTTP/2 stream: hyper copies what it gets, and keeps up to four writes for a peer
 /// that reads nothing.
-pub(crate) struct Narrow<I> {
+pub(crate) struct NarrowWrites<I> {
     io: I,
     watcher: Option<StreamWatcher>,
     /// The state that the watcher knows.
     is_waiting: bool,
 }
 
-impl<I> Narrow<I> {
+impl<I> NarrowWrites<I> {
     pub(crate) fn new(io: I, watcher: Option<StreamWatcher>) -> Self {
         Self {
             io,
@@ -72,7 +72,7 @@ impl<I> Narrow<I> {
     }
 }
 
-impl<I: Io> AsyncRead for Narrow<I> {
+impl<I: Io> AsyncRead for NarrowWrites<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -82,7 +82,7 @@ impl<I: Io> AsyncRead for Narrow<I> {
     }
 }
 
-impl<I: Io> AsyncWrite for Narrow<I> {
+impl<I: Io> AsyncWrite for NarrowWrites<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -104,14 +104,14 @@ impl<I: Io> AsyncWrite for Narrow<I> {
 }
 
 /// An owned socket.
-pub enum Link {
+pub enum Connection {
     /// A kernel socket: the bytes written are the bytes on the wire.
     Tcp(Arc<TcpStream>),
     /// Any other socket, such as one within HTTP/2.
     Other(Box<dyn Io>),
 }
 
-impl Link {
+impl Connection {
     /// Returns the connection of a kernel socket.
     #[must_use]
     pub fn tcp(stream: TcpStream) -> Self {
@@ -134,7 +134,7 @@ impl Link {
     }
 }
 
-impl std::fmt::Debug for Link {
+impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Link")
     }
@@ -200,7 +200,7 @@ fn poll_write(
     }
 }
 
-impl AsyncRead for Link {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -213,7 +213,7 @@ impl AsyncRead for Link {
     }
 }
 
-impl AsyncWrite for Link {
+impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

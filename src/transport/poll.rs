@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Facts, Frames, Piece, Pumped};
+use super::{FanoutEncoder, Frames, Piece, RequestFacts};
 use crate::hub::feed::{Batch, Item};
-use crate::hub::{Items, Run};
+use crate::hub::{Items, SharedBatch};
 use crate::protocol::cursor::Cursor;
 use crate::protocol::{ByeReason, Event, Nonce, Paged, PollHead, WireForm};
-use crate::session::{Attach, Turn};
+use crate::session::{Attachment, Outgoing};
 
 /// The words of an answer around its frames, in bytes.
 const ANSWER_WORDS_BYTES: usize = 160;
@@ -29,8 +29,8 @@ const NARROW_BYTES_MAX: usize = 2 * 1024;
 pub(crate) const CONTENT_TYPE: &str = "application/json";
 
 /// The answer to one poll.
-pub(crate) struct Answer {
-    attach: Attach,
+pub(crate) struct PollResponse {
+    attach: Attachment,
     /// The frames before all others: hello, and the one that names refused channels.
     first: Option<String>,
     /// How long it is held where it goes on from another one, as those do that follow it.
@@ -49,9 +49,9 @@ pub(crate) struct Answer {
     asked: Option<PollHead>,
 }
 
-impl Answer {
+impl PollResponse {
     /// Answers at once, hello first, where the request did not go on from another one; else holds it.
-    pub(crate) fn new(mut attach: Attach, facts: Facts) -> Self {
+    pub(crate) fn new(mut attach: Attachment, facts: RequestFacts) -> Self {
         let goes_on = attach.goes_on();
         let opening = attach.opening();
         let asked = opening.and_then(|opening| opening.wait);
@@ -101,7 +101,7 @@ impl Answer {
         let mut bye = String::new();
         if !batch.more
             && self.attach.is_draining()
-            && let Turn::Bye(last) = self.attach.bye(ByeReason::Drain)
+            && let Outgoing::Bye(last) = self.attach.bye(ByeReason::Drain)
         {
             // No poll follows that could be told.
             bye = format!(",{}", last.json());
@@ -170,26 +170,26 @@ impl Answer {
     }
 }
 
-impl Frames for Answer {
+impl Frames for PollResponse {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let Poll::Ready(turn) = self.attach.poll_turn(cx) else {
+        let Poll::Ready(turn) = self.attach.poll_outgoing(cx) else {
             return Poll::Pending;
         };
         let answer = match turn {
             // JSON allows leading space: a byte each second carries the hold through proxies that cut silence.
-            Turn::Ping(_) => {
+            Outgoing::Ping(_) => {
                 return Poll::Ready(Some(Piece::Bytes(Bytes::from_static(b" "))));
             }
-            Turn::Batch(batch) => self.batch(&batch),
-            Turn::Reply(reply) => {
+            Outgoing::Batch(batch) => self.batch(&batch),
+            Outgoing::Reply(reply) => {
                 let cursor = self.attach.cursor();
                 Piece::Bytes(self.text(reply.as_bytes(), cursor, false))
             }
-            Turn::Held(cursor) => Piece::Bytes(self.text(b"", cursor, false)),
-            Turn::Bye(bye) => {
+            Outgoing::Held(cursor) => Piece::Bytes(self.text(b"", cursor, false)),
+            Outgoing::Bye(bye) => {
                 let cursor = self.attach.cursor();
                 Piece::Bytes(self.text(bye.json().as_bytes(), cursor, false))
             }
@@ -203,7 +203,7 @@ impl Frames for Answer {
         self.is_narrow = true;
     }
 
-    fn hurry(&mut self) -> Option<Piece> {
+    fn answer_now(&mut self) -> Option<Piece> {
         if self.is_over {
             return None;
         }
@@ -212,24 +212,24 @@ impl Frames for Answer {
         Some(Piece::Bytes(self.text(b"", cursor, false)))
     }
 
-    fn asked(&mut self, head: &[u8]) {
+    fn set_request_head(&mut self, head: &[u8]) {
         if self.is_by_head && self.may_repeat && self.attach.may_return() {
             self.asked = PollHead::new(head);
         }
     }
 
-    fn rest(&mut self) -> bool {
-        self.asked.is_some() && self.attach.pause()
+    fn park(&mut self) -> bool {
+        self.asked.is_some() && self.attach.park()
     }
 
-    fn pumped(&mut self) -> Option<(&mut Attach, Pumped)> {
+    fn fanout_encoder(&mut self) -> Option<(&mut Attachment, FanoutEncoder)> {
         let is_held = self.asked.is_some() && self.first.is_none() && !self.is_over;
-        is_held.then_some((&mut self.attach, Pumped::Once(answer_with)))
+        is_held.then_some((&mut self.attach, FanoutEncoder::Once(answer_with)))
     }
 
-    fn again(&mut self, unread: &[u8], is_watched: bool) -> Option<usize> {
+    fn resume(&mut self, unread: &[u8], is_watched: bool) -> Option<usize> {
         let moved = self.asked.as_ref()?.moved(unread)?;
-        if !self.attach.again(moved.cursor, moved.nonce, is_watched) {
+        if !self.attach.resume(moved.cursor, moved.nonce, is_watched) {
             return None;
         }
         self.attach.hold(self.wait, self.is_early);
@@ -253,13 +253,13 @@ fn begin(out: &mut Vec<u8>, cursor: Cursor, nonce: &Nonce, more: bool) {
 }
 
 /// The answer with the newest events.
-fn answer_with(out: &mut Vec<u8>, run: &Run, cursor: Cursor, nonce: &Nonce) {
+fn answer_with(out: &mut Vec<u8>, run: &SharedBatch, cursor: Cursor, nonce: &Nonce) {
     begin(out, cursor, nonce, false);
     out.extend_from_slice(&run_frames(run));
     out.extend_from_slice(b"]}\n");
 }
 
-fn run_frames(run: &Run) -> Bytes {
+fn run_frames(run: &SharedBatch) -> Bytes {
     let encode = |event: &Event| event.encode_json(true).into();
     run.wire(WireForm::Json, encode, |frames| frames.join(&b',').into())
 }

@@ -20,7 +20,7 @@ pub(crate) const HELLO_BYTES: usize = 512;
 
 /// How a head states the length of the body.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Length {
+pub(crate) enum BodyLength {
     /// Not at all: a handshake.
     None,
     /// Chunked.
@@ -31,12 +31,12 @@ pub(crate) enum Length {
 
 /// The status line and the headers except for the length, encoded at once. A held response keeps these bytes instead of
 /// the header map, which is four times as large.
-pub(crate) struct Head {
+pub(crate) struct ResponseHead {
     lines: Box<[u8]>,
     is_dated: bool,
 }
 
-impl Head {
+impl ResponseHead {
     pub(crate) fn of(head: &Parts) -> Arc<Self> {
         let reason = head.status.canonical_reason().unwrap_or_default();
         let mut lines = Vec::with_capacity(LINES_BYTES);
@@ -57,19 +57,19 @@ impl Head {
 
     /// Returns the whole head with the length, the present date and the empty line. The buffer has room for this many
     /// bytes behind it.
-    pub(crate) fn bytes(&self, length: Length, room: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&self, length: BodyLength, room: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.room(room));
         self.write(&mut out, length);
         out
     }
 
-    fn write(&self, out: &mut Vec<u8>, length: Length) {
+    fn write(&self, out: &mut Vec<u8>, length: BodyLength) {
         out.extend_from_slice(&self.lines);
         // Writing to memory cannot fail.
         let _ = match length {
-            Length::None => Ok(()),
-            Length::Chunked => write!(out, "transfer-encoding: chunked\r\n"),
-            Length::Bytes(bytes) => write!(out, "content-length: {bytes}\r\n"),
+            BodyLength::None => Ok(()),
+            BodyLength::Chunked => write!(out, "transfer-encoding: chunked\r\n"),
+            BodyLength::Bytes(bytes) => write!(out, "content-length: {bytes}\r\n"),
         };
         if !self.is_dated {
             push_date(out);
@@ -84,7 +84,7 @@ impl Head {
 
     /// Writes the head of a response with a body of this many bytes.
     pub(crate) fn begin(&self, out: &mut Vec<u8>, bytes: usize) {
-        self.write(out, Length::Bytes(bytes));
+        self.write(out, BodyLength::Bytes(bytes));
     }
 
     /// Writes the whole response.
@@ -98,17 +98,18 @@ impl Head {
 thread_local! {
     /// The head of the last response. The heads of all polls are the same, except for what depends on a client's
     /// request.
-    static LAST: RefCell<Option<Arc<Head>>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<Arc<ResponseHead>>> = const { RefCell::new(None) };
 }
 
-fn shared(lines: &[u8], is_dated: bool) -> Arc<Head> {
+fn shared(lines: &[u8], is_dated: bool) -> Arc<ResponseHead> {
     LAST.with_borrow_mut(|last| {
         let same = last.as_ref().filter(|last| *last.lines == *lines);
         if let Some(head) = same {
             return head.clone();
         }
         let lines = lines.into();
-        last.insert(Arc::new(Head { lines, is_dated })).clone()
+        last.insert(Arc::new(ResponseHead { lines, is_dated }))
+            .clone()
     })
 }
 

@@ -8,12 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::{Facts, Frames, Piece, Pumped, Wording, chunk};
+use super::{EventEncoder, FanoutEncoder, Frames, Piece, RequestFacts, chunk};
 use crate::hub::feed::{Batch, Item};
-use crate::hub::{Items, Run};
+use crate::hub::{Items, SharedBatch};
 use crate::protocol::cursor::Cursor;
 use crate::protocol::{Bye, Data, Encode, Event, Format, Gap, Ping, WireForm};
-use crate::session::{Attach, Turn};
+use crate::session::{Attachment, Outgoing};
 
 /// The media type of an event stream.
 pub(crate) const CONTENT_TYPE: &str = "text/event-stream";
@@ -21,26 +21,26 @@ pub(crate) const CONTENT_TYPE: &str = "text/event-stream";
 const RETRY_MS: u32 = 2_000;
 
 /// The stream of one reader.
-pub(crate) struct Stream {
-    attach: Attach,
-    phase: Phase,
+pub(crate) struct SseStream {
+    attach: Attachment,
+    phase: SsePhase,
 }
 
-enum Phase {
-    Opening(Facts),
+enum SsePhase {
+    Opening(RequestFacts),
     Running,
     Over,
 }
 
-impl Stream {
-    pub(crate) fn new(attach: Attach, facts: Facts) -> Self {
+impl SseStream {
+    pub(crate) fn new(attach: Attachment, facts: RequestFacts) -> Self {
         Self {
             attach,
-            phase: Phase::Opening(facts),
+            phase: SsePhase::Opening(facts),
         }
     }
 
-    fn opening(&mut self, facts: Facts) -> Bytes {
+    fn opening(&mut self, facts: RequestFacts) -> Bytes {
         let cursor = self.attach.start();
         let head = format!("retry: {RETRY_MS}\n\n: triway/1\n\n");
         let hello = match self.attach.format() {
@@ -54,57 +54,59 @@ impl Stream {
     }
 }
 
-impl Frames for Stream {
+impl Frames for SseStream {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
-        match std::mem::replace(&mut self.phase, Phase::Running) {
-            Phase::Opening(facts) => return Poll::Ready(Some(Piece::Bytes(self.opening(facts)))),
-            Phase::Running => {}
-            Phase::Over => return Poll::Ready(None),
+        match std::mem::replace(&mut self.phase, SsePhase::Running) {
+            SsePhase::Opening(facts) => {
+                return Poll::Ready(Some(Piece::Bytes(self.opening(facts))));
+            }
+            SsePhase::Running => {}
+            SsePhase::Over => return Poll::Ready(None),
         }
         let format = self.attach.format();
-        let Poll::Ready(turn) = self.attach.poll_turn(cx) else {
+        let Poll::Ready(turn) = self.attach.poll_outgoing(cx) else {
             return Poll::Pending;
         };
         let bytes = match turn {
-            Turn::Batch(batch) => return Poll::Ready(Some(batch_chunk(&batch, format))),
-            Turn::Ping(ping) => ping_block(&ping, format).into(),
-            Turn::Reply(reply) => block_of_frame(None, &reply).into(),
-            Turn::Held(cursor) => id_block(cursor).into(),
-            Turn::Bye(bye) => {
-                self.phase = Phase::Over;
+            Outgoing::Batch(batch) => return Poll::Ready(Some(batch_chunk(&batch, format))),
+            Outgoing::Ping(ping) => ping_block(&ping, format).into(),
+            Outgoing::Reply(reply) => block_of_frame(None, &reply).into(),
+            Outgoing::Held(cursor) => id_block(cursor).into(),
+            Outgoing::Bye(bye) => {
+                self.phase = SsePhase::Over;
                 bye_block(&bye, format).into()
             }
         };
         Poll::Ready(Some(Piece::Bytes(bytes)))
     }
 
-    fn is_settled(&self) -> bool {
-        self.attach.is_settled()
+    fn is_caught_up(&self) -> bool {
+        self.attach.is_caught_up()
     }
 
     fn narrow(&mut self) {
         self.attach.narrow();
     }
 
-    fn pumped(&mut self) -> Option<(&mut Attach, Pumped)> {
+    fn fanout_encoder(&mut self) -> Option<(&mut Attachment, FanoutEncoder)> {
         let chunk = run_chunk(self.attach.format());
-        Some((&mut self.attach, Pumped::Each(chunk)))
+        Some((&mut self.attach, FanoutEncoder::Each(chunk)))
     }
 }
 
 /// How the newest events are worded.
-fn run_chunk(format: Format) -> Wording {
+fn run_chunk(format: Format) -> EventEncoder {
     match format {
         Format::Full => full_chunk,
         Format::Data => data_chunk,
     }
 }
 
-fn full_chunk(run: &Run) -> Bytes {
+fn full_chunk(run: &SharedBatch) -> Bytes {
     run.wire(WireForm::SseFull, encode_full_chunk, Piece::join)
 }
 
-fn data_chunk(run: &Run) -> Bytes {
+fn data_chunk(run: &SharedBatch) -> Bytes {
     run.wire(WireForm::SseData, encode_data_chunk, Piece::join)
 }
 

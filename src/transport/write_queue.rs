@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
-use crate::protocol::{Forgotten, Paged, Section};
+use crate::protocol::{EventForgotten, Paged, PagedSection};
 
 /// Pieces of one vectored write: the most that Linux accepts at once (`IOV_MAX`).
 const WRITE_PIECES_MAX: usize = 1_024;
@@ -35,11 +35,11 @@ const SECTION_BYTES: usize = 32 * 1024;
 const GATHERED_TURNS_MAX: u8 = 8;
 
 /// What waits to be written to one socket.
-pub(crate) struct Output {
+pub(crate) struct WriteQueue {
     /// The first piece, usually the only one: it needs no list. Empty if nothing waits, or if a text comes next.
     first: Bytes,
     /// What waits behind the first piece. `None` for an idle reader, which needs no room for a burst.
-    behind: Option<Box<Behind>>,
+    behind: Option<Box<QueueTail>>,
     blocked_since: Option<Instant>,
     /// Items gathered since the last write.
     gathered: u8,
@@ -49,8 +49,8 @@ pub(crate) struct Output {
 
 /// What waits behind the first piece.
 #[derive(Default)]
-struct Behind {
-    pieces: VecDeque<Queued>,
+struct QueueTail {
+    pieces: VecDeque<QueuedPart>,
     /// The small pieces after the last large one.
     joined: BytesMut,
     /// Whether the first piece of the queue is lent by the text that comes next.
@@ -58,12 +58,12 @@ struct Behind {
 }
 
 /// A piece that is written as it is, or a text that is made into bytes when there is room.
-enum Queued {
+enum QueuedPart {
     Bytes(Bytes),
     Text(Paged),
 }
 
-impl Queued {
+impl QueuedPart {
     fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
@@ -72,11 +72,11 @@ impl Queued {
     }
 }
 
-impl Behind {
+impl QueueTail {
     fn push(&mut self, piece: Bytes) {
         if piece.len() > JOIN_BYTES_MAX {
             self.settle();
-            self.pieces.push_back(Queued::Bytes(piece));
+            self.pieces.push_back(QueuedPart::Bytes(piece));
             return;
         }
         if self.joined.len() + piece.len() > JOINED_BYTES_MAX {
@@ -88,17 +88,17 @@ impl Behind {
     fn settle(&mut self) {
         if !self.joined.is_empty() {
             let joined = self.joined.split().freeze();
-            self.pieces.push_back(Queued::Bytes(joined));
+            self.pieces.push_back(QueuedPart::Bytes(joined));
             self.joined = BytesMut::new();
         }
     }
 
     fn bytes(&self) -> usize {
-        self.pieces.iter().map(Queued::len).sum::<usize>() + self.joined.len()
+        self.pieces.iter().map(QueuedPart::len).sum::<usize>() + self.joined.len()
     }
 }
 
-impl Output {
+impl WriteQueue {
     /// Returns an empty queue. `writes` counts the writes to the socket.
     pub(crate) fn new(writes: &Counter) -> Self {
         Self {
@@ -141,7 +141,7 @@ impl Output {
     pub(crate) fn push_text(&mut self, text: Paged) {
         let behind = self.behind.get_or_insert_default();
         behind.settle();
-        behind.pieces.push_back(Queued::Text(text));
+        behind.pieces.push_back(QueuedPart::Text(text));
     }
 
     /// Returns whether nothing waits.
@@ -151,7 +151,7 @@ impl Output {
 
     fn bytes(&self) -> usize {
         let behind = self.behind.as_deref();
-        self.first.len() + behind.map_or(0, Behind::bytes)
+        self.first.len() + behind.map_or(0, QueueTail::bytes)
     }
 
     /// Returns whether so much waits that it should be written before more is produced.
@@ -197,8 +197,8 @@ impl Output {
                 None => io.as_mut().poll_write(cx, &self.first),
                 Some(behind) => {
                     let plain = behind.pieces.iter().map_while(|piece| match piece {
-                        Queued::Bytes(bytes) => Some(bytes),
-                        Queued::Text(_) => None,
+                        QueuedPart::Bytes(bytes) => Some(bytes),
+                        QueuedPart::Text(_) => None,
                     });
                     let slices: Vec<IoSlice<'_>> = std::iter::once(&self.first)
                         .chain(plain)
@@ -236,15 +236,15 @@ impl Output {
             behind.is_lent = false;
             match behind.pieces.front_mut() {
                 None => self.behind = None,
-                Some(Queued::Bytes(bytes)) => {
+                Some(QueuedPart::Bytes(bytes)) => {
                     self.first = std::mem::take(bytes);
                     behind.pieces.pop_front();
                 }
-                Some(Queued::Text(text)) => {
+                Some(QueuedPart::Text(text)) => {
                     match text.take(SECTION_BYTES).map_err(io::Error::other)? {
                         None => drop(behind.pieces.pop_front()),
                         Some(section) => {
-                            behind.is_lent = matches!(section, Section::Lent(_));
+                            behind.is_lent = matches!(section, PagedSection::Lent(_));
                             self.first = section.into_bytes();
                         }
                     }
@@ -258,7 +258,7 @@ impl Output {
     fn give_back(&mut self) {
         if let Some(behind) = &mut self.behind
             && std::mem::take(&mut behind.is_lent)
-            && let Some(Queued::Text(text)) = behind.pieces.front_mut()
+            && let Some(QueuedPart::Text(text)) = behind.pieces.front_mut()
         {
             text.give_back(std::mem::take(&mut self.first).len());
         }
@@ -277,10 +277,10 @@ impl Output {
             if !self.first.is_empty() {
                 break;
             }
-            let is_plain = |piece: &mut Queued| matches!(piece, Queued::Bytes(_));
+            let is_plain = |piece: &mut QueuedPart| matches!(piece, QueuedPart::Bytes(_));
             let next = self.behind.as_mut();
             let next = next.and_then(|behind| behind.pieces.pop_front_if(is_plain));
-            let Some(Queued::Bytes(next)) = next else {
+            let Some(QueuedPart::Bytes(next)) = next else {
                 break;
             };
             self.first = next;
@@ -295,14 +295,14 @@ impl Output {
     ///
     /// # Errors
     /// [`EventForgotten`] if an event that belongs to it is forgotten.
-    pub(crate) fn rest(&mut self) -> Result<Vec<u8>, Forgotten> {
+    pub(crate) fn rest(&mut self) -> Result<Vec<u8>, EventForgotten> {
         let mut rest = std::mem::take(&mut self.first).to_vec();
         if let Some(mut behind) = self.behind.take() {
             behind.settle();
             for piece in behind.pieces {
                 match piece {
-                    Queued::Bytes(bytes) => rest.extend_from_slice(&bytes),
-                    Queued::Text(text) => rest.extend_from_slice(&text.whole()?),
+                    QueuedPart::Bytes(bytes) => rest.extend_from_slice(&bytes),
+                    QueuedPart::Text(text) => rest.extend_from_slice(&text.whole()?),
                 }
             }
         }
@@ -312,7 +312,9 @@ impl Output {
 
 /// Returns whether a write failed because an event was forgotten before the peer accepted it.
 pub(crate) fn is_forgotten(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|cause| cause.is::<Forgotten>())
+    error
+        .get_ref()
+        .is_some_and(|cause| cause.is::<EventForgotten>())
 }
 
 #[cfg(test)]
@@ -322,8 +324,8 @@ mod tests {
     use super::*;
     use crate::protocol::{ChannelName, Data, Draft, Event, EventName, Ledger, WireForm};
 
-    fn output() -> Output {
-        Output::new(&Counter::default())
+    fn output() -> WriteQueue {
+        WriteQueue::new(&Counter::default())
     }
 
     #[test]

@@ -9,7 +9,7 @@ const LISTED: &str = include_str!("public-names.txt");
 /// The names compile; the list says the same.
 #[allow(unused_imports, reason = "that they are there is what is tested")]
 mod all {
-    use triway::server::{BadNetwork, Drained, Network, Options, Reader, listen, serve};
+    use triway::server::{BadNetwork, Drained, FastPath, Network, Options, listen, serve};
     use triway::{
         Access, Action, BadCursor, BrokerOptions, Builder, ChannelName, Code, Credentials, Cursor,
         Data, Epoch, Event, EventName, Feed, Gap, GapReason, Grants, History, HttpOptions, Hub,

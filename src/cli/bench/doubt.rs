@@ -4,7 +4,7 @@
 //! This file knows figures and cores. It measures nothing.
 
 use super::machine::{self, Machine};
-use super::plan::{DEFAULT_HISTORY, Pace, Plan};
+use super::plan::{DEFAULT_HISTORY, Plan, PlanPace};
 use super::report::Figures;
 use super::server::Server;
 
@@ -136,7 +136,7 @@ fn of_transport(plan: &Plan, rounds: &[&Figures]) -> Vec<String> {
 fn limited(plan: &Plan, events_per_second: Option<f64>) -> Option<String> {
     let each = events_per_second? / plan.publisher_count() as f64;
     let is_limited = DEFAULT_PUBLISH_RATE.contains(&each);
-    let at_most = plan.url.is_some() && matches!(plan.pace, Pace::Window(_));
+    let at_most = plan.url.is_some() && matches!(plan.pace, PlanPace::Window(_));
     (is_limited && at_most).then(|| {
         "each publisher reached 100 events per second, the default limit of a hub; start it with --publish-rate 0"
             .to_owned()

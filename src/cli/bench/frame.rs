@@ -41,7 +41,7 @@ pub(super) struct PollFrames {
 
 /// Reads the frames of one channel.
 #[derive(Clone, Debug)]
-pub(super) struct Expected {
+pub(super) struct ExpectedEvent {
     /// What stands between id and number.
     middle: Vec<u8>,
 }
@@ -60,7 +60,7 @@ pub(super) fn shown(text: &[u8]) -> String {
         .collect()
 }
 
-impl Expected {
+impl ExpectedEvent {
     pub(super) fn new(channel: &str) -> Self {
         Self {
             middle: format!(r#"","channel":"{channel}","name":"message","data":""#).into_bytes(),
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_quick_way_and_the_parser_agree() {
-        let expected = Expected::new("b");
+        let expected = ExpectedEvent::new("b");
         let text = event(42, 1007);
         let quick = expected.event(text.as_bytes()).unwrap();
         assert_eq!(quick, Meaning::Event(42, 1007));
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_is_written_in_another_way_is_parsed() {
-        let expected = Expected::new("b");
+        let expected = ExpectedEvent::new("b");
         let spaced = event(42, 1007).replace(":", ": ");
         assert_eq!(expected.event(spaced.as_bytes()), None);
         let frame = expected.frame(spaced.as_bytes()).unwrap();
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_cached_answer_a_refusal_and_a_bye_are_complaints() {
-        let expected = Expected::new("b");
+        let expected = ExpectedEvent::new("b");
         let cached = expected.answer(br#"{"cursor":"e-9","nonce":"old","frames":[]}"#, "new");
         assert!(cached.unwrap_err().to_string().contains("cache"));
         for text in [

@@ -31,7 +31,7 @@ thread_local! {
 
 /// Where the hub is, and how to ask there.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct BenchTarget {
     pub(super) address: SocketAddr,
     /// The prefix below which the hub lies, without a slash at its end.
     pub(super) prefix: String,
@@ -39,7 +39,7 @@ pub(super) struct Target {
     pub(super) headers: String,
 }
 
-impl Target {
+impl BenchTarget {
     /// A request without a body, or one that ends with `more` headers.
     pub(super) fn request(&self, method: &str, path: &str, more: &str) -> String {
         let Self {
@@ -51,14 +51,14 @@ impl Target {
 
 /// A connection, and what was read of it but not understood yet.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct BenchConnection {
     stream: TcpStream,
     held: Vec<u8>,
 }
 
 /// The head of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct BenchHead {
     pub(super) status: u16,
     pub(super) body: Body,
     /// Bytes of the head itself.
@@ -73,8 +73,8 @@ pub(super) enum Body {
     Close,
 }
 
-impl Link {
-    pub(super) async fn connect(target: &Arc<Target>) -> anyhow::Result<Self> {
+impl BenchConnection {
+    pub(super) async fn connect(target: &Arc<BenchTarget>) -> anyhow::Result<Self> {
         let address = target.address;
         let stream = timeout(CONNECT_LIMIT, TcpStream::connect(address))
             .await
@@ -136,7 +136,7 @@ impl Link {
     }
 
     /// The head of an answer that goes on: what follows it is held. Gives the bytes read too.
-    pub(super) async fn head(&mut self, expected: u16) -> anyhow::Result<(Head, usize)> {
+    pub(super) async fn head(&mut self, expected: u16) -> anyhow::Result<(BenchHead, usize)> {
         let mut read = 0;
         let mut found = None;
         while found.is_none() {
@@ -196,7 +196,7 @@ fn bail_ready(what: &'static str) -> anyhow::Result<()> {
 }
 
 /// The head in front, if it is whole.
-fn head(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
+fn head(bytes: &[u8]) -> anyhow::Result<Option<BenchHead>> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut answer = httparse::Response::new(&mut headers);
     let parsed = answer
@@ -215,7 +215,7 @@ fn head(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
             break;
         }
     }
-    Ok(Some(Head {
+    Ok(Some(BenchHead {
         status: answer.code.unwrap_or_default(),
         body,
         bytes: length,
@@ -223,7 +223,7 @@ fn head(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
 }
 
 /// Head and end of an answer, if it is whole.
-fn whole(bytes: &[u8]) -> anyhow::Result<Option<(Head, usize)>> {
+fn whole(bytes: &[u8]) -> anyhow::Result<Option<(BenchHead, usize)>> {
     let Some(head) = head(bytes)? else {
         return Ok(None);
     };

@@ -24,11 +24,11 @@ const LATENCY_DIGITS: u8 = 3;
 
 /// What the run is about.
 #[derive(Clone, Debug)]
-pub(super) struct Shape {
+pub(super) struct MeterShape {
     /// Readers of each channel.
     pub(super) readers_of: Vec<u32>,
     /// The members that publish: which outlet each writes to, and the channels that it goes round.
-    pub(super) publishers: Vec<Publisher>,
+    pub(super) publishers: Vec<PublisherMeter>,
     /// Tasks that publish for the members.
     pub(super) outlets: usize,
     /// Events in flight for each publisher; none at a fixed rate.
@@ -37,7 +37,7 @@ pub(super) struct Shape {
 
 /// A member that publishes.
 #[derive(Clone, Debug)]
-pub(super) struct Publisher {
+pub(super) struct PublisherMeter {
     /// Where its publishes are written.
     pub(super) outlet: usize,
     /// Its channel; the next one, where it goes round.
@@ -72,7 +72,7 @@ enum Until {
 
 /// What was counted since the measuring began.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct MeterTally {
     pub(super) deliveries: u64,
     pub(super) bytes_read: u64,
     pub(super) bytes_written: u64,
@@ -89,7 +89,7 @@ struct Outlet {
 /// The books, while they are open.
 #[derive(Debug)]
 pub(super) struct Books {
-    shape: Shape,
+    shape: MeterShape,
     events: Vec<Record>,
     outlets: Vec<Outlet>,
     sent_in: Vec<u32>,
@@ -105,7 +105,7 @@ pub(super) struct Books {
     pub(super) connect: Histogram<u64>,
     pub(super) connected: usize,
     pub(super) outlets_open: usize,
-    pub(super) tally: Tally,
+    pub(super) tally: MeterTally,
     pub(super) twice: u64,
     pub(super) reordered: u64,
     pub(super) gaps: u64,
@@ -131,7 +131,7 @@ fn histogram() -> anyhow::Result<Histogram<u64>> {
 }
 
 impl Meter {
-    pub(super) fn new(shape: Shape) -> anyhow::Result<Self> {
+    pub(super) fn new(shape: MeterShape) -> anyhow::Result<Self> {
         let books = Books {
             events: Vec::with_capacity(EVENTS_MAX),
             outlets: (0..shape.outlets).map(|_| Outlet::default()).collect(),
@@ -145,7 +145,7 @@ impl Meter {
             connect: histogram()?,
             connected: 0,
             outlets_open: 0,
-            tally: Tally::default(),
+            tally: MeterTally::default(),
             twice: 0,
             reordered: 0,
             gaps: 0,
@@ -202,7 +202,7 @@ impl Meter {
     pub(super) fn begin(&self) {
         let mut books = self.books();
         books.first = books.events.len();
-        books.tally = Tally::default();
+        books.tally = MeterTally::default();
         books.latency.reset();
         books.late.reset();
         books.last_ns = self.now_ns();

@@ -12,13 +12,13 @@ use tokio::io::AsyncReadExt;
 #[cfg(target_os = "linux")]
 use tokio::net::unix::pipe;
 
-use super::reader::Run;
+use super::reader::BenchRun;
 
 /// Schedules events at this rate until the run is over.
-pub(super) async fn plan(run: &Run, rate: f64) -> anyhow::Result<()> {
+pub(super) async fn plan(run: &BenchRun, rate: f64) -> anyhow::Result<()> {
     let began_ns = run.meter.now_ns();
     let mut planned = 1.0_f64;
-    let mut clock = Clock::new()?;
+    let mut clock = PaceClock::new()?;
     loop {
         let next_ns = began_ns + duration_ns(planned / rate);
         let now_ns = run.meter.now_ns();
@@ -43,14 +43,14 @@ fn duration_ns(seconds: f64) -> u64 {
 /// A timer with microsecond precision: tokio's timer counts whole milliseconds. The system's timer is a file
 /// descriptor that is read like a pipe, because creating tokio's `AsyncFd` would need `unsafe`.
 #[cfg(target_os = "linux")]
-struct Clock {
+struct PaceClock {
     /// The same timer as `ticks`, used to set it.
     timer: OwnedFd,
     ticks: pipe::Receiver,
 }
 
 #[cfg(target_os = "linux")]
-impl Clock {
+impl PaceClock {
     fn new() -> anyhow::Result<Self> {
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
@@ -79,7 +79,7 @@ impl Clock {
 struct Clock;
 
 #[cfg(not(target_os = "linux"))]
-impl Clock {
+impl PaceClock {
     fn new() -> anyhow::Result<Self> {
         Ok(Self)
     }

@@ -12,12 +12,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::frame::Expected;
+use super::frame::ExpectedEvent;
 use super::machine;
-use super::meter::{Meter, Publisher, Shape, Tally};
-use super::plan::{Length, Pace, Plan, Publishers};
+use super::meter::{Meter, MeterShape, MeterTally, PublisherMeter};
+use super::plan::{Plan, PlanLength, PlanPace, Publishers};
 use super::progress::Progress;
-use super::reader::{Channel, Reader, Run};
+use super::reader::{BenchChannel, BenchReader, BenchRun};
 use super::server::Server;
 use super::{pace, poll, post, sse, ws};
 use crate::cli::subscribe::Via;
@@ -59,7 +59,7 @@ pub(super) struct Measured {
     pub(super) latency: Histogram<u64>,
     pub(super) late: Histogram<u64>,
     pub(super) events: u64,
-    pub(super) tally: Tally,
+    pub(super) tally: MeterTally,
     pub(super) took: Duration,
     pub(super) server_ns: Option<u64>,
     pub(super) load_ns: Option<u64>,
@@ -122,7 +122,7 @@ pub(super) async fn run(
     let connect_cpu_ns = since(cpu_before, server.process.and_then(machine::cpu_ns));
     let idle_bytes = since(before, after).filter(|_| which.is_fresh);
 
-    let warm_up = Length::Seconds(WARM_UP_TIME);
+    let warm_up = PlanLength::Seconds(WARM_UP_TIME);
     let mut trouble = drive(plan, &run, warm_up, |_| {}).await.err();
     run.meter.begin();
     let begin = Moment::now(server);
@@ -162,7 +162,7 @@ pub(super) async fn run(
 }
 
 /// Names of its own for each run: what is left of the last one is not read in this one.
-fn new_run(plan: &Plan, server: &Server, which: Which) -> anyhow::Result<Run> {
+fn new_run(plan: &Plan, server: &Server, which: Which) -> anyhow::Result<BenchRun> {
     let Plan {
         readers, channels, ..
     } = *plan;
@@ -172,7 +172,7 @@ fn new_run(plan: &Plan, server: &Server, which: Which) -> anyhow::Result<Run> {
     let post_outlets = post::CONNECTIONS_MAX.min(readers);
     let publishers: Vec<_> = match plan.publishers {
         Publishers::All => (0..readers)
-            .map(|reader| Publisher {
+            .map(|reader| PublisherMeter {
                 outlet: if which.via == Via::Ws {
                     reader
                 } else {
@@ -183,14 +183,14 @@ fn new_run(plan: &Plan, server: &Server, which: Which) -> anyhow::Result<Run> {
             })
             .collect(),
         Publishers::Some(count) => (0..count)
-            .map(|member| Publisher {
+            .map(|member| PublisherMeter {
                 outlet: member,
                 channel: of_reader(member * channels / count, channels),
                 rounds: true,
             })
             .collect(),
     };
-    let shape = Shape {
+    let shape = MeterShape {
         readers_of: (0..channels)
             .map(|channel| u32::try_from((readers - channel).div_ceil(channels)))
             .collect::<Result<_, _>>()?,
@@ -201,17 +201,17 @@ fn new_run(plan: &Plan, server: &Server, which: Which) -> anyhow::Result<Run> {
             .unwrap_or(0),
         publishers,
         window: match plan.pace {
-            Pace::Window(window) => Some(window),
-            Pace::Rate(_) => None,
+            PlanPace::Window(window) => Some(window),
+            PlanPace::Rate(_) => None,
         },
     };
-    Ok(Run {
+    Ok(BenchRun {
         meter: Meter::new(shape)?,
         target: Arc::clone(&server.target),
         channels: (0..channels)
-            .map(|channel| Channel {
+            .map(|channel| BenchChannel {
                 name: name(channel),
-                expected: Expected::new(&name(channel)),
+                expected: ExpectedEvent::new(&name(channel)),
             })
             .collect(),
         keys: Mutex::new(if all {
@@ -230,7 +230,7 @@ fn of_reader(reader: usize, channels: usize) -> u32 {
 /// Lets a task end the run with its complaint.
 fn spawn(
     tasks: &mut JoinSet<()>,
-    run: &Arc<Run>,
+    run: &Arc<BenchRun>,
     who: String,
     task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
 ) {
@@ -246,7 +246,7 @@ fn spawn(
 async fn open_outlets(
     plan: &Plan,
     via: Via,
-    run: &Arc<Run>,
+    run: &Arc<BenchRun>,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
     let all = plan.publishers == Publishers::All;
@@ -278,7 +278,7 @@ async fn open_outlets(
 async fn connect(
     plan: &Plan,
     via: Via,
-    run: &Arc<Run>,
+    run: &Arc<BenchRun>,
     tasks: &mut JoinSet<()>,
     progress: &Progress,
 ) -> anyhow::Result<()> {
@@ -290,7 +290,7 @@ async fn connect(
         if run.meter.books().trouble.is_some() {
             break;
         }
-        let reader = Reader {
+        let reader = BenchReader {
             run: Arc::clone(run),
             index,
             channel: of_reader(index, plan.channels),
@@ -317,10 +317,10 @@ async fn connect(
 
 /// Waits until so many are there, for as long as more and more come.
 async fn reach(
-    run: &Run,
+    run: &BenchRun,
     what: &str,
     goal: usize,
-    count: impl Fn(&Run) -> usize,
+    count: impl Fn(&BenchRun) -> usize,
 ) -> anyhow::Result<()> {
     while count(run) < goal {
         let before = count(run);
@@ -357,12 +357,12 @@ async fn rest(server: &Server) -> Option<u64> {
     machine::resident_bytes(process)
 }
 
-async fn measure(plan: &Plan, run: &Run, progress: &Progress) -> anyhow::Result<()> {
+async fn measure(plan: &Plan, run: &BenchRun, progress: &Progress) -> anyhow::Result<()> {
     let began = Instant::now();
     drive(plan, run, plan.length, |events| {
         let share = match plan.length {
-            Length::Events(all) => events as f64 / all as f64,
-            Length::Seconds(all) => began.elapsed().as_secs_f64() / all.as_secs_f64(),
+            PlanLength::Events(all) => events as f64 / all as f64,
+            PlanLength::Seconds(all) => began.elapsed().as_secs_f64() / all.as_secs_f64(),
         };
         let share = CONNECTED_SHARE + share.min(1.0) * (1.0 - CONNECTED_SHARE);
         progress.at(share, format!("{events} events"));
@@ -373,19 +373,19 @@ async fn measure(plan: &Plan, run: &Run, progress: &Progress) -> anyhow::Result<
 /// Sends, for a time or a number of events, and waits until all is delivered.
 async fn drive(
     plan: &Plan,
-    run: &Run,
-    length: Length,
+    run: &BenchRun,
+    length: PlanLength,
     watch: impl FnMut(u64),
 ) -> anyhow::Result<()> {
     let (count, time) = match length {
-        Length::Events(count) => (count, None),
-        Length::Seconds(time) => (usize::MAX, Some(time)),
+        PlanLength::Events(count) => (count, None),
+        PlanLength::Seconds(time) => (usize::MAX, Some(time)),
     };
     run.meter.send(count);
     let pacing = async {
         match plan.pace {
-            Pace::Rate(rate) => pace::plan(run, rate).await,
-            Pace::Window(_) => std::future::pending().await,
+            PlanPace::Rate(rate) => pace::plan(run, rate).await,
+            PlanPace::Window(_) => std::future::pending().await,
         }
     };
     tokio::select! {
@@ -396,7 +396,7 @@ async fn drive(
 
 /// Waits until all is sent and delivered; after `time` nothing more is sent.
 async fn delivered(
-    run: &Run,
+    run: &BenchRun,
     time: Option<Duration>,
     mut watch: impl FnMut(u64),
 ) -> anyhow::Result<()> {

@@ -45,7 +45,7 @@ Examples:
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Options {
+pub(crate) struct PlanOptions {
     /// A running hub (default: a child process on a free port)
     #[arg(long, value_name = "URL", value_parser = parse_url, help_heading = "The hub")]
     url: Option<Url>,
@@ -131,7 +131,7 @@ pub(super) enum Publishers {
 /// When to publish.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Pace {
+pub(super) enum PlanPace {
     Window(u32),
     Rate(f64),
 }
@@ -139,7 +139,7 @@ pub(super) enum Pace {
 /// How long to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Length {
+pub(super) enum PlanLength {
     Events(usize),
     #[serde(serialize_with = "seconds")]
     Seconds(Duration),
@@ -172,11 +172,11 @@ pub(super) struct Plan {
     pub(super) channels: usize,
     pub(super) publishers: Publishers,
     #[serde(flatten)]
-    pub(super) pace: Pace,
+    pub(super) pace: PlanPace,
     pub(super) payload: usize,
     pub(super) connecting: usize,
     #[serde(flatten)]
-    pub(super) length: Length,
+    pub(super) length: PlanLength,
     pub(super) rounds: usize,
     #[serde(skip)]
     pub(super) tag: String,
@@ -209,7 +209,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("expected seconds, from 0.1 to {SECONDS_MAX}"))
 }
 
-impl Options {
+impl PlanOptions {
     /// Looked at first, since a run of minutes should not end at a folder that is not there.
     fn check_reports(&self) -> anyhow::Result<()> {
         let dash = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
@@ -233,7 +233,7 @@ impl Options {
 }
 
 impl Plan {
-    pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
+    pub(super) fn new(options: &PlanOptions) -> anyhow::Result<Self> {
         let mut transports = options.transport.clone();
         transports.dedup();
         let mut tag = [0; TAG_BYTES];
@@ -249,14 +249,14 @@ impl Plan {
             channels: usize::try_from(options.channels)?,
             publishers: options.publishers,
             pace: match (options.rate, options.window) {
-                (Some(rate), _) => Pace::Rate(rate),
-                (None, window) => Pace::Window(window.unwrap_or(1)),
+                (Some(rate), _) => PlanPace::Rate(rate),
+                (None, window) => PlanPace::Window(window.unwrap_or(1)),
             },
             payload: usize::try_from(options.payload)?,
             connecting: usize::try_from(options.connecting)?,
             length: match options.events {
-                Some(events) => Length::Events(usize::try_from(events)?),
-                None => Length::Seconds(options.seconds),
+                Some(events) => PlanLength::Events(usize::try_from(events)?),
+                None => PlanLength::Seconds(options.seconds),
             },
             rounds: usize::try_from(options.rounds)?,
             tag: URL_SAFE_NO_PAD.encode(tag),
@@ -275,7 +275,7 @@ impl Plan {
                 self.readers
             );
         }
-        if let (Pace::Rate(rate), Length::Seconds(seconds)) = (self.pace, self.length)
+        if let (PlanPace::Rate(rate), PlanLength::Seconds(seconds)) = (self.pace, self.length)
             && rate * seconds.as_secs_f64() > EVENTS_MAX as f64 / 2.0
         {
             bail!(
@@ -306,8 +306,8 @@ impl Plan {
             Publishers::Some(count) => count,
         };
         match self.pace {
-            Pace::Window(window) => (members * window as usize * 2).max(DEFAULT_HISTORY),
-            Pace::Rate(_) => DEFAULT_HISTORY,
+            PlanPace::Window(window) => (members * window as usize * 2).max(DEFAULT_HISTORY),
+            PlanPace::Rate(_) => DEFAULT_HISTORY,
         }
     }
 

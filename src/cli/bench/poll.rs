@@ -5,13 +5,13 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::frame::Meaning;
-use super::link::Link;
-use super::reader::Reader;
+use super::link::BenchConnection;
+use super::reader::BenchReader;
 
 /// Polls until something is wrong.
-pub(super) async fn read(mut reader: Reader) -> anyhow::Result<()> {
+pub(super) async fn read(mut reader: BenchReader) -> anyhow::Result<()> {
     let run = Arc::clone(&reader.run);
-    let mut link = Link::connect(&run.target).await?;
+    let mut link = BenchConnection::connect(&run.target).await?;
     let (mut cursor, mut session) = (String::from("now"), String::new());
     for number in 0_u64.. {
         let nonce = format!("n{number}");
@@ -48,7 +48,7 @@ pub(super) async fn read(mut reader: Reader) -> anyhow::Result<()> {
 }
 
 fn take(
-    reader: &mut Reader,
+    reader: &mut BenchReader,
     frames: Vec<Meaning>,
     now_ns: u64,
     (written, read): (usize, usize),

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::frame;
-use super::link::Link;
-use super::reader::Run;
+use super::link::BenchConnection;
+use super::reader::BenchRun;
 
 /// Most connections, shared by all members.
 pub(super) const CONNECTIONS_MAX: usize = 64;
@@ -13,8 +13,8 @@ pub(super) const CONNECTIONS_MAX: usize = 64;
 const CREATED: u16 = 201;
 
 /// Publishes the events scheduled for this connection, one after the other, until an error occurs.
-pub(super) async fn outlet(run: Arc<Run>, outlet: usize) -> anyhow::Result<()> {
-    let mut link = Link::connect(&run.target).await?;
+pub(super) async fn outlet(run: Arc<BenchRun>, outlet: usize) -> anyhow::Result<()> {
+    let mut link = BenchConnection::connect(&run.target).await?;
     run.meter.outlet_open();
     let mut due = Vec::new();
     loop {

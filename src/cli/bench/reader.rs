@@ -7,17 +7,17 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::frame::{Expected, Meaning};
-use super::link::Target;
+use super::frame::{ExpectedEvent, Meaning};
+use super::link::BenchTarget;
 use super::meter::{Books, Meter};
 use super::seen::Seen;
 
 /// What all tasks of one run share.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct BenchRun {
     pub(super) meter: Meter,
-    pub(super) target: Arc<Target>,
-    pub(super) channels: Vec<Channel>,
+    pub(super) target: Arc<BenchTarget>,
+    pub(super) channels: Vec<BenchChannel>,
     /// The session keys of members that publish by POST, each known after its hello.
     pub(super) keys: Mutex<Vec<String>>,
     /// Data of an event, in bytes.
@@ -26,15 +26,15 @@ pub(super) struct Run {
 
 /// A channel, and how its frames look.
 #[derive(Debug)]
-pub(super) struct Channel {
+pub(super) struct BenchChannel {
     pub(super) name: String,
-    pub(super) expected: Expected,
+    pub(super) expected: ExpectedEvent,
 }
 
 /// One reader.
 #[derive(Debug)]
-pub(super) struct Reader {
-    pub(super) run: Arc<Run>,
+pub(super) struct BenchReader {
+    pub(super) run: Arc<BenchRun>,
     /// Which reader, from 0.
     pub(super) index: usize,
     /// Its place in `Run::channels`.
@@ -46,12 +46,12 @@ pub(super) struct Reader {
     pub(super) connecting: Option<(u64, OwnedSemaphorePermit)>,
 }
 
-impl Reader {
+impl BenchReader {
     pub(super) fn name(&self) -> &str {
         &self.run.channels[self.channel as usize].name
     }
 
-    pub(super) fn expected<'a>(&self, run: &'a Run) -> &'a Expected {
+    pub(super) fn expected<'a>(&self, run: &'a BenchRun) -> &'a ExpectedEvent {
         &run.channels[self.channel as usize].expected
     }
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::link::Target;
+use super::link::BenchTarget;
 use super::machine;
 
 /// How long our own server may take until it says where it listens.
@@ -31,7 +31,7 @@ const WITHOUT_LIMITS: &[&str] = &[
 /// A hub that can be asked.
 #[derive(Debug)]
 pub(super) struct Server {
-    pub(super) target: Arc<Target>,
+    pub(super) target: Arc<BenchTarget>,
     /// The process whose CPU time and memory are read.
     pub(super) process: Option<u32>,
     /// Ends with us: tokio kills it when this is dropped.
@@ -93,7 +93,7 @@ impl Server {
     }
 }
 
-fn target(url: &Url, token: Option<&str>) -> anyhow::Result<Target> {
+fn target(url: &Url, token: Option<&str>) -> anyhow::Result<BenchTarget> {
     let (host, port) = (
         url.host_str().context("the address has a host")?,
         url.port_or_known_default().unwrap_or(80),
@@ -105,7 +105,7 @@ fn target(url: &Url, token: Option<&str>) -> anyhow::Result<Target> {
         .min_by_key(SocketAddr::is_ipv6)
         .with_context(|| format!("{host} has no address"))?;
     let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
-    Ok(Target {
+    Ok(BenchTarget {
         address,
         prefix: url.path().trim_end_matches('/').to_owned(),
         headers: format!(

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use memchr::memmem;
 
-use super::frame::{Expected, Meaning};
-use super::link::{self, Body, Link};
-use super::reader::Reader;
+use super::frame::{ExpectedEvent, Meaning};
+use super::link::{self, BenchConnection, Body};
+use super::reader::BenchReader;
 
 /// Reads until something is wrong.
-pub(super) async fn read(mut reader: Reader) -> anyhow::Result<()> {
+pub(super) async fn read(mut reader: BenchReader) -> anyhow::Result<()> {
     let run = Arc::clone(&reader.run);
-    let mut link = Link::connect(&run.target).await?;
+    let mut link = BenchConnection::connect(&run.target).await?;
     let path = format!("/sse?channels={}&format=full", reader.name());
     let request = run
         .target
@@ -25,7 +25,7 @@ pub(super) async fn read(mut reader: Reader) -> anyhow::Result<()> {
         books.tally.requests += 1;
     }
     let (head, _) = link.head(200).await?;
-    let mut stream = Stream {
+    let mut stream = BenchStream {
         is_chunked: head.body == Body::Chunked,
         text: Vec::new(),
     };
@@ -39,7 +39,7 @@ pub(super) async fn read(mut reader: Reader) -> anyhow::Result<()> {
 }
 
 /// The frames of one read.
-fn take(reader: &mut Reader, stream: &mut Stream, bytes: &[u8]) -> anyhow::Result<usize> {
+fn take(reader: &mut BenchReader, stream: &mut BenchStream, bytes: &[u8]) -> anyhow::Result<usize> {
     let run = Arc::clone(&reader.run);
     let now_ns = run.meter.now_ns();
     let expected = reader.expected(&run);
@@ -60,16 +60,16 @@ fn take(reader: &mut Reader, stream: &mut Stream, bytes: &[u8]) -> anyhow::Resul
 
 /// An event stream, and the part of a block that came with an earlier chunk.
 #[derive(Debug)]
-struct Stream {
+struct BenchStream {
     is_chunked: bool,
     text: Vec<u8>,
 }
 
-impl Stream {
+impl BenchStream {
     fn take(
         &mut self,
         bytes: &[u8],
-        expected: &Expected,
+        expected: &ExpectedEvent,
         mut frame: impl FnMut(Meaning) -> anyhow::Result<()>,
     ) -> anyhow::Result<usize> {
         if !self.is_chunked {
@@ -94,7 +94,7 @@ impl Stream {
     fn text(
         &mut self,
         new: &[u8],
-        expected: &Expected,
+        expected: &ExpectedEvent,
         frame: &mut impl FnMut(Meaning) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         if self.text.is_empty() {
@@ -112,7 +112,7 @@ impl Stream {
 /// Each whole block; says how many bytes that was.
 fn blocks(
     text: &[u8],
-    expected: &Expected,
+    expected: &ExpectedEvent,
     frame: &mut impl FnMut(Meaning) -> anyhow::Result<()>,
 ) -> anyhow::Result<usize> {
     let mut done = 0;
@@ -152,7 +152,7 @@ mod tests {
                 wire.extend_from_slice(b"\r\n");
             }
             for cut in 0..=wire.len() {
-                let mut stream = Stream {
+                let mut stream = BenchStream {
                     is_chunked: true,
                     text: Vec::new(),
                 };
@@ -161,7 +161,7 @@ mod tests {
                     found.push(frame);
                     Ok(())
                 };
-                let expected = Expected::new("b");
+                let expected = ExpectedEvent::new("b");
                 let done = stream.take(&wire[..cut], &expected, &mut note).unwrap();
                 stream.take(&wire[done..], &expected, &mut note).unwrap();
                 assert_eq!(

@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::frame;
-use super::link::Link;
-use super::reader::{Reader, Run};
+use super::link::BenchConnection;
+use super::reader::{BenchReader, BenchRun};
 
 /// Bytes of a handshake's key (RFC 6455, 4.1).
 const KEY_BYTES: usize = 16;
@@ -23,7 +23,7 @@ const KEY_BYTES: usize = 16;
 const SWITCHING: u16 = 101;
 
 /// Reads, and publishes where the reader has an outlet, until something is wrong.
-pub(super) async fn read(mut reader: Reader) -> anyhow::Result<()> {
+pub(super) async fn read(mut reader: BenchReader) -> anyhow::Result<()> {
     let run = Arc::clone(&reader.run);
     let mut link = open(&run, reader.name()).await?;
     let mut out = Vec::new();
@@ -49,9 +49,13 @@ pub(super) async fn read(mut reader: Reader) -> anyhow::Result<()> {
 }
 
 /// A member that only publishes: it reads a channel where nothing comes, and its replies.
-pub(super) async fn outlet(run: Arc<Run>, outlet: usize, channel: String) -> anyhow::Result<()> {
+pub(super) async fn outlet(
+    run: Arc<BenchRun>,
+    outlet: usize,
+    channel: String,
+) -> anyhow::Result<()> {
     let mut link = open(&run, &channel).await?;
-    let expected = frame::Expected::new(&channel);
+    let expected = frame::ExpectedEvent::new(&channel);
     let (mut out, mut due) = (Vec::new(), Vec::new());
     let mut is_open = false;
     let mut listen = |bytes: &[u8], out: &mut Vec<u8>| {
@@ -80,8 +84,8 @@ pub(super) async fn outlet(run: Arc<Run>, outlet: usize, channel: String) -> any
     }
 }
 
-async fn open(run: &Run, channel: &str) -> anyhow::Result<Link> {
-    let mut link = Link::connect(&run.target).await?;
+async fn open(run: &BenchRun, channel: &str) -> anyhow::Result<BenchConnection> {
+    let mut link = BenchConnection::connect(&run.target).await?;
     let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(|_| anyhow::anyhow!("cannot get random bytes"))?;
     let headers = format!(
@@ -96,7 +100,12 @@ async fn open(run: &Run, channel: &str) -> anyhow::Result<Link> {
 }
 
 /// The frames of one read.
-fn take(reader: &mut Reader, run: &Run, bytes: &[u8], out: &mut Vec<u8>) -> anyhow::Result<usize> {
+fn take(
+    reader: &mut BenchReader,
+    run: &BenchRun,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+) -> anyhow::Result<usize> {
     let now_ns = run.meter.now_ns();
     let expected = reader.expected(run);
     let mut hello = None;
@@ -148,7 +157,7 @@ fn each_message(
 }
 
 /// Publishes what is due, as one write.
-fn publish(run: &Run, due: &mut Vec<u32>, out: &mut Vec<u8>) {
+fn publish(run: &BenchRun, due: &mut Vec<u32>, out: &mut Vec<u8>) {
     for number in due.drain(..) {
         let channel = &run.channels[run.meter.depart(number).0 as usize].name;
         let data = frame::data(number, run.payload);

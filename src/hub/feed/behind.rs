@@ -1,7 +1,7 @@
 //! A feed that is too far behind: if more lies before it than its reader wants, the feed begins at the head.
 
 use super::Feed;
-use crate::hub::Portion;
+use crate::hub::ReadLimit;
 use crate::protocol::BATCH_EVENTS_MAX;
 
 impl Feed {
@@ -28,7 +28,7 @@ impl Feed {
     }
 
     fn lies_before(&self, data_bytes: u32, head: u64) -> bool {
-        let whole = Portion {
+        let whole = ReadLimit {
             events: BATCH_EVENTS_MAX,
             bytes: data_bytes as usize,
             of_frames: false,

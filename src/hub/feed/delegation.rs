@@ -5,25 +5,25 @@
 
 use std::sync::Arc;
 
-use super::{Feed, Joined};
-use crate::hub::waker::{Bell, Rung};
-use crate::hub::{Channel, Counted, Hub, Place, Tally};
-use crate::protocol::cursor::{Cursor, Start};
+use super::{Feed, JoinedChannel};
+use crate::hub::waker::{FeedWaker, ReadyChannels};
+use crate::hub::{Channel, HubState, ReadPosition, ReaderCounting, ReaderCounts};
+use crate::protocol::cursor::{Cursor, Since};
 use crate::protocol::{ChannelName, Refusal, Transport};
 use slab::Slab;
 
 impl Feed {
     /// Opens a feed that begins at the head and is counted as all the readers in these counts.
     pub(crate) fn for_many(
-        hub: &Arc<Hub>,
+        hub: &Arc<HubState>,
         name: &ChannelName,
-        tally: Arc<Tally>,
+        tally: Arc<ReaderCounts>,
     ) -> Result<Self, Refusal> {
-        let bell: Arc<Bell> = Arc::default();
-        let counted = Counted::All(tally);
-        let (channel, key, place) = hub.join(name, Start::Now, &bell, 0, counted)?;
+        let bell: Arc<FeedWaker> = Arc::default();
+        let counted = ReaderCounting::All(tally);
+        let (channel, key, place) = hub.join(name, Since::Now, &bell, 0, counted)?;
         let mut joined = Slab::with_capacity(1);
-        joined.insert(Joined {
+        joined.insert(JoinedChannel {
             channel,
             key: Some(key),
             place,
@@ -32,7 +32,7 @@ impl Feed {
             hub: hub.clone(),
             bell,
             joined,
-            again: Rung::One(0),
+            again: ReadyChannels::One(0),
             read_up_to: place.offset,
             // Selects the batch limit of a stream, which is also what its subscribers accept at once.
             transport: Some(Transport::Ws),
@@ -43,20 +43,21 @@ impl Feed {
 
     /// Returns the feed's one channel and the offset up to which it is read. Returns `None` if anything else is to be
     /// delivered first.
-    pub(crate) fn calm(&self) -> Option<(&Arc<Channel>, u64)> {
+    pub(crate) fn caught_up(&self) -> Option<(&Arc<Channel>, u64)> {
         let (_, joined) = self.joined.iter().next()?;
-        let is_calm =
-            self.joined.len() == 1 && joined.place.hole.is_none() && self.again == Rung::None;
+        let is_calm = self.joined.len() == 1
+            && joined.place.hole.is_none()
+            && self.again == ReadyChannels::None;
         is_calm.then_some((&joined.channel, self.read_up_to))
     }
 
     /// Returns whether the feed's one channel is delegated to a fan-out task.
-    pub(crate) fn is_watched(&self) -> bool {
+    pub(crate) fn is_delegated(&self) -> bool {
         self.watched.is_some()
     }
 
     /// Delegates the feed's one channel to a fan-out task.
-    pub(crate) fn let_watch(&mut self) {
+    pub(crate) fn delegate(&mut self) {
         let Some((slot, joined)) = self.joined.iter_mut().next() else {
             return;
         };
@@ -73,11 +74,11 @@ impl Feed {
         if !self.hub.has_been_at(cursor) {
             return false;
         }
-        joined.place = Place {
+        joined.place = ReadPosition {
             offset: cursor.offset,
             hole: None,
         };
-        self.again = Rung::None;
+        self.again = ReadyChannels::None;
         self.read_up_to = cursor.offset;
         true
     }
@@ -99,7 +100,7 @@ impl Feed {
     }
 
     /// Records that the fan-out task delivered everything up to this offset.
-    pub(crate) fn told(&mut self, offset: u64) {
+    pub(crate) fn set_delivered_up_to(&mut self, offset: u64) {
         self.read_up_to = self.read_up_to.max(offset);
         if let Some(joined) = self.watched.and_then(|slot| self.joined.get_mut(slot)) {
             joined.place.offset = joined.place.offset.max(offset);
@@ -108,7 +109,7 @@ impl Feed {
 
     /// Returns the slot of the delegated channel if it may hold new events. Publishers do not mark that channel as
     /// ready.
-    pub(super) fn unrung(&self, head: u64) -> Option<usize> {
+    pub(super) fn none_ready(&self, head: u64) -> Option<usize> {
         let slot = self.watched?;
         let joined = self.joined.get(slot)?;
         (joined.place.offset < head).then_some(slot)

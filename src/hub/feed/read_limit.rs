@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Feed;
-use crate::hub::{Portion, Reading};
+use crate::hub::{PagedRead, ReadLimit};
 use crate::protocol::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Event, Transport};
 
 /// The most bytes of frames in one batch of a stream; a single event may be larger. The bytes that its peer has not
@@ -20,16 +20,16 @@ impl Feed {
 
     /// Returns a paged read of these events, which were read just now. Returns `None` if they come from several
     /// channels or the log no longer holds them.
-    pub(crate) fn read_again(&self, events: &[Arc<Event>]) -> Option<Reading> {
+    pub(crate) fn read_again(&self, events: &[Arc<Event>]) -> Option<PagedRead> {
         let mut joined = self.joined.iter();
         let (_, only) = joined.next().filter(|_| self.joined.len() == 1)?;
         only.channel.read_again(events)
     }
 
     /// Returns what one batch may hold.
-    pub(super) fn portion(&self) -> Portion {
+    pub(super) fn portion(&self) -> ReadLimit {
         let of_frames = matches!(self.transport, Some(Transport::Ws | Transport::Sse));
-        Portion {
+        ReadLimit {
             events: BATCH_EVENTS_MAX,
             bytes: match (of_frames, self.is_narrow) {
                 (true, true) => NARROW_BATCH_BYTES_MAX,

@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use crate::protocol::{Event, Kept};
+use crate::protocol::{Event, RetainedEvent};
 
 /// Forgotten events that are still read, and the paged reads in progress.
 #[derive(Debug, Default)]
-pub(super) struct Remains {
+pub(super) struct RetainedEvents {
     /// Sorted by offset.
-    kept: Vec<Kept>,
+    kept: Vec<RetainedEvent>,
     /// The position and the end of each paged read.
     readings: Slab<(u64, u64)>,
     /// The newest event that a paged read needed and that found no room.
     lost: u64,
 }
 
-impl Remains {
+impl RetainedEvents {
     fn is_within(&self, offset: u64) -> bool {
         let mut readings = self.readings.iter();
         readings.any(|(_, (after, end))| *after < offset && offset <= *end)
@@ -29,7 +29,7 @@ impl Remains {
     pub(super) fn forget(&mut self, event: Arc<Event>) {
         let offset = event.id.offset;
         let is_within = self.is_within(offset);
-        match Kept::of(event, is_within) {
+        match RetainedEvent::of(event, is_within) {
             Some(kept) => self.kept.push(kept),
             None if is_within => self.lost = offset,
             None => {}
@@ -53,7 +53,7 @@ impl Remains {
         let index = self
             .kept
             .partition_point(|kept| kept.event().id.offset <= offset);
-        self.kept.get(index).map(Kept::event)
+        self.kept.get(index).map(RetainedEvent::event)
     }
 
     pub(super) fn end(&mut self, key: usize) {

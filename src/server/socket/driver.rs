@@ -12,11 +12,11 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWrite as _;
 use tokio::time::{Instant, Sleep};
 
-use super::{Link, Owned, Terms};
-use crate::fanout::{Berth, Risen};
+use super::{Connection, HeldSocket, WriteConfig};
+use crate::fanout::{DelegatedWrites, SubscriberHandle};
 use crate::transport::connection::with_room;
-use crate::transport::response_head::{HELLO_BYTES, Head, Length};
-use crate::transport::write_queue::{Output, is_forgotten};
+use crate::transport::response_head::{BodyLength, HELLO_BYTES, ResponseHead};
+use crate::transport::write_queue::{WriteQueue, is_forgotten};
 use crate::transport::{Frames, Piece};
 
 /// Bytes that a client may send ahead while its response is streamed. They are kept for the next request. Beyond this
@@ -24,14 +24,14 @@ use crate::transport::{Frames, Piece};
 const AHEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// A socket while a response is written to it.
-pub(super) struct Conversation {
-    io: Link,
+pub(super) struct SocketDriver {
+    io: Connection,
     ahead: BytesMut,
-    pub(super) output: Output,
-    terms: Arc<Terms>,
-    pub(super) berth: Berth,
+    pub(super) output: WriteQueue,
+    terms: Arc<WriteConfig>,
+    pub(super) berth: SubscriberHandle,
     /// The head around a complete response. `None` for a stream.
-    pub(super) envelope: Option<Arc<Head>>,
+    pub(super) envelope: Option<Arc<ResponseHead>>,
     /// Whether the connection closes after this response.
     closes: bool,
     /// Whether the bytes to write now are everything there is until the task is woken.
@@ -41,7 +41,7 @@ pub(super) struct Conversation {
 }
 
 /// The event that ended a wait.
-pub(super) enum Step {
+pub(super) enum SocketEvent {
     Piece(Option<Piece>),
     Written,
     /// A fan-out task wrote the response.
@@ -51,15 +51,15 @@ pub(super) enum Step {
     Gone,
 }
 
-impl Conversation {
-    pub(super) fn new(closes: bool, owned: Owned, terms: &Arc<Terms>) -> Self {
+impl SocketDriver {
+    pub(super) fn new(closes: bool, owned: HeldSocket, terms: &Arc<WriteConfig>) -> Self {
         let ahead = BytesMut::from(&owned.unread[..]);
         Self {
             io: owned.io,
             ahead,
-            output: Output::new(&terms.writes),
+            output: WriteQueue::new(&terms.writes),
             terms: terms.clone(),
-            berth: Berth::default(),
+            berth: SubscriberHandle::default(),
             envelope: None,
             closes,
             is_settled: false,
@@ -69,16 +69,16 @@ impl Conversation {
 
     /// Writes a streamed response. This is not an `async fn`, because that would hold its arguments twice, and each
     /// idle reader holds the whole future.
-    pub(super) fn trickle<F: Frames>(
+    pub(super) fn stream<F: Frames>(
         mut self,
         head: &Parts,
         mut frames: F,
-    ) -> impl Future<Output = Option<Owned>> + Send + use<F> {
-        let head = Head::of(head).bytes(Length::Chunked, HELLO_BYTES);
+    ) -> impl Future<Output = Option<HeldSocket>> + Send + use<F> {
+        let head = ResponseHead::of(head).bytes(BodyLength::Chunked, HELLO_BYTES);
         self.output.push(head.into());
         async move {
             let is_whole = self.chunks(&mut frames).await;
-            self.berth = Berth::default();
+            self.berth = SubscriberHandle::default();
             drop(frames);
             if is_whole && self.finish().await {
                 return Some(self.give_back());
@@ -91,14 +91,14 @@ impl Conversation {
     async fn chunks(&mut self, frames: &mut impl Frames) -> bool {
         loop {
             match std::future::poll_fn(|cx| self.poll_step(frames, cx)).await {
-                Step::Piece(Some(piece)) => piece.write_chunk(&mut self.output),
-                Step::Piece(None) => {
+                SocketEvent::Piece(Some(piece)) => piece.write_chunk(&mut self.output),
+                SocketEvent::Piece(None) => {
                     self.output.push(Bytes::from_static(b"0\r\n\r\n"));
                     return true;
                 }
-                Step::Written | Step::Answered => {}
+                SocketEvent::Written | SocketEvent::Answered => {}
                 // The pending bytes are written. A peer that may have left is not worth waiting for.
-                Step::Ended | Step::Gone => return false,
+                SocketEvent::Ended | SocketEvent::Gone => return false,
             }
         }
     }
@@ -113,7 +113,7 @@ impl Conversation {
     /// is gone.
     pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         while !self.output.is_empty() {
-            if let Step::Gone = ready!(self.poll_write(cx)) {
+            if let SocketEvent::Gone = ready!(self.poll_write(cx)) {
                 return Poll::Ready(None);
             }
         }
@@ -165,8 +165,8 @@ impl Conversation {
         self.io.poll_bytes(cx, room)
     }
 
-    pub(super) fn give_back(self) -> Owned {
-        Owned::new(self.io, self.ahead.freeze())
+    pub(super) fn give_back(self) -> HeldSocket {
+        HeldSocket::new(self.io, self.ahead.freeze())
     }
 
     /// Returns the next event. While there is none, a fan-out task may write to the socket.
@@ -174,14 +174,17 @@ impl Conversation {
         &mut self,
         frames: &mut impl Frames,
         cx: &mut Context<'_>,
-    ) -> Poll<Step> {
-        if let Some((attach, _)) = frames.pumped() {
-            let Risen { rest, is_answered } = self.berth.rise(attach);
+    ) -> Poll<SocketEvent> {
+        if let Some((attach, _)) = frames.fanout_encoder() {
+            let DelegatedWrites {
+                unwritten: rest,
+                is_answered,
+            } = self.berth.reclaim(attach);
             if let Some(rest) = rest {
                 self.output.push(rest);
             }
             if is_answered {
-                return Poll::Ready(Step::Answered);
+                return Poll::Ready(SocketEvent::Answered);
             }
         }
         let step = self.poll_own(frames, cx);
@@ -191,16 +194,16 @@ impl Conversation {
             // would not notice that request.
             && (self.envelope.is_none() || !self.closes && self.ahead.is_empty())
             && let (Some(pumps), Some(stream)) = (&self.terms.pumps, self.io.shared())
-            && let Some((attach, pumped)) = frames.pumped()
+            && let Some((attach, pumped)) = frames.fanout_encoder()
         {
             let around = self.envelope.as_ref();
-            self.berth.leave_it(pumps, attach, stream, (pumped, around));
+            self.berth.delegate(pumps, attach, stream, (pumped, around));
         }
         step
     }
 
     /// Polls everything that is pending, writes it at once, and watches for the end of the peer.
-    fn poll_own(&mut self, frames: &mut impl Frames, cx: &mut Context<'_>) -> Poll<Step> {
+    fn poll_own(&mut self, frames: &mut impl Frames, cx: &mut Context<'_>) -> Poll<SocketEvent> {
         // If the previous piece was everything there was, nothing is polled again until the task is woken.
         let is_settled = std::mem::take(&mut self.is_settled);
         if !is_settled
@@ -208,39 +211,39 @@ impl Conversation {
             && let Poll::Ready(piece) = frames.poll_piece(cx)
         {
             self.output.gather();
-            self.is_settled = frames.is_settled();
-            return Poll::Ready(Step::Piece(piece));
+            self.is_settled = frames.is_caught_up();
+            return Poll::Ready(SocketEvent::Piece(piece));
         }
         if !self.output.is_empty() {
             match ready!(self.poll_write(cx)) {
-                Step::Written if is_settled => {}
+                SocketEvent::Written if is_settled => {}
                 step => return Poll::Ready(step),
             }
         }
         if self.has_ended(cx) {
-            Poll::Ready(Step::Ended)
+            Poll::Ready(SocketEvent::Ended)
         } else {
             Poll::Pending
         }
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<SocketEvent> {
         match self.output.poll_write(Pin::new(&mut self.io), cx) {
             Poll::Ready(Ok(())) => {
                 self.timer = None;
-                Poll::Ready(Step::Written)
+                Poll::Ready(SocketEvent::Written)
             }
             Poll::Ready(Err(error)) => {
                 if is_forgotten(&error) {
                     self.terms.slow.inc();
                 }
-                Poll::Ready(Step::Gone)
+                Poll::Ready(SocketEvent::Gone)
             }
             Poll::Pending => self.poll_budget(cx),
         }
     }
 
-    fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<SocketEvent> {
         let (Some(budget), Some(since)) = (self.terms.budget, self.output.blocked_since()) else {
             return Poll::Pending;
         };
@@ -254,7 +257,7 @@ impl Conversation {
         timer.as_mut().poll(cx).map(|()| {
             // The socket is full, so a last frame would not get through.
             self.terms.slow.inc();
-            Step::Gone
+            SocketEvent::Gone
         })
     }
 

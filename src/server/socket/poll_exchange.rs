@@ -8,48 +8,57 @@ use std::task::{Context, Poll, ready};
 
 use axum::http::response::Parts;
 
-use super::driver::{Conversation, Step};
-use super::{Chain, Made, Next, Owned, Terms, is_last};
+use super::driver::{SocketDriver, SocketEvent};
+use super::{Chain, HeldSocket, NextRequest, ResponseOutcome, WriteConfig, is_last};
 use crate::transport::Frames;
 use crate::transport::connection::with_room;
-use crate::transport::response_head::Head;
+use crate::transport::response_head::ResponseHead;
 
 /// A response that is written as a whole, and the exchanges that follow it.
-pub(super) struct Whole<F> {
-    conversation: Conversation,
+pub(super) struct PollExchange<F> {
+    conversation: SocketDriver,
     /// `None` after the last response.
     frames: Option<F>,
-    at: At,
+    at: ExchangePhase,
 }
 
 /// The phase of the exchange.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
+enum ExchangePhase {
     Waiting,
-    Writing(Made),
+    Writing(ResponseOutcome),
 }
 
-impl<F: Frames + 'static> Whole<F> {
-    pub(super) fn new(head: &Parts, owned: Owned, mut frames: F, terms: &Arc<Terms>) -> Box<Self> {
+impl<F: Frames + 'static> PollExchange<F> {
+    pub(super) fn new(
+        head: &Parts,
+        owned: HeldSocket,
+        mut frames: F,
+        terms: &Arc<WriteConfig>,
+    ) -> Box<Self> {
         if !owned.asked.is_empty() {
-            frames.asked(&owned.asked);
+            frames.set_request_head(&owned.asked);
         }
-        let mut conversation = Conversation::new(is_last(head), owned, terms);
-        conversation.envelope = Some(Head::of(head));
+        let mut conversation = SocketDriver::new(is_last(head), owned, terms);
+        conversation.envelope = Some(ResponseHead::of(head));
         Box::new(Self {
             conversation,
             frames: Some(frames),
-            at: At::Waiting,
+            at: ExchangePhase::Waiting,
         })
     }
 
     /// Ends the response. The exchange is parked if another request may follow.
     fn rest(&mut self) {
         let frames = self.frames.as_mut();
-        let rests = frames.is_some_and(Frames::rest);
-        self.at = At::Writing(if rests { Made::Rests } else { Made::Over });
+        let rests = frames.is_some_and(Frames::park);
+        self.at = ExchangePhase::Writing(if rests {
+            ResponseOutcome::Rests
+        } else {
+            ResponseOutcome::Over
+        });
         if rests {
-            self.conversation.berth.rest();
+            self.conversation.berth.park();
         } else {
             self.conversation.berth.leave();
             self.frames = None;
@@ -61,10 +70,10 @@ impl<F: Frames + 'static> Whole<F> {
     fn begin(&mut self, unread: &[u8]) -> Option<usize> {
         let frames = self.frames.as_mut()?;
         let berth = &mut self.conversation.berth;
-        let is_watched = berth.come_back();
-        let head_bytes = frames.again(unread, is_watched);
-        if let Some((attach, _)) = frames.pumped()
-            && !attach.is_watched()
+        let is_watched = berth.unpark();
+        let head_bytes = frames.resume(unread, is_watched);
+        if let Some((attach, _)) = frames.fanout_encoder()
+            && !attach.is_delegated()
         {
             berth.leave();
         }
@@ -72,52 +81,52 @@ impl<F: Frames + 'static> Whole<F> {
     }
 
     /// Handles bytes that arrived from the client. Unused bytes are kept.
-    fn next(&mut self, unread: &[u8]) -> Next {
+    fn next(&mut self, unread: &[u8]) -> NextRequest {
         let used = self.begin(unread);
         self.conversation.keep(&unread[used.unwrap_or(0)..]);
         if used.is_none() {
-            return Next::Other;
+            return NextRequest::Other;
         }
-        self.at = At::Waiting;
-        Next::Same
+        self.at = ExchangePhase::Waiting;
+        NextRequest::Same
     }
 }
 
-impl<F: Frames + 'static> Chain for Whole<F> {
-    fn poll_made(&mut self, cx: &mut Context<'_>) -> Poll<Made> {
-        while self.at == At::Waiting {
+impl<F: Frames + 'static> Chain for PollExchange<F> {
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<ResponseOutcome> {
+        while self.at == ExchangePhase::Waiting {
             let Some(frames) = &mut self.frames else {
                 break;
             };
             match ready!(self.conversation.poll_step(frames, cx)) {
-                Step::Piece(piece) => {
+                SocketEvent::Piece(piece) => {
                     self.conversation.enclose(piece);
                     self.rest();
                 }
-                Step::Answered => self.rest(),
-                Step::Written => {}
-                Step::Ended => {
+                SocketEvent::Answered => self.rest(),
+                SocketEvent::Written => {}
+                SocketEvent::Ended => {
                     // The peer cannot send another request on this connection, so it receives what is available now.
-                    let Some(piece) = frames.hurry() else {
-                        return Poll::Ready(Made::Gone);
+                    let Some(piece) = frames.answer_now() else {
+                        return Poll::Ready(ResponseOutcome::Gone);
                     };
                     self.conversation.close_after();
                     self.conversation.enclose(Some(piece));
                     self.conversation.berth.leave();
                     self.frames = None;
-                    self.at = At::Writing(Made::Gone);
+                    self.at = ExchangePhase::Writing(ResponseOutcome::Gone);
                 }
-                Step::Gone => return Poll::Ready(Made::Gone),
+                SocketEvent::Gone => return Poll::Ready(ResponseOutcome::Gone),
             }
         }
         let finished = ready!(self.conversation.poll_finish(cx)).is_some();
         Poll::Ready(match self.at {
-            At::Writing(made) if finished && !self.conversation.closes() => made,
-            _ => Made::Gone,
+            ExchangePhase::Writing(made) if finished && !self.conversation.closes() => made,
+            _ => ResponseOutcome::Gone,
         })
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<NextRequest> {
         let ahead = self.conversation.take_ahead();
         if !ahead.is_empty() {
             return Poll::Ready(self.next(&ahead));
@@ -125,13 +134,13 @@ impl<F: Frames + 'static> Chain for Whole<F> {
         with_room(|room| {
             let read = ready!(self.conversation.poll_read(cx, room));
             Poll::Ready(match read {
-                0 => Next::Gone,
+                0 => NextRequest::Gone,
                 bytes => self.next(&room[..bytes]),
             })
         })
     }
 
-    fn give_back(self: Box<Self>) -> Owned {
+    fn give_back(self: Box<Self>) -> HeldSocket {
         self.conversation.give_back()
     }
 }

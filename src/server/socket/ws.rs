@@ -16,19 +16,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, timeout};
 
-use crate::fanout::{Berth, Pumps};
+use crate::fanout::{Fanouts, SubscriberHandle};
 use crate::hub::Items;
 use crate::hub::feed::{Batch, Item};
 use crate::protocol::parse_command;
-use crate::protocol::{Bye, ByeReason, Data, EventName, Format, Order, Publish, Refusal};
-use crate::session::{Attach, Replied, Turn, full};
-use crate::transport::connection::Link;
-use crate::transport::write_queue::{Output, is_forgotten};
-use crate::transport::ws::codec::{Broken, Incoming};
+use crate::protocol::{Bye, ByeReason, CommandRequest, Data, EventName, Format, Publish, Refusal};
+use crate::session::{Attachment, CommandOutcome, Outgoing, full};
+use crate::transport::connection::Connection;
+use crate::transport::write_queue::{WriteQueue, is_forgotten};
+use crate::transport::ws::codec::{ClientMessage, ProtocolViolation};
 use crate::transport::ws::words::{farewell, run_frames};
 use crate::transport::ws::{frame, words};
-use crate::transport::{Facts, Pumped};
-use input::{Input, Reading};
+use crate::transport::{FanoutEncoder, RequestFacts};
+use input::{Input, InputOutcome};
 use refuse::hang_up;
 pub(crate) use refuse::refuse;
 
@@ -44,13 +44,13 @@ const GOING_AWAY: u16 = 1_001;
 
 /// A WebSocket that reads and writes a session.
 pub(crate) struct Socket {
-    io: Link,
-    pumps: Option<Arc<Pumps>>,
-    berth: Berth,
-    attach: Attach,
+    io: Connection,
+    pumps: Option<Arc<Fanouts>>,
+    berth: SubscriberHandle,
+    attach: Attachment,
     input: Input,
-    output: Output,
-    broken: Option<Broken>,
+    output: WriteQueue,
+    broken: Option<ProtocolViolation>,
     /// Whether the bytes to write now are everything there is until the task is woken.
     is_settled: bool,
     heard: Instant,
@@ -66,8 +66,8 @@ pub(crate) struct Socket {
 }
 
 /// The next event on the socket.
-enum Step {
-    Turn(Turn),
+enum WsStep {
+    Turn(Outgoing),
     Written,
     Read,
     Rested,
@@ -78,17 +78,17 @@ enum Step {
 }
 
 /// The last frames to write.
-type Ending = Vec<Bytes>;
+type LastFrames = Vec<Bytes>;
 
 impl Socket {
     /// Creates a socket after its handshake. `unread` are the bytes read after the handshake, and `first` is the
     /// answer to it.
     pub(crate) fn new(
-        io: Link,
-        mut attach: Attach,
+        io: Connection,
+        mut attach: Attachment,
         unread: &[u8],
         first: Bytes,
-        pumps: Option<Arc<Pumps>>,
+        pumps: Option<Arc<Fanouts>>,
     ) -> Self {
         let limits = attach.sessions().limits();
         let message_bytes = match attach.format() {
@@ -96,7 +96,7 @@ impl Socket {
             Format::Data => limits.data,
         };
         let mut input = Input::new(message_bytes, attach.sessions().inbound().clone());
-        let mut output = Output::new(&attach.sessions().hub().metrics().writes);
+        let mut output = WriteQueue::new(&attach.sessions().hub().metrics().writes);
         if io.shared().is_none() {
             // Many WebSockets may share one HTTP/2 connection.
             attach.narrow();
@@ -107,13 +107,13 @@ impl Socket {
         }
         // One read of a head is far smaller than the size from which bytes are counted.
         let broken = match input.take(unread, &mut output) {
-            Reading::Broken(broken) => Some(broken),
-            Reading::Some | Reading::Full | Reading::Ended => None,
+            InputOutcome::Broken(broken) => Some(broken),
+            InputOutcome::Some | InputOutcome::Full | InputOutcome::Ended => None,
         };
         Self {
             io,
             pumps,
-            berth: Berth::default(),
+            berth: SubscriberHandle::default(),
             attach,
             input,
             output,
@@ -128,7 +128,7 @@ impl Socket {
     }
 
     /// Serves the socket to its end. Rare or short parts are boxed, because each idle reader holds the whole future.
-    pub(crate) fn run(mut self, facts: Facts) -> impl Future<Output = ()> + Send {
+    pub(crate) fn run(mut self, facts: RequestFacts) -> impl Future<Output = ()> + Send {
         if self.attach.format() == Format::Full {
             self.output
                 .push(frame::text_frame(&self.attach.hello(facts.client)));
@@ -145,7 +145,7 @@ impl Socket {
     }
 
     /// Reads and writes until the end. Returns the last frames, if they can still be written.
-    async fn converse(&mut self) -> Option<Ending> {
+    async fn converse(&mut self) -> Option<LastFrames> {
         loop {
             if self.has_pending()
                 && let Some(ending) = Box::pin(self.act_on_pending()).await
@@ -153,19 +153,19 @@ impl Socket {
                 return Some(ending);
             }
             match std::future::poll_fn(|cx| self.poll_step(cx)).await {
-                Step::Turn(turn) => {
+                WsStep::Turn(turn) => {
                     if let Some(ending) = self.write_turn(turn) {
                         return Some(ending);
                     }
                 }
-                Step::Written | Step::Read | Step::Rested => {}
-                Step::Full => return Some(self.has_no_room()),
-                Step::TakesNothing => {
+                WsStep::Written | WsStep::Read | WsStep::Rested => {}
+                WsStep::Full => return Some(self.has_no_room()),
+                WsStep::TakesNothing => {
                     // The socket is full or in the middle of a frame, so a last frame would not get through.
                     let _ = self.attach.bye(ByeReason::Slow);
                     return None;
                 }
-                Step::Gone => return None,
+                WsStep::Gone => return None,
             }
         }
     }
@@ -176,8 +176,8 @@ impl Socket {
     }
 
     /// Returns the next event. While there is none, a fan-out task may write to the socket.
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        if let Some(rest) = self.berth.rise(&mut self.attach).rest {
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<WsStep> {
+        if let Some(rest) = self.berth.reclaim(&mut self.attach).unwritten {
             self.output.push(rest);
         }
         let step = self.poll_own(cx);
@@ -186,30 +186,30 @@ impl Socket {
             && self.rests_until.is_none()
             && let (Some(pumps), Some(stream)) = (&self.pumps, self.io.shared())
         {
-            let pumped = Pumped::Each(run_frames(self.attach.format()));
+            let pumped = FanoutEncoder::Each(run_frames(self.attach.format()));
             let attach = &mut self.attach;
-            self.berth.leave_it(pumps, attach, stream, (pumped, None));
+            self.berth.delegate(pumps, attach, stream, (pumped, None));
         }
         step
     }
 
-    fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<WsStep> {
         // If the previous item was everything there was, nothing is polled again until the task is woken.
         let is_settled = std::mem::take(&mut self.is_settled);
         if !is_settled
             && !self.output.is_due()
-            && let Poll::Ready(turn) = self.attach.poll_turn(cx)
+            && let Poll::Ready(turn) = self.attach.poll_outgoing(cx)
         {
             self.output.gather();
-            self.is_settled = self.attach.is_settled();
-            return Poll::Ready(Step::Turn(turn));
+            self.is_settled = self.attach.is_caught_up();
+            return Poll::Ready(WsStep::Turn(turn));
         }
         let was_due = !is_settled && self.output.is_due();
         match self.output.poll_write(Pin::new(&mut self.io), cx) {
             Poll::Ready(Err(error)) if is_forgotten(&error) => {
-                return Poll::Ready(Step::TakesNothing);
+                return Poll::Ready(WsStep::TakesNothing);
             }
-            Poll::Ready(Err(_)) => return Poll::Ready(Step::Gone),
+            Poll::Ready(Err(_)) => return Poll::Ready(WsStep::Gone),
             // The socket is not read either: replies to a peer that only sends must not pile up.
             Poll::Pending => {
                 self.is_unread = true;
@@ -219,12 +219,12 @@ impl Socket {
         }
         // Read once even if more is ready to be written: a reader that is always behind may have something to send.
         match self.poll_input(cx) {
-            Poll::Pending if was_due => Poll::Ready(Step::Written),
+            Poll::Pending if was_due => Poll::Ready(WsStep::Written),
             step => step,
         }
     }
 
-    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<WsStep> {
         if self.rests_until.is_some() {
             self.is_unread = true;
             return self.poll_timer(cx);
@@ -233,7 +233,7 @@ impl Socket {
         if self.input.has_some() {
             self.is_unread = true;
             // Messages that were postponed until the replies before them are written.
-            return Poll::Ready(Step::Read);
+            return Poll::Ready(WsStep::Read);
         }
         let Self {
             io, input, output, ..
@@ -246,21 +246,21 @@ impl Socket {
                 }
                 Poll::Pending
             }
-            Poll::Ready(Reading::Ended) => Poll::Ready(Step::Gone),
-            Poll::Ready(Reading::Full) => Poll::Ready(Step::Full),
-            Poll::Ready(Reading::Some) => {
+            Poll::Ready(InputOutcome::Ended) => Poll::Ready(WsStep::Gone),
+            Poll::Ready(InputOutcome::Full) => Poll::Ready(WsStep::Full),
+            Poll::Ready(InputOutcome::Some) => {
                 self.heard = Instant::now();
-                Poll::Ready(Step::Read)
+                Poll::Ready(WsStep::Read)
             }
-            Poll::Ready(Reading::Broken(broken)) => {
+            Poll::Ready(InputOutcome::Broken(broken)) => {
                 self.broken = Some(broken);
-                Poll::Ready(Step::Read)
+                Poll::Ready(WsStep::Read)
             }
         }
     }
 
     /// Waits for the end of the write budget or of the publish pause.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<WsStep> {
         let budget = self
             .attach
             .sessions()
@@ -282,15 +282,15 @@ impl Socket {
         }
         self.timer = None;
         if blocked.is_some() {
-            return Poll::Ready(Step::TakesNothing);
+            return Poll::Ready(WsStep::TakesNothing);
         }
         self.rests_until = None;
-        Poll::Ready(Step::Rested)
+        Poll::Ready(WsStep::Rested)
     }
 
     /// Handles the read messages in order until the publish rate is used up. Returns the last frames if the
     /// connection ends.
-    async fn act_on_pending(&mut self) -> Option<Ending> {
+    async fn act_on_pending(&mut self) -> Option<LastFrames> {
         if self.rests_until.is_some() {
             return None;
         }
@@ -300,7 +300,7 @@ impl Socket {
             && acted < ACTS_AT_ONCE
             && let Some(incoming) = self.input.next()
         {
-            if matches!(incoming, Incoming::Text(_) | Incoming::Binary(_))
+            if matches!(incoming, ClientMessage::Text(_) | ClientMessage::Binary(_))
                 && let Some(rest) = self.attach.rest()
             {
                 self.input.put_back(incoming);
@@ -309,10 +309,10 @@ impl Socket {
             }
             acted += 1;
             let ending = match incoming {
-                Incoming::Text(text) => self.take_text(text.as_str()).await,
-                Incoming::Binary(bytes) => self.take_bytes(bytes).await,
-                Incoming::Ping | Incoming::Pong => None,
-                Incoming::Close { code, .. } => {
+                ClientMessage::Text(text) => self.take_text(text.as_str()).await,
+                ClientMessage::Binary(bytes) => self.take_bytes(bytes).await,
+                ClientMessage::Ping | ClientMessage::Pong => None,
+                ClientMessage::Close { code, .. } => {
                     if matches!(code, None | Some(NORMAL | GOING_AWAY)) {
                         self.attach.leave();
                     }
@@ -325,9 +325,9 @@ impl Socket {
             }
         }
         match self.input.take_rest(&mut self.output) {
-            Reading::Broken(broken) => self.broken = Some(broken),
-            Reading::Full => return Some(self.has_no_room()),
-            Reading::Some | Reading::Ended => {}
+            InputOutcome::Broken(broken) => self.broken = Some(broken),
+            InputOutcome::Full => return Some(self.has_no_room()),
+            InputOutcome::Some | InputOutcome::Ended => {}
         }
         if self.input.has_some() {
             tokio::task::yield_now().await;
@@ -341,19 +341,19 @@ impl Socket {
     /// Writes the events that are ready, so that they precede the Close.
     fn write_what_is_ready(&mut self) {
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        if let Poll::Ready(turn @ Turn::Batch(_)) = self.attach.poll_turn(&mut cx) {
+        if let Poll::Ready(turn @ Outgoing::Batch(_)) = self.attach.poll_outgoing(&mut cx) {
             let _ = self.write_turn(turn);
         }
     }
 
-    async fn take_text(&mut self, text: &str) -> Option<Ending> {
+    async fn take_text(&mut self, text: &str) -> Option<LastFrames> {
         match self.attach.format() {
             Format::Full => self.command(parse_command(text.as_bytes(), None)).await,
             Format::Data => self.publish_bare(Data::text(text), text.len()).await,
         }
     }
 
-    async fn take_bytes(&mut self, message: Bytes) -> Option<Ending> {
+    async fn take_bytes(&mut self, message: Bytes) -> Option<LastFrames> {
         if self.attach.format() == Format::Data {
             let sent_bytes = message.len();
             return self.publish_bare(Data::Bytes(message), sent_bytes).await;
@@ -366,8 +366,8 @@ impl Socket {
         self.command(order).await
     }
 
-    async fn command(&mut self, order: Order) -> Option<Ending> {
-        if let Replied::Now(reply) = self.attach.command(order).await
+    async fn command(&mut self, order: CommandRequest) -> Option<LastFrames> {
+        if let CommandOutcome::Now(reply) = self.attach.command(order).await
             && words::push_text(&mut self.output, reply).is_err()
         {
             // An event of the reply was forgotten. The peer is treated like one that reads a large reply too slowly.
@@ -377,7 +377,7 @@ impl Socket {
     }
 
     /// Publishes a message of a WebSocket without JSON frames. A refusal closes the socket with its code.
-    async fn publish_bare(&mut self, data: Data, sent_bytes: usize) -> Option<Ending> {
+    async fn publish_bare(&mut self, data: Data, sent_bytes: usize) -> Option<LastFrames> {
         let channel = self.attach.opening()?.channels.first()?.as_ref().ok()?;
         let channel = channel.0.clone();
         let publish = Publish {
@@ -398,29 +398,29 @@ impl Socket {
     }
 
     /// Ends the connection of a peer that sends more than the hub has room for.
-    fn has_no_room(&mut self) -> Ending {
+    fn has_no_room(&mut self) -> LastFrames {
         self.input.give_up();
         self.refused(full())
     }
 
     /// Returns the last frames for a refusal.
-    fn refused(&self, refusal: Refusal) -> Ending {
+    fn refused(&self, refusal: Refusal) -> LastFrames {
         self.attach.sessions().hub().metrics().refusal(&refusal);
         farewell(&Bye::refused(refusal), self.attach.format())
     }
 
-    fn write_turn(&mut self, turn: Turn) -> Option<Ending> {
+    fn write_turn(&mut self, turn: Outgoing) -> Option<LastFrames> {
         let format = self.attach.format();
         match turn {
-            Turn::Batch(batch) => return self.write_batch(&batch, format),
-            Turn::Reply(reply) => self.output.push(frame::text_frame(&reply)),
-            Turn::Ping(_) if self.is_slow() => {
+            Outgoing::Batch(batch) => return self.write_batch(&batch, format),
+            Outgoing::Reply(reply) => self.output.push(frame::text_frame(&reply)),
+            Outgoing::Ping(_) if self.is_slow() => {
                 return self.write_turn(self.attach.bye(ByeReason::Slow));
             }
-            Turn::Ping(_) if self.is_silent() => {
+            Outgoing::Ping(_) if self.is_silent() => {
                 return self.write_turn(self.attach.bye(ByeReason::Silent));
             }
-            Turn::Ping(ping) => {
+            Outgoing::Ping(ping) => {
                 self.pinged = Some(Instant::now());
                 // The WebSocket ping comes first. Sent last, it would hide a box on the path that holds each frame
                 // back until the next one arrives: the JSON ping must be the last frame.
@@ -429,13 +429,13 @@ impl Socket {
                     self.output.push(frame::text_frame(&ping.json()));
                 }
             }
-            Turn::Held(_) => {}
-            Turn::Bye(bye) => return Some(farewell(&bye, format)),
+            Outgoing::Held(_) => {}
+            Outgoing::Bye(bye) => return Some(farewell(&bye, format)),
         }
         None
     }
 
-    fn write_batch(&mut self, batch: &Batch, format: Format) -> Option<Ending> {
+    fn write_batch(&mut self, batch: &Batch, format: Format) -> Option<LastFrames> {
         if let Items::Run(run) = &batch.items
             && batch.items.large_event().is_none()
         {
@@ -455,7 +455,7 @@ impl Socket {
         None
     }
 
-    async fn end(self, ending: Ending) {
+    async fn end(self, ending: LastFrames) {
         let Self {
             mut io,
             berth,

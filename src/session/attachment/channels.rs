@@ -4,12 +4,12 @@
 
 use std::collections::HashMap;
 
-use super::{Attach, Late};
+use super::{Attachment, PendingWork};
 use crate::hub::feed::{Feed, Replay};
-use crate::presence::Here;
-use crate::protocol::cursor::Start;
+use crate::presence::PresenceGuard;
+use crate::protocol::cursor::Since;
 use crate::protocol::{
-    AskedChannel, ChannelName, Code, Opening, Owner, Refusal, RefusedChannel, Shown,
+    AskedChannel, AttachRequest, ChannelName, Code, Owner, Refusal, RefusedChannel, ShownIn,
 };
 use crate::session::real_names;
 
@@ -20,7 +20,7 @@ use crate::session::real_names;
 /// Returns the first refusal if no channel remains.
 pub(super) fn name_refused(
     feed: &mut Feed,
-    opening: &Opening,
+    opening: &AttachRequest,
     missing: Vec<(ChannelName, Refusal)>,
     mut refused: Vec<RefusedChannel>,
 ) -> Result<Vec<RefusedChannel>, Refusal> {
@@ -63,11 +63,11 @@ fn name_of(channel: &AskedChannel) -> &str {
     }
 }
 
-impl Attach {
+impl Attachment {
     pub(super) fn subscribe(
         &mut self,
         name: &ChannelName,
-        start: Start,
+        start: Since,
     ) -> Result<Option<Replay>, Refusal> {
         self.may_subscribe(name)?;
         let joined = self.feed.channels().filter(|name| !name.is_inbox());
@@ -87,7 +87,7 @@ impl Attach {
         for real in real_names(name, &self.grants, &self.session.id) {
             let replay = self.feed.join(&real, start)?;
             if let Some(replay) = replay {
-                self.late().waiting.push(replay);
+                self.pending().waiting.push(replay);
             }
             self.show(&real);
             self.show_watched(&real);
@@ -103,7 +103,7 @@ impl Attach {
             return sessions.may_join(&self.grants, name, id);
         }
         match (self.shown(), name.owner()) {
-            (Shown::Watched, Owner::Presence(of)) => {
+            (ShownIn::Watched, Owner::Presence(of)) => {
                 let of = ChannelName::new(of)?;
                 if self.reads(&of) {
                     sessions.may_join(&self.grants, &of, id)?;
@@ -118,7 +118,7 @@ impl Attach {
         for real in real_names(name, &self.grants, &self.session.id) {
             self.feed.leave(&real);
             self.hide(&real);
-            if let (Shown::Watched, Owner::Presence(of)) = (self.shown(), real.owner())
+            if let (ShownIn::Watched, Owner::Presence(of)) = (self.shown(), real.owner())
                 && let Ok(of) = ChannelName::new(of)
             {
                 self.hide(&of);
@@ -133,12 +133,12 @@ impl Attach {
             .into_iter()
             .partition(|here| here.channel() == name);
         late.here = here;
-        Vec::into_iter(gone).for_each(Here::leave);
+        Vec::into_iter(gone).for_each(PresenceGuard::leave);
     }
 
     /// Joins the presence of a channel that the session reads, once the session watches its companion channel.
     fn show_watched(&mut self, companion: &ChannelName) {
-        let (Shown::Watched, Owner::Presence(of)) = (self.shown(), companion.owner()) else {
+        let (ShownIn::Watched, Owner::Presence(of)) = (self.shown(), companion.owner()) else {
             return;
         };
         if let Ok(of) = ChannelName::new(of)
@@ -148,9 +148,9 @@ impl Attach {
         }
     }
 
-    pub(super) fn shown(&self) -> Shown {
+    pub(super) fn shown(&self) -> ShownIn {
         self.opening()
-            .map_or(Shown::Nowhere, |opening| opening.presence)
+            .map_or(ShownIn::Nowhere, |opening| opening.presence)
     }
 
     fn reads(&self, name: &ChannelName) -> bool {
@@ -160,23 +160,23 @@ impl Attach {
     /// Ends this attachment's presence at once. The session's other attachments keep theirs.
     pub fn leave(&mut self) {
         if let Some(late) = &mut self.late {
-            late.here.drain(..).for_each(Here::leave);
+            late.here.drain(..).for_each(PresenceGuard::leave);
         }
     }
 
     /// Notes that the response to a poll is sent. Another poll may follow.
     pub fn answered(&mut self) {
         if let Some(late) = &mut self.late {
-            late.here.iter_mut().for_each(Here::answered);
+            late.here.iter_mut().for_each(PresenceGuard::answered);
         }
     }
 
     fn shows(&self, name: &ChannelName) -> bool {
         name.owner() == Owner::Anyone
             && match self.shown() {
-                Shown::Nowhere => false,
-                Shown::Everywhere => true,
-                Shown::Watched => self.reads(&name.presence()),
+                ShownIn::Nowhere => false,
+                ShownIn::Everywhere => true,
+                ShownIn::Watched => self.reads(&name.presence()),
             }
     }
 
@@ -187,7 +187,7 @@ impl Attach {
     }
 
     pub(super) fn show(&mut self, name: &ChannelName) {
-        let is_here = |late: &Late| late.here.iter().any(|here| here.channel() == name);
+        let is_here = |late: &PendingWork| late.here.iter().any(|here| here.channel() == name);
         let shown = self.late.as_deref().is_some_and(is_here);
         if self.shows(name) && !shown {
             if self.is_newcomer(name) {
@@ -197,7 +197,7 @@ impl Attach {
             let (id, user) = (&self.session.id, self.grants.user());
             let info = self.opening().and_then(|opening| opening.info.as_ref());
             let here = self.sessions.presence.join(name, id, user, info);
-            self.late().here.push(here);
+            self.pending().here.push(here);
         }
     }
 }

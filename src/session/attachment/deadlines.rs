@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Attach, Turn};
+use super::{Attachment, Outgoing};
 use crate::hub::now_ms;
 use crate::protocol::{ByeReason, Ping, Transport};
 
@@ -15,7 +15,7 @@ const SILENT_HEARTBEATS: u32 = 2;
 /// Interval between the spaces of an early poll.
 const SPACE_EVERY: Duration = Duration::from_secs(1);
 
-impl Attach {
+impl Attachment {
     /// Ends the hold of a poll after `wait`. An early poll sends spaces until then.
     pub fn hold(&mut self, wait: Duration, is_early: bool) {
         let opened = self.pace.opened;
@@ -34,7 +34,7 @@ impl Attach {
     }
 
     /// Returns items that do not wait for a quiet moment: a reader that is always behind must receive them too.
-    pub(super) fn urgent_turn(&mut self, now: Instant) -> Option<Turn> {
+    pub(super) fn urgent_outgoing(&mut self, now: Instant) -> Option<Outgoing> {
         if self.is_parting {
             return Some(self.bye(ByeReason::Drain));
         }
@@ -43,10 +43,10 @@ impl Attach {
         }
         // A replay sends events that lie before the cursor that a ping would carry.
         let may_ping = self.transport != Transport::Poll && !self.is_replaying();
-        (may_ping && self.pace.ping_is_due(now)).then(|| self.heartbeat_turn(now))
+        (may_ping && self.pace.ping_is_due(now)).then(|| self.heartbeat_outgoing(now))
     }
 
-    fn heartbeat_turn(&mut self, now: Instant) -> Turn {
+    fn heartbeat_outgoing(&mut self, now: Instant) -> Outgoing {
         if self.is_silent(now) {
             return self.bye(ByeReason::Silent);
         }
@@ -55,8 +55,8 @@ impl Attach {
     }
 
     /// Returns a ping with the number of events sent and the current cursor.
-    pub(super) fn ping(&self) -> Turn {
-        Turn::Ping(Ping {
+    pub(super) fn ping(&self) -> Outgoing {
+        Outgoing::Ping(Ping {
             id: self.cursor(),
             time_ms: now_ms(),
             count: self.sent_count,
@@ -64,24 +64,24 @@ impl Attach {
     }
 
     /// Checks the deadlines. If none has passed, arms the timer for the nearest one.
-    pub(super) fn deadline_turn(&mut self, now: Instant) -> Option<Turn> {
+    pub(super) fn deadline_outgoing(&mut self, now: Instant) -> Option<Outgoing> {
         if self.sessions.drain.has_begun() {
             return Some(self.bye(ByeReason::Drain));
         }
         if self.pace.held_until.is_some_and(|until| until <= now) {
-            return Some(Turn::Held(self.cursor()));
+            return Some(Outgoing::Held(self.cursor()));
         }
         if self.pace.ping_is_due(now) {
-            return Some(self.heartbeat_turn(now));
+            return Some(self.heartbeat_outgoing(now));
         }
         if self.pace.tail_is_due(now) {
             self.pace.pinged(now);
             return Some(self.ping());
         }
-        let at = self.pace.nearest(now, self.feed.is_watched());
+        let at = self.pace.nearest(now, self.feed.is_delegated());
         self.pace
             .alarm
-            .arm(self.sessions.hub.wheel(), self.feed.bell(), at, now);
+            .arm(self.sessions.hub.wheel(), self.feed.waker(), at, now);
         None
     }
 

@@ -6,23 +6,23 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::Attach;
-use crate::hub::waker::Bell;
-use crate::hub::{Channel, Reading};
+use super::Attachment;
+use crate::hub::waker::FeedWaker;
+use crate::hub::{Channel, PagedRead};
 use crate::protocol::{Event, Nonce, Transport};
 
-impl Attach {
+impl Attachment {
     /// Returns its only channel and the offset up to which events are delivered, if it waits for nothing but the next
     /// event there.
     #[must_use]
-    pub fn calm(&self) -> Option<(&Arc<Channel>, u64)> {
+    pub fn caught_up(&self) -> Option<(&Arc<Channel>, u64)> {
         let may_be_left = self.echo
             // A poll that shows presence must announce its own end.
             && (self.transport != Transport::Poll || self.late.is_none())
             && !self.is_replaying()
             && !self.is_parting
             && !self.sessions.drain.has_begun();
-        self.feed.calm().filter(|_| may_be_left)
+        self.feed.caught_up().filter(|_| may_be_left)
     }
 
     /// Makes its batches small from now on: one peer may have many such readers.
@@ -31,14 +31,14 @@ impl Attach {
     }
 
     /// Returns a reading of these events, which were its last batch.
-    pub(crate) fn read_again(&self, events: &[Arc<Event>]) -> Option<Reading> {
+    pub(crate) fn read_again(&self, events: &[Arc<Event>]) -> Option<PagedRead> {
         self.feed.read_again(events)
     }
 
     /// Returns the feed waker of its task.
     #[must_use]
-    pub fn bell(&self) -> &Arc<Bell> {
-        self.feed.bell()
+    pub fn waker(&self) -> &Arc<FeedWaker> {
+        self.feed.waker()
     }
 
     /// Returns the transport over which it is read.
@@ -49,14 +49,14 @@ impl Attach {
 
     /// Delegates its channel: a fan-out task receives its wake-ups, and notifies the attachment's feed waker for
     /// anything that it does not deliver itself.
-    pub fn let_watch(&mut self) {
-        self.feed.let_watch();
+    pub fn delegate(&mut self) {
+        self.feed.delegate();
     }
 
     /// Returns whether its channel is delegated.
     #[must_use]
-    pub fn is_watched(&self) -> bool {
-        self.feed.is_watched()
+    pub fn is_delegated(&self) -> bool {
+        self.feed.is_delegated()
     }
 
     /// Ends the delegation: its channel wakes its own task again.
@@ -70,8 +70,8 @@ impl Attach {
     }
 
     /// Notes that a fan-out task delivered `events` events up to `offset`, the last one at `at`.
-    pub fn told(&mut self, offset: u64, events: u32, at: Instant) {
-        self.feed.told(offset);
+    pub fn delivered_up_to(&mut self, offset: u64, events: u32, at: Instant) {
+        self.feed.set_delivered_up_to(offset);
         self.sent_count += u64::from(events);
         self.pace.told(at);
     }
@@ -79,7 +79,7 @@ impl Attach {
     /// Notes that a fan-out task answered its poll, up to `offset`, and no longer counts it as a reader. It is parked
     /// since then.
     pub fn answered_for(&mut self, offset: u64) {
-        self.feed.told(offset);
+        self.feed.set_delivered_up_to(offset);
         self.is_resting = true;
         self.metrics.rested();
     }

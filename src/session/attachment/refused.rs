@@ -2,10 +2,10 @@
 //!
 //! This file does not know why a channel is refused.
 
-use super::Attach;
+use super::Attachment;
 use crate::protocol::{CredentialPlace, RefusedChannel, Transport};
 
-impl Attach {
+impl Attachment {
     /// Returns whether it refused channels of its request, or may refuse commands. Only a WebSocket carries commands.
     #[must_use]
     pub fn may_refuse(&self) -> bool {

@@ -6,25 +6,25 @@
 
 use tokio::time::Instant;
 
-use super::Attach;
+use super::Attachment;
 use crate::auth::{Grants, Signer};
-use crate::protocol::cursor::{Cursor, Start};
-use crate::protocol::{ChannelName, Nonce, Opening, Shown};
+use crate::protocol::cursor::{Cursor, Since};
+use crate::protocol::{AttachRequest, ChannelName, Nonce, ShownIn};
 use crate::session::{new_id, now_s};
 
 /// Until when polls without a session key may follow one another on their connection, in seconds since 1970. Each of
 /// them is a new session, and no client can tell those apart unless they are shown, or read their inboxes.
 pub(super) fn unkeyed_until_s(
-    opening: &Opening,
-    channels: &[(ChannelName, Start)],
+    opening: &AttachRequest,
+    channels: &[(ChannelName, Since)],
     grants: &Grants,
 ) -> Option<u64> {
     let is_unseen =
-        opening.presence == Shown::Nowhere && !channels.iter().any(|(name, _)| name.is_inbox());
+        opening.presence == ShownIn::Nowhere && !channels.iter().any(|(name, _)| name.is_inbox());
     is_unseen.then(|| Signer::expires_s(grants, now_s()))
 }
 
-impl Attach {
+impl Attachment {
     /// Returns whether another poll with the same request may reuse it.
     pub fn may_return(&self) -> bool {
         self.returns_until.is_some()
@@ -32,14 +32,14 @@ impl Attach {
 
     /// Parks the attachment: it leaves its channels and its presence as if it were dropped, and no longer counts
     /// among its session's attachments. Returns whether it may resume.
-    pub fn pause(&mut self) -> bool {
-        let is_ended = self.feed.bell().is_called() && self.line.end.get().is_some();
+    pub fn park(&mut self) -> bool {
+        let is_ended = self.feed.waker().is_called() && self.line.end.get().is_some();
         let comes_back = self.may_return() && !is_ended;
         if comes_back && !self.is_resting {
             self.is_resting = true;
-            self.feed.bell().set_resting(true);
-            if !self.feed.is_watched() {
-                self.feed.rest();
+            self.feed.waker().set_parked(true);
+            if !self.feed.is_delegated() {
+                self.feed.remaining();
             }
             self.metrics.rest();
             self.late = None;
@@ -50,7 +50,7 @@ impl Attach {
     /// Resumes a parked attachment with the cursor and the nonce of another request, under the rules of an attach.
     /// Returns false if it cannot resume; that request must then be opened like any other. `is_watched` says whether
     /// its channel is still delegated.
-    pub fn again(&mut self, cursor: Cursor, nonce: Nonce, is_watched: bool) -> bool {
+    pub fn resume(&mut self, cursor: Cursor, nonce: Nonce, is_watched: bool) -> bool {
         let now = Instant::now();
         let is_known = self.returns_until.is_some_and(|until| now < until);
         if !self.is_resting || !is_known || self.sessions.drain.has_begun() {
@@ -72,7 +72,7 @@ impl Attach {
         }
         self.is_resting = false;
         self.metrics.again();
-        self.session.come_back(&self.line);
+        self.session.resume(&self.line);
         self.nonce = nonce;
         self.pace.opened = now;
         (self.is_parting, self.is_settled) = (false, false);
@@ -85,7 +85,7 @@ impl Attach {
         self.session = self
             .sessions
             .session(&new_id(), &self.grants, self.session.network);
-        self.line = self.session.attach(self.feed.bell());
+        self.line = self.session.attach(self.feed.waker());
         self.goes_on = true;
     }
 }

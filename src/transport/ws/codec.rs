@@ -26,7 +26,7 @@ const STEP_BYTES: usize = 4 * 1024;
 
 /// A message from the peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Incoming {
+pub(crate) enum ClientMessage {
     /// A whole text message, known to be UTF-8.
     Text(Utf8Bytes),
     /// A whole binary message.
@@ -48,7 +48,7 @@ pub(crate) enum Incoming {
 /// The peer violated the protocol or a limit. Nothing more is read. The caller sends a Close with this code and reason,
 /// since tungstenite sends none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Broken {
+pub(crate) struct ProtocolViolation {
     /// 1002 (protocol error), 1007 (text is not UTF-8) or 1009 (too large).
     pub(crate) code: u16,
     /// The violation, for the Close and for the log. Contains nothing that the peer sent.
@@ -100,14 +100,14 @@ impl Codec {
         &mut self,
         input: &mut &[u8],
         out: &mut Vec<u8>,
-    ) -> Result<Option<Incoming>, Broken> {
+    ) -> Result<Option<ClientMessage>, ProtocolViolation> {
         while !self.ended && !input.is_empty() {
             match self.feed_frame(input, out) {
                 Ok(None) => {}
                 Ok(Some(message)) => return Ok(Some(self.translate(message))),
                 Err(error) => {
                     self.end();
-                    return Err(Broken::from(error));
+                    return Err(ProtocolViolation::from(error));
                 }
             }
         }
@@ -115,19 +115,19 @@ impl Codec {
         Ok(None)
     }
 
-    fn translate(&mut self, message: Message) -> Incoming {
+    fn translate(&mut self, message: Message) -> ClientMessage {
         match message {
-            Message::Text(text) => Incoming::Text(text),
-            Message::Binary(bytes) => Incoming::Binary(bytes),
-            Message::Ping(_) => Incoming::Ping,
-            Message::Pong(_) => Incoming::Pong,
+            Message::Text(text) => ClientMessage::Text(text),
+            Message::Binary(bytes) => ClientMessage::Binary(bytes),
+            Message::Ping(_) => ClientMessage::Ping,
+            Message::Pong(_) => ClientMessage::Pong,
             Message::Close(frame) => {
                 self.end();
                 let (code, reason) = frame.map_or(
                     (None, Utf8Bytes::default()),
                     |CloseFrame { code, reason }| (Some(code.into()), reason),
                 );
-                Incoming::Close { code, reason }
+                ClientMessage::Close { code, reason }
             }
             Message::Frame(_) => unreachable!("tungstenite never reads raw frames"),
         }
@@ -149,7 +149,7 @@ impl Codec {
         }
         let body = self.take_payload(input);
         let context = self.context.as_mut().expect("a header was read");
-        let mut wire = Wire {
+        let mut wire = CodecIo {
             head: &head[..head_bytes],
             body,
             out,
@@ -243,7 +243,7 @@ impl Codec {
 }
 
 /// Lets tungstenite write the Pong or the Close that it has prepared.
-fn flush_answer(context: &mut WebSocketContext, wire: &mut Wire<'_>) -> Result<(), Error> {
+fn flush_answer(context: &mut WebSocketContext, wire: &mut CodecIo<'_>) -> Result<(), Error> {
     match context.flush(wire) {
         // tungstenite's way to say that both sides have sent a Close.
         Ok(()) | Err(Error::ConnectionClosed) => Ok(()),
@@ -251,7 +251,7 @@ fn flush_answer(context: &mut WebSocketContext, wire: &mut Wire<'_>) -> Result<(
     }
 }
 
-impl From<Error> for Broken {
+impl From<Error> for ProtocolViolation {
     fn from(error: Error) -> Self {
         let (code, reason) = match error {
             Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => (
@@ -271,13 +271,13 @@ impl From<Error> for Broken {
 }
 
 /// What tungstenite uses as its socket: a piece of one frame to read, and the caller's buffer to write to.
-struct Wire<'a> {
+struct CodecIo<'a> {
     head: &'a [u8],
     body: &'a [u8],
     out: &'a mut Vec<u8>,
 }
 
-impl Read for Wire<'_> {
+impl Read for CodecIo<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let part = if self.head.is_empty() {
             &mut self.body
@@ -292,7 +292,7 @@ impl Read for Wire<'_> {
     }
 }
 
-impl Write for Wire<'_> {
+impl Write for CodecIo<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.out.write(bytes)
     }

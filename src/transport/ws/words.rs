@@ -8,10 +8,10 @@ use bytes::Bytes;
 
 use super::frame;
 use crate::protocol::{
-    Bye, Data, Encode, Event, Forgotten, Format, PAGED_BYTES_MIN, Paged, WireForm,
+    Bye, Data, Encode, Event, EventForgotten, Format, PAGED_BYTES_MIN, Paged, WireForm,
 };
-use crate::transport::write_queue::Output;
-use crate::transport::{Wording, join};
+use crate::transport::write_queue::WriteQueue;
+use crate::transport::{EventEncoder, join};
 
 /// Bytes of the longest header of a frame that a server writes.
 const HEADER_BYTES_MAX: usize = 10;
@@ -31,7 +31,7 @@ pub(crate) fn farewell(bye: &Bye, format: Format) -> Vec<Bytes> {
 }
 
 /// Writes one event.
-pub(crate) fn push_event(output: &mut Output, event: &Arc<Event>, format: Format) {
+pub(crate) fn push_event(output: &mut WriteQueue, event: &Arc<Event>, format: Format) {
     let (form, encode): (_, Encode) = match format {
         Format::Full => (WireForm::WsFull, encode_full),
         Format::Data => (WireForm::WsData, encode_data),
@@ -47,7 +47,7 @@ pub(crate) fn push_event(output: &mut Output, event: &Arc<Event>, format: Format
 ///
 /// # Errors
 /// [`EventForgotten`] if an event that belongs to the text is forgotten. Nothing is written then.
-pub(crate) fn push_text(output: &mut Output, text: Paged) -> Result<(), Forgotten> {
+pub(crate) fn push_text(output: &mut WriteQueue, text: Paged) -> Result<(), EventForgotten> {
     let mut header = Vec::with_capacity(HEADER_BYTES_MAX);
     frame::text_header(text.len(), &mut header);
     if text.is_large() {
@@ -61,7 +61,7 @@ pub(crate) fn push_text(output: &mut Output, text: Paged) -> Result<(), Forgotte
 }
 
 /// Returns how the newest events are encoded.
-pub(crate) fn run_frames(format: Format) -> Wording {
+pub(crate) fn run_frames(format: Format) -> EventEncoder {
     match format {
         Format::Full => |run| run.wire(WireForm::WsFull, encode_full, join),
         Format::Data => |run| run.wire(WireForm::WsData, encode_data, join),
@@ -118,13 +118,13 @@ mod tests {
             reply.words("]");
             reply
         };
-        let mut output = Output::new(&Counter::default());
+        let mut output = WriteQueue::new(&Counter::default());
         assert_eq!(push_text(&mut output, reply()), Ok(()));
         assert!(!output.is_empty());
-        let mut output = Output::new(&Counter::default());
+        let mut output = WriteQueue::new(&Counter::default());
         let late = reply();
         drop(event);
-        assert_eq!(push_text(&mut output, late), Err(Forgotten));
+        assert_eq!(push_text(&mut output, late), Err(EventForgotten));
         assert!(output.is_empty(), "no header of a message that never comes");
     }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::reader::Reader;
-use crate::hub::{Hub, Options, Portion};
+use crate::hub::{HubOptions, HubState, ReadLimit};
 use crate::metrics::Metrics;
-use crate::protocol::cursor::{Cursor, Epoch, Start};
+use crate::protocol::cursor::{Cursor, Epoch, Since};
 use crate::protocol::{ChannelName, Data, Draft, EventName};
 
 /// Data of any length, shared by all events.
@@ -69,7 +69,7 @@ impl Kept {
     }
 
     /// Forgets what the bounds of one log demand. Events within the bounds stay.
-    fn forget(&mut self, options: &Options) {
+    fn forget(&mut self, options: &HubOptions) {
         let age_ms = options.history_age.map(|age| age.as_millis() as u64);
         let mut bytes: usize = self.held().iter().map(|event| event.bytes).sum();
         while self.held().len() > 1 {
@@ -90,15 +90,15 @@ impl Kept {
 
 /// A hub, its model and its readers.
 pub(super) struct World {
-    pub(super) hub: Arc<Hub>,
-    options: Options,
+    pub(super) hub: Arc<HubState>,
+    options: HubOptions,
     lives: u64,
     pub(super) kept: BTreeMap<usize, Kept>,
     pub(super) readers: Vec<Reader>,
 }
 
 impl World {
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(options: HubOptions) -> Self {
         NOW_MS.set(BEGAN_MS);
         Self {
             hub: hub(&options, 0),
@@ -128,7 +128,7 @@ impl World {
         self.kept.get(&channel).unwrap_or(&NOTHING)
     }
 
-    pub(super) fn options(&self) -> &Options {
+    pub(super) fn options(&self) -> &HubOptions {
         &self.options
     }
 
@@ -214,19 +214,19 @@ impl World {
     }
 
     /// Returns the position that a start means, according to the model.
-    pub(super) fn place(&self, channel: usize, start: Start) -> u64 {
+    pub(super) fn place(&self, channel: usize, start: Since) -> u64 {
         let kept = self.kept(channel);
         let held = kept.held();
         match start {
-            Start::Now => self.hub.head(),
-            Start::All | Start::Unknown => kept.forgotten(),
-            Start::Last(count) => kept.before_held(held.len().saturating_sub(count as usize)),
-            Start::Within(age) => {
+            Since::Now => self.hub.head(),
+            Since::All | Since::Unknown => kept.forgotten(),
+            Since::Last(count) => kept.before_held(held.len().saturating_sub(count as usize)),
+            Since::Within(age) => {
                 let since_ms = now_ms() - age.as_millis() as u64;
                 kept.before_held(held.partition_point(|event| event.time_ms <= since_ms))
             }
-            Start::At(cursor) if self.is_ours(cursor) => cursor.offset,
-            Start::At(_) => kept.forgotten(),
+            Since::At(cursor) if self.is_ours(cursor) => cursor.offset,
+            Since::At(_) => kept.forgotten(),
         }
     }
 
@@ -236,10 +236,10 @@ impl World {
     }
 }
 
-fn hub(options: &Options, life: u64) -> Arc<Hub> {
+fn hub(options: &HubOptions, life: u64) -> Arc<HubState> {
     // The first character differs between lives.
     let epoch = Epoch::from_random(life);
-    Hub::with_clock(options.clone(), epoch, Metrics::default(), now_ms)
+    HubState::with_clock(options.clone(), epoch, Metrics::default(), now_ms)
 }
 
 pub(super) fn name(channel: usize) -> ChannelName {
@@ -251,10 +251,10 @@ pub(super) fn number(name: &ChannelName) -> usize {
     name.as_str()[1..].parse().unwrap()
 }
 
-fn held_by(hub: &Hub, channel: usize) -> Vec<u64> {
+fn held_by(hub: &HubState, channel: usize) -> Vec<u64> {
     let mut held = Vec::new();
-    let mut start = Start::All;
-    let portion = Portion {
+    let mut start = Since::All;
+    let portion = ReadLimit {
         events: usize::MAX,
         bytes: usize::MAX,
         of_frames: false,
@@ -266,11 +266,11 @@ fn held_by(hub: &Hub, channel: usize) -> Vec<u64> {
         if !page.more {
             return held;
         }
-        start = Start::At(cursor);
+        start = Since::At(cursor);
     }
 }
 
 /// Returns a start that lies this many milliseconds in the past.
-pub(super) fn within(ms: u64) -> Start {
-    Start::Within(Duration::from_millis(ms))
+pub(super) fn within(ms: u64) -> Since {
+    Since::Within(Duration::from_millis(ms))
 }

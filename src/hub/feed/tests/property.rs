@@ -8,9 +8,9 @@ use proptest::prelude::*;
 
 use super::model::{World, within};
 use super::reader::Reader;
-use crate::hub::Options;
+use crate::hub::HubOptions;
 use crate::protocol::BATCH_EVENTS_MAX;
-use crate::protocol::cursor::{Cursor, Epoch, Start};
+use crate::protocol::cursor::{Cursor, Epoch, Since};
 
 /// Interleavings of the usual run.
 const CASES: u32 = 48;
@@ -121,7 +121,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn options() -> impl Strategy<Value = Options> {
+fn options() -> impl Strategy<Value = HubOptions> {
     let batch = BATCH_EVENTS_MAX;
     let events = prop_oneof![
         2 => Just(None),
@@ -135,35 +135,37 @@ fn options() -> impl Strategy<Value = Options> {
     ];
     let age = prop_oneof![Just(None), (20..400_u64).prop_map(Some)];
     let total = prop_oneof![3 => Just(None), 1 => (1_000..60_000_usize).prop_map(Some), 1 => (500_000..3_000_000_usize).prop_map(Some)];
-    (events, bytes, age, total, 0..200_u64).prop_map(|(events, bytes, age, total, idle)| Options {
-        history_events: events,
-        history_bytes: bytes,
-        history_age: age.map(Duration::from_millis),
-        history_total: total,
-        hub_channels: None,
-        sweep_idle: Duration::from_millis(idle),
-        ..Options::default()
+    (events, bytes, age, total, 0..200_u64).prop_map(|(events, bytes, age, total, idle)| {
+        HubOptions {
+            history_events: events,
+            history_bytes: bytes,
+            history_age: age.map(Duration::from_millis),
+            history_total: total,
+            hub_channels: None,
+            sweep_idle: Duration::from_millis(idle),
+            ..HubOptions::default()
+        }
     })
 }
 
-fn start(world: &World, begin: Begin) -> Start {
+fn start(world: &World, begin: Begin) -> Since {
     let head = world.hub.head();
     match begin {
-        Begin::Now => Start::Now,
-        Begin::All => Start::All,
-        Begin::Last(count) => Start::Last(count),
+        Begin::Now => Since::Now,
+        Begin::All => Since::All,
+        Begin::Last(count) => Since::Last(count),
         Begin::Within(ms) => within(ms),
-        Begin::Unknown => Start::Unknown,
-        Begin::Beyond(by) => Start::At(world.hub.cursor(head + by)),
-        Begin::OtherLife(offset) => Start::At(Cursor {
+        Begin::Unknown => Since::Unknown,
+        Begin::Beyond(by) => Since::At(world.hub.cursor(head + by)),
+        Begin::OtherLife(offset) => Since::At(Cursor {
             epoch: "other".parse::<Epoch>().unwrap(),
             offset,
         }),
-        Begin::At(per_mille) => Start::At(world.hub.cursor(head * per_mille / 1_000)),
+        Begin::At(per_mille) => Since::At(world.hub.cursor(head * per_mille / 1_000)),
     }
 }
 
-fn starts(world: &World, begins: &[(usize, Begin)]) -> Vec<(usize, Start)> {
+fn starts(world: &World, begins: &[(usize, Begin)]) -> Vec<(usize, Since)> {
     let mut starts: Vec<_> = begins
         .iter()
         .map(|(channel, begin)| (*channel, start(world, *begin)))
@@ -234,7 +236,7 @@ fn take(world: &mut World, step: Step) {
     }
 }
 
-fn play(options: Options, steps: Vec<Step>) {
+fn play(options: HubOptions, steps: Vec<Step>) {
     let mut world = World::new(options);
     for step in steps {
         take(&mut world, step);

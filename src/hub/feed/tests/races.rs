@@ -12,9 +12,9 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::hub::feed::{Feed, Item};
-use crate::hub::{Hub, Options, Portion, now_ms};
+use crate::hub::{HubOptions, HubState, ReadLimit, now_ms};
 use crate::metrics::Metrics;
-use crate::protocol::cursor::{Epoch, Start};
+use crate::protocol::cursor::{Epoch, Since};
 use crate::protocol::{ChannelName, Data, Draft, EventName};
 
 /// Threads that publish at once.
@@ -37,7 +37,7 @@ fn name(channel: usize) -> ChannelName {
     ChannelName::new(&format!("c{channel}")).unwrap()
 }
 
-fn append(hub: &Hub, channel: usize) -> u64 {
+fn append(hub: &HubState, channel: usize) -> u64 {
     let draft = Draft {
         channel: name(channel),
         name: EventName::default(),
@@ -53,7 +53,7 @@ fn append(hub: &Hub, channel: usize) -> u64 {
 type Appended = BTreeMap<usize, Vec<u64>>;
 
 /// Publishes in an order that depends on `random`.
-fn publish(hub: &Hub, mut random: u64) -> Appended {
+fn publish(hub: &HubState, mut random: u64) -> Appended {
     let mut appended = Appended::new();
     for _ in 0..EVENTS_EACH {
         random = random
@@ -83,10 +83,15 @@ struct Heard {
 }
 
 impl Racer {
-    fn start(runtime: &Runtime, hub: &Arc<Hub>, channels: &[usize], over: &Arc<AtomicU64>) -> Self {
+    fn start(
+        runtime: &Runtime,
+        hub: &Arc<HubState>,
+        channels: &[usize],
+        over: &Arc<AtomicU64>,
+    ) -> Self {
         let starts: Vec<_> = channels
             .iter()
-            .map(|channel| (name(*channel), Start::All))
+            .map(|channel| (name(*channel), Since::All))
             .collect();
         let feed = Feed::open(hub, &starts, None).unwrap();
         let cursor: Arc<AtomicU64> = Arc::default();
@@ -159,7 +164,7 @@ fn missing(appended: &[u64], heard: &Heard, channel: usize) -> Vec<u64> {
 }
 
 /// Runs one round: all publishers publish at once.
-fn round(hub: &Arc<Hub>, round: usize, appended: &mut Appended) {
+fn round(hub: &Arc<HubState>, round: usize, appended: &mut Appended) {
     let publishers: Vec<_> = (0..PUBLISHERS)
         .map(|publisher| {
             let hub = hub.clone();
@@ -201,8 +206,8 @@ fn all_arrive(racers: &[Racer], appended: &Appended) {
     }
 }
 
-fn race(options: Options) -> usize {
-    let hub = Hub::new(options, Epoch::from_random(7), Metrics::default());
+fn race(options: HubOptions) -> usize {
+    let hub = HubState::new(options, Epoch::from_random(7), Metrics::default());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .build()
@@ -220,7 +225,7 @@ fn race(options: Options) -> usize {
         .map(|group| Racer::start(&runtime, &hub, group, &over))
         .collect();
     let everything: Vec<_> = (0..CHANNELS)
-        .map(|channel| (name(channel), Start::Now))
+        .map(|channel| (name(channel), Since::Now))
         .collect();
     let _sleepers: Vec<_> = (0..SLEEPERS)
         .map(|_| Feed::open(&hub, &everything, None).unwrap())
@@ -261,10 +266,10 @@ fn race(options: Options) -> usize {
 
 #[test]
 fn no_wake_up_is_lost_and_no_event_passed_over() {
-    let told = race(Options {
+    let told = race(HubOptions {
         history_events: None,
         history_bytes: None,
-        ..Options::default()
+        ..HubOptions::default()
     });
     // Each event was delivered to the reader of its channel alone, to the reader of all channels, and to one or two
     // readers of a pair.
@@ -273,17 +278,17 @@ fn no_wake_up_is_lost_and_no_event_passed_over() {
 
 #[test]
 fn what_is_evicted_in_a_race_is_named_by_a_gap() {
-    race(Options {
+    race(HubOptions {
         history_events: Some(3),
-        ..Options::default()
+        ..HubOptions::default()
     });
 }
 
 /// Readers come and go and events arrive, while everything without a reader is swept.
 #[test]
 fn a_sweep_swallows_no_event_and_no_reader() {
-    let hub = Hub::new(
-        Options::default(),
+    let hub = HubState::new(
+        HubOptions::default(),
         Epoch::from_random(7),
         Metrics::default(),
     );
@@ -303,8 +308,8 @@ fn a_sweep_swallows_no_event_and_no_reader() {
     for count in 0..SWEPT_EVENTS {
         let channel = count % CHANNELS;
         let id = append(&hub, channel);
-        let before = Start::At(hub.cursor(id - 1));
-        let one = Portion {
+        let before = Since::At(hub.cursor(id - 1));
+        let one = ReadLimit {
             events: 1,
             bytes: 1,
             of_frames: false,
@@ -317,7 +322,7 @@ fn a_sweep_swallows_no_event_and_no_reader() {
             .or(page.gap.map(|gap| gap.id));
         assert_eq!(told, Some(hub.cursor(id)), "an event or its gap");
 
-        let mut feed = Feed::open(&hub, &[(name(channel), Start::Now)], None).unwrap();
+        let mut feed = Feed::open(&hub, &[(name(channel), Since::Now)], None).unwrap();
         let id = append(&hub, channel);
         let Poll::Ready(batch) = feed.poll_next(&mut Context::from_waker(Waker::noop())) else {
             panic!("a reader waits for a channel that was swept away");

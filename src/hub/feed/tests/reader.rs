@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::model::{World, name, number};
-use crate::hub::Portion;
+use crate::hub::ReadLimit;
 use crate::hub::feed::{Batch, Feed, Item, Replay};
-use crate::protocol::cursor::{Cursor, Start};
+use crate::protocol::cursor::{Cursor, Since};
 use crate::protocol::{BATCH_EVENTS_MAX, Event, Gap, GapReason, Transport};
 
 /// What a reader knows of one channel.
@@ -17,7 +17,7 @@ struct Place {
     /// Everything up to this offset was delivered.
     offset: u64,
     /// The gap that must be reported first, as the start requested it.
-    owed: Option<(Start, GapReason)>,
+    owed: Option<(Since, GapReason)>,
 }
 
 #[derive(Default)]
@@ -41,7 +41,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn open(world: &World, starts: &[(usize, Start)]) -> Self {
+    pub(super) fn open(world: &World, starts: &[(usize, Since)]) -> Self {
         let wanted: Vec<_> = starts
             .iter()
             .map(|(channel, start)| (name(*channel), *start))
@@ -104,21 +104,21 @@ impl Reader {
         let start = |channel: &usize, place: &Place| match place.owed {
             Some((start, GapReason::Unknown)) => start,
             _ if replayed == Some(*channel) && place.owed.is_some() => place.owed.unwrap().0,
-            _ if replayed == Some(*channel) => Start::At(Cursor {
+            _ if replayed == Some(*channel) => Since::At(Cursor {
                 epoch,
                 offset: place.offset,
             }),
-            _ if hello.contains_key(channel) => Start::At(hello[channel]),
+            _ if hello.contains_key(channel) => Since::At(hello[channel]),
             _ if place.owed.is_none()
                 && self.cursor.epoch == epoch
                 && place.offset > self.cursor.offset =>
             {
-                Start::At(Cursor {
+                Since::At(Cursor {
                     epoch,
                     offset: place.offset,
                 })
             }
-            _ => Start::At(self.cursor),
+            _ => Since::At(self.cursor),
         };
         let starts: Vec<_> = self
             .places
@@ -225,7 +225,7 @@ impl Reader {
         self.all_move_to(world, world.hub.head());
     }
 
-    pub(super) fn join(&mut self, world: &World, channel: usize, start: Start) {
+    pub(super) fn join(&mut self, world: &World, channel: usize, start: Since) {
         if self.replay.is_some() {
             return;
         }
@@ -315,12 +315,12 @@ impl Reader {
     }
 }
 
-fn place(world: &World, channel: usize, start: Start) -> Place {
+fn place(world: &World, channel: usize, start: Since) -> Place {
     let owed = match start {
-        Start::At(cursor) if world.is_ours(cursor) => None,
-        Start::At(cursor) if cursor.epoch == world.hub.cursor(0).epoch => Some(GapReason::Unknown),
-        Start::At(_) => Some(GapReason::Restart),
-        Start::Unknown => Some(GapReason::Unknown),
+        Since::At(cursor) if world.is_ours(cursor) => None,
+        Since::At(cursor) if cursor.epoch == world.hub.cursor(0).epoch => Some(GapReason::Unknown),
+        Since::At(_) => Some(GapReason::Restart),
+        Since::Unknown => Some(GapReason::Unknown),
         _ => None,
     };
     Place {
@@ -373,7 +373,7 @@ fn tell_gap(world: &World, channel: usize, place: &mut Place, gap: &Gap) {
     );
     if let Some((start, reason)) = place.owed.take() {
         let after = match start {
-            Start::At(cursor) => Some(cursor),
+            Since::At(cursor) => Some(cursor),
             _ => None,
         };
         assert_eq!((gap.after, gap.reason), (after, reason));
@@ -395,7 +395,7 @@ fn tell_gap(world: &World, channel: usize, place: &mut Place, gap: &Gap) {
     place.offset = place.offset.max(gap.id.offset);
 }
 
-fn is_within_limits(batch: &Batch, portion: Portion) {
+fn is_within_limits(batch: &Batch, portion: ReadLimit) {
     assert!(!batch.items.is_empty(), "a batch is never empty");
     assert!(batch.items.len() <= portion.events);
     let bytes: usize = batch

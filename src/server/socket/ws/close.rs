@@ -28,7 +28,7 @@ const DISCARD_STEP_BYTES: usize = 16 * 1024;
 
 /// How a connection ended.
 #[derive(Debug)]
-pub(crate) enum Ending {
+pub(crate) enum CloseOutcome {
     /// The peer received everything and closed its side.
     Clean,
     /// The peer did not close within [`CLOSING_TIME`].
@@ -43,7 +43,7 @@ pub(crate) enum Ending {
 /// the caller drops the socket.
 ///
 /// Reads while it writes: a peer that writes without reading would otherwise never start to read.
-pub(crate) async fn close<S>(socket: &mut S, last: &[u8]) -> Ending
+pub(crate) async fn close<S>(socket: &mut S, last: &[u8]) -> CloseOutcome
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -57,7 +57,7 @@ where
     };
     timeout(CLOSING_TIME, std::future::poll_fn(|cx| closing.poll(cx)))
         .await
-        .unwrap_or(Ending::TimedOut)
+        .unwrap_or(CloseOutcome::TimedOut)
 }
 
 struct Closing<'a, S> {
@@ -70,16 +70,16 @@ struct Closing<'a, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Closing<'_, S> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseOutcome> {
         // Both sides are polled each time, so both have their waker registered.
         let written = self.poll_write_and_shut(cx);
         let read = self.poll_read_to_end(cx);
         match (written, read) {
             (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => {
-                Poll::Ready(Ending::Broken(error))
+                Poll::Ready(CloseOutcome::Broken(error))
             }
-            _ if self.read_bytes > CLOSING_READ_BYTES => Poll::Ready(Ending::Flooded),
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ending::Clean),
+            _ if self.read_bytes > CLOSING_READ_BYTES => Poll::Ready(CloseOutcome::Flooded),
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(CloseOutcome::Clean),
             _ => Poll::Pending,
         }
     }
@@ -119,7 +119,7 @@ mod tests {
 
     const LAST: &[u8] = b"\x88\x02\x03\xe8";
 
-    async fn close_duplex(mut socket: DuplexStream) -> Ending {
+    async fn close_duplex(mut socket: DuplexStream) -> CloseOutcome {
         close(&mut socket, LAST).await
     }
 
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(seen, LAST, "the last words, then the end");
         assert!(!closing.is_finished(), "it waits for the peer's end");
         drop(peer);
-        assert!(matches!(closing.await.unwrap(), Ending::Clean));
+        assert!(matches!(closing.await.unwrap(), CloseOutcome::Clean));
     }
 
     #[tokio::test]
@@ -150,28 +150,28 @@ mod tests {
         peer.read_to_end(&mut seen).await.unwrap();
         assert_eq!(seen, LAST, "no reset overtook them");
         drop(peer);
-        assert!(matches!(closing.await.unwrap(), Ending::Clean));
+        assert!(matches!(closing.await.unwrap(), CloseOutcome::Clean));
     }
 
     #[tokio::test]
     async fn a_peer_that_is_gone_is_broken() {
         let (ours, peer) = duplex(64);
         drop(peer);
-        assert!(matches!(close_duplex(ours).await, Ending::Broken(_)));
+        assert!(matches!(close_duplex(ours).await, CloseOutcome::Broken(_)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_never_ends_is_given_up() {
         let (ours, _peer) = duplex(64);
         let began = tokio::time::Instant::now();
-        assert!(matches!(close_duplex(ours).await, Ending::TimedOut));
+        assert!(matches!(close_duplex(ours).await, CloseOutcome::TimedOut));
         assert_eq!(began.elapsed(), CLOSING_TIME);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_never_reads_is_given_up() {
         let (ours, _peer) = duplex(LAST.len() - 1);
-        assert!(matches!(close_duplex(ours).await, Ending::TimedOut));
+        assert!(matches!(close_duplex(ours).await, CloseOutcome::TimedOut));
     }
 
     #[tokio::test(start_paused = true)]
@@ -180,6 +180,6 @@ mod tests {
         let closing = tokio::spawn(close_duplex(ours));
         let block = [1; 64 * 1024];
         while peer.write_all(&block).await.is_ok() {}
-        assert!(matches!(closing.await.unwrap(), Ending::Flooded));
+        assert!(matches!(closing.await.unwrap(), CloseOutcome::Flooded));
     }
 }

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
-use crate::session::{Counted, Inbound, UNCOUNTED_BYTES};
-use crate::transport::write_queue::Output;
-use crate::transport::ws::codec::{Broken, Codec, Incoming};
+use crate::session::{InboundBudget, InboundPermit, UNCOUNTED_BYTES};
+use crate::transport::write_queue::WriteQueue;
+use crate::transport::ws::codec::{ClientMessage, Codec, ProtocolViolation};
 
 /// Bytes of one read. Each thread has one buffer, which its connections share.
 const READ_BYTES: usize = 64 * 1024;
@@ -27,11 +27,11 @@ thread_local! {
 const PENDING_MAX: usize = 64;
 
 /// The outcome of one read.
-pub(super) enum Reading {
+pub(super) enum InputOutcome {
     /// Bytes arrived. Any complete messages are pending.
     Some,
     /// The peer violated the protocol or a limit.
-    Broken(Broken),
+    Broken(ProtocolViolation),
     /// The unfinished messages of all peers exceed their budget.
     Full,
     /// The peer is gone.
@@ -41,24 +41,24 @@ pub(super) enum Reading {
 /// Bytes and messages that were read but not yet handled.
 pub(super) struct Input {
     codec: Codec,
-    inbound: Arc<Inbound>,
+    inbound: Arc<InboundBudget>,
     /// `None` while few bytes are held.
-    unfinished: Option<Box<Unfinished>>,
+    unfinished: Option<Box<UnfinishedInput>>,
     /// `None` for an idle reader.
-    behind: Option<Box<Behind>>,
+    behind: Option<Box<InputBacklog>>,
 }
 
 /// A large message that is not complete, or many bytes that wait to be handled.
-struct Unfinished {
-    counted: Counted,
+struct UnfinishedInput {
+    counted: InboundPermit,
     since: Instant,
 }
 
 /// Messages and bytes that wait to be handled.
 #[derive(Default)]
-struct Behind {
+struct InputBacklog {
     /// The first messages of one read.
-    pending: VecDeque<Incoming>,
+    pending: VecDeque<ClientMessage>,
     /// The bytes after them. As parsed messages, tiny ones would take ten times as much memory while they wait.
     unparsed: Bytes,
     /// The answer to the peer's Close. It is held back until everything before it is handled, because nothing may
@@ -67,7 +67,7 @@ struct Behind {
 }
 
 impl Input {
-    pub(super) fn new(message_bytes_max: usize, inbound: Arc<Inbound>) -> Self {
+    pub(super) fn new(message_bytes_max: usize, inbound: Arc<InboundBudget>) -> Self {
         Self {
             codec: Codec::new(message_bytes_max),
             inbound,
@@ -77,12 +77,12 @@ impl Input {
     }
 
     /// Returns the oldest message that is not yet handled.
-    pub(super) fn next(&mut self) -> Option<Incoming> {
+    pub(super) fn next(&mut self) -> Option<ClientMessage> {
         self.behind.as_mut()?.pending.pop_front()
     }
 
     /// Puts back a message that cannot be handled yet.
-    pub(super) fn put_back(&mut self, incoming: Incoming) {
+    pub(super) fn put_back(&mut self, incoming: ClientMessage) {
         let behind = self.behind.get_or_insert_default();
         behind.pending.push_front(incoming);
     }
@@ -98,15 +98,15 @@ impl Input {
         &mut self,
         io: Pin<&mut R>,
         cx: &mut Context<'_>,
-        output: &mut Output,
-    ) -> Poll<Reading> {
+        output: &mut WriteQueue,
+    ) -> Poll<InputOutcome> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             let Ok(()) = ready!(io.poll_read(cx, &mut buffer)) else {
-                return Poll::Ready(Reading::Ended);
+                return Poll::Ready(InputOutcome::Ended);
             };
             if buffer.filled().is_empty() {
-                return Poll::Ready(Reading::Ended);
+                return Poll::Ready(InputOutcome::Ended);
             }
             Poll::Ready(self.take(buffer.filled(), output))
         })
@@ -114,7 +114,7 @@ impl Input {
 
     /// Returns whether something was read but not yet handled.
     pub(super) fn has_some(&self) -> bool {
-        let waits = |behind: &Behind| {
+        let waits = |behind: &InputBacklog| {
             let is_idle = behind.pending.is_empty() && behind.unparsed.is_empty();
             !is_idle
         };
@@ -122,12 +122,12 @@ impl Input {
     }
 
     /// Parses further messages once those before them are handled.
-    pub(super) fn take_rest(&mut self, output: &mut Output) -> Reading {
+    pub(super) fn take_rest(&mut self, output: &mut WriteQueue) -> InputOutcome {
         let Some(behind) = &mut self.behind else {
-            return Reading::Some;
+            return InputOutcome::Some;
         };
         if !behind.pending.is_empty() {
-            return Reading::Some;
+            return InputOutcome::Some;
         }
         let rest = std::mem::take(&mut behind.unparsed);
         // A reader that is idle again keeps no memory for messages.
@@ -136,7 +136,7 @@ impl Input {
     }
 
     /// Parses messages from `input`. Keeps the bytes after the first few messages unparsed.
-    pub(super) fn take(&mut self, mut input: &[u8], output: &mut Output) -> Reading {
+    pub(super) fn take(&mut self, mut input: &[u8], output: &mut WriteQueue) -> InputOutcome {
         let mut pongs = Vec::new();
         let reading = loop {
             let waiting = self
@@ -146,25 +146,29 @@ impl Input {
             if waiting >= PENDING_MAX {
                 let behind = self.behind.get_or_insert_default();
                 behind.unparsed = Bytes::copy_from_slice(input);
-                break Reading::Some;
+                break InputOutcome::Some;
             }
             let before = pongs.len();
             match self.codec.feed(&mut input, &mut pongs) {
-                Ok(None) => break Reading::Some,
+                Ok(None) => break InputOutcome::Some,
                 Ok(Some(incoming)) => {
                     let behind = self.behind.get_or_insert_default();
-                    if matches!(incoming, Incoming::Close { .. }) {
+                    if matches!(incoming, ClientMessage::Close { .. }) {
                         behind.echo = pongs.split_off(before);
                     }
                     behind.pending.push_back(incoming);
                 }
-                Err(broken) => break Reading::Broken(broken),
+                Err(broken) => break InputOutcome::Broken(broken),
             }
         };
         if !pongs.is_empty() {
             output.push(pongs.into());
         }
-        if self.count() { reading } else { Reading::Full }
+        if self.count() {
+            reading
+        } else {
+            InputOutcome::Full
+        }
     }
 
     /// Discards everything that was read. None of it is handled.
@@ -189,7 +193,7 @@ impl Input {
             self.unfinished = None;
             return true;
         }
-        let new = || Unfinished {
+        let new = || UnfinishedInput {
             counted: self.inbound.begin(),
             since: Instant::now(),
         };

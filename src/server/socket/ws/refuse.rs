@@ -44,7 +44,7 @@ pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin + Send>(
 }
 
 pub(super) async fn hang_up<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, last: &[u8]) {
-    if let close::Ending::Broken(error) = close::close(io, last).await {
+    if let close::CloseOutcome::Broken(error) = close::close(io, last).await {
         tracing::debug!(%error, "the peer left before the close frame");
     }
 }

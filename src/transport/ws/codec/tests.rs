@@ -33,7 +33,10 @@ fn client(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Returns everything that comes out of a stream given in these pieces, with the answers.
-fn read(codec: &mut Codec, pieces: &[&[u8]]) -> (Vec<Incoming>, Vec<u8>, Option<Broken>) {
+fn read(
+    codec: &mut Codec,
+    pieces: &[&[u8]],
+) -> (Vec<ClientMessage>, Vec<u8>, Option<ProtocolViolation>) {
     let (mut messages, mut out) = (Vec::new(), Vec::new());
     for piece in pieces {
         let mut input = *piece;
@@ -49,16 +52,16 @@ fn read(codec: &mut Codec, pieces: &[&[u8]]) -> (Vec<Incoming>, Vec<u8>, Option<
     (messages, out, None)
 }
 
-fn read_all(bytes: &[u8]) -> (Vec<Incoming>, Vec<u8>, Option<Broken>) {
+fn read_all(bytes: &[u8]) -> (Vec<ClientMessage>, Vec<u8>, Option<ProtocolViolation>) {
     read(&mut Codec::new(LIMIT), &[bytes])
 }
 
-fn text(text: &str) -> Incoming {
-    Incoming::Text(text.into())
+fn text(text: &str) -> ClientMessage {
+    ClientMessage::Text(text.into())
 }
 
-fn binary(bytes: &[u8]) -> Incoming {
-    Incoming::Binary(Bytes::copy_from_slice(bytes))
+fn binary(bytes: &[u8]) -> ClientMessage {
+    ClientMessage::Binary(Bytes::copy_from_slice(bytes))
 }
 
 /// Returns the code with which this stream is refused. Also feeds the stream in single bytes, and good frames after it,
@@ -96,7 +99,7 @@ fn messages_of_each_kind_are_read() {
         text("héllo"),
         binary(&[0, 255, 10]),
         text(""),
-        Incoming::Pong,
+        ClientMessage::Pong,
     ];
     assert_eq!(messages, expected);
     assert_eq!((out, broken), (vec![], None));
@@ -107,7 +110,7 @@ fn ping_is_answered_by_a_pong_of_the_same_bytes() {
     let mut stream = client(PING, true, b"");
     stream.extend(client(PING, true, b"abc"));
     let (messages, out, _) = read_all(&stream);
-    assert_eq!(messages, [Incoming::Ping, Incoming::Ping]);
+    assert_eq!(messages, [ClientMessage::Ping, ClientMessage::Ping]);
     assert_eq!(out, b"\x8a\x00\x8a\x03abc");
 }
 
@@ -125,7 +128,7 @@ fn close_is_echoed_and_ends_the_reading() {
         let mut codec = Codec::new(LIMIT);
         let (messages, out, broken) = read(&mut codec, &[&stream, b"more"]);
         let reason = reason.into();
-        assert_eq!(messages, [Incoming::Close { code, reason }]);
+        assert_eq!(messages, [ClientMessage::Close { code, reason }]);
         assert_eq!((&out[..], broken), (echo, None));
         assert!(is_small(&codec));
     }
@@ -140,7 +143,7 @@ fn close_codes_that_must_not_be_sent_are_answered_by_1002() {
         assert!(
             matches!(
                 messages[..],
-                [Incoming::Close {
+                [ClientMessage::Close {
                     code: Some(1002),
                     ..
                 }]
@@ -161,7 +164,7 @@ fn fragments_are_joined_and_pings_between_them_are_answered_at_once() {
     stream.extend(client(CONTINUE, true, b"\xa9!"));
     let mut codec = Codec::new(LIMIT);
     let (messages, out, broken) = read(&mut codec, &[&stream]);
-    assert_eq!(messages, [Incoming::Ping, text("hé!")]);
+    assert_eq!(messages, [ClientMessage::Ping, text("hé!")]);
     assert_eq!((&out[..], broken), (&b"\x8a\x011"[..], None));
     assert!(is_small(&codec));
 }
@@ -237,7 +240,7 @@ fn a_short_message_does_not_hold_a_large_buffer() {
     for (payload_bytes, held_bytes_max) in [(1, 32), (100, 128), (5_000, 8_192 + 64)] {
         let stream = client(BINARY, true, &vec![1; payload_bytes]);
         let (messages, _, _) = read_all(&stream);
-        let [Incoming::Binary(bytes)] = &messages[..] else {
+        let [ClientMessage::Binary(bytes)] = &messages[..] else {
             panic!("{messages:?}");
         };
         let held = bytes.clone();
@@ -279,7 +282,7 @@ fn control_frames_that_are_long_or_in_fragments_are_1002() {
         assert_eq!(refused(&client(opcode, false, b"")), 1002);
     }
     let (messages, out, _) = read_all(&client(PING, true, &[b'a'; 125]));
-    assert_eq!((messages, out.len()), (vec![Incoming::Ping], 127));
+    assert_eq!((messages, out.len()), (vec![ClientMessage::Ping], 127));
 }
 
 #[test]
@@ -348,15 +351,15 @@ fn endless_empty_fragments_hold_no_more_than_one() {
 }
 
 /// A client's message, cut into frames at random places, and the result that the server must produce.
-fn message() -> impl Strategy<Value = (Vec<u8>, Incoming)> {
+fn message() -> impl Strategy<Value = (Vec<u8>, ClientMessage)> {
     let cuts = || vec(any::<prop::sample::Index>(), 0..4);
     prop_oneof![
         (".{0,80}", cuts())
             .prop_map(|(said, cuts)| (fragments(TEXT, said.as_bytes(), &cuts), text(&said))),
         (vec(any::<u8>(), 0..400), cuts())
             .prop_map(|(said, cuts)| (fragments(BINARY, &said, &cuts), binary(&said))),
-        vec(any::<u8>(), 0..=125).prop_map(|said| (client(PING, true, &said), Incoming::Ping)),
-        vec(any::<u8>(), 0..=125).prop_map(|said| (client(PONG, true, &said), Incoming::Pong)),
+        vec(any::<u8>(), 0..=125).prop_map(|said| (client(PING, true, &said), ClientMessage::Ping)),
+        vec(any::<u8>(), 0..=125).prop_map(|said| (client(PONG, true, &said), ClientMessage::Pong)),
     ]
 }
 
@@ -377,13 +380,13 @@ fn fragments(opcode: OpCode, payload: &[u8], cuts: &[prop::sample::Index]) -> Ve
 }
 
 /// tungstenite itself, with one context for the whole stream.
-fn read_by_one_context(bytes: &[u8]) -> (Vec<Incoming>, Vec<u8>, Option<Broken>) {
+fn read_by_one_context(bytes: &[u8]) -> (Vec<ClientMessage>, Vec<u8>, Option<ProtocolViolation>) {
     let config = WebSocketConfig::default()
         .max_message_size(Some(LIMIT))
         .max_frame_size(Some(LIMIT));
     let mut context = WebSocketContext::new(Role::Server, Some(config));
     let (mut messages, mut out) = (Vec::new(), Vec::new());
-    let mut wire = Wire {
+    let mut wire = CodecIo {
         head: &[],
         body: bytes,
         out: &mut out,
@@ -397,7 +400,7 @@ fn read_by_one_context(bytes: &[u8]) -> (Vec<Incoming>, Vec<u8>, Option<Broken>)
     let broken = match error {
         Error::ConnectionClosed => None,
         Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-        error => Some(Broken::from(error)),
+        error => Some(ProtocolViolation::from(error)),
     };
     (messages, out, broken)
 }
