@@ -90,18 +90,18 @@ impl Broker {
         &self,
         draft: Draft,
         key: Key<'_>,
-        meters: Limiters<'_>,
+        limiters: Limiters<'_>,
     ) -> Result<Published, Refusal> {
         match key {
-            Key::None => self.append(draft, meters),
+            Key::None => self.append(draft, limiters),
             Key::Scoped(scope, key) => {
                 let fingerprint = self.keys.fingerprint(&draft);
-                let act = || async { self.append(draft, meters) };
+                let act = || async { self.append(draft, limiters) };
                 self.keys.once(scope, key, fingerprint, act).await
             }
             Key::Sequenced(sequence, number) => {
                 let fingerprint = self.keys.fingerprint(&draft);
-                let act = || async { self.append(draft, meters) };
+                let act = || async { self.append(draft, limiters) };
                 let mut sequence = sequence.lock().await;
                 sequence
                     .once(number, fingerprint, &self.keys.kept, act)
@@ -111,7 +111,7 @@ impl Broker {
     }
 
     /// Appends what is within the size and the rate.
-    fn append(&self, draft: Draft, meters: Limiters<'_>) -> Result<Published, Refusal> {
+    fn append(&self, draft: Draft, limiters: Limiters<'_>) -> Result<Published, Refusal> {
         if draft.sent_bytes > self.options.max_data {
             let detail = format!(
                 "{} bytes of data; the limit is {}",
@@ -119,7 +119,7 @@ impl Broker {
             );
             return Err(Refusal::new(Code::TooLarge, detail));
         }
-        self.take_rate(meters)?;
+        self.take_rate(limiters)?;
         memory::append(&self.hub, draft)
     }
 
@@ -136,28 +136,28 @@ impl Broker {
         answer.await.err().unwrap_or(refusal)
     }
 
-    fn take_rate(&self, meters: Limiters<'_>) -> Result<(), Refusal> {
+    fn take_rate(&self, limiters: Limiters<'_>) -> Result<(), Refusal> {
         let now = Instant::now();
         let (own, address) = (&self.options.rate, &self.options.address_rate);
         // Looked at before anything is taken: who is refused by the one must not be charged by the other.
-        if let Some(wait) = wait(address, meters.address, now) {
+        if let Some(wait) = wait(address, limiters.address, now) {
             return Err(too_fast("all clients of this address", wait));
         }
-        if let (Some(rate), Some(bucket)) = (own, meters.own) {
+        if let (Some(rate), Some(bucket)) = (own, limiters.own) {
             let taken = bucket.lock().take(rate, now);
             taken.map_err(|wait| too_fast("this publisher", wait))?;
         }
-        if let (Some(rate), Some(bucket)) = (address, meters.address) {
+        if let (Some(rate), Some(bucket)) = (address, limiters.address) {
             bucket.lock().charge(rate, 1.0, now);
         }
         Ok(())
     }
 
     /// Charges what was done besides publishing, in publishes. The next commands wait for it.
-    pub(crate) fn spend(&self, meters: Limiters<'_>, publishes: f64) {
+    pub(crate) fn spend(&self, limiters: Limiters<'_>, publishes: f64) {
         let now = Instant::now();
-        let own = (&self.options.rate, meters.own);
-        for (rate, bucket) in [own, (&self.options.address_rate, meters.address)] {
+        let own = (&self.options.rate, limiters.own);
+        for (rate, bucket) in [own, (&self.options.address_rate, limiters.address)] {
             if let (Some(rate), Some(bucket)) = (rate, bucket) {
                 bucket.lock().charge(rate, publishes, now);
             }
@@ -165,8 +165,8 @@ impl Broker {
     }
 
     /// Whether anything may be done now that costs something.
-    pub(crate) fn may_spend(&self, meters: Limiters<'_>) -> Result<(), Refusal> {
-        match self.wait(meters) {
+    pub(crate) fn may_spend(&self, limiters: Limiters<'_>) -> Result<(), Refusal> {
+        match self.wait(limiters) {
             Some(wait) => Err(too_fast("this client", wait)),
             None => Ok(()),
         }
@@ -174,22 +174,22 @@ impl Broker {
 
     /// How long to wait until a publish is within the rates; `None` where it is now.
     #[must_use]
-    pub fn wait(&self, meters: Limiters<'_>) -> Option<Duration> {
+    pub fn wait(&self, limiters: Limiters<'_>) -> Option<Duration> {
         let now = Instant::now();
-        let own = wait(&self.options.rate, meters.own, now);
-        own.max(wait(&self.options.address_rate, meters.address, now))
+        let own = wait(&self.options.rate, limiters.own, now);
+        own.max(wait(&self.options.address_rate, limiters.address, now))
     }
 
     /// Charges what is no publish and costs as much, such as a join, to the address. The next ones wait for it.
-    pub(crate) fn charge(&self, meters: Limiters<'_>) {
-        if let (Some(rate), Some(bucket)) = (&self.options.address_rate, meters.address) {
+    pub(crate) fn charge(&self, limiters: Limiters<'_>) {
+        if let (Some(rate), Some(bucket)) = (&self.options.address_rate, limiters.address) {
             bucket.lock().charge(rate, 1.0, Instant::now());
         }
     }
 
     /// Whether as much may be charged now.
-    pub(crate) fn may_charge(&self, meters: Limiters<'_>) -> Result<(), Refusal> {
-        match wait(&self.options.address_rate, meters.address, Instant::now()) {
+    pub(crate) fn may_charge(&self, limiters: Limiters<'_>) -> Result<(), Refusal> {
+        match wait(&self.options.address_rate, limiters.address, Instant::now()) {
             Some(wait) => Err(too_fast("all clients of this address", wait)),
             None => Ok(()),
         }

@@ -61,10 +61,10 @@ pub(crate) struct Fanouts {
 
 /// One fan-out task: some readers of one channel.
 struct Fanout {
-    slots: Mutex<Slab<Arc<Subscriber>>>,
-    tally: Arc<ReaderCounts>,
+    subscribers: Mutex<Slab<Arc<Subscriber>>>,
+    counts: Arc<ReaderCounts>,
     /// The waker of its feed.
-    bell: Arc<FeedWaker>,
+    feed_waker: Arc<FeedWaker>,
     /// How many of its subscribers are parked between two polls.
     parked: AtomicUsize,
     /// Whether some of its subscribers get a ping after each burst.
@@ -129,36 +129,40 @@ impl Fanouts {
 
     /// Registers a reader of this channel with a fan-out task, and starts a task if none has room. Returns `None` if
     /// the hub has no room for the channel.
-    fn join(self: &Arc<Self>, channel: &ChannelName, slot: Subscriber) -> Option<Subscription> {
+    fn join(
+        self: &Arc<Self>,
+        channel: &ChannelName,
+        subscriber: Subscriber,
+    ) -> Option<Subscription> {
         let mut by_channel = self.by_channel.lock();
-        let pumps = by_channel.entry(channel.clone()).or_default();
-        let slot = Arc::new(slot);
-        if let Some(member) = pumps.iter().find_map(|pump| pump.add(&slot)) {
+        let fanouts = by_channel.entry(channel.clone()).or_default();
+        let subscriber = Arc::new(subscriber);
+        if let Some(member) = fanouts.iter().find_map(|fanout| fanout.add(&subscriber)) {
             return Some(member);
         }
-        let tally: Arc<ReaderCounts> = Arc::default();
-        let Ok(feed) = Feed::for_many(&self.hub, channel, tally.clone()) else {
-            if pumps.is_empty() {
+        let counts: Arc<ReaderCounts> = Arc::default();
+        let Ok(feed) = Feed::for_many(&self.hub, channel, counts.clone()) else {
+            if fanouts.is_empty() {
                 by_channel.remove(channel);
             }
             return None;
         };
-        let pump = Arc::new(Fanout::new(&self.hub, tally, &feed));
-        let member = pump.add(&slot);
-        pumps.push(pump.clone());
-        tokio::spawn(pump.run(feed, self.clone()));
+        let fanout = Arc::new(Fanout::new(&self.hub, counts, &feed));
+        let member = fanout.add(&subscriber);
+        fanouts.push(fanout.clone());
+        tokio::spawn(fanout.run(feed, self.clone()));
         member
     }
 
     /// Removes a fan-out task that has no subscribers. Returns whether it had none.
-    fn remove_if_empty(&self, channel: &ChannelName, pump: &Arc<Fanout>) -> bool {
+    fn remove_if_empty(&self, channel: &ChannelName, fanout: &Arc<Fanout>) -> bool {
         let mut by_channel = self.by_channel.lock();
-        if !pump.slots.lock().is_empty() {
+        if !fanout.subscribers.lock().is_empty() {
             return false;
         }
-        if let Some(pumps) = by_channel.get_mut(channel) {
-            pumps.retain(|other| !Arc::ptr_eq(other, pump));
-            if pumps.is_empty() {
+        if let Some(fanouts) = by_channel.get_mut(channel) {
+            fanouts.retain(|other| !Arc::ptr_eq(other, fanout));
+            if fanouts.is_empty() {
                 by_channel.remove(channel);
             }
         }
@@ -167,12 +171,12 @@ impl Fanouts {
 }
 
 impl Fanout {
-    fn new(hub: &HubState, tally: Arc<ReaderCounts>, feed: &Feed) -> Self {
+    fn new(hub: &HubState, counts: Arc<ReaderCounts>, feed: &Feed) -> Self {
         let metrics = hub.metrics();
         Self {
-            slots: Mutex::default(),
-            tally,
-            bell: feed.waker().clone(),
+            subscribers: Mutex::default(),
+            counts,
+            feed_waker: feed.waker().clone(),
             parked: AtomicUsize::new(0),
             are_probed: AtomicBool::new(false),
             delivered: Transport::ALL.map(|transport| metrics.delivered(transport)),
@@ -181,32 +185,33 @@ impl Fanout {
         }
     }
 
-    fn add(self: &Arc<Self>, slot: &Arc<Subscriber>) -> Option<Subscription> {
-        let mut slots = self.slots.lock();
-        if slots.len() >= READERS_MAX {
+    fn add(self: &Arc<Self>, subscriber: &Arc<Subscriber>) -> Option<Subscription> {
+        let mut subscribers = self.subscribers.lock();
+        if subscribers.len() >= READERS_MAX {
             return None;
         }
-        self.tally[slot.transport as usize].fetch_add(1, Ordering::Relaxed);
-        self.are_probed.fetch_or(slot.is_probed, Ordering::Relaxed);
-        let key = slots.insert(slot.clone());
-        Some(Subscription::new(self, slot.clone(), key))
+        self.counts[subscriber.transport as usize].fetch_add(1, Ordering::Relaxed);
+        self.are_probed
+            .fetch_or(subscriber.is_probed, Ordering::Relaxed);
+        let key = subscribers.insert(subscriber.clone());
+        Some(Subscription::new(self, subscriber.clone(), key))
     }
 
     /// Reads the channel as long as it has subscribers.
-    async fn run(self: Arc<Self>, mut feed: Feed, pumps: Arc<Fanouts>) {
+    async fn run(self: Arc<Self>, mut feed: Feed, fanouts: Arc<Fanouts>) {
         let channel = feed.channels().next().cloned();
-        let mut alarms = FanoutTimers::default();
+        let mut timers = FanoutTimers::default();
         let mut scratch = Scratch::default();
         let mut are_many = false;
         loop {
-            match self.next(&mut feed, &mut alarms).await {
+            match self.next(&mut feed, &mut timers).await {
                 FanoutStep::Batch(batch) => {
                     are_many = batch.items.len() > 1;
                     self.deliver(&batch, &mut scratch).await;
                     scratch.shrink();
-                    alarms.burst = self.are_probed.load(Ordering::Relaxed).then(Instant::now);
+                    timers.burst = self.are_probed.load(Ordering::Relaxed).then(Instant::now);
                     // Check here too: if events never pause, the task never reaches the check before a wait.
-                    self.evict_overdue(&feed, &mut alarms.park_timer);
+                    self.evict_overdue(&feed, &mut timers.park_timer);
                 }
                 // Let other publishers run first: their events then go out in the same writes. After a batch of several
                 // events, also let the runtime check its sockets, since more publishers may be ready there.
@@ -215,7 +220,7 @@ impl Fanout {
                 FanoutStep::Empty
                     if channel
                         .as_ref()
-                        .is_some_and(|name| pumps.remove_if_empty(name, &self)) =>
+                        .is_some_and(|name| fanouts.remove_if_empty(name, &self)) =>
                 {
                     return;
                 }
@@ -224,13 +229,13 @@ impl Fanout {
         }
     }
 
-    async fn next(&self, feed: &mut Feed, alarms: &mut FanoutTimers) -> FanoutStep {
+    async fn next(&self, feed: &mut Feed, timers: &mut FanoutTimers) -> FanoutStep {
         let mut has_waited = false;
         std::future::poll_fn(|cx| {
             if has_waited {
                 return Poll::Ready(FanoutStep::Rung);
             }
-            let next = self.poll_now(feed, alarms, cx);
+            let next = self.poll_now(feed, timers, cx);
             has_waited = next.is_pending();
             next
         })
@@ -240,16 +245,16 @@ impl Fanout {
     fn poll_now(
         &self,
         feed: &mut Feed,
-        alarms: &mut FanoutTimers,
+        timers: &mut FanoutTimers,
         cx: &mut Context<'_>,
     ) -> Poll<FanoutStep> {
         if let Poll::Ready(batch) = feed.poll_next(cx) {
             return Poll::Ready(FanoutStep::Batch(batch));
         }
-        self.evict_overdue(feed, &mut alarms.park_timer);
-        self.schedule_pings(feed, alarms);
+        self.evict_overdue(feed, &mut timers.park_timer);
+        self.schedule_pings(feed, timers);
         // Check after the waker is registered: the last subscriber that leaves notifies it.
-        if self.slots.lock().is_empty() {
+        if self.subscribers.lock().is_empty() {
             return Poll::Ready(FanoutStep::Empty);
         }
         Poll::Pending
@@ -261,24 +266,28 @@ impl Fanout {
             let now = Instant::now();
             if !alarm.is_armed(now) {
                 self.evict_parked(now);
-                alarm.arm(feed.hub().wheel(), &self.bell, now + REST_MAX, now);
+                alarm.arm(feed.hub().wheel(), &self.feed_waker, now + REST_MAX, now);
             }
         }
     }
 
     /// Notifies the subscribers that get a ping once the burst is over.
-    fn schedule_pings(&self, feed: &Feed, alarms: &mut FanoutTimers) {
-        let Some(over) = alarms.burst.map(|last| last + BURST_OVER_AFTER) else {
+    fn schedule_pings(&self, feed: &Feed, timers: &mut FanoutTimers) {
+        let Some(over) = timers.burst.map(|last| last + BURST_OVER_AFTER) else {
             return;
         };
         let now = Instant::now();
         if now < over {
-            alarms.ping.arm(feed.hub().wheel(), &self.bell, over, now);
+            timers
+                .ping
+                .arm(feed.hub().wheel(), &self.feed_waker, over, now);
             return;
         }
-        alarms.burst = None;
-        let slots = self.slots.lock();
-        let nudged = slots.iter().filter(|(_, slot)| slot.notify_for_ping());
+        timers.burst = None;
+        let subscribers = self.subscribers.lock();
+        let nudged = subscribers
+            .iter()
+            .filter(|(_, subscriber)| subscriber.notify_for_ping());
         // Stored under the lock, so that a subscriber that joins meanwhile is not missed.
         self.are_probed.store(nudged.count() > 0, Ordering::Relaxed);
     }
@@ -286,15 +295,15 @@ impl Fanout {
     /// Evicts subscribers whose clients did not poll again in time.
     fn evict_parked(&self, now: Instant) {
         let then = now.checked_sub(REST_MAX).unwrap_or(now);
-        let mut slots = self.slots.lock();
-        slots.retain(|_, slot| !slot.evict_if_parked_before(then, now, self));
-        if slots.is_empty() {
-            slots.shrink_to_fit();
+        let mut subscribers = self.subscribers.lock();
+        subscribers.retain(|_, subscriber| !subscriber.evict_if_parked_before(then, now, self));
+        if subscribers.is_empty() {
+            subscribers.shrink_to_fit();
         }
     }
 
     async fn deliver(&self, batch: &Batch, scratch: &mut Scratch) {
-        let load = FanoutBatch {
+        let batch = FanoutBatch {
             run: match &batch.items {
                 Items::Run(run) => Some(run),
                 Items::Own(_) => None,
@@ -305,7 +314,7 @@ impl Fanout {
         let mut written = [0; Transport::ALL.len()];
         let mut from = 0;
         let mut until_pause = WRITES_AT_ONCE;
-        while let Some(next) = self.deliver_some(&load, from, &mut written, scratch) {
+        while let Some(next) = self.deliver_some(&batch, from, &mut written, scratch) {
             from = next;
             until_pause = until_pause.saturating_sub(READERS_AT_ONCE);
             if until_pause == 0 {
@@ -313,7 +322,7 @@ impl Fanout {
                 until_pause = WRITES_AT_ONCE;
             }
         }
-        let events = load.run.map_or(0, SharedBatch::events) as u64;
+        let events = batch.run.map_or(0, SharedBatch::events) as u64;
         for (count, delivered) in written.iter().zip(&self.delivered) {
             delivered.inc_by(count * events);
         }
@@ -323,21 +332,21 @@ impl Fanout {
     /// Delivers to some subscribers, beginning at this key. Returns the key of the next ones, if there are any.
     fn deliver_some(
         &self,
-        load: &FanoutBatch<'_>,
+        batch: &FanoutBatch<'_>,
         from: usize,
         written: &mut [u64; Transport::ALL.len()],
         scratch: &mut Scratch,
     ) -> Option<usize> {
-        let slots = self.slots.lock();
-        let end = slots.capacity().min(from + READERS_AT_ONCE);
+        let subscribers = self.subscribers.lock();
+        let end = subscribers.capacity().min(from + READERS_AT_ONCE);
         for key in from..end {
-            if let Some(slot) = slots.get(key)
-                && slot.write_or_notify(load, self, scratch)
+            if let Some(subscriber) = subscribers.get(key)
+                && subscriber.write_or_notify(batch, self, scratch)
             {
-                written[slot.transport as usize] += 1;
+                written[subscriber.transport as usize] += 1;
             }
         }
-        (end < slots.capacity()).then_some(end)
+        (end < subscribers.capacity()).then_some(end)
     }
 }
 

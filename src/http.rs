@@ -90,7 +90,7 @@ impl Default for HttpOptions {
 pub(crate) struct App {
     pub(crate) sessions: Arc<Sessions>,
     /// What every answer on a socket is held to.
-    pub(crate) terms: Arc<WriteConfig>,
+    pub(crate) write_config: Arc<WriteConfig>,
     pub(crate) bodies: BodyReader,
     pub(crate) options: HttpOptions,
     pub(crate) authorize: Option<Authorize>,
@@ -271,7 +271,7 @@ pub(crate) fn json(status: StatusCode, answer: &impl Serialize) -> Response {
 pub(crate) fn paged(app: &App, mut text: Paged) -> Response {
     text.words("\n");
     let body = if text.is_large() {
-        Body::new(FrameBody::of_text(text, &app.terms.watch))
+        Body::new(FrameBody::of_text(text, &app.write_config.watch))
     } else {
         // An event that is forgotten by now cuts the answer, as it cuts a large one.
         let cut = |forgotten| Body::from_stream(stream::iter([Err::<Bytes, _>(forgotten)]));

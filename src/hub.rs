@@ -462,12 +462,12 @@ impl HubState {
         &self,
         name: &ChannelName,
         start: Since,
-        bell: &Arc<FeedWaker>,
+        feed_waker: &Arc<FeedWaker>,
         slot: usize,
         counted: ReaderCounting,
     ) -> Result<(Arc<Channel>, usize, ReadPosition), Refusal> {
         let reader = ChannelReader {
-            bell: bell.clone(),
+            feed_waker: feed_waker.clone(),
             slot,
             counted,
         };

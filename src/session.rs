@@ -250,7 +250,7 @@ impl Sessions {
                 .lock()
                 .lines
                 .iter()
-                .for_each(|line| line.bell.notify());
+                .for_each(|line| line.feed_waker.notify());
         }
     }
 
@@ -261,16 +261,16 @@ impl Sessions {
     /// refusal of the first.
     pub fn open(
         self: &Arc<Self>,
-        opening: AttachRequest,
+        attach_request: AttachRequest,
         credential: &Credential,
         address: Option<IpAddr>,
     ) -> Result<Attachment, Refusal> {
         // A poll that reached us is answered with the events that are there, and a bye.
-        if self.drain.has_begun() && opening.transport != Transport::Poll {
+        if self.drain.has_begun() && attach_request.transport != Transport::Poll {
             return Err(Refusal::new(Code::Draining, "this node is shutting down"));
         }
         credential.judge()?;
-        let key = opening.session.as_deref();
+        let key = attach_request.session.as_deref();
         let claims = key.and_then(|key| self.claims(key));
         let known_until_s = claims.as_ref().map(|claims| claims.expires);
         let (id, grants) = match (claims, credential) {
@@ -285,7 +285,7 @@ impl Sessions {
                 ));
             }
         };
-        let allowed = self.allowed(&opening, &grants, &id)?;
+        let allowed = self.allowed(&attach_request, &grants, &id)?;
         let session = self.session(&id, &grants, address);
         let crowd = self.charge_address(&grants, credential, address);
         Attachment::new(
@@ -293,7 +293,7 @@ impl Sessions {
             session,
             grants,
             crowd,
-            Box::new(opening),
+            Box::new(attach_request),
             allowed,
             known_until_s,
         )
@@ -322,20 +322,20 @@ impl Sessions {
     /// The channels of a request under their real names, and those that are refused.
     fn allowed(
         &self,
-        opening: &AttachRequest,
+        attach_request: &AttachRequest,
         grants: &Grants,
         id: &str,
     ) -> Result<PermittedChannels, Refusal> {
         let most = self.options.session_channels.unwrap_or(usize::MAX);
         let mut allowed = PermittedChannels {
-            channels: Vec::with_capacity(opening.channels.len().min(most) + 1),
+            channels: Vec::with_capacity(attach_request.channels.len().min(most) + 1),
             refused: Vec::new(),
         };
         let mut opened = 0;
-        for channel in &opening.channels {
+        for channel in &attach_request.channels {
             let judged = match channel {
                 Ok((name, start)) if opened < most || name.is_inbox() => {
-                    let granted = self.may_open(opening, grants, name, id);
+                    let granted = self.may_open(attach_request, grants, name, id);
                     granted
                         .map(|()| (name, *start))
                         .map_err(|refusal| RefusedChannel::new(name.as_str(), refusal))

@@ -161,12 +161,12 @@ impl Builder {
         let signer = Signer::new(&secret);
         let sessions = Sessions::new(self.session, broker, hub, presence, signer, self.access);
         sessions.start();
-        let pumps = Fanouts::new(sessions.hub());
+        let fanouts = Fanouts::new(sessions.hub());
         let metrics = sessions.hub().metrics();
         let watch = WriteWatch::new(sessions.options().write_timeout, metrics.slow_byes());
         Hub {
             app: Arc::new(App {
-                terms: Arc::new(WriteConfig::new(&sessions, &pumps, &watch)),
+                write_config: Arc::new(WriteConfig::new(&sessions, &fanouts, &watch)),
                 bodies: BodyReader::new(sessions.inbound().clone()),
                 options: self.http,
                 authorize: self.authorize,

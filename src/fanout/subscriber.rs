@@ -27,7 +27,7 @@ const PUMPED_BYTES_MAX: usize = 32 * 1024;
 /// One reader, as its fan-out task sees it.
 pub(super) struct Subscriber {
     stream: Arc<TcpStream>,
-    bell: Arc<FeedWaker>,
+    feed_waker: Arc<FeedWaker>,
     pub(super) transport: Transport,
     /// Whether its own task is woken after each burst for a ping.
     pub(super) is_probed: bool,
@@ -98,8 +98,8 @@ struct SubscriberState {
 
 /// A reader's registration with a fan-out task. Dropping it ends the registration.
 pub(super) struct Subscription {
-    pump: Arc<Fanout>,
-    slot: Arc<Subscriber>,
+    fanout: Arc<Fanout>,
+    subscriber: Arc<Subscriber>,
     key: usize,
 }
 
@@ -121,16 +121,16 @@ impl Subscriber {
     /// reader's own task, which writes the rest. Returns whether anything was written.
     pub(super) fn write_or_notify(
         &self,
-        load: &FanoutBatch<'_>,
-        pump: &Fanout,
+        batch: &FanoutBatch<'_>,
+        fanout: &Fanout,
         scratch: &mut Scratch,
     ) -> bool {
         let mut state = self.state.lock();
         if state.phase.is_answered() {
             return false;
         }
-        let mut is_told = false;
-        if let Some(run) = load.run
+        let mut is_written = false;
+        if let Some(run) = batch.run
             && state.phase == Phase::Delegated
         {
             if state.offset >= run.last() {
@@ -139,30 +139,30 @@ impl Subscriber {
             }
             // A large batch is left to the own task, which writes it in parts. Otherwise, all of it would be kept for a
             // slow peer.
-            is_told = run.begins_at(state.offset)
+            is_written = run.begins_at(state.offset)
                 && run.frame_bytes() <= PUMPED_BYTES_MAX
                 && match self.words {
-                    SubscriberEncoder::Each(_) => self.write(run, load, &mut state, scratch),
+                    SubscriberEncoder::Each(_) => self.write(run, batch, &mut state, scratch),
                     SubscriberEncoder::Once(..) => {
-                        self.answer(run, load, pump, &mut state, scratch)
+                        self.answer(run, batch, fanout, &mut state, scratch)
                     }
                 };
-            if is_told && state.unwritten.is_none() {
+            if is_written && state.unwritten.is_none() {
                 return true;
             }
         }
         if state.phase == Phase::Delegated {
-            self.transition(pump, &mut state, Phase::Own);
+            self.transition(fanout, &mut state, Phase::Own);
         }
         drop(state);
-        self.bell.notify();
-        is_told
+        self.feed_waker.notify();
+        is_written
     }
 
     /// Wakes the own task for a ping after a burst if the subscriber gets one. Returns whether it does.
     pub(super) fn notify_for_ping(&self) -> bool {
         if self.is_probed {
-            self.bell.notify();
+            self.feed_waker.notify();
         }
         self.is_probed
     }
@@ -170,7 +170,7 @@ impl Subscriber {
     fn write(
         &self,
         run: &SharedBatch,
-        load: &FanoutBatch<'_>,
+        batch: &FanoutBatch<'_>,
         state: &mut SubscriberState,
         scratch: &mut Scratch,
     ) -> bool {
@@ -182,19 +182,19 @@ impl Subscriber {
                 let bytes = wording(run);
                 stream.send(&bytes).ok().map(|taken| bytes.slice(taken..))
             }
-            SubscriberEncoder::Once(answering, envelope) => {
+            SubscriberEncoder::Once(answering, head_lines) => {
                 scratch.answer.clear();
-                answering(&mut scratch.answer, run, load.cursor, &state.nonce);
+                answering(&mut scratch.answer, run, batch.cursor, &state.nonce);
                 scratch.out.clear();
-                envelope.enclose(&mut scratch.out, &scratch.answer);
+                head_lines.enclose(&mut scratch.out, &scratch.answer);
                 let rest = |taken| Bytes::copy_from_slice(&scratch.out[taken..]);
                 stream.send(&scratch.out).ok().map(rest)
             }
         };
         let Some(rest) = rest else { return false };
-        state.offset = load.cursor.offset;
+        state.offset = batch.cursor.offset;
         state.events = state.events.saturating_add(run.events() as u32);
-        state.written = Some(load.now);
+        state.written = Some(batch.now);
         state.unwritten = (!rest.is_empty()).then(|| Box::new(rest));
         true
     }
@@ -204,38 +204,38 @@ impl Subscriber {
     fn answer(
         &self,
         run: &SharedBatch,
-        load: &FanoutBatch<'_>,
-        pump: &Fanout,
+        batch: &FanoutBatch<'_>,
+        fanout: &Fanout,
         state: &mut SubscriberState,
         scratch: &mut Scratch,
     ) -> bool {
-        self.bell.set_parked(true);
-        pump.polling.dec();
-        let since = Some(load.now);
-        self.transition(pump, state, Phase::Parked { since });
-        let is_told = self.write(run, load, state, scratch);
-        if is_told {
+        self.feed_waker.set_parked(true);
+        fanout.polling.dec();
+        let since = Some(batch.now);
+        self.transition(fanout, state, Phase::Parked { since });
+        let is_written = self.write(run, batch, state, scratch);
+        if is_written {
             state.nonce = Nonce::default();
         } else {
-            self.transition(pump, state, Phase::Own);
-            pump.polling.inc();
-            self.bell.set_parked(false);
+            self.transition(fanout, state, Phase::Own);
+            fanout.polling.inc();
+            self.feed_waker.set_parked(false);
         }
-        is_told
+        is_written
     }
 
     /// Changes the phase and keeps two counters of the fan-out task in step: its readers and its parked subscribers.
-    fn transition(&self, pump: &Fanout, state: &mut SubscriberState, next: Phase) {
+    fn transition(&self, fanout: &Fanout, state: &mut SubscriberState, next: Phase) {
         let before = std::mem::replace(&mut state.phase, next);
-        let readers = &pump.tally[self.transport as usize];
+        let readers = &fanout.counts[self.transport as usize];
         match (before.is_answered(), next.is_answered()) {
             (false, true) => _ = readers.fetch_sub(1, Ordering::Relaxed),
             (true, false) => _ = readers.fetch_add(1, Ordering::Relaxed),
             _ => {}
         }
         match (before.is_parked(), next.is_parked()) {
-            (false, true) => _ = pump.parked.fetch_add(1, Ordering::Relaxed),
-            (true, false) => _ = pump.parked.fetch_sub(1, Ordering::Relaxed),
+            (false, true) => _ = fanout.parked.fetch_add(1, Ordering::Relaxed),
+            (true, false) => _ = fanout.parked.fetch_sub(1, Ordering::Relaxed),
             _ => {}
         }
     }
@@ -246,7 +246,7 @@ impl Subscriber {
         &self,
         then: Instant,
         now: Instant,
-        pump: &Fanout,
+        fanout: &Fanout,
     ) -> bool {
         let mut state = self.state.lock();
         let Phase::Parked { since } = &mut state.phase else {
@@ -255,27 +255,27 @@ impl Subscriber {
         if *since.get_or_insert(now) > then {
             return false;
         }
-        self.transition(pump, &mut state, Phase::Evicted);
+        self.transition(fanout, &mut state, Phase::Evicted);
         let is_unknown = state.written.is_some();
         drop(state);
         if is_unknown {
-            self.bell.notify();
+            self.feed_waker.notify();
         }
         true
     }
 }
 
 impl Subscription {
-    pub(super) fn new(pump: &Arc<Fanout>, slot: Arc<Subscriber>, key: usize) -> Self {
+    pub(super) fn new(fanout: &Arc<Fanout>, subscriber: Arc<Subscriber>, key: usize) -> Self {
         Self {
-            pump: pump.clone(),
-            slot,
+            fanout: fanout.clone(),
+            subscriber,
             key,
         }
     }
 
     fn go(&self, state: &mut SubscriberState, next: Phase) {
-        self.slot.transition(&self.pump, state, next);
+        self.subscriber.transition(&self.fanout, state, next);
     }
 }
 
@@ -285,7 +285,7 @@ impl SubscriberHandle {
         let Some(member) = &self.0 else {
             return DelegatedWrites::default();
         };
-        let mut state = member.slot.state.lock();
+        let mut state = member.subscriber.state.lock();
         if state.phase == Phase::Delegated {
             member.go(&mut state, Phase::Own);
         }
@@ -311,10 +311,10 @@ impl SubscriberHandle {
     /// nothing more to do.
     pub(crate) fn delegate(
         &mut self,
-        pumps: &Arc<Fanouts>,
+        fanouts: &Arc<Fanouts>,
         attach: &mut Attachment,
         stream: &Arc<TcpStream>,
-        (pumped, envelope): (FanoutEncoder, Option<&Arc<ResponseHead>>),
+        (encoder, head_lines): (FanoutEncoder, Option<&Arc<ResponseHead>>),
     ) {
         if !attach.is_delegated() {
             // The attachment left the channel of that fan-out task, and may read another one.
@@ -333,31 +333,31 @@ impl SubscriberHandle {
             if !channel.is_crowded(READERS_MIN) {
                 return;
             }
-            let words = match (pumped, envelope) {
+            let words = match (encoder, head_lines) {
                 (FanoutEncoder::Each(wording), _) => SubscriberEncoder::Each(wording),
-                (FanoutEncoder::Once(answering), Some(envelope)) => {
-                    SubscriberEncoder::Once(answering, envelope.clone())
+                (FanoutEncoder::Once(answering), Some(head_lines)) => {
+                    SubscriberEncoder::Once(answering, head_lines.clone())
                 }
                 (FanoutEncoder::Once(_), None) => return,
             };
-            let slot = Subscriber {
+            let subscriber = Subscriber {
                 stream: stream.clone(),
-                bell: attach.waker().clone(),
+                feed_waker: attach.waker().clone(),
                 transport: attach.transport(),
                 is_probed: attach.is_probed(),
                 words,
                 state: Mutex::default(),
             };
-            self.0 = pumps.join(&channel.name, slot);
+            self.0 = fanouts.join(&channel.name, subscriber);
             if self.0.is_some() {
                 attach.delegate();
             }
         }
         if let Some(member) = &self.0 {
-            let mut state = member.slot.state.lock();
+            let mut state = member.subscriber.state.lock();
             member.go(&mut state, Phase::Delegated);
             state.offset = offset;
-            if let SubscriberEncoder::Once(..) = member.slot.words {
+            if let SubscriberEncoder::Once(..) = member.subscriber.words {
                 state.nonce = attach.take_nonce();
             }
         }
@@ -371,15 +371,15 @@ impl SubscriberHandle {
     /// Parks the subscriber after its own task answered its poll: it is no reader until the next poll.
     pub(crate) fn park(&mut self) {
         let Some(member) = &self.0 else { return };
-        let mut state = member.slot.state.lock();
+        let mut state = member.subscriber.state.lock();
         if state.phase.is_answered() {
             return;
         }
-        let is_first = member.pump.parked.load(Ordering::Relaxed) == 0;
+        let is_first = member.fanout.parked.load(Ordering::Relaxed) == 0;
         member.go(&mut state, Phase::Parked { since: None });
         if is_first {
             // The fan-out task then arms the timer that evicts parked subscribers.
-            member.pump.bell.notify();
+            member.fanout.feed_waker.notify();
         }
     }
 
@@ -387,7 +387,7 @@ impl SubscriberHandle {
     /// channel needs to be joined again.
     pub(crate) fn unpark(&mut self) -> bool {
         let Some(member) = &self.0 else { return false };
-        let mut state = member.slot.state.lock();
+        let mut state = member.subscriber.state.lock();
         if state.phase.is_parked() {
             member.go(&mut state, Phase::Own);
             return true;
@@ -400,22 +400,22 @@ impl SubscriberHandle {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let pump = &self.pump;
-        let mut slots = pump.slots.lock();
-        let mut state = self.slot.state.lock();
+        let fanout = &self.fanout;
+        let mut subscribers = fanout.subscribers.lock();
+        let mut state = self.subscriber.state.lock();
         if state.phase.is_answered() && state.written.take().is_some() {
             // The own task does not know of the response yet, and will decrement the gauge a second time.
-            pump.polling.inc();
+            fanout.polling.inc();
         }
         if state.phase == Phase::Evicted {
             return;
         }
         self.go(&mut state, Phase::Evicted);
         drop(state);
-        slots.remove(self.key);
-        if slots.is_empty() {
-            drop(slots);
-            pump.bell.notify();
+        subscribers.remove(self.key);
+        if subscribers.is_empty() {
+            drop(subscribers);
+            fanout.feed_waker.notify();
         }
     }
 }

@@ -144,15 +144,15 @@ fn answer(
     by_head: bool,
 ) -> AttachOutcome {
     let transport = attach.transport();
-    let terms = app.terms.clone();
+    let write_config = app.write_config.clone();
     let mut headers = streaming_headers(content_type(transport));
     if transport == Transport::Sse {
         let stream = sse::SseStream::new(attach, facts);
-        return Either::Left(ready(socket::stream(offer, headers, stream, terms)));
+        return Either::Left(ready(socket::stream(offer, headers, stream, write_config)));
     }
     let answer = poll::PollResponse::new(attach, facts);
     if answer.is_early() {
-        return Either::Left(ready(socket::stream(offer, headers, answer, terms)));
+        return Either::Left(ready(socket::stream(offer, headers, answer, write_config)));
     }
     headers.insert(
         CACHE_CONTROL,
@@ -161,9 +161,9 @@ fn answer(
     headers.remove(CONTENT_ENCODING);
     let answer = if by_head { answer.repeatable() } else { answer };
     match offer {
-        Some(_) => Either::Left(ready(socket::complete(headers, answer, terms))),
+        Some(_) => Either::Left(ready(socket::complete(headers, answer, write_config))),
         None => Either::Right(Box::pin(async move {
-            socket::whole_body(headers, answer, &terms).await
+            socket::whole_body(headers, answer, &write_config).await
         })),
     }
 }
@@ -215,14 +215,14 @@ async fn open_with(
     let path = rest_of_path(parts);
     let last_event_id = parts.headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
     let query = parts.uri.query().unwrap_or_default();
-    let mut opening = AttachRequest::parse(transport, path, query, last_event_id, body)?;
+    let mut attach_request = AttachRequest::parse(transport, path, query, last_event_id, body)?;
     if parts.method == Method::HEAD {
         // It asks what a reader would get, and is none.
-        opening.presence = ShownIn::Nowhere;
+        attach_request.presence = ShownIn::Nowhere;
     }
-    let credential = app.reader_credential(parts, &opening).await?;
+    let credential = app.reader_credential(parts, &attach_request).await?;
     let address = parts.extensions.get::<Peer>().map(|peer| peer.client);
-    app.sessions.open(opening, &credential, address)
+    app.sessions.open(attach_request, &credential, address)
 }
 
 /// Whether a path is a reading address of this transport.
@@ -325,9 +325,9 @@ impl Handshake {
         facts: RequestFacts,
         beside: HandshakeContext,
     ) -> Response {
-        let pumps = app.terms.pumps.clone();
+        let fanouts = app.write_config.fanouts.clone();
         self.go_on(beside, move |io, unread, first| {
-            ws::Socket::new(io, attach, &unread, first, pumps).run(facts)
+            ws::Socket::new(io, attach, &unread, first, fanouts).run(facts)
         })
     }
 

@@ -83,10 +83,10 @@ impl App {
     pub(super) async fn reader_credential(
         &self,
         parts: &Parts,
-        opening: &AttachRequest,
+        attach_request: &AttachRequest,
     ) -> Result<Credential, Refusal> {
-        self.check_query_token(opening.token_in_query)?;
-        self.authorized(parts, opening.token.clone()).await
+        self.check_query_token(attach_request.token_in_query)?;
+        self.authorized(parts, attach_request.token.clone()).await
     }
 
     /// The refusal of this request: with its nonce, and with the place of its credential.

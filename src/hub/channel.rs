@@ -42,7 +42,7 @@ pub struct Channel {
 /// Who waits for a channel.
 #[derive(Debug)]
 pub(super) struct ChannelReader {
-    pub(super) bell: Arc<FeedWaker>,
+    pub(super) feed_waker: Arc<FeedWaker>,
     /// The channel's slot in that feed.
     pub(super) slot: usize,
     pub(super) counted: ReaderCounting,
@@ -58,13 +58,13 @@ impl Channel {
     /// Registers one more reader; somebody else is registered, so that the channel lives.
     pub(crate) fn enter_beside(
         &self,
-        bell: &Arc<FeedWaker>,
+        feed_waker: &Arc<FeedWaker>,
         slot: usize,
         counted: ReaderCounting,
     ) -> usize {
-        let bell = bell.clone();
+        let feed_waker = feed_waker.clone();
         self.readers.lock().insert(ChannelReader {
-            bell,
+            feed_waker,
             slot,
             counted,
         })
@@ -89,7 +89,7 @@ impl Channel {
     pub(super) fn ring(&self, wakers: &mut Vec<Waker>) -> Reached {
         let mut reached = Reached::default();
         for (_, reader) in &*self.readers.lock() {
-            wakers.extend(reader.bell.wake(reader.slot));
+            wakers.extend(reader.feed_waker.wake(reader.slot));
             match &reader.counted {
                 ReaderCounting::Not => {}
                 ReaderCounting::As(transport) => reached.add(*transport, 1),

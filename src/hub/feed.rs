@@ -44,7 +44,7 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct Feed {
     hub: Arc<HubState>,
-    bell: Arc<FeedWaker>,
+    feed_waker: Arc<FeedWaker>,
     joined: Slab<JoinedChannel>,
     /// Channels that are known to hold more than was read.
     again: ReadyChannels,
@@ -104,7 +104,7 @@ impl Feed {
     ) -> (Self, Vec<(ChannelName, Refusal)>) {
         let mut feed = Self {
             hub: hub.clone(),
-            bell: Arc::default(),
+            feed_waker: Arc::default(),
             joined: Slab::with_capacity(channels.len()),
             again: ReadyChannels::None,
             read_up_to: 0,
@@ -131,7 +131,9 @@ impl Feed {
         let counted = self.counted();
         let entry = self.joined.vacant_entry();
         let slot = entry.key();
-        let (channel, key, place) = self.hub.join(name, start, &self.bell, slot, counted)?;
+        let (channel, key, place) = self
+            .hub
+            .join(name, start, &self.feed_waker, slot, counted)?;
         entry.insert(JoinedChannel {
             channel,
             key: Some(key),
@@ -159,7 +161,7 @@ impl Feed {
             let (name, start) = (&joined.channel.name, Since::At(cursor));
             let (channel, key, place) =
                 self.hub
-                    .join(name, start, &self.bell, slot, counted.clone())?;
+                    .join(name, start, &self.feed_waker, slot, counted.clone())?;
             *joined = JoinedChannel {
                 channel,
                 key: Some(key),
@@ -215,7 +217,7 @@ impl Feed {
     /// Returns the feed waker that wakes this feed.
     #[must_use]
     pub fn waker(&self) -> &Arc<FeedWaker> {
-        &self.bell
+        &self.feed_waker
     }
 
     /// Returns the hub that is read.
@@ -236,7 +238,7 @@ impl Feed {
         // every later event wakes this task.
         let head = self.hub.head();
         let mut rung = std::mem::take(&mut self.again);
-        rung.merge(self.bell.take_ready(cx.waker()));
+        rung.merge(self.feed_waker.take_ready(cx.waker()));
         // Load the head again after the waker is registered. An earlier notification leaves no trace, and its event may
         // lie above the first head. The next step reads that event, because this step reads nothing above the first
         // head.

@@ -138,10 +138,13 @@ mod tests {
 
     #[test]
     fn a_ring_before_the_wait_is_remembered() {
-        let bell = FeedWaker::default();
-        assert!(bell.wake(0).is_none(), "nobody waits yet");
-        assert_eq!(bell.take_ready(Waker::noop()), ReadyChannels::One(0));
-        assert!(bell.wake(0).is_some(), "the waiter is handed over once");
-        assert!(bell.wake(0).is_none());
+        let feed_waker = FeedWaker::default();
+        assert!(feed_waker.wake(0).is_none(), "nobody waits yet");
+        assert_eq!(feed_waker.take_ready(Waker::noop()), ReadyChannels::One(0));
+        assert!(
+            feed_waker.wake(0).is_some(),
+            "the waiter is handed over once"
+        );
+        assert!(feed_waker.wake(0).is_none());
     }
 }

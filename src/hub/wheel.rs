@@ -39,14 +39,14 @@ impl Default for Wheel {
 
 impl Wheel {
     /// Notifies the feed waker at `at`, or earlier if `at` is more than one turn away.
-    pub fn notify_at(&self, bell: &Arc<FeedWaker>, at: Instant) {
+    pub fn notify_at(&self, feed_waker: &Arc<FeedWaker>, at: Instant) {
         let step = at.saturating_duration_since(self.began).as_millis() as u64 / STEP_MS + 1;
         let done = self.done.load(Ordering::Acquire);
         // At least two steps ahead: the next step may be running now.
         let step = step.clamp(done + 2, done + SLOTS - 2);
         self.slots[(step % SLOTS) as usize]
             .lock()
-            .push(Arc::downgrade(bell));
+            .push(Arc::downgrade(feed_waker));
     }
 
     /// Turns the wheel while another owner holds it. Runs as one task of the hub.
@@ -69,7 +69,7 @@ impl Wheel {
             let due = std::mem::take(&mut *self.slots[(done % SLOTS) as usize].lock());
             due.iter()
                 .filter_map(Weak::upgrade)
-                .for_each(|bell| bell.notify());
+                .for_each(|feed_waker| feed_waker.notify());
         }
     }
 }
@@ -89,14 +89,14 @@ impl Timer {
     }
 
     /// Ensures that the feed waker is notified at `at` or earlier.
-    pub fn arm(&mut self, wheel: &Wheel, bell: &Arc<FeedWaker>, at: Instant, now: Instant) {
+    pub fn arm(&mut self, wheel: &Wheel, feed_waker: &Arc<FeedWaker>, at: Instant, now: Instant) {
         if self.armed.is_some_and(|armed| armed > now && armed <= at) {
             return;
         }
         // A deadline beyond one turn is notified after one turn, and its owner registers it again then.
         let at = at.min(now + Duration::from_millis(STEP_MS * (SLOTS - 4)));
         self.armed = Some(at);
-        wheel.notify_at(bell, at);
+        wheel.notify_at(feed_waker, at);
     }
 }
 
@@ -110,13 +110,13 @@ mod tests {
         let wheel = Arc::new(Wheel::default());
         tokio::spawn(Wheel::turn(Arc::downgrade(&wheel)));
         for wait_ms in [1, 30, 150, 15_000, 60_000] {
-            let bell = Arc::new(FeedWaker::default());
+            let feed_waker = Arc::new(FeedWaker::default());
             let began = Instant::now();
-            wheel.notify_at(&bell, began + Duration::from_millis(wait_ms));
+            wheel.notify_at(&feed_waker, began + Duration::from_millis(wait_ms));
             let mut polled = 0;
             std::future::poll_fn(|cx| {
                 polled += 1;
-                let _ = bell.take_ready(cx.waker());
+                let _ = feed_waker.take_ready(cx.waker());
                 if polled == 1 {
                     Poll::Pending
                 } else {

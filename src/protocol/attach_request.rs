@@ -138,7 +138,7 @@ impl AttachRequest {
         last_event_id: Option<&[u8]>,
         body: Option<AttachBody>,
     ) -> Result<Self, Refusal> {
-        let mut opening = Self::empty(transport);
+        let mut attach_request = Self::empty(transport);
         let mut starts = SinceMap::default();
         let mut places = Vec::new();
         if let Some(path) = path.filter(|path| !path.is_empty()) {
@@ -150,16 +150,17 @@ impl AttachRequest {
                 "channels" => places.push(value.split(',').map(named).collect()),
                 "since" => starts.set("", &value)?,
                 "token" => {
-                    (opening.token, opening.token_in_query) = (Some(value.into_owned()), true);
+                    (attach_request.token, attach_request.token_in_query) =
+                        (Some(value.into_owned()), true);
                 }
                 _ => match name.strip_prefix("since.") {
                     Some(channel) => starts.set(channel, &value)?,
-                    None => opening.set(&name, &value)?,
+                    None => attach_request.set(&name, &value)?,
                 },
             }
         }
         if let Some(body) = body {
-            opening.read_body(body, &mut starts, &mut places)?;
+            attach_request.read_body(body, &mut starts, &mut places)?;
         }
         if let Some(id) = last_event_id.filter(|id| !id.is_empty()) {
             let cursor = str::from_utf8(id).ok().and_then(|text| text.parse().ok());
@@ -167,28 +168,28 @@ impl AttachRequest {
             starts.all = Some(cursor.map_or(Since::Unknown, Since::At));
             starts.named.clear();
         }
-        opening.channels = match places.len() {
+        attach_request.channels = match places.len() {
             0 => return Err(Refusal::bad_channel("no channel is named")),
             1 => starts.spread(places.remove(0))?,
             _ => {
                 return Err(Refusal::bad_channel("channels are named in two places"));
             }
         };
-        if opening.channels.is_empty() {
+        if attach_request.channels.is_empty() {
             return Err(Refusal::bad_channel("the list of channels is empty"));
         }
-        match (opening.format, transport) {
-            (Format::Data, Transport::Ws) if opening.channels.len() > 1 => Err(
+        match (attach_request.format, transport) {
+            (Format::Data, Transport::Ws) if attach_request.channels.len() > 1 => Err(
                 Refusal::bad_parameter("`format=data` on a WebSocket allows only one channel"),
             ),
-            (Format::Data, _) if opening.replay.is_some() => Err(Refusal::bad_parameter(
+            (Format::Data, _) if attach_request.replay.is_some() => Err(Refusal::bad_parameter(
                 "`replay` needs `format=full`, whose hello reports that nothing was replayed",
             )),
             // A poll's answer has a cursor beside its frames, and bare data has no place for it.
             (Format::Data, Transport::Poll) => Err(Refusal::bad_parameter(
                 "`format=data` is for WebSocket and SSE; a poll's answer is JSON",
             )),
-            _ => Ok(opening),
+            _ => Ok(attach_request),
         }
     }
 
@@ -357,28 +358,31 @@ mod tests {
     #[test]
     fn all_parameters_are_read() {
         let read = |query| AttachRequest::parse(Transport::Sse, Some("a,b"), query, None, None);
-        let opening = read(
+        let attach_request = read(
             "since=k-5&since.b=last%3A3&format=full&replay=0&session=S&presence=1&info=%7B%22n%22:1%7D&heartbeat=5&nonce=n&echo=0&wait=0.5&early=1&probe=1&why=ws:refused&unknown=1",
         )
         .unwrap();
-        let names: Vec<_> = opening
+        let names: Vec<_> = attach_request
             .channels
             .iter()
             .flatten()
             .map(|(name, start)| format!("{name} {start:?}"))
             .collect();
         assert_eq!(names, ["a At(k-5)", "b Last(3)"]);
-        assert_eq!((opening.format, opening.replay), (Format::Full, Some(0)));
-        assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
-        assert_eq!(opening.wait, Some(Duration::from_millis(500)));
+        assert_eq!(
+            (attach_request.format, attach_request.replay),
+            (Format::Full, Some(0))
+        );
+        assert_eq!(attach_request.info.as_deref(), Some(&b"{\"n\":1}"[..]));
+        assert_eq!(attach_request.wait, Some(Duration::from_millis(500)));
         assert!(
-            opening.presence == ShownIn::Everywhere
-                && !opening.echo
-                && opening.early
-                && opening.probe
+            attach_request.presence == ShownIn::Everywhere
+                && !attach_request.echo
+                && attach_request.early
+                && attach_request.probe
         );
         assert_eq!(
-            (opening.heartbeat_s, opening.why.as_deref()),
+            (attach_request.heartbeat_s, attach_request.why.as_deref()),
             (Some(5), Some("ws:refused"))
         );
     }
@@ -386,15 +390,18 @@ mod tests {
     #[test]
     fn a_body_says_the_same_words() {
         let body = AttachBody::parse(br#"{"channels":["a","b"],"since":{"":"k-5","b":"all"},"session":"S","token":"T","presence":true,"info":{"n":1},"wait":2}"#).unwrap();
-        let opening =
+        let attach_request =
             AttachRequest::parse(Transport::Poll, None, "nonce=1", None, Some(body)).unwrap();
-        assert_eq!(opening.channels[1].as_ref().unwrap().1, Since::All);
-        assert_eq!(opening.info.as_deref(), Some(&b"{\"n\":1}"[..]));
+        assert_eq!(attach_request.channels[1].as_ref().unwrap().1, Since::All);
+        assert_eq!(attach_request.info.as_deref(), Some(&b"{\"n\":1}"[..]));
         assert_eq!(
-            (opening.token.as_deref(), opening.token_in_query),
+            (
+                attach_request.token.as_deref(),
+                attach_request.token_in_query
+            ),
             (Some("T"), false)
         );
-        assert_eq!(opening.presence, ShownIn::Everywhere);
+        assert_eq!(attach_request.presence, ShownIn::Everywhere);
     }
 
     #[test]
@@ -420,8 +427,8 @@ mod tests {
     #[test]
     fn what_is_wrong_with_one_channel_harms_no_other() {
         let query = "since.b=x&since.c=last:2&since.c=all";
-        let opening = parse("a,b,,c,a,%FF,d%2Ce", query).unwrap();
-        let told = opening.channels.iter().map(|channel| match channel {
+        let attach_request = parse("a,b,,c,a,%FF,d%2Ce", query).unwrap();
+        let told = attach_request.channels.iter().map(|channel| match channel {
             Ok((name, start)) => format!("{name} {start:?}"),
             Err(refused) => format!("{} {}", refused.channel, refused.refusal.code.as_str()),
         });
@@ -436,8 +443,9 @@ mod tests {
         assert_eq!(told.collect::<Vec<_>>(), expected);
         let body = br#"{"channels":["a","b","\u0000"],"since":{"b":5}}"#;
         let body = AttachBody::parse(body).unwrap();
-        let opening = AttachRequest::parse(Transport::Poll, None, "", None, Some(body)).unwrap();
-        let are_right: Vec<bool> = opening.channels.iter().map(Result::is_ok).collect();
+        let attach_request =
+            AttachRequest::parse(Transport::Poll, None, "", None, Some(body)).unwrap();
+        let are_right: Vec<bool> = attach_request.channels.iter().map(Result::is_ok).collect();
         assert_eq!(are_right, [true, false, false]);
     }
 

@@ -310,7 +310,7 @@ pub(super) struct MonitoredSocket {
     inner: Connection,
     /// Bytes that were already read. They come before the bytes in the socket.
     unread: Bytes,
-    pulse: Arc<ConnectionActivity>,
+    activity: Arc<ConnectionActivity>,
     /// A copy of the activity's state, so that a successful write needs no lock.
     stalled: bool,
     /// The frames that are written over HTTP/2.
@@ -318,14 +318,14 @@ pub(super) struct MonitoredSocket {
 }
 
 impl MonitoredSocket {
-    pub(super) fn new(inner: Connection, unread: Bytes, pulse: Arc<ConnectionActivity>) -> Self {
+    pub(super) fn new(inner: Connection, unread: Bytes, activity: Arc<ConnectionActivity>) -> Self {
         if !unread.is_empty() {
-            pulse.read(&unread);
+            activity.read(&unread);
         }
         Self {
             inner,
             unread,
-            pulse,
+            activity,
             stalled: false,
             written: None,
         }
@@ -353,7 +353,7 @@ impl MonitoredSocket {
             if buffer.filled().is_empty() {
                 return Poll::Ready(Err(std::io::ErrorKind::UnexpectedEof.into()));
             }
-            self.pulse.read(buffer.filled());
+            self.activity.read(buffer.filled());
             self.unread = [&self.unread[..], buffer.filled()].concat().into();
         }
     }
@@ -362,9 +362,9 @@ impl MonitoredSocket {
         if outcome.is_pending() != self.stalled {
             self.stalled = !self.stalled;
             if self.stalled {
-                self.pulse.stalled()
+                self.activity.stalled()
             } else {
-                self.pulse.flowing()
+                self.activity.flowing()
             }
         }
     }
@@ -375,7 +375,7 @@ impl MonitoredSocket {
             && let Some(written) = &mut self.written
             && written.has_data(slices, *count)
         {
-            self.pulse.data_written();
+            self.activity.data_written();
         }
     }
 }
@@ -394,8 +394,8 @@ impl AsyncRead for MonitoredSocket {
         let before = into.filled().len();
         let outcome = Pin::new(&mut self.inner).poll_read(cx, into);
         if into.filled().len() > before {
-            self.pulse.read(&into.filled()[before..]);
-        } else if matches!(outcome, Poll::Ready(Ok(()))) && self.pulse.half_closed() {
+            self.activity.read(&into.filled()[before..]);
+        } else if matches!(outcome, Poll::Ready(Ok(()))) && self.activity.half_closed() {
             // hyper would drop the response at the end of the input. The driver checks how long it takes.
             return Poll::Pending;
         }
@@ -451,34 +451,34 @@ mod tests {
         crowd: None,
     };
 
-    fn reached(pulse: &ConnectionActivity) -> Option<ReachedLimit> {
-        pulse.nearest(&LIMITS).map(|(_, reached)| reached)
+    fn reached(activity: &ConnectionActivity) -> Option<ReachedLimit> {
+        activity.nearest(&LIMITS).map(|(_, reached)| reached)
     }
 
     #[test]
     fn a_head_is_timed_from_its_first_byte_to_its_end() {
-        let pulse = ConnectionActivity::new();
-        assert_eq!(reached(&pulse), Some(ReachedLimit::Idle));
-        pulse.read(b"G");
-        assert_eq!(reached(&pulse), Some(ReachedLimit::Head));
-        pulse.request_began();
+        let activity = ConnectionActivity::new();
+        assert_eq!(reached(&activity), Some(ReachedLimit::Idle));
+        activity.read(b"G");
+        assert_eq!(reached(&activity), Some(ReachedLimit::Head));
+        activity.request_began();
         assert_eq!(
-            reached(&pulse),
+            reached(&activity),
             None,
             "an answer may take as long as it likes"
         );
-        pulse.request_ended();
-        assert_eq!(reached(&pulse), Some(ReachedLimit::Idle));
+        activity.request_ended();
+        assert_eq!(reached(&activity), Some(ReachedLimit::Idle));
     }
 
     #[test]
     fn http2_is_known_by_its_first_bytes_however_they_come() {
-        let pulse = ConnectionActivity::new();
-        pulse.read(b"P");
-        assert_eq!(reached(&pulse), Some(ReachedLimit::Head));
-        pulse.read(b"RI * HTTP/2.0");
+        let activity = ConnectionActivity::new();
+        activity.read(b"P");
+        assert_eq!(reached(&activity), Some(ReachedLimit::Head));
+        activity.read(b"RI * HTTP/2.0");
         assert_eq!(
-            reached(&pulse),
+            reached(&activity),
             Some(ReachedLimit::Idle),
             "a preface without a request is only idle"
         );
@@ -490,11 +490,11 @@ mod tests {
 
     #[test]
     fn a_peer_that_takes_nothing_has_only_the_write_limit() {
-        let pulse = ConnectionActivity::new();
-        pulse.request_began();
-        pulse.stalled();
-        assert_eq!(reached(&pulse), Some(ReachedLimit::Write));
-        pulse.flowing();
-        assert_eq!(reached(&pulse), None);
+        let activity = ConnectionActivity::new();
+        activity.request_began();
+        activity.stalled();
+        assert_eq!(reached(&activity), Some(ReachedLimit::Write));
+        activity.flowing();
+        assert_eq!(reached(&activity), None);
     }
 }

@@ -36,13 +36,13 @@ impl TimedBody {
     pub(super) fn new(
         inner: Incoming,
         limit: Option<Duration>,
-        pulse: &Arc<ConnectionActivity>,
+        activity: &Arc<ConnectionActivity>,
     ) -> Self {
-        pulse.body_began();
+        activity.body_began();
         Self {
             inner,
             limit,
-            unread: Some(UnreadBodyGuard(pulse.clone())),
+            unread: Some(UnreadBodyGuard(activity.clone())),
             deadline: None,
             started: None,
         }
@@ -102,38 +102,38 @@ impl Drop for UnreadBodyGuard {
 /// Marks its connection as busy until it is dropped.
 #[derive(Debug)]
 pub(super) struct BusyGuard {
-    pulse: Arc<ConnectionActivity>,
+    activity: Arc<ConnectionActivity>,
 }
 
 impl BusyGuard {
-    pub(super) fn new(pulse: Arc<ConnectionActivity>) -> Self {
-        pulse.request_began();
-        Self { pulse }
+    pub(super) fn new(activity: Arc<ConnectionActivity>) -> Self {
+        activity.request_began();
+        Self { activity }
     }
 
     /// Returns the activity of the connection.
-    fn pulse(&self) -> &ConnectionActivity {
-        &self.pulse
+    fn activity(&self) -> &ConnectionActivity {
+        &self.activity
     }
 }
 
 impl Drop for BusyGuard {
     fn drop(&mut self) {
-        self.pulse.request_ended();
+        self.activity.request_ended();
     }
 }
 
 /// The body that an upgraded stream writes to its peer.
 pub(super) struct UpgradedBody {
-    pulse: Arc<ConnectionActivity>,
+    activity: Arc<ConnectionActivity>,
     number: u64,
 }
 
 impl UpgradedBody {
-    pub(super) fn new(pulse: &Arc<ConnectionActivity>) -> Self {
+    pub(super) fn new(activity: &Arc<ConnectionActivity>) -> Self {
         Self {
-            pulse: pulse.clone(),
-            number: pulse.next_body(),
+            activity: activity.clone(),
+            number: activity.next_body(),
         }
     }
 }
@@ -141,16 +141,16 @@ impl UpgradedBody {
 impl StreamWatch for UpgradedBody {
     fn note(&self, is_waiting: bool) {
         if is_waiting {
-            self.pulse.handed_out(self.number, None);
+            self.activity.handed_out(self.number, None);
         } else {
-            self.pulse.asked(self.number);
+            self.activity.asked(self.number);
         }
     }
 }
 
 impl Drop for UpgradedBody {
     fn drop(&mut self) {
-        self.pulse.body_gone(self.number);
+        self.activity.body_gone(self.number);
     }
 }
 
@@ -172,7 +172,7 @@ impl<Held> BusyBody<Held> {
     pub(super) fn new(inner: Body, busy: BusyGuard, held: Held) -> Self {
         Self {
             inner,
-            is_http2: busy.pulse().is_http2(),
+            is_http2: busy.activity().is_http2(),
             busy,
             number: None,
             last: None,
@@ -198,7 +198,7 @@ impl<Held> BusyBody<Held> {
 impl<Held> Drop for BusyBody<Held> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            self.busy.pulse().body_gone(number);
+            self.busy.activity().body_gone(number);
         }
     }
 }
@@ -213,7 +213,7 @@ impl<Held: Unpin> http_body::Body for BusyBody<Held> {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         // hyper polls again once the peer has room, so a second poll proves that the peer took the bytes before.
         if let Some(number) = self.number {
-            self.busy.pulse().asked(number);
+            self.busy.activity().asked(number);
         }
         let frame = match self.last.take() {
             Some(last) => Frame::data(last),
@@ -226,9 +226,9 @@ impl<Held: Unpin> http_body::Body for BusyBody<Held> {
             },
         };
         if self.is_http2 {
-            let pulse = self.busy.pulse();
-            let number = self.number.unwrap_or_else(|| pulse.next_body());
-            pulse.handed_out(number, tokio::task::try_id());
+            let activity = self.busy.activity();
+            let number = self.number.unwrap_or_else(|| activity.next_body());
+            activity.handed_out(number, tokio::task::try_id());
             self.number = Some(number);
         }
         Poll::Ready(Some(Ok(frame)))

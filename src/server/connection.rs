@@ -54,7 +54,7 @@ struct RequestContext {
     app: Router,
     shared: Arc<ServerContext>,
     peer: Peer,
-    pulse: Arc<ConnectionActivity>,
+    activity: Arc<ConnectionActivity>,
     guard: ConnectionGuard,
     offer: HandoverOffer,
 }
@@ -247,9 +247,9 @@ async fn through_hyper(
     owned: HeldSocket,
     served: &Arc<ConnectionContext>,
 ) -> Option<(Handover, HeldSocket)> {
-    let pulse = Arc::new(ConnectionActivity::new());
-    let mut wire = MonitoredSocket::new(owned.io, owned.unread, pulse.clone());
-    let mut clocked = ConnectionDeadlines::new(&served.shared, served.peer.address, &pulse);
+    let activity = Arc::new(ConnectionActivity::new());
+    let mut wire = MonitoredSocket::new(owned.io, owned.unread, activity.clone());
+    let mut clocked = ConnectionDeadlines::new(&served.shared, served.peer.address, &activity);
     let start = clocked.run(|call| match call {
         DriverCall::Poll(cx) => wire.poll_start(cx).map(Result::ok),
         DriverCall::Farewell => Poll::Ready(None),
@@ -259,7 +259,7 @@ async fn through_hyper(
         app: served.app.clone(),
         shared: served.shared.clone(),
         peer: served.peer,
-        pulse: pulse.clone(),
+        activity: activity.clone(),
         guard: ConnectionGuard::new(served.clone()),
         offer: HandoverOffer::later(),
     });
@@ -277,9 +277,9 @@ async fn drive_two(
 ) {
     clocked.speak_http2();
     let peer = entry.peer;
-    let executor = StreamExecutor(entry.pulse.streams.clone());
+    let executor = StreamExecutor(entry.activity.streams.clone());
     let service = service_fn(move |request| {
-        let busy = BusyGuard::new(entry.pulse.clone());
+        let busy = BusyGuard::new(entry.activity.clone());
         // On the heap, and gone once the answer begins: the task of a stream is as small as what writes its body.
         Box::pin(answer(entry.clone(), request, busy))
     });
@@ -302,10 +302,10 @@ async fn drive_one(
     entry: Arc<RequestContext>,
 ) -> Option<(Handover, HeldSocket)> {
     let (peer, shared, offer) = (entry.peer, entry.shared.clone(), entry.offer.clone());
-    let pulse = entry.pulse.clone();
+    let activity = entry.activity.clone();
     // From the call on: hyper may look for the end of the peer before it first runs the answer.
     let service = service_fn(move |request| {
-        let busy = BusyGuard::new(entry.pulse.clone());
+        let busy = BusyGuard::new(entry.activity.clone());
         answer(entry.clone(), request, busy)
     });
     let mut connection = shared
@@ -317,7 +317,7 @@ async fn drive_one(
         DriverCall::Poll(cx) => match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(Err(outcome)),
             // Not while an earlier answer is still on its way out of hyper.
-            Poll::Pending if pulse.is_stalled() => Poll::Pending,
+            Poll::Pending if activity.is_stalled() => Poll::Pending,
             Poll::Pending => offer
                 .taken()
                 .map_or(Poll::Pending, |taken| Poll::Ready(Ok(taken))),
@@ -373,10 +373,10 @@ async fn answer(
     }
     if head.method == Method::CONNECT {
         // hyper lets go of a stream that was upgraded (RFC 8441), but its connection must not pass for idle.
-        let upgraded = UpgradedStreamGuard::here(&entry.pulse.streams);
-        let busy = BusyGuard::new(entry.pulse.clone());
+        let upgraded = UpgradedStreamGuard::here(&entry.activity.streams);
+        let busy = BusyGuard::new(entry.activity.clone());
         guard = ConnectionGuard::new(Arc::new((guard, busy, upgraded)));
-        let body = UpgradedBody::new(&entry.pulse);
+        let body = UpgradedBody::new(&entry.activity);
         head.extensions.insert(StreamWatcher(Arc::new(body)));
     }
     head.extensions.insert(peer);
@@ -394,7 +394,7 @@ async fn answer(
         incoming,
         &head.method,
         entry.shared.body_limit,
-        &entry.pulse,
+        &entry.activity,
     );
     let is_http1 = head.version != Version::HTTP_2;
     let asks_close = has_close(&head.headers);
@@ -436,7 +436,7 @@ fn timed(
     incoming: Incoming,
     method: &Method,
     limit: Option<Duration>,
-    pulse: &Arc<ConnectionActivity>,
+    activity: &Arc<ConnectionActivity>,
 ) -> Body {
     if incoming.is_end_stream() {
         return Body::empty();
@@ -445,5 +445,5 @@ fn timed(
     if method == Method::CONNECT {
         return Body::new(incoming);
     }
-    Body::new(TimedBody::new(incoming, limit, pulse))
+    Body::new(TimedBody::new(incoming, limit, activity))
 }

@@ -35,7 +35,7 @@ pub(super) enum DriverCall<'a, 'b> {
 pub(super) struct ConnectionDeadlines<'a> {
     shared: &'a ServerContext,
     peer: SocketAddr,
-    pulse: &'a ConnectionActivity,
+    activity: &'a ConnectionActivity,
     stages: Pin<Box<Stages<'a>>>,
     clock: Pin<Box<Sleep>>,
     watch: DrainWatch,
@@ -45,14 +45,14 @@ impl<'a> ConnectionDeadlines<'a> {
     pub(super) fn new(
         shared: &'a ServerContext,
         peer: SocketAddr,
-        pulse: &'a ConnectionActivity,
+        activity: &'a ConnectionActivity,
     ) -> Self {
         let stages = Box::pin(shared.drain.stages());
         let clock = Box::pin(tokio::time::sleep(Duration::ZERO));
         Self {
             shared,
             peer,
-            pulse,
+            activity,
             stages,
             clock,
             watch: DrainWatch::default(),
@@ -70,7 +70,7 @@ impl<'a> ConnectionDeadlines<'a> {
         mut what: impl FnMut(DriverCall<'_, '_>) -> Poll<T>,
     ) -> Option<T> {
         std::future::poll_fn(|cx| {
-            self.pulse.set_driver(cx.waker());
+            self.activity.set_driver(cx.waker());
             Poll::Ready(())
         })
         .await;
@@ -80,7 +80,7 @@ impl<'a> ConnectionDeadlines<'a> {
                     return Poll::Ready(Some(outcome));
                 }
                 let stage = self.stages.as_mut().poll_stage(cx);
-                match self.watch.step(stage, self.pulse, &self.shared.limits) {
+                match self.watch.step(stage, self.activity, &self.shared.limits) {
                     DriverStep::Wait => return Poll::Pending,
                     DriverStep::WaitUntil(at) => ready!(poll_clock(self.clock.as_mut(), at, cx)),
                     DriverStep::Farewell => {
@@ -89,7 +89,7 @@ impl<'a> ConnectionDeadlines<'a> {
                         }
                     }
                     DriverStep::EndSlow => {
-                        let slow = self.pulse.end_streams();
+                        let slow = self.activity.end_streams();
                         self.shared.metrics.slow_byes().inc_by(slow as u64);
                         debug!(peer = %self.peer, streams = slow, "peer reads nothing while many streams wait");
                         if let Poll::Ready(outcome) = what(DriverCall::Farewell) {
@@ -140,13 +140,13 @@ impl DrainWatch {
     fn step(
         &mut self,
         stage: DrainStage,
-        pulse: &ConnectionActivity,
+        activity: &ConnectionActivity,
         limits: &ConnectionLimits,
     ) -> DriverStep {
         match stage {
             DrainStage::Over => return DriverStep::Cut(EndCause::DrainOver),
             DrainStage::Draining { since } if !self.told => {
-                let grace = match (pulse.is_fresh(), self.has_goaway) {
+                let grace = match (activity.is_fresh(), self.has_goaway) {
                     (true, _) => FIRST_REQUEST_GRACE,
                     (false, true) => Duration::ZERO,
                     (false, false) => REQUEST_GRACE,
@@ -163,14 +163,14 @@ impl DrainWatch {
         if let Some(until) = self.slow_until {
             return cut_at(until, EndCause::Limit(ReachedLimit::Crowd));
         }
-        if self.told && pulse.is_idle() {
+        if self.told && activity.is_idle() {
             // An HTTP/1 connection has closed by now. An HTTP/2 peer was asked to close, and may be dead.
             let now = Instant::now();
             let until = *self.farewell_until.get_or_insert(now + FAREWELL);
             return cut_at(until, EndCause::Farewell);
         }
         self.farewell_until = None;
-        let Some((at, reached)) = pulse.nearest(limits) else {
+        let Some((at, reached)) = activity.nearest(limits) else {
             return DriverStep::Wait;
         };
         if Instant::now() < at {
@@ -186,9 +186,11 @@ impl DrainWatch {
             return DriverStep::EndSlow;
         }
         if reached == ReachedLimit::Stream
-            && limits.stream.is_some_and(|limit| pulse.end_untaken(limit))
+            && limits
+                .stream
+                .is_some_and(|limit| activity.end_untaken(limit))
         {
-            return self.step(stage, pulse, limits);
+            return self.step(stage, activity, limits);
         }
         DriverStep::Cut(EndCause::Limit(reached))
     }

@@ -257,20 +257,24 @@ pub(crate) struct WriteConfig {
     /// Counts the peers that were left.
     pub(crate) slow: Counter,
     /// Who may write what comes in a reader's stead; absent where nothing is to come.
-    pub(crate) pumps: Option<Arc<Fanouts>>,
+    pub(crate) fanouts: Option<Arc<Fanouts>>,
     /// Watches answers whose sockets are not ours.
     pub(crate) watch: Arc<WriteWatch>,
 }
 
 impl WriteConfig {
     /// Those of readers.
-    pub(crate) fn new(sessions: &Sessions, pumps: &Arc<Fanouts>, watch: &Arc<WriteWatch>) -> Self {
+    pub(crate) fn new(
+        sessions: &Sessions,
+        fanouts: &Arc<Fanouts>,
+        watch: &Arc<WriteWatch>,
+    ) -> Self {
         let metrics = sessions.hub().metrics();
         Self {
             budget: sessions.options().write_timeout,
             writes: metrics.writes.clone(),
             slow: metrics.slow_byes(),
-            pumps: Some(pumps.clone()),
+            fanouts: Some(fanouts.clone()),
             watch: watch.clone(),
         }
     }
@@ -287,15 +291,15 @@ pub(crate) fn stream<F: Frames + 'static>(
     offer: Option<&HandoverOffer>,
     headers: HeaderMap,
     frames: F,
-    terms: Arc<WriteConfig>,
+    write_config: Arc<WriteConfig>,
 ) -> Response {
     if offer.is_none() {
-        let body = FrameBody::new(frames, &terms.watch);
+        let body = FrameBody::new(frames, &write_config.watch);
         return response_of(headers, Body::new(body));
     }
     take_over(response_of(headers, Body::empty()), move |head, owned| {
         PendingResponse::once(
-            SocketDriver::new(is_last(&head), owned, &terms).stream(&head, frames),
+            SocketDriver::new(is_last(&head), owned, &write_config).stream(&head, frames),
         )
     })
 }
@@ -304,10 +308,10 @@ pub(crate) fn stream<F: Frames + 'static>(
 pub(crate) fn complete<F: Frames + 'static>(
     headers: HeaderMap,
     frames: F,
-    terms: Arc<WriteConfig>,
+    write_config: Arc<WriteConfig>,
 ) -> Response {
     take_over(response_of(headers, Body::empty()), move |head, owned| {
-        PendingResponse::Chain(PollExchange::new(&head, owned, frames, &terms))
+        PendingResponse::Chain(PollExchange::new(&head, owned, frames, &write_config))
     })
 }
 
@@ -315,12 +319,12 @@ pub(crate) fn complete<F: Frames + 'static>(
 pub(crate) async fn whole_body(
     headers: HeaderMap,
     mut frames: impl Frames,
-    terms: &WriteConfig,
+    write_config: &WriteConfig,
 ) -> Response {
     frames.narrow();
     let piece = std::future::poll_fn(|cx| frames.poll_piece(cx)).await;
     let body = match piece.map_or(Err(Bytes::new()), Piece::into_text) {
-        Ok(text) => Body::new(FrameBody::of_text(text, &terms.watch)),
+        Ok(text) => Body::new(FrameBody::of_text(text, &write_config.watch)),
         Err(bytes) => Body::from(bytes),
     };
     response_of(headers, body)
@@ -367,7 +371,7 @@ static FINISHED_TERMS: LazyLock<Arc<WriteConfig>> = LazyLock::new(|| {
         budget: Some(FINISHED_BUDGET),
         writes: Counter::default(),
         slow: Counter::default(),
-        pumps: None,
+        fanouts: None,
         watch: WriteWatch::new(None, Counter::default()),
     })
 });

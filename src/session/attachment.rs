@@ -70,7 +70,7 @@ pub struct Attachment {
     line: Arc<AttachmentHandle>,
     feed: Feed,
     /// What each delivery needs of it is kept beside it; gone where the rest is not needed again.
-    opening: Option<Box<AttachRequest>>,
+    attach_request: Option<Box<AttachRequest>>,
     transport: Transport,
     format: Format,
     echo: bool,
@@ -121,40 +121,49 @@ impl Attachment {
         session: Arc<Session>,
         grants: Arc<Grants>,
         crowd: Option<SharedTokenBucket>,
-        mut opening: Box<AttachRequest>,
+        mut attach_request: Box<AttachRequest>,
         allowed: PermittedChannels,
         known_until_s: Option<u64>,
     ) -> Result<Self, Refusal> {
         let PermittedChannels { channels, refused } = allowed;
         let (mut feed, missing) =
-            Feed::open_some(&sessions.hub, &channels, Some(opening.transport));
-        let refused = name_refused(&mut feed, &opening, missing, refused)?;
-        let metrics = sessions.hub.metrics().reader(opening.transport);
-        if let Some(why) = &opening.why {
-            sessions.hub.metrics().fallback(opening.transport, why);
+            Feed::open_some(&sessions.hub, &channels, Some(attach_request.transport));
+        let refused = name_refused(&mut feed, &attach_request, missing, refused)?;
+        let metrics = sessions.hub.metrics().reader(attach_request.transport);
+        if let Some(why) = &attach_request.why {
+            sessions
+                .hub
+                .metrics()
+                .fallback(attach_request.transport, why);
         }
         // Of no use any more, and long.
-        opening.token = None;
-        let has_key = opening.session.take().is_some();
+        attach_request.token = None;
+        let has_key = attach_request.session.take().is_some();
         let is_cursor = |(_, start): &(ChannelName, Since)| matches!(start, Since::At(_));
-        let is_behind = opening.replay.is_some_and(|most| feed.skip_backlog(most));
+        let is_behind = attach_request
+            .replay
+            .is_some_and(|most| feed.skip_backlog(most));
         // One that goes on gets no hello, which alone says that nothing was replayed.
         let goes_on =
             channels.iter().all(is_cursor) && (known_until_s.is_some() || !has_key) && !is_behind;
         // What is counted or told at the opening alone must be opened each time.
-        let may_return = !is_behind && opening.why.is_none() && refused.is_empty();
+        let may_return = !is_behind && attach_request.why.is_none() && refused.is_empty();
         let returns_until_s = match has_key {
             true => known_until_s.filter(|_| goes_on && may_return),
-            false => unkeyed_until_s(&opening, &channels, &grants).filter(|_| may_return),
+            false => unkeyed_until_s(&attach_request, &channels, &grants).filter(|_| may_return),
         };
         // A bare WebSocket publishes to the one that it has; nobody else asks for the names as they were given.
-        if (opening.transport, opening.format) != (Transport::Ws, Format::Data) {
+        if (attach_request.transport, attach_request.format) != (Transport::Ws, Format::Data) {
             let refused = refused.into_iter().map(|refused| Err(Box::new(refused)));
-            opening.channels = refused.collect();
+            attach_request.channels = refused.collect();
         }
         let line = session.attach(feed.waker());
-        let pace = Deadlines::new(&opening, sessions.options.heartbeat, grants.expires_s());
-        let nonce = match (&opening.nonce, opening.transport) {
+        let pace = Deadlines::new(
+            &attach_request,
+            sessions.options.heartbeat,
+            grants.expires_s(),
+        );
+        let nonce = match (&attach_request.nonce, attach_request.transport) {
             (Some(nonce), Transport::Poll) => Nonce::new(nonce),
             _ => Nonce::default(),
         };
@@ -165,13 +174,13 @@ impl Attachment {
             crowd,
             line,
             feed,
-            transport: opening.transport,
-            format: opening.format,
-            echo: opening.echo,
+            transport: attach_request.transport,
+            format: attach_request.format,
+            echo: attach_request.echo,
             credential: None,
-            replay: opening.replay,
+            replay: attach_request.replay,
             is_behind,
-            opening: Some(opening),
+            attach_request: Some(attach_request),
             nonce,
             returns_until: returns_until_s.and_then(|until_s| pace.at_second(until_s)),
             goes_on,
@@ -194,7 +203,7 @@ impl Attachment {
         }
         let names: Vec<ChannelName> = self.feed.channels().cloned().collect();
         if names.iter().any(|name| self.is_newcomer(name)) {
-            self.sessions.broker.may_charge(self.meters())?;
+            self.sessions.broker.may_charge(self.limiters())?;
         }
         names.iter().for_each(|name| self.show(name));
         Ok(())
@@ -202,16 +211,16 @@ impl Attachment {
 
     /// What the reader asked for.
     #[must_use]
-    pub fn opening(&self) -> Option<&AttachRequest> {
-        self.opening.as_deref()
+    pub fn attach_request(&self) -> Option<&AttachRequest> {
+        self.attach_request.as_deref()
     }
 
     /// Hello is written: of what was asked for nothing more is needed, but for who is to be shown where.
     pub(crate) fn forget_opening(&mut self) {
-        self.opening
-            .take_if(|opening| opening.presence == ShownIn::Nowhere);
-        if let Some(opening) = &mut self.opening {
-            opening.channels = Vec::new();
+        self.attach_request
+            .take_if(|attach_request| attach_request.presence == ShownIn::Nowhere);
+        if let Some(attach_request) = &mut self.attach_request {
+            attach_request.channels = Vec::new();
         }
     }
 
@@ -265,7 +274,9 @@ impl Attachment {
             .heartbeat
             .unwrap_or(self.sessions.options.heartbeat);
         let (id, places) = self.feed.starts();
-        let nonce = self.opening().and_then(|opening| opening.nonce.clone());
+        let nonce = self
+            .attach_request()
+            .and_then(|attach_request| attach_request.nonce.clone());
         Hello::new(id, session, channels, &places)
             .with(nonce, heartbeat.as_secs(), network)
             .with_limits(self.sessions.limits())
@@ -295,10 +306,10 @@ impl Attachment {
     /// How long this session must rest before it publishes again; a WebSocket is read no further until then.
     #[must_use]
     pub fn rest(&self) -> Option<Duration> {
-        self.sessions.broker.wait(self.meters())
+        self.sessions.broker.wait(self.limiters())
     }
 
-    fn meters(&self) -> Limiters<'_> {
+    fn limiters(&self) -> Limiters<'_> {
         Limiters {
             own: Some(&self.session.bucket),
             address: self.crowd.as_deref(),

@@ -45,7 +45,7 @@ pub(super) struct SessionState {
 /// The way to an attach from outside of it.
 #[derive(Debug)]
 pub(super) struct AttachmentHandle {
-    pub(super) bell: Arc<FeedWaker>,
+    pub(super) feed_waker: Arc<FeedWaker>,
     pub(super) end: OnceLock<ByeReason>,
 }
 
@@ -58,7 +58,7 @@ impl SessionState {
             && let Some(oldest) = living().next()
         {
             let _ = oldest.end.set(ByeReason::Newer);
-            oldest.bell.call();
+            oldest.feed_waker.call();
         }
     }
 }
@@ -66,15 +66,15 @@ impl SessionState {
 impl AttachmentHandle {
     /// Whether its attach still waits for something, and was not ended.
     fn is_living(&self) -> bool {
-        self.end.get().is_none() && !self.bell.is_parked()
+        self.end.get().is_none() && !self.feed_waker.is_parked()
     }
 }
 
 impl Session {
     /// Adds an attach; a fifth ends the oldest.
-    pub(super) fn attach(&self, bell: &Arc<FeedWaker>) -> Arc<AttachmentHandle> {
+    pub(super) fn attach(&self, feed_waker: &Arc<FeedWaker>) -> Arc<AttachmentHandle> {
         let line = Arc::new(AttachmentHandle {
-            bell: bell.clone(),
+            feed_waker: feed_waker.clone(),
             end: OnceLock::new(),
         });
         self.state.lock().add(&line);
@@ -84,7 +84,7 @@ impl Session {
     /// An attach that rested is its newest one now. Under one lock, or of two that come back one would count as old.
     pub(super) fn resume(&self, line: &Arc<AttachmentHandle>) {
         let mut state = self.state.lock();
-        line.bell.set_parked(false);
+        line.feed_waker.set_parked(false);
         if state.lines.len() > 1 {
             state.lines.retain(|other| !Arc::ptr_eq(other, line));
             state.add(line);
@@ -107,7 +107,7 @@ impl Session {
     pub(super) fn end(&self, reason: ByeReason) {
         for line in &self.state.lock().lines {
             let _ = line.end.set(reason);
-            line.bell.call();
+            line.feed_waker.call();
         }
     }
 

@@ -52,11 +52,17 @@ struct ProbePings {
 }
 
 impl Deadlines {
-    pub(super) fn new(opening: &AttachRequest, default: Duration, expires_s: Option<u64>) -> Self {
+    pub(super) fn new(
+        attach_request: &AttachRequest,
+        default: Duration,
+        expires_s: Option<u64>,
+    ) -> Self {
         let opened = Instant::now();
-        let heartbeat = opening.heartbeat_s.map_or(default, Duration::from_secs);
+        let heartbeat = attach_request
+            .heartbeat_s
+            .map_or(default, Duration::from_secs);
         // The first ping has a random phase, so readers that attached together do not stay together.
-        let first = match opening.transport {
+        let first = match attach_request.transport {
             // A hold has its own deadlines.
             Transport::Poll => heartbeat,
             Transport::Ws | Transport::Sse => {
@@ -69,7 +75,7 @@ impl Deadlines {
             heartbeat: (!heartbeat.is_zero()).then_some(heartbeat),
             opened,
             next_ping: opened + first,
-            probe: has_probe(opening).then(|| ProbePings {
+            probe: has_probe(attach_request).then(|| ProbePings {
                 at: opened + PROBES_AFTER[0],
                 count: 0,
                 is_by_other: false,
@@ -180,13 +186,13 @@ impl Deadlines {
 }
 
 /// Returns whether the client requests lone pings on a transport that has a frame for them.
-fn has_probe(opening: &AttachRequest) -> bool {
-    let can_ping = match opening.transport {
-        Transport::Ws => opening.format == Format::Full,
+fn has_probe(attach_request: &AttachRequest) -> bool {
+    let can_ping = match attach_request.transport {
+        Transport::Ws => attach_request.format == Format::Full,
         Transport::Sse => true,
         Transport::Poll => false,
     };
-    opening.probe && can_ping
+    attach_request.probe && can_ping
 }
 
 /// Returns a random number that spreads things in time. Its quality does not matter.
@@ -200,8 +206,9 @@ mod tests {
     use super::*;
 
     fn pace(query: &str) -> Deadlines {
-        let opening = AttachRequest::parse(Transport::Ws, Some("a"), query, None, None).unwrap();
-        Deadlines::new(&opening, Duration::from_secs(4), None)
+        let attach_request =
+            AttachRequest::parse(Transport::Ws, Some("a"), query, None, None).unwrap();
+        Deadlines::new(&attach_request, Duration::from_secs(4), None)
     }
 
     #[tokio::test(start_paused = true)]

@@ -102,13 +102,13 @@ impl Sessions {
     /// `forbidden`, `session_expired`, and the refusals of the access hook.
     pub(super) fn may_open(
         &self,
-        opening: &AttachRequest,
+        attach_request: &AttachRequest,
         grants: &Grants,
         name: &ChannelName,
         id: &str,
     ) -> Result<(), Refusal> {
         self.may_read(grants, name, Some(id))?;
-        if !self.judges_access() || !shows(opening, name) {
+        if !self.judges_access() || !shows(attach_request, name) {
             return Ok(());
         }
         self.may_join(grants, name, id)
@@ -169,13 +169,13 @@ impl Sessions {
 }
 
 /// Whether a request wants its session to be shown in this one of its channels.
-fn shows(opening: &AttachRequest, name: &ChannelName) -> bool {
+fn shows(attach_request: &AttachRequest, name: &ChannelName) -> bool {
     let reads = |companion: &ChannelName| {
-        let mut asked = opening.channels.iter().flatten();
+        let mut asked = attach_request.channels.iter().flatten();
         asked.any(|(asked, _)| asked == companion)
     };
     name.owner() == Owner::Anyone
-        && match opening.presence {
+        && match attach_request.presence {
             ShownIn::Nowhere => false,
             ShownIn::Everywhere => true,
             ShownIn::Watched => reads(&name.presence()),

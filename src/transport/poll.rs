@@ -53,15 +53,15 @@ impl PollResponse {
     /// Answers at once, hello first, where the request did not go on from another one; else holds it.
     pub(crate) fn new(mut attach: Attachment, facts: RequestFacts) -> Self {
         let goes_on = attach.goes_on();
-        let opening = attach.opening();
-        let asked = opening.and_then(|opening| opening.wait);
+        let attach_request = attach.attach_request();
+        let asked = attach_request.and_then(|attach_request| attach_request.wait);
         let usual = attach.sessions().options().poll_wait;
         let refused = attach.refused_frame();
         let may_hold = refused
             .as_ref()
             .is_none_or(|frame| frame.len() <= REFUSED_HELD_BYTES_MAX);
         let wait = asked.unwrap_or(usual) * u32::from(may_hold);
-        let wants_early = opening.is_some_and(|opening| opening.early);
+        let wants_early = attach_request.is_some_and(|attach_request| attach_request.early);
         let is_early = goes_on && wants_early;
         attach.hold(if goes_on { wait } else { Duration::ZERO }, is_early);
         let hello = (!goes_on).then(|| attach.hello(facts.client));

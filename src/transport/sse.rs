@@ -40,7 +40,7 @@ impl SseStream {
         }
     }
 
-    fn opening(&mut self, facts: RequestFacts) -> Bytes {
+    fn attach_request(&mut self, facts: RequestFacts) -> Bytes {
         let cursor = self.attach.start();
         let head = format!("retry: {RETRY_MS}\n\n: triway/1\n\n");
         let hello = match self.attach.format() {
@@ -58,7 +58,7 @@ impl Frames for SseStream {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         match std::mem::replace(&mut self.phase, SsePhase::Running) {
             SsePhase::Opening(facts) => {
-                return Poll::Ready(Some(Piece::Bytes(self.opening(facts))));
+                return Poll::Ready(Some(Piece::Bytes(self.attach_request(facts))));
             }
             SsePhase::Running => {}
             SsePhase::Over => return Poll::Ready(None),

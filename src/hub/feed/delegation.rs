@@ -19,9 +19,9 @@ impl Feed {
         name: &ChannelName,
         tally: Arc<ReaderCounts>,
     ) -> Result<Self, Refusal> {
-        let bell: Arc<FeedWaker> = Arc::default();
+        let feed_waker: Arc<FeedWaker> = Arc::default();
         let counted = ReaderCounting::All(tally);
-        let (channel, key, place) = hub.join(name, Since::Now, &bell, 0, counted)?;
+        let (channel, key, place) = hub.join(name, Since::Now, &feed_waker, 0, counted)?;
         let mut joined = Slab::with_capacity(1);
         joined.insert(JoinedChannel {
             channel,
@@ -30,7 +30,7 @@ impl Feed {
         });
         Ok(Self {
             hub: hub.clone(),
-            bell,
+            feed_waker,
             joined,
             again: ReadyChannels::One(0),
             read_up_to: place.offset,
@@ -92,7 +92,7 @@ impl Feed {
         if let Some(joined) = self.joined.get_mut(slot)
             && joined.key.is_none()
         {
-            let key = joined.channel.enter_beside(&self.bell, slot, counted);
+            let key = joined.channel.enter_beside(&self.feed_waker, slot, counted);
             joined.key = Some(key);
             // The fan-out task may have been responsible for events before this registration.
             self.again.add(slot);

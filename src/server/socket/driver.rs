@@ -28,10 +28,10 @@ pub(super) struct SocketDriver {
     io: Connection,
     ahead: BytesMut,
     pub(super) output: WriteQueue,
-    terms: Arc<WriteConfig>,
-    pub(super) berth: SubscriberHandle,
+    write_config: Arc<WriteConfig>,
+    pub(super) subscriber: SubscriberHandle,
     /// The head around a complete response. `None` for a stream.
-    pub(super) envelope: Option<Arc<ResponseHead>>,
+    pub(super) head_lines: Option<Arc<ResponseHead>>,
     /// Whether the connection closes after this response.
     closes: bool,
     /// Whether the bytes to write now are everything there is until the task is woken.
@@ -52,15 +52,15 @@ pub(super) enum SocketEvent {
 }
 
 impl SocketDriver {
-    pub(super) fn new(closes: bool, owned: HeldSocket, terms: &Arc<WriteConfig>) -> Self {
+    pub(super) fn new(closes: bool, owned: HeldSocket, write_config: &Arc<WriteConfig>) -> Self {
         let ahead = BytesMut::from(&owned.unread[..]);
         Self {
             io: owned.io,
             ahead,
-            output: WriteQueue::new(&terms.writes),
-            terms: terms.clone(),
-            berth: SubscriberHandle::default(),
-            envelope: None,
+            output: WriteQueue::new(&write_config.writes),
+            write_config: write_config.clone(),
+            subscriber: SubscriberHandle::default(),
+            head_lines: None,
             closes,
             is_settled: false,
             timer: None,
@@ -78,7 +78,7 @@ impl SocketDriver {
         self.output.push(head.into());
         async move {
             let is_whole = self.chunks(&mut frames).await;
-            self.berth = SubscriberHandle::default();
+            self.subscriber = SubscriberHandle::default();
             drop(frames);
             if is_whole && self.finish().await {
                 return Some(self.give_back());
@@ -125,19 +125,19 @@ impl SocketDriver {
 
     /// Queues a complete response with its head.
     pub(super) fn enclose(&mut self, answer: Option<Piece>) {
-        let Some(envelope) = &self.envelope else {
+        let Some(head_lines) = &self.head_lines else {
             return;
         };
         match answer.map_or(Err(Bytes::new()), Piece::into_text) {
             Ok(text) => {
-                let mut out = Vec::with_capacity(envelope.room(0));
-                envelope.begin(&mut out, text.len());
+                let mut out = Vec::with_capacity(head_lines.room(0));
+                head_lines.begin(&mut out, text.len());
                 self.output.push(out.into());
                 self.output.push_text(text);
             }
             Err(answer) => {
-                let mut out = Vec::with_capacity(envelope.room(answer.len()));
-                envelope.enclose(&mut out, &answer);
+                let mut out = Vec::with_capacity(head_lines.room(answer.len()));
+                head_lines.enclose(&mut out, &answer);
                 self.output.push(out.into());
             }
         }
@@ -179,7 +179,7 @@ impl SocketDriver {
             let DelegatedWrites {
                 unwritten: rest,
                 is_answered,
-            } = self.berth.reclaim(attach);
+            } = self.subscriber.reclaim(attach);
             if let Some(rest) = rest {
                 self.output.push(rest);
             }
@@ -192,12 +192,13 @@ impl SocketDriver {
             && self.output.is_empty()
             // If the client has already sent its next request, this task must write the response: a fan-out task
             // would not notice that request.
-            && (self.envelope.is_none() || !self.closes && self.ahead.is_empty())
-            && let (Some(pumps), Some(stream)) = (&self.terms.pumps, self.io.shared())
-            && let Some((attach, pumped)) = frames.fanout_encoder()
+            && (self.head_lines.is_none() || !self.closes && self.ahead.is_empty())
+            && let (Some(fanouts), Some(stream)) = (&self.write_config.fanouts, self.io.shared())
+            && let Some((attach, encoder)) = frames.fanout_encoder()
         {
-            let around = self.envelope.as_ref();
-            self.berth.delegate(pumps, attach, stream, (pumped, around));
+            let around = self.head_lines.as_ref();
+            self.subscriber
+                .delegate(fanouts, attach, stream, (encoder, around));
         }
         step
     }
@@ -235,7 +236,7 @@ impl SocketDriver {
             }
             Poll::Ready(Err(error)) => {
                 if is_forgotten(&error) {
-                    self.terms.slow.inc();
+                    self.write_config.slow.inc();
                 }
                 Poll::Ready(SocketEvent::Gone)
             }
@@ -244,7 +245,8 @@ impl SocketDriver {
     }
 
     fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<SocketEvent> {
-        let (Some(budget), Some(since)) = (self.terms.budget, self.output.blocked_since()) else {
+        let (Some(budget), Some(since)) = (self.write_config.budget, self.output.blocked_since())
+        else {
             return Poll::Pending;
         };
         let at: Instant = since + budget;
@@ -256,7 +258,7 @@ impl SocketDriver {
         }
         timer.as_mut().poll(cx).map(|()| {
             // The socket is full, so a last frame would not get through.
-            self.terms.slow.inc();
+            self.write_config.slow.inc();
             SocketEvent::Gone
         })
     }

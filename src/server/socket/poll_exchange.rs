@@ -34,13 +34,13 @@ impl<F: Frames + 'static> PollExchange<F> {
         head: &Parts,
         owned: HeldSocket,
         mut frames: F,
-        terms: &Arc<WriteConfig>,
+        write_config: &Arc<WriteConfig>,
     ) -> Box<Self> {
         if !owned.asked.is_empty() {
             frames.set_request_head(&owned.asked);
         }
-        let mut conversation = SocketDriver::new(is_last(head), owned, terms);
-        conversation.envelope = Some(ResponseHead::of(head));
+        let mut conversation = SocketDriver::new(is_last(head), owned, write_config);
+        conversation.head_lines = Some(ResponseHead::of(head));
         Box::new(Self {
             conversation,
             frames: Some(frames),
@@ -58,9 +58,9 @@ impl<F: Frames + 'static> PollExchange<F> {
             ResponseOutcome::Over
         });
         if rests {
-            self.conversation.berth.park();
+            self.conversation.subscriber.park();
         } else {
-            self.conversation.berth.leave();
+            self.conversation.subscriber.leave();
             self.frames = None;
         }
     }
@@ -69,13 +69,13 @@ impl<F: Frames + 'static> PollExchange<F> {
     /// request differs or must be checked again.
     fn begin(&mut self, unread: &[u8]) -> Option<usize> {
         let frames = self.frames.as_mut()?;
-        let berth = &mut self.conversation.berth;
-        let is_watched = berth.unpark();
+        let subscriber = &mut self.conversation.subscriber;
+        let is_watched = subscriber.unpark();
         let head_bytes = frames.resume(unread, is_watched);
         if let Some((attach, _)) = frames.fanout_encoder()
             && !attach.is_delegated()
         {
-            berth.leave();
+            subscriber.leave();
         }
         head_bytes
     }
@@ -112,7 +112,7 @@ impl<F: Frames + 'static> Chain for PollExchange<F> {
                     };
                     self.conversation.close_after();
                     self.conversation.enclose(Some(piece));
-                    self.conversation.berth.leave();
+                    self.conversation.subscriber.leave();
                     self.frames = None;
                     self.at = ExchangePhase::Writing(ResponseOutcome::Gone);
                 }

@@ -45,8 +45,8 @@ const GOING_AWAY: u16 = 1_001;
 /// A WebSocket that reads and writes a session.
 pub(crate) struct Socket {
     io: Connection,
-    pumps: Option<Arc<Fanouts>>,
-    berth: SubscriberHandle,
+    fanouts: Option<Arc<Fanouts>>,
+    subscriber: SubscriberHandle,
     attach: Attachment,
     input: Input,
     output: WriteQueue,
@@ -88,7 +88,7 @@ impl Socket {
         mut attach: Attachment,
         unread: &[u8],
         first: Bytes,
-        pumps: Option<Arc<Fanouts>>,
+        fanouts: Option<Arc<Fanouts>>,
     ) -> Self {
         let limits = attach.sessions().limits();
         let message_bytes = match attach.format() {
@@ -112,8 +112,8 @@ impl Socket {
         };
         Self {
             io,
-            pumps,
-            berth: SubscriberHandle::default(),
+            fanouts,
+            subscriber: SubscriberHandle::default(),
             attach,
             input,
             output,
@@ -177,18 +177,19 @@ impl Socket {
 
     /// Returns the next event. While there is none, a fan-out task may write to the socket.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<WsStep> {
-        if let Some(rest) = self.berth.reclaim(&mut self.attach).unwritten {
+        if let Some(rest) = self.subscriber.reclaim(&mut self.attach).unwritten {
             self.output.push(rest);
         }
         let step = self.poll_own(cx);
         if step.is_pending()
             && self.output.is_empty()
             && self.rests_until.is_none()
-            && let (Some(pumps), Some(stream)) = (&self.pumps, self.io.shared())
+            && let (Some(fanouts), Some(stream)) = (&self.fanouts, self.io.shared())
         {
-            let pumped = FanoutEncoder::Each(run_frames(self.attach.format()));
+            let encoder = FanoutEncoder::Each(run_frames(self.attach.format()));
             let attach = &mut self.attach;
-            self.berth.delegate(pumps, attach, stream, (pumped, None));
+            self.subscriber
+                .delegate(fanouts, attach, stream, (encoder, None));
         }
         step
     }
@@ -378,7 +379,13 @@ impl Socket {
 
     /// Publishes a message of a WebSocket without JSON frames. A refusal closes the socket with its code.
     async fn publish_bare(&mut self, data: Data, sent_bytes: usize) -> Option<LastFrames> {
-        let channel = self.attach.opening()?.channels.first()?.as_ref().ok()?;
+        let channel = self
+            .attach
+            .attach_request()?
+            .channels
+            .first()?
+            .as_ref()
+            .ok()?;
         let channel = channel.0.clone();
         let publish = Publish {
             channel,
@@ -458,12 +465,12 @@ impl Socket {
     async fn end(self, ending: LastFrames) {
         let Self {
             mut io,
-            berth,
+            subscriber,
             attach,
             mut output,
             ..
         } = self;
-        drop(berth);
+        drop(subscriber);
         // The session ends here: a peer that is gone must not stay present while its socket closes.
         drop(attach);
         if output.is_large() {

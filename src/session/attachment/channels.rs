@@ -20,13 +20,13 @@ use crate::session::real_names;
 /// Returns the first refusal if no channel remains.
 pub(super) fn name_refused(
     feed: &mut Feed,
-    opening: &AttachRequest,
+    attach_request: &AttachRequest,
     missing: Vec<(ChannelName, Refusal)>,
     mut refused: Vec<RefusedChannel>,
 ) -> Result<Vec<RefusedChannel>, Refusal> {
     if !missing.is_empty() {
         let mut asked: HashMap<&str, usize> = HashMap::new();
-        for (index, channel) in opening.channels.iter().enumerate() {
+        for (index, channel) in attach_request.channels.iter().enumerate() {
             asked.insert(name_of(channel), index);
         }
         for (name, refusal) in missing {
@@ -149,8 +149,8 @@ impl Attachment {
     }
 
     pub(super) fn shown(&self) -> ShownIn {
-        self.opening()
-            .map_or(ShownIn::Nowhere, |opening| opening.presence)
+        self.attach_request()
+            .map_or(ShownIn::Nowhere, |attach_request| attach_request.presence)
     }
 
     fn reads(&self, name: &ChannelName) -> bool {
@@ -192,10 +192,12 @@ impl Attachment {
         if self.shows(name) && !shown {
             if self.is_newcomer(name) {
                 // A join is announced like a publish, and a mere poll can cause it.
-                self.sessions.broker.charge(self.meters());
+                self.sessions.broker.charge(self.limiters());
             }
             let (id, user) = (&self.session.id, self.grants.user());
-            let info = self.opening().and_then(|opening| opening.info.as_ref());
+            let info = self
+                .attach_request()
+                .and_then(|attach_request| attach_request.info.as_ref());
             let here = self.sessions.presence.join(name, id, user, info);
             self.pending().here.push(here);
         }

@@ -18,9 +18,9 @@ impl Attachment {
     pub fn answering(mut self, nonce: Option<&str>, credential: Option<CredentialPlace>) -> Self {
         self.credential = credential;
         let channels = self
-            .opening
+            .attach_request
             .iter_mut()
-            .flat_map(|opening| &mut opening.channels);
+            .flat_map(|attach_request| &mut attach_request.channels);
         for refused in channels.filter_map(|channel| channel.as_mut().err()) {
             **refused = refused.answering(nonce, credential);
         }
@@ -28,7 +28,10 @@ impl Attachment {
     }
 
     pub(super) fn refused(&self) -> impl Iterator<Item = &RefusedChannel> {
-        let channels = self.opening.iter().flat_map(|opening| &opening.channels);
+        let channels = self
+            .attach_request
+            .iter()
+            .flat_map(|attach_request| &attach_request.channels);
         channels
             .filter_map(|channel| channel.as_ref().err())
             .map(|refused| &**refused)

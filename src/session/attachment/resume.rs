@@ -15,12 +15,12 @@ use crate::session::{new_id, now_s};
 /// Until when polls without a session key may follow one another on their connection, in seconds since 1970. Each of
 /// them is a new session, and no client can tell those apart unless they are shown, or read their inboxes.
 pub(super) fn unkeyed_until_s(
-    opening: &AttachRequest,
+    attach_request: &AttachRequest,
     channels: &[(ChannelName, Since)],
     grants: &Grants,
 ) -> Option<u64> {
-    let is_unseen =
-        opening.presence == ShownIn::Nowhere && !channels.iter().any(|(name, _)| name.is_inbox());
+    let is_unseen = attach_request.presence == ShownIn::Nowhere
+        && !channels.iter().any(|(name, _)| name.is_inbox());
     is_unseen.then(|| Signer::expires_s(grants, now_s()))
 }
 
