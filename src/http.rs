@@ -101,6 +101,10 @@ pub(crate) struct App {
 pub(crate) type SharedApp = Arc<App>;
 
 /// The router of a hub. It nests under any prefix and any state.
+///
+/// Other layers of tower-http are not used. A time limit would end held polls and streams, which have limits of their
+/// own. A limit of one body does not count all bodies together. Request ids and spans would cost each event, and the
+/// log needs an id only for a refusal, which creates it.
 pub(crate) fn router(app: &SharedApp) -> Router {
     let read = |transport| {
         let app = app.clone();
