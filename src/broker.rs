@@ -3,7 +3,6 @@
 //! Readers never see it. Knows no session table and no wire.
 
 mod keys;
-mod memory;
 mod rate;
 
 use std::sync::Arc;
@@ -120,7 +119,12 @@ impl Broker {
             return Err(Refusal::new(Code::TooLarge, detail));
         }
         self.take_rate(limiters)?;
-        memory::append(&self.hub, draft)
+        self.append_now(draft)
+    }
+
+    fn append_now(&self, draft: Draft) -> Result<Published, Refusal> {
+        let (id, reached) = self.hub.append(draft)?;
+        Ok(Published { id, reached })
     }
 
     /// Refuses before anything was tried. A final refusal is the answer to a numbered key, and uses it up.
@@ -197,7 +201,7 @@ impl Broker {
 
     /// Appends one of the hub's own events, such as a join.
     pub(crate) fn post(&self, draft: Draft) {
-        if let Err(refusal) = memory::append(&self.hub, draft) {
+        if let Err(refusal) = self.append_now(draft) {
             // Counted, and no warning: whoever fills the hub with channels could fill the log with these.
             self.hub.metrics().refusal(&refusal);
             tracing::debug!(%refusal, "no room for an event of the hub itself");

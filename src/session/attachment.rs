@@ -5,10 +5,10 @@
 mod channels;
 mod deadlines;
 mod delegation;
+mod first_frames;
 mod refused;
 mod resume;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -24,15 +24,14 @@ use super::deadlines::{Deadlines, random};
 use super::{PermittedChannels, Publisher, Session, Sessions};
 use crate::auth::Grants;
 use crate::broker::Limiters;
+use crate::hub::Items;
 use crate::hub::feed::{Batch, Feed, Item, Replay};
-use crate::hub::{Items, now_ms};
 use crate::metrics::ReaderMetrics;
 use crate::presence::PresenceGuard;
 use crate::protocol::cursor::{Cursor, Since};
 use crate::protocol::{
     AttachRequest, Bye, ByeReason, ChannelName, Command, CommandRequest, CredentialPlace,
-    EmptyAnswer, Format, Hello, HelloSession, Nonce, Paged, Ping, Refusal, RefusedChannel, Reply,
-    ShownIn, SubscribeAnswer, Transport,
+    EmptyAnswer, Format, Nonce, Paged, Ping, Refusal, Reply, ShownIn, SubscribeAnswer, Transport,
 };
 
 /// What a reader is to be told next.
@@ -252,43 +251,6 @@ impl Attachment {
     #[must_use]
     pub fn goes_on(&self) -> bool {
         self.goes_on
-    }
-
-    /// The hello frame, with a renewed session key and a tag of the client's network.
-    #[must_use]
-    pub fn hello(&self, client: Option<IpAddr>) -> String {
-        let network = self.sessions.signer.network_tag(client);
-        let (key, expires) =
-            self.sessions
-                .signer
-                .sign(&self.session.id, &self.grants, now_ms() / 1_000);
-        let session = HelloSession {
-            id: self.session.id.clone(),
-            user: self.grants.user().map(Arc::from),
-            key,
-            expires,
-        };
-        let channels: Vec<ChannelName> = self.feed.channels().cloned().collect();
-        let heartbeat = self
-            .pace
-            .heartbeat
-            .unwrap_or(self.sessions.options.heartbeat);
-        let (id, places) = self.feed.starts();
-        let nonce = self
-            .attach_request()
-            .and_then(|attach_request| attach_request.nonce.clone());
-        Hello::new(id, session, channels, &places)
-            .with(nonce, heartbeat.as_secs(), network)
-            .with_limits(self.sessions.limits())
-            .behind(self.is_behind)
-            .json()
-    }
-
-    /// The frame behind hello, where some channels of the request were refused.
-    #[must_use]
-    pub fn refused_frame(&self) -> Option<String> {
-        let refused: Vec<RefusedChannel> = self.refused().cloned().collect();
-        (!refused.is_empty()).then(|| RefusedChannel::frame(&refused))
     }
 
     /// Who commands on this attach.
