@@ -13,7 +13,7 @@ mod fast_path;
 mod permits;
 mod proxy;
 mod refuse;
-pub mod socket;
+pub(crate) mod socket;
 mod streams;
 mod tasks;
 mod untaken_bodies;

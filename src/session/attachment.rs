@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use self::channels::name_refused;
-use self::resume::unkeyed_until_s;
+use self::resume::resumes_until_s;
 use super::addresses::SharedTokenBucket;
 use super::client::AttachmentHandle;
 use super::deadlines::{Deadlines, random};
@@ -120,52 +120,41 @@ impl Attachment {
         session: Arc<Session>,
         grants: Arc<Grants>,
         crowd: Option<SharedTokenBucket>,
-        mut attach_request: Box<AttachRequest>,
+        mut request: Box<AttachRequest>,
         allowed: PermittedChannels,
         known_until_s: Option<u64>,
     ) -> Result<Self, Refusal> {
         let PermittedChannels { channels, refused } = allowed;
         let (mut feed, missing) =
-            Feed::open_some(&sessions.hub, &channels, Some(attach_request.transport));
-        let refused = name_refused(&mut feed, &attach_request, missing, refused)?;
-        let metrics = sessions.hub.metrics().reader(attach_request.transport);
-        if let Some(why) = &attach_request.why {
-            sessions
-                .hub
-                .metrics()
-                .fallback(attach_request.transport, why);
+            Feed::open_some(&sessions.hub, &channels, Some(request.transport));
+        let refused = name_refused(&mut feed, &request, missing, refused)?;
+        let metrics = sessions.hub.metrics().reader(request.transport);
+        let hub_metrics = sessions.hub.metrics();
+        if let Some(why) = &request.why {
+            hub_metrics.fallback(request.transport, why);
         }
-        // Of no use any more, and long.
-        attach_request.token = None;
-        let has_key = attach_request.session.take().is_some();
+        // It is long, and no longer needed.
+        request.token = None;
+        let has_key = request.session.take().is_some();
         let is_cursor = |(_, start): &(ChannelName, Since)| matches!(start, Since::At(_));
-        let is_behind = attach_request
-            .replay
-            .is_some_and(|most| feed.skip_backlog(most));
+        let is_behind = request.replay.is_some_and(|most| feed.skip_backlog(most));
         // One that goes on gets no hello, which alone says that nothing was replayed.
         let goes_on =
             channels.iter().all(is_cursor) && (known_until_s.is_some() || !has_key) && !is_behind;
-        // What is counted or told at the opening alone must be opened each time.
-        let may_return = !is_behind && attach_request.why.is_none() && refused.is_empty();
-        let returns_until_s = match has_key {
-            true => known_until_s.filter(|_| goes_on && may_return),
-            false => unkeyed_until_s(&attach_request, &channels, &grants).filter(|_| may_return),
-        };
+        let keyed_until_s = known_until_s.filter(|_| goes_on);
+        let returns_until_s = (!is_behind && refused.is_empty())
+            .then(|| resumes_until_s(&request, &channels, &grants, has_key, keyed_until_s))
+            .flatten();
         // A bare WebSocket publishes to the one that it has; nobody else asks for the names as they were given.
-        if (attach_request.transport, attach_request.format) != (Transport::Ws, Format::Data) {
+        if (request.transport, request.format) != (Transport::Ws, Format::Data) {
             let refused = refused.into_iter().map(|refused| Err(Box::new(refused)));
-            attach_request.channels = refused.collect();
+            request.channels = refused.collect();
         }
         let line = session.attach(feed.waker());
-        let pace = Deadlines::new(
-            &attach_request,
-            sessions.options.heartbeat,
-            grants.expires_s(),
-        );
-        let nonce = match (&attach_request.nonce, attach_request.transport) {
-            (Some(nonce), Transport::Poll) => Nonce::new(nonce),
-            _ => Nonce::default(),
-        };
+        let pace = Deadlines::new(&request, sessions.options.heartbeat, grants.expires_s());
+        let is_poll = request.transport == Transport::Poll;
+        let nonce = request.nonce.as_ref().filter(|_| is_poll);
+        let nonce = nonce.map_or_else(Nonce::default, |nonce| Nonce::new(nonce));
         let mut attach = Self {
             sessions: sessions.clone(),
             session,
@@ -173,13 +162,13 @@ impl Attachment {
             crowd,
             line,
             feed,
-            transport: attach_request.transport,
-            format: attach_request.format,
-            echo: attach_request.echo,
+            transport: request.transport,
+            format: request.format,
+            echo: request.echo,
             credential: None,
-            replay: attach_request.replay,
+            replay: request.replay,
             is_behind,
-            attach_request: Some(attach_request),
+            attach_request: Some(request),
             nonce,
             returns_until: returns_until_s.and_then(|until_s| pace.at_second(until_s)),
             goes_on,

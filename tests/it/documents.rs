@@ -217,6 +217,7 @@ fn the_map_is_of_this_source() {
             "src/transport/",
             "web/",
             "src/broker/",
+            "src/hub/",
         ];
         let exists = places
             .iter()

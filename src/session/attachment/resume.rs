@@ -12,15 +12,24 @@ use crate::protocol::cursor::{Cursor, Since};
 use crate::protocol::{AttachRequest, ChannelName, Nonce, ShownIn};
 use crate::session::{new_id, now_s};
 
-/// Until when polls without a session key may follow one another on their connection, in seconds since 1970. Each of
-/// them is a new session, and no client can tell those apart unless they are shown, or read their inboxes.
-pub(super) fn unkeyed_until_s(
-    attach_request: &AttachRequest,
+/// Returns until when later polls may resume the attachment of this request, in seconds since 1970.
+pub(super) fn resumes_until_s(
+    request: &AttachRequest,
     channels: &[(ChannelName, Since)],
     grants: &Grants,
+    has_key: bool,
+    keyed_until_s: Option<u64>,
 ) -> Option<u64> {
-    let is_unseen = attach_request.presence == ShownIn::Nowhere
-        && !channels.iter().any(|(name, _)| name.is_inbox());
+    if request.why.is_some() {
+        // The hub counts a fallback when it parses the request, so each such request must be parsed.
+        return None;
+    }
+    if has_key {
+        return keyed_until_s;
+    }
+    // Each poll without a key is a new session. No client can tell those apart, unless they are shown or read inboxes.
+    let is_unseen =
+        request.presence == ShownIn::Nowhere && !channels.iter().any(|(name, _)| name.is_inbox());
     is_unseen.then(|| Signer::expires_s(grants, now_s()))
 }
 

@@ -307,7 +307,7 @@ async fn chain_ends(has_key: bool) {
 
 /// A repeated poll is checked against the `replay` limit from its own cursor, and not from the first poll's cursor.
 #[tokio::test]
-async fn a_poll_of_a_chain_that_fell_behind_is_told_by_a_hello() {
+async fn a_repeated_poll_that_fell_behind_gets_a_hello() {
     for has_key in [true, false] {
         let server = Server::plain(|_, _| {});
         let session = session_of(&server, has_key).await;
