@@ -42,6 +42,7 @@ use crate::server::socket::{FastPath, WriteConfig};
 use crate::session::Sessions;
 use crate::transport::FrameBody;
 
+#[cfg(feature = "cli")]
 pub(crate) use authority::{HostPort, Origin};
 pub(crate) use body::BodyReader;
 pub use credentials::{Authorize, Credentials};

@@ -35,7 +35,9 @@ pub(crate) use command::{check_key, history_bytes, history_limit};
 pub use credential::CredentialPlace;
 pub(crate) use event::WIRE_FORMS;
 pub use event::{Data, Draft, Event, EventName, WireForm};
-pub use frame::{EventFrame, Frame, Gap, GapReason, Hello, HelloSession, Ping, RefusedFrame};
+#[cfg(any(feature = "cli", test))]
+pub use frame::EventFrame;
+pub use frame::{Frame, Gap, GapReason, Hello, HelloSession, Ping, RefusedFrame};
 pub use ledger::Ledger;
 pub(crate) use ledger::RetainedEvent;
 pub use limits::Limits;

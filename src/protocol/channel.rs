@@ -125,7 +125,7 @@ impl Serialize for ChannelName {
     }
 }
 
-/// As [`parse_channel_list`] accepts it: a `$presence/…` name may be longer by its prefix.
+/// As `parse_channel_list` accepts it: a `$presence/…` name may be longer by its prefix.
 impl<'de> Deserialize<'de> for ChannelName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;

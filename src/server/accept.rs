@@ -24,7 +24,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Shortest time between two warnings. A server that runs out of file descriptors fails many times a second.
 const WARN_PAUSE: Duration = Duration::from_secs(1);
 
-/// Binds `address` with a backlog of [`BACKLOG_CONNECTIONS`] and with `SO_REUSEADDR`, so a restarted server can bind
+/// Binds `address` with a backlog of `BACKLOG_CONNECTIONS` and with `SO_REUSEADDR`, so a restarted server can bind
 /// the same port at once. The sockets are set up for the default [`Options`](super::Options).
 ///
 /// # Errors
