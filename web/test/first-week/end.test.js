@@ -226,6 +226,8 @@ rule(5, 'a session that the hub no longer knows is no end', async (t) => {
   const hub = await t.ready()
   const room = t.room()
   const heard = t.heard(hub.channel(room))
+  // What is published before the channel is read lies before this handle.
+  await t.until(() => t.readers(room), 'the channel is read')
   const session = hub.session.id
   for (let round = 0; round < 2; round++) {
     await t.ask('stop')
