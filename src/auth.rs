@@ -1,6 +1,6 @@
-//! What a credential allows, and the signed keys by which a session is known again on any node.
+//! The grants of a credential, and the signed keys by which any node recognises a session.
 //!
-//! Pure rules: the time is an argument, and how a credential came is the edge's business.
+//! Pure rules: the time is an argument. Does not know how a credential arrives.
 
 mod key;
 mod large;
@@ -23,10 +23,10 @@ const USER_BYTES_MAX: usize = 127;
 /// Channels that a credential reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reach {
-    /// All but the hub's own and other people's inboxes.
+    /// All channels except the hub's own and the inboxes of others.
     #[default]
     All,
-    /// Those of these names; a `*` at the end stands for any rest.
+    /// The channels with these names. A `*` at the end matches any rest.
     Some(Vec<String>),
 }
 
@@ -50,7 +50,7 @@ impl Reach {
     }
 }
 
-/// What a credential allows.
+/// The rights of a credential.
 ///
 /// ```
 /// use triway::{Grants, Reach};
@@ -59,7 +59,7 @@ impl Reach {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
-    // Short names, and nothing for what is usual: keys travel in addresses, and some boxes allow 500 bytes of those.
+    // Names are short and defaults are omitted: keys are sent in addresses, and some middleboxes allow only 500 bytes.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     user: Option<Arc<str>>,
     #[serde(rename = "r", default, skip_serializing_if = "Reach::is_all")]
@@ -69,7 +69,7 @@ pub struct Grants {
     /// Whether publishes carry no `from`: an application's own back end.
     #[serde(rename = "s", default, skip_serializing_if = "is_false")]
     server: bool,
-    /// Seconds since 1970 at which they end.
+    /// Seconds since 1970 at which the grants expire.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     expires: Option<u64>,
 }
@@ -83,7 +83,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Grants {
-    /// Grants to read and to publish.
+    /// Returns grants to read and to publish.
     #[must_use]
     pub const fn new(read: Reach, publish: Reach) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl Grants {
         }
     }
 
-    /// Everything: what an open listener gives to everybody.
+    /// Returns grants for everything, which an open listener gives to all clients.
     #[must_use]
     pub const fn everything() -> Self {
         Self::new(Reach::All, Reach::All)
@@ -117,21 +117,21 @@ impl Grants {
         Ok(self)
     }
 
-    /// Ending at this time, in seconds since 1970.
+    /// Returns the same grants with this expiry, in seconds since 1970.
     #[must_use]
     pub const fn until(mut self, expires_s: u64) -> Self {
         self.expires = Some(expires_s);
         self
     }
 
-    /// As an application's own back end: its publishes carry no `from`.
+    /// Returns the same grants for an application's own back end, whose publishes carry no `from`.
     #[must_use]
     pub const fn as_server(mut self) -> Self {
         self.server = true;
         self
     }
 
-    /// The user id.
+    /// Returns the user id.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
@@ -142,7 +142,7 @@ impl Grants {
         self.user.clone()
     }
 
-    /// Seconds since 1970 at which they end.
+    /// Returns the seconds since 1970 at which the grants expire.
     #[must_use]
     pub const fn expires_s(&self) -> Option<u64> {
         self.expires
@@ -158,13 +158,13 @@ impl Grants {
         }
     }
 
-    /// Whether they have ended by this time, in seconds since 1970.
+    /// Reports whether the grants have expired at this time, in seconds since 1970.
     #[must_use]
     pub(crate) fn have_ended(&self, now_s: u64) -> bool {
         self.expires.is_some_and(|expires| now_s >= expires)
     }
 
-    /// Grants that have ended allow nothing.
+    /// Checks that the grants have not expired. Expired grants allow nothing.
     fn are_valid(&self, now_s: u64) -> Result<(), Refusal> {
         if self.have_ended(now_s) {
             let detail = "the grants of its credential have expired";
@@ -173,10 +173,10 @@ impl Grants {
         Ok(())
     }
 
-    /// Whether a session under these grants may read a channel now, in seconds since 1970.
+    /// Checks that a session with these grants may read a channel at `now_s`, in seconds since 1970.
     ///
     /// # Errors
-    /// `forbidden` where not; `session_expired` where the grants have ended.
+    /// `forbidden` if it may not; `session_expired` if the grants have expired.
     pub(crate) fn may_read(
         &self,
         channel: &ChannelName,
@@ -201,10 +201,10 @@ impl Grants {
         }
     }
 
-    /// Whether these grants allow to publish to a channel now, in seconds since 1970.
+    /// Checks that these grants allow publishing to a channel at `now_s`, in seconds since 1970.
     ///
     /// # Errors
-    /// `forbidden` where not; `bad_channel` for `@` alone; `session_expired` where the grants have ended.
+    /// `forbidden` if they do not; `bad_channel` for `@` alone; `session_expired` if the grants have expired.
     pub(crate) fn may_publish(&self, channel: &ChannelName, now_s: u64) -> Result<(), Refusal> {
         self.are_valid(now_s)?;
         let allowed = match channel.owner() {
@@ -227,7 +227,7 @@ impl Grants {
     }
 }
 
-/// A new session id out of random bytes.
+/// Returns a new session id made from random bytes.
 #[must_use]
 pub fn session_id(random: [u8; 16]) -> Arc<str> {
     let mut text = String::with_capacity(2 * random.len());
@@ -236,7 +236,7 @@ pub fn session_id(random: [u8; 16]) -> Arc<str> {
     Arc::from(&text[..SESSION_ID_BYTES])
 }
 
-/// Whether a text has the form of a session id.
+/// Reports whether a text has the form of a session id.
 #[must_use]
 pub fn is_session_id(text: &str) -> bool {
     let rest = text

@@ -1,6 +1,6 @@
 //! The broker: the only writer of the hub. Checks size, rate and key, then appends.
 //!
-//! Readers never see it. Knows no session table and no wire.
+//! Readers never use it. Knows no session table and no wire.
 
 mod keys;
 mod rate;
@@ -18,12 +18,12 @@ use crate::protocol::{Code, Draft, Reached, Refusal};
 pub use keys::{Key, Scope, Sequence};
 pub use rate::{Limiters, Rate, TokenBucket};
 
-/// The bounds of publishing.
+/// The limits of publishing.
 #[derive(Clone, Debug)]
 pub struct BrokerOptions {
     /// Most bytes of data in one event.
     pub max_data: usize,
-    /// Publishes per second and at once, of one session; `None` is no bound.
+    /// The rate of one session: publishes per second and per burst. `None` means no limit.
     pub rate: Option<Rate>,
     /// The same of all anonymous sessions of one address together, loopback excepted: a new session is only a request
     /// away. Ten times that of a session, since behind one address may be an office of a hundred, who seldom publish
@@ -47,7 +47,7 @@ impl Default for BrokerOptions {
     }
 }
 
-/// The answer to a publish.
+/// The result of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The event's id.
@@ -65,7 +65,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker that appends in memory.
+    /// Creates a broker that appends in memory.
     #[must_use]
     pub fn new(hub: Arc<HubState>, options: BrokerOptions) -> Arc<Self> {
         Arc::new(Self {
@@ -75,13 +75,13 @@ impl Broker {
         })
     }
 
-    /// The bounds of publishing.
+    /// Returns the limits of publishing.
     #[must_use]
     pub fn options(&self) -> &BrokerOptions {
         &self.options
     }
 
-    /// Publishes once: within the size and the publisher's rate where it has one, and under its key where it gave one.
+    /// Publishes an event, within the size limit and the publisher's rate if it has one. A key makes it publish once.
     ///
     /// # Errors
     /// `too_large`, `rate_limited`, `key_reused`, `key_out_of_order`, `too_many_channels`.
@@ -109,7 +109,7 @@ impl Broker {
         }
     }
 
-    /// Appends what is within the size and the rate.
+    /// Appends an event that is within the size limit and the rate.
     fn append(&self, draft: Draft, limiters: Limiters<'_>) -> Result<Published, Refusal> {
         if draft.sent_bytes > self.options.max_data {
             let detail = format!(
@@ -127,7 +127,7 @@ impl Broker {
         Ok(Published { id, reached })
     }
 
-    /// Refuses before anything was tried. A final refusal is the answer to a numbered key, and uses it up.
+    /// Refuses a publish before it is attempted. A final refusal is the answer to a numbered key and uses it up.
     pub async fn refuse(&self, key: Key<'_>, refusal: Refusal) -> Refusal {
         let Key::Sequenced(sequence, number) = key else {
             return refusal;
@@ -143,7 +143,7 @@ impl Broker {
     fn take_rate(&self, limiters: Limiters<'_>) -> Result<(), Refusal> {
         let now = Instant::now();
         let (own, address) = (&self.options.rate, &self.options.address_rate);
-        // Looked at before anything is taken: who is refused by the one must not be charged by the other.
+        // Check the limits before charging: a publish that one limit refuses must not be charged to the other.
         if let Some(wait) = wait(address, limiters.address, now) {
             return Err(too_fast("all clients of this address", wait));
         }
@@ -157,7 +157,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Charges what was done besides publishing, in publishes. The next commands wait for it.
+    /// Charges work other than publishing, in publishes. The next commands wait for it.
     pub(crate) fn spend(&self, limiters: Limiters<'_>, publishes: f64) {
         let now = Instant::now();
         let own = (&self.options.rate, limiters.own);
@@ -168,7 +168,7 @@ impl Broker {
         }
     }
 
-    /// Whether anything may be done now that costs something.
+    /// Checks that the rates allow work that has a cost now.
     pub(crate) fn may_spend(&self, limiters: Limiters<'_>) -> Result<(), Refusal> {
         match self.wait(limiters) {
             Some(wait) => Err(too_fast("this client", wait)),
@@ -176,7 +176,7 @@ impl Broker {
         }
     }
 
-    /// How long to wait until a publish is within the rates; `None` where it is now.
+    /// Returns how long to wait until a publish is within the rates, or `None` if it is now.
     #[must_use]
     pub fn wait(&self, limiters: Limiters<'_>) -> Option<Duration> {
         let now = Instant::now();
@@ -184,14 +184,14 @@ impl Broker {
         own.max(wait(&self.options.address_rate, limiters.address, now))
     }
 
-    /// Charges what is no publish and costs as much, such as a join, to the address. The next ones wait for it.
+    /// Charges work that costs as much as a publish, such as a join, to the address. The next charges wait for it.
     pub(crate) fn charge(&self, limiters: Limiters<'_>) {
         if let (Some(rate), Some(bucket)) = (&self.options.address_rate, limiters.address) {
             bucket.lock().charge(rate, 1.0, Instant::now());
         }
     }
 
-    /// Whether as much may be charged now.
+    /// Checks that the address may be charged now.
     pub(crate) fn may_charge(&self, limiters: Limiters<'_>) -> Result<(), Refusal> {
         match wait(&self.options.address_rate, limiters.address, Instant::now()) {
             Some(wait) => Err(too_fast("all clients of this address", wait)),
@@ -202,7 +202,7 @@ impl Broker {
     /// Appends one of the hub's own events, such as a join.
     pub(crate) fn post(&self, draft: Draft) {
         if let Err(refusal) = self.append_now(draft) {
-            // Counted, and no warning: whoever fills the hub with channels could fill the log with these.
+            // Count it without a warning: a client that fills the hub with channels could fill the log too.
             self.hub.metrics().refusal(&refusal);
             tracing::debug!(%refusal, "no room for an event of the hub itself");
         }

@@ -68,7 +68,7 @@ impl Default for HubOptions {
             history_total: Some(256 * 1024 * 1024),
             hub_channels: Some(100_000),
             sweep_idle: Duration::from_secs(60),
-            // As many as there may be channels.
+            // The same as the limit of channels.
             tombstones: 100_000,
         }
     }
@@ -121,14 +121,14 @@ pub struct ReadPosition {
     pub hole: Option<(Option<Cursor>, GapReason)>,
 }
 
-/// How much is read in one step; one event is always taken.
+/// The limits of one read. A read always includes at least one event.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadLimit {
     /// Most events.
     pub events: usize,
     /// Most bytes.
     pub bytes: usize,
-    /// Whether those of whole frames count, not of their data alone.
+    /// Whether `bytes` counts whole frames instead of their data alone.
     pub of_frames: bool,
 }
 
@@ -142,7 +142,7 @@ impl ReadLimit {
     }
 }
 
-/// A step of reading one channel.
+/// The result of one read of a channel.
 #[derive(Debug, Default)]
 pub struct Page {
     /// A hole before the first event.
@@ -156,13 +156,13 @@ pub struct Page {
 }
 
 impl HubState {
-    /// An empty hub with an epoch of its own.
+    /// Creates an empty hub with this epoch.
     #[must_use]
     pub fn new(options: HubOptions, epoch: Epoch, metrics: Metrics) -> Arc<Self> {
         Self::with_clock(options, epoch, metrics, now_ms)
     }
 
-    /// An empty hub that asks `clock` for the time.
+    /// Creates an empty hub that reads the time from `clock`.
     pub(crate) fn with_clock(
         options: HubOptions,
         epoch: Epoch,
@@ -206,13 +206,13 @@ impl HubState {
         &self.wheel
     }
 
-    /// The counters.
+    /// Returns the counters.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// The cursor at this offset.
+    /// Returns the cursor at this offset.
     #[must_use]
     pub fn cursor(&self, offset: u64) -> Cursor {
         Cursor {
@@ -227,7 +227,8 @@ impl HubState {
         self.head.load(Ordering::Acquire)
     }
 
-    /// Whether this is a cursor of this life, and not above the head: such a one is a place in every channel.
+    /// Reports whether the cursor has this hub's epoch and is not above the head. Such a cursor is valid in every
+    /// channel.
     pub(crate) fn has_been_at(&self, cursor: Cursor) -> bool {
         cursor.epoch == self.epoch && cursor.offset <= self.head()
     }
@@ -238,7 +239,7 @@ impl HubState {
     /// `too_many_channels` when the channel is new and there is no room for it.
     pub fn append(&self, draft: Draft) -> Result<(Cursor, Reached), Refusal> {
         let mut counter = self.counter.lock();
-        // Looked up under the append lock: a sweep in between would leave the event in a dead log.
+        // Look it up under the append lock: a sweep in between would leave the event in a dead log.
         let channel = self.channel(&draft.channel)?;
         let time_ms = (self.clock)().max(counter.time_ms);
         let event = Event::new(draft, self.epoch, counter.offset + 1, time_ms, &self.ledger);
@@ -258,7 +259,7 @@ impl HubState {
         Ok((id, reached))
     }
 
-    /// The place that a start means in a channel, at this head.
+    /// Resolves `start` to a position in a channel, at this head.
     fn place(&self, log: &Log, start: Since, head: u64) -> ReadPosition {
         let lost = |cursor, reason| ReadPosition {
             offset: log.forgotten(),
@@ -269,7 +270,7 @@ impl HubState {
             Since::All => log.forgotten(),
             Since::Last(count) => log.before_newest(count as usize),
             Since::Within(age) => {
-                // Younger than that: an event of the very millisecond is not younger than 0 ms.
+                // Exclude the millisecond itself: an event of this millisecond is not younger than 0 ms.
                 let oldest_ms = (self.clock)().saturating_sub(age.as_millis() as u64);
                 log.before_time(oldest_ms.saturating_add(1))
             }
@@ -372,7 +373,7 @@ impl HubState {
     ) -> Page {
         let forgotten = log.forgotten();
         if forgotten > head {
-            // Events beyond this head are already forgotten: the reader comes back with a newer head.
+            // Events beyond this head are already forgotten. The reader reads again with a newer head.
             return Page {
                 beyond: true,
                 ..Page::default()
@@ -482,7 +483,7 @@ impl HubState {
     }
 }
 
-/// Milliseconds since 1970.
+/// Returns the current Unix time in milliseconds.
 #[must_use]
 pub fn now_ms() -> u64 {
     SystemTime::now()

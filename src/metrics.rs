@@ -1,4 +1,6 @@
-//! Counters of what happened, in Prometheus' types. Knows nobody: others count, `http/metrics` prints.
+//! The hub's counters, in the types of Prometheus.
+//!
+//! Knows no other module: the others count, and `http/metrics` prints.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -8,8 +10,8 @@ use prometheus_client::registry::Registry;
 
 use crate::protocol::{ByeReason, GapReason, Refusal, Transport};
 
-/// Why clients change transports, as `web/causes.js` lists it. Any other cause is `other`, so that no client can make
-/// labels.
+/// The causes of a change of transport, as `web/causes.js` lists them. Any other cause is counted as `other`, because
+/// clients must not be able to create labels.
 const CAUSES: [&str; 21] = [
     "refused",
     "closed",
@@ -61,21 +63,21 @@ struct ByFallback {
     reason: &'static str,
 }
 
-/// What one hub counts.
+/// The counters of one hub.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     /// Events published.
     pub(crate) published: Counter,
-    /// Writes to the sockets of readers, by which "all that is pending in one write" can be checked.
+    /// Writes to readers' sockets. Tests use it to check that all pending frames go into one write.
     pub(crate) writes: Counter,
-    /// Accepts that failed for want of descriptors.
+    /// Accepts that failed because no file descriptors were left.
     pub(crate) accept_failures: Counter,
     /// Connections open on our own listener.
     #[doc(hidden)]
     pub connections: Gauge,
     readers: Family<ByTransport, Gauge>,
     delivered: Family<ByTransport, Counter>,
-    /// Those of each transport, looked up once for all readers.
+    /// Readers and delivered events of each transport, looked up once for all readers.
     by_transport: [(Gauge, Counter); Transport::ALL.len()],
     gaps: Family<ByGap, Counter>,
     refusals: Family<ByCode, Counter>,
@@ -83,11 +85,11 @@ pub struct Metrics {
     fallbacks: Family<ByFallback, Counter>,
 }
 
-/// The counters that one reader moves, looked up once when it opens.
+/// The counters that one reader changes, looked up once when it opens.
 #[derive(Debug)]
 pub struct ReaderMetrics {
     readers: Gauge,
-    /// Whether it is counted as a reader now.
+    /// Whether the gauge of readers counts it now.
     is_reading: bool,
     delivered: Counter,
 }
@@ -151,7 +153,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A registry that prints these counters under the prefix `triway`.
+    /// Returns a registry that prints these counters with the prefix `triway`.
     #[must_use]
     pub(crate) fn registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("triway");
@@ -204,19 +206,19 @@ impl Metrics {
         }
     }
 
-    /// The counter of events written to readers of this kind.
+    /// Returns the counter of events written to readers of this transport.
     #[must_use]
     pub(crate) fn delivered(&self, transport: Transport) -> Counter {
         self.by_transport[transport as usize].1.clone()
     }
 
-    /// The gauge of readers of this kind.
+    /// Returns the gauge of readers of this transport.
     #[must_use]
     pub(crate) fn readers(&self, transport: Transport) -> Gauge {
         self.by_transport[transport as usize].0.clone()
     }
 
-    /// Counts a gap told.
+    /// Counts a gap that is sent.
     pub(crate) fn gap(&self, transport: Transport, reason: GapReason) {
         self.gaps
             .get_or_create(&ByGap {
@@ -240,14 +242,15 @@ impl Metrics {
         self.byes.get_or_create(&ByCode { code: reason }).inc();
     }
 
-    /// The counter of readers that took nothing for the write budget, for whoever sees that where no bye can be said.
+    /// Returns the counter of readers that accept no bytes within the write budget, for code that detects this where
+    /// it cannot send a bye.
     #[must_use]
     pub(crate) fn slow_byes(&self) -> Counter {
         let (_, code) = ByeReason::Slow.facts();
         self.byes.get_or_create_owned(&ByCode { code })
     }
 
-    /// Counts a change of transport: `why` is what the client said, such as `ws:refused`.
+    /// Counts a change of transport. `why` is the client's reason, such as `ws:refused`.
     pub(crate) fn fallback(&self, to: Transport, why: &str) {
         let (from, reason) = why.split_once(':').unwrap_or(("", why));
         let Some(from) = Transport::ALL

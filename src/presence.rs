@@ -1,6 +1,6 @@
-//! Who is here: a fold over joins and leaves, told on the companion channel `$presence/NAME`.
+//! Presence: a fold over joins and leaves, published on the presence channel `$presence/NAME`.
 //!
-//! Opt-in; a guard stands for one attach, and a grace covers the way from one attach to the next. Knows no wire.
+//! Opt-in. A guard represents one attachment, and a grace period covers the time until the next. Knows no wire.
 
 mod hooks;
 mod member;
@@ -23,22 +23,22 @@ use member::{Entry, MemberNotice};
 pub use hooks::PresenceHooks;
 pub use member::{Member, Members};
 
-/// Members of one channel beyond which only their count is told: each join would go to each of them.
+/// Members of one channel beyond which only their count is published. Each join would otherwise go to all of them.
 const TOLD_MEMBERS_MAX: usize = 200;
 /// Members listed by `GET /presence`.
 const LISTED_MEMBERS_MAX: usize = 1_000;
 /// Graces that run at one time, some 40 MiB; beyond it the oldest end early. Each poll that shows its session and
 /// does not come again leaves one for each of its channels.
 const LEAVING_MAX: usize = 100_000;
-/// How often graces are looked at.
+/// The interval at which grace periods are checked.
 const TICK: Duration = Duration::from_millis(100);
-/// How often a large channel's count is told.
+/// The interval at which the count of a large channel is published.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
-/// How presence is judged.
+/// The options of presence.
 #[derive(Clone, Debug)]
 pub struct PresenceOptions {
-    /// How long a member stays whose last attach ended without a word.
+    /// How long a member stays after its last attachment ended without a leave.
     pub grace: Duration,
 }
 
@@ -50,15 +50,15 @@ impl Default for PresenceOptions {
     }
 }
 
-/// Who is here, of all channels of this node.
+/// The members of all channels of this node.
 #[derive(Debug)]
 pub struct Presence {
     options: PresenceOptions,
     broker: Arc<Broker>,
-    /// Held while a join or leave is told, so that they are told in the order in which they happened.
+    /// Held while a join or leave is published, to publish them in the order in which they happened.
     shown: Mutex<ShownMember>,
     hooks: PresenceHooks,
-    /// Held while hooks run, so that they run in the order in which things happened. Never locked under `shown`.
+    /// Held while hooks run, to run them in the order of the changes. Never locked under `shown`.
     turn: Mutex<()>,
 }
 
@@ -67,17 +67,17 @@ struct ShownMember {
     members: HashMap<ChannelName, HashMap<Arc<str>, Entry>>,
     /// Members whose grace runs, or ran, each once, by its end.
     leaving: BinaryHeap<Reverse<(Instant, ChannelName, Arc<str>)>>,
-    /// Large channels whose count is to be told.
+    /// Large channels whose count must be published.
     counts: HashSet<ChannelName>,
     /// The channels in which each session is shown.
     places: HashMap<Arc<str>, Vec<ChannelName>>,
-    /// Joins and leaves whose hooks are still to be called.
+    /// Joins and leaves whose hooks have not been called yet.
     happened: VecDeque<Happened>,
     /// Memberships begun, so that a guard of an earlier one is told from those of the present one.
     memberships: u64,
 }
 
-/// Stands for one attach of one member; dropping it begins the grace.
+/// Represents one attachment of one member. Dropping it starts the grace period.
 #[derive(Debug)]
 pub struct PresenceGuard {
     presence: Arc<Presence>,
@@ -112,7 +112,7 @@ impl PresenceGuard {
 }
 
 impl Presence {
-    /// Presence told through this broker.
+    /// Creates a presence that publishes through this broker.
     #[must_use]
     pub fn new(options: PresenceOptions, broker: Arc<Broker>, hooks: PresenceHooks) -> Arc<Self> {
         Arc::new(Self {
@@ -124,7 +124,7 @@ impl Presence {
         })
     }
 
-    /// Starts the task that ends graces and tells counts. It ends when the presence is dropped.
+    /// Starts the task that ends grace periods and publishes counts. It ends when the presence is dropped.
     pub fn start(self: &Arc<Self>) {
         let presence = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -144,7 +144,7 @@ impl Presence {
         });
     }
 
-    /// Shows a session in a channel until the returned guard, and those of its other attaches, are dropped.
+    /// Shows a session in a channel until the returned guard and those of its other attachments are dropped.
     pub fn join(
         self: &Arc<Self>,
         channel: &ChannelName,
@@ -215,7 +215,7 @@ impl Presence {
         self.call_hooks();
     }
 
-    /// Whether a session is shown in a channel, or will be again within its grace.
+    /// Reports whether a session is shown in a channel or within its grace period.
     #[must_use]
     pub fn is_shown(&self, channel: &ChannelName, id: &str) -> bool {
         let shown = self.shown.lock();
@@ -223,14 +223,14 @@ impl Presence {
         members.is_some_and(|members| members.contains_key(id))
     }
 
-    /// Who is in a channel.
+    /// Returns the members of a channel.
     #[must_use]
     pub fn members(&self, channel: &ChannelName) -> Members {
         let shown = self.shown.lock();
         let members = shown.members.get(channel).into_iter();
         let mut members: Vec<&Entry> = members.flat_map(HashMap::values).collect();
         let count = members.len();
-        // By the order of joining: two may have come in one millisecond.
+        // Sort by the order of joining: two members may join in one millisecond.
         let age = |member: &&Entry| member.membership;
         if count > LISTED_MEMBERS_MAX {
             members.select_nth_unstable_by_key(LISTED_MEMBERS_MAX, age);
@@ -307,7 +307,7 @@ impl Presence {
         self.call_hooks();
     }
 
-    /// Ends the grace that is queued first, unless it moved beyond `now` meanwhile, or its member came back.
+    /// Ends the first queued grace period, unless it has moved beyond `now` or its member has returned.
     fn end_first_grace(&self, shown: &mut ShownMember, now: Instant) {
         let Some(Reverse((_, channel, id))) = shown.leaving.pop() else {
             return;

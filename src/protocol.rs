@@ -1,6 +1,6 @@
-//! The words of the wire: channel names, events, commands, frames, refusals, and the limits of their sizes.
+//! The types of the wire protocol: channel names, events, commands, frames and refusals, with their size limits.
 //!
-//! Pure: no async, no clock, no lock. `docs/protocol.md` states the same normatively.
+//! Knows no async code, no clock and no lock. `docs/protocol.md` is the normative text.
 
 mod answer;
 mod attach_request;
@@ -52,22 +52,23 @@ pub use refused_channels::RefusedChannel;
 pub use repeated_poll::PollHead;
 pub use since::AskedChannel;
 
-/// What every first answer carries, so that a client knows that it talks to this hub and not to a portal.
+/// The mark in every first answer, by which a client tells this hub from a captive portal.
 pub const MAGIC: &str = "triway/1";
 /// The version of this build.
 pub const BUILD: &str = env!("CARGO_PKG_VERSION");
-/// The most frames in one answer of a poll or one page of history.
+/// The most frames in one poll answer or one page of history.
 pub const BATCH_EVENTS_MAX: usize = 1_000;
 /// The most bytes of data in one batch, beyond its first event.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
-/// The largest data of one event that can be configured, in bytes: one WS frame and one SSE block still fit in memory many times.
+/// The upper bound of the configurable size of an event's data, in bytes. Many WebSocket frames and SSE blocks of this
+/// size still fit in memory.
 pub const DATA_BYTES_CEILING: usize = 16 * 1024 * 1024;
-/// How deep the JSON of an event may be nested: common parsers stop at 128, and the frame and a poll's answer around
-/// it take a few levels. One event that no reader can parse would else stop all of them.
+/// The deepest nesting of an event's JSON. Common parsers stop at 128 levels, and the frame and the poll answer around
+/// the event need a few of them. One event that readers cannot parse would stop all of them.
 pub const DATA_DEPTH_MAX: usize = 120;
 /// The longest channel name, in bytes.
 pub const CHANNEL_BYTES_MAX: usize = 128;
-/// The longest event name, in bytes: it is a word that programs switch on, not content.
+/// The longest event name, in bytes. Programs switch on the name; it is not content.
 pub const NAME_BYTES_MAX: usize = 128;
 /// The longest `info` of a member, in bytes.
 pub const INFO_BYTES_MAX: usize = 1024;
@@ -75,7 +76,7 @@ pub const INFO_BYTES_MAX: usize = 1024;
 pub const NONCE_BYTES_MAX: usize = 64;
 /// The longest idempotency key, in bytes: two UUIDs and a word.
 pub const KEY_BYTES_MAX: usize = 128;
-/// The most commands in one `POST /send`: more would hold one request longer than a client waits for it.
+/// The most commands in one `POST /send`. With more, a request could last longer than a client waits.
 pub const COMMANDS_MAX: usize = 1_000;
 /// The longest address of a publish by GET, in bytes.
 pub const GET_PUBLISH_BYTES_MAX: usize = 4096;

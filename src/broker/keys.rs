@@ -1,6 +1,6 @@
-//! Idempotency: the same key acts once, and gets the same answer again.
+//! Idempotency: a key publishes once, and a repetition returns the same answer.
 //!
-//! Two kinds: keys of an application, kept for five minutes, and a session's numbered ones, which also keep order.
+//! Application keys are kept for five minutes. The numbered keys of a session also keep the order.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -17,40 +17,40 @@ use crate::protocol::{Code, Data, Draft, Refusal};
 
 /// How long a key is remembered (`docs/protocol.md`, Keys).
 const KEY_LIFETIME: Duration = Duration::from_secs(300);
-/// Keys remembered at once; beyond it the oldest go. About 30 MiB.
+/// Most keys remembered at once, about 30 MiB. Beyond this limit, the oldest are dropped.
 const KEYS_MAX: usize = 100_000;
-/// Answers kept of one session's numbered keys: a whole `POST /send` of 1,000 commands can be repeated.
+/// Most answers kept for the numbered keys of one session. A whole `POST /send` of 1,000 commands can be repeated.
 const ANSWERS_MAX: usize = 1_024;
-/// Answers kept of all sessions, some 60 MB; beyond it each session keeps only its last few.
+/// Most answers kept for all sessions, about 60 MB. Beyond this limit, each session keeps only its last few.
 const ANSWERS_TOTAL_MAX: usize = 200_000;
-/// Those few: what was on its way when a connection broke.
+/// The last few answers of a session beyond the total limit: those in flight when a connection broke.
 const ANSWERS_FEW: usize = 8;
 
-/// To whom a key belongs.
+/// The owner of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Everybody without credentials, on an open listener.
+    /// All clients without credentials on an open listener.
     Anyone,
     /// A session.
     Session(Arc<str>),
     /// A user.
     User(Arc<str>),
-    /// The application that the hub is a part of.
+    /// The application that embeds the hub.
     App,
 }
 
 /// The key of a publish.
 #[derive(Debug)]
 pub enum Key<'a> {
-    /// None: each publish is an event.
+    /// No key: each publish is an event.
     None,
-    /// One that its application made.
+    /// A key that the application chose.
     Scoped(Scope, String),
-    /// A number in a session's sequence.
+    /// A number in the sequence of a session.
     Sequenced(&'a tokio::sync::Mutex<Sequence>, u64),
 }
 
-/// What stays of an act: final refusals are answers too.
+/// The remembered outcome of a publish. Final refusals are answers too.
 type KeyedOutcome = Result<Published, Refusal>;
 
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub(super) struct Keys {
 #[derive(Debug, Default)]
 struct Known {
     entries: HashMap<Arc<KeyHash>, Arc<KeyEntry>>,
-    /// In the order in which they came.
+    /// The keys in the order of their arrival.
     ages: VecDeque<(Instant, Arc<KeyHash>)>,
 }
 
@@ -105,7 +105,7 @@ impl Known {
 }
 
 impl Keys {
-    /// What a key stands for: channel, name and data.
+    /// Returns the fingerprint of the publish under a key: its channel, name and data.
     pub(super) fn fingerprint(&self, draft: &Draft) -> u64 {
         let (is_json, data) = match &draft.data {
             Data::Json(data) => (true, data),
@@ -115,12 +115,12 @@ impl Keys {
             .hash_one((&draft.channel, &draft.name, is_json, data))
     }
 
-    /// What a key stands for whose publish could not be read.
+    /// Returns the fingerprint of a publish that could not be parsed.
     pub(super) fn fingerprint_of_refusal(&self, refusal: &Refusal) -> u64 {
         self.hasher.hash_one((refusal.code, &refusal.detail))
     }
 
-    /// Acts, or gives the answer of the first act under this key; waits for that one where it is still at work.
+    /// Publishes, or returns the answer of the first publish under this key. Waits for that publish while it runs.
     pub(super) async fn once<F: Future<Output = KeyedOutcome>>(
         &self,
         scope: Scope,
@@ -152,16 +152,16 @@ fn reused() -> Refusal {
     )
 }
 
-/// The numbered keys of one session: each acts once, and in order.
+/// The numbered keys of one session. Each publishes once, in order.
 #[derive(Debug, Default)]
 pub struct Sequence {
     last: Option<u64>,
     answers: VecDeque<(u64, KeyedOutcome)>,
-    /// Where its answers are counted, once it has any.
+    /// The budget that counts its answers, once it has any.
     kept: Option<OutcomeBudget>,
 }
 
-/// How many answers all sequences of a broker keep.
+/// The number of answers that all sequences of a broker keep.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OutcomeBudget(Arc<AtomicUsize>);
 
@@ -174,7 +174,7 @@ impl Drop for Sequence {
 }
 
 impl Sequence {
-    /// Whether any number was used, so that the sequence is worth keeping.
+    /// Reports whether any number was used. An unused sequence need not be kept.
     #[must_use]
     pub fn is_used(&self) -> bool {
         self.last.is_some()
@@ -218,7 +218,7 @@ impl Sequence {
         count.fetch_sub(over, Ordering::Relaxed);
     }
 
-    /// The answer to the number so far back from the last one.
+    /// Returns the answer to the number at this distance before the last one.
     fn repeated(&self, back: usize, fingerprint: u64, next: u64) -> KeyedOutcome {
         match self.answers.iter().nth_back(back) {
             Some((known, answer)) if *known == fingerprint => answer.clone(),

@@ -14,14 +14,14 @@ use crate::hub::log::{Bounds, Log};
 use crate::hub::waker::FeedWaker;
 use crate::protocol::{ChannelName, Event, Reached, Transport};
 
-/// How a registration is counted by `reached`.
+/// How `reached` counts a registration.
 #[derive(Clone, Debug)]
 pub enum ReaderCounting {
-    /// Not at all: it is the app's own.
+    /// Not counted, because the reader belongs to the application that embeds the hub.
     Not,
-    /// As one reader.
+    /// Counted as one reader of this transport.
     As(Transport),
-    /// As all those for whom it reads.
+    /// Counted as all readers that it reads for.
     All(Arc<ReaderCounts>),
 }
 
@@ -77,7 +77,7 @@ impl Channel {
         readers.len() >= least || readers.iter().any(|(_, reader)| is_many(reader))
     }
 
-    /// Ends a registration.
+    /// Removes a registration.
     pub(crate) fn leave(&self, key: usize) {
         let mut readers = self.readers.lock();
         readers.remove(key);

@@ -1,4 +1,4 @@
-//! The hub's memory stays bounded: channels within their cap, idle ones swept, the largest logs giving first.
+//! Bounds the hub's memory: caps the channels, sweeps idle ones and shrinks the largest logs first.
 
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -6,15 +6,15 @@ use std::sync::Arc;
 use super::{Channel, ChannelReader, HubState};
 use crate::protocol::{ChannelName, Code, GapReason, Owner, Refusal};
 
-/// How far below its bound the memory of all logs is brought, as a fraction of it: so that it is not full
-/// again at the next event.
+/// How far shrinking goes below the limit, as a fraction of the limit. Otherwise the next event would reach the limit
+/// again.
 const SHRINK_FRACTION: usize = 16;
 
-/// When a reader or publisher that found no room may come again, in seconds: the next sweep has been then.
+/// Seconds after which a reader or publisher may retry when there is no room. The next sweep has run by then.
 const FULL_RETRY_AFTER_S: u64 = super::SWEEP_EVERY.as_secs();
 
 impl HubState {
-    /// The channel of this name, made where there is none yet and room for it. Under the append lock.
+    /// Returns the channel with this name. Creates it if there is room. The caller holds the append lock.
     pub(super) fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, Refusal> {
         if let Some(channel) = self.channels.read().find(name) {
             return Ok(channel.clone());
@@ -24,7 +24,7 @@ impl HubState {
         Ok(channels.make(name).clone())
     }
 
-    /// Registers a reader in the channel of this name. Under the table's lock, so that no sweep comes between.
+    /// Registers a reader in the channel with this name. Holds the table's lock, which keeps a sweep out.
     pub(super) fn enter(
         &self,
         name: &ChannelName,
@@ -36,7 +36,7 @@ impl HubState {
                 return Ok((channel.clone(), channel.readers.lock().insert(reader)));
             }
         }
-        // The append lock too, since making room may sweep.
+        // Hold the append lock too: making room may sweep.
         let _counter = self.counter.lock();
         let mut channels = self.channels.write();
         self.room_for(&mut channels, name)?;
@@ -44,8 +44,8 @@ impl HubState {
         Ok((channel.clone(), channel.readers.lock().insert(reader)))
     }
 
-    /// Sees to it that there is room for one more channel. Companions of presence that nobody reads give way first:
-    /// they are made by showing oneself, which needs no right to publish.
+    /// Makes room for one more channel. Presence channels without readers are removed first: a session creates them by
+    /// being present, which needs no right to publish.
     fn room_for(&self, channels: &mut super::Table, name: &ChannelName) -> Result<(), Refusal> {
         let Some(most) = self.options.hub_channels else {
             return Ok(());
@@ -70,26 +70,26 @@ impl HubState {
         ))
     }
 
-    /// The names of all channels, in no order.
+    /// Returns the names of all channels, in no particular order.
     #[must_use]
     pub fn channel_names(&self) -> Vec<ChannelName> {
         let channels = self.channels.read();
         channels.all().map(|channel| channel.name.clone()).collect()
     }
 
-    /// How many channels there are.
+    /// Returns the number of channels.
     #[must_use]
     pub fn channel_count(&self) -> usize {
         self.channels.read().len()
     }
 
-    /// Bytes held by all events, encoded forms counted.
+    /// Returns the bytes that all events hold, including their encoded forms.
     #[must_use]
     pub fn history_bytes(&self) -> usize {
         self.ledger.bytes()
     }
 
-    /// Sweeps channels without readers whose events are all too old, or that never had any.
+    /// Sweeps channels that have no readers and whose events are all too old. Also sweeps those that never had events.
     pub fn sweep(&self, now_ms: u64) {
         let idle: Vec<Arc<Channel>> = self
             .channels
@@ -104,12 +104,12 @@ impl HubState {
             .cloned()
             .collect();
         for channel in idle {
-            // Under the append lock, and looked at again: nobody may have come, nothing may have been appended.
+            // Check again under the append lock: a reader may have joined, or an event may have been appended.
             let _counter = self.counter.lock();
             let mut channels = self.channels.write();
             if self.is_idle(&channel, now_ms) {
                 let log = channel.log.lock();
-                // An empty log has given everything already; what is left of any other is too old.
+                // An empty log has already dropped everything. The events left in any other log are too old.
                 let reason = if log.is_empty() {
                     log.reason()
                 } else {
@@ -118,7 +118,7 @@ impl HubState {
                 channels.leave_tombstone(&channel.name, log.last(), reason);
             }
         }
-        // Reading encodes events in further forms, which count.
+        // Readers encode events in further forms, which count towards the limit.
         self.shrink();
     }
 
@@ -128,7 +128,8 @@ impl HubState {
         }
         match (channel.log.lock().newest_ms(), self.options.history_age) {
             (None, _) => true,
-            // What presence told is worth no more than a change of transport takes: who comes later asks who is here.
+            // Presence events are kept only as long as a change of transport takes. A later reader requests the
+            // members.
             (Some(newest_ms), _) if is_companion(channel) => {
                 newest_ms.saturating_add(self.options.sweep_idle.as_millis() as u64) < now_ms
             }
@@ -140,8 +141,8 @@ impl HubState {
         }
     }
 
-    /// Where all logs together hold too much, the largest give first: each time its older half, and the newest
-    /// events only when no log has anything else to give.
+    /// Shrinks the largest logs first while all logs together hold too much. Each step drops the older half of a log.
+    /// Drops the newest events only when no log has any others.
     pub(crate) fn shrink(&self) {
         let Some(most) = self.options.history_total else {
             return;
@@ -173,8 +174,8 @@ impl HubState {
             }
         }
         for channel in &channels {
-            // To the target too: with one large event in each of many channels, all of them would be looked at
-            // again at the next one.
+            // Go down to the target here too. With one large event in each of many channels, the next event would
+            // otherwise examine all channels again.
             if self.ledger.bytes() <= target {
                 return;
             }

@@ -1,6 +1,6 @@
-//! What the hub answers to a request or a command, as JSON.
+//! The JSON answers to requests and commands.
 //!
-//! Each type is written by the hub and read by clients. The lists of large answers are written by [`Paged`].
+//! The hub writes each type and clients read it. [`Paged`] writes the lists of large answers.
 
 use std::borrow::Cow;
 
@@ -10,14 +10,14 @@ use serde_json::value::RawValue;
 use super::{BUILD, ChannelName, MAGIC, Paged, Problem, Refusal, Transport};
 use crate::protocol::cursor::Cursor;
 
-/// Readers that an event rang for on this node, by transport.
+/// Readers on this node that an event notified, by transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reached {
     /// Over WebSocket.
     pub ws: u32,
     /// Over Server-Sent Events.
     pub sse: u32,
-    /// Over long polling; a poll between two requests is not counted.
+    /// Over long polling. A poll between two requests is not counted.
     pub poll: u32,
 }
 
@@ -36,10 +36,10 @@ impl Reached {
 pub struct PublishAnswer {
     /// The event's id.
     pub id: Cursor,
-    /// Its channel; absent in the reply to a command, which knows it.
+    /// Its channel. Absent in the reply to a command, because the command names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<ChannelName>,
-    /// How many readers it rang for.
+    /// The number of notified readers.
     pub reached: Reached,
 }
 
@@ -58,14 +58,14 @@ pub struct SubscribeAnswer {
     pub channel: ChannelName,
 }
 
-/// The answer to a command that has nothing to say.
+/// The empty answer to a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmptyAnswer {}
 
 /// The answer of `/healthz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthAnswer<'a> {
-    /// What tells this hub from a portal.
+    /// The mark that distinguishes this hub from a captive portal.
     #[serde(borrow)]
     pub magic: Cow<'a, str>,
     /// The version of the hub.
@@ -92,36 +92,36 @@ pub struct HistoryAnswer<'a> {
     /// A gap, then events.
     #[serde(borrow)]
     pub frames: Vec<&'a RawValue>,
-    /// Where the next page begins.
+    /// The cursor at which the next page begins.
     pub cursor: Cursor,
-    /// Whether there is one.
+    /// Whether there is a next page.
     pub more: bool,
 }
 
-/// Who is in a channel.
+/// The members of a channel.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PresenceAnswer<'a> {
     /// The channel.
     #[serde(borrow)]
     pub channel: Cow<'a, str>,
-    /// How many they are.
+    /// The number of members.
     pub count: usize,
-    /// The first thousand of them.
+    /// The first thousand members.
     #[serde(borrow)]
     pub members: Vec<&'a RawValue>,
 }
 
-/// How many members a channel has, as its companion channel says it.
+/// The number of members of a channel, as its presence channel publishes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PresenceCount {
-    /// How many.
+    /// The number of members.
     pub count: usize,
 }
 
 /// The answer to a poll.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PollAnswer<'a> {
-    /// Where the next poll goes on.
+    /// The cursor at which the next poll continues.
     pub cursor: Cursor,
     /// The nonce of the request.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
@@ -134,7 +134,7 @@ pub struct PollAnswer<'a> {
     pub frames: Vec<&'a RawValue>,
 }
 
-/// The reply to a command. What follows `ok` in a reply that succeeds is the answer to the command.
+/// The reply to a command. In a successful reply, the answer to the command follows `ok`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "reply")]
 pub struct Reply<'a> {
@@ -143,13 +143,13 @@ pub struct Reply<'a> {
     pub reference: Option<&'a RawValue>,
     /// Whether the command succeeded.
     pub ok: bool,
-    /// Why it did not.
+    /// The reason for the failure.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem<'a>>,
 }
 
 impl<'a> Reply<'a> {
-    /// The reply to a command that succeeded, with the members of its answer.
+    /// Returns the reply to a successful command, with the members of its answer.
     #[must_use]
     pub fn answer(reference: Option<&'a RawValue>, members: Paged) -> Paged {
         let reply = Self {
@@ -172,7 +172,7 @@ impl<'a> Reply<'a> {
         text
     }
 
-    /// The reply to a command that succeeded and has a short answer.
+    /// Returns the reply to a successful command with a short answer.
     #[must_use]
     pub fn short(reference: Option<&'a RawValue>, answer: &impl Serialize) -> String {
         #[derive(Serialize)]
@@ -192,7 +192,7 @@ impl<'a> Reply<'a> {
         })
     }
 
-    /// The reply to a command that is refused.
+    /// Returns the reply to a refused command.
     #[must_use]
     pub fn refused(reference: Option<&'a RawValue>, refusal: &'a Refusal) -> String {
         to_json(&Self {
@@ -203,7 +203,7 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// The members of an answer, without the braces around them.
+/// Returns the members of an answer without the braces around them.
 #[must_use]
 pub fn members_of(answer: &impl Serialize) -> String {
     let mut json = to_json(answer);
@@ -212,7 +212,7 @@ pub fn members_of(answer: &impl Serialize) -> String {
     json
 }
 
-/// The members of an answer whose last list is empty: those up to the inside of that list, and the rest.
+/// Splits the members of an answer whose last list is empty into the part up to the inside of that list and the rest.
 #[must_use]
 pub fn members_around_list(answer: &impl Serialize) -> (String, String) {
     let mut before = members_of(answer);
@@ -221,7 +221,7 @@ pub fn members_around_list(answer: &impl Serialize) -> (String, String) {
     (before, after)
 }
 
-/// A value of this module or of `frame` as JSON.
+/// Returns a value of this module or of `frame` as JSON.
 pub(super) fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain structs of texts and numbers always serialise")
 }

@@ -1,6 +1,6 @@
-//! How an attach ends: the reasons with their close codes, and the frame that says so.
+//! The end of an attachment: the reasons with their close codes, and the bye frame.
 //!
-//! Does not know on which wire it goes.
+//! Does not know the wire that carries the frame.
 
 use std::borrow::Cow;
 
@@ -10,23 +10,23 @@ use super::answer::to_json;
 use super::{Problem, Refusal};
 use crate::protocol::cursor::Cursor;
 
-/// Close codes from here on mean: do not come back.
+/// From this close code on, the client must not reconnect.
 const FINAL_CODES_BEGIN: u16 = 3500;
 
-/// Why an attach ends, with the close code of the contract.
+/// The reason why an attachment ends, with its close code in the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ByeReason {
-    /// The node goes down; come back with the cursor.
+    /// The node shuts down. Reconnect with the cursor.
     Drain,
-    /// The credentials expired; come back with new ones.
+    /// The credentials expired. Reconnect with new ones.
     Expired,
-    /// The reader took nothing for the write budget.
+    /// The reader accepted no bytes within the write budget.
     Slow,
     /// The peer was silent for two heartbeats.
     Silent,
     /// A gap on a WebSocket of bare data.
     Gap,
-    /// A limit was reached that passes; come back after a while.
+    /// A temporary limit was reached. Reconnect later.
     Busy,
     /// The request cannot be served.
     BadRequest,
@@ -36,7 +36,7 @@ pub enum ByeReason {
     Forbidden,
     /// A limit was reached.
     Limit,
-    /// The session has newer attaches.
+    /// The session has newer attachments.
     Newer,
 }
 
@@ -60,21 +60,21 @@ impl ByeReason {
     }
 }
 
-/// The last frame of an attach.
+/// The last frame of an attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bye {
     /// Why.
     pub reason: ByeReason,
-    /// Milliseconds after which to come back, spread over the clients.
+    /// Milliseconds after which to reconnect, spread over the clients.
     pub after_ms: Option<u64>,
-    /// Everything up to here was written.
+    /// Everything up to this cursor was written.
     pub id: Option<Cursor>,
-    /// The refusal behind it, where there is one.
+    /// The refusal that caused it, if any.
     pub refusal: Option<Refusal>,
 }
 
 impl Bye {
-    /// A bye with nothing but its reason.
+    /// Returns a bye with only its reason.
     #[must_use]
     pub const fn new(reason: ByeReason) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl Bye {
         }
     }
 
-    /// The bye over a refusal.
+    /// Returns the bye for a refusal.
     #[must_use]
     pub fn refused(refusal: Refusal) -> Self {
         let reason = refusal.bye();
@@ -121,24 +121,24 @@ impl Bye {
     }
 }
 
-/// A bye on the wire, whose reason may be one of a later hub.
+/// A bye on the wire. A later version of the hub may send other reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "bye")]
 pub struct ByeFrame<'a> {
     /// The close code.
     pub code: u16,
-    /// Why, in a word.
+    /// The reason's name.
     #[serde(borrow)]
     pub reason: Cow<'a, str>,
-    /// Whether to come back.
+    /// Whether to reconnect.
     pub reconnect: bool,
-    /// Milliseconds after which to come back.
+    /// Milliseconds after which to reconnect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_ms: Option<u64>,
-    /// Everything up to here was written.
+    /// Everything up to this cursor was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Cursor>,
-    /// The refusal behind it.
+    /// The refusal that caused it.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem<'a>>,
 }

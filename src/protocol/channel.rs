@@ -1,6 +1,6 @@
-//! Channel names, checked once: whoever holds a `ChannelName` holds a valid one.
+//! Channel names, checked once: a `ChannelName` is always valid.
 //!
-//! Does not know who may read a channel; `auth` does.
+//! Does not know which sessions may read a channel; `auth` does.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{CHANNEL_BYTES_MAX, Refusal};
 
-/// The prefix of the channels that the hub itself writes about who is present.
+/// The prefix of presence channels, which the hub itself writes.
 const PRESENCE_PREFIX: &str = "$presence/";
 
 /// A channel's name: 1 to 128 bytes of UTF-8 without control characters and commas. Cheap to clone.
@@ -24,10 +24,10 @@ const PRESENCE_PREFIX: &str = "$presence/";
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelName(Arc<str>);
 
-/// Who a channel belongs to, by its first character.
+/// The owner of a channel, which its first character determines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner<'a> {
-    /// Nobody: an ordinary channel.
+    /// An ordinary channel without an owner.
     Anyone,
     /// `@ID`: the inbox of a session id or a user id.
     Inbox(&'a str),
@@ -35,7 +35,7 @@ pub enum Owner<'a> {
     OwnInboxes,
     /// `$presence/NAME`: joins and leaves of NAME.
     Presence(&'a str),
-    /// Any other `$…`: the hub's.
+    /// Any other `$…`, which belongs to the hub.
     Hub,
 }
 
@@ -59,13 +59,13 @@ impl ChannelName {
         Err(Refusal::bad_channel(reason))
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Who the channel belongs to.
+    /// Returns the owner of the channel.
     #[must_use]
     pub(crate) fn owner(&self) -> Owner<'_> {
         match self.0.as_bytes()[0] {
@@ -79,22 +79,22 @@ impl ChannelName {
         }
     }
 
-    /// Whether it is an inbox. A reader has those of its session and its user, whatever else it reads, so that they do
-    /// not count as channels that it chose.
+    /// Reports whether it is an inbox. Every reader has the inboxes of its session and its user, so they do not count
+    /// as channels that it chose.
     #[must_use]
     pub(crate) fn is_inbox(&self) -> bool {
         self.0.starts_with('@')
     }
 
-    /// The companion channel on which joins and leaves of this one are told.
+    /// Returns the presence channel, which carries the joins and leaves of this channel.
     ///
-    /// Longer than other names by its prefix, since it is never typed by a client as a whole.
+    /// The prefix may make it longer than other names, because a client never writes it as a whole.
     #[must_use]
     pub(crate) fn presence(&self) -> Self {
         Self(Arc::from(format!("{PRESENCE_PREFIX}{}", self.0)))
     }
 
-    /// The inbox of a session id or a user id.
+    /// Returns the inbox of a session id or a user id.
     #[must_use]
     pub(crate) fn inbox(id: &str) -> Self {
         Self(Arc::from(format!("@{id}")))
@@ -125,7 +125,7 @@ impl Serialize for ChannelName {
     }
 }
 
-/// As `parse_channel_list` accepts it: a `$presence/…` name may be longer by its prefix.
+/// Accepts the same names as `parse_channel_list`: a `$presence/…` name may be longer by its prefix.
 impl<'de> Deserialize<'de> for ChannelName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
@@ -133,11 +133,11 @@ impl<'de> Deserialize<'de> for ChannelName {
     }
 }
 
-/// Names out of one path segment or query value: split on commas first, then percent-decoded each, so that
-/// `%2C` cannot smuggle a comma in. A `$presence/…` name may be longer by its prefix.
+/// Parses the names of one path segment or query value. Splits on commas first and then percent-decodes each name, so
+/// `%2C` cannot add a comma. A `$presence/…` name may be longer by its prefix.
 ///
 /// # Errors
-/// `bad_channel` for the first name that is not one.
+/// `bad_channel` for the first invalid name.
 pub fn parse_channel_list(text: &str) -> Result<Vec<ChannelName>, Refusal> {
     text.split(',').map(parse_one).collect()
 }
@@ -149,7 +149,7 @@ fn parse_one(part: &str) -> Result<ChannelName, Refusal> {
     read_name(&name)
 }
 
-/// A name as a reader may give it, with the presence prefix not counted.
+/// Checks a name from a reader. The presence prefix does not count towards its length.
 pub(super) fn read_name(name: &str) -> Result<ChannelName, Refusal> {
     match name.strip_prefix(PRESENCE_PREFIX) {
         Some(of) if !of.is_empty() => Ok(ChannelName::new(of)?.presence()),

@@ -1,6 +1,6 @@
-//! What a client says to the hub: publish, subscribe, unsubscribe, presence, history, ping, leave.
+//! The commands of a client: publish, subscribe, unsubscribe, presence, history, ping and leave.
 //!
-//! The same over WebSocket and `POST /send`. Parses and checks words; does not act on them.
+//! They are the same over WebSocket and `POST /send`. Parses and checks commands, but does not know how they run.
 
 use std::borrow::Cow;
 
@@ -17,15 +17,15 @@ use super::{
 };
 use crate::protocol::cursor::Since;
 
-/// The longest `ref`, in bytes: it comes back with every reply.
+/// The longest `ref`, in bytes. Every reply repeats it.
 const REF_BYTES_MAX: usize = 128;
-/// Events on a page of history when none are asked for.
+/// Events on a page of history when the request sets no limit.
 const HISTORY_LIMIT: usize = 100;
 
-/// One thing to publish, with every word checked but its size, which the broker knows.
+/// One publish request, fully checked except for its size, whose limit the broker knows.
 #[derive(Clone, Debug)]
 pub struct Publish {
-    /// Where to.
+    /// The channel to publish to.
     pub channel: ChannelName,
     /// The event's name.
     pub name: EventName,
@@ -37,39 +37,39 @@ pub struct Publish {
     pub key: Option<String>,
 }
 
-/// A command with its words checked.
+/// A checked command.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the fields are the words of the contract")]
 pub enum Command {
-    /// Publish an event.
+    /// Publishes an event.
     Publish(Publish),
-    /// Read one more channel on this attach.
+    /// Reads one more channel on this attachment.
     Subscribe { channel: ChannelName, start: Since },
-    /// Read one channel less.
+    /// Stops reading a channel.
     Unsubscribe { channel: ChannelName },
-    /// Who is here?
+    /// Lists the members of a channel.
     Presence { channel: ChannelName },
-    /// A page of what the log still holds.
+    /// Reads a page of the events that the log still holds.
     History {
         channel: ChannelName,
         start: Since,
         limit: usize,
         bytes: usize,
     },
-    /// Are you there?
+    /// Checks that the hub answers.
     Ping,
-    /// End this session's presence at once.
+    /// Ends this session's presence at once.
     Leave,
 }
 
-/// A command, or why it is none, and the `ref` under which the reply is awaited.
+/// A command or its refusal, with the `ref` by which the client finds the reply.
 #[derive(Debug)]
 pub struct CommandRequest {
-    /// What the reply echoes.
+    /// The `ref`, which the reply repeats.
     pub reference: Option<Box<RawValue>>,
     /// The command.
     pub command: Result<Command, Refusal>,
-    /// The key of a publish that is refused, since a final refusal uses up a numbered one.
+    /// The key of a refused publish. A final refusal uses up a numbered key.
     pub refused_key: Option<String>,
 }
 
@@ -100,10 +100,10 @@ fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<&'de Raw
     <&RawValue>::deserialize(value).map(Some)
 }
 
-/// One command out of a JSON text. `bytes` is the data that came behind the JSON in a binary message.
+/// Parses one command from a JSON text. `bytes` is the data after the JSON in a binary message.
 #[must_use]
 pub fn parse_command(json: &[u8], bytes: Option<Bytes>) -> CommandRequest {
-    // serde would read an array as an object whose names were left out.
+    // serde would read an array as an object without names.
     let is_array = json.trim_ascii_start().first() == Some(&b'[');
     let refused = |refusal| CommandRequest {
         reference: None,
@@ -123,9 +123,9 @@ pub fn parse_command(json: &[u8], bytes: Option<Bytes>) -> CommandRequest {
 /// The body of a `POST /send`.
 #[derive(Debug)]
 pub struct SendBody {
-    /// The session key, where the body says it.
+    /// The session key, if the body has one.
     pub session: Option<String>,
-    /// A credential, where the body says it.
+    /// A credential, if the body has one.
     pub token: Option<String>,
     /// The commands, in their order.
     pub orders: Vec<CommandRequest>,
@@ -140,11 +140,11 @@ struct SendShape<'a> {
 }
 
 impl SendBody {
-    /// Reads a body: a JSON array of commands, or an object that has them as `commands` and says besides what a
-    /// network may cut off an address or a head.
+    /// Parses a body: a JSON array of commands, or an object with the array as `commands`. The object can also carry
+    /// values that a network may remove from an address or a head.
     ///
     /// # Errors
-    /// `bad_json` when it is neither, `too_large` when it holds more than 1,000 commands.
+    /// `bad_json` if it is neither, `too_large` if it holds more than 1,000 commands.
     pub fn parse(json: &[u8]) -> Result<Self, Refusal> {
         let is_object = json.trim_ascii_start().first() == Some(&b'{');
         let parsed = if is_object {
@@ -213,7 +213,7 @@ fn order(shape: &Shape<'_>, bytes: Option<Bytes>) -> CommandRequest {
     }
 }
 
-/// The same value without the line ends between its tokens, one of which would end an SSE block.
+/// Returns the value without line ends between its tokens. A line end would end an SSE block.
 fn in_one_line(value: &RawValue) -> Box<RawValue> {
     let text = value.get().replace(['\n', '\r'], "");
     RawValue::from_string(text).unwrap_or_else(|_| value.to_owned())

@@ -1,6 +1,6 @@
-//! One published thing, its id, and its encoded forms, each made once and shared by all readers.
+//! One event with its id and its encoded forms. Each form is encoded once and shared by all readers.
 //!
-//! Knows how an event looks as a JSON frame; the wires' own framing is handed in by the transports.
+//! Knows the JSON frame of an event, but not the framing of a wire, which the transports pass in.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,10 +15,11 @@ use serde_json::value::RawValue;
 use super::{ChannelName, Code, DATA_DEPTH_MAX, Ledger, NAME_BYTES_MAX, Refusal};
 use crate::protocol::cursor::{Cursor, Epoch};
 
-/// What one event costs beside its data: the structure, its reference in the log, allocator slack. Measured, rounded up.
+/// The memory of one event besides its data, in bytes: the structure, its reference in the log and allocator slack.
+/// Measured and rounded up.
 const EVENT_OVERHEAD_BYTES: usize = 400;
 
-/// The words of an event frame around its data, in bytes: names of members, id and time.
+/// The size of an event frame around its data, in bytes: member names, id and time.
 const JSON_WORDS_BYTES: usize = 144;
 
 /// The data of an event: a JSON text kept as it was sent, or bytes.
@@ -26,12 +27,12 @@ const JSON_WORDS_BYTES: usize = 144;
 pub enum Data {
     /// A JSON value as text, without line ends between tokens.
     Json(Bytes),
-    /// Bytes of no known meaning.
+    /// Opaque bytes.
     Bytes(Bytes),
 }
 
 impl Data {
-    /// Checks that `text` is one JSON value and keeps it as sent, so that numbers stay exact.
+    /// Checks that `text` is one JSON value. Keeps the text as sent, so numbers stay exact.
     ///
     /// # Errors
     /// `bad_json` with the place of the mistake.
@@ -41,17 +42,17 @@ impl Data {
         Self::raw(value)
     }
 
-    /// A JSON value whose syntax is already checked.
+    /// Returns data from a JSON value whose syntax is already checked.
     ///
     /// # Errors
-    /// `bad_json` when it is nested deeper than any reader can be expected to follow.
+    /// `bad_json` if the value is nested deeper than readers can parse.
     pub(crate) fn raw(value: &RawValue) -> Result<Self, Refusal> {
         let text = value.get();
         if is_too_deep(text.as_bytes()) {
             return Err(too_deep());
         }
-        // Raw line ends can only stand between tokens (inside strings they must be escaped), and one of them
-        // would end an SSE block.
+        // Raw line ends can only be between tokens, because strings must escape them. A line end would end an SSE
+        // block.
         if text.bytes().any(|byte| byte == b'\n' || byte == b'\r') {
             return Ok(Self::Json(
                 text.bytes()
@@ -62,11 +63,11 @@ impl Data {
         Ok(Self::Json(Bytes::copy_from_slice(text.as_bytes())))
     }
 
-    /// A value of any type, as JSON.
+    /// Returns a value of any type as JSON data.
     ///
     /// # Errors
-    /// `bad_json` where the value has no form as JSON, such as a map whose keys are lists, or is nested deeper than 120
-    /// levels.
+    /// `bad_json` if JSON cannot represent the value, such as a map whose keys are lists, or if it is nested deeper
+    /// than 120 levels.
     pub fn value(value: &impl Serialize) -> Result<Self, Refusal> {
         let text = serde_json::to_vec(value).map_err(|error| Refusal::bad_json(&error))?;
         if is_too_deep(&text) {
@@ -84,20 +85,20 @@ impl Data {
     /// ```
     ///
     /// # Errors
-    /// Where the data is no JSON, or is of another shape.
+    /// If the data is not JSON, or has another shape.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
         let (Self::Json(text) | Self::Bytes(text)) = self;
         serde_json::from_slice(text)
     }
 
-    /// A text, as a JSON string.
+    /// Returns a text as a JSON string.
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self::Json(json_string(text).into())
     }
 
-    /// How many bytes `--max-data` counts, where so many were sent: of a JSON string those of its text, so that a text
-    /// counts alike however it comes; of anything else what was sent.
+    /// Returns the number of bytes that `--max-data` counts for data of this sent size. A JSON string counts the bytes
+    /// of its text, which makes a text count the same in every form. Other data counts its sent bytes.
     #[must_use]
     pub(crate) fn counted(&self, sent: usize) -> usize {
         match self {
@@ -106,7 +107,7 @@ impl Data {
         }
     }
 
-    /// How many bytes of data these are, as counted by the log.
+    /// Returns the bytes of data, as the log counts them.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -114,7 +115,7 @@ impl Data {
         }
     }
 
-    /// Whether there are no bytes at all.
+    /// Reports whether the data is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -138,7 +139,7 @@ fn too_deep() -> Refusal {
     Refusal::new(Code::BadJson, detail)
 }
 
-/// Whether a valid JSON text is nested deeper than [`DATA_DEPTH_MAX`].
+/// Reports whether a valid JSON text is nested deeper than [`DATA_DEPTH_MAX`].
 fn is_too_deep(json: &[u8]) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in json {
@@ -157,7 +158,7 @@ fn is_too_deep(json: &[u8]) -> bool {
     false
 }
 
-/// The name of an event; `message` where none was given.
+/// The name of an event. The default is `message`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct EventName(Option<Arc<str>>);
 
@@ -186,29 +187,29 @@ impl EventName {
         }
     }
 
-    /// One of the hub's own names, such as `join`.
+    /// Returns one of the hub's own names, such as `join`.
     #[must_use]
     pub(crate) fn of_hub(name: &'static str) -> Self {
         Self(Some(Arc::from(name)))
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or("message")
     }
 
-    /// Whether it is the default name, which an event stream leaves out.
+    /// Reports whether it is the default name, which an event stream omits.
     #[must_use]
     pub(crate) fn is_default(&self) -> bool {
         self.0.is_none()
     }
 }
 
-/// An event before it has its number and its time.
+/// An event without its number and its time yet.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    /// The channel it goes to.
+    /// The target channel.
     pub channel: ChannelName,
     /// Its name.
     pub name: EventName,
@@ -240,22 +241,22 @@ pub enum WireForm {
 /// How many wire forms there are.
 pub(crate) const WIRE_FORMS: usize = 5;
 
-/// One published thing with its id.
+/// A published event with its id.
 #[derive(Debug)]
 pub struct Event {
     /// The cursor just after this event.
     pub id: Cursor,
-    /// The channel it was published to.
+    /// The channel of the event.
     pub channel: ChannelName,
     /// Its name.
     pub name: EventName,
     /// Its data.
     pub data: Data,
-    /// Who published it, as readers see it.
+    /// The publisher, as readers see it.
     pub from: Option<Arc<str>>,
-    /// The session that published it; never shown.
+    /// The session that published it. Never visible to readers.
     pub session: Option<Arc<str>>,
-    /// Milliseconds since 1970, never falling within a hub.
+    /// Milliseconds since 1970. Within a hub, the time never decreases.
     pub time_ms: u64,
     wire: [OnceLock<Bytes>; WIRE_FORMS],
     pub(super) ledger: Ledger,
@@ -263,7 +264,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event out of a draft, its number and its time. Its bytes stand in the ledger until it is dropped.
+    /// Creates an event from a draft, its number and its time. The ledger counts its bytes until the event is dropped.
     #[doc(hidden)]
     #[must_use]
     pub fn new(draft: Draft, epoch: Epoch, offset: u64, time_ms: u64, ledger: &Ledger) -> Self {
@@ -283,13 +284,13 @@ impl Event {
         }
     }
 
-    /// Bytes that this event holds in memory at this moment, encoded forms counted.
+    /// Returns the bytes of memory that this event holds now, including its encoded forms.
     #[must_use]
     pub(crate) fn held_bytes(&self) -> usize {
         self.held_bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes of the event as a frame, about.
+    /// Returns the approximate size of the event as a frame, in bytes.
     #[must_use]
     pub(crate) fn frame_bytes(&self) -> usize {
         let data = match &self.data {
@@ -301,7 +302,7 @@ impl Event {
         data + words + from + JSON_WORDS_BYTES
     }
 
-    /// The event in a wire form: encoded by `encode` on first use, shared ever after.
+    /// Returns the event in a wire form. `encode` encodes it on first use; later uses share the result.
     pub(crate) fn wire<B: Into<Bytes>>(
         &self,
         form: WireForm,
@@ -316,14 +317,14 @@ impl Event {
         made.clone()
     }
 
-    /// The event frame as JSON.
+    /// Returns the event frame as JSON.
     #[doc(hidden)]
     #[must_use]
     pub fn json(&self) -> Bytes {
         self.wire(WireForm::Json, |event| event.encode_json(true))
     }
 
-    /// Writes the event frame as JSON, with its data or, for the binary shape of a WebSocket, without.
+    /// Writes the event frame as JSON. The binary shape of a WebSocket omits the data.
     #[doc(hidden)]
     #[must_use]
     pub fn encode_json(&self, with_data: bool) -> Vec<u8> {
@@ -334,7 +335,7 @@ impl Event {
         };
         let words = self.channel.as_str().len() + self.name.as_str().len();
         let from = self.from.as_ref().map_or(0, |from| from.len());
-        // What is not used of it is held as long as the event, and counted nowhere.
+        // Spare capacity would stay allocated as long as the event, without being counted.
         let mut out = Vec::with_capacity(data_bytes + words + from + JSON_WORDS_BYTES);
         // Writing to memory cannot fail.
         let _ = write!(
@@ -372,12 +373,12 @@ impl Drop for Event {
     }
 }
 
-/// Adds a text as a JSON string, quotes included.
+/// Appends a text as a JSON string, including its quotes.
 fn push_json(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("a text always serialises");
 }
 
-/// A text as a JSON string; no larger in memory than it is.
+/// Returns a text as a JSON string without spare capacity.
 pub(super) fn json_string(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len() + 2);
     push_json(&mut out, text);

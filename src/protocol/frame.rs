@@ -1,6 +1,6 @@
 //! The frames of the wire: hello, event, gap, ping, refused, reply and bye.
 //!
-//! The hub writes them and clients read them by the same types. Does not know on which wire a frame goes.
+//! The hub writes them and clients read them with the same types. Does not know the wire that carries a frame.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::protocol::cursor::Cursor;
 /// A frame as a client reads it.
 #[derive(Clone, Debug)]
 pub enum Frame<'a> {
-    /// The first frame of an attach.
+    /// The first frame of an attachment.
     Hello(Box<Hello>),
     /// An event.
     Event(EventFrame<'a>),
@@ -28,25 +28,25 @@ pub enum Frame<'a> {
     Refused(RefusedFrame<'a>),
     /// The reply to a command.
     Reply(Reply<'a>),
-    /// The last frame of an attach.
+    /// The last frame of an attachment.
     Bye(ByeFrame<'a>),
-    /// One of a later hub, which clients ignore.
+    /// A frame of a later version of the hub, which clients ignore.
     Unknown,
 }
 
 impl<'a> Frame<'a> {
-    /// Parses the JSON of a frame. The data of an event stays text, since not all JSON can be made a value here: half
-    /// of a surrogate pair, or a number beyond all floats.
+    /// Parses the JSON of a frame. The data of an event stays text, because some JSON has no value here: half of a
+    /// surrogate pair, or a number beyond all floats.
     ///
     /// # Errors
-    /// When the text is not JSON, or not a frame.
+    /// If the text is not JSON, or not a frame.
     pub fn parse(text: &'a str) -> serde_json::Result<Self> {
         #[derive(Deserialize)]
         struct Kind<'a> {
             #[serde(borrow, rename = "type")]
             kind: Cow<'a, str>,
         }
-        // The type comes first in all frames of this hub, so that most need no second pass.
+        // The type comes first in all frames of this hub, so most frames need no second pass.
         let kind = match text.strip_prefix("{\"type\":\"event\",") {
             Some(_) => Cow::Borrowed("event"),
             None => serde_json::from_str::<Kind<'_>>(text)?.kind,
@@ -98,10 +98,10 @@ pub struct EventFrame<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub data: Option<&'a RawValue>,
-    /// Its data as base64, where it is bytes and the wire is text.
+    /// Its data as base64, if it is bytes and the wire is text.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub data64: Option<Cow<'a, str>>,
-    /// Who published it.
+    /// The publisher.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub from: Option<Cow<'a, str>>,
     /// Milliseconds since 1970.
@@ -113,7 +113,7 @@ fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>,
     <&RawValue>::deserialize(value).map(Some)
 }
 
-/// Why events were forgotten before a reader saw them.
+/// The reason why events were forgotten before a reader saw them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GapReason {
@@ -123,13 +123,13 @@ pub enum GapReason {
     Expired,
     /// The cursor is of another epoch.
     Restart,
-    /// This hub never gave that cursor, or it has a reason that this build does not know.
+    /// This hub never issued that cursor, or the reason is one that this build does not know.
     #[serde(other)]
     Unknown,
 }
 
 impl GapReason {
-    /// The reason as text.
+    /// Returns the reason as text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -147,12 +147,12 @@ impl GapReason {
 pub struct Gap {
     /// The channel.
     pub channel: ChannelName,
-    /// The place that the reader had; none where it gave no cursor that can be read.
+    /// The reader's cursor. `None` if it sent no readable one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Cursor>,
     /// Why.
     pub reason: GapReason,
-    /// The place from which the log goes on.
+    /// The cursor from which the log continues.
     pub id: Cursor,
     /// Whether another channel's gap of the same id follows: a cursor at this id would miss it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -160,7 +160,7 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// The gap frame.
+    /// Returns the gap frame.
     #[must_use]
     pub(crate) fn json(&self) -> String {
         to_json(self)
@@ -177,7 +177,7 @@ pub struct HelloSession {
     pub user: Option<Arc<str>>,
     /// The signed key that proves it.
     pub key: String,
-    /// Seconds since 1970 at which the key ends.
+    /// Seconds since 1970 at which the key expires.
     pub expires: u64,
 }
 
@@ -188,12 +188,12 @@ const HELLO_BYTES_USUAL: usize = 640;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "hello")]
 pub struct Hello {
-    /// What tells this hub from a portal.
+    /// The mark that distinguishes this hub from a captive portal.
     pub magic: Cow<'static, str>,
     /// The nonce of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
-    /// The place before the first frame that follows.
+    /// The cursor before the first frame that follows.
     pub id: Cursor,
     /// The session.
     pub session: HelloSession,
@@ -265,17 +265,17 @@ impl Hello {
         self
     }
 
-    /// The hello frame.
+    /// Returns the hello frame.
     #[must_use]
     pub fn json(&self) -> String {
-        // Room for a usual one, so that it does not grow in steps.
+        // Reserve the usual size, to avoid growing in steps.
         let mut json = Vec::with_capacity(HELLO_BYTES_USUAL);
         serde_json::to_writer(&mut json, self).expect("texts and numbers always serialise");
         String::from_utf8(json).expect("JSON is text")
     }
 }
 
-/// Channels that are not opened, while others of the request are.
+/// The channels of a request that are not opened, while others are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "refused")]
 pub struct RefusedFrame<'a> {
@@ -288,17 +288,17 @@ pub struct RefusedFrame<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "ping")]
 pub struct Ping {
-    /// Everything up to here was written.
+    /// Everything up to this cursor was written.
     pub id: Cursor,
     /// Milliseconds since 1970.
     #[serde(rename = "time")]
     pub time_ms: u64,
-    /// Events and gaps that were written on this attach since its hello.
+    /// Events and gaps written on this attachment since its hello.
     pub count: u64,
 }
 
 impl Ping {
-    /// The ping frame.
+    /// Returns the ping frame.
     #[must_use]
     pub fn json(&self) -> String {
         to_json(self)

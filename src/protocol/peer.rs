@@ -1,7 +1,7 @@
-//! Who is at the other end of a connection, as words that every level may use.
+//! The other end of a connection, as types that every layer may use.
 //!
 //! The accept loop puts a [`Peer`] and a [`ConnectionGuard`] into the extensions of each request.
-//! Knows nothing of sockets, and nothing of how either was found out.
+//! Does not know sockets, and does not know how the values were determined.
 
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +12,7 @@ use ipnet::Ipv6Net;
 /// An IPv6 customer is given a network of this many bits, so one client may use any address of it.
 const IPV6_CLIENT_BITS: u8 = 64;
 
-/// The two ends of the connection that a request came by.
+/// The two ends of the connection that carries a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The other end of the socket: the client, or the proxy in front of us.
@@ -26,7 +26,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer that no proxy stands before.
+    /// Returns a peer without a proxy in front of it.
     #[must_use]
     pub fn direct(address: SocketAddr, local: SocketAddr) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Peer {
         }
     }
 
-    /// Whether only this machine can reach the listener. A wildcard address is not loopback.
+    /// Reports whether only this machine can reach the listener. A wildcard address is not loopback.
     ///
     /// ```
     /// use triway::Peer;
@@ -60,30 +60,30 @@ pub fn client_network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Keeps a connection counted, for as long as it is held.
+/// Keeps a connection counted while any clone of the guard exists.
 ///
-/// HTTP lets go of a socket that was upgraded; whoever goes on with it holds this to its end,
-/// so that the caps count the connection and the drain waits for it.
+/// HTTP releases a socket after an upgrade. The code that continues with the socket holds the guard until the end:
+/// the caps then count the connection, and the drain waits for it.
 #[derive(Clone)]
 pub struct ConnectionGuard(
     #[expect(dead_code, reason = "held only to be dropped")] Arc<dyn Any + Send + Sync>,
 );
 
 impl ConnectionGuard {
-    /// A guard that holds `held` until the last clone is gone.
+    /// Returns a guard that holds `held` until the last clone is dropped.
     #[must_use]
     pub fn new(held: Arc<dyn Any + Send + Sync>) -> Self {
         Self(held)
     }
 }
 
-/// Learns whether bytes of an upgraded stream of HTTP/2 wait for its peer, which only their writer sees.
+/// Receives reports from the writer of an upgraded HTTP/2 stream. Only the writer sees whether bytes wait for the peer.
 pub(crate) trait StreamWatch: Send + Sync {
-    /// Notes whether some wait.
+    /// Notes whether bytes wait.
     fn note(&self, is_waiting: bool);
 }
 
-/// The watch of the stream that a request came by.
+/// The watch of the stream that carries a request.
 #[derive(Clone)]
 pub(crate) struct StreamWatcher(pub(crate) Arc<dyn StreamWatch>);
 
