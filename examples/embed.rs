@@ -1,7 +1,7 @@
-//! A hub inside an axum app that has logins of its own: a form, a cookie, and what each user may do.
+//! A hub inside an axum app with its own logins: a form, a cookie, and the permissions of each user.
 //!
-//! `cargo run --example embed`, then open http://localhost:3000 in two browsers. Log in as `ann` with the password
-//! `sesame`, or as `bob` with `abracadabra`. The channel `staff` is for ann.
+//! Run `cargo run --example embed`, then open http://localhost:3000 in two browsers. Log in as `ann` with the password
+//! `sesame`, or as `bob` with `abracadabra`. Only `ann` may use the channel `staff`.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,12 +18,12 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use triway::{Access, Action, Code, Credentials, Data, Grants, Hub, Message, Refusal, server};
 
-/// Who may log in. A real app keeps hashes of passwords.
+/// The users who may log in. A real app stores hashes of passwords.
 const PASSWORDS: [(&str, &str); 2] = [("ann", "sesame"), ("bob", "abracadabra")];
 /// The cookie that holds the token of a login.
 const COOKIE_NAME: &str = "login";
 
-/// Tokens of logins, and whose they are.
+/// Tokens of logins, with the user of each.
 type Logins = Arc<Mutex<HashMap<String, String>>>;
 
 #[derive(Clone)]
@@ -80,7 +80,7 @@ pub async fn serve(
             hub: hub.clone(),
             logins,
         });
-    // An accept loop with limits and a drain; `axum::serve` works too.
+    // An accept loop with limits and a drain. `axum::serve` works too.
     let on_drain = move || hub.drain();
     server::serve(
         listener,
@@ -93,7 +93,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// Who this request is of, and so what it may do in general.
+/// Returns the user of this request as grants, which state the user's general permissions.
 fn grants(logins: &Logins, credentials: &Credentials) -> Result<Option<Grants>, Refusal> {
     let Some(token) = &credentials.token else {
         return Ok(None);
@@ -104,7 +104,7 @@ fn grants(logins: &Logins, credentials: &Credentials) -> Result<Option<Grants>, 
     }
 }
 
-/// What a user may do in one channel.
+/// Decides the permissions of a user in one channel.
 fn may(access: &Access<'_>) -> Result<(), Refusal> {
     let refuse = |detail: &'static str| Err(Refusal::new(Code::Forbidden, detail));
     match (access.action, access.channel.as_str()) {
@@ -130,7 +130,7 @@ async fn log_in(State(app): State<App>, Form(login): Form<Login>) -> Response {
     ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response()
 }
 
-/// Ends all logins of this user, and what they still read.
+/// Ends all logins of this user, and the readers that are still open.
 async fn log_out(State(app): State<App>, headers: HeaderMap) -> Redirect {
     if let Some(user) = user_of(&app, &headers) {
         app.logins.lock().retain(|_, known| *known != user);

@@ -1,6 +1,6 @@
-//! The addresses of the contract, on one screen, and what every answer has in common.
+//! The routes of the contract, on one screen, and the parts that all responses share.
 //!
-//! Knows how requests become words and words become answers; the rules are below.
+//! Knows how requests are parsed and responses encoded. The modules below hold the rules.
 
 mod assets;
 mod attach;
@@ -50,25 +50,25 @@ pub(crate) use error::RefusalResponse;
 pub(crate) use health::metrics_text;
 pub(crate) use refused_hosts::RefusedHosts;
 
-/// Lets a page see the timing of an answer (W3C Resource Timing).
+/// Lets a page see the timing of a response (W3C Resource Timing).
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
-/// Headers of a JSON answer, those that every answer carries among them.
+/// The number of headers of a JSON response, including those of every response.
 const JSON_HEADERS: usize = 4;
-/// How long a browser may remember a preflight, in seconds.
+/// How long a browser may cache a preflight, in seconds.
 const PREFLIGHT_AGE_S: u64 = 600;
 
-/// Who may ask, and how credentials come.
+/// Which requests are accepted, and where credentials are read from.
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
-    /// Origins of pages that may ask, such as `https://app.example.com`.
+    /// Origins of pages that may send requests, such as `https://app.example.com`.
     pub origins: Vec<String>,
-    /// Names under which this hub is asked; `*` trusts whoever stands in front.
+    /// Names under which clients reach this hub. `*` trusts the proxy in front to check the name.
     pub hosts: Vec<String>,
-    /// What a request without credentials may do; `None` is nothing.
+    /// The grants of a request without credentials. `None` means no grants.
     pub anonymous: Option<Arc<Grants>>,
-    /// Whether a token may come as `?token=`.
+    /// Whether a token is accepted as `?token=`.
     pub token_in_query: bool,
-    /// A cookie that holds a token.
+    /// The name of a cookie that holds a token.
     pub cookie: Option<String>,
     /// Whether the chat page is served.
     pub page: bool,
@@ -87,10 +87,10 @@ impl Default for HttpOptions {
     }
 }
 
-/// What every handler needs.
+/// The state that every route shares.
 pub(crate) struct App {
     pub(crate) sessions: Arc<Sessions>,
-    /// What every answer on a socket is held to.
+    /// The limits and counters of every response that is written to a socket.
     pub(crate) write_config: Arc<WriteConfig>,
     pub(crate) bodies: BodyReader,
     pub(crate) options: HttpOptions,
@@ -110,7 +110,7 @@ pub(crate) fn router(app: &SharedApp) -> Router {
     let read = |transport| {
         let app = app.clone();
         let methods = MethodFilter::GET.or(MethodFilter::POST);
-        // WebSockets over HTTP/2 come by CONNECT.
+        // WebSockets over HTTP/2 arrive by CONNECT.
         let methods = match transport {
             Transport::Ws => methods.or(MethodFilter::CONNECT),
             Transport::Sse | Transport::Poll => methods,
@@ -153,8 +153,8 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .with_state(app.clone())
 }
 
-/// The built files, which are compressed for those that accept it. Nothing else is: an event is written as it is kept,
-/// and a compressor would hold it back.
+/// The built files, compressed for clients that accept it. No other response is compressed: an event is written as it
+/// is stored, and a compressor would hold it back.
 fn asset_routes() -> Router<SharedApp> {
     let is_asset =
         |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| headers.contains_key(ETAG);
@@ -165,9 +165,10 @@ fn asset_routes() -> Router<SharedApp> {
         .layer(CompressionLayer::new().compress_when(SizeAbove::default().and(is_asset)))
 }
 
-/// The addresses that read, for plain GETs, and the one that publishes, for plain POSTs, of a hub that stands at the
-/// root of its server. They pass the same guard and get the same headers, without the layers of the router, which cost
-/// each request as much as all else. Pages of other origins go by the router, which knows what browsers must be told.
+/// Returns the fast path for plain GETs of readers and plain POSTs that publish, for a hub at the root of its server.
+/// These requests pass the same guard and get the same headers, but skip the layers of the router, which cost each
+/// request as much as all its other work. Requests from pages of other origins go through the router, which adds the
+/// CORS headers.
 pub(crate) fn reader(app: SharedApp) -> FastPath {
     FastPath::new(move |request: Request| {
         if request.headers().contains_key(ORIGIN) {
@@ -197,7 +198,7 @@ fn publishing() -> MethodRouter<SharedApp> {
     only(post(publish::publish).get(publish::publish_by_get))
 }
 
-/// A route whose other methods are refused in the way of all refusals.
+/// A route that refuses other methods with the usual refusal.
 fn only(route: MethodRouter<SharedApp>) -> MethodRouter<SharedApp> {
     route.fallback(|uri: Uri| async move {
         let refusal = Refusal::new(
@@ -208,9 +209,9 @@ fn only(route: MethodRouter<SharedApp>) -> MethodRouter<SharedApp> {
     })
 }
 
-/// Lets the page that sent a request read the answer, whatever its origin. The guard stands behind this layer: an
-/// origin that it refuses gets nothing but the refusal, which holds no secret, and the page must be able to read its
-/// code and hint. So every origin gets the same answer to a preflight, and the guard refuses the request that follows.
+/// Lets the page that sent a request read the response, whatever its origin. The guard runs inside this layer: an
+/// origin that it refuses gets only the refusal, which holds no secret, and the page must be able to read its code and
+/// hint. So every origin gets the same response to a preflight, and the guard refuses the request that follows.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
@@ -231,7 +232,7 @@ async fn common_headers(response: Response) -> Response {
     with_common_headers(response)
 }
 
-/// What every answer carries, refusals too.
+/// Adds the headers that every response carries, including refusals.
 fn with_common_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let is_asset = headers.contains_key(ETAG);
@@ -240,12 +241,12 @@ fn with_common_headers(mut response: Response) -> Response {
         HeaderValue::from_static("nosniff"),
     );
     if is_asset && headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
-        // One answer for all origins, since caches keep it without `Vary`; these files hold no secret.
+        // One value for all origins, because caches store these files without `Vary`. They hold no secret.
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
     }
     if let Some(origin) = headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).cloned() {
-        // A page that may read an answer may also see how long each of its steps took.
+        // A page that may read a response may also see how long each step of it took.
         headers.insert(TIMING_ALLOW_ORIGIN, origin);
     }
     if !is_asset {
@@ -259,26 +260,26 @@ fn with_common_headers(mut response: Response) -> Response {
     response
 }
 
-/// An answer as JSON. It ends with a line feed, for those who read it in a shell.
+/// Returns a JSON response. It ends with a line feed, for use in a shell.
 pub(crate) fn json(status: StatusCode, answer: &impl Serialize) -> Response {
     let mut text = serde_json::to_string(answer).unwrap_or_default();
     text.push('\n');
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
-    // Room for those that every answer carries.
+    // Reserve room for the headers of every response.
     let mut headers = HeaderMap::with_capacity(JSON_HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *response.headers_mut() = headers;
     response
 }
 
-/// The same for a text that may be large, which is made as its peer takes it.
+/// Returns a JSON response for a text that may be large. It is encoded at the pace of its peer.
 pub(crate) fn paged(app: &App, mut text: Paged) -> Response {
     text.words("\n");
     let body = if text.is_large() {
         Body::new(FrameBody::of_text(text, &app.write_config.watch))
     } else {
-        // An event that is forgotten by now cuts the answer, as it cuts a large one.
+        // An event that is forgotten by now cuts the response off, as it does with a large one.
         let cut = |forgotten| Body::from_stream(stream::iter([Err::<Bytes, _>(forgotten)]));
         text.whole().map_or_else(cut, Body::from)
     };
@@ -286,7 +287,7 @@ pub(crate) fn paged(app: &App, mut text: Paged) -> Response {
     ([(CONTENT_TYPE, content_type)], body).into_response()
 }
 
-/// The braces of an object around its members.
+/// Adds the braces of an object around its members.
 pub(crate) fn object(fields: Paged) -> Paged {
     let mut text = Paged::from("{".to_owned());
     text.append(fields);

@@ -1,7 +1,7 @@
-//! The server: our own accept loop, its limits, and the drain at its end.
+//! The server: its accept loop, its limits, and the drain at its end.
 //!
-//! Serves any [`Router`], so that embedders get the same limits and the same clean end as the binary.
-//! Knows no route; what must happen before connections are told to end is a hook.
+//! Serves any [`Router`], so that embedders get the same limits and the same clean shutdown as the binary. Knows no
+//! route. Work that must happen before connections are asked to close is a hook.
 
 mod accept;
 mod activity;
@@ -47,42 +47,42 @@ use permits::Connections;
 use refuse::Refusals;
 use tasks::ConnectionTasks;
 
-/// Added to the write limit of a connection: a transport that counts the same time ends its reader with words,
-/// and only one that has none is cut.
+/// Added to the write limit of a connection. A transport with the same limit then closes its reader with a reason
+/// first, and only a connection without such a transport is cut.
 const WRITE_LIMIT_MARGIN: Duration = Duration::from_secs(5);
-/// How long a peer of HTTP/2 may take nothing while many of its streams wait for it. Each holds some KiB, so they may
-/// not wait for the write timeout together.
+/// How long an HTTP/2 peer may accept no bytes while many of its streams wait for it. Each stream holds some KiB, so
+/// they must not all wait for the write timeout.
 const CROWD_LIMIT: Duration = Duration::from_secs(2);
-/// The same while its socket is full: a slow peer frees a third of the kernel's buffer in this time.
+/// The same limit while its socket is full. A slow peer frees a third of the kernel's buffer in this time.
 const CROWD_STALLED_LIMIT: Duration = Duration::from_secs(10);
 
-/// How many clients may come in, and how long each may take. `None` is no limit.
+/// The limits of a server: its number of clients and their time limits. `None` means no limit.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Connections at one time; one more is answered 503 `too_many_connections`.
+    /// Concurrent connections. Each further one is answered with 503 `too_many_connections`.
     pub connections: Option<usize>,
-    /// Connections of one client address at one time; of one /64 network for IPv6. Loopback has no such limit.
+    /// Concurrent connections of one client address, or of one /64 network for IPv6. Loopback has no such limit.
     pub address_connections: Option<usize>,
-    /// From the first byte of a request head to its end.
+    /// The time from the first byte of a request head to its end.
     pub head_timeout: Option<Duration>,
-    /// For reading the body of a request, from the first read on.
+    /// The time for reading the body of a request, from the first read on.
     pub body_timeout: Option<Duration>,
-    /// Without a request on a connection that is kept.
+    /// The time without a request on a kept-alive connection.
     pub idle_timeout: Option<Duration>,
-    /// A peer that takes nothing of its answer for this long, and five seconds more, is cut. A stream of HTTP/2 of
-    /// which it takes nothing is reset after this time.
+    /// A peer that accepts no bytes of its response for this long plus five seconds is cut. An HTTP/2 stream whose
+    /// bytes are not accepted is reset after this time.
     pub write_timeout: Option<Duration>,
-    /// How long the kernel keeps a connection whose peer confirms nothing (`TCP_USER_TIMEOUT`, on Linux):
-    /// two heartbeats.
+    /// How long the kernel keeps a connection whose peer acknowledges nothing (`TCP_USER_TIMEOUT`, on Linux): two
+    /// heartbeats.
     pub peer_timeout: Option<Duration>,
     /// How long connections may take to end once the shutdown has begun.
     pub drain: Duration,
-    /// Peers whose `X-Forwarded-For` is believed.
+    /// Peers whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<Network>,
-    /// Answers plain GETs of readers and plain publishes on the socket itself, without hyper and what it costs each
-    /// request. Only where the router of that hub stands at the root of the app; without it everything goes by the app.
+    /// Answers plain GETs of readers and plain publishes on the socket itself, without hyper and its cost per request.
+    /// Set it only if the router of that hub is at the root of the app. Without it, the app handles every request.
     pub reader: Option<FastPath>,
-    /// Counts connections, refusals for want of a place, and accepts that failed.
+    /// Counts connections, refusals because of limits, and failed accepts.
     pub metrics: Metrics,
 }
 
@@ -104,14 +104,14 @@ impl Default for Options {
     }
 }
 
-/// How a server ended.
+/// The outcome of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that had not ended when the time of the drain was over; they were cut.
+    /// Connections that had not ended when the time of the drain was over, and were cut.
     pub cut: usize,
 }
 
-/// What all connections of one server share.
+/// The state that all connections of one server share.
 struct ServerContext {
     builders: Builders,
     limits: ConnectionLimits,
@@ -121,7 +121,7 @@ struct ServerContext {
     connections: Arc<Connections>,
     metrics: Metrics,
     drain: ServerDrain,
-    /// What serves the connections.
+    /// The tasks that serve the connections.
     tasks: Arc<ConnectionTasks>,
 }
 
@@ -131,14 +131,14 @@ struct ServerContext {
 /// [`Peer`], a [`ConnectionGuard`](crate::protocol::peer::ConnectionGuard) and axum's `ConnectInfo<SocketAddr>`
 /// in its extensions.
 ///
-/// On a runtime of your own set `event_interval(512)`: with the default of 61 a worker interrupts a fan-out to look
-/// for sockets, and readers find less to write at once.
+/// On a runtime of your own, set `event_interval(512)`: with the default of 61, a worker interrupts a fan-out to check
+/// sockets, and readers find less to write at once.
 ///
-/// The drain: no connection is accepted any more, `on_drain` runs (end the long answers there), each
-/// connection finishes what it is at, and after `options.drain` whoever is left is cut.
+/// The drain: the server accepts no more connections and calls `on_drain`, where you end long responses. Each
+/// connection finishes its current request, and after `options.drain` the remaining connections are cut.
 ///
 /// # Errors
-/// When the listener has no address; failures to accept are survived.
+/// If the listener has no address. The server survives failed accepts.
 ///
 /// ```
 /// # async fn example() -> std::io::Result<()> {
@@ -172,7 +172,7 @@ pub async fn serve(
                 write: options
                     .write_timeout
                     .map(|limit| limit + WRITE_LIMIT_MARGIN),
-                // Its reader is dropped with it, and cannot be told anything.
+                // The reader is dropped with its stream, so no bye can be sent to it.
                 stream: options.write_timeout,
                 crowd: options.write_timeout.map(|limit| StreamCrowdLimits {
                     limit: limit.min(CROWD_LIMIT),
@@ -193,8 +193,8 @@ pub async fn serve(
         }),
         app,
     };
-    // In a task of the runtime's own, beside those of the connections: whoever waits for a server by `block_on` is a
-    // thread apart, and each connection would be handed from there to a worker and wake it.
+    // Run in a task of the runtime, like the connections. A caller of `block_on` is a separate thread: each connection
+    // would move from it to a worker and wake that worker.
     let mut served = JoinSet::new();
     served.spawn(async move {
         door.accept_until(shutdown).await;
@@ -221,7 +221,7 @@ impl Listener {
         let mut shutdown = std::pin::pin!(shutdown);
         let failures = self.shared.metrics.accept_failures.clone();
         loop {
-            // Both arms are cancel-safe. The shutdown comes first, or a storm of clients could keep it out.
+            // Both arms are cancel-safe. The shutdown has priority, or a flood of clients could starve it.
             let (stream, address) = tokio::select! {
                 biased;
                 () = &mut shutdown => return,
@@ -235,7 +235,7 @@ impl Listener {
         let shared = &self.shared;
         let proxied = proxy::is_trusted(&shared.trusted_proxies, address.ip());
         let places = shared.connections.connection_permit().and_then(|seat| {
-            // Behind a trusted proxy are many clients; they are counted by request, by what it says of them.
+            // A trusted proxy serves many clients. They are counted per request, by the address that the proxy states.
             let address = if proxied {
                 None
             } else {
@@ -272,7 +272,7 @@ impl Listener {
 
     async fn drain(mut self, limit: Duration, on_drain: impl FnOnce()) -> Drained {
         let since = Instant::now();
-        // Who was accepted by the kernel before the port is closed would get a reset instead of an answer.
+        // Accept the rest of the backlog first: closing the listener would reset those connections.
         for _ in 0..BACKLOG_CONNECTIONS {
             let Some((stream, address)) = self.acceptor.waiting() else {
                 break;

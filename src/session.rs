@@ -1,6 +1,6 @@
-//! Sessions: one client each, with its grants, its attaches, its rate and its numbered keys.
+//! Sessions: one per client, with its grants, attachments, rate and numbered keys.
 //!
-//! A bounded table of this node; a signed key makes a session known on any other. Knows no wire.
+//! The table of this node is bounded. A signed key makes a session known to every other node. Knows no wire format.
 
 mod addresses;
 mod attachment;
@@ -48,23 +48,24 @@ pub use hooks::{Access, Action, Hooks, Publishing};
 pub(crate) use inbound::{InboundBudget, InboundPermit, UNCOUNTED_BYTES, full};
 pub use publisher::Publisher;
 
-/// The bounds and paces of sessions.
+/// The limits and intervals of sessions.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
-    /// Most channels of one session; `None` is no bound.
+    /// The most channels of one session. `None` means no limit.
     pub session_channels: Option<usize>,
-    /// A ping is sent at least this often.
+    /// The longest time between two pings.
     pub heartbeat: Duration,
     /// How long a poll is held.
     pub poll_wait: Duration,
-    /// A reader that takes nothing for this long is ended; `None` is never.
+    /// A reader that accepts no bytes for this long is closed. `None` means never.
     pub write_timeout: Option<Duration>,
-    /// A session without an attach that has nothing to remember is kept for that long, and looked for so often.
+    /// How long a session without an attachment and with nothing to remember is kept. Also the interval of the check
+    /// for such sessions.
     pub sweep_idle: Duration,
-    /// Bytes of all request bodies and messages together that are on their way or being acted on; `None` is no bound.
+    /// The most bytes of all request bodies and messages that are being received or processed. `None` means no limit.
     pub bodies_total: Option<usize>,
-    /// Sessions remembered without an attach. Beyond it those go that never used a numbered key, then those of the
-    /// address that has most.
+    /// The most sessions that are remembered without an attachment. Beyond this number, sessions that never used a
+    /// numbered key are evicted first, then sessions of the address that has the most.
     pub resting_sessions: usize,
 }
 
@@ -82,7 +83,7 @@ impl Default for SessionOptions {
     }
 }
 
-/// The sessions of this node, and what they need to read and to publish.
+/// The sessions of this node, with all that they need to read and to publish.
 #[derive(Debug)]
 pub struct Sessions {
     options: SessionOptions,
@@ -92,27 +93,27 @@ pub struct Sessions {
     signer: Signer,
     hooks: Hooks,
     drain: SessionDrain,
-    /// What the application closed.
+    /// The sessions and users that the application closed.
     closed: Closed,
     inbound: Arc<InboundBudget>,
     table: Mutex<HashMap<Arc<str>, Arc<Session>>>,
-    /// The rates of publishers without a session, by address.
+    /// The rate limits of publishers without a session, by address.
     addresses: AddressBuckets,
-    /// What all anonymous sessions of an address use together.
+    /// The rate limits that all anonymous sessions of an address share.
     crowds: AddressBuckets,
 }
 
-/// What the edge found out about a request: a credential of its own, or what everybody gets.
+/// The grants of a request: from its own credential, or those of anonymous clients.
 #[derive(Clone, Debug)]
 pub enum Credential {
-    /// The request brought one.
+    /// The request has a credential.
     Given(Arc<Grants>),
-    /// It brought none; these are the grants of everybody, if there are any.
+    /// The request has no credential. These are the grants of anonymous clients, if there are any.
     Absent(Option<Arc<Grants>>),
 }
 
 impl Credential {
-    /// Whether its grants have not ended yet, by the hub's own clock.
+    /// Returns an error if the grants have expired, by the hub's own clock.
     fn judge(&self) -> Result<(), Refusal> {
         match self {
             Self::Given(grants) | Self::Absent(Some(grants)) if grants.have_ended(now_s()) => {
@@ -124,14 +125,14 @@ impl Credential {
     }
 }
 
-/// Seconds since 1970: the clock by which grants and keys end.
+/// Returns seconds since 1970: the clock by which grants and keys expire.
 fn now_s() -> u64 {
     now_ms() / 1_000
 }
 
-/// What is left of the channels of a request once each was judged.
+/// The channels of a request after the check of each one.
 struct PermittedChannels {
-    /// Under their real names.
+    /// The permitted channels, under their real names.
     channels: Vec<(ChannelName, Since)>,
     refused: Vec<RefusedChannel>,
 }
@@ -148,7 +149,7 @@ impl PermittedChannels {
 }
 
 impl Sessions {
-    /// An empty table.
+    /// Returns an empty table.
     #[must_use]
     pub fn new(
         options: SessionOptions,
@@ -175,7 +176,7 @@ impl Sessions {
         })
     }
 
-    /// Starts the task that forgets sessions which are over. It ends when the table is dropped.
+    /// Starts the task that removes sessions which are over. The task ends when the table is dropped.
     pub fn start(self: &Arc<Self>) {
         let sessions = Arc::downgrade(self);
         let mut ticks = tokio::time::interval(self.options.sweep_idle);
@@ -190,13 +191,13 @@ impl Sessions {
         });
     }
 
-    /// The bounds and paces.
+    /// Returns the limits and intervals.
     #[must_use]
     pub fn options(&self) -> &SessionOptions {
         &self.options
     }
 
-    /// The sizes that hello states.
+    /// Returns the sizes that hello states.
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits::new(
@@ -205,42 +206,42 @@ impl Sessions {
         )
     }
 
-    /// The hub.
+    /// Returns the hub.
     #[must_use]
     pub fn hub(&self) -> &Arc<HubState> {
         &self.hub
     }
 
-    /// The broker.
+    /// Returns the broker.
     #[must_use]
     pub fn broker(&self) -> &Arc<Broker> {
         &self.broker
     }
 
-    /// The bound of bodies and messages that have not ended.
+    /// Returns the budget of unfinished bodies and messages.
     pub(crate) fn inbound(&self) -> &Arc<InboundBudget> {
         &self.inbound
     }
 
-    /// Who is shown in which channel.
+    /// Returns the members that each channel shows.
     #[must_use]
     pub fn presence(&self) -> &Arc<Presence> {
         &self.presence
     }
 
-    /// How many sessions are remembered.
+    /// Returns the number of remembered sessions.
     #[must_use]
     pub fn count(&self) -> usize {
         self.table.lock().len()
     }
 
-    /// Whether this node is shutting down.
+    /// Returns whether this node is shutting down.
     #[must_use]
     pub fn drain(&self) -> &SessionDrain {
         &self.drain
     }
 
-    /// Ends all attaches with a bye, and takes no new ones.
+    /// Ends all attachments with a bye, and accepts no new ones.
     pub fn begin_drain(&self) {
         self.drain.begin();
         let sessions: Vec<Arc<Session>> = self.table.lock().values().cloned().collect();
@@ -257,15 +258,15 @@ impl Sessions {
     /// Opens a reader for a client at this address.
     ///
     /// # Errors
-    /// `unauthorized`, `rate_limited` for those that show themselves, `draining`; where no channel can be opened, the
-    /// refusal of the first.
+    /// `unauthorized`; `rate_limited` for sessions that are shown in presence; `draining`. If no channel can be opened,
+    /// the refusal of the first one.
     pub fn open(
         self: &Arc<Self>,
         attach_request: AttachRequest,
         credential: &Credential,
         address: Option<IpAddr>,
     ) -> Result<Attachment, Refusal> {
-        // A poll that reached us is answered with the events that are there, and a bye.
+        // A poll that arrives now is still answered, with the events that are ready and a bye.
         if self.drain.has_begun() && attach_request.transport != Transport::Poll {
             return Err(Refusal::new(Code::Draining, "this node is shutting down"));
         }
@@ -299,7 +300,8 @@ impl Sessions {
         )
     }
 
-    /// A credential in the same request decides, and must be of the same user.
+    /// Returns the grants of a session's request. A credential in the request takes precedence, and must belong to the
+    /// same user.
     fn grants_of(claims: Claims, credential: &Credential) -> Result<Arc<Grants>, Refusal> {
         match credential {
             Credential::Given(grants) if grants.user() != claims.grants.user() => {
@@ -313,13 +315,13 @@ impl Sessions {
                 let detail = "this node does not have the grants of this session key; send the credential again";
                 Err(Refusal::new(Code::SessionExpired, detail))
             }
-            // Most sessions have what everybody has, once for all of them.
+            // Most sessions have the grants of anonymous clients, which all of them share.
             Credential::Absent(Some(grants)) if **grants == claims.grants => Ok(grants.clone()),
             Credential::Absent(_) => Ok(Arc::new(claims.grants)),
         }
     }
 
-    /// The channels of a request under their real names, and those that are refused.
+    /// Returns the channels of a request under their real names, and the refused ones.
     fn allowed(
         &self,
         attach_request: &AttachRequest,
@@ -362,7 +364,7 @@ impl Sessions {
             return Err(RefusedChannel::whole(allowed.refused));
         }
         if allowed.channels.len() > 1 {
-            // `@` beside `@ID` names one inbox twice.
+            // `@` and `@ID` in one request name the same inbox twice.
             let mut seen = HashSet::new();
             let channels = &mut allowed.channels;
             channels.retain(|(name, _)| seen.insert(name.clone()));
@@ -370,7 +372,7 @@ impl Sessions {
         Ok(allowed)
     }
 
-    /// The session of this id, remembered from now on.
+    /// Returns the session of this id, and remembers it from now on.
     fn session(&self, id: &Arc<str>, grants: &Grants, address: Option<IpAddr>) -> Arc<Session> {
         let mut table = self.table.lock();
         let session = table.entry(id.clone()).or_insert_with(|| {
@@ -387,11 +389,11 @@ impl Sessions {
         session.clone()
     }
 
-    /// Forgets a session that has nothing to remember, and those that were silent for as long as a key is good.
+    /// Removes sessions with nothing to remember, and sessions that were silent for the whole lifetime of a key.
     fn sweep(&self, now: Instant) {
         const KEY_LIFETIME: Duration = Duration::from_secs(KEY_LIFETIME_S);
         let mut table = self.table.lock();
-        // A request that holds its session may be about to use a number of it.
+        // A request that holds its session may be about to use one of its numbers.
         let is_held = |session: &Arc<Session>| Arc::strong_count(session) > 1;
         table.retain(|_, session| {
             is_held(session) || !session.is_over(now, self.options.sweep_idle, KEY_LIFETIME)
@@ -423,7 +425,7 @@ fn real_names(name: &ChannelName, grants: &Grants, id: &str) -> Vec<ChannelName>
     }
 }
 
-/// Ids that one call of the kernel is good for.
+/// The number of ids for which one call of the kernel provides random bytes.
 const IDS_AT_ONCE: usize = 32;
 
 thread_local! {
@@ -442,7 +444,7 @@ fn new_id() -> Arc<str> {
     session_id(random.expect("it was filled"))
 }
 
-/// Ends an attach over a refusal.
+/// Ends an attachment because of a refusal.
 impl From<Refusal> for Bye {
     fn from(refusal: Refusal) -> Self {
         Self::refused(refusal)

@@ -1,7 +1,7 @@
-//! What all three transports share: frames that are polled, a body made of them, and the headers that keep
-//! boxes on the way from holding them back.
+//! The parts that all three transports share: frames that are polled, a body of frames, and the headers that keep
+//! proxies from holding frames back.
 //!
-//! A transport makes bytes out of turns; it does not know how they are written.
+//! A transport encodes `Outgoing` items. It does not know how its bytes are written.
 
 mod body;
 pub mod connection;
@@ -29,31 +29,31 @@ use crate::protocol::{Encode, Event, Nonce, Paged, WireForm};
 use crate::session::Attachment;
 use write_queue::WriteQueue;
 
-/// nginx holds a stream to its end without it (`docs/proxies.md`).
+/// Without this header, nginx holds a stream back until its end (`docs/proxies.md`).
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Bytes around those of a chunk: its length in hexadecimal, and two line ends.
+/// Bytes around a chunk: its length in hexadecimal, and two line ends.
 const CHUNK_FRAME_BYTES: usize = 20;
-/// What ends a chunk.
+/// The end of a chunk.
 const CHUNK_END: &[u8] = b"\r\n";
-/// Headers of an answer that trickles, those that every answer carries among them. Room for more would be too large
-/// for the quick way of the C library's allocator.
+/// The number of headers of a streamed response, including those of every response. A larger capacity would miss the
+/// fast path of the C library's allocator.
 const STREAMING_HEADERS: usize = 6;
 
-/// Some bytes for one reader.
+/// Bytes for one reader.
 pub(crate) enum Piece {
-    /// As they are.
+    /// Bytes as they are.
     Bytes(Bytes),
-    /// Within one chunk of HTTP/1.1, so that those of an event are framed once for all readers.
+    /// Bytes within one chunk of HTTP/1.1, so that the bytes of an event are framed once for all readers.
     Chunk(Bytes),
-    /// A large event whose wire form is such a chunk.
+    /// A large event, encoded as such a chunk in its wire form.
     Event(Arc<Event>, WireForm, Encode),
     /// A large text.
     Text(Paged),
 }
 
 impl Piece {
-    /// Joins pieces, each a chunk, into one chunk; a single one is shared as it is.
+    /// Joins pieces, each a chunk, into one chunk. A single piece is shared without a copy.
     pub(crate) fn join(mut chunks: Vec<Bytes>) -> Bytes {
         if chunks.len() == 1 {
             return chunks.remove(0);
@@ -62,7 +62,7 @@ impl Piece {
         chunk(&bodies)
     }
 
-    /// The text without a chunk around it, where it is large, else its bytes.
+    /// Returns a large text without a chunk around it, or else the bytes.
     pub(crate) fn into_text(self) -> Result<Paged, Bytes> {
         match self {
             Self::Bytes(bytes) => Err(bytes),
@@ -77,10 +77,10 @@ impl Piece {
         }
     }
 
-    /// Writes it as a chunk.
+    /// Writes the piece as a chunk.
     pub(crate) fn write_chunk(self, output: &mut WriteQueue) {
         match self {
-            // A chunk of no bytes would be the last one.
+            // A chunk of zero bytes would be the last one.
             Self::Bytes(bytes) if bytes.is_empty() => {}
             Self::Bytes(bytes) => output.push(chunk(&[&bytes])),
             Self::Chunk(chunk) => output.push(chunk),
@@ -96,7 +96,7 @@ impl Piece {
     }
 }
 
-/// One chunk around these parts.
+/// Returns one chunk around these parts.
 pub(crate) fn chunk(parts: &[&[u8]]) -> Bytes {
     let bytes = parts.iter().map(|part| part.len()).sum::<usize>();
     let mut out = Vec::with_capacity(bytes + CHUNK_FRAME_BYTES);
@@ -113,65 +113,65 @@ fn body_of(chunk: &[u8]) -> &[u8] {
     body.unwrap_or_default()
 }
 
-/// How the newest events are written for a reader.
+/// Encodes the newest events for a reader.
 pub(crate) type EventEncoder = fn(&SharedBatch) -> Bytes;
 
-/// How the newest events are the answer to a poll, whose nonce this is; the cursor comes behind them.
+/// Encodes the newest events as the response to a poll with this nonce. The cursor is the one after the events.
 pub(crate) type PollEncoder = fn(&mut Vec<u8>, &SharedBatch, Cursor, &Nonce);
 
-/// What a pump may write in a reader's stead.
+/// The encoder that a fan-out task uses in place of the reader's own task.
 #[derive(Clone, Copy)]
 pub(crate) enum FanoutEncoder {
-    /// Whatever comes.
+    /// Encodes all events to come.
     Each(EventEncoder),
-    /// What comes next, as the answer to its poll.
+    /// Encodes the next events, as the response to the reader's poll.
     Once(PollEncoder),
 }
 
 /// Bytes for one reader, as they become ready.
 pub(crate) trait Frames: Send + Unpin {
-    /// All that is pending in one piece; `None` is the end.
+    /// Returns all pending bytes in one piece. `None` is the end.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>>;
 
-    /// Whether the last piece was all that there is for now: whatever comes next wakes the task.
+    /// Returns whether the last piece was the last one for now. Whatever comes next wakes the task.
     fn is_caught_up(&self) -> bool {
         false
     }
 
-    /// Pieces are to be small: many such answers may be on their way to one peer.
+    /// Makes pieces small, because many such responses may be pending for one peer.
     fn narrow(&mut self) {}
 
-    /// Its reader, and what a pump may write in its stead.
+    /// Returns the reader, and the encoder for its fan-out task.
     fn fanout_encoder(&mut self) -> Option<(&mut Attachment, FanoutEncoder)> {
         None
     }
 
-    /// The answer that there is now, in place of the one that is waited for. Asked once, where the client cannot ask
-    /// again by this connection.
+    /// Returns the response that is possible now, instead of the one that is awaited. Called once, if the client cannot
+    /// send another request on this connection.
     fn answer_now(&mut self) -> Option<Piece> {
         None
     }
 
-    /// The request came plain, with this head: what is answered may be followed by more of its kind.
+    /// Sets the head of a plain request. Its response may be followed by others of its kind.
     fn set_request_head(&mut self, _head: &[u8]) {}
 
-    /// The answer is made. Whether another one of its kind may follow, by [`Frames::again`]; it holds nothing open
-    /// until then.
+    /// Parks after the response is complete, and holds nothing open until the next one. Returns whether another
+    /// response of its kind may follow, by [`Frames::resume`].
     fn park(&mut self) -> bool {
         false
     }
 
-    /// Begins the answer to the request at the beginning of these bytes, where that asks for the same from another
-    /// place, and says how long its head is. Where it does not, that request must be opened like any other.
-    /// `is_watched` where a pump still watches its channel.
+    /// Begins the response to the request at the start of these bytes, if it repeats the previous one with another
+    /// cursor. Returns the length of its head. Returns `None` if it differs; the request must then be opened like any
+    /// other. `is_watched` says whether a fan-out task still reads its channel.
     fn resume(&mut self, _unread: &[u8], _is_watched: bool) -> Option<usize> {
         None
     }
 }
 
-/// The headers of an answer that trickles: `docs/proxies.md` says which proxy needs which.
+/// Returns the headers of a streamed response. `docs/proxies.md` lists which proxy needs which.
 pub(crate) fn streaming_headers(content_type: &'static str) -> HeaderMap {
-    // Room for those that every answer carries.
+    // Reserve room for the headers of every response.
     let mut headers = HeaderMap::with_capacity(STREAMING_HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(
@@ -179,12 +179,12 @@ pub(crate) fn streaming_headers(content_type: &'static str) -> HeaderMap {
         HeaderValue::from_static("no-cache, no-store, no-transform"),
     );
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    // Frees compressing proxies, which else wait for a full block.
+    // Keeps proxies from compressing, because they would wait for a full block.
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("identity"));
     headers
 }
 
-/// Joins pieces that go out in one write; a single piece is shared as it is.
+/// Joins pieces that are sent in one write. A single piece is shared without a copy.
 pub(crate) fn join(mut pieces: Vec<Bytes>) -> Bytes {
     if pieces.len() == 1 {
         return pieces.remove(0);
@@ -192,9 +192,9 @@ pub(crate) fn join(mut pieces: Vec<Bytes>) -> Bytes {
     pieces.concat().into()
 }
 
-/// What a wire needs to know of the request beside its opening.
+/// The facts of a request that a transport needs besides the attach request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RequestFacts {
-    /// The client's address, whose network is named in hello.
+    /// The client's address. Hello names its network.
     pub(crate) client: Option<IpAddr>,
 }

@@ -1,8 +1,8 @@
 //! Every row of the targets as a ratio to a floor: `cargo bench --bench ratios`. `docs/benchmarks.md` holds the
 //! figures.
 //!
-//! Starts the floor and triway in turn on one core, and loads them from another: by `triway bench`, or as any HTTP
-//! client would. With `--before` another build takes its turn too, and this one must not be worse.
+//! Starts the floor and triway in turn on one core, and loads them from another: by `triway bench`, or by plain HTTP
+//! clients. With `--before`, another build also has its turn, and this build must not be worse.
 
 #![allow(missing_docs, reason = "a program")]
 
@@ -29,8 +29,8 @@ use run::{Place, Programs, Side, once};
 const DOCUMENT: &str = "docs/benchmarks.md";
 /// Default number of rounds of each workload: the smallest number with a middle value.
 const ROUNDS: u32 = 3;
-/// The same where two builds are compared: by chance alone, each round of one costs more than each of the other in one
-/// of 252 comparisons.
+/// The same if two builds are compared. By chance alone, each round of one build costs more than each round of the
+/// other in one of 252 comparisons.
 const GUARD_ROUNDS: u32 = 5;
 /// How long one run is measured: thousands of events, and all rows in ten minutes.
 const SECONDS: f64 = 2.0;
@@ -159,7 +159,7 @@ fn chosen(mut rows: Vec<Row>, options: &Options) -> anyhow::Result<Vec<Row>> {
 /// The results of one round: of the floor, of triway, and of the build before.
 type Round = [Option<serde_json::Value>; 3];
 
-/// Rows that look at the same workload share its runs.
+/// Measures the rows. Rows of the same workload share its runs.
 async fn measure(rows: Vec<Row>, options: &Options, place: &Place) -> Vec<Line> {
     let mut ran: Vec<(Workload, Vec<Round>)> = Vec::new();
     let mut lines = Vec::with_capacity(rows.len());
@@ -183,7 +183,7 @@ async fn measure(rows: Vec<Row>, options: &Options, place: &Place) -> Vec<Line> 
     lines
 }
 
-/// All in turn, so that what else the machine does meets each of them.
+/// Runs all sides in turn, so that other load on the machine affects each of them.
 async fn rounds_of(workload: &Workload, options: &Options, place: &Place) -> Vec<Round> {
     let mut sides = vec![Side::Floor(workload.floor), Side::Triway];
     if options.programs.before.is_some() {
@@ -226,7 +226,7 @@ fn line(row: &Row, rounds: &[Round]) -> Line {
     }
 }
 
-/// Fails where a row got worse. A row that looks so is measured once more, since the machine may have been busy.
+/// Fails if a row got worse. Such a row is first measured once more, because the machine may have been busy.
 async fn guard(
     lines: &[Line],
     mut rows: Vec<Row>,

@@ -1,6 +1,6 @@
-//! nginx with its module nchan, as Debian packages it (`libnginx-mod-nchan`): a hub that others use, in one process.
+//! nginx with its module nchan, as Debian packages it (`libnginx-mod-nchan`): a widely used hub, in one process.
 //!
-//! Knows where its files lie and how it is set up; measures nothing.
+//! Knows the place of its files and its settings. Measures nothing.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::process::Command;
 
-/// Where Debian puts the program and the module.
+/// The files of the program and the module in Debian.
 const PROGRAM: &str = "/usr/sbin/nginx";
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
-/// Between two tries to connect while it starts.
+/// The pause between two attempts to connect while nginx starts.
 const STEP: Duration = Duration::from_millis(20);
 
 /// A folder with its settings, removed when dropped.
@@ -27,7 +27,7 @@ impl Nchan {
         if !Path::new(MODULE).exists() || !Path::new(PROGRAM).exists() {
             bail!("not installed (apt-get install nginx-light libnginx-mod-nchan)");
         }
-        // nginx cannot say which port it got: one that is free now is free in a moment, too.
+        // nginx cannot report its port. A port that is free now is most likely still free a moment later.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let folder = format!("triway-ratios-{}-{}", std::process::id(), address.port());
         let folder = std::env::temp_dir().join(folder);
@@ -85,7 +85,7 @@ http {{
         command
     }
 
-    /// Waits until it listens.
+    /// Waits until nginx listens.
     pub(crate) async fn listening(&self) -> anyhow::Result<SocketAddr> {
         while tokio::net::TcpStream::connect(self.address).await.is_err() {
             tokio::time::sleep(STEP).await;
@@ -96,7 +96,7 @@ http {{
 
 impl Drop for Nchan {
     fn drop(&mut self) {
-        // What is left lies in the folder for temporary files.
+        // If this fails, the folder stays among the temporary files.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

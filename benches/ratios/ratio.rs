@@ -2,8 +2,8 @@
 //!
 //! Pure. Knows no process.
 
-/// A change that no run can see, as a share of the median: what a quiet machine shows between two builds of the same
-/// source.
+/// A change that no run can detect, as a share of the median: the difference between two builds of the same source on a
+/// quiet machine.
 const CHANGE_SHARE_MIN: f64 = 0.05;
 
 /// Minimum, median and maximum over several rounds.
@@ -40,8 +40,8 @@ impl Spread {
     }
 }
 
-/// Whether a figure got worse by more than the noise of this run: the cheapest round of now costs more than the dearest
-/// one before, and by more than two builds of the same source differ.
+/// Returns whether a figure got worse by more than the noise of this run: the cheapest round now costs more than the
+/// most expensive one before, and by more than two builds of the same source differ.
 pub(crate) fn is_worse(now: Spread, before: Spread) -> bool {
     now.min > before.max && now.median > before.median * (1.0 + CHANGE_SHARE_MIN)
 }

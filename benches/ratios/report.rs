@@ -16,11 +16,12 @@ pub(crate) struct Line {
     pub(crate) unit: &'static str,
     pub(crate) ours: Option<Spread>,
     pub(crate) floors: Option<Spread>,
-    /// Of the build before, where there is one.
+    /// The figures of the build before, if there is one.
     pub(crate) before: Option<Spread>,
     pub(crate) ratio: Option<Spread>,
     pub(crate) others: &'static str,
-    /// The most that other processes took of the machine in one of its runs, where the load says that.
+    /// The largest share of the machine's CPU time that other processes used in one of its runs, if the load reports
+    /// it.
     pub(crate) busy_share: Option<f64>,
 }
 
@@ -69,7 +70,7 @@ impl Line {
         )
     }
 
-    /// The row that says what changed.
+    /// Returns the line in the table of changes.
     fn of_guard(&self) -> String {
         let figures = |spread: Option<Spread>| {
             spread.map_or_else(|| "–".to_owned(), |spread| told(spread, self.unit))
@@ -107,7 +108,7 @@ pub(crate) fn table(lines: &[Line]) -> String {
     joined(head, lines.iter().map(Line::of_table))
 }
 
-/// The table of what changed.
+/// Returns the table of changes.
 pub(crate) fn guard_table(lines: &[Line]) -> String {
     let head = "| row | now / before | now: minimum / **median** / maximum | before |\n| --- | --- | --- | --- |";
     joined(head, lines.iter().map(Line::of_guard))
@@ -117,7 +118,7 @@ fn joined(head: &str, rows: impl Iterator<Item = String>) -> String {
     rows.fold(head.to_owned(), |table, row| table + "\n" + &row)
 }
 
-/// The document with this text between the markers of that name; none where they are missing.
+/// Returns the document with this text between the markers of that name, or `None` if they are missing.
 pub(crate) fn replaced(document: &str, marker: &str, text: &str) -> Option<String> {
     let (begin, end) = place(document, marker)?;
     Some(format!(

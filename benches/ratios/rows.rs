@@ -11,12 +11,12 @@ const STORM_READERS: u32 = 5_000;
 /// Bytes of a kilobyte in the tables: 1,024.
 const KB: f64 = 1_024.0;
 
-/// What triway is compared with.
+/// The server that triway is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Floor {
     Single,
     Joined,
-    /// nginx with the module nchan, where it is installed.
+    /// nginx with the module nchan, if it is installed.
     Nchan,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Workload {
     pub(crate) load: Load,
 }
 
-/// What loads it.
+/// The load of a workload.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Load {
     /// `triway bench` with these options.
@@ -45,7 +45,7 @@ pub(crate) enum Load {
         transport: &'static str,
         options: String,
     },
-    /// Any HTTP clients, so many of them.
+    /// Plain HTTP clients, in this number.
     Users {
         task: Task,
         count: usize,
@@ -53,12 +53,12 @@ pub(crate) enum Load {
     },
 }
 
-/// What the clients of any kind do.
+/// The task of plain clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     /// Each polls; then one event is published.
     Poll,
-    /// Each publishes an event, which nobody reads.
+    /// Each publishes an event that has no reader.
     Post,
     /// Each connects, polls for a cursor, and leaves a second poll waiting.
     Connect,
@@ -201,7 +201,7 @@ pub(crate) fn all(seconds: f64) -> Vec<Row> {
     rows
 }
 
-/// Requests as any HTTP client makes them: kept connections, no session key.
+/// Returns the rows of plain HTTP clients: kept-alive connections, no session key.
 fn users(seconds: f64) -> [Row; 4] {
     let polls = "LP without a session, one in flight, 1,000 readers";
     let (floor, nchan) = (Floor::Single, Floor::Nchan);
@@ -314,7 +314,7 @@ fn sizes() -> Vec<Row> {
     rows
 }
 
-/// Few rows with few readers: what a change is held against.
+/// Returns a few rows with few readers, as a check of a change.
 pub(crate) fn short(seconds: f64) -> Vec<Row> {
     let mut rows = Vec::new();
     for ((transport, name), fan) in TRANSPORTS.into_iter().zip(FANS) {

@@ -115,7 +115,7 @@ impl Place {
 struct Server {
     child: Child,
     address: SocketAddr,
-    /// Kept open: who writes to a closed pipe may end.
+    /// Kept open: a process that writes to a closed pipe may end.
     _lines: Lines<BufReader<ChildStdout>>,
     /// The files of nginx.
     _nchan: Option<Nchan>,
@@ -189,7 +189,7 @@ async fn listening(lines: &mut Lines<BufReader<ChildStdout>>) -> anyhow::Result<
     bail!("a server ended before it said where it listens")
 }
 
-/// Loads a fresh server once; the result is that of `triway bench`, or of the users.
+/// Loads a fresh server once, and returns the result of `triway bench` or of the plain clients.
 pub(crate) async fn once(side: Side, workload: &Workload, place: &Place) -> anyhow::Result<Value> {
     let server = Server::start(side, place).await?;
     let id = server.child.id().context("a server ended")?;
@@ -221,7 +221,7 @@ pub(crate) async fn once(side: Side, workload: &Workload, place: &Place) -> anyh
     result
 }
 
-/// CPU time that all threads of a process took, in ns.
+/// Returns the CPU time that all threads of a process used, in ns.
 fn cpu_ns(process: u32) -> anyhow::Result<u64> {
     let mut sum = 0;
     for task in std::fs::read_dir(format!("/proc/{process}/task"))? {

@@ -1,6 +1,7 @@
-//! The load of any HTTP client: connections that are kept, no session key and no nonce, head and body in one write.
+//! The load of plain HTTP clients: kept-alive connections, no session key and no nonce, head and body in one write.
 //!
-//! All requests of a turn are sent, then all answers are read. Blocks its thread, since nothing else runs on it.
+//! All requests of a turn are sent, then all responses are read. The load blocks its thread, because no other work runs
+//! on it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -11,25 +12,25 @@ use serde_json::{Value, json};
 
 use crate::rows::Task;
 
-/// What every request carries, as `curl` writes it.
+/// The headers of every request, as `curl` writes them.
 const HEADERS: &str = "Host: localhost\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n";
 /// The channel of all requests.
 const CHANNEL: &str = "users";
-/// How long an answer may take.
+/// The time limit of a response.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Turns before the measured ones.
 const WARM_UP_TURNS: u32 = 3;
-/// Headers of an answer.
+/// The most headers of a response.
 const HEADERS_MAX: usize = 32;
-/// How long a server works on after the last connection is open.
+/// How long a server keeps working after the last connection is open.
 const CONNECTED_PAUSE: Duration = Duration::from_millis(300);
 
-/// How a server is asked to poll.
+/// The form of a poll request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// By `since`, with the cursor of the last answer.
+    /// By `since`, with the cursor of the last response.
     Triway,
-    /// By the headers of the last answer.
+    /// By the headers of the last response.
     Nchan,
 }
 
@@ -60,7 +61,7 @@ impl Users<'_> {
 
     fn polls(&self) -> anyhow::Result<f64> {
         let mut publisher = Client::new(self.address)?;
-        // nchan knows no cursor of a channel that has no event.
+        // nchan has no cursor for a channel without events.
         publisher.publish(0)?;
         let mut clients = self.connect_all()?;
         if self.dialect == Dialect::Triway {
@@ -111,7 +112,7 @@ impl Users<'_> {
         Ok(took as f64 / self.count as f64)
     }
 
-    /// CPU time of the server for one request, over as many turns as there is time for.
+    /// Returns the CPU time of the server for one request, over as many turns as fit into the measuring time.
     fn turns(&self, mut turn: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
         for _ in 0..WARM_UP_TURNS {
             turn()?;
@@ -128,7 +129,7 @@ impl Users<'_> {
     }
 }
 
-/// A connection, the last answer, and the place to poll from.
+/// A connection, the last response, and the position to poll from.
 struct Client {
     stream: TcpStream,
     answer: Vec<u8>,
@@ -141,7 +142,7 @@ impl Client {
         let stream = TcpStream::connect(address).context("cannot connect")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_LIMIT))?;
-        // Closed with a reset, or thousands of ports stay taken for a minute.
+        // Close with a reset: otherwise thousands of ports stay occupied for a minute.
         socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
         Ok(Self {
             stream,
@@ -189,7 +190,7 @@ impl Client {
         self.answer()
     }
 
-    /// Reads one whole answer, which must be a good one.
+    /// Reads one whole response, which must be a success.
     fn answer(&mut self) -> anyhow::Result<()> {
         self.answer.clear();
         let mut part = [0; 4_096];
@@ -215,7 +216,7 @@ impl Client {
         Ok(str::from_utf8(&self.answer[self.body_at..])?)
     }
 
-    /// Remembers from where to poll next.
+    /// Stores the position of the next poll.
     fn keep_place(&mut self, dialect: Dialect) -> anyhow::Result<()> {
         self.place = match dialect {
             Dialect::Triway => {
@@ -242,7 +243,7 @@ impl Client {
     }
 }
 
-/// Status, bytes of the head, and bytes of the body, once the head is whole.
+/// Returns the status, the bytes of the head, and the bytes of the body, once the head is complete.
 fn head(bytes: &[u8]) -> anyhow::Result<Option<(u16, usize, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut answer = httparse::Response::new(&mut headers);

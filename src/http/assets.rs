@@ -1,4 +1,4 @@
-//! The built client and the chat page, embedded, each with an ETag.
+//! The built client and the chat page, embedded, each with an ETag. Knows no channel and no session.
 
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +12,7 @@ use rust_embed::RustEmbed;
 use super::{RefusalResponse, SharedApp};
 use crate::protocol::{Code, Refusal};
 
-/// What the page may do: run and style itself, talk to this hub, show pictures that it was sent.
+/// The permissions of the page: run its scripts and styles, connect to this hub, show images that it received.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
@@ -40,7 +40,7 @@ pub(super) async fn page(State(app): State<SharedApp>, request: Request) -> Resp
     response
 }
 
-/// `GET /chat/{file}`: what the chat page is made of.
+/// `GET /chat/{file}`: the files of the chat page.
 pub(super) async fn chat(
     State(app): State<SharedApp>,
     Path(file): Path<String>,
@@ -62,14 +62,14 @@ pub(super) async fn client(Path(file): Path<String>, request: Request) -> Respon
     response
 }
 
-/// Whether this is the address of a part of the client. A page of any origin may load it; the guard judges what it
-/// requests afterwards.
+/// Returns whether this is the path of a part of the client. A page of any origin may load it. The guard checks the
+/// requests that the client sends afterwards.
 pub(super) fn is_client(path: &str) -> bool {
     let name = path.strip_prefix('/').unwrap_or_default();
     !name.contains('/') && BuiltAssets::get(name).is_some()
 }
 
-/// The refusal of an address at which there is nothing.
+/// Returns the refusal of an unknown path.
 pub(super) fn missing(uri: &Uri) -> Response {
     RefusalResponse::at(uri, Refusal::new(Code::NotFound, "no such address")).into_response()
 }
@@ -84,9 +84,9 @@ fn serve(path: &str, request: &Request) -> Response {
         .collect();
     let tag = format!("\"{hash}\"");
     let headers = [
-        // A weak one, since the same file may come compressed.
+        // A weak ETag, because the same file may also be sent compressed.
         (ETAG, format!("W/{tag}")),
-        // Asked for again each time, and mostly answered by 304: a new build reaches everybody at once.
+        // The browser revalidates it each time, mostly with a 304, so a new build reaches every page at once.
         (CACHE_CONTROL, "public, no-cache".to_owned()),
         (CONTENT_TYPE, media_type(path).to_owned()),
     ];

@@ -1,6 +1,6 @@
-//! Opening a reader: one way in for all three transports, which then part.
+//! Opening a reader: one entry for all three transports, which then take separate paths.
 //!
-//! Reads the request into an `Opening`; the transports make the bytes.
+//! Reads the request into an `AttachRequest`. The transports encode the response.
 
 use std::convert::Infallible;
 
@@ -40,22 +40,22 @@ use crate::transport::{RequestFacts, poll, sse, streaming_headers};
 const OPENING_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// The subprotocol of the contract.
 const PROTOCOL: &str = "triway.v1";
-/// The header of an event stream that comes back.
+/// The header of an event stream that reconnects.
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// A request to read.
 struct ReadRequest {
     transport: Transport,
-    /// That of a WebSocket.
+    /// The handshake of a WebSocket.
     handshake: Option<Handshake>,
     parts: Parts,
     body: Body,
 }
 
-/// What comes of a request: mostly its answer is there.
+/// The outcome of a request: mostly a response that is ready.
 type AttachOutcome = Either<Ready<Response>, ResponseFuture>;
 
-/// Serves a reading address. No `async fn`, which would hold its arguments twice.
+/// Serves a reading path. This is no `async fn`, because that would hold its arguments twice.
 pub(super) fn read(
     app: SharedApp,
     transport: Transport,
@@ -76,7 +76,7 @@ impl ReadRequest {
             Transport::Ws => match Handshake::of(&mut request) {
                 Ok(handshake) => Some(handshake),
                 Err(refusal) => {
-                    // Told with every refusal of the handshake, as RFC 6455, 4.4 asks for a wrong version.
+                    // Sent with every refusal of the handshake, as RFC 6455, section 4.4, requires for a wrong version.
                     let version = [(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
                     let refused = RefusalResponse::at(request.uri(), refusal);
                     return Err(Box::new((version, refused).into_response()));
@@ -121,13 +121,13 @@ fn begin(
         }
         (Err(refusal), None) => RefusalResponse(refusal).into_response(),
         (Ok(_), None) if parts.method == Method::HEAD => {
-            // Of no known length, as the answer to a GET.
+            // A body of unknown length, as in the response to a GET.
             let nothing = futures_util::stream::empty::<Result<Bytes, Infallible>>();
             let body = Body::from_stream(nothing);
             (streaming_headers(content_type(transport)), body).into_response()
         }
         (Ok(attach), None) => {
-            // An authorize hook judges each request, and a header may say where to go on.
+            // An authorize hook checks each request, and a header may state where to continue.
             let judges = app.authorize.is_some() || app.sessions.judges_access();
             let by_head = !judges && !parts.headers.contains_key(LAST_EVENT_ID);
             return answer(app, attach, facts, offer, by_head);
@@ -179,7 +179,7 @@ async fn open(app: &SharedApp, asked: &mut ReadRequest) -> Result<Attachment, Re
     let mut echo = BodyEcho::default();
     let attach = open_with(app, asked, &mut echo).await;
     match attach {
-        // Most readers never repeat it, and each poll would read its query twice.
+        // Most readers never repeat it, and each poll would parse its query twice.
         Ok(attach) if !attach.may_refuse() => Ok(attach),
         Ok(attach) => {
             let (nonce, place) = app.body_echo(&asked.parts, &echo);
@@ -192,7 +192,7 @@ async fn open(app: &SharedApp, asked: &mut ReadRequest) -> Result<Attachment, Re
     }
 }
 
-/// Leaves in `echo` what a refusal repeats of the body.
+/// Opens the attachment, and stores in `echo` the parts of the body that a refusal repeats.
 async fn open_with(
     app: &SharedApp,
     asked: &mut ReadRequest,
@@ -217,7 +217,7 @@ async fn open_with(
     let query = parts.uri.query().unwrap_or_default();
     let mut attach_request = AttachRequest::parse(transport, path, query, last_event_id, body)?;
     if parts.method == Method::HEAD {
-        // It asks what a reader would get, and is none.
+        // The request asks for a reader's response without becoming a reader.
         attach_request.presence = ShownIn::Nowhere;
     }
     let credential = app.reader_credential(parts, &attach_request).await?;
@@ -225,12 +225,12 @@ async fn open_with(
     app.sessions.open(attach_request, &credential, address)
 }
 
-/// Whether a path is a reading address of this transport.
+/// Returns whether a path is a reading path of this transport.
 pub(super) fn is_address_of(transport: Transport, path: &str) -> bool {
     is_below(transport.as_str(), path)
 }
 
-/// Whether the first segment of a path is this one.
+/// Returns whether the first segment of a path is this one.
 pub(super) fn is_below(segment: &str, path: &str) -> bool {
     let rest = path
         .strip_prefix('/')
@@ -238,7 +238,7 @@ pub(super) fn is_below(segment: &str, path: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Refuses a WebSocket over the open socket, where the handshake is right; `None` where it is none.
+/// Refuses a WebSocket over the open socket if the handshake is valid. Returns `None` if it is not.
 pub(super) fn refuse_socket(
     app: &SharedApp,
     request: &mut Request,
@@ -254,13 +254,13 @@ pub(super) fn refuse_socket(
     Some(handshake.refuse(app, refusal, asked_format(request.uri()), beside))
 }
 
-/// What follows the first segment of the path, not decoded: `a,b` of `/sse/a,b`.
+/// Returns the path after its first segment, still encoded: `a,b` of `/sse/a,b`.
 pub(super) fn rest_of_path(parts: &Parts) -> Option<&str> {
     let path = parts.uri.path();
     path.get(1..)?.split_once('/').map(|(_, rest)| rest)
 }
 
-/// The format that a request asks for, known even where the rest of it cannot be read.
+/// Returns the format of a request, even if the rest of the request is invalid.
 fn asked_format(uri: &Uri) -> Format {
     let is_data = uri
         .query()
@@ -268,13 +268,13 @@ fn asked_format(uri: &Uri) -> Format {
     if is_data { Format::Data } else { Format::Full }
 }
 
-/// A WebSocket handshake that asks for nothing impossible.
+/// A valid WebSocket handshake.
 struct Handshake {
-    /// None where the socket itself is offered.
+    /// `None` if the server offers the socket itself.
     upgrade: Option<OnUpgrade>,
-    /// The accept key; none over HTTP/2, which needs none.
+    /// The accept key. `None` over HTTP/2, which needs no key.
     accept: Option<String>,
-    /// Whether the client offers our subprotocol.
+    /// Whether the client offers the subprotocol of the contract.
     protocol: bool,
     over_http2: bool,
 }
@@ -331,7 +331,7 @@ impl Handshake {
         })
     }
 
-    /// Opens the socket only to say why it is closed, since a browser shows its page no status.
+    /// Opens the socket only to close it with the reason, because a browser does not show the HTTP status to its page.
     fn refuse(
         self,
         app: &SharedApp,
@@ -357,13 +357,13 @@ impl Handshake {
         if beside.offer.is_some() {
             return socket::take_over(response, |head, owned| {
                 let answer = socket::handshake(&head);
-                // Not an `async` block: it would hold the socket's future twice.
+                // An `async` block would hold the socket's future twice.
                 PendingResponse::once(go_on(owned.io, owned.unread, answer).map(|()| None))
             });
         }
         let (upgrade, over_http2) = (self.upgrade, self.over_http2);
         tokio::spawn(async move {
-            // The count of connections holds as long as this task does.
+            // The connection stays counted as long as this task runs.
             let _guard = beside.guard;
             let Some(upgrade) = upgrade else { return };
             if let Ok(upgraded) = upgrade.await {
@@ -399,20 +399,20 @@ impl Handshake {
     }
 }
 
-/// Whether a handshake's key is what RFC 6455 section 4.2.1 asks for.
+/// Returns whether a handshake's key is valid by RFC 6455, section 4.2.1.
 fn is_handshake_key(key: &[u8]) -> bool {
     const KEY_BYTES: usize = 16;
     STANDARD.decode(key).is_ok_and(|key| key.len() == KEY_BYTES)
 }
 
-/// What a handshake needs beside its request.
+/// The facts besides its request that a handshake needs.
 struct HandshakeContext {
     offer: Option<HandoverOffer>,
     guard: Option<ConnectionGuard>,
     watcher: Option<StreamWatcher>,
 }
 
-/// Whether a comma-separated header holds a word, in any case.
+/// Returns whether a comma-separated header contains a word, in any case.
 fn has_word(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
     let values = headers
         .get_all(name)

@@ -1,19 +1,19 @@
 //! The host of a request and the origin of a page, parsed.
 //!
-//! Pure. Knows no list of the hub; `guard` judges.
+//! Pure. Does not know which hosts and origins are allowed; `guard` decides.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use axum::http::Uri;
 use axum::http::uri::Authority;
 
-/// A host and at most a port.
+/// A host, with or without a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostPort(Authority);
 
 impl HostPort {
-    /// Parses `host` or `host:port`. An authority may hold more, which no Host does: a user before an `@`, or a text
-    /// between the bracket of an IPv6 address and the port.
+    /// Parses `host` or `host:port`. An authority may hold more, which a Host header never does: a user before an `@`,
+    /// or text between the bracket of an IPv6 address and the port.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.strip_suffix(':').unwrap_or(text);
         let authority: Authority = text.parse().ok()?;
@@ -22,19 +22,19 @@ impl HostPort {
         is_bare.then_some(Self(authority))
     }
 
-    /// The host without its port. An IPv6 address stands in brackets.
+    /// Returns the host without its port. An IPv6 address keeps its brackets.
     pub(super) fn name(&self) -> &str {
         self.0.host()
     }
 
-    /// The IP address that the host is, if it is none of DNS.
+    /// Returns the IP address if the host is one and not a DNS name.
     pub(super) fn address(&self) -> Option<IpAddr> {
         let inside = self
             .name()
             .strip_prefix('[')
             .and_then(|name| name.strip_suffix(']'));
         match inside {
-            // The zone of a link-local address, `%25eth0`, is a matter of the client's machine.
+            // The zone of a link-local address, `%25eth0`, has a meaning on the client's machine only.
             Some(inside) => {
                 let address = inside.split('%').next().unwrap_or_default();
                 address.parse().map(|address: Ipv6Addr| address.into()).ok()
@@ -46,7 +46,7 @@ impl HostPort {
         }
     }
 
-    /// Whether the host is this machine, by an address or by a name of RFC 6761.
+    /// Returns whether the host is this machine, by an address or by a name of RFC 6761.
     pub(super) fn is_loopback(&self) -> bool {
         let name = self.name();
         self.address().is_some_and(|address| address.is_loopback())
@@ -55,7 +55,7 @@ impl HostPort {
     }
 }
 
-/// An origin as browsers send it: scheme, host and at most a port.
+/// An origin as browsers send it: a scheme and a host, with or without a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(super) host: HostPort,
@@ -63,7 +63,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Parses an origin. `null` and everything else that has no host is `None`.
+    /// Parses an origin. Returns `None` for `null` and for everything else without a host.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
         let host = HostPort::parse(uri.authority()?.as_str())?;
@@ -76,7 +76,7 @@ impl Origin {
         is_bare.then_some(Self { host, default_port })
     }
 
-    /// Whether the origin's pages come from this host. The scheme's default port may be left out.
+    /// Returns whether the origin's pages are served from this host. Either may omit the scheme's default port.
     pub(super) fn is_of(&self, host: &HostPort) -> bool {
         let port = |of: &HostPort| of.0.port_u16().unwrap_or(self.default_port);
         self.host.name().eq_ignore_ascii_case(host.name()) && port(&self.host) == port(host)

@@ -1,6 +1,6 @@
-//! Request bodies: read whole, each within its limit and its time, all of them within one bound.
+//! Request bodies: read to the end, each within its size and time limits, all of them within one budget.
 //!
-//! Knows nothing of what is in them.
+//! Does not know what a body contains.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use http_body::Body as _;
 use crate::protocol::{Code, Refusal};
 use crate::session::{InboundBudget, InboundPermit, full};
 
-/// Bytes that are read at least of a body which is too large, so that its sender gets to read the refusal.
+/// How many bytes of an oversized body are read and discarded, so that its sender reads the refusal.
 const DISCARDED_BYTES_MAX: u64 = 17 * 1024 * 1024;
-/// Reads bodies, all of them within the one bound of what is on its way.
+/// Reads bodies, all of them within the shared budget of inbound bytes.
 #[derive(Debug)]
 pub(crate) struct BodyReader(Arc<InboundBudget>);
 
@@ -22,10 +22,11 @@ impl BodyReader {
         Self(inbound)
     }
 
-    /// Reads a body whole, within its limit and its time.
+    /// Reads a whole body within its size and time limits.
     ///
-    /// What is too large, or finds no room, is read all the same, and thrown away: a connection that is closed with
-    /// unread bytes is reset, and a browser that was still sending would see no answer but a network that failed.
+    /// A body that is too large or finds no room is read all the same, and discarded: a connection that is closed with
+    /// unread bytes is reset, and a browser that is still sending would report a network failure instead of the
+    /// response.
     pub(super) async fn read(
         &self,
         mut body: Body,
@@ -48,7 +49,7 @@ impl BodyReader {
             };
             seen += data.len() as u64;
             if seen <= limit as u64 && has_room {
-                // By what came, not by what was announced: that costs a stranger nothing.
+                // Count the bytes that arrived. The announced length costs an attacker nothing.
                 has_room = counted.set(seen as usize);
                 if has_room {
                     whole.extend_from_slice(&data);
@@ -65,7 +66,7 @@ impl BodyReader {
         if !has_room {
             return Err(full());
         }
-        // An event keeps its data for long: room that a chunked body left unused is not kept with it.
+        // An event keeps its data for long, so free the room that a chunked body left unused.
         if whole.capacity() - whole.len() > whole.len() / 4 {
             return Ok((Bytes::copy_from_slice(&whole), counted));
         }
@@ -73,7 +74,7 @@ impl BodyReader {
     }
 }
 
-/// Why a body could not be read to its end.
+/// Returns the refusal of a body that could not be read to its end.
 fn unread(error: &axum::Error) -> Refusal {
     if is_timeout(error) {
         return Refusal::new(Code::BodyTimeout, "the body did not arrive in time");

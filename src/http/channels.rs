@@ -1,4 +1,4 @@
-//! Asking about a channel without reading it: its history, and who is here.
+//! Queries about a channel without reading it: its history and its members. Knows no transport of readers.
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -11,7 +11,7 @@ use crate::protocol::cursor::Since;
 use crate::protocol::{ChannelName, Code, Refusal, history_bytes, history_limit};
 use crate::session::Publisher;
 
-/// Who asks about which channel.
+/// A client's query about a channel.
 struct ChannelQuery {
     parameters: Parameters,
     channel: ChannelName,

@@ -1,6 +1,7 @@
-//! How credentials come: a header, a subprotocol, a body, a cookie, the query. Read in one place for all addresses.
+//! Where credentials come from: a header, a subprotocol, a body, a cookie, the query. One place reads them for all
+//! paths.
 //!
-//! Does not judge them; the authorize hook does.
+//! Does not check them; the authorize hook does.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,19 +19,19 @@ use crate::protocol::{
 };
 use crate::session::Credential;
 
-/// The subprotocol that carries a token, since a browser's WebSocket has no headers.
+/// The subprotocol that carries a token, because a browser's WebSocket cannot set headers.
 const BEARER_PROTOCOL: &str = "triway.bearer.";
 
 /// The argument of an authorize hook: the credentials of one request.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// The token, wherever it came; never logged.
+    /// The token, from any place in the request. It is never logged.
     pub token: Option<String>,
     /// The headers of the request.
     pub headers: HeaderMap,
 }
 
-/// An authorize hook: grants, nothing where the request brought no credential, or a refusal.
+/// An authorize hook: returns grants, `None` if the request has no credential, or a refusal.
 pub type Authorize = Arc<
     dyn Fn(Credentials) -> Pin<Box<dyn Future<Output = Result<Option<Grants>, Refusal>> + Send>>
         + Send
@@ -38,7 +39,7 @@ pub type Authorize = Arc<
 >;
 
 impl App {
-    /// What this request may do by itself, apart from its session key.
+    /// Returns the grants of this request itself, apart from its session key.
     pub(super) async fn credential(
         &self,
         parts: &Parts,
@@ -48,7 +49,8 @@ impl App {
         self.authorized(parts, token).await
     }
 
-    /// Addresses get into logs and histories. A token that is left in one by mistake must not pass in silence.
+    /// Refuses a token in the query if that is not allowed. URLs end up in logs and histories, so a token that is there
+    /// by mistake must not go unnoticed.
     fn check_query_token(&self, has_token: bool) -> Result<(), Refusal> {
         if has_token && !self.options.token_in_query {
             return Err(Refusal::new(
@@ -79,7 +81,7 @@ impl App {
         })
     }
 
-    /// The token of a reader's request.
+    /// Returns the credential of a reader's request.
     pub(super) async fn reader_credential(
         &self,
         parts: &Parts,
@@ -89,19 +91,20 @@ impl App {
         self.authorized(parts, attach_request.token.clone()).await
     }
 
-    /// The refusal of this request: with its nonce, and with the place of its credential.
+    /// Adds the nonce of this request and the place of its credential to a refusal.
     pub(super) fn refused(&self, parts: &Parts, refusal: Refusal) -> RefusalResponse {
         let (nonce, place) = self.echo_of(parts);
         RefusalResponse(refusal.answering(nonce, place))
     }
 
-    /// What refusals repeat of this request: its nonce, and the place of its credential.
+    /// Returns the parts of this request that refusals repeat: its nonce, and the place of its credential.
     pub(super) fn echo_of(&self, parts: &Parts) -> (Option<Box<str>>, Option<CredentialPlace>) {
         let nonce = nonce_of_query(parts.uri.query().unwrap_or_default());
         (nonce, self.place_of(parts))
     }
 
-    /// What refusals repeat of a request whose body may say the same as the query, and comes before it.
+    /// Returns the parts that refusals repeat of a request with a body. The body may state the same as the query, and
+    /// takes precedence.
     pub(super) fn body_echo(
         &self,
         parts: &Parts,
@@ -119,8 +122,8 @@ impl App {
         (nonce, place)
     }
 
-    /// Where a request carries a credential, looked for in the order in which it is taken. One in the query is found
-    /// even where it is not taken.
+    /// Returns where a request carries its credential, in the order of precedence. A credential in the query is found
+    /// even if the query is not accepted.
     fn place_of(&self, parts: &Parts) -> Option<CredentialPlace> {
         if bearer(&parts.headers).is_some() {
             Some(CredentialPlace::Header)

@@ -1,4 +1,4 @@
-//! Refusals as HTTP answers: status, problem JSON, and the headers that some codes add.
+//! Refusals as HTTP responses: status, problem JSON, and the headers that some codes add. Knows no route.
 
 use std::any::Any;
 
@@ -8,12 +8,12 @@ use hyper::{StatusCode, Uri};
 
 use crate::protocol::{Code, Refusal, nonce_of_query};
 
-/// A refusal on its way to an HTTP client.
+/// A refusal that is to be sent to an HTTP client.
 #[derive(Debug)]
 pub(crate) struct RefusalResponse(pub(crate) Refusal);
 
 impl RefusalResponse {
-    /// The refusal of a request for this address, whose credential does not matter.
+    /// Returns the refusal of a request for this path when its credential does not matter.
     pub(crate) fn at(uri: &Uri, refusal: Refusal) -> Self {
         let nonce = nonce_of_query(uri.query().unwrap_or_default());
         Self(refusal.answering(nonce, None))
@@ -45,20 +45,20 @@ impl IntoResponse for RefusalResponse {
             }
             _ => {}
         }
-        // For the counters, which stand outside of all handlers.
+        // For the counters, which are outside of all handlers.
         response.extensions_mut().insert(refusal.code);
         response
     }
 }
 
-/// A name under which one request can be found in the log.
+/// Returns an id by which the log entry of one request can be found.
 fn request_id() -> String {
     let mut random = [0; 6];
     let _ = getrandom::fill(&mut random);
     random.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The answer where a handler panicked: a mistake of ours, told as one, that harms nobody else.
+/// Returns the response after a panic in a handler: an internal error that affects no other request.
 #[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
 pub(super) fn panicked(cause: Box<dyn Any + Send>) -> Response {
     let text = cause.downcast_ref::<&str>().copied();

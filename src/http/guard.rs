@@ -1,6 +1,6 @@
-//! Who may ask: the Host against DNS rebinding, the Origin against other people's pages.
+//! Which requests are accepted: the Host is checked against DNS rebinding, the Origin against foreign pages.
 //!
-//! The same on every address but `/healthz` and `/readyz`. Credentials are another matter.
+//! The same rules hold for every path except `/healthz` and `/readyz`. Does not check credentials.
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -18,18 +18,18 @@ use super::{App, RefusalResponse, SharedApp, assets, attach};
 use crate::protocol::peer::Peer;
 use crate::protocol::{Code, Refusal, Transport};
 
-/// Addresses that are exempt from both rules: probes and load balancers use names of their own, and the answers hold
-/// no secret.
+/// Paths that are exempt from both rules: probes and load balancers use their own names for the hub, and the responses
+/// hold no secret.
 const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
-/// The name under which a proxy was asked.
+/// The name under which a client reached the proxy.
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Lets a request pass, or refuses it; counts every refusal that comes back.
+/// Passes a request on or refuses it, and counts every refused response.
 pub(super) async fn guard(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     guarded(&app, request, |request| next.run(request)).await
 }
 
-/// The same before whatever comes next.
+/// Guards any handler in the same way.
 pub(super) fn guarded<F, N>(
     app: &SharedApp,
     request: Request,
@@ -56,28 +56,28 @@ where
     })
 }
 
-/// Refuses a request without acting on it, such that the page can read the refusal.
+/// Refuses a request without executing it, in a form that the page can read.
 async fn refuse(app: SharedApp, mut request: Request, refusal: Refusal) -> Response {
     if matches!(refusal.code, Code::OriginRefused | Code::HostRefused) {
         app.strangers.log(&refusal);
     }
     let refused = RefusalResponse::at(request.uri(), refusal);
-    // A browser shows its page no status of a refused handshake.
+    // A browser does not show its page the status of a refused handshake.
     if attach::is_address_of(Transport::Ws, request.uri().path())
         && let Some(response) = attach::refuse_socket(&app, &mut request, refused.0.clone())
     {
         return response;
     }
     if request.method() != Method::CONNECT {
-        // A connection that is closed with unread bytes is reset, and its page would see no answer. Of the body
-        // nothing is kept, and nothing depends on whether it comes to its end.
+        // A connection that is closed with unread bytes is reset, and its page would see no response. The body is
+        // discarded, and it does not matter whether it arrives in full.
         let _ = app.bodies.read(request.into_body(), 0).await;
     }
     refused.into_response()
 }
 
 fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
-    // RFC 9112 section 3.2; a proxy before us may have believed the other one.
+    // RFC 9112, section 3.2: a proxy in front may have used the other one.
     if parts.headers.get_all(HOST).iter().nth(1).is_some() {
         return Err(Refusal::bad_parameter("the request has more than one Host"));
     }
@@ -85,7 +85,7 @@ fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
         return Ok(());
     }
     let Some(host) = host_of(parts) else {
-        // HTTP/1.0 has no Host, and no browser speaks it: there is no name that could have been rebound.
+        // HTTP/1.0 has no Host, and browsers do not use it, so there is no name that could have been rebound.
         if parts.version == Version::HTTP_10 && !parts.headers.contains_key(ORIGIN) {
             return Ok(());
         }
@@ -111,7 +111,8 @@ fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
     }
 }
 
-/// The name and port under which the client asked; a trusted proxy's word counts above its own.
+/// Returns the name and port under which the client reached the hub. The header of a trusted proxy takes precedence
+/// over its own Host.
 fn host_of(parts: &Parts) -> Option<&str> {
     let forwarded = is_proxied(parts)
         .then(|| text(&parts.headers, &FORWARDED_HOST))
@@ -160,13 +161,13 @@ fn host_is_served(app: &App, parts: &Parts, text: &str) -> bool {
         Origin::parse(origin)
             .is_some_and(|origin| origin.host.name().eq_ignore_ascii_case(host.name()))
     };
-    // Rebinding makes a name stand for another address. An address stands for itself.
+    // DNS rebinding changes the address of a name. An IP address in the Host is not affected.
     host.address().is_some()
         || (is_local(parts) && host.is_loopback())
         || options.origins.iter().any(of_origin)
 }
 
-/// Whether a page of this origin may ask.
+/// Returns whether a page of this origin may send requests.
 fn origin_is_allowed(app: &App, origin: &HeaderValue, parts: &Parts) -> bool {
     let Ok(text) = origin.to_str() else {
         return false;

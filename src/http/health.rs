@@ -1,4 +1,4 @@
-//! Is the process up, is it ready, and what did it count.
+//! Liveness, readiness and metrics. Knows no client.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -11,12 +11,12 @@ use super::{RefusalResponse, SharedApp, json};
 use crate::protocol::{Code, HealthAnswer, Refusal};
 use crate::session::Sessions;
 
-/// `GET /healthz`: the process is up, and it is this hub and no portal.
+/// `GET /healthz`: the process runs, and it is this hub and not a captive portal.
 pub(super) async fn live() -> Response {
     json(StatusCode::OK, &HealthAnswer::of_this_build())
 }
 
-/// `GET /readyz`: new readers are welcome.
+/// `GET /readyz`: the hub accepts new readers.
 pub(super) async fn ready(
     State(app): State<SharedApp>,
     uri: Uri,
@@ -34,7 +34,7 @@ pub(super) async fn metrics(State(app): State<SharedApp>) -> Response {
     ([(CONTENT_TYPE, content_type)], metrics_text(&app.sessions)).into_response()
 }
 
-/// What the hub counted, as OpenMetrics.
+/// Returns the hub's metrics as OpenMetrics.
 pub(crate) fn metrics_text(sessions: &Sessions) -> String {
     let hub = sessions.hub();
     let mut registry = hub.metrics().registry();
@@ -60,7 +60,7 @@ pub(crate) fn metrics_text(sessions: &Sessions) -> String {
     text
 }
 
-/// What is counted elsewhere, at this moment.
+/// Returns a gauge of a number that is counted elsewhere, at this moment.
 fn shown(value: usize) -> Gauge {
     let gauge = Gauge::default();
     gauge.set(value as i64);

@@ -1,4 +1,5 @@
-//! Publishing over HTTP: a body to a channel, commands of a session, and the GET for networks that refuse POST.
+//! Publishing over HTTP: a body to a channel, commands of a session, and the GET for networks that block POST. Knows no
+//! reader.
 
 use std::borrow::Cow;
 
@@ -21,11 +22,11 @@ use crate::protocol::{
 };
 use crate::session::Publisher;
 
-/// The media type of data that is JSON, and how those of its kinds end (RFC 6839).
+/// The media type of JSON data, and the suffix of the types that are based on it (RFC 6839).
 const JSON: &str = "application/json";
 const JSON_SUFFIX: &str = "+json";
 
-/// The parameters of a request that publishes or asks about a channel.
+/// The parameters of a request that publishes or queries a channel.
 #[derive(Default)]
 pub(super) struct Parameters(Vec<(String, String)>);
 
@@ -40,13 +41,13 @@ impl Parameters {
         self.given(name).filter(|value| !value.is_empty())
     }
 
-    /// The same, even if it is empty.
+    /// Returns a parameter even if it is empty.
     pub(super) fn given(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The one channel of a request: from its path, or from `?channels=` for names that a path would change.
+    /// Returns the only channel of a request: from its path, or from `?channels=` for names that a path would change.
     pub(super) fn channel(&self, parts: &Parts) -> Result<ChannelName, Refusal> {
         let in_path = rest_of_path(parts).filter(|rest| !rest.is_empty());
         let mut names = match (
@@ -68,7 +69,7 @@ impl Parameters {
 }
 
 impl App {
-    /// Who publishes or asks by this request.
+    /// Returns the publisher of this request, which publishes or queries.
     pub(super) async fn publisher(
         &self,
         parts: &Parts,
@@ -80,7 +81,7 @@ impl App {
     }
 }
 
-/// The client's address.
+/// Returns the client's address.
 fn address(parts: &Parts) -> Option<std::net::IpAddr> {
     parts.extensions.get::<Peer>().map(|peer| peer.client)
 }
@@ -108,7 +109,7 @@ async fn by_post(app: &App, parts: &Parts, body: Body) -> Result<Response, Refus
     let media_type = media_type(parts);
     let limit = body_limit(&media_type, app.sessions.limits());
     let body = match app.bodies.read(body, limit).await {
-        // A body that was cut on its way says nothing of what was meant, and comes again under the same key.
+        // A body that was cut off does not show what was meant, and is sent again with the same key.
         Err(refusal) if refusal.code != Code::TooLarge => return Err(refusal),
         body => body,
     };
@@ -126,7 +127,7 @@ async fn by_post(app: &App, parts: &Parts, body: Body) -> Result<Response, Refus
     answer(app, &publisher, key, publish).await
 }
 
-/// The media type of a body, without its parameters.
+/// Returns the media type of a body, without its parameters.
 fn media_type(parts: &Parts) -> String {
     let given = parts.headers.get(CONTENT_TYPE);
     let given = given.map(|value| String::from_utf8_lossy(value.as_bytes()));
@@ -138,7 +139,7 @@ fn is_json(media_type: &str) -> bool {
     media_type == JSON || media_type.ends_with(JSON_SUFFIX)
 }
 
-/// Refuses a compressed body: it is published as it is, and its readers could not read it.
+/// Refuses a compressed body: it is published as it is, and its readers could not decode it.
 pub(super) fn check_encoding(parts: &Parts) -> Result<(), Refusal> {
     let encodings = parts.headers.get_all(CONTENT_ENCODING).iter();
     for encoding in encodings {
@@ -155,7 +156,7 @@ pub(super) fn check_encoding(parts: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The most bytes of a body: JSON may be a string, whose escapes do not count as data.
+/// Returns the size limit of a body in bytes. JSON may be a string, whose escapes do not count as data.
 fn body_limit(media_type: &str, limits: Limits) -> usize {
     if is_json(media_type) {
         limits.body
@@ -167,7 +168,7 @@ fn body_limit(media_type: &str, limits: Limits) -> usize {
 fn data_of(media_type: &str, body: Bytes) -> Result<Data, Refusal> {
     match media_type {
         _ if is_json(media_type) => Data::from_json(&body),
-        // What `curl -d` says of anything; the body is never parsed as a form.
+        // `curl -d` sends this type with any data. The body is never parsed as a form.
         "" | "application/x-www-form-urlencoded" => text(&body),
         _ if media_type.starts_with("text/") => text(&body),
         _ => Ok(Data::Bytes(body)),
@@ -237,11 +238,11 @@ async fn by_address(app: &App, parts: &Parts) -> Result<Response, Refusal> {
             Code::MethodNotAllowed,
             "publish by POST; a GET needs a session key and an idempotency key",
         );
-        // As the router says it for the other methods of this address.
+        // The router sends the same `Allow` for the other methods of this path.
         return Ok(([(ALLOW, "POST,GET,HEAD")], app.refused(parts, refusal)).into_response());
     }
     let publisher = app.publisher(parts, &parameters).await?;
-    // A repeated request has the same address, and so the same key.
+    // A repeated request has the same URL, and so the same key.
     let Some(key) = parameters.find("key") else {
         return Err(Refusal::bad_parameter(
             "a publish by GET needs an idempotency key",
@@ -258,7 +259,7 @@ fn publish_of(
     key: Option<String>,
 ) -> Result<Publish, Refusal> {
     let text = parameters.find("data").unwrap_or_default();
-    // JSON where it is JSON: a client that means text sends it with quotes.
+    // Text that parses as JSON is JSON. A client that means text sends it in quotes.
     let data = Data::from_json(text.as_bytes()).unwrap_or_else(|_| Data::text(text));
     Ok(Publish {
         channel: parameters.channel(parts)?,
@@ -293,7 +294,7 @@ async fn commanded(
     let parameters = Parameters::of(parts)?;
     let asked = SendBody::parse(&body);
     drop(body);
-    // A refusal of the credential comes before one of the body.
+    // A refusal of the credential takes precedence over one of the body.
     let (session, token) = match &asked {
         Ok(asked) => (asked.session.as_deref(), asked.token.clone()),
         Err(_) => (None, None),

@@ -1,6 +1,7 @@
 //! The origins and hosts that the guard refused: each is logged once, so that the operator can allow it.
 //!
-//! A page that is refused retries for ever, and a stranger can make up any number of names, so the log is bounded.
+//! A page that is refused retries forever, and an attacker can invent any number of names, so the log is bounded. Does
+//! not decide what is refused.
 
 use std::collections::HashSet;
 
@@ -8,12 +9,12 @@ use parking_lot::Mutex;
 
 use crate::protocol::Refusal;
 
-/// Names that are remembered, of both kinds together: more than an operator reads.
+/// The most names that are remembered, origins and hosts together: more than an operator reads.
 const STRANGERS_MAX: usize = 100;
-/// Characters of a name that are shown; a longer one is no DNS name.
+/// The most characters of a name that are shown. A longer one is no DNS name.
 const NAME_CHARS_MAX: usize = 200;
 
-/// The names that were refused so far.
+/// The names that were refused until now.
 #[derive(Debug, Default)]
 pub(crate) struct RefusedHosts {
     /// The details of the refusals that were logged.
@@ -57,7 +58,7 @@ impl RefusedHosts {
     }
 }
 
-/// A name that a stranger chose, fit to be shown in a refusal and in a log.
+/// Makes a client's name for the hub safe to show in a refusal and in a log.
 pub(super) fn printable(name: &str) -> String {
     let is_cut = name.chars().nth(NAME_CHARS_MAX).is_some();
     let name = name.chars().take(NAME_CHARS_MAX);

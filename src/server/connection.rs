@@ -1,6 +1,6 @@
-//! One connection: hyper reads requests and writes answers, and we watch the clock.
+//! One connection: hyper reads requests and writes responses, and this file enforces the deadlines.
 //!
-//! One task and at most one timer each. Knows no route, and nothing of what is asked.
+//! Each connection has one task and at most one timer. Knows no route, and nothing about the contents of requests.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -37,19 +37,19 @@ use crate::server::socket::{
     ResponseOutcome,
 };
 
-/// Bytes of one request head, and of what is read ahead of it. Browsers send at most some 16 KiB of cookies;
-/// beyond this the answer is 431.
+/// Bytes of one request head, and of data that is read ahead of it. Browsers send at most some 16 KiB of cookies. The
+/// response to a larger head is 431.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// HTTP/2 streams of one connection. A page opens few; a proxy that needs more opens another connection.
+/// Concurrent HTTP/2 streams of one connection. A page opens few. A proxy that needs more opens another connection.
 const STREAMS_MAX: u32 = 100;
-/// What an HTTP/2 peer may send of one body, and of all, before we read it.
+/// Bytes that an HTTP/2 peer may send of one body, and of all bodies, before they are read.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
-/// What h2 accepts of one stream before it goes out: a reader is a cursor, not a queue. One part of a body is accepted
-/// whole, and each one is a write of its own, so more makes nothing faster.
+/// Bytes of one stream that h2 buffers before they are sent. A reader is a cursor, not a queue. One part of a body is
+/// accepted whole, and each part is a write of its own, so a larger buffer makes nothing faster.
 const STREAM_SEND_BYTES: usize = 1024;
 
-/// What every request of one connection needs.
+/// The state that every request of one connection needs.
 struct RequestContext {
     app: Router,
     shared: Arc<ServerContext>,
@@ -59,14 +59,14 @@ struct RequestContext {
     offer: HandoverOffer,
 }
 
-/// What keeps a connection counted: its places.
+/// The permits that keep a connection counted.
 #[derive(Debug)]
 pub(super) struct Permits {
     pub(super) _seat: ConnectionPermit,
     pub(super) _address: Option<AddressPermit>,
 }
 
-/// How hyper is set up, once for all connections.
+/// The configuration of hyper, once for all connections.
 pub(super) struct Builders {
     one: http1::Builder,
 }
@@ -74,12 +74,12 @@ pub(super) struct Builders {
 impl Builders {
     pub(super) fn new() -> Self {
         let mut one = http1::Builder::new();
-        // hyper's own limit of heads runs between requests too: so none is set here, and ours is the only clock.
+        // hyper's own limit of heads also runs between requests, so it is off, and only this server's deadline applies.
         one.max_buf_size(HEAD_BYTES_MAX).header_read_timeout(None);
         Self { one }
     }
 
-    /// One for each connection, whose streams it runs.
+    /// Returns the builder of one connection, whose streams the executor runs.
     fn two(executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
         let mut two = http2::Builder::new(executor);
         two.enable_connect_protocol()
@@ -92,7 +92,7 @@ impl Builders {
     }
 }
 
-/// What a connection is served with, however often its socket changes hands.
+/// The state that serves a connection, however often its socket is handed over.
 pub(super) struct ConnectionContext {
     pub(super) peer: Peer,
     pub(super) _places: Permits,
@@ -100,9 +100,9 @@ pub(super) struct ConnectionContext {
     pub(super) app: Router,
 }
 
-/// Serves one connection until it ends, a limit is reached, or the drain is over. Whatever is large is boxed, and
-/// gone while an answer is made on the socket itself: this task is as small as an idle reader.
-/// No `async fn`, which would hold its arguments twice.
+/// Serves one connection until it ends, a limit is reached, or the drain is over. Everything large is boxed, and freed
+/// while a response is written to the socket itself, so this task is as small as an idle reader. This is no `async fn`,
+/// because that would hold its arguments twice.
 pub(super) fn drive(
     owned: HeldSocket,
     served: Arc<ConnectionContext>,
@@ -133,21 +133,21 @@ pub(super) fn drive(
     }
 }
 
-/// The answers of a chain, for as long as nothing else is asked.
+/// The responses of a poll exchange, as long as no other request arrives.
 struct RepeatedPolls<'a, 'b> {
     chain: Box<dyn Chain>,
     patience: IdleTimer<'a, 'b>,
     at: PollPhase,
 }
 
-/// Where a chain is.
+/// The phase of a poll exchange.
 #[derive(PartialEq, Eq)]
 enum PollPhase {
-    /// Its first answer is made.
+    /// The first response is being prepared.
     First,
-    /// Another one is.
+    /// A later response is being prepared.
     Later,
-    /// The next request is waited for.
+    /// The exchange waits for the next request.
     Rest,
 }
 
@@ -160,13 +160,13 @@ impl<'a, 'b> RepeatedPolls<'a, 'b> {
         }
     }
 
-    /// Whether the socket may be read further, once nothing more is to be answered here.
+    /// Returns whether the socket may be read further, once the exchange is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             if self.at != PollPhase::Rest {
                 let Poll::Ready(made) = self.chain.poll_outcome(cx) else {
                     if self.at == PollPhase::First {
-                        // It may be held for long, and most wait for no request between two of them.
+                        // The poll may be held for long, and most exchanges wait for no request between two polls.
                         self.patience.forget();
                     }
                     return Poll::Pending;
@@ -191,7 +191,7 @@ impl<'a, 'b> RepeatedPolls<'a, 'b> {
     }
 }
 
-/// Waits for a request, and reads on up to an answer that wants the socket. What it was given is gone by then.
+/// Waits for a request, and reads on until a response needs the socket. Its arguments are dropped by then.
 async fn next<'a>(
     mut owned: Box<HeldSocket>,
     served: &'a Arc<ConnectionContext>,
@@ -202,7 +202,7 @@ async fn next<'a>(
     Some(taken.make(owned))
 }
 
-/// Reads requests and answers them, up to an answer that wants the socket.
+/// Reads requests and answers them until a response needs the socket.
 async fn take_request(
     asked: IdleOutcome,
     mut owned: HeldSocket,
@@ -220,9 +220,9 @@ async fn take_request(
     Box::pin(through_hyper(owned, served)).await
 }
 
-/// The answer to a plain request that came whole.
+/// Answers a plain request that arrived whole.
 async fn answer_plain(owned: &mut HeldSocket, served: &Arc<ConnectionContext>) -> Option<Handover> {
-    // Behind a trusted proxy each request is judged by what the proxy says of it.
+    // Behind a trusted proxy, each request is checked by the client address that the proxy states.
     let reader = served
         .shared
         .reader
@@ -239,7 +239,7 @@ async fn answer_plain(owned: &mut HeldSocket, served: &Arc<ConnectionContext>) -
     }
     let answering = reader.read(request)?;
     owned.asked = owned.unread.split_to(length);
-    // One that does not want the socket is a refusal, and is written to it all the same.
+    // A response that does not need the socket is a refusal. It is written to the socket all the same.
     Some(Handover::of(answering.await).await)
 }
 
@@ -280,7 +280,7 @@ async fn drive_two(
     let executor = StreamExecutor(entry.activity.streams.clone());
     let service = service_fn(move |request| {
         let busy = BusyGuard::new(entry.activity.clone());
-        // On the heap, and gone once the answer begins: the task of a stream is as small as what writes its body.
+        // On the heap, and freed once the response begins: the task of a stream is as small as the writer of its body.
         Box::pin(answer(entry.clone(), request, busy))
     });
     let mut connection =
@@ -295,7 +295,7 @@ async fn drive_two(
     log_end(&peer, ended.await);
 }
 
-/// Gives the socket where an answer wants it.
+/// Serves HTTP/1.1. Returns the socket if a response needs it.
 async fn drive_one(
     clocked: &mut ConnectionDeadlines<'_>,
     wire: MonitoredSocket,
@@ -303,7 +303,7 @@ async fn drive_one(
 ) -> Option<(Handover, HeldSocket)> {
     let (peer, shared, offer) = (entry.peer, entry.shared.clone(), entry.offer.clone());
     let activity = entry.activity.clone();
-    // From the call on: hyper may look for the end of the peer before it first runs the answer.
+    // Busy from the call on: hyper may check whether the peer has closed before it first polls the response.
     let service = service_fn(move |request| {
         let busy = BusyGuard::new(entry.activity.clone());
         answer(entry.clone(), request, busy)
@@ -316,7 +316,7 @@ async fn drive_one(
     let ended = clocked.run(|call| match call {
         DriverCall::Poll(cx) => match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(Err(outcome)),
-            // Not while an earlier answer is still on its way out of hyper.
+            // Wait while an earlier response is still in hyper's buffers.
             Poll::Pending if activity.is_stalled() => Poll::Pending,
             Poll::Pending => offer
                 .taken()
@@ -345,7 +345,7 @@ fn log_end(peer: &Peer, outcome: Option<hyper::Result<()>>) {
     }
 }
 
-/// One request, as the app gets it, and its answer, as the wire gets it.
+/// Passes one request to the app, and returns the response for the wire.
 async fn answer(
     entry: Arc<RequestContext>,
     request: Request<Incoming>,
@@ -372,7 +372,7 @@ async fn answer(
         }
     }
     if head.method == Method::CONNECT {
-        // hyper lets go of a stream that was upgraded (RFC 8441), but its connection must not pass for idle.
+        // hyper releases an upgraded stream (RFC 8441), but its connection must not count as idle.
         let upgraded = UpgradedStreamGuard::here(&entry.activity.streams);
         let busy = BusyGuard::new(entry.activity.clone());
         guard = ConnectionGuard::new(Arc::new((guard, busy, upgraded)));
@@ -382,8 +382,8 @@ async fn answer(
     head.extensions.insert(peer);
     head.extensions.insert(ConnectInfo(peer.address));
     head.extensions.insert(guard.clone());
-    // Not with a body that nobody reads: its bytes would pass for the next request. Whoever takes over after a POST
-    // has read it to its end.
+    // The socket is not offered if the request has an unread body: its bytes would be parsed as the next request. A
+    // response to a POST takes the socket over only after the body was read to its end.
     let body_is_read = incoming.is_end_stream() || head.method == Method::POST;
     let may_be_taken =
         head.version == Version::HTTP_11 && head.method != Method::HEAD && body_is_read;
@@ -414,14 +414,14 @@ async fn answer(
     if may_be_taken {
         response = match entry.offer.accept(response, guard.clone()) {
             Some(response) => response,
-            // The driver takes the socket from here.
+            // The driver takes the socket over at this point.
             None => std::future::pending().await,
         };
     }
     Ok(response.map(|body| BusyBody::new(body, busy, guard)))
 }
 
-/// Whether a request is the last one of its connection.
+/// Returns whether a request is the last one of its connection.
 fn has_close(headers: &HeaderMap) -> bool {
     let values = headers
         .get_all(header::CONNECTION)
@@ -441,7 +441,7 @@ fn timed(
     if incoming.is_end_stream() {
         return Body::empty();
     }
-    // The body of a CONNECT (RFC 8441) is a conversation and has no end in time.
+    // The body of a CONNECT (RFC 8441) is a two-way stream, which has no time limit.
     if method == Method::CONNECT {
         return Body::new(incoming);
     }

@@ -1,8 +1,8 @@
 //! Plain requests: a GET, or a POST of a known length, that arrived whole in one read. They are parsed without hyper,
-//! whose buffers and whose work for one request cost more than all else that a poll or a publish needs. A request that
-//! is longer than one read, or arrives in parts, is left to hyper.
+//! whose buffers and work per request cost more than all else that a poll or a publish needs. A request that is longer
+//! than one read, or arrives in parts, is left to hyper.
 //!
-//! Knows which heads are plain; whatever is not goes to hyper byte for byte. Answers nothing.
+//! Knows which heads are plain, and passes all others to hyper byte for byte. Does not answer requests.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,10 +18,10 @@ use super::ServerContext;
 use super::drain::{DrainStage, Stages};
 use crate::server::socket::{HeldSocket, NextRequest, with_room};
 
-/// Headers of a plain head; browsers send some twenty.
+/// The most headers of a plain head. Browsers send some twenty.
 const HEADERS_MAX: usize = 40;
-/// Headers by which a request is not plain: a body of unknown length, or a wish for another protocol or for another way
-/// to answer.
+/// Headers by which a request is not plain: a body of unknown length, another protocol, or another form of the
+/// response.
 const UNUSUAL: [HeaderName; 5] = [
     header::TRANSFER_ENCODING,
     header::EXPECT,
@@ -30,14 +30,14 @@ const UNUSUAL: [HeaderName; 5] = [
     HeaderName::from_static("http2-settings"),
 ];
 
-/// Why nothing more is waited for.
+/// The end of an idle wait.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum IdleOutcome {
-    /// Something came, or the peer is gone.
+    /// A request arrived, or the peer closed the connection.
     Next(NextRequest),
-    /// The server goes down.
+    /// The server is shutting down.
     Draining,
-    /// Nothing came for as long as a connection may be idle.
+    /// No request arrived within the idle timeout.
     Idle,
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn first(owned: &mut HeldSocket, mut patience: IdleTimer<'_, '_
     std::future::poll_fn(|cx| patience.poll(cx, |cx| poll_read(owned, cx))).await
 }
 
-/// Waits for requests, one after the other, each as long as a connection may be idle.
+/// Waits for requests, one after the other, each within the idle timeout.
 pub(super) struct IdleTimer<'a, 'b> {
     shared: &'a ServerContext,
     /// Kept from one request to the next.
@@ -63,7 +63,7 @@ impl<'a, 'b> IdleTimer<'a, 'b> {
         }
     }
 
-    /// Keeps nothing until it is asked again.
+    /// Frees its timer until the next poll.
     pub(super) fn forget(&mut self) {
         *self.wait = None;
     }
@@ -105,8 +105,8 @@ fn poll_read(owned: &mut HeldSocket, cx: &mut Context<'_>) -> Poll<NextRequest> 
 }
 
 pin_project! {
-    /// What ends a wait beside bytes. Made only where there is something to wait for; one wait after the other may use
-    /// it.
+    /// The events besides bytes that end a wait. Created only if there is something to wait for. Consecutive waits may
+    /// reuse it.
     pub(super) struct Wait<'a> {
         #[pin]
         stages: Stages<'a>,
@@ -138,7 +138,7 @@ impl<'a> Wait<'a> {
         if this.stages.poll_stage(cx) != DrainStage::Serving {
             return Poll::Ready(IdleOutcome::Draining);
         }
-        // One that was set for an earlier wait is left to fire before it is moved.
+        // A clock that was set for an earlier wait fires first, and is then reset to the end of this wait.
         while let (Some(until), Some(mut clock)) = (*this.until, this.clock.as_mut().as_pin_mut()) {
             ready!(clock.as_mut().poll(cx));
             if clock.deadline() >= until {
@@ -150,8 +150,8 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// The request at the beginning of these bytes, and its length with its body; `None` where it is not whole, or not
-/// plain: an HTTP/1.1 GET or POST of a path, with nothing in it that needs more than its head and its body.
+/// Returns the request at the start of these bytes, and its length including its body. Returns `None` if it is not
+/// complete or not plain. A plain request is an HTTP/1.1 GET or POST of a path that needs only its head and its body.
 pub(super) fn request(bytes: &Bytes) -> Option<(Request<Body>, usize)> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut head = httparse::Request::new(&mut headers);
@@ -196,7 +196,7 @@ pub(super) fn request(bytes: &Bytes) -> Option<(Request<Body>, usize)> {
     Some((request, head_bytes + body_bytes))
 }
 
-/// The length of the body; `None` where hyper must find it out, or refuse the request.
+/// Returns the length of the body, or `None` if hyper must determine it or refuse the request.
 fn body_bytes(method: &Method, length: Option<&[u8]>) -> Option<usize> {
     if method == Method::GET {
         return length.is_none().then_some(0);

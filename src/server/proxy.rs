@@ -1,6 +1,6 @@
-//! Which peers are proxies that we trust, and which client they speak for.
+//! Which peers are trusted proxies, and which client they forward.
 //!
-//! Knows the one header `X-Forwarded-For`. What else a trusted proxy says (its host, its scheme) is for `http`.
+//! Knows only the header `X-Forwarded-For`. Other headers of a trusted proxy (its host, its scheme) belong to `http`.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +14,7 @@ use ipnet::IpNet;
 pub struct Network(IpNet);
 
 impl Network {
-    /// Whether `address` lies in it. An IPv4 address mapped into IPv6 counts as IPv4.
+    /// Returns whether the block contains `address`. An IPv4 address mapped into IPv6 counts as IPv4.
     ///
     /// ```
     /// use triway::server::Network;
@@ -47,7 +47,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// The text is no block of addresses.
+/// The error for a text that is no block of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadNetwork;
 
@@ -63,10 +63,10 @@ pub(super) fn is_trusted(trusted: &[Network], address: IpAddr) -> bool {
     trusted.iter().any(|network| network.contains(address))
 }
 
-/// The client that a chain of trusted proxies speaks for.
+/// Returns the client behind a chain of trusted proxies.
 ///
-/// Each proxy appends whom it got the request from, so only the end of the list is known to be true:
-/// it is read backwards until somebody stands there whom we do not trust. What lies before he may have made up.
+/// Each proxy appends the address of its own peer, so only the end of the list is reliable. The list is read backwards
+/// up to the first address that is not trusted. That client may have made up the entries before its own.
 pub(super) fn forwarded_client(trusted: &[Network], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     let mut client = peer.to_canonical();
     let lines = headers.get_all("x-forwarded-for").into_iter();
@@ -84,7 +84,7 @@ pub(super) fn forwarded_client(trusted: &[Network], peer: IpAddr, headers: &Head
     client
 }
 
-/// Some proxies add the port, and IPv6 then stands in brackets.
+/// Parses one entry. Some proxies add the port, and put an IPv6 address in brackets.
 fn hop_address(hop: &str) -> Option<IpAddr> {
     let bare = hop.trim_start_matches('[').trim_end_matches(']');
     bare.parse()

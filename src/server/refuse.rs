@@ -1,7 +1,7 @@
-//! The answer to a connection that has no place: `too_many_connections`, as a problem that says when to come again.
+//! The response to a connection that gets no permit: `too_many_connections`, as a problem with a `Retry-After`.
 //!
-//! Knows only enough of HTTP to be polite: the answer is written once something was asked, and the socket is closed
-//! so that the answer survives.
+//! Knows only as much of HTTP as a proper refusal needs: it responds after the request has arrived, and closes the
+//! socket in a way that keeps the response intact.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,16 +17,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::permits::AdmissionError;
 use crate::protocol::{Code, Refusal, nonce_of_query};
 
-/// When a refused client may come again, in seconds: by then a few of many connections have ended.
+/// When a refused client may retry, in seconds. By then a few of many connections have ended.
 const RETRY_AFTER_S: u64 = 5;
-/// Connections that are being refused at one time. Beyond it they are closed without a word:
-/// a flood must not hold more by being refused than by being let in.
+/// Concurrent refusals. Further connections are closed without a response: a flood must not hold more resources by
+/// being refused than by being accepted.
 const REFUSALS_AT_ONCE: usize = 64;
-/// How long one refusal may take, for reading what was asked and for closing.
+/// How long one refusal may take, including reading the request and closing.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
-/// Headers of a request that are looked at; browsers send some twenty.
+/// The most headers of a request that are parsed. Browsers send some twenty.
 const HEADERS_MAX: usize = 64;
-/// Bytes that are read of what a refused client sends.
+/// Bytes of a refused client that are read.
 const REFUSED_READ_BYTES: usize = 64 * 1024;
 
 /// Refuses connections, a bounded number at once.
@@ -42,7 +42,7 @@ impl Refusals {
         }
     }
 
-    /// Answers this connection with 503, in a task of its own, or closes it when too many are being answered.
+    /// Responds to this connection with 503 in a separate task, or closes it if too many refusals are running.
     pub(super) fn refuse(&self, stream: TcpStream, full: AdmissionError) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             return;
@@ -54,8 +54,8 @@ impl Refusals {
 async fn answer(mut stream: TcpStream, full: AdmissionError, _place: OwnedSemaphorePermit) {
     let talk = async {
         let mut asked = [0; 4096];
-        // An answer before the question confuses some clients, and a socket that is closed
-        // with unread bytes sends a reset that overtakes the answer.
+        // A response before the request confuses some clients. A socket that is closed with unread bytes sends a reset
+        // that overtakes the response.
         let asked_bytes = stream.read(&mut asked).await?;
         if asked_bytes == 0 {
             return Ok(());
@@ -72,20 +72,20 @@ async fn answer(mut stream: TcpStream, full: AdmissionError, _place: OwnedSemaph
         }
         Ok::<(), std::io::Error>(())
     };
-    // Whether the peer heard it is not our concern: it is gone either way.
+    // Ignore the outcome: the connection ends either way.
     let _ = tokio::time::timeout(REFUSAL_TIME, talk).await;
 }
 
-/// What an answer repeats of its request.
+/// The parts of a request that its response repeats.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct RequestEcho {
-    /// The page that asks.
+    /// The origin of the page that sent the request.
     origin: Option<HeaderValue>,
     nonce: Option<Box<str>>,
 }
 
 impl RequestEcho {
-    /// Out of the first bytes of a request; nothing where they are no whole head.
+    /// Parses the first bytes of a request. The result is empty if they are no complete head.
     fn of(bytes: &[u8]) -> Self {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut head = httparse::Request::new(&mut headers);
@@ -101,7 +101,7 @@ impl RequestEcho {
         }
     }
 
-    /// The headers by which a browser lets the page read the answer.
+    /// Returns the headers with which a browser lets the page read the response.
     fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let named = |(name, value)| (name, HeaderValue::from_static(value));
         let origin = self.origin.iter().flat_map(move |origin| {
@@ -118,7 +118,7 @@ impl RequestEcho {
     }
 }
 
-/// The refusal of one request on a connection that stays, for a client that a proxy speaks for.
+/// Returns the refusal of one request of a proxy's client, on a connection that stays open.
 pub(super) fn response(full: AdmissionError, head: &Parts) -> Response<Body> {
     let echo = RequestEcho {
         origin: head.headers.get(header::ORIGIN).cloned(),
@@ -134,7 +134,7 @@ pub(super) fn response(full: AdmissionError, head: &Parts) -> Response<Body> {
     response
 }
 
-/// What every refusal carries (`docs/protocol.md`, Refusals).
+/// The headers of every refusal (`docs/protocol.md`, Refusals).
 const HEADERS: [(HeaderName, &str); 4] = [
     (header::CONTENT_TYPE, "application/problem+json"),
     (header::CACHE_CONTROL, "private, no-store"),
@@ -142,7 +142,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (header::VARY, "Origin, Authorization, Cookie"),
 ];
 
-/// What it carries besides where a page asks. No page that may not ask learns more from it than that the hub is full.
+/// Further headers if a page sent the request. A page whose origin is not allowed learns only that the hub is full.
 const READABLE: [(HeaderName, &str); 2] = [
     (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"),
     (header::ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after"),

@@ -1,8 +1,8 @@
-//! Owning the socket of an HTTP/1.1 connection: answers that trickle are written to it directly, since going
-//! through hyper costs ten times the memory of an idle reader and half as much CPU again.
+//! Handover of the socket of an HTTP/1.1 connection. Streams are written to it directly, because hyper needs ten times
+//! the memory of an idle reader and half as much CPU again.
 //!
-//! A server offers its sockets with each request; where there is no offer (HTTP/2, somebody else's server) the same
-//! frames go out as an ordinary body. One place decides, and the transports do not know.
+//! A server offers its sockets with each request. Without an offer (HTTP/2, or another server), the same frames are
+//! sent as an ordinary body. Only this file makes the decision, and the transports do not know it.
 
 mod driver;
 mod poll_exchange;
@@ -34,24 +34,23 @@ pub(crate) use crate::transport::connection::{NarrowWrites, with_room};
 use crate::transport::response_head;
 use crate::transport::{FrameBody, Frames, Piece, WriteWatch};
 
-/// Bytes of an answer that is written whole though it did not want the socket: a refusal that names a thousand channels
-/// is smaller.
+/// Bytes of a complete response that did not need the socket. A refusal that names a thousand channels is smaller.
 const FINISHED_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// How long a peer may take nothing of such an answer.
+/// How long a peer may accept no bytes of such a response.
 const FINISHED_BUDGET: Duration = Duration::from_secs(30);
 
-/// A socket that is owned, and what was read from it but not used.
+/// A socket, with the bytes that were read from it but not used.
 pub struct HeldSocket {
     /// The socket.
     pub io: Connection,
-    /// Bytes of the client that come before those still in the socket.
+    /// Bytes of the client that precede those still in the socket.
     pub unread: Bytes,
-    /// The head of the request that is answered, where it came plain and whole.
+    /// The head of the current request, if it was plain and arrived whole.
     pub asked: Bytes,
 }
 
 impl HeldSocket {
-    /// A socket on which nothing was answered yet.
+    /// Returns a socket without a request.
     #[must_use]
     pub fn new(io: Connection, unread: Bytes) -> Self {
         Self {
@@ -62,77 +61,78 @@ impl HeldSocket {
     }
 }
 
-/// What goes on with an owned socket. It gets the head of the answer, not yet written, and gives the socket back
-/// where the next request may be read from it.
+/// Continues a response on a socket. Receives the head of the response, which is not yet written. Returns the socket if
+/// the next request may be read from it.
 type HandoverFn = Box<dyn FnOnce(Parts, HeldSocket) -> PendingResponse + Send>;
 
-/// What a server puts into the extensions of a request whose socket it would hand over.
+/// The offer of a server to hand its socket over, in the extensions of a request.
 #[derive(Clone)]
 pub struct HandoverOffer {
-    /// Where the answer waits for its socket; absent where that is at hand.
+    /// Where the response waits for its socket. `None` if the socket is ready.
     slot: Option<Arc<Mutex<Option<Handover>>>>,
 }
 
-/// An answer that is made on the socket itself.
+/// A response that is written to the socket itself.
 pub struct Handover {
     head: Parts,
     go_on: HandoverFn,
     held: ResponseGuard,
 }
 
-/// What must live until an answer ends, where that is anything. Small, since an idle reader keeps it too.
+/// A guard that must live until a response ends, if there is one. It is small, because an idle reader keeps it too.
 pub type ResponseGuard = Option<Box<ConnectionGuard>>;
 
-/// An answer on its way.
+/// A response in progress.
 pub enum PendingResponse {
-    /// Gives the socket back where the next request may be read from it.
+    /// Returns the socket if the next request may be read from it.
     Once(Pin<Box<dyn Future<Output = Option<HeldSocket>> + Send>>),
-    /// May be followed by others of its kind.
+    /// May be followed by responses of its kind.
     Chain(Box<dyn Chain>),
 }
 
 impl PendingResponse {
-    /// One that no other follows.
+    /// Returns a response that no other one of its kind follows.
     pub(crate) fn once(answer: impl Future<Output = Option<HeldSocket>> + Send + 'static) -> Self {
         Self::Once(Box::pin(answer))
     }
 }
 
-/// Answers on one socket, one after the other, to requests that ask for the same from another place.
+/// Responds on one socket, one after the other, to requests that differ only in their cursor.
 pub trait Chain: Send {
-    /// Makes the answer that was begun.
+    /// Finishes the current response.
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<ResponseOutcome>;
 
-    /// Waits for the next request while the last answer rests.
+    /// Waits for the next request while the last response is parked.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<NextRequest>;
 
-    /// Gives the socket back, with what was read from it and not used.
+    /// Returns the socket, with the bytes that were read from it but not used.
     fn give_back(self: Box<Self>) -> HeldSocket;
 }
 
-/// How an answer ended.
+/// The outcome of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseOutcome {
-    /// With the connection.
+    /// The connection has ended.
     Gone,
-    /// The socket is free for the next request, whatever that is.
+    /// The socket is free for any next request.
     Over,
-    /// So, and one that asks for the same can be answered again.
+    /// The socket is free, and a repeated request can be answered again.
     Rests,
 }
 
-/// What comes after an answer.
+/// What follows a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextRequest {
-    /// A request that asks for the same; its answer is begun.
+    /// A repeated request, whose response has begun.
     Same,
-    /// Bytes of anything else, or of what must be judged anew.
+    /// Bytes of another request, or of one that needs a new check.
     Other,
-    /// The end of the peer.
+    /// The peer closed the connection.
     Gone,
 }
 
-/// In the extensions of a response: what wants the socket. Taken out by the server that offered it.
+/// The continuation that needs the socket, in the extensions of a response. The server that offered the socket takes it
+/// out.
 #[derive(Clone)]
 pub struct HandoverRequest(Arc<Mutex<Option<HandoverFn>>>);
 
@@ -142,10 +142,10 @@ impl std::fmt::Debug for HandoverOffer {
     }
 }
 
-/// An answer that is waited for.
+/// A response in the future.
 pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 
-/// Answers plain requests whose socket is at hand, and leaves those that are not for it.
+/// Answers plain requests whose socket is ready, and leaves all others to the router.
 #[derive(Clone)]
 pub struct FastPath(Arc<dyn Fn(Request) -> Option<ResponseFuture> + Send + Sync>);
 
@@ -162,7 +162,7 @@ impl FastPath {
         Self(Arc::new(read))
     }
 
-    /// Begins an answer; `None` where the request is not for a reader.
+    /// Begins a response. Returns `None` if the request is not for this path.
     #[must_use]
     pub(crate) fn read(&self, request: Request) -> Option<ResponseFuture> {
         self.0(request)
@@ -170,7 +170,7 @@ impl FastPath {
 }
 
 impl HandoverOffer {
-    /// Of a socket that hyper has to let go first.
+    /// Returns an offer of a socket that hyper must release first.
     #[must_use]
     pub fn later() -> Self {
         Self {
@@ -178,14 +178,14 @@ impl HandoverOffer {
         }
     }
 
-    /// Of a socket that is at hand.
+    /// Returns an offer of a socket that is ready.
     #[must_use]
     pub fn now() -> Self {
         Self { slot: None }
     }
 
-    /// Takes the answer out of a response that wants the socket, to be made once hyper is out of the way; `held`
-    /// lives until it ends. Gives the response back where it wants no socket.
+    /// Takes the handover out of a response that needs the socket; it begins once hyper has released the socket. `held`
+    /// lives until it ends. Returns the response if it needs no socket.
     #[must_use]
     pub fn accept(&self, response: Response, held: ConnectionGuard) -> Option<Response> {
         let Some(slot) = &self.slot else {
@@ -204,7 +204,7 @@ impl HandoverOffer {
         None
     }
 
-    /// The answer that waits for its socket.
+    /// Returns the handover that waits for its socket.
     #[must_use]
     pub fn taken(&self) -> Option<Handover> {
         self.slot.as_ref()?.lock().take()
@@ -212,8 +212,8 @@ impl HandoverOffer {
 }
 
 impl Handover {
-    /// An answer whose socket is there already: where it wants none, it is written as a whole. Whoever makes it holds
-    /// what must live until it ends.
+    /// Returns a handover whose socket is ready. A response that does not need the socket is written whole. The caller
+    /// holds the guards that must live until it ends.
     pub async fn of(response: Response) -> Self {
         let (mut head, body) = response.into_parts();
         let wish = head.extensions.remove::<HandoverRequest>();
@@ -229,14 +229,14 @@ impl Handover {
         }
     }
 
-    /// Begins the answer; what is beside it must live until it ends.
+    /// Begins the response. The returned guard must live until it ends.
     #[must_use]
     pub fn make(self, owned: HeldSocket) -> (PendingResponse, ResponseGuard) {
         ((self.go_on)(self.head, owned), self.held)
     }
 }
 
-/// An answer that wants the socket: its head is this response's, what follows is up to `go_on`.
+/// Returns a response that needs the socket. Its head is that of `response`, and `go_on` writes the rest.
 pub(crate) fn take_over(
     mut response: Response,
     go_on: impl FnOnce(Parts, HeldSocket) -> PendingResponse + Send + 'static,
@@ -248,22 +248,22 @@ pub(crate) fn take_over(
     response
 }
 
-/// What an answer on a socket is held to.
+/// The limits and counters of a response on a socket.
 pub(crate) struct WriteConfig {
-    /// A peer that takes nothing for this long is left.
+    /// A peer that accepts no bytes for this long is disconnected.
     pub(crate) budget: Option<Duration>,
     /// Counts the writes.
     pub(crate) writes: Counter,
-    /// Counts the peers that were left.
+    /// Counts the disconnected slow peers.
     pub(crate) slow: Counter,
-    /// Who may write what comes in a reader's stead; absent where nothing is to come.
+    /// The fan-out tasks that may write to readers. `None` if no events follow.
     pub(crate) fanouts: Option<Arc<Fanouts>>,
-    /// Watches answers whose sockets are not ours.
+    /// Watches responses whose sockets belong to another server.
     pub(crate) watch: Arc<WriteWatch>,
 }
 
 impl WriteConfig {
-    /// Those of readers.
+    /// Returns the configuration for readers.
     pub(crate) fn new(
         sessions: &Sessions,
         fanouts: &Arc<Fanouts>,
@@ -286,7 +286,7 @@ fn response_of(headers: HeaderMap, body: Body) -> Response {
     response
 }
 
-/// A trickling answer: on the socket where one is offered, else as a body.
+/// Returns a streamed response: on the socket if one is offered, or else as a body.
 pub(crate) fn stream<F: Frames + 'static>(
     offer: Option<&HandoverOffer>,
     headers: HeaderMap,
@@ -304,7 +304,7 @@ pub(crate) fn stream<F: Frames + 'static>(
     })
 }
 
-/// An answer that comes as a whole, after a while, held on the socket that is offered.
+/// Returns a complete response that is ready later, held on the offered socket.
 pub(crate) fn complete<F: Frames + 'static>(
     headers: HeaderMap,
     frames: F,
@@ -315,7 +315,7 @@ pub(crate) fn complete<F: Frames + 'static>(
     })
 }
 
-/// The same where no socket is offered.
+/// Returns a complete response if no socket is offered.
 pub(crate) async fn whole_body(
     headers: HeaderMap,
     mut frames: impl Frames,
@@ -330,7 +330,7 @@ pub(crate) async fn whole_body(
     response_of(headers, body)
 }
 
-/// An answer that is ready, to be written as a whole. A body that fails is told by the end of the connection.
+/// Returns the handover of a response that is ready, to be written whole. If its body fails, the connection ends.
 async fn finished(body: Body) -> HandoverFn {
     let bytes = bytes_of(body).await;
     Box::new(move |head, owned| match bytes {
@@ -344,7 +344,7 @@ async fn finished(body: Body) -> HandoverFn {
     })
 }
 
-/// The bytes of a body that is ready, mostly in one part; `None` where it fails, or is too large.
+/// Returns the bytes of a body that is ready, mostly in one part. Returns `None` if it fails or is too large.
 async fn bytes_of(mut body: Body) -> Option<Bytes> {
     let mut bytes = Bytes::new();
     while !body.is_end_stream()
@@ -365,7 +365,7 @@ async fn bytes_of(mut body: Body) -> Option<Bytes> {
     Some(bytes)
 }
 
-/// What answers are held to that are ready before they have the socket. Nobody counts their writes.
+/// The configuration for responses that are ready before they have the socket. Their writes are not counted.
 static FINISHED_TERMS: LazyLock<Arc<WriteConfig>> = LazyLock::new(|| {
     Arc::new(WriteConfig {
         budget: Some(FINISHED_BUDGET),
@@ -376,7 +376,7 @@ static FINISHED_TERMS: LazyLock<Arc<WriteConfig>> = LazyLock::new(|| {
     })
 });
 
-/// Bytes that are there already.
+/// Bytes that are ready.
 struct ReadyBytes(Bytes);
 
 impl Frames for ReadyBytes {
@@ -385,7 +385,7 @@ impl Frames for ReadyBytes {
     }
 }
 
-/// The head of a handshake, which goes out with whatever is written first.
+/// Returns the head of a handshake, which is sent with the first write.
 pub(crate) fn handshake(head: &Parts) -> Bytes {
     let lines = response_head::ResponseHead::of(head);
     lines
@@ -393,7 +393,7 @@ pub(crate) fn handshake(head: &Parts) -> Bytes {
         .into()
 }
 
-/// Whether this answer is the last one of its connection.
+/// Returns whether this response is the last one of its connection.
 fn is_last(head: &Parts) -> bool {
     let word = head.headers.get(CONNECTION);
     word.is_some_and(|word| word == "close")

@@ -1,6 +1,6 @@
-//! One open reader of a session: its feed, its pace, its presence, and how it ends.
+//! One open reader of a session: its feed, its deadlines, its presence, and how it ends.
 //!
-//! Gives turns; how a turn is written, and on which wire, is the transports' business.
+//! Yields `Outgoing` items. How they are encoded, and for which wire, is left to the transports.
 
 mod channels;
 mod deadlines;
@@ -34,27 +34,27 @@ use crate::protocol::{
     EmptyAnswer, Format, Nonce, Paged, Ping, Refusal, Reply, ShownIn, SubscribeAnswer, Transport,
 };
 
-/// What a reader is to be told next.
+/// The next item to send to a reader.
 #[derive(Debug)]
 pub enum Outgoing {
     /// Events and gaps.
     Batch(Batch),
-    /// A sign of life, which says how much was sent.
+    /// A ping, which states how much was sent.
     Ping(Ping),
-    /// The reply to a command that took a while.
+    /// The reply to a command whose work is now complete.
     Reply(String),
-    /// The hold of a poll is over.
+    /// The hold time of a poll is over.
     Held(Cursor),
-    /// The end.
+    /// The end of the attachment.
     Bye(Bye),
 }
 
-/// What a command led to.
+/// The outcome of a command.
 #[derive(Debug)]
 pub enum CommandOutcome {
-    /// This reply.
+    /// The reply is ready.
     Now(Paged),
-    /// A replay; its reply is one of the next turns.
+    /// A replay begins. Its reply is a later [`Outgoing`].
     Later,
 }
 
@@ -64,42 +64,43 @@ pub struct Attachment {
     sessions: Arc<Sessions>,
     session: Arc<Session>,
     grants: Arc<Grants>,
-    /// What the other anonymous sessions of its address share with it.
+    /// The rate limit that the other anonymous sessions of its address share with it.
     crowd: Option<SharedTokenBucket>,
     line: Arc<AttachmentHandle>,
     feed: Feed,
-    /// What each delivery needs of it is kept beside it; gone where the rest is not needed again.
+    /// The request. The fields that each delivery needs are copied out of it, so it is dropped once nothing else needs
+    /// it.
     attach_request: Option<Box<AttachRequest>>,
     transport: Transport,
     format: Format,
     echo: bool,
-    /// Where its request carried a credential, for refusals of its commands.
+    /// The place of the credential in its request, for the refusals of its commands.
     credential: Option<CredentialPlace>,
     /// Bytes of data beyond which nothing is replayed.
     replay: Option<u32>,
-    /// Whether that was so at the opening.
+    /// Whether the backlog was larger than that when the attachment was opened.
     is_behind: bool,
-    /// That of a poll.
+    /// The nonce of a poll.
     nonce: Nonce,
-    /// Until when a poll with the same head may reuse this attach: as long as its session key is good, or, without a
-    /// key, as long as one signed now would be. `None` where it may not.
+    /// Until when a poll with the same head may reuse this attachment: as long as its session key is valid. Without a
+    /// key, as long as a key that was signed now would be valid. `None` if it may not be reused.
     returns_until: Option<Instant>,
-    /// Whether the request went on from where another attach of the same session was.
+    /// Whether the request continued where another attachment of the same session stopped.
     goes_on: bool,
-    /// Whether it left all that others see of it, between two polls.
+    /// Whether it is parked between two polls: for others, it has left its channels and its presence.
     is_resting: bool,
     metrics: ReaderMetrics,
     pace: Deadlines,
     /// Events and gaps that were sent since hello.
     sent_count: u64,
-    /// Whether a last batch was handed out since the node goes down, so that a bye is next.
+    /// Whether the last batch before a shutdown was returned, so that a bye is next.
     is_parting: bool,
     is_settled: bool,
-    /// Absent where there is none of it, as with most readers.
+    /// Work besides the feed. Most readers have none.
     late: Option<Box<PendingWork>>,
 }
 
-/// What an attach may have beside its feed.
+/// Work that an attachment may have besides its feed.
 #[derive(Debug, Default)]
 struct PendingWork {
     here: Vec<PresenceGuard>,
@@ -133,19 +134,19 @@ impl Attachment {
         if let Some(why) = &request.why {
             hub_metrics.fallback(request.transport, why);
         }
-        // It is long, and no longer needed.
+        // The token is long, and no longer needed.
         request.token = None;
         let has_key = request.session.take().is_some();
         let is_cursor = |(_, start): &(ChannelName, Since)| matches!(start, Since::At(_));
         let is_behind = request.replay.is_some_and(|most| feed.skip_backlog(most));
-        // One that goes on gets no hello, which alone says that nothing was replayed.
+        // An attachment that continues another one gets no hello, and only a hello reports that nothing was replayed.
         let goes_on =
             channels.iter().all(is_cursor) && (known_until_s.is_some() || !has_key) && !is_behind;
         let keyed_until_s = known_until_s.filter(|_| goes_on);
         let returns_until_s = (!is_behind && refused.is_empty())
             .then(|| resumes_until_s(&request, &channels, &grants, has_key, keyed_until_s))
             .flatten();
-        // A bare WebSocket publishes to the one that it has; nobody else asks for the names as they were given.
+        // A bare WebSocket publishes to its only channel. Nothing else needs the names as the request gave them.
         if (request.transport, request.format) != (Transport::Ws, Format::Data) {
             let refused = refused.into_iter().map(|refused| Err(Box::new(refused)));
             request.channels = refused.collect();
@@ -184,7 +185,7 @@ impl Attachment {
         Ok(attach)
     }
 
-    /// Shows the session in its channels, where it wants to be shown.
+    /// Shows the session in its channels if its request wants that.
     fn appear(&mut self) -> Result<(), Refusal> {
         if self.shown() == ShownIn::Nowhere {
             return Ok(());
@@ -197,13 +198,13 @@ impl Attachment {
         Ok(())
     }
 
-    /// What the reader asked for.
+    /// Returns the reader's request, as long as it is still needed.
     #[must_use]
     pub fn attach_request(&self) -> Option<&AttachRequest> {
         self.attach_request.as_deref()
     }
 
-    /// Hello is written: of what was asked for nothing more is needed, but for who is to be shown where.
+    /// Frees what is no longer needed once hello is written. Only presence still needs parts of the request.
     pub(crate) fn forget_opening(&mut self) {
         self.attach_request
             .take_if(|attach_request| attach_request.presence == ShownIn::Nowhere);
@@ -212,37 +213,37 @@ impl Attachment {
         }
     }
 
-    /// How frames are written.
+    /// Returns the format of the frames.
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// The sessions of this node.
+    /// Returns the sessions of this node.
     #[must_use]
     pub fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions
     }
 
-    /// Everything up to here was handed out.
+    /// Returns the cursor up to which everything was returned.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.feed.cursor()
     }
 
-    /// The cursor before the first turn.
+    /// Returns the cursor before the first [`Outgoing`].
     #[must_use]
     pub fn start(&self) -> Cursor {
         self.feed.starts().0
     }
 
-    /// Whether the request went on from where another attach of the same session was.
+    /// Returns whether the request continued where another attachment of the same session stopped.
     #[must_use]
     pub fn goes_on(&self) -> bool {
         self.goes_on
     }
 
-    /// Who commands on this attach.
+    /// Returns the publisher of commands on this attachment.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
         Publisher {
@@ -254,7 +255,7 @@ impl Attachment {
         }
     }
 
-    /// How long this session must rest before it publishes again; a WebSocket is read no further until then.
+    /// Returns how long this session must wait before it publishes again. A WebSocket is not read until then.
     #[must_use]
     pub fn rest(&self) -> Option<Duration> {
         self.sessions.broker.wait(self.limiters())
@@ -267,7 +268,7 @@ impl Attachment {
         }
     }
 
-    /// Whether a replay is on its way, before whose reply no other command is acted on.
+    /// Returns whether a replay is under way. No other command runs before the reply to it.
     #[must_use]
     pub fn is_replaying(&self) -> bool {
         self.late.as_ref().is_some_and(|late| late.replay.is_some())
@@ -277,7 +278,7 @@ impl Attachment {
         self.late.get_or_insert_default()
     }
 
-    /// The next turn, where it is time for one, else registers the waker.
+    /// Returns the next item if one is ready. Otherwise registers the waker.
     pub fn poll_outgoing(&mut self, cx: &mut Context<'_>) -> Poll<Outgoing> {
         self.is_settled = false;
         if self.feed.waker().is_called()
@@ -285,7 +286,7 @@ impl Attachment {
         {
             return Poll::Ready(self.bye(*reason));
         }
-        // The one look at the clock of a delivery.
+        // The only read of the clock per delivery.
         let now = Instant::now();
         if let Some(turn) = self.urgent_outgoing(now) {
             return Poll::Ready(turn);
@@ -309,14 +310,15 @@ impl Attachment {
             .map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Whether the turn that was given last is all that there is for now: whatever comes next wakes the task, so that
-    /// nobody need ask again before.
+    /// Returns whether the item that was returned last is the last one for now. Whatever comes next wakes the task, so
+    /// that polling again before is unnecessary.
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
         self.is_settled
     }
 
-    /// What is left of a batch for this reader, counted; `None` where it is nothing.
+    /// Removes the reader's own events from a batch if it wants no echo, and counts the rest. Returns `None` if nothing
+    /// remains.
     fn heard_by(&mut self, mut batch: Batch) -> Option<Batch> {
         if !self.echo {
             let own = |item: &Item| match item {
@@ -344,13 +346,13 @@ impl Attachment {
         self.metrics.delivered(events);
     }
 
-    /// Whether this node is shutting down.
+    /// Returns whether this node is shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.sessions.drain.has_begun()
     }
 
-    /// The end, for a reason that is known outside of the attach, such as a peer that is silent.
+    /// Returns the bye for a reason that arises outside of the attachment, such as a silent peer.
     #[must_use]
     pub fn bye(&self, reason: ByeReason) -> Outgoing {
         self.sessions.hub.metrics().bye(reason.facts().1);
@@ -393,7 +395,7 @@ impl Attachment {
         }
     }
 
-    /// Acts on a command.
+    /// Executes a command.
     pub async fn command(&mut self, order: CommandRequest) -> CommandOutcome {
         let CommandRequest {
             reference,

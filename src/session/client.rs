@@ -1,6 +1,6 @@
-//! One client: its rate, its numbered keys, and its living attaches.
+//! One client: its rate, its numbered keys, and its living attachments.
 //!
-//! Knows when it has nothing left to remember; the table forgets it then.
+//! Knows when nothing is left to remember. The table then removes it.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -15,34 +15,34 @@ use crate::broker::{Sequence, TokenBucket};
 use crate::hub::waker::FeedWaker;
 use crate::protocol::ByeReason;
 
-/// Attaches of one session at once: a change of transport needs two, a page that reloads a third.
+/// The most attachments of one session at once. A change of transport needs two, and a page that reloads needs a third.
 const ATTACHES_MAX: usize = 4;
 
 /// One client.
 #[derive(Debug)]
 pub struct Session {
     pub(super) id: Arc<str>,
-    /// The user id of its grants, which are of one user for its whole life.
+    /// The user id of its grants. All its grants are of one user.
     pub(super) user: Option<Arc<str>>,
-    /// Where it was opened from.
+    /// The network that it was opened from.
     pub(super) network: Option<IpAddr>,
     pub(super) bucket: Mutex<TokenBucket>,
-    /// Absent until a numbered key comes, as with most readers.
+    /// Absent until a numbered key arrives. Most readers never send one.
     pub(super) sequence: OnceLock<Box<tokio::sync::Mutex<Sequence>>>,
     pub(super) state: Mutex<SessionState>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct SessionState {
-    /// Its attaches, oldest first: mostly one.
+    /// Its attachments, oldest first. Mostly there is one.
     pub(super) lines: SmallVec<[Arc<AttachmentHandle>; 1]>,
-    /// When it last said over HTTP that it lives; none before it ever did.
+    /// The time of its last ping over HTTP. `None` if there was none.
     pub(super) heard: Option<Instant>,
-    /// When its last attach ended, or its last request came.
+    /// When its last attachment ended, or its last request arrived.
     pub(super) idle_since: Option<Instant>,
 }
 
-/// The way to an attach from outside of it.
+/// The handle by which other tasks reach an attachment.
 #[derive(Debug)]
 pub(super) struct AttachmentHandle {
     pub(super) feed_waker: Arc<FeedWaker>,
@@ -50,7 +50,7 @@ pub(super) struct AttachmentHandle {
 }
 
 impl SessionState {
-    /// Adds one; a fifth that lives ends the oldest.
+    /// Adds one. A fifth living attachment ends the oldest.
     fn add(&mut self, line: &Arc<AttachmentHandle>) {
         self.lines.push(line.clone());
         let living = || self.lines.iter().filter(|line| line.is_living());
@@ -64,14 +64,14 @@ impl SessionState {
 }
 
 impl AttachmentHandle {
-    /// Whether its attach still waits for something, and was not ended.
+    /// Returns whether its attachment still waits for something and was not ended.
     fn is_living(&self) -> bool {
         self.end.get().is_none() && !self.feed_waker.is_parked()
     }
 }
 
 impl Session {
-    /// Adds an attach; a fifth ends the oldest.
+    /// Adds an attachment. A fifth one ends the oldest.
     pub(super) fn attach(&self, feed_waker: &Arc<FeedWaker>) -> Arc<AttachmentHandle> {
         let line = Arc::new(AttachmentHandle {
             feed_waker: feed_waker.clone(),
@@ -81,7 +81,8 @@ impl Session {
         line
     }
 
-    /// An attach that rested is its newest one now. Under one lock, or of two that come back one would count as old.
+    /// Makes a parked attachment the newest one. It is removed and added under one lock: otherwise, of two attachments
+    /// that resume at once, one would count as old.
     pub(super) fn resume(&self, line: &Arc<AttachmentHandle>) {
         let mut state = self.state.lock();
         line.feed_waker.set_parked(false);
@@ -97,13 +98,13 @@ impl Session {
         state.idle_since = Some(Instant::now());
     }
 
-    /// How many of its attaches wait for something.
+    /// Returns the number of its attachments that wait for something.
     pub(super) fn living_attaches(&self) -> usize {
         let state = self.state.lock();
         state.lines.iter().filter(|line| line.is_living()).count()
     }
 
-    /// Ends all of its attaches, also one that waits for its next poll.
+    /// Ends all of its attachments, including one that is parked until its next poll.
     pub(super) fn end(&self, reason: ByeReason) {
         for line in &self.state.lock().lines {
             let _ = line.end.set(reason);
@@ -111,13 +112,13 @@ impl Session {
         }
     }
 
-    /// Since when it has no attach.
+    /// Returns the time since when it has no attachment.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let state = self.state.lock();
         state.idle_since.filter(|_| state.lines.is_empty())
     }
 
-    /// What is known of it where it has no attach, to judge which may be forgotten.
+    /// Returns the facts that decide which session is evicted, if it has no attachment.
     pub(super) fn detached(&self) -> Option<DetachedSession> {
         Some(DetachedSession {
             id: self.id.clone(),
@@ -127,7 +128,7 @@ impl Session {
         })
     }
 
-    /// Whether it has answers to numbered keys; a sequence that is locked is in use.
+    /// Returns whether it has answers to numbered keys. A locked sequence is in use.
     fn is_used(&self) -> bool {
         let is_used = |sequence: &tokio::sync::Mutex<Sequence>| {
             sequence
@@ -139,7 +140,8 @@ impl Session {
             .is_some_and(|sequence| is_used(sequence))
     }
 
-    /// Whether it may be forgotten: it rested for `rest` with nothing to remember, or for a whole `lifetime`.
+    /// Returns whether it may be removed: it was idle for `rest` with nothing to remember, or idle for a whole
+    /// `lifetime`.
     pub(super) fn is_over(&self, now: Instant, rest: Duration, lifetime: Duration) -> bool {
         let Some(since) = self.idle_since() else {
             return false;

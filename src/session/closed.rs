@@ -1,17 +1,17 @@
 //! Sessions and users that the application closed. Keys that were signed before are refused.
 //!
-//! Knows no session; a key is judged by when it ends.
+//! Knows no session. The expiry of a key decides whether the key was signed before.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-/// Most ids that are remembered one by one, some 60 bytes each. Beyond it the oldest ones are forgotten, and all keys
-/// signed until then end with them.
+/// The most ids that are remembered one by one, about 60 bytes each. Beyond this number the oldest ids are forgotten,
+/// and all keys that were signed before are refused with them.
 const CLOSED_MAX: usize = 100_000;
 
-/// When which session or user was closed.
+/// The times at which sessions and users were closed.
 #[derive(Debug, Default)]
 pub(super) struct Closed {
     times: RwLock<Times>,
@@ -19,19 +19,19 @@ pub(super) struct Closed {
 
 #[derive(Debug, Default)]
 struct Times {
-    /// Session ids and user ids, which never look alike, to seconds since 1970.
+    /// Session ids and user ids, which never look alike, with seconds since 1970.
     by_id: HashMap<Arc<str>, u64>,
-    /// Every key signed until then has ended.
+    /// Every key that was signed up to this time is refused.
     floor_s: u64,
 }
 
 impl Closed {
-    /// Ends all keys that were signed for this session or user until now.
+    /// Refuses all keys that were signed for this session or user until now.
     pub(super) fn close(&self, id: &str, now_s: u64, key_lifetime_s: u64) {
         let mut times = self.times.write();
         times.by_id.insert(Arc::from(id), now_s);
         if times.by_id.len() > CLOSED_MAX {
-            // No key of before that can still be good.
+            // No key from before this time can still be valid.
             times
                 .by_id
                 .retain(|_, closed_s| *closed_s + key_lifetime_s > now_s);
@@ -43,7 +43,7 @@ impl Closed {
         }
     }
 
-    /// Whether a key that ends at this time was signed before one of these ids was closed.
+    /// Returns whether a key with this expiry was signed before one of these ids was closed.
     pub(super) fn ends(&self, ids: [Option<&str>; 2], expires_s: u64, key_lifetime_s: u64) -> bool {
         let times = self.times.read();
         let closed_s = ids

@@ -1,4 +1,4 @@
-//! What a session commands, over whichever wire it came: publish, presence, history, ping, leave.
+//! The commands of a session over any wire: publish, presence, history, ping, leave. Knows no wire format.
 
 use std::sync::Arc;
 
@@ -10,14 +10,16 @@ use crate::protocol::{
     PublishAnswer, Refusal, Reply, Rewritable, members_around_list, members_of,
 };
 
-/// Bytes of the replies to one request beyond which questions are no longer answered: some of the largest pages.
+/// Bytes of the replies to one request beyond which queries are no longer answered. This fits a few of the largest
+/// pages.
 const REPLIES_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// What a command costs that is no publish, in publishes, and how many bytes of its reply cost as much as one.
+/// The cost of a command other than a publish, in publishes, and the bytes of its reply that cost as much as one
+/// publish.
 const COMMAND_COST: f64 = 0.1;
 const REPLY_BYTES_PER_PUBLISH: f64 = 256.0 * 1024.0;
 
 impl Sessions {
-    /// Acts on a command and gives its reply frame.
+    /// Executes a command and returns its reply frame.
     pub async fn execute(&self, publisher: &Publisher, order: CommandRequest) -> Paged {
         let reference = order.reference.as_deref();
         let is_publish = is_publish(&order);
@@ -38,13 +40,13 @@ impl Sessions {
         reply
     }
 
-    /// Charges a question, or a command that is no publish, by its answer.
+    /// Charges a query, or a command other than a publish, by the size of its answer.
     pub fn charge_answer(&self, publisher: &Publisher, answer_bytes: usize) {
         let cost = COMMAND_COST + answer_bytes as f64 / REPLY_BYTES_PER_PUBLISH;
         self.broker.spend(publisher.limiters(), cost);
     }
 
-    /// Whether a question is within the rate.
+    /// Checks that a query is within the rate limit.
     ///
     /// # Errors
     /// `rate_limited`.
@@ -52,9 +54,9 @@ impl Sessions {
         self.broker.may_spend(publisher.limiters())
     }
 
-    /// Acts on the commands of one `POST /send`, in their order. A refusal that passes stops the rest: they are
-    /// refused alike, so that the client sends them again in order. Questions whose answers no longer fit are
-    /// refused alone: each of a thousand could be answered by a megabyte.
+    /// Executes the commands of one `POST /send` in order. A temporary refusal stops the rest: they get the same
+    /// refusal, so the client sends them again in order. A query whose answer no longer fits is refused alone, because
+    /// each of a thousand queries could have an answer of a megabyte.
     pub async fn execute_all(
         &self,
         publisher: &Publisher,
@@ -63,8 +65,8 @@ impl Sessions {
         let mut replies = Vec::with_capacity(orders.len());
         let mut bytes = 0;
         let mut stopped: Option<Refusal> = None;
-        // A sign of life of an event stream's client, even if its commands are refused; the bytes of a WebSocket are
-        // signs enough. A session that never sent a ping is not judged by signs.
+        // A ping shows that an event stream's client is alive, even if its commands are refused. A WebSocket shows it
+        // by its bytes. A session that never sent a ping needs none to stay open.
         let is_ping = |order: &CommandRequest| matches!(order.command, Ok(Command::Ping));
         if orders.iter().any(is_ping) || self.was_heard(publisher) {
             self.heard(publisher);
@@ -102,7 +104,7 @@ impl Sessions {
                 self.charge_answer(publisher, reply.len());
             }
             if is_publish && refusal.is_some() && stopped.is_none() {
-                // A publish that is refused costs less, but not nothing.
+                // A refused publish costs less, but not nothing.
                 stopped = self.may_ask_now(publisher).err();
             }
             replies.push(reply);
@@ -153,10 +155,10 @@ impl Sessions {
         }
     }
 
-    /// Who is in a channel, as JSON members.
+    /// Returns the members of a channel, as JSON object fields.
     ///
     /// # Errors
-    /// `forbidden` where the channel may not be read.
+    /// `forbidden` if the channel may not be read.
     pub fn presence_fields(
         &self,
         publisher: &Publisher,
@@ -180,10 +182,10 @@ impl Sessions {
         Ok(fields)
     }
 
-    /// A page of history, as JSON members.
+    /// Returns a page of history, as JSON object fields.
     ///
     /// # Errors
-    /// `forbidden` where the channel may not be read.
+    /// `forbidden` if the channel may not be read.
     pub fn history_fields(
         &self,
         publisher: &Publisher,
@@ -207,14 +209,14 @@ impl Sessions {
         if let Some(reading) = reading {
             fields.range(Arc::new(reading), &page.events);
         }
-        // What was encoded for it is kept, and counts.
+        // Events that were encoded for this page stay cached and count as memory.
         self.hub.shrink();
         fields.words(after);
         Ok(fields)
     }
 }
 
-/// Whether the command is a publish, which has its own charge.
+/// Returns whether the command is a publish, which has its own charge.
 fn is_publish(order: &CommandRequest) -> bool {
     matches!(order.command, Ok(Command::Publish(_)))
 }

@@ -1,6 +1,6 @@
-//! Lists sessions, and closes them, for the application.
+//! Lists sessions and closes them for the application.
 //!
-//! Knows no wire.
+//! Knows no wire format.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ pub struct SessionInfo {
     pub id: Arc<str>,
     /// The user id of its grants.
     pub user: Option<Arc<str>>,
-    /// Open readers: mostly one, two during a change of transport, none between two polls.
+    /// The number of open readers: mostly one, two during a change of transport, zero between two polls.
     pub readers: usize,
 }
 
 impl Sessions {
-    /// The sessions that this node remembers, in no order.
+    /// Returns the sessions that this node remembers, in no order.
     #[must_use]
     pub fn list(&self) -> Vec<SessionInfo> {
         let info = |session: &Arc<Session>| SessionInfo {
@@ -49,7 +49,7 @@ impl Sessions {
         theirs.len()
     }
 
-    /// The claims of a session key that is good, and whose session and user were not closed since it was signed.
+    /// Returns the claims of a valid session key whose session and user were not closed since it was signed.
     pub(super) fn claims(&self, key: &str) -> Option<Claims> {
         let claims = self.signer.check(key, now_s())?;
         let ids = [Some(&*claims.id), claims.grants.user()];

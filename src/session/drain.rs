@@ -1,11 +1,12 @@
-//! Going down: readers are told to come back elsewhere, spread in time; publishers are served to the end.
+//! The shutdown of a node: readers reconnect elsewhere, spread over time. Publishers are served to the end. Knows no
+//! session.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Clients come back within this time after a bye, in milliseconds: a restart is over by then, and 10,000 of
-/// them are five a millisecond.
+/// The latest time after a bye at which clients reconnect, in milliseconds. A restart is over by then, and 10,000
+/// clients make five connections per millisecond.
 const SPREAD_MS: u64 = 2_000;
-/// None comes back sooner, in milliseconds: the listener is closed at that moment.
+/// The earliest time at which clients reconnect, in milliseconds. The listener is closed at that moment.
 const SPREAD_BEGINS_MS: u64 = 100;
 
 /// Whether this node is shutting down.
@@ -15,18 +16,18 @@ pub struct SessionDrain {
 }
 
 impl SessionDrain {
-    /// Begins: no new readers. Publishes act until the process ends.
+    /// Begins the shutdown: no new readers are accepted. Publishes are accepted until the process ends.
     pub fn begin(&self) {
         self.begun.store(true, Ordering::Release);
     }
 
-    /// Whether it has begun.
+    /// Returns whether the shutdown has begun.
     #[must_use]
     pub fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Acquire)
     }
 
-    /// Milliseconds after which one client should come back, out of a random number.
+    /// Returns the milliseconds after which one client reconnects, from a random number.
     #[must_use]
     pub fn after_ms(random: u64) -> u64 {
         SPREAD_BEGINS_MS + random % SPREAD_MS

@@ -1,6 +1,6 @@
 //! The hooks by which an application decides about channels and publishes.
 //!
-//! They run after the grants were checked, so a hook can only take away.
+//! They run after the check of the grants, so a hook can only remove permissions. Knows no wire format.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,27 +11,27 @@ use crate::protocol::{
     AttachRequest, ChannelName, Data, EventName, Owner, Publish, Refusal, ShownIn,
 };
 
-/// What a client wants to do in a channel.
+/// An action of a client in a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Read it: its events, its history, and its members.
+    /// Read the channel: its events, its history, and its members.
     Read,
-    /// Publish to it.
+    /// Publish to the channel.
     Publish,
-    /// Be shown as a member of it.
+    /// Be shown as a member of the channel.
     Join,
 }
 
-/// The argument of an access hook: who wants to do what in which channel.
+/// The argument of an access hook: a client, an action and a channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Access<'a> {
-    /// What the client wants to do.
+    /// The action.
     pub action: Action,
-    /// The channel. Reading `$presence/NAME` asks for `NAME`.
+    /// The channel. For a read of `$presence/NAME` it is `NAME`.
     pub channel: &'a ChannelName,
     /// The user id of the client's grants.
     pub user: Option<&'a str>,
-    /// The id of the client's session; `None` for a publish or a question without one.
+    /// The id of the client's session. `None` for a publish or a query without a session.
     pub session: Option<&'a str>,
 }
 
@@ -40,9 +40,9 @@ pub struct Access<'a> {
 pub struct Publishing<'a> {
     /// The channel.
     pub channel: &'a ChannelName,
-    /// The event's name.
+    /// The name of the event.
     pub name: &'a EventName,
-    /// The event's data.
+    /// The data of the event.
     pub data: &'a Data,
     /// The user id of the publisher's grants.
     pub user: Option<&'a str>,
@@ -50,12 +50,12 @@ pub struct Publishing<'a> {
     pub session: Option<&'a str>,
 }
 
-/// Allows an access, or refuses it.
+/// Allows an access or refuses it.
 pub(crate) type OnAccess = Arc<dyn Fn(&Access<'_>) -> Result<(), Refusal> + Send + Sync>;
-/// Lets a publish pass, or refuses it.
+/// Allows a publish or refuses it.
 pub(crate) type OnPublish = Arc<dyn Fn(&Publishing<'_>) -> Result<(), Refusal> + Send + Sync>;
 
-/// The hooks of an application. Without one everything is allowed that the grants allow.
+/// The hooks of an application. Without a hook, everything that the grants allow is allowed.
 #[derive(Clone, Default)]
 pub struct Hooks {
     pub(crate) access: Option<OnAccess>,
@@ -69,12 +69,12 @@ impl fmt::Debug for Hooks {
 }
 
 impl Sessions {
-    /// Whether each request to read must be checked again.
+    /// Returns whether each request to read must be checked again.
     pub(crate) fn judges_access(&self) -> bool {
         self.hooks.access.is_some()
     }
 
-    /// Whether a session under these grants may read a channel now.
+    /// Checks whether a session with these grants may read a channel now.
     ///
     /// # Errors
     /// `forbidden`, `session_expired`, and the refusals of the access hook.
@@ -96,7 +96,7 @@ impl Sessions {
         }
     }
 
-    /// Whether a request may open a channel: read it, and be shown in it where it wants to be.
+    /// Checks whether a request may open a channel: read it, and be shown in it if the request wants that.
     ///
     /// # Errors
     /// `forbidden`, `session_expired`, and the refusals of the access hook.
@@ -114,7 +114,7 @@ impl Sessions {
         self.may_join(grants, name, id)
     }
 
-    /// Whether a session may be shown in a channel.
+    /// Checks whether a session may be shown in a channel.
     ///
     /// # Errors
     /// The refusals of the access hook.
@@ -127,7 +127,7 @@ impl Sessions {
         self.ask(Action::Join, grants, channel, Some(session))
     }
 
-    /// Whether this may be published under these grants now.
+    /// Checks whether this may be published with these grants now.
     ///
     /// # Errors
     /// `forbidden`, `bad_channel`, `session_expired`, and the refusals of the hooks.
@@ -168,7 +168,7 @@ impl Sessions {
     }
 }
 
-/// Whether a request wants its session to be shown in this one of its channels.
+/// Returns whether a request wants its session to be shown in this one of its channels.
 fn shows(attach_request: &AttachRequest, name: &ChannelName) -> bool {
     let reads = |companion: &ChannelName| {
         let mut asked = attach_request.channels.iter().flatten();

@@ -1,23 +1,23 @@
-//! Counts the bytes of request bodies and WebSocket messages that have not ended, within one bound.
+//! Counts the bytes of unfinished request bodies and WebSocket messages, within one limit.
 //!
-//! Holds and reads none of them.
+//! Neither stores nor reads these bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::protocol::{Code, Refusal};
 
-/// Of each body and message so much is not counted, so that usual publishes go through while large ones fill the
-/// bound. The number of connections bounds it.
+/// The bytes of each body and message that are not counted. Usual publishes thus always pass, while large ones fill the
+/// limit. The number of connections bounds the uncounted bytes.
 pub(crate) const UNCOUNTED_BYTES: usize = 16 * 1024;
-/// When a peer whose bytes found no room may come again, in seconds: a body takes a second or two, or its sender is
-/// the one that is slow.
+/// When a peer may retry after its bytes found no room, in seconds. Most bodies arrive within a second or two. If one
+/// takes longer, its sender is slow.
 const FULL_RETRY_AFTER_S: u64 = 2;
 
-/// The memory of all bodies and messages that are on their way or being acted on.
+/// The memory budget of all bodies and messages that are being received or processed.
 #[derive(Debug)]
 pub(crate) struct InboundBudget {
-    /// `None` is no bound.
+    /// `None` means no limit.
     most: Option<usize>,
     held: AtomicUsize,
 }
@@ -35,7 +35,7 @@ impl InboundBudget {
         Arc::new(Self { most, held })
     }
 
-    /// Bytes held now.
+    /// Returns the bytes held now.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
@@ -48,8 +48,8 @@ impl InboundBudget {
 }
 
 impl InboundPermit {
-    /// Counts this length instead of the one before. Whether there is room for it: there always is for one that is
-    /// alone, since data may be allowed that is larger than the bound.
+    /// Counts this length instead of the previous one. Returns whether there is room for it. A single body or message
+    /// always has room, because the allowed data may be larger than the limit.
     pub(crate) fn set(&mut self, bytes: usize) -> bool {
         let (held, counted) = (&self.inbound.held, bytes.saturating_sub(UNCOUNTED_BYTES));
         if counted <= self.bytes {
@@ -64,7 +64,7 @@ impl InboundPermit {
         is_alone || before + more <= self.inbound.most.unwrap_or(usize::MAX)
     }
 
-    /// Counts nothing from now on.
+    /// Counts no bytes from now on.
     pub(crate) fn give_back(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
         self.inbound.held.fetch_sub(bytes, Ordering::Relaxed);
@@ -77,7 +77,7 @@ impl Drop for InboundPermit {
     }
 }
 
-/// The refusal of what found no room.
+/// Returns the refusal of bytes that found no room.
 pub(crate) fn full() -> Refusal {
     Refusal::passing(
         Code::TooManyBodies,

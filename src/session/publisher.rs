@@ -1,6 +1,6 @@
-//! Who publishes or commands: by a session, or by an address, and under which grants.
+//! The origin of a publish or command: a session or an address, with its grants.
 //!
-//! Knows how a key is meant; whether it acts is the broker's business.
+//! Knows the meaning of a key. The broker decides whether a publish with this key has an effect.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use crate::auth::{Grants, is_session_id};
 use crate::broker::{Key, Limiters, Published, Scope};
 use crate::protocol::{ChannelName, Code, CredentialPlace, Draft, Owner, Publish, Refusal};
 
-/// Who publishes or commands.
+/// The origin of a publish or command.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     pub(super) session: Option<Arc<Session>>,
-    /// What others of its address share with it, where they do.
+    /// The rate limit that others of its address share with it, if they do.
     pub(super) address: Option<SharedTokenBucket>,
     pub(super) grants: Arc<Grants>,
-    /// What refusals of its commands repeat of the request.
+    /// The nonce of the request, which the refusals of its commands repeat.
     pub(super) nonce: Option<Box<str>>,
     pub(super) credential: Option<CredentialPlace>,
 }
 
 impl Sessions {
-    /// Who publishes by a request with this session key and this credential, from this address.
+    /// Returns the publisher of a request with this session key and this credential, from this address.
     ///
     /// # Errors
-    /// `session_expired` for a key that is unknown or over; `unauthorized` and `forbidden`.
+    /// `session_expired` for a key that is unknown or expired; `unauthorized` and `forbidden`.
     pub fn publisher(
         &self,
         key: Option<&str>,
@@ -44,7 +44,7 @@ impl Sessions {
                     "the request has no valid token",
                 ));
             };
-            // On an open listener everybody is the application's back end: there is nobody to name.
+            // On an open listener every client is the application's back end, so there is no user to name.
             let grants = match credential {
                 Credential::Given(_) => grants.clone(),
                 Credential::Absent(_) => Arc::new(Grants::clone(grants).as_server()),
@@ -75,7 +75,7 @@ impl Sessions {
         })
     }
 
-    /// Publishes.
+    /// Publishes an event.
     ///
     /// # Errors
     /// `forbidden`, and the refusals of [`publish`](crate::broker::Broker::publish).
@@ -105,7 +105,7 @@ impl Sessions {
         self.broker.publish(draft, key, publisher.limiters()).await
     }
 
-    /// Refuses a publish that never came to the broker: a final refusal is the answer to its numbered key.
+    /// Refuses a publish that did not reach the broker. A final refusal is the answer to its numbered key.
     pub async fn refuse(
         &self,
         publisher: &Publisher,
@@ -118,8 +118,9 @@ impl Sessions {
         }
     }
 
-    /// What the anonymous sessions of an address share. Whoever brought a credential answers for it, and on loopback
-    /// stands a proxy, or nobody else.
+    /// Returns the rate limit that the anonymous sessions of an address share. A client with a credential is
+    /// accountable for it and shares none. A loopback address belongs to a proxy or to a single client, and shares none
+    /// either.
     pub(super) fn charge_address(
         &self,
         grants: &Grants,
@@ -131,7 +132,7 @@ impl Sessions {
         Some(self.crowds.bucket(Some(address)))
     }
 
-    /// Whether this client may ask about one channel.
+    /// Checks whether this client may query a channel.
     pub(super) fn may_ask(
         &self,
         publisher: &Publisher,
@@ -144,20 +145,20 @@ impl Sessions {
         self.may_read(&publisher.grants, channel, publisher.session_id())
     }
 
-    /// Whether a session ever said over HTTP that it lives.
+    /// Returns whether a session ever sent a ping over HTTP.
     pub(super) fn was_heard(&self, publisher: &Publisher) -> bool {
         let session = publisher.session.as_deref();
         session.is_some_and(|session| session.state.lock().heard.is_some())
     }
 
-    /// A session said over HTTP that it lives.
+    /// Records that a session sent a ping over HTTP.
     pub fn heard(&self, publisher: &Publisher) {
         if let Some(session) = &publisher.session {
             session.state.lock().heard = Some(Instant::now());
         }
     }
 
-    /// Ends the presence of a session at once, unless it has other attaches.
+    /// Ends the presence of a session at once, unless it has other attachments.
     pub fn leave(&self, publisher: &Publisher) {
         if let Some(session) = &publisher.session {
             self.presence.leave(&session.id);
@@ -166,7 +167,7 @@ impl Sessions {
 }
 
 impl Publisher {
-    /// The same by a request with this nonce, which carried its credential at this place.
+    /// Returns the same publisher for a request with this nonce and its credential at this place.
     #[must_use]
     pub fn with_echo(
         mut self,
@@ -178,12 +179,12 @@ impl Publisher {
         self
     }
 
-    /// The refusal of one of its commands.
+    /// Returns the refusal of one of its commands.
     pub(super) fn reply_refusal(&self, refusal: Refusal) -> Refusal {
         refusal.answering(self.nonce.clone(), self.credential)
     }
 
-    /// What it is charged to: a session its own bucket and its address's, anybody else the address's alone.
+    /// Returns the limiters that it is charged to: a session's own and its address's, or only the address's.
     pub(super) fn limiters(&self) -> Limiters<'_> {
         match &self.session {
             Some(session) => Limiters {
@@ -197,13 +198,13 @@ impl Publisher {
         }
     }
 
-    /// The session's id, where one publishes.
+    /// Returns the id of the session, if a session publishes.
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
         self.session.as_deref().map(|session| &*session.id)
     }
 
-    /// What kind of key this is: `SESSIONID:N` is a number in the session's own sequence.
+    /// Returns the kind of this key: `SESSIONID:N` is a number in the session's own sequence.
     fn key(&self, key: Option<String>) -> Result<Key<'_>, Refusal> {
         let Some(key) = key else { return Ok(Key::None) };
         let numbered = key.split_once(':').filter(|(id, _)| is_session_id(id));

@@ -1,4 +1,4 @@
-//! Long polling: one batch, and the cursor to come back with.
+//! Long polling: one batch per response, and the cursor for the next poll.
 //!
 //! Does not know how its bytes are written, nor any other transport.
 
@@ -16,41 +16,41 @@ use crate::protocol::cursor::Cursor;
 use crate::protocol::{ByeReason, Event, Nonce, Paged, PollHead, WireForm};
 use crate::session::{Attachment, Outgoing};
 
-/// The words of an answer around its frames, in bytes.
+/// Bytes of a response around its frames.
 const ANSWER_WORDS_BYTES: usize = 160;
 /// Bytes of refused channels that a held poll may keep until it is answered. A thousand refusals are a quarter of a
-/// megabyte, and a held poll is to cost little; a poll with more of them is answered at once.
+/// megabyte, and a held poll should cost little. A poll with more of them is answered at once.
 const REFUSED_HELD_BYTES_MAX: usize = 64 * 1024;
-/// Frames up to this size are put together at once, for one write with the head.
+/// Frames up to this size are joined at once, for one write with the head.
 const MADE_AT_ONCE_BYTES_MAX: usize = 32 * 1024;
-/// The same where one peer may wait for many answers.
+/// The same limit if many responses may be pending for one peer.
 const NARROW_BYTES_MAX: usize = 2 * 1024;
-/// The media type of an answer.
+/// The media type of a response.
 pub(crate) const CONTENT_TYPE: &str = "application/json";
 
-/// The answer to one poll.
+/// The response to one poll.
 pub(crate) struct PollResponse {
     attach: Attachment,
-    /// The frames before all others: hello, and the one that names refused channels.
+    /// The frames before all others: hello, and the frame of refused channels.
     first: Option<String>,
-    /// How long it is held where it goes on from another one, as those do that follow it.
+    /// How long the poll is held if it continues a previous one. Later polls on its connection continue it too.
     wait: Duration,
-    /// Whether those that follow it on its connection come as a whole too.
+    /// Whether later polls on its connection also get complete responses.
     may_repeat: bool,
-    /// Whether the head goes out before the answer is known.
+    /// Whether the head is sent before the response is known.
     is_early: bool,
-    /// Whether something was sent already: the spaces of an early poll.
+    /// Whether the response has begun: an early poll has sent spaces.
     is_over: bool,
-    /// Whether its peer may wait for many such answers.
+    /// Whether many such responses may be pending for its peer.
     is_narrow: bool,
-    /// Whether its request is judged by nothing but its head.
+    /// Whether its request is checked by its head alone.
     is_by_head: bool,
-    /// What another poll of the same connection must ask to go on with this attach.
+    /// The request head that another poll of the same connection must repeat to reuse this attachment.
     asked: Option<PollHead>,
 }
 
 impl PollResponse {
-    /// Answers at once, hello first, where the request did not go on from another one; else holds it.
+    /// Responds at once, hello first, if the request does not continue a previous one. Otherwise holds the poll.
     pub(crate) fn new(mut attach: Attachment, facts: RequestFacts) -> Self {
         let goes_on = attach.goes_on();
         let attach_request = attach.attach_request();
@@ -73,7 +73,7 @@ impl PollResponse {
             first: (!first.is_empty()).then(|| first.join(",")),
             wait,
             is_early,
-            // The head of an early answer goes out before the answer is known.
+            // The head of an early response is sent before the response is known.
             may_repeat: !wants_early,
             is_over: false,
             is_narrow: false,
@@ -82,8 +82,8 @@ impl PollResponse {
         }
     }
 
-    /// One whose request is judged by nothing but its head, so that the next poll need not be judged anew where it
-    /// differs in its cursor only.
+    /// Marks a response whose request is checked by its head alone. The next poll then needs no new check if only its
+    /// cursor differs.
     pub(crate) fn repeatable(self) -> Self {
         Self {
             is_by_head: true,
@@ -91,19 +91,19 @@ impl PollResponse {
         }
     }
 
-    /// Whether the head goes out before the answer is known.
+    /// Returns whether the head is sent before the response is known.
     pub(crate) fn is_early(&self) -> bool {
         self.is_early
     }
 
-    /// The answer with a batch.
+    /// Encodes the response with a batch.
     fn batch(&mut self, batch: &Batch) -> Piece {
         let mut bye = String::new();
         if !batch.more
             && self.attach.is_draining()
             && let Outgoing::Bye(last) = self.attach.bye(ByeReason::Drain)
         {
-            // No poll follows that could be told.
+            // No later poll could deliver the bye.
             bye = format!(",{}", last.json());
         }
         let made_at_once_max = if self.is_narrow {
@@ -121,7 +121,7 @@ impl PollResponse {
         Piece::Bytes(self.text(&frames, batch.cursor, batch.more))
     }
 
-    /// The same where it is large.
+    /// Encodes the response with a large batch.
     fn paged(&mut self, batch: &Batch, bye: String) -> Paged {
         let mut begin_bytes = Vec::new();
         begin(
@@ -154,7 +154,7 @@ impl PollResponse {
         text
     }
 
-    /// The answer out of frames, joined by commas where there are several.
+    /// Encodes the response from frames, which are joined by commas.
     fn text(&mut self, frames: &[u8], cursor: Cursor, more: bool) -> Bytes {
         let nonce = self.attach.nonce();
         let first_bytes = self.first.as_ref().map_or(0, String::len);
@@ -179,7 +179,8 @@ impl Frames for PollResponse {
             return Poll::Pending;
         };
         let answer = match turn {
-            // JSON allows leading space: a byte each second carries the hold through proxies that cut silence.
+            // JSON allows leading space. One byte per second carries the held poll through proxies that cut silent
+            // connections.
             Outgoing::Ping(_) => {
                 return Poll::Ready(Some(Piece::Bytes(Bytes::from_static(b" "))));
             }
@@ -238,7 +239,7 @@ impl Frames for PollResponse {
     }
 }
 
-/// An answer up to its frames, as a test compares it with `PollAnswer`.
+/// Writes a response up to its frames. A test compares it with `PollAnswer`.
 fn begin(out: &mut Vec<u8>, cursor: Cursor, nonce: &Nonce, more: bool) {
     // Writing to memory cannot fail.
     let _ = write!(out, "{{\"cursor\":\"{cursor}\"");
@@ -252,7 +253,7 @@ fn begin(out: &mut Vec<u8>, cursor: Cursor, nonce: &Nonce, more: bool) {
     out.extend_from_slice(b",\"frames\":[");
 }
 
-/// The answer with the newest events.
+/// Writes the response with the newest events.
 fn answer_with(out: &mut Vec<u8>, run: &SharedBatch, cursor: Cursor, nonce: &Nonce) {
     begin(out, cursor, nonce, false);
     out.extend_from_slice(&run_frames(run));
@@ -264,7 +265,7 @@ fn run_frames(run: &SharedBatch) -> Bytes {
     run.wire(WireForm::Json, encode, |frames| frames.join(&b',').into())
 }
 
-/// The frames of a batch, with commas between them.
+/// Returns the frames of a batch, with commas between them.
 fn frames_of(batch: &Batch) -> Bytes {
     if let Items::Run(run) = &batch.items {
         return run_frames(run);

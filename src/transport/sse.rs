@@ -1,4 +1,4 @@
-//! Server-Sent Events: turns as event-stream blocks, each event's block encoded once.
+//! Server-Sent Events: `Outgoing` items as event-stream blocks. Each event's block is encoded once.
 //!
 //! Does not know how its bytes are written, nor any other transport.
 
@@ -17,7 +17,7 @@ use crate::session::{Attachment, Outgoing};
 
 /// The media type of an event stream.
 pub(crate) const CONTENT_TYPE: &str = "text/event-stream";
-/// How long a browser waits before it comes back, in milliseconds: Firefox waits long unless told.
+/// How long a browser waits before it reconnects, in milliseconds. Firefox's default is long.
 const RETRY_MS: u32 = 2_000;
 
 /// The stream of one reader.
@@ -94,7 +94,7 @@ impl Frames for SseStream {
     }
 }
 
-/// How the newest events are worded.
+/// Returns the encoder of the newest events.
 fn run_chunk(format: Format) -> EventEncoder {
     match format {
         Format::Full => full_chunk,
@@ -169,7 +169,7 @@ fn encode_data(event: &Event) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// A text as `data:` lines. An event stream cannot carry CR: CR LF and CR become line ends.
+/// Appends a text as `data:` lines. An event stream cannot carry CR: CR LF and CR become line ends.
 fn push_data(out: &mut String, text: &str) {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     for line in text.split('\n') {
@@ -197,9 +197,9 @@ fn ping_block(ping: &Ping, format: Format) -> String {
     }
 }
 
-/// `before` is the id that was written last. In bare data a gap behind which another one of the same id follows repeats
-/// it, since a browser that is cut in between comes back with the last `id:` that it saw. Who reads whole frames is told
-/// of it by the gap itself.
+/// Returns the block of a gap. `before` is the id that was written last. In bare data, a gap repeats that id if another
+/// gap with the same id follows, because a browser that is cut off in between reconnects with the last `id:` that it
+/// received. Readers of full frames find the range in the gap itself.
 fn gap_block(gap: &Gap, before: Option<Cursor>, format: Format) -> String {
     let id = match format {
         Format::Data if gap.more => before.or(gap.after),

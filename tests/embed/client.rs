@@ -1,4 +1,4 @@
-//! A client of few words: one request, one stream, one WebSocket.
+//! A small client: one request, one stream, one WebSocket.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use triway::{Hub, server};
 /// The longest wait of a test.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Waits, but not for ever.
+/// Waits within the longest wait of a test.
 pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
     let waited = tokio::time::timeout(PATIENCE, what).await;
     waited.expect("it takes too long")
@@ -39,7 +39,7 @@ pub(crate) fn serve(hub: &Hub) -> SocketAddr {
     address
 }
 
-/// The answer to a request.
+/// The response to a request.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
@@ -51,7 +51,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// The status, code and detail of a refusal; it has a hint.
+    /// Returns the status, code and detail of a refusal. Asserts that it has a hint.
     pub(crate) fn refusal(&self) -> (u16, String, String) {
         let problem = self.json();
         assert!(!problem["hint"].as_str().unwrap().is_empty(), "{problem}");
@@ -60,7 +60,7 @@ impl Answer {
     }
 }
 
-/// A request on a connection of its own, with more lines of head, each ended by CR LF.
+/// Sends a request on a new connection, with further header lines, each ended by CR LF.
 pub(crate) async fn request(address: SocketAddr, line: &str, lines: &str, body: &str) -> Answer {
     let mut socket = TcpStream::connect(address).await.unwrap();
     let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{lines}");
@@ -105,7 +105,7 @@ impl Stream {
         self.socket.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// Reads on until this text comes, and returns what came up to the end of its line.
+    /// Reads until this text arrives, and returns everything up to the end of its line.
     pub(crate) async fn until(&mut self, text: &str) -> String {
         loop {
             let found = self.read.find(text);
@@ -134,7 +134,7 @@ impl Socket {
         Self(in_time(opening).await.unwrap().0)
     }
 
-    /// The next frame of this type.
+    /// Returns the next frame of this type.
     pub(crate) async fn frame(&mut self, kind: &str) -> Value {
         loop {
             let message = in_time(self.0.next()).await.unwrap().unwrap();

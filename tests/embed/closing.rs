@@ -7,7 +7,7 @@ use crate::client::{Socket, Stream, get, post, request, serve};
 
 const ANN: &str = "Authorization: Bearer ann\r\n";
 
-/// A hub that takes a user's name for a token.
+/// Returns a hub that accepts a user's name as a token.
 fn hub() -> Hub {
     let builder = Hub::builder().authorize(|credentials| async move {
         let grants = |user: String| match &*user {
@@ -41,7 +41,7 @@ async fn a_closed_session_gets_a_bye_and_its_key_ends() {
     );
     let (status, code, _) = post(address, &path, "x").await.refusal();
     assert_eq!((status, &*code), (401, "session_expired"));
-    // A reader begins a new session, as with every key that is over.
+    // A reader begins a new session, as with every expired key.
     let poll = get(address, &format!("/poll/a?session={key}")).await.json();
     assert_ne!(session(&poll["frames"][0]).0, id);
     assert!(!hub.close_session("s-unknown"));

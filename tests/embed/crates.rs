@@ -1,9 +1,9 @@
-//! What the library brings where the program is left out.
+//! The dependencies of the library without the program.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// Most crates that an application gets with `default-features = false`, on Linux.
+/// The most crates that an application gets with `default-features = false`, on Linux.
 const CRATES_MAX: usize = 130;
 
 #[test]

@@ -8,7 +8,7 @@ use triway::{Action, Code, Data, Hub, Refusal};
 
 use crate::client::{Socket, Stream, get, post, serve};
 
-/// A hub whose channel `closed` is read, published to and joined by no client.
+/// Returns a hub whose channel `closed` no client may read, publish to or join.
 fn hub() -> Hub {
     let refuse = |detail: &'static str| Err(Refusal::new(Code::Forbidden, detail));
     let builder =
@@ -44,7 +44,7 @@ async fn a_refused_read_is_told_on_each_transport() {
         let answer = get(address, path).await;
         assert_eq!(answer.refusal(), forbidden("not for you to read"), "{path}");
     }
-    // By the router too, which serves what the reader does not.
+    // The same through the router, which serves requests that the fast path does not serve.
     let body = r#"{"channels":["closed"]}"#;
     let answer = post(address, "/poll", body).await;
     assert_eq!(answer.refusal(), forbidden("not for you to read"));
@@ -90,7 +90,7 @@ async fn a_refused_publish_is_told_on_each_way() {
     let reply = socket.command(command("spam")).await;
     assert_eq!(reply["error"]["detail"], "no spam");
     assert!(!reply["error"]["hint"].as_str().unwrap().is_empty());
-    // The application itself is not asked.
+    // The hook is not called for the application itself.
     hub.publish("closed", Data::text("spam")).await.unwrap();
 }
 
@@ -122,7 +122,7 @@ async fn joins_and_leaves_are_told_in_their_order() {
     let left = told.clone();
     let hub = Hub::builder()
         .on_join(move |channel, member| {
-            // A hook may ask who is there.
+            // A hook may query the members.
             let hub = joined.1.lock();
             let count = hub
                 .as_ref()

@@ -1,4 +1,4 @@
-//! The crate as an application uses it: only names of the root, over real sockets.
+//! The crate as an application uses it: only names of the crate root, over real sockets.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,12 +1,12 @@
-//! The names that the crate shows: a list that only grows or shrinks on purpose.
+//! The public names of the crate: a list that changes only on purpose.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// One name a line, those of `server` behind its own.
+/// One name per line. The names of `server` follow it.
 const LISTED: &str = include_str!("public-names.txt");
 
-/// The names compile; the list says the same.
+/// Compiles the names, and compares them with the list.
 #[allow(unused_imports, reason = "that they are there is what is tested")]
 mod all {
     use triway::server::{BadNetwork, Drained, FastPath, Network, Options, listen, serve};
@@ -23,7 +23,7 @@ fn source(path: &str) -> String {
     std::fs::read_to_string(package.join(path)).unwrap()
 }
 
-/// The names of each `pub` item at the left margin that is not hidden.
+/// Returns the names of each `pub` item at the left margin that is not hidden.
 fn names(source: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut lines = source.lines();
@@ -54,7 +54,7 @@ fn names(source: &str) -> BTreeSet<String> {
     names
 }
 
-/// The names that a `use` makes: the last ones of its paths, or those behind `as`.
+/// Returns the names that a `use` creates: the last ones of its paths, or those after `as`.
 fn imported(path: &str) -> Vec<String> {
     let path = path.trim().trim_end_matches(';').trim_end_matches('}');
     let list = path.rsplit_once('{').map_or(path, |(_, list)| list);

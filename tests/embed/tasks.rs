@@ -31,7 +31,7 @@ async fn dropping_the_last_hub_ends_its_tasks() {
         "the router, the reader and the feed hold it"
     );
     drop((router, reader, feed));
-    // Each looks at its hub at its own pace, every few seconds.
+    // Each task checks its hub at its own interval, every few seconds.
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(tasks(), before);
 }

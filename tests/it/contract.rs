@@ -1,6 +1,6 @@
-//! The rules of `docs/protocol.md` that no story shows anyway, each by a test of its name.
+//! The rules of `docs/protocol.md` that no story shows, each in a test with the name of the rule.
 //!
-//! Knows the wire alone.
+//! Knows only the wire.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::support::{Ask, Reader, Server, Via};
 
-/// The ids of some frames.
+/// Returns the ids of some frames.
 fn ids(frames: &[Value]) -> Vec<&str> {
     frames
         .iter()
@@ -24,7 +24,7 @@ fn ids(frames: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// The frames of one poll, hello left out.
+/// Returns the frames of one poll, without hello.
 async fn poll(server: &Server, path_and_query: &str) -> Vec<Value> {
     let answer = server
         .wire
@@ -38,12 +38,12 @@ async fn poll(server: &Server, path_and_query: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The data of some frames.
+/// Returns the data of some frames.
 fn data(frames: &[Value]) -> Vec<&Value> {
     frames.iter().map(|frame| &frame["data"]).collect()
 }
 
-/// A session: its id and its key.
+/// Opens a session, and returns its id and its key.
 async fn session(server: &Server) -> (String, String) {
     let mut reader = server.wire.open(Via::Poll, &Ask::of(["lobby"])).await;
     reader.expect_type("hello").await;
@@ -51,7 +51,7 @@ async fn session(server: &Server) -> (String, String) {
     (id.unwrap(), key.unwrap())
 }
 
-/// A WebSocket whose hello is read.
+/// Opens a WebSocket and reads its hello.
 async fn socket(server: &Server, ask: &Ask) -> Reader {
     let mut reader = server.wire.open(Via::Ws, ask).await;
     reader.expect_type("hello").await;

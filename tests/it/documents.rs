@@ -1,6 +1,6 @@
-//! The documents cannot lie: their commands run, their links lead somewhere, their tables equal the source.
+//! Checks that the documents are true: their commands run, their links have targets, their tables match the source.
 //!
-//! Rust snippets are compiled as doc tests (`src/lib.rs`); everything else that a document claims is checked here.
+//! Rust snippets are compiled as doc tests (`src/lib.rs`). These tests check all other claims of the documents.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -30,7 +30,7 @@ const DOCUMENTS: &[&str] = &[
     "examples/curl.md",
 ];
 
-/// Shell lines that no test runs, and why.
+/// Shell lines that no test runs, with the reason.
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo run --release", "it is how this program was built"),
     ("./scripts/test", "it is what runs this test"),
@@ -58,7 +58,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ),
 ];
 
-/// What stands behind an opening fence. Shell and TOML without `run` must be listed in [`NOT_RUN`].
+/// The text after an opening fence. Shell and TOML without `run` must be listed in [`NOT_RUN`].
 const KINDS: &[&str] = &[
     "",
     "sh run",
@@ -180,7 +180,7 @@ fn the_changelog_groups_each_release_by_kind() {
     assert!(kind.is_some(), "nothing is listed");
 }
 
-/// Before the first release nothing is changed or fixed.
+/// Before the first release, nothing is changed or fixed.
 #[test]
 fn an_unreleased_version_has_no_changes() {
     let changelog = document("CHANGELOG.md");
@@ -190,7 +190,7 @@ fn an_unreleased_version_has_no_changes() {
     }
 }
 
-/// The map names what is there, and nothing else.
+/// The map names the existing files and no others.
 #[test]
 fn the_map_is_of_this_source() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));

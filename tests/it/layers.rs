@@ -1,6 +1,5 @@
-//! The arrows of `docs/architecture.md`: who may use whom, and how large a
-//! file or function may become. A change of the design is a change of the
-//! table below, seen in review.
+//! The arrows of `docs/architecture.md`: which folder may use which, and how large a file or function may become. A
+//! change of the design is a change of the tables in this file, visible in review.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,8 +9,8 @@ mod source;
 
 use source::{Code, Function};
 
-/// The folders of `src` from the bottom up. A folder may use those listed before it, and itself. A folder is listed
-/// whole: no line can name a part of one, so that none hides a cycle.
+/// The folders of `src`, from the bottom up. A folder may use the folders before it, and itself. Only whole folders are
+/// listed, because a line for a part of a folder could hide a cycle.
 const FOLDERS: &[&str] = &[
     "protocol",
     "metrics",
@@ -30,16 +29,16 @@ const FOLDERS: &[&str] = &[
     "main",
 ];
 
-/// Modules that never use each other, though they lie in one folder.
+/// Modules of one folder that must not use each other.
 const SIBLINGS: &[&str] = &["transport/ws", "transport/sse", "transport/poll"];
 
-/// Time and randomness are arguments here, and nothing waits.
+/// Modules in which time and randomness are arguments, and which never wait.
 const PURE: &[&str] = &["protocol", "hub/log"];
 
-/// The map of the crate: it names everything, and nothing names it.
+/// The map of the crate: it may name every module, and no module may name it.
 const ROOT: &str = "lib";
 
-/// What pure modules do without.
+/// Names that pure modules must not use.
 const IMPURE: &[&str] = &[
     "async",
     "await",
@@ -52,20 +51,19 @@ const IMPURE: &[&str] = &[
     "getrandom",
 ];
 
-/// Lines of a file: more is two nouns.
+/// The most lines of a file. A longer file holds more than one noun.
 const FILE_LINES_MAX: usize = 500;
 
-/// Lines with code of a function: more does not fit on a screen.
+/// The most lines of code in a function. A longer one does not fit on a screen.
 const FUNCTION_LINES_MAX: usize = 70;
 
-/// Equal lines of two transports, in percent of the shorter one, at which they
-/// have become copies of each other.
+/// Equal lines of two transports, in percent of the shorter one, from which on they are copies of each other.
 const EQUAL_PERCENT_MAX: usize = 20;
 
-/// Letters and digits from which on a line is worth to be compared.
+/// Letters and digits that a line needs to be compared.
 const EQUAL_LINE_LETTERS_MIN: usize = 10;
 
-/// Where code of ours lies, and what it ends with.
+/// The folders with source files, and the endings of these files.
 const TREES: &[(&str, &[&str])] = &[
     ("src", &["rs"]),
     ("tests", &["rs"]),
@@ -74,17 +72,17 @@ const TREES: &[(&str, &[&str])] = &[
     ("web", &["js", "mjs", "html", "css"]),
 ];
 
-/// Folders that are made, not written.
+/// Folders with generated files.
 const MADE: &[&str] = &["node_modules", "dist", "target"];
 
-/// One file, its path from the package's folder.
+/// One file, with its path from the package's folder.
 struct File {
     path: String,
     text: String,
 }
 
 impl File {
-    /// `transport/ws/codec` for `src/transport/ws/codec.rs`.
+    /// Returns `transport/ws/codec` for `src/transport/ws/codec.rs`.
     fn module(&self) -> &str {
         let path = self.path.strip_prefix("src/").unwrap_or(&self.path);
         path.strip_suffix(".rs").unwrap_or(path)
@@ -94,7 +92,7 @@ impl File {
         self.module().ends_with("/tests") || self.module().contains("/tests/")
     }
 
-    /// Without comments, strings and tests.
+    /// Returns the code without comments, strings and tests.
     fn code(&self) -> Code {
         if self.is_test() {
             return Code::of("");
@@ -139,19 +137,19 @@ fn all_files() -> Vec<File> {
     TREES.iter().flat_map(of_tree).collect()
 }
 
-/// The place of a folder in the order.
+/// Returns the place of a folder in the order.
 fn rank(folder: &str) -> Option<usize> {
     FOLDERS.iter().position(|listed| *listed == folder)
 }
 
-/// Which of the siblings these segments lie in.
+/// Returns the sibling that these segments are in.
 fn sibling<S: AsRef<str>>(segments: &[S]) -> Option<&'static str> {
     let start: Vec<_> = segments.iter().take(2).map(AsRef::as_ref).collect();
     let start = start.join("/");
     SIBLINGS.iter().find(|module| **module == start).copied()
 }
 
-/// What is wrong with the arrow from one module to another, both as segments.
+/// Returns the error in the arrow from one module to another, both as segments.
 fn broken_arrow(from: &[&str], to: &[&str]) -> Option<&'static str> {
     let siblings = sibling(from).zip(sibling(to));
     let Some(target) = to.first().and_then(|folder| rank(folder)) else {
@@ -166,7 +164,7 @@ fn broken_arrow(from: &[&str], to: &[&str]) -> Option<&'static str> {
     }
 }
 
-/// Where a path of the file at `module` leads, as segments from the root.
+/// Resolves a path in the file at `module`, as segments from the root.
 fn resolve<'a>(module: &'a str, path: &[&'a str]) -> Vec<&'a str> {
     let mut place: Vec<&str> = module.split('/').collect();
     let ups = path.iter().take_while(|part| **part == "super").count();
@@ -178,7 +176,7 @@ fn resolve<'a>(module: &'a str, path: &[&'a str]) -> Vec<&'a str> {
     place
 }
 
-/// Every arrow of a file that the list does not allow.
+/// Returns every arrow of a file that the list does not allow.
 fn broken_arrows(file: &File) -> Vec<String> {
     let module = file.module();
     let from: Vec<_> = module.split('/').collect();
@@ -261,7 +259,7 @@ fn nothing_is_unsafe() {
     none(&broken);
 }
 
-/// The lines of a transport's files that say something, and how often.
+/// Returns the lines of a transport's files that are long enough to compare, with their counts.
 fn lines_of(transport: &str) -> HashMap<String, usize> {
     let mut lines = HashMap::new();
     for file in files("src/transport", &["rs"]) {
@@ -283,7 +281,7 @@ fn count_lines(code: &Code, lines: &mut HashMap<String, usize>) {
     }
 }
 
-/// How many lines of the one are also in the other, in percent of the shorter.
+/// Returns how many lines of one transport are also in the other, in percent of the shorter one.
 fn equal_percent(one: &HashMap<String, usize>, other: &HashMap<String, usize>) -> usize {
     let both = |(line, count): (&String, &usize)| *count.min(other.get(line).unwrap_or(&0));
     let equal: usize = one.iter().map(both).sum();

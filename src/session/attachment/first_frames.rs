@@ -8,7 +8,7 @@ use crate::hub::now_ms;
 use crate::protocol::{ChannelName, Hello, HelloSession, RefusedChannel};
 
 impl Attachment {
-    /// The hello frame, with a renewed session key and a tag of the client's network.
+    /// Returns the hello frame, with a renewed session key and a tag of the client's network.
     #[must_use]
     pub fn hello(&self, client: Option<IpAddr>) -> String {
         let network = self.sessions.signer.network_tag(client);
@@ -38,7 +38,7 @@ impl Attachment {
             .json()
     }
 
-    /// The frame behind hello, where some channels of the request were refused.
+    /// Returns the frame after hello if some channels of the request were refused.
     #[must_use]
     pub fn refused_frame(&self) -> Option<String> {
         let refused: Vec<RefusedChannel> = self.refused().cloned().collect();

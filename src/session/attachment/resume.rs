@@ -1,8 +1,8 @@
 //! An attachment that is parked between two polls. To everything else it is gone, until the next poll resumes it with
 //! a cursor.
 //!
-//! What a request had to prove stays proven only as long as its session key is good. A poll without a key has nothing to
-//! prove but what the grants of everybody allow.
+//! The proof in a request counts only as long as its session key is valid. A poll without a key proves nothing: it has
+//! the grants of anonymous clients.
 
 use tokio::time::Instant;
 
@@ -88,7 +88,8 @@ impl Attachment {
         self.appear().is_ok()
     }
 
-    /// Its client knows the session of the hello. A poll without that session's key goes on as another one.
+    /// Prepares for a client that knows the session of the hello. A poll without that session's key continues as a new
+    /// session.
     fn renew_session(&mut self) {
         self.session.detach(&self.line);
         self.session = self

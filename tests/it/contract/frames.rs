@@ -1,4 +1,4 @@
-//! Frames, and what each transport makes of them.
+//! Frames, and their form on each transport.
 
 use serde_json::{Value, json};
 
@@ -192,7 +192,7 @@ async fn must_poll_1_and_2_who_goes_on_is_held_and_who_begins_is_not() {
             .await;
         assert_eq!(answer["frames"], json!([]), "{query}");
     }
-    // The cursor of an empty answer is fresh: it lies behind what other channels got meanwhile.
+    // The cursor of an empty response is current: it includes the events of other channels since then.
     let later = server.wire.publish("b", "2").await;
     let answer = server
         .wire

@@ -1,4 +1,4 @@
-//! The ways through a server to one hub: requests are answered alike on each of them.
+//! The paths through a server to one hub. Each of them answers requests alike.
 
 use tokio::task::JoinHandle;
 use triway::Builder;
@@ -7,7 +7,7 @@ use triway::server;
 
 use crate::support::{Server, Wire};
 
-/// A hub and one way to it. Its port closes when it is dropped.
+/// A hub and one path to it. Its port closes when it is dropped.
 pub(super) struct Path {
     pub(super) name: &'static str,
     pub(super) wire: Wire,
@@ -23,8 +23,8 @@ impl Drop for Path {
     }
 }
 
-/// A hub of its own for each way: plain sockets without hyper, hyper with the socket taken over, and nested in
-/// somebody else's server.
+/// Starts a separate hub for each path: plain sockets without hyper, hyper with a socket handover, and nested in the
+/// server of another app.
 pub(super) fn all(change: impl Fn(&mut Builder)) -> Vec<Path> {
     let plain = Server::with(&change);
     vec![
@@ -51,7 +51,7 @@ fn by_router(name: &'static str, change: &impl Fn(&mut Builder), is_nested: bool
     let router = hub.router();
     let task = if is_nested {
         let app = axum::Router::new().nest("/nested", router.clone());
-        // The stories ask at the root.
+        // The stories send their requests to the root.
         let app = app.fallback_service(router);
         tokio::spawn(async move {
             axum::serve(listener, app).await.unwrap();

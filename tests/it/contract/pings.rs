@@ -1,4 +1,4 @@
-//! Pings: when they come, and what they say of the frames before them.
+//! Pings: when they arrive, and how they count the frames before them.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::paths;
 use crate::support::{Ask, Reader, Server, Via, Wire, in_time};
 
-/// Reads up to the next ping. Gives how many events and gaps came before it, and the ping.
+/// Reads up to the next ping. Returns the number of events and gaps before it, and the ping.
 async fn up_to_ping(reader: &mut Reader) -> (u64, Value) {
     let mut told = 0;
     loop {
@@ -50,7 +50,7 @@ async fn counts(wire: &Wire, name: &str, via: Via) {
             .send(&json!({"type":"subscribe","channel":"b","since":"all"}))
             .await;
     }
-    // The frames of both may come before or after the next ping.
+    // The frames of both may arrive before or after the next ping.
     let expected = if via == Via::Ws { 5 } else { 4 };
     while told < expected {
         let (more, ping) = up_to_ping(&mut reader).await;
@@ -104,7 +104,7 @@ async fn stands_alone(wire: &Wire, name: &str, via: Via) {
     let opened = Instant::now();
     let (told, ping) = up_to_ping(&mut reader).await;
     assert_eq!((told, &ping["count"]), (0, &json!(0)), "{name} {via:?}");
-    // The next one by itself comes five seconds after hello.
+    // The next regular ping would arrive five seconds after hello.
     assert!(opened.elapsed() < Duration::from_secs(3), "{name} {via:?}");
     let began = Instant::now();
     for text in ["1", "2"] {

@@ -1,4 +1,4 @@
-//! Publishing, its keys, and the GET for networks that refuse POST.
+//! Publishing, its keys, and the GET for networks that block POST.
 
 use serde_json::json;
 
@@ -98,7 +98,7 @@ async fn must_get_1_and_2_a_get_publishes_only_with_session_and_key() {
         let query = format!("session={key}&key={id}:{number}&data={}", encode(text));
         assert_eq!(get(query).await.status, 201, "{text}");
     }
-    // The same key is the same publish, whether it comes by GET or by POST.
+    // The same key is the same publish, whether it arrives by GET or by POST.
     let own = get(format!("session={key}&key=own&data=4")).await;
     let command = r#"[{"type":"publish","channel":"a","data":4,"key":"own"}]"#;
     let path = format!("/send?session={key}");

@@ -1,4 +1,4 @@
-//! Addresses, channel names, starts and gaps.
+//! Paths, channel names, starts and gaps.
 
 use serde_json::json;
 use triway::Hub;
@@ -132,7 +132,7 @@ async fn must_ids_6_hello_names_the_places_that_are_further() {
         .await;
     let hello = &answer["frames"][0];
     assert_eq!(hello["places"], json!({"new": head}));
-    // Cut at once: nothing of `new` that was not asked for comes again.
+    // The reader is cut at once. With the position from hello, no event of `new` from before its start arrives.
     let id = hello["id"].as_str().unwrap();
     let frames = poll(
         &server,
@@ -216,7 +216,7 @@ async fn must_history_1_a_page_holds_so_many_bytes_but_one_event() {
     for text in ["aaaa", "bbbb", "cccc"] {
         server.wire.publish("a", text).await;
     }
-    // A text is counted as the JSON that is sent: six bytes each.
+    // Text is counted as the JSON that is sent: six bytes each.
     for (bytes, expected) in [
         (1, &["aaaa"][..]),
         (11, &["aaaa"]),

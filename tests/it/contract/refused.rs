@@ -1,11 +1,11 @@
-//! Requests of several channels, some of which are refused: the others are opened.
+//! Requests for several channels of which some are refused: the others are opened.
 
 use serde_json::{Value, json};
 
 use super::{paths, session};
 use crate::support::{Ask, End, Server, Via, Wire, in_time, until};
 
-/// The names of a list of refused channels, each with its code.
+/// Returns the names in a list of refused channels, each with its code.
 fn refused(list: &Value) -> Vec<(&str, &str)> {
     let entries = list.as_array().unwrap().iter();
     let pairs = entries.map(|entry| {
@@ -56,7 +56,7 @@ async fn channels_beyond_a_limit_are_refused_and_those_before_it_opened() {
     let of_hub = Server::with(|builder| builder.hub.hub_channels = Some(2));
     for (server, status) in [(of_session, 403), (of_hub, 503)] {
         for via in Via::ALL {
-            // What is refused for another reason does not count.
+            // A channel that is refused for another reason does not count.
             let ask = Ask::of(["$x", "a", "b", "c", "d"]).with("format", "full");
             let mut reader = server.wire.open(via, &ask).await;
             let hello = reader.expect().await;
@@ -82,7 +82,7 @@ async fn ones_own_inboxes_are_refused_together() {
     assert_eq!(refused(&frame["channels"]), [("@", "too_many_channels")]);
 }
 
-/// The problem of a request that is refused as a whole, and its status, or the code of its bye.
+/// Returns the status of a request that is refused as a whole, or the code of its bye, and the problem.
 async fn problem(wire: &Wire, via: Via, ask: &Ask) -> (u16, Value) {
     let end = match wire.try_open(via, ask).await {
         Err(end) => end,
@@ -167,7 +167,7 @@ async fn must_refused_5_a_held_poll_is_not_answered_earlier_for_it() {
     assert_eq!(answer["frames"].as_array().unwrap().len(), 1);
 }
 
-/// What a held poll keeps until its answer is bounded.
+/// The memory that a held poll keeps until its response is bounded.
 #[tokio::test]
 async fn a_poll_with_a_very_long_refused_frame_is_answered_at_once() {
     let server = Server::start();
@@ -215,7 +215,7 @@ async fn more_refused_channels_than_are_named_refuse_the_whole_request() {
             assert_eq!(list, named, "{via}: {count}");
         }
     }
-    // A head holds fewer; a plain socket writes the answer by itself.
+    // A request head holds fewer channels than a body. A plain socket writes the response without hyper.
     let names: Vec<String> = (0..900).map(|number| format!("${number}")).collect();
     let answer = server
         .wire

@@ -1,11 +1,11 @@
-//! Readers that are further behind than they want to be told of: they begin at the head, and hello says so.
+//! Readers that are further behind than their `replay` allows: they begin at the head, and hello reports it.
 
 use serde_json::{Value, json};
 
 use super::{data, ids, paths, poll};
 use crate::support::{Ask, Server, Via, Wire};
 
-/// What a reader with this start is told first: its hello, and the next event.
+/// Returns the first frames of a reader with this start: its hello, and the next event.
 async fn opened(wire: &Wire, via: Via, ask: &Ask) -> (Value, Value) {
     let mut reader = wire.open(via, ask).await;
     let hello = reader.expect().await;
@@ -22,7 +22,7 @@ async fn must_replay_1_and_2_beyond_its_bytes_a_reader_begins_at_the_head() {
             path.wire.publish("b", "2222").await;
             let head = path.wire.publish("a", "3333").await;
             let ask = Ask::of(["a", "b"]).with("format", "full").since(&first);
-            // Two texts of six bytes lie after the first.
+            // Two texts of six bytes are after the first.
             let (hello, told) = opened(&path.wire, via, &ask.clone().with("replay", 11)).await;
             assert_eq!(hello["behind"], true, "{} {via:?}", path.name);
             assert_eq!(
@@ -109,7 +109,7 @@ async fn must_replay_4_a_held_poll_that_is_too_far_behind_gets_its_hello_at_once
         let answer = path.wire.get_json(&asked(&first)).await;
         assert_eq!(answer["frames"][0]["behind"], true, "{}", path.name);
         assert_eq!(answer["cursor"], *head, "{}", path.name);
-        // One that is not is held.
+        // A poll that is not behind is held.
         let wire = path.wire.clone();
         let held = asked(&head);
         let polling = tokio::spawn(async move { wire.get_json(&held).await });

@@ -1,6 +1,6 @@
-//! What stands beside a hub in the documents: proxies in front of it, and the page that talks to it.
+//! The programs around a hub in the documents: proxies in front of it, and the page that connects to it.
 //!
-//! Knows nginx, HAProxy and Node as programs; each is left out, aloud, where it is not installed.
+//! Knows nginx, HAProxy and Node as programs. If one is not installed, its test prints that and is skipped.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use super::shell::Group;
 use crate::cli::Hub;
 use crate::support::{in_time, until};
 
-/// The address that the documents give to a hub, as proxies name it.
+/// The address of the hub in the documents, as proxies name it.
 const ADDRESS: &str = "127.0.0.1:7333";
 
-/// A port that nobody has just now.
+/// Returns a port that is free now.
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
@@ -50,7 +50,7 @@ pub(super) fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// All three transports get through to the hub below this address.
+/// Checks that all three transports reach the hub through this address.
 async fn carries_all_three(base: &str) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let health = format!("http://{base}/healthz");
@@ -121,7 +121,7 @@ async fn the_haproxy_lines_let_everything_through() {
     carries_all_three(&format!("127.0.0.1:{port}")).await;
 }
 
-/// The script of the README, with the built client, in Node.
+/// Runs the script of the README in Node, with the built client.
 #[test]
 fn the_page_of_the_readme_speaks() {
     if !is_installed("node") {
@@ -142,7 +142,7 @@ fn the_page_of_the_readme_speaks() {
         .join("\n")
         .replace("http://localhost:7333/client.mjs", client)
         .replace("localhost:7333", hub.authority());
-    // The page stays open; this one has seen enough with its own message.
+    // The page stays open, so the test ends the script after its own message.
     let script = format!(
         "{script}\nif (!seen) await new Promise(done => lobby.addEventListener('message', done))\nhub.close()\n"
     );
@@ -162,7 +162,7 @@ fn the_page_of_the_readme_speaks() {
     assert!(said.contains("chat { text: 'hi' } by"), "{said}{errors}");
 }
 
-/// `cargo run --example embed`: its own routes, its login, and the hub below its prefix.
+/// Runs `cargo run --example embed`: its own routes, its login, and the hub below its prefix.
 #[tokio::test]
 async fn the_embed_example_runs() {
     let mut command = Command::new(env!("CARGO"));
@@ -190,7 +190,7 @@ async fn the_embed_example_runs() {
     assert!(read.contains("\"user\":\"ann\""), "{read}");
 }
 
-/// Each other block of the page for proxies is part of the file that stands above it, which `web/test` starts.
+/// Each other block of the page about proxies is part of the file that is named above it, which `web/test` starts.
 #[test]
 fn the_lines_for_other_proxies_are_those_of_their_files() {
     let page = document("docs/proxies.md");
@@ -210,7 +210,7 @@ fn the_lines_for_other_proxies_are_those_of_their_files() {
             .unwrap_or_else(|error| panic!("{file}: {error}"))
             .replace("127.0.0.1:@PORT@", "rt.example.com")
             .replace("@HUB@", "7333");
-        // Caddy gets a certificate unless the name begins with its scheme.
+        // Caddy requests a certificate unless the name begins with its scheme.
         let known: Vec<&str> = text
             .lines()
             .flat_map(|line| [line.trim(), line.trim().trim_start_matches("http://")])

@@ -1,4 +1,4 @@
-//! Tables and examples of the documents beside the source that they describe.
+//! Compares tables and examples of the documents with the source that they describe.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All text files below a folder with one of these endings, as (path, text), sorted.
+/// Returns all text files in a folder with one of these endings, as (path, text), sorted.
 fn texts(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
     let mut folders = vec![package().join(folder)];
     let mut found = Vec::new();
@@ -166,7 +166,7 @@ fn every_must_has_a_test() {
         let tests: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "{row}");
         for test in tests {
-            // A title of a script is an argument of what runs it, or a member; one with a transport is a template.
+            // The title of a script is an argument of its runner, or a member. A title with a transport is a template.
             let spelled = match test.strip_suffix('…') {
                 Some(beginning) => vec![format!("`{beginning}${{")],
                 None => vec![
@@ -203,7 +203,7 @@ fn examples_of_frames_are_frames() {
     );
 }
 
-/// Plays the conversation of the document: what the client says is said, what the hub says is waited for.
+/// Plays the conversation in the document: sends what the client sends, and waits for what the hub sends.
 #[tokio::test]
 async fn the_websocket_conversation_goes_as_it_stands_there() {
     use futures_util::{SinkExt as _, StreamExt as _};
@@ -225,7 +225,7 @@ async fn the_websocket_conversation_goes_as_it_stands_there() {
             socket.send(Message::text(command)).await.unwrap();
             continue;
         }
-        // A publisher's own event may come before its reply, so that order is not asked for.
+        // A publisher's own event may arrive before its reply, so the order is not checked.
         while !heard.iter().any(|real| says(line, real)) {
             let message = in_time(line, socket.next()).await.unwrap().unwrap();
             let text = message.into_text().unwrap().to_string();

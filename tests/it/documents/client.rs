@@ -1,6 +1,6 @@
-//! The page of the browser client: its scripts run, and its tables name what the source has.
+//! The page of the browser client: its scripts run, and its tables match the names in the source.
 //!
-//! Knows the client as text and as a program of Node; each script is left out, aloud, where Node is not installed.
+//! Knows the client as text and as a program of Node. If Node is not installed, each script prints that and is skipped.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -10,10 +10,10 @@ use super::document;
 use crate::cli::Hub;
 
 const PAGE: &str = "docs/client.md";
-/// Scripts need the packages of this folder, whose own name is that of the client.
+/// Scripts need the packages of this folder. The folder's own package name is that of the client.
 const WEB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/web");
 
-/// Runs Node with these arguments; fails with its output where it does not end well.
+/// Runs Node with these arguments. Fails with its output if Node reports an error.
 fn node(arguments: &[&str], script: &str) {
     let ran = Command::new("timeout")
         .args(["20", "node"])
@@ -42,7 +42,7 @@ fn every_script_of_the_client_page_runs() {
         let script = block.text.replace("localhost:7333", hub.authority());
         node(&["--input-type=module", "-e", &script], &script);
     }
-    // What needs a page or a bundler is checked by its grammar alone.
+    // A script that needs a page or a bundler is checked for its syntax only.
     let file = folder("documents-client").join("script.mjs");
     for block in parsed {
         std::fs::write(&file, &block.text).unwrap();
@@ -50,7 +50,7 @@ fn every_script_of_the_client_page_runs() {
     }
 }
 
-/// The texts between a mark and a quote that follows it, in the source of the client.
+/// Returns the texts between a mark and the quote that follows it, in the source of the client.
 fn names_after(mark: &str) -> BTreeSet<String> {
     let files = std::fs::read_dir(WEB).unwrap().flatten();
     let scripts = files.filter(|file| file.path().extension().is_some_and(|ending| ending == "js"));
@@ -69,7 +69,7 @@ fn the_error_table_of_the_client_page_is_every_code() {
     let documented: BTreeSet<String> = rows.iter().map(|row| row[0].replace('…', "")).collect();
     let mut thrown = names_after("new TriwayError('");
     thrown.extend(names_after("mistake('"));
-    // Chosen by a condition, in `web/requests.js`.
+    // These are chosen by a condition, in `web/requests.js`.
     thrown.extend(["timeout", "unreachable"].map(str::to_owned));
     assert_eq!(documented, thrown);
 }

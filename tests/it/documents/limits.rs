@@ -1,4 +1,4 @@
-//! The limits table of the protocol beside the constants and defaults of the source.
+//! Compares the limits table of the protocol with the constants and defaults of the source.
 
 use triway::internal::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, CHANNEL_BYTES_MAX, DATA_BYTES_CEILING, DATA_DEPTH_MAX,
@@ -7,7 +7,7 @@ use triway::internal::{
 
 use super::document;
 
-/// What a row of the table is about, and the limit that must stand there.
+/// The subject of a row of the table, and its expected limit.
 type Row = (&'static str, String);
 
 #[test]
@@ -112,7 +112,7 @@ fn of_connections() -> Vec<Row> {
     ]
 }
 
-/// `64 KiB`, `1 MiB`.
+/// Formats a size: `64 KiB`, `1 MiB`.
 fn size(bytes: usize) -> String {
     if bytes.is_multiple_of(1 << 20) {
         format!("{} MiB", bytes >> 20)
@@ -121,7 +121,7 @@ fn size(bytes: usize) -> String {
     }
 }
 
-/// `100,000`.
+/// Formats a number: `100,000`.
 fn grouped(number: usize) -> String {
     match number {
         0..1_000 => number.to_string(),

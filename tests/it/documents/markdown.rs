@@ -1,4 +1,4 @@
-//! What the tests read of a document: its fenced blocks, links, headings and tables.
+//! The parts of a document that tests read: its fenced blocks, links, headings and tables.
 //!
 //! Pure; knows no document.
 
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{CodeBlockKind, Event, OffsetIter, Options, Parser, Tag, TagEnd};
 
-/// A document, its path from the package's folder.
+/// A document, with its path from the package's folder.
 pub(super) struct Document {
     pub(super) path: PathBuf,
     pub(super) text: String,
@@ -14,7 +14,7 @@ pub(super) struct Document {
 
 /// A fenced block.
 pub(super) struct Block {
-    /// What stands behind the opening fence, such as `sh run`.
+    /// The text after the opening fence, such as `sh run`.
     pub(super) info: String,
     pub(super) text: String,
     /// The line of the opening fence.
@@ -35,7 +35,7 @@ impl Document {
         self.path.display().to_string()
     }
 
-    /// The fenced blocks, in their order.
+    /// Returns the fenced blocks in order.
     pub(super) fn blocks(&self) -> Vec<Block> {
         let mut blocks: Vec<Block> = Vec::new();
         let mut is_open = false;
@@ -63,7 +63,7 @@ impl Document {
         blocks
     }
 
-    /// The text without its fenced blocks.
+    /// Returns the text without its fenced blocks.
     pub(super) fn prose(&self) -> String {
         let mut prose = String::new();
         let mut end = 0;
@@ -76,7 +76,7 @@ impl Document {
         prose + &self.text[end..]
     }
 
-    /// Where its links lead to, outside ones left out.
+    /// Returns the targets of its links, without external ones.
     pub(super) fn links(&self) -> Vec<String> {
         let links = self.events().filter_map(|(event, _)| match event {
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
@@ -87,7 +87,7 @@ impl Document {
         links.filter(|link| !link.contains("://")).collect()
     }
 
-    /// The names by which a browser finds its headings.
+    /// Returns the anchors of its headings.
     pub(super) fn anchors(&self) -> Vec<String> {
         let headings = self.texts(|end| matches!(end, TagEnd::Heading(_)));
         let anchor = |heading: String| {
@@ -100,7 +100,7 @@ impl Document {
         headings.into_iter().map(anchor).collect()
     }
 
-    /// The rows of the table whose first headings are these, joined by `|`: cells without markup.
+    /// Returns the rows of the table whose first headings are these, joined by `|`. The cells have no markup.
     pub(super) fn table(&self, first_headings: &str) -> Vec<Vec<String>> {
         let mut rows: Vec<Vec<String>> = Vec::new();
         for (event, _) in self.events() {
@@ -129,7 +129,7 @@ impl Document {
         Vec::new()
     }
 
-    /// The text of every element that ends like this.
+    /// Returns the text of every element that ends with such a tag.
     fn texts(&self, ends: impl Fn(TagEnd) -> bool) -> Vec<String> {
         let mut texts = Vec::new();
         let mut inside: Option<String> = None;
@@ -149,8 +149,8 @@ impl Document {
     }
 }
 
-/// Whether a line of a document says what a line of a real run says: ids, times and keys differ, and `…` stands
-/// for anything.
+/// Returns whether a line of a document matches a line of a real run: ids, times and keys differ, and `…` matches any
+/// text.
 pub(super) fn says(documented: &str, real: &str) -> bool {
     let real = without_chance(real);
     match after(documented, real.trim()) {
@@ -159,7 +159,7 @@ pub(super) fn says(documented: &str, real: &str) -> bool {
     }
 }
 
-/// What follows, in a text without chance, behind what a line of a document says; and at which byte that begins.
+/// Returns the rest of a text without random parts after a match of a document's line, and the byte at which it begins.
 pub(super) fn after<'a>(documented: &str, real: &'a str) -> Option<(usize, &'a str)> {
     let documented = without_chance(documented);
     let mut parts = documented.trim().split('…');
@@ -172,7 +172,7 @@ pub(super) fn after<'a>(documented: &str, real: &'a str) -> Option<(usize, &'a s
     Some((begins, rest))
 }
 
-/// The text with each id, session id and time replaced by a word for its kind.
+/// Returns the text with a placeholder for each id, session id and time.
 pub(super) fn without_chance(text: &str) -> String {
     let mut out = String::new();
     let mut word = String::new();
@@ -188,7 +188,7 @@ pub(super) fn without_chance(text: &str) -> String {
     out
 }
 
-/// What kind of chance word this is, where it is one.
+/// Returns the kind of a random word, if it is one.
 fn kind(word: &str) -> Option<&'static str> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if word.len() == 26 && triway::internal::is_session_id(word) {

@@ -1,6 +1,6 @@
-//! Runs the shell lines of a document against a hub of its own, as a reader would who starts at the top.
+//! Runs the shell lines of a document against a separate hub, as a reader would from the top of the page.
 //!
-//! Knows the program and `sh`; what a document must say is for its parent.
+//! Knows the program and `sh`. The parent module knows the contents of the documents.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use super::markdown::{Block, Document, after, without_chance};
 use crate::cli::Hub;
 
-/// What our documents say of where the hub is.
+/// The address of the hub in the documents.
 const ADDRESS: &str = "localhost:7333";
-/// No block takes longer, unless something is broken.
+/// No block needs longer unless a test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A process and all that it started; they end with the test.
+/// A process and all its children. They end with the test.
 pub(super) struct Group(Child);
 
 impl Group {
@@ -26,7 +26,7 @@ impl Group {
         Self(started.unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
-    /// The same, with the first line that it says; its standard output must be a pipe.
+    /// Starts it, and returns its first line of output. Its standard output must be a pipe.
     pub(super) fn start_and_read(command: &mut Command) -> (Self, String) {
         let mut group = Self::start(command);
         let mut line = String::new();
@@ -40,7 +40,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // By its own number: whatever the block left in the background is of its group.
+        // Ends its own process group, which includes the background processes of the block.
         let _ = Command::new("kill")
             .args(["-KILL", "--", &format!("-{}", self.0.id())])
             .stderr(Stdio::null())
@@ -56,7 +56,7 @@ fn without_settings(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Runs all blocks that are marked `run`, and compares those that are followed by a block marked `output`.
+/// Runs all blocks that are marked `run`. Compares the output if a block marked `output` follows.
 pub(super) fn run(document: &Document) -> usize {
     let hub = Hub::start(&["--listen", "127.0.0.1:0"]);
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(document.name().replace('/', "-"));
@@ -147,7 +147,7 @@ fn run_block(block: &Block, hub: &Hub, folder: &Path, out: &Path, place: &str) -
     group
 }
 
-/// Whether this machine has what a line needs: `websocat` is nobody's duty to have.
+/// Returns whether this machine has the programs that a line needs: `websocat` is optional.
 fn is_possible(line: &str) -> bool {
     if !line.starts_with("websocat ") {
         return true;
@@ -159,8 +159,8 @@ fn is_possible(line: &str) -> bool {
     found
 }
 
-/// Each line of the document comes in the real output, in that order. Not line by line: an answer of the hub has no
-/// line end behind it.
+/// Checks that the real output contains each line of the document in order. It does not compare whole lines, because a
+/// response of the hub has no line end after it.
 fn compare(documented: &str, real: &str, place: &str) {
     let whole = without_chance(real);
     let mut rest = whole.as_str();

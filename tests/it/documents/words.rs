@@ -1,7 +1,7 @@
-//! The public words of the protocol — frames, commands, parameters, addresses, reasons of gaps — beside the tables of
+//! Compares the public words of the protocol (frames, commands, parameters, paths, reasons of gaps) with the tables of
 //! `docs/protocol.md`. The refusals and the byes are in `claims.rs`, the limits in `limits.rs`.
 //!
-//! Knows the wire; of the source it knows the lists that the wire cannot show in full.
+//! Knows the wire. Of the source it knows only the lists that the wire cannot show in full.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use triway::internal::{Command, parse_command};
 use super::document;
 use crate::support::{Ask, Program, Reader, Server, Via};
 
-/// The rows of a table of `docs/protocol.md`: the first cell, and another one as words with their marks.
+/// Returns the rows of a table of `docs/protocol.md`: the first cell, and another one as words with their marks.
 fn rows(heading: &str, column: usize) -> BTreeMap<String, String> {
     let rows = document("docs/protocol.md").table(heading);
     assert!(!rows.is_empty(), "no table `{heading}`");
@@ -21,13 +21,13 @@ fn rows(heading: &str, column: usize) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What the table of frames says: each frame with its members, and those of them that may be absent.
+/// The contents of the table of frames: each frame with its members, and with its optional members.
 struct Shapes(BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>);
 
 impl Shapes {
     fn documented() -> Self {
         let shapes = rows("frame | members", 1).into_iter().map(|(kind, cell)| {
-            // What follows a comma is a sentence.
+            // The text after a comma is a sentence.
             let cell = cell.split(',').next().unwrap().replace(" or ", "? ");
             let words = cell.split_whitespace();
             let (optional, always): (Vec<&str>, Vec<&str>) =
@@ -41,7 +41,7 @@ impl Shapes {
         Self(shapes.collect())
     }
 
-    /// A frame has all members that are always there, and no other than these and the optional ones.
+    /// Checks that a frame has all required members, and no others than these and the optional ones.
     fn check(&self, frame: &Value) {
         let kind = frame["type"].as_str().unwrap();
         let (always, optional) = self
@@ -63,7 +63,7 @@ fn members(frame: &Value) -> BTreeSet<String> {
     members.filter(|name| *name != "type").cloned().collect()
 }
 
-/// Reads up to a frame of this type, and keeps all that came.
+/// Reads up to a frame of this type, and keeps all frames before it.
 async fn read_to(reader: &mut Reader, kind: &str, seen: &mut Vec<Value>) {
     loop {
         let frame = reader.expect().await;
@@ -75,7 +75,7 @@ async fn read_to(reader: &mut Reader, kind: &str, seen: &mut Vec<Value>) {
     }
 }
 
-/// Plays what makes the hub say each frame, with each of its members at least once.
+/// Makes the hub send every type of frame, with each of its members at least once.
 async fn every_frame() -> Vec<Value> {
     let server = Server::start();
     let wire = &server.wire;
@@ -132,7 +132,7 @@ async fn the_frames_table_is_what_the_hub_says() {
     }
 }
 
-/// Each command by its word; a new one does not compile here before it has one.
+/// Returns the word of a command. A new command does not compile here until it has one.
 fn word(command: &Command) -> &'static str {
     match command {
         Command::Publish(_) => "publish",
@@ -155,7 +155,7 @@ const COMMANDS: [&str; 7] = [
     "leave",
 ];
 
-/// The members of a command, or of its reply: the words of a cell without marks and defaults.
+/// Returns the members of a command or of its reply: the words of a cell without marks and defaults.
 fn words(cell: &str) -> Vec<&str> {
     let words = cell.split_whitespace();
     let words = words.filter(|word| *word != "or" && !word.starts_with('('));
@@ -178,7 +178,7 @@ fn the_commands_table_is_what_the_hub_parses() {
         }
         let parse = |command: &Value| parse_command(command.to_string().as_bytes(), None).command;
         assert_eq!(word(&parse(&command).unwrap()), kind);
-        // A member that is known has a type; `data` may be any JSON, and is needed.
+        // A known member has a type. `data` accepts any JSON, and is required.
         for member in words(cell) {
             let mut wrong = command.clone();
             match member {
@@ -196,7 +196,7 @@ async fn the_commands_table_has_the_fields_of_each_reply() {
     let mut reader = server.wire.open(Via::Ws, &Ask::of(["a"])).await;
     let always = BTreeSet::from(["type", "ref", "ok"]);
     for (kind, cell) in rows("command | members", 2) {
-        // The one is documented with its address, and the other has no fields.
+        // `history` is documented with its path, and `leave` has no fields.
         if ["history", "leave"].contains(&kind.as_str()) {
             continue;
         }
@@ -212,7 +212,7 @@ async fn the_commands_table_has_the_fields_of_each_reply() {
 
 #[test]
 fn the_gaps_table_is_every_reason() {
-    // A new reason does not compile here before it is listed.
+    // A new reason does not compile here until it is listed.
     let is_listed = |reason: GapReason| match reason {
         GapReason::Evicted | GapReason::Expired | GapReason::Restart | GapReason::Unknown => {
             reason.as_str()
@@ -231,7 +231,7 @@ fn the_gaps_table_is_every_reason() {
     );
 }
 
-/// A query that is refused for each parameter, since only a parameter that is known is read.
+/// Returns a query that is refused for each parameter, because only a known parameter is read.
 fn wrong_values() -> Vec<(&'static str, String)> {
     let long = |count| "n".repeat(count);
     vec![
@@ -260,7 +260,7 @@ async fn the_parameters_table_is_what_a_reader_may_ask() {
         assert_eq!(answer.status, 400, "{address}: {}", answer.text());
         known.insert(name.to_owned());
     }
-    // A key that is unknown begins another session (MUST-session-1).
+    // An unknown key begins another session (MUST-session-1).
     known.insert("session".to_owned());
     let documented: BTreeSet<String> = rows("parameter | values", 1).into_keys().collect();
     assert_eq!(documented, known);
@@ -287,7 +287,7 @@ async fn the_addresses_table_has_the_methods_of_each() {
             let allowed = answer.header("allow").to_owned();
             let allowed: BTreeSet<&str> = allowed.split(',').map(str::trim).collect();
             assert!(allowed.is_superset(&documented), "{path}: {allowed:?}");
-            // A GET includes HEAD, and a POST of `/ws` is answered like a GET without Upgrade.
+            // A GET includes HEAD, and a POST of `/ws` gets the same response as a GET without Upgrade.
             let may_be_silent = |one: &&str| *one == "HEAD" || (path == "/ws/a" && *one == "POST");
             let more: Vec<_> = allowed
                 .difference(&documented)

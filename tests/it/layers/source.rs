@@ -1,4 +1,4 @@
-//! Rust source as tokens with their lines: without comments, without the insides of strings and, where asked, without
+//! Rust source as tokens with their lines: without comments, without the contents of strings and, on request, without
 //! tests.
 //!
 //! Knows nothing of this crate.
@@ -11,19 +11,19 @@ use proc_macro2::{Delimiter, LineColumn, TokenStream, TokenTree};
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 
-/// The tokens of a source, in their order. Delimiters are tokens too.
+/// The tokens of a source, in order. Delimiters are tokens too.
 pub(super) struct Code {
     tokens: Vec<Token>,
 }
 
 struct Token {
-    /// The token as written; a literal is empty quotes.
+    /// The token as written. A literal is a pair of empty quotes.
     text: String,
     is_word: bool,
-    /// From 1.
+    /// The line number, from 1.
     line: usize,
     at: Range<usize>,
-    /// How many groups it stands in. A delimiter stands outside of its own.
+    /// The number of groups around it. A delimiter is outside of its own group.
     depth: usize,
 }
 
@@ -31,9 +31,9 @@ struct Token {
 #[derive(Debug, PartialEq)]
 pub(super) struct Function<'a> {
     pub(super) name: &'a str,
-    /// The first one, from 1.
+    /// Its first line, from 1.
     pub(super) line: usize,
-    /// How many lines have code besides literals.
+    /// The number of lines with code other than literals.
     pub(super) lines: usize,
 }
 
@@ -45,7 +45,7 @@ impl Code {
         code
     }
 
-    /// The source of a file without its `#[cfg(test)]` items: tests may reach where code may not.
+    /// Parses the source of a file without its `#[cfg(test)]` items: tests may use modules that code may not use.
     pub(super) fn without_tests(text: &str) -> Self {
         let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{error}"));
         let mut tests = Tests::default();
@@ -127,7 +127,7 @@ impl Code {
         tokens.any(|token| token.is_word && token.text == word)
     }
 
-    /// The lines that have code, each as its tokens with spaces between them.
+    /// Returns the lines that have code, each as its tokens with spaces between them.
     pub(super) fn lines(&self) -> Vec<String> {
         let lines = self.tokens.chunk_by(|a, b| a.line == b.line);
         let texts = |line: &[Token]| -> Vec<String> {
@@ -136,13 +136,13 @@ impl Code {
         lines.map(|line| texts(line).join(" ")).collect()
     }
 
-    /// Every path that begins with `crate` or `super`, with braces opened: `crate::a::{b, c::d}` is `crate a b` and
-    /// `crate a c d`.
+    /// Returns every path that begins with `crate` or `super`, with braces expanded: `crate::a::{b, c::d}` is `crate a
+    /// b` and `crate a c d`.
     pub(super) fn paths(&self) -> Vec<Vec<&str>> {
         let mut found = Vec::new();
         for (at, token) in self.tokens.iter().enumerate() {
             let begins = token.is_word && ["crate", "super"].contains(&&*token.text);
-            // Not `pub(crate)`, nor the second `super` of `super::super`.
+            // Skip `pub(crate)`, and the second `super` of `super::super`.
             let follows = at > 0 && self.text(at - 1) == "::";
             if begins && !follows && self.text(at + 1) == "::" {
                 self.tree(at, &mut Vec::new(), &mut found);
@@ -151,7 +151,7 @@ impl Code {
         found
     }
 
-    /// Reads one path or tree of a `use`; returns where it ends.
+    /// Reads one path or tree of a `use`, and returns where it ends.
     fn tree<'a>(
         &'a self,
         mut at: usize,
@@ -164,7 +164,7 @@ impl Code {
                 at += 1;
                 while !matches!(self.text(at), "" | "}") {
                     at = self.tree(at, prefix, found);
-                    // `as Name` leads nowhere else.
+                    // `as Name` does not change the target.
                     while !matches!(self.text(at), "" | "," | "}") {
                         at += 1;
                     }
@@ -198,7 +198,7 @@ impl Code {
             .collect()
     }
 
-    /// The function whose `fn` stands there, unless it has no body.
+    /// Returns the function at this `fn`, unless it has no body.
     fn function<'a>(&'a self, at: usize, name: &'a str) -> Option<Function<'a>> {
         let rest = &self.tokens[at..];
         let first = &rest[0];
@@ -237,10 +237,10 @@ fn skip_comment(trees: &mut Peekable<impl Iterator<Item = TokenTree> + Clone>) -
     is_comment
 }
 
-/// Finds what is for tests only.
+/// Finds the items that are for tests only.
 #[derive(Default)]
 struct Tests {
-    /// The nodes that an attribute may stand at, from the outermost.
+    /// The nodes that an attribute may apply to, from the outermost.
     around: Vec<Range<usize>>,
     found: Vec<Range<usize>>,
 }

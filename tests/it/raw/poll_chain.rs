@@ -47,7 +47,7 @@ fn data_of(answer: &Value) -> Vec<Value> {
     frames.iter().map(|frame| frame["data"].clone()).collect()
 }
 
-/// What a request adds for the session of a key; nothing without a key, as `curl` polls.
+/// Returns the query that adds the session of a key. It is empty without a key, as in a poll by `curl`.
 async fn session_of(server: &Server, has_key: bool) -> String {
     if !has_key {
         return String::new();
@@ -154,7 +154,7 @@ async fn repeated_polls_keep_their_session_present() {
     assert_eq!(told, ["join", "leave"], "{history}");
 }
 
-/// A session is remembered for a while, so that the count tells how many there were.
+/// A session is remembered for a while, so the count shows how many there were.
 #[tokio::test]
 async fn polls_without_a_key_share_a_session_where_none_is_shown() {
     for (more, count) in [("", 1.0), ("&presence=1", 4.0)] {

@@ -1,4 +1,4 @@
-//! Publishing by POST on connections that are kept: the answers are the same with hyper and without it.
+//! Publishing by POST on kept-alive connections: the responses are the same with hyper and without it.
 
 use serde_json::{Value, json};
 
@@ -6,12 +6,12 @@ use super::exact_bytes::{Answer, Server, Wire, get, post};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
-/// A hub that answers everything through hyper, and one that answers plain requests by itself.
+/// Starts a hub that answers every request through hyper, and one that answers plain requests on the fast path.
 fn both() -> [Server; 2] {
     [Server::start(), Server::plain(|_, _| {})]
 }
 
-/// What a client sees of an answer. Without an `Origin` there is no page that CORS headers are for.
+/// Returns the parts of a response that a client sees. Without an `Origin`, no page needs the CORS headers.
 fn seen(answer: &Answer) -> (u16, Vec<(String, String)>, Value) {
     let mut headers: Vec<_> = answer.headers.clone();
     headers.retain(|(name, _)| name != "date" && !name.starts_with("access-control-"));
@@ -89,7 +89,7 @@ async fn publishes_and_their_refusals_read_the_same_with_hyper_and_without_it() 
     }
 }
 
-/// Which of the two ways a request took shows in the CORS headers, which the router alone adds.
+/// Returns whether hyper handled the request: only the router adds the CORS headers.
 fn is_by_hyper(answer: &Answer) -> bool {
     answer.header("access-control-allow-credentials").is_some()
 }
@@ -142,7 +142,7 @@ async fn a_connection_publishes_and_polls_in_turn_and_ahead() {
         let answer = wire.answer().await.json();
         assert_eq!(answer["cursor"], json!(second));
         assert_eq!(answer["frames"][0]["data"], json!(2));
-        // Sent at once, answered in turn.
+        // The requests are sent at once, and answered in order.
         let ahead = [
             post("/pub/a", &[JSON], b"3"),
             poll(&second).into_bytes(),
