@@ -61,8 +61,8 @@ impl Hub {
         Router::new().fallback_service(http::router(&self.app))
     }
 
-    /// The addresses that read and publish for [`Options::reader`](crate::server::Options::reader), where the router
-    /// stands at the root of a server of ours: plain GETs and POSTs are answered there at less cost.
+    /// Returns the fast path of this hub for [`Options::reader`](crate::server::Options::reader). It answers plain GETs of
+    /// readers, and plain POSTs to `/pub`, at less cost. Use it only if the router stands at the root of the app.
     #[must_use]
     pub fn reader(&self) -> FastPath {
         http::reader(self.app.clone())

@@ -134,8 +134,8 @@ struct ServerContext {
 /// On a runtime of your own, set `event_interval(512)`: with the default of 61, a worker interrupts a fan-out to check
 /// sockets, and readers find less to write at once.
 ///
-/// The drain: the server accepts no more connections and calls `on_drain`, where you end long responses. Each
-/// connection finishes its current request, and after `options.drain` the remaining connections are cut.
+/// The drain begins when `shutdown` is ready. The server accepts no more connections and calls `on_drain`; end long
+/// responses there. Each connection finishes its current request, and after `options.drain` the remaining connections are cut.
 ///
 /// # Errors
 /// If the listener has no address. The server survives failed accepts.

@@ -133,7 +133,7 @@ pub(crate) trait Frames: Send + Unpin {
     /// Returns all pending bytes in one piece. `None` is the end.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>>;
 
-    /// Returns whether the last piece was the last one for now. Whatever comes next wakes the task.
+    /// Returns whether no piece is left after the last one. The next piece wakes the task.
     fn is_caught_up(&self) -> bool {
         false
     }

@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(super::run(arguments));
-    // Whoever did not end in time is not waited for: the drain has had its time.
+    // Tasks that outlived the drain are not awaited: their time is over.
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -33,6 +33,8 @@ pub struct Builder {
     secret: Option<Vec<u8>>,
     metrics: Metrics,
     authorize: Option<Authorize>,
+    /// Replaces the option once the hub is built, so that no other call can reset it.
+    anonymous: Option<Option<Arc<Grants>>>,
     access: session::Hooks,
     presence_hooks: presence::PresenceHooks,
 }
@@ -58,7 +60,6 @@ impl Builder {
         F: Future<Output = Result<Option<Grants>, Refusal>> + Send + 'static,
     {
         self.authorize = Some(Arc::new(move |asked| Box::pin(hook(asked))));
-        // Whoever checks credentials means that those without get nothing, unless said otherwise.
         self.http.anonymous = None;
         self
     }
@@ -114,10 +115,11 @@ impl Builder {
         self
     }
 
-    /// Sets what requests without credentials may do; `None` is nothing. Call it after [`authorize`](Self::authorize).
+    /// Sets what requests without credentials may do; `None` is nothing. The order of this call and
+    /// [`authorize`](Self::authorize) does not matter.
     #[must_use]
     pub fn anonymous(mut self, grants: Option<Grants>) -> Self {
-        self.http.anonymous = grants.map(Arc::new);
+        self.anonymous = Some(grants.map(Arc::new));
         self
     }
 
@@ -147,7 +149,10 @@ impl Builder {
     /// # Panics
     /// Outside of a tokio runtime.
     #[must_use]
-    pub fn build(self) -> Hub {
+    pub fn build(mut self) -> Hub {
+        if let Some(anonymous) = self.anonymous.take() {
+            self.http.anonymous = anonymous;
+        }
         let hub = hub::HubState::new(self.hub, Epoch::from_random(random()), self.metrics);
         hub.start();
         let broker = Broker::new(hub.clone(), self.broker);

@@ -148,7 +148,7 @@ enum PollPhase {
     /// A later response is being prepared.
     Later,
     /// The exchange waits for the next request.
-    Rest,
+    Parked,
 }
 
 impl<'a, 'b> RepeatedPolls<'a, 'b> {
@@ -163,7 +163,7 @@ impl<'a, 'b> RepeatedPolls<'a, 'b> {
     /// Returns whether the socket may be read further, once the exchange is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
-            if self.at != PollPhase::Rest {
+            if self.at != PollPhase::Parked {
                 let Poll::Ready(made) = self.chain.poll_outcome(cx) else {
                     if self.at == PollPhase::First {
                         // The poll may be held for long, and most exchanges wait for no request between two polls.
@@ -174,7 +174,7 @@ impl<'a, 'b> RepeatedPolls<'a, 'b> {
                 match made {
                     ResponseOutcome::Gone => return Poll::Ready(false),
                     ResponseOutcome::Over => return Poll::Ready(true),
-                    ResponseOutcome::Rests => self.at = PollPhase::Rest,
+                    ResponseOutcome::Parked => self.at = PollPhase::Parked,
                 }
             }
             let chain = &mut *self.chain;

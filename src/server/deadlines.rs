@@ -107,7 +107,7 @@ impl<'a> ConnectionDeadlines<'a> {
     }
 }
 
-/// The next step once the driver can do no more for now.
+/// The next step after the driver has made all the progress that it can.
 enum DriverStep {
     Wait,
     WaitUntil(Instant),

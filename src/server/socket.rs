@@ -117,7 +117,7 @@ pub enum ResponseOutcome {
     /// The socket is free for any next request.
     Over,
     /// The socket is free, and a repeated request can be answered again.
-    Rests,
+    Parked,
 }
 
 /// What follows a response.
@@ -136,9 +136,16 @@ pub enum NextRequest {
 #[derive(Clone)]
 pub struct HandoverRequest(Arc<Mutex<Option<HandoverFn>>>);
 
+impl HandoverRequest {
+    /// Takes the continuation out of the head of a response.
+    fn take(head: &mut Parts) -> Option<HandoverFn> {
+        head.extensions.remove::<Self>()?.0.lock().take()
+    }
+}
+
 impl std::fmt::Debug for HandoverOffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Offer")
+        f.write_str("HandoverOffer")
     }
 }
 
@@ -151,7 +158,7 @@ pub struct FastPath(Arc<dyn Fn(Request) -> Option<ResponseFuture> + Send + Sync>
 
 impl std::fmt::Debug for FastPath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reader")
+        f.write_str("FastPath")
     }
 }
 
@@ -192,8 +199,7 @@ impl HandoverOffer {
             return Some(response);
         };
         let (mut head, body) = response.into_parts();
-        let wish = head.extensions.remove::<HandoverRequest>();
-        let Some(go_on) = wish.and_then(|wish| wish.0.lock().take()) else {
+        let Some(go_on) = HandoverRequest::take(&mut head) else {
             return Some(Response::from_parts(head, body));
         };
         *slot.lock() = Some(Handover {
@@ -216,9 +222,7 @@ impl Handover {
     /// holds the guards that must live until it ends.
     pub async fn of(response: Response) -> Self {
         let (mut head, body) = response.into_parts();
-        let wish = head.extensions.remove::<HandoverRequest>();
-        let wish = wish.and_then(|wish| wish.0.lock().take());
-        let go_on = match wish {
+        let go_on = match HandoverRequest::take(&mut head) {
             Some(go_on) => go_on,
             None => finished(body).await,
         };
@@ -338,7 +342,7 @@ async fn finished(body: Body) -> HandoverFn {
             &head,
             owned,
             ReadyBytes(bytes),
-            &FINISHED_TERMS,
+            &FINISHED_CONFIG,
         )),
         None => PendingResponse::once(std::future::ready(None)),
     })
@@ -366,7 +370,7 @@ async fn bytes_of(mut body: Body) -> Option<Bytes> {
 }
 
 /// The configuration for responses that are ready before they have the socket. Their writes are not counted.
-static FINISHED_TERMS: LazyLock<Arc<WriteConfig>> = LazyLock::new(|| {
+static FINISHED_CONFIG: LazyLock<Arc<WriteConfig>> = LazyLock::new(|| {
     Arc::new(WriteConfig {
         budget: Some(FINISHED_BUDGET),
         writes: Counter::default(),

@@ -310,8 +310,8 @@ impl Attachment {
             .map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Returns whether the item that was returned last is the last one for now. Whatever comes next wakes the task, so
-    /// that polling again before is unnecessary.
+    /// Returns whether nothing follows the last item for now. The next item wakes the task, so the caller need not poll
+    /// again before.
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
         self.is_settled

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::json;
-use triway::{Action, Code, Data, Hub, Refusal};
+use triway::{Action, Code, Data, Grants, Hub, Refusal};
 
 use crate::client::{Socket, Stream, get, post, serve};
 
@@ -170,4 +170,17 @@ async fn polls_of_one_connection_are_asked_about_each_time() {
     *is_open.lock() = false;
     wire.send(&path).await;
     assert!(wire.until("closed by now").await.contains("403"));
+}
+
+#[tokio::test]
+async fn grants_without_a_credential_do_not_depend_on_the_order_of_calls() {
+    let nobody = |_| async { Ok(None) };
+    let open = || Some(Grants::everything());
+    let before = Hub::builder().anonymous(open()).authorize(nobody).build();
+    let after = Hub::builder().authorize(nobody).anonymous(open()).build();
+    for hub in [before, after] {
+        assert_eq!(post(serve(&hub), "/pub/a", "x").await.status, 201);
+    }
+    let closed = Hub::builder().authorize(nobody).build();
+    assert_eq!(post(serve(&closed), "/pub/a", "x").await.status, 401);
 }

@@ -330,7 +330,7 @@ async fn reach(
         }
         if told.is_err() && count(run) == before {
             bail!(
-                "{before} of {goal} {what} are connected, and no more within {CONNECT_STALL_LIMIT:?}"
+                "only {before} of {goal} {what} connected; no further one did within {CONNECT_STALL_LIMIT:?}"
             );
         }
     }

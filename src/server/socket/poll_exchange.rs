@@ -53,7 +53,7 @@ impl<F: Frames + 'static> PollExchange<F> {
         let frames = self.frames.as_mut();
         let rests = frames.is_some_and(Frames::park);
         self.at = ExchangePhase::Writing(if rests {
-            ResponseOutcome::Rests
+            ResponseOutcome::Parked
         } else {
             ResponseOutcome::Over
         });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{command, events, over_each_transport};
-use crate::support::{Ask, End, Server, Via, encode, until};
+use crate::support::{Ask, End, Reader, Server, Via, encode, until};
 
 over_each_transport![
     presence_is_shown_and_told,
@@ -89,13 +89,19 @@ fn holds(object: &Value, expected: &Value) -> bool {
     expected.iter().all(|(name, value)| &object[name] == value)
 }
 
-async fn an_unclean_end_is_told_after_the_grace(via: Via) {
-    let server = server();
+/// Opens a watcher of the room's presence, and a reader that is shown in it.
+async fn watched(server: &Server, via: Via, ask: &Ask) -> (Reader, Reader) {
     let mut watcher = server.wire.open(via, &Ask::of(["$presence/room"])).await;
     watcher.expect_type("hello").await;
-    let ask = Ask::of(["room"]).with("presence", 1);
-    let mut ann = server.wire.open(via, &ask).await;
+    let mut ann = server.wire.open(via, ask).await;
     ann.expect_type("hello").await;
+    (watcher, ann)
+}
+
+async fn an_unclean_end_is_told_after_the_grace(via: Via) {
+    let server = server();
+    let ask = Ask::of(["room"]).with("presence", 1);
+    let (mut watcher, ann) = watched(&server, via, &ask).await;
     assert_eq!(events(&mut watcher, 1).await[0]["name"], "join");
     let left = std::time::Instant::now();
     drop(ann);
@@ -107,11 +113,8 @@ async fn an_unclean_end_is_told_after_the_grace(via: Via) {
 
 async fn a_change_of_transport_is_no_leave(via: Via) {
     let server = server();
-    let mut watcher = server.wire.open(via, &Ask::of(["$presence/room"])).await;
-    watcher.expect_type("hello").await;
     let ask = Ask::of(["room"]).with("presence", 1);
-    let mut ann = server.wire.open(via, &ask).await;
-    ann.expect_type("hello").await;
+    let (mut watcher, mut ann) = watched(&server, via, &ask).await;
     let mut now = via;
     let mut cursor = ann.cursor().to_owned();
     for _ in 0..3 {

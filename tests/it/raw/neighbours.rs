@@ -54,7 +54,7 @@ async fn p99(process: &Process, log: &Arc<Mutex<Log>>) -> Duration {
         assert_eq!(writer.answer().await.status, 201);
         tokio::time::sleep(EVERY).await;
     }
-    super::exact_bytes::eventually("all are told", async || {
+    super::exact_bytes::eventually("each reader received its event", async || {
         log.lock().told == (first + EVENTS) * READERS
     })
     .await;

@@ -171,7 +171,7 @@ impl Input {
         }
     }
 
-    /// Discards everything that was read. None of it is handled.
+    /// Discards everything that was read, without handling it.
     pub(super) fn give_up(&mut self) {
         self.codec.end();
         self.behind = None;
