@@ -158,9 +158,9 @@ export class Attachment {
       } catch (/** @type {any} */ error) {
         const most = this.#hasHello ? AWAY_TIMES_PROVEN : this.#context.requests.hasAnswered ? AWAY_TIMES : 1
         // A request that was held for long was cut, and not refused.
-        if (error.kind !== 'away' || times >= most || performance.now() > Math.min(requestedAt + AWAY_MAX_MS, beganAt + AWAY_IN_ALL_MS)) throw error
+        if (error.kind !== 'away' || times >= most || performance.now() > requestedAt + AWAY_MAX_MS) throw error
         this.#context.onGatewayError(this)
-        await this.#context.requests.waitForTurn(this.#abort.signal, true)
+        if (!(await this.#context.requests.waitForTurnUntil(beganAt + AWAY_IN_ALL_MS, this.#abort.signal))) throw error
       }
     }
   }

@@ -80,10 +80,25 @@ export class Requests {
     throw error
   }
 
-  /** Resolves when a request may be repeated: while a gateway cannot reach the hub, requests take turns. @param {AbortSignal} [signal] @param {boolean} [isAway] a gateway refused the request */
-  async waitForTurn(signal, isAway) {
-    if (isAway) this.#turnAt = Math.max(this.#turnAt, performance.now() + AWAY_MS * (1 + Math.random()))
-    for (let now; (now = performance.now()) < this.#turnAt; ) await pause(this.#turnAt - now, signal)
+  /** Resolves when a request may be repeated: while a gateway cannot reach the hub, requests take turns. */
+  async waitForTurn() {
+    for (let now; (now = performance.now()) < this.#turnAt; ) await pause(this.#turnAt - now)
+    this.#takeTurn()
+  }
+
+  /** The same for a request that a gateway refused. @param {number} until do not wait longer, by `performance.now()` @param {AbortSignal} signal @returns {Promise<boolean>} whether its turn came */
+  async waitForTurnUntil(until, signal) {
+    this.#turnAt = Math.max(this.#turnAt, performance.now() + AWAY_MS * (1 + Math.random()))
+    for (let now; (now = performance.now()) < this.#turnAt; ) {
+      // Others may take turns before it.
+      if (now >= until) return false
+      await pause(Math.min(this.#turnAt, until) - now, signal)
+    }
+    this.#takeTurn()
+    return true
+  }
+
+  #takeTurn() {
     if (this.#turnAt) this.#turnAt = performance.now() + TURN_MS
   }
 

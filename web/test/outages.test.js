@@ -9,6 +9,8 @@ const HTTP = ['sse', 'poll']
 /** Three requests may be under way when an outage begins; after it, one a second. */
 const FIRST = 3
 const OUTAGE_MS = 5000
+/** A request is repeated for 4 s at most. */
+const GIVEN_UP_MS = 5000
 
 const isPoll = (request) => request.url.startsWith('/poll')
 /** A request that nobody reads: its connection is silent. */
@@ -64,13 +66,47 @@ for (const [word, ms] of [['back', -3_600_000], ['ahead', 3_600_000]]) {
     const requests = new Requests('http://127.0.0.1/', fetch, {}, () => undefined, () => {})
     const now = Date.now.bind(Date)
     const began = performance.now()
-    const turn = requests.waitForTurn(undefined, true)
+    const turn = requests.waitForTurnUntil(Infinity, new AbortController().signal)
     t.mock.method(Date, 'now', () => now() + ms)
     await turn
     const tookMs = performance.now() - began
     assert.ok(tookMs >= 999 && tookMs < 2500, `${tookMs} ms`)
   })
 }
+
+test('a request gives up its turn at its limit, however many others take turns before it', async () => {
+  const requests = new Requests('http://127.0.0.1/', fetch, {}, () => undefined, () => {})
+  const stop = new AbortController()
+  const began = performance.now()
+  const isTurn = requests.waitForTurnUntil(began + 1500, stop.signal)
+  // Each refusal of another request puts off the turn of all.
+  const others = setInterval(() => requests.waitForTurnUntil(Infinity, stop.signal).catch(() => {}), 400)
+  assert.equal(await isTurn, false)
+  clearInterval(others)
+  stop.abort()
+  const tookMs = performance.now() - began
+  assert.ok(tookMs >= 1499 && tookMs < 2000, `${tookMs} ms`)
+})
+
+test('a poll behind a gateway without a hub is given up after 4 s, also while channels are opened', async () => {
+  await story({ transports: ['poll'] }, async (server, hub) => {
+    hub.channel('a')
+    await hub.ready
+    server.spoil = (request, response) => !!response.writeHead(502).end('away')
+    // Answers the poll that is held: the gateway refuses the next one.
+    server.publish('a', 1)
+    const beganAt = Date.now()
+    for (let opened = 0; opened < 3; opened++) {
+      // Each needs another attachment, whose requests take turns, too.
+      hub.channel('opened ' + opened)
+      await until(() => Date.now() > beganAt + 500 * (opened + 1))
+    }
+    await until(() => hub.state === 'reconnecting')
+    assert.ok(Date.now() - beganAt < GIVEN_UP_MS, `${Date.now() - beganAt} ms`)
+    server.spoil = () => false
+    await until(() => hub.state === 'connected')
+  })
+})
 
 for (const transport of HTTP) {
   test(`a gateway without a hub for 300 ms is no reason to leave ${transport}`, async () => {

@@ -31,8 +31,10 @@ export declare class Requests {
      * @throws {TriwayError}
      */
     send(address: string, nonce: string, init?: RequestInit): Promise<Response>;
-    /** Resolves when a request may be repeated: while a gateway cannot reach the hub, requests take turns. @param {AbortSignal} [signal] @param {boolean} [isAway] a gateway refused the request */
-    waitForTurn(signal?: AbortSignal, isAway?: boolean): Promise<void>;
+    /** Resolves when a request may be repeated: while a gateway cannot reach the hub, requests take turns. */
+    waitForTurn(): Promise<void>;
+    /** The same for a request that a gateway refused. @param {number} until do not wait longer, by `performance.now()` @param {AbortSignal} signal @returns {Promise<boolean>} whether its turn came */
+    waitForTurnUntil(until: number, signal: AbortSignal): Promise<boolean>;
     /**
      * A request that the hub answers at once.
      * @param {string} path
