@@ -1,6 +1,7 @@
-//! Presence: a fold over joins and leaves, published on the presence channel `$presence/NAME`.
+//! Presence: the sessions that are shown in a channel. Publishes their joins and leaves on `$presence/NAME`.
 //!
-//! Opt-in. A guard represents one attachment, and a grace period covers the time until the next. Knows no wire.
+//! Presence is opt-in. A guard represents one attachment, and a grace period covers the time until the next one. Knows
+//! no wire.
 
 mod hooks;
 mod member;
@@ -23,12 +24,13 @@ use member::{Entry, MemberNotice};
 pub use hooks::PresenceHooks;
 pub use member::{Member, Members};
 
-/// Members of one channel beyond which only their count is published. Each join would otherwise go to all of them.
+/// The most members of a channel whose joins and leaves are published one by one. A larger channel publishes only its
+/// count, because each join would be delivered to every member.
 const TOLD_MEMBERS_MAX: usize = 200;
-/// Members listed by `GET /presence`.
+/// The most members that `GET /presence` lists.
 const LISTED_MEMBERS_MAX: usize = 1_000;
-/// Graces that run at one time, some 40 MiB; beyond it the oldest end early. Each poll that shows its session and
-/// does not come again leaves one for each of its channels.
+/// The most grace periods that run at once, which is about 40 MiB of memory. Beyond it, the oldest ones end early. A
+/// poll that shows its session and is not followed by another poll leaves one grace period for each of its channels.
 const LEAVING_MAX: usize = 100_000;
 /// The interval at which grace periods are checked.
 const TICK: Duration = Duration::from_millis(100);
@@ -55,17 +57,18 @@ impl Default for PresenceOptions {
 pub struct Presence {
     options: PresenceOptions,
     broker: Arc<Broker>,
-    /// Held while a join or leave is published, to publish them in the order in which they happened.
+    /// Held while a join or leave is published, so that they are published in the order in which they happened.
     shown: Mutex<ShownMember>,
     hooks: PresenceHooks,
-    /// Held while hooks run, to run them in the order of the changes. Never locked under `shown`.
+    /// Held while hooks run, so that they run in the order of the changes. Never locked while `shown` is held.
     turn: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct ShownMember {
     members: HashMap<ChannelName, HashMap<Arc<str>, Entry>>,
-    /// Members whose grace runs, or ran, each once, by its end.
+    /// The members whose grace period runs or has run, by the end that was known when they were queued. Each membership
+    /// is queued at most once at a time.
     leaving: BinaryHeap<Reverse<(Instant, ChannelName, Arc<str>)>>,
     /// Large channels whose count must be published.
     counts: HashSet<ChannelName>,
@@ -73,7 +76,8 @@ struct ShownMember {
     places: HashMap<Arc<str>, Vec<ChannelName>>,
     /// Joins and leaves whose hooks have not been called yet.
     happened: VecDeque<Happened>,
-    /// Memberships begun, so that a guard of an earlier one is told from those of the present one.
+    /// The number of memberships so far. It numbers each membership, so that a guard of an earlier one changes nothing
+    /// in a later one.
     memberships: u64,
 }
 
@@ -84,28 +88,29 @@ pub struct PresenceGuard {
     channel: ChannelName,
     id: Arc<str>,
     membership: u64,
-    /// When it began.
+    /// When the guard was created.
     since: Instant,
-    /// Whether it stands for a poll that was answered, so that another may follow.
+    /// Whether it represents a poll that was answered, which another poll may follow.
     polled: bool,
-    /// Whether it ends without a grace.
+    /// Whether it ends without a grace period.
     clean: bool,
 }
 
 impl PresenceGuard {
-    /// The channel.
+    /// Returns the channel.
     #[must_use]
     pub fn channel(&self) -> &ChannelName {
         &self.channel
     }
 
-    /// As a poll that was answered: the time until the next one is no leave, even when an attach closes meanwhile that
-    /// was there before. One that opened later took over from the polls.
+    /// Marks the guard as that of an answered poll. The time until the next poll is no leave, even if an attachment
+    /// that was already open closes in the meantime. An attachment that opens later replaces the polls.
     pub fn answered(&mut self) {
         self.polled = true;
     }
 
-    /// Ends this guard without a grace: unless another attach lives, the member is gone at once.
+    /// Ends the guard without a grace period. The member leaves at once unless another attachment is open or another
+    /// poll may follow.
     pub fn leave(mut self) {
         self.clean = true;
     }
@@ -196,8 +201,8 @@ impl Presence {
         }
     }
 
-    /// A session said that it leaves: it is gone at once where no more than its present attach lives, else with
-    /// its last one.
+    /// Ends the presence of a session that sent `leave`. In each channel, the session leaves at once if at most one of
+    /// its attachments is open there. Otherwise, it leaves with the last one.
     pub fn leave(&self, id: &str) {
         let mut shown = self.shown.lock();
         for channel in shown.places.get(id).cloned().unwrap_or_default() {
@@ -215,7 +220,7 @@ impl Presence {
         self.call_hooks();
     }
 
-    /// Reports whether a session is shown in a channel or within its grace period.
+    /// Returns whether a session is shown in a channel, or is within its grace period there.
     #[must_use]
     pub fn is_shown(&self, channel: &ChannelName, id: &str) -> bool {
         let shown = self.shown.lock();
@@ -223,14 +228,14 @@ impl Presence {
         members.is_some_and(|members| members.contains_key(id))
     }
 
-    /// Returns the members of a channel.
+    /// Returns the members of a channel: their count, and the first thousand in the order of joining.
     #[must_use]
     pub fn members(&self, channel: &ChannelName) -> Members {
         let shown = self.shown.lock();
         let members = shown.members.get(channel).into_iter();
         let mut members: Vec<&Entry> = members.flat_map(HashMap::values).collect();
         let count = members.len();
-        // Sort by the order of joining: two members may join in one millisecond.
+        // Sort by membership, not by time: two members may join in the same millisecond.
         let age = |member: &&Entry| member.membership;
         if count > LISTED_MEMBERS_MAX {
             members.select_nth_unstable_by_key(LISTED_MEMBERS_MAX, age);
@@ -307,7 +312,8 @@ impl Presence {
         self.call_hooks();
     }
 
-    /// Ends the first queued grace period, unless it has moved beyond `now` or its member has returned.
+    /// Handles the first entry of the queue: removes the member if its grace period is over at `now`. If the period
+    /// ends later, queues the member again.
     fn end_first_grace(&self, shown: &mut ShownMember, now: Instant) {
         let Some(Reverse((_, channel, id))) = shown.leaving.pop() else {
             return;

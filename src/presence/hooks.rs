@@ -1,6 +1,6 @@
 //! The hooks that an application sets for joins and leaves.
 //!
-//! They run without a lock of presence, so a hook may list members. They run one at a time, in order.
+//! They run without a lock of the presence state, so a hook may list members. They run one at a time, in order.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::{Member, Presence};
 use crate::protocol::ChannelName;
 
-/// A hook for joins or leaves.
+/// A hook that is called for each join, or for each leave.
 pub(crate) type OnMember = Arc<dyn Fn(&ChannelName, &Member) + Send + Sync>;
 
-/// The hooks of an application.
+/// The presence hooks of an application.
 #[derive(Clone, Default)]
 pub struct PresenceHooks {
     pub(crate) join: Option<OnMember>,
@@ -32,8 +32,8 @@ pub(super) enum Happened {
 }
 
 impl Presence {
-    /// Calls the hooks for the joins and leaves that are queued. Other threads wait until it is done, which bounds the
-    /// queue by the number of threads.
+    /// Calls the hooks for all queued joins and leaves. Other threads wait until this is done, which bounds the queue
+    /// by the number of threads.
     pub(super) fn call_hooks(&self) {
         if self.hooks.join.is_none() && self.hooks.leave.is_none() {
             return;

@@ -1,6 +1,6 @@
-//! One member of a channel, and how it is shown.
+//! A member of a channel: its state, and the form in which others see it.
 //!
-//! Knows no channel and no grace.
+//! Knows no channel and no length of a grace period.
 
 use std::sync::Arc;
 
@@ -17,13 +17,15 @@ pub(super) struct Entry {
     pub(super) membership: u64,
     pub(super) member: Arc<Member>,
     pub(super) attaches: usize,
-    /// When the grace ends; none while an attach lives.
+    /// When the grace period ends. `None` while an attachment is open.
     pub(super) grace_ends: Option<Instant>,
-    /// When its last poll was answered: for a grace the chain counts as an attach, though none may be held.
+    /// When its last poll was answered. For one grace period from then on, the polls count as an open attachment, even
+    /// if none is held.
     pub(super) polled: Option<Instant>,
-    /// Whether the end of its grace is queued; one entry a member, however often it comes and goes.
+    /// Whether the end of its grace period is queued. This keeps one entry per membership, however often its
+    /// attachments come and go.
     pub(super) is_queued: bool,
-    /// Whether it said that it leaves.
+    /// Whether the session sent `leave`.
     pub(super) left: bool,
 }
 
@@ -32,14 +34,14 @@ pub(super) struct Entry {
 pub struct Members {
     /// The channel.
     pub channel: String,
-    /// How many they are.
+    /// The number of members.
     pub count: usize,
-    /// The first thousand of them.
+    /// The first thousand members, in the order of joining.
     pub members: Vec<Arc<Member>>,
 }
 
-/// A session that is shown in a channel, as `GET /presence` lists it. All answers share it, and serialize it when there
-/// is room to write it.
+/// A session that is shown in a channel, as `GET /presence` lists it. All answers share it. They serialise it only when
+/// there is room to write it.
 #[derive(Debug, Serialize)]
 pub struct Member {
     id: Arc<str>,
@@ -50,25 +52,25 @@ pub struct Member {
 }
 
 impl Member {
-    /// The public id of the session.
+    /// Returns the public id of the session.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The user id of its grants.
+    /// Returns the user id of its grants.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
 
-    /// What it shows beside its id: a JSON text, as it was sent.
+    /// Returns what is shown besides the id: a JSON text, as the client sent it.
     #[must_use]
     pub fn info(&self) -> Option<&Bytes> {
         self.info.as_ref()
     }
 
-    /// Since when it is shown, in milliseconds since 1970.
+    /// Returns when it joined, in milliseconds since 1970.
     #[must_use]
     pub fn since_ms(&self) -> u64 {
         self.since
@@ -81,14 +83,14 @@ impl Rewritable for Member {
     }
 }
 
-/// The info, which was checked to be JSON when it came.
+/// Serialises the info, which was checked to be JSON when it arrived.
 fn as_json<S: Serializer>(info: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
     let text = info.as_ref().and_then(|info| str::from_utf8(info).ok());
     let json = text.and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
     json.serialize(serializer)
 }
 
-/// A member as a join or leave tells of it.
+/// A member, as a join or leave event describes it.
 #[derive(Debug, Serialize)]
 pub(super) struct MemberNotice {
     id: Arc<str>,

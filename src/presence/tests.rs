@@ -1,4 +1,4 @@
-//! Presence by a clock that is moved: graces, leaves, counts.
+//! Presence on a paused clock: grace periods, leaves and counts.
 
 use super::*;
 use crate::hub::HubState;
@@ -40,7 +40,7 @@ impl Lobby {
         )
     }
 
-    /// What was told on the companion channel, such as `join s1 1`.
+    /// Returns the events of the presence channel, such as `join s1 1`.
     fn told(&self) -> Vec<String> {
         let portion = crate::hub::ReadLimit {
             events: 1_000,
@@ -122,7 +122,7 @@ async fn a_close_after_the_last_poll_is_a_leave() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let held = lobby.join("s1");
     let socket = lobby.join("s1");
-    // The client lets its poll go once the socket proved itself.
+    // The client aborts its poll once the WebSocket works.
     drop(held);
     socket.leave();
     assert_eq!(lobby.told(), ["join s1 1", "leave s1 0"]);
