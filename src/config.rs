@@ -1,6 +1,6 @@
-//! The configuration: flags as typed become options as meant, those of each module.
+//! The configuration: turns parsed flags into the options of each module.
 //!
-//! Command line, then environment, then TOML file, then the built-in default (`config/file.rs` makes clap do that).
+//! Precedence: command line, environment, TOML file, built-in default. `config/file.rs` makes clap apply this order.
 
 mod environment;
 mod file;
@@ -21,42 +21,42 @@ pub use file::{BadFile, with_defaults};
 pub use flags::Flags;
 use units::bound;
 
-/// What a hub is told to be, by module.
+/// The configuration of a hub, by module.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
     /// The bounds of the hub's memory.
     pub hub: hub::HubOptions,
-    /// The sizes and rates of publishes.
+    /// The limits on the size and rate of publishes.
     pub broker: broker::BrokerOptions,
-    /// How long the absent are present.
+    /// The grace period of presence.
     pub presence: presence::PresenceOptions,
-    /// What a session may do, and its pace.
+    /// The limits and times of sessions.
     pub session: session::SessionOptions,
-    /// Who may ask, and how credentials come.
+    /// The allowed origins and hosts, and how credentials arrive.
     pub http: http::HttpOptions,
-    /// The accept loop's limits.
+    /// The limits and timeouts of connections.
     pub server: server::Options,
-    /// What signs session keys; without one each start has its own.
+    /// The secret that signs session keys. Without one, the hub generates one at each start.
     pub secret: Option<String>,
 }
 
-/// Flags that do not go together, or name something that is not there.
+/// An error in flags that are each valid: a conflict between them, or a secret file that cannot be used.
 #[derive(Debug)]
 pub enum BadConfig {
-    /// Others could reach the address, no credentials are asked for, and nobody said that this is meant.
+    /// Other machines could reach the address, the program checks no credentials, and `--open` is not set.
     NotOpen {
-        /// The address.
+        /// The address to listen on.
         listen: SocketAddr,
     },
-    /// A secret is given, and a file that holds one.
+    /// Both `--secret` and `--secret-file` are set.
     TwoSecrets,
-    /// The file of the secret cannot be used.
+    /// The secret file cannot be read, or holds no valid secret.
     SecretFile {
-        /// Its path.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with the file.
         cause: String,
     },
 }
@@ -82,17 +82,17 @@ impl fmt::Display for BadConfig {
 impl std::error::Error for BadConfig {}
 
 impl Config {
-    /// Whether clients can name this hub in their `Host`: on loopback, or by a configured host or origin.
+    /// Returns whether clients can name this hub in `Host`: it listens on loopback, or a host or origin is configured.
     #[must_use]
     pub fn is_named(&self) -> bool {
         let local = self.listen.ip().to_canonical().is_loopback();
         local || !self.http.hosts.is_empty() || !self.http.origins.is_empty()
     }
 
-    /// The options that these flags mean.
+    /// Returns the options that these flags describe.
     ///
     /// # Errors
-    /// When they do not go together.
+    /// Returns [`BadConfig`] if the flags conflict or the secret file cannot be used.
     pub fn new(flags: Flags) -> Result<Self, BadConfig> {
         let reachable = !flags.listen.ip().to_canonical().is_loopback();
         if reachable && !flags.open {
@@ -138,7 +138,7 @@ fn rate(per_second: usize, burst: usize) -> Option<broker::Rate> {
     let per_second = bound(per_second)?;
     Some(broker::Rate {
         per_second: per_second as f64,
-        // Without a burst the rate itself is what may come at once.
+        // Without a burst, a client may publish as many events at once as the rate allows per second.
         burst: bound(burst).unwrap_or(per_second) as f64,
     })
 }
@@ -172,8 +172,8 @@ fn server_options(flags: Flags) -> server::Options {
         body_timeout: bound(flags.body_timeout),
         idle_timeout: bound(flags.idle_timeout),
         write_timeout: bound(flags.write_timeout),
-        // A peer that has confirmed nothing for two heartbeats has missed both. Linux counts a closed window too, which
-        // is the write limit's business: so never before that.
+        // A peer that has acknowledged nothing for two heartbeats has missed two pings. Linux counts the time of a
+        // closed window too. That case belongs to the write timeout, so the peer timeout is always longer.
         peer_timeout: peer_timeout(&flags),
         drain: flags.drain,
         trusted_proxies: flags.trusted_proxy,
@@ -181,7 +181,8 @@ fn server_options(flags: Flags) -> server::Options {
     }
 }
 
-/// How long a write limit is the first to end a peer that takes nothing.
+/// The least difference between the peer timeout and the write timeout. It lets the write timeout close a slow reader
+/// first.
 const PEER_TIMEOUT_MARGIN: Duration = Duration::from_secs(10);
 
 fn peer_timeout(flags: &Flags) -> Option<Duration> {

@@ -1,6 +1,6 @@
 //! The TOML file: its keys are the flags of a command, and its values become their defaults.
 //!
-//! So the order of precedence is clap's own: command line, environment, this file, built-in default. This file knows
+//! Clap then applies the order of precedence: command line, environment, this file, built-in default. This file knows
 //! no particular flag.
 
 use std::fmt;
@@ -11,9 +11,9 @@ use clap::builder::OsStr;
 use clap::{Arg, ArgAction, Command};
 use toml::de::{DeTable, DeValue};
 
-/// Lowest similarity of a key to an unknown one for a suggestion (Jaro-Winkler, 0 to 1).
+/// The least similarity (Jaro-Winkler, 0 to 1) at which a known key is suggested for an unknown one.
 const LIKENESS_MIN: f64 = 0.7;
-/// The flag that names the file, and clap's own flags.
+/// Flags that are no keys: the one that names the file, and clap's own.
 const NOT_KEYS: [&str; 3] = ["config", "help", "version"];
 
 /// An error in a configuration file, with its position.
@@ -78,7 +78,7 @@ pub fn with_defaults(command: Command, path: &Path) -> Result<Command, BadFile> 
     Ok(command)
 }
 
-/// Leaks a default value: clap keeps its defaults for the whole life of the program, and the file is read once.
+/// Leaks a default value. Clap keeps its defaults for the whole life of the program, and the file is read only once.
 fn leak(text: String) -> OsStr {
     OsStr::from(&*Box::leak(text.into_boxed_str()))
 }

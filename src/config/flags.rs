@@ -1,6 +1,6 @@
 //! Every flag of `triway serve`, typed: one field is one flag, one environment variable and one TOML key.
 //!
-//! Knows how a value is written, and its default; what the values mean together is for `config`.
+//! Knows how a value is written, and its default. How values work together is decided in `config`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ use crate::http::{HostPort, Origin};
 use crate::protocol::DATA_BYTES_CEILING;
 use crate::server::Network;
 
-/// What `triway serve` was told.
+/// The flags of `triway serve`.
 ///
-/// Sizes accept `KiB` and `MiB`, times `ms`, `s`, `m` and `h`; 0 means none.
+/// Sizes accept `KiB`, `MiB` and `GiB`; times accept `ms`, `s`, `m` and `h`; 0 means none.
 #[derive(Args, Clone, Debug)]
 pub struct Flags {
     /// Address to listen on
@@ -180,18 +180,20 @@ pub struct Flags {
     pub drain: Duration,
 }
 
-/// The shortest secret, in bytes: what can be guessed by trying is no secret.
+/// The shortest secret, in bytes. A shorter one could be guessed by trial.
 const SECRET_BYTES_MIN: usize = 16;
-/// The bounds of a heartbeat: faster is noise, slower outlives what proxies allow (`docs/protocol.md`).
+/// The bounds of the heartbeat. A shorter one is needless traffic. A longer one outlasts the idle timeouts of proxies
+/// (`docs/protocol.md`).
 const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
 const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
 /// The longest hold of a poll (`docs/protocol.md`).
 const POLL_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Levels of the log, from few lines to many.
+/// The log levels, from the fewest lines to the most.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// A filter is taken as it is, but for a word alone that is no level: it would name a module, and log nothing else.
+/// Checks a log filter. A part without `=` must be a level: any other word would name a module, and only that module
+/// would be logged.
 fn parse_log(text: &str) -> Result<String, ExpectedUnit> {
     const EXPECTED: ExpectedUnit = ExpectedUnit(
         "a level (off, error, warn, info, debug or trace), or levels of modules, such as info,triway=debug",

@@ -1,4 +1,4 @@
-//! Sizes and times as people write them: `64KiB`, `30s`, `0` for none.
+//! Sizes and times as people write them, such as `64KiB` and `30s`. `0` means none.
 //!
 //! Pure. Knows no flag.
 
@@ -8,12 +8,12 @@ use std::time::Duration;
 use jiff::fmt::friendly::SpanParser;
 use parse_size::Config;
 
-/// Both `64KiB` and `64KB` are common; the first counts by 1,024 and the second by 1,000, as SI has it.
+/// Accepts both `64KiB` and `64KB`. The first counts by 1,024, the second by 1,000 as in SI.
 const SIZES: Config = Config::new();
-/// Hours are the longest unit: a longer one would need a calendar.
+/// Hours are the longest unit. Days and longer units would need a calendar.
 static TIMES: SpanParser = SpanParser::new();
 
-/// The text is not of the kind that was expected.
+/// An error that says which form of text was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ExpectedUnit(pub(super) &'static str);
 
@@ -25,10 +25,11 @@ impl fmt::Display for ExpectedUnit {
 
 impl std::error::Error for ExpectedUnit {}
 
-/// A size in bytes.
+/// Parses a size in bytes. The unit is optional.
 ///
 /// # Errors
-/// When the text is not a number with a unit such as `KiB`, or more than the memory of a machine can be.
+/// Returns [`ExpectedUnit`] if the text is not a number with or without a unit such as `KiB`, or if the size does not
+/// fit into `usize`.
 pub(super) fn parse_size(text: &str) -> Result<usize, ExpectedUnit> {
     const EXPECTED: ExpectedUnit =
         ExpectedUnit("a size such as 65536, 64KiB, 1MiB or 2GiB; 0 means none");
@@ -36,10 +37,10 @@ pub(super) fn parse_size(text: &str) -> Result<usize, ExpectedUnit> {
     usize::try_from(bytes).map_err(|_| EXPECTED)
 }
 
-/// A time. A bare number is refused, except 0: it could be seconds or milliseconds.
+/// Parses a time. A number without a unit is an error, except 0, because it could mean seconds or milliseconds.
 ///
 /// # Errors
-/// When the text is not 0, nor numbers with units from `ms` to `h`.
+/// Returns [`ExpectedUnit`] if the text is neither 0 nor a sum of numbers with units from `ms` to `h`.
 pub(super) fn parse_time(text: &str) -> Result<Duration, ExpectedUnit> {
     const EXPECTED: ExpectedUnit =
         ExpectedUnit("a time with its unit, such as 500ms, 30s, 5m or 1h; 0 means none");
@@ -50,17 +51,17 @@ pub(super) fn parse_time(text: &str) -> Result<Duration, ExpectedUnit> {
     TIMES.parse_unsigned_duration(text).map_err(|_| EXPECTED)
 }
 
-/// How many of something.
+/// Parses a count. Underscores may separate the digits.
 ///
 /// # Errors
-/// When the text is not a whole number.
+/// Returns [`ExpectedUnit`] if the text is not a whole number.
 pub(super) fn parse_count(text: &str) -> Result<usize, ExpectedUnit> {
     text.replace('_', "")
         .parse()
         .map_err(|_| ExpectedUnit("a whole number such as 1000; 0 means none"))
 }
 
-/// `0` means none.
+/// Returns a bound, or `None` for 0, which means no bound.
 pub(super) fn bound<T: PartialEq + Default>(value: T) -> Option<T> {
     (value != T::default()).then_some(value)
 }
