@@ -66,7 +66,7 @@ pub struct Grants {
     read: Reach,
     #[serde(rename = "p", default, skip_serializing_if = "Reach::is_all")]
     publish: Reach,
-    /// Whether publishes carry no `from`: an application's own back end.
+    /// Whether events are published without `from`, as by an application's own back end.
     #[serde(rename = "s", default, skip_serializing_if = "is_false")]
     server: bool,
     /// Seconds since 1970 at which the grants expire.
@@ -101,10 +101,10 @@ impl Grants {
         Self::new(Reach::All, Reach::All)
     }
 
-    /// With a user id, which is shown as `from` and owns the inbox `@ID`.
+    /// Returns the same grants with a user id. It is shown as `from` and owns the inbox `@ID`.
     ///
     /// # Errors
-    /// `forbidden` for ids that are empty, too long, no channel name, or that look like session ids.
+    /// `forbidden` if the id is empty, too long or no channel name, or if it has the form of a session id.
     pub fn with_user(mut self, user: &str) -> Result<Self, Refusal> {
         let is_name = ChannelName::new(user).is_ok() && user.len() <= USER_BYTES_MAX;
         if !is_name || is_session_id(user) {
@@ -137,18 +137,18 @@ impl Grants {
         self.user.as_deref()
     }
 
-    /// The user id, to be shared.
+    /// Returns the user id as a shared string.
     pub(crate) fn shared_user(&self) -> Option<Arc<str>> {
         self.user.clone()
     }
 
-    /// Returns the seconds since 1970 at which the grants expire.
+    /// Returns when the grants expire, in seconds since 1970.
     #[must_use]
     pub const fn expires_s(&self) -> Option<u64> {
         self.expires
     }
 
-    /// The `from` of what this session publishes: nothing under a server grant.
+    /// Returns the `from` of the events that this session publishes: `None` for an application's own back end.
     #[must_use]
     pub(crate) fn from(&self, session: &Arc<str>) -> Option<Arc<str>> {
         if self.server {
@@ -158,7 +158,7 @@ impl Grants {
         }
     }
 
-    /// Reports whether the grants have expired at this time, in seconds since 1970.
+    /// Returns whether the grants have expired at this time, in seconds since 1970.
     #[must_use]
     pub(crate) fn have_ended(&self, now_s: u64) -> bool {
         self.expires.is_some_and(|expires| now_s >= expires)
@@ -236,7 +236,7 @@ pub fn session_id(random: [u8; 16]) -> Arc<str> {
     Arc::from(&text[..SESSION_ID_BYTES])
 }
 
-/// Reports whether a text has the form of a session id.
+/// Returns whether a text has the form of a session id.
 #[must_use]
 pub fn is_session_id(text: &str) -> bool {
     let rest = text
@@ -248,7 +248,7 @@ pub fn is_session_id(text: &str) -> bool {
     })
 }
 
-/// In small letters. Its tables are made once.
+/// Base32 in lower case. Its tables are built only once.
 static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
     let mut specification = Specification::new();
     specification

@@ -1,6 +1,7 @@
-//! The hub as a library: built in a few lines, nested into any axum app, published to and read from Rust.
+//! The hub as a library. An application builds it, nests its router into an axum app, and publishes and reads from
+//! Rust.
 //!
-//! Holds no rule of its own.
+//! Has no rules of its own.
 
 mod builder;
 mod message;
@@ -56,7 +57,7 @@ impl Hub {
         builder
     }
 
-    /// Returns the addresses of the hub as an axum router, for any prefix of an app with any state.
+    /// Returns a router for the addresses of the hub. It can be nested under any prefix of an axum app with any state.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         Router::new().fallback_service(http::router(&self.app))
     }
@@ -72,7 +73,7 @@ impl Hub {
         &self.app.sessions
     }
 
-    /// Publishes from the app itself. No rate applies, and the event has no `from`.
+    /// Publishes from the app itself. No rate limit applies, and the event has no `from`.
     ///
     /// # Errors
     /// `bad_channel`, `too_large`, `too_many_channels`.
@@ -136,7 +137,7 @@ impl Hub {
         })
     }
 
-    /// Returns the sessions that are shown in a channel, by the order of joining: their count, and the first thousand.
+    /// Returns the sessions that are shown in a channel: their count, and the first thousand in the order of joining.
     ///
     /// # Errors
     /// `bad_channel`.
@@ -145,37 +146,38 @@ impl Hub {
         Ok(self.inner().presence().members(&name))
     }
 
-    /// Returns the names of all channels that the hub holds, those of inboxes (`@…`) and of presence (`$presence/…`)
-    /// too, in no order.
+    /// Returns the names of all channels that the hub holds, in no particular order. Includes those of inboxes (`@…`)
+    /// and of presence (`$presence/…`).
     #[must_use]
     pub fn channels(&self) -> Vec<ChannelName> {
         self.inner().hub().channel_names()
     }
 
-    /// Returns the sessions that the hub remembers, in no order. One without an open reader is remembered for a few
-    /// seconds, or for an hour if it published with numbered keys.
+    /// Returns the sessions that the hub remembers, in no particular order. A session without an open reader is
+    /// remembered for a few seconds, or for an hour if it published with numbered keys.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
         self.inner().list()
     }
 
-    /// Ends the session of this id. Its readers receive a bye `expired`, and its session key is refused from now on. The
-    /// client reconnects with its credential, and the hooks decide again. Returns whether the hub remembered the session.
+    /// Ends the session with this id. Its readers receive a bye `expired`, and its session key is refused from now on.
+    /// The client reconnects with its credential, and the hooks decide again. Returns whether the hub remembered the
+    /// session.
     ///
     /// Other nodes that share the secret are not informed.
     pub fn close_session(&self, id: &str) -> bool {
         self.inner().close(id)
     }
 
-    /// Ends all sessions of a user in the same way. Returns how many the hub remembered.
+    /// Ends all sessions of a user in the same way. Returns how many of them the hub remembered.
     ///
-    /// Take away the login first, since the clients reconnect at once. A request whose authorize hook is running at this
-    /// moment is not ended.
+    /// Revoke the user's login first, because the clients reconnect at once. A request whose authorize hook is running
+    /// at this moment is not ended.
     pub fn close_user(&self, user: &str) -> usize {
         self.inner().close_user(user)
     }
 
-    /// Returns what the hub counted as OpenMetrics text, as `GET /metrics` answers it.
+    /// Returns the metrics of the hub as OpenMetrics text, like `GET /metrics`.
     #[must_use]
     pub fn metrics_text(&self) -> String {
         http::metrics_text(self.inner())

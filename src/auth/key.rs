@@ -1,4 +1,4 @@
-//! Session keys: signed words by which any node of this secret knows a session and its grants again.
+//! Session keys: signed texts by which any node with the same secret recognises a session and its grants.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,38 +13,38 @@ use sha2::Sha256;
 use super::large::{ChannelRules, LargeGrants};
 use super::{Grants, Reach};
 
-/// How long a session key is good, in seconds. Every hello renews it.
+/// How long a session key is valid, in seconds. Every hello renews it.
 pub(crate) const KEY_LIFETIME_S: u64 = 3_600;
-/// Bytes of the signature: 128 bits are far beyond guessing, and keys travel in addresses.
+/// Bytes of the signature. 128 bits are far beyond guessing, and more would lengthen the addresses that contain keys.
 const SIGNATURE_BYTES: usize = 16;
-/// Room for what a key says of a session under usual grants, and for the whole key.
+/// Initial capacity for the claims under usual grants, and for the whole key, in bytes.
 const CLAIMS_BYTES_USUAL: usize = 128;
 const KEY_BYTES_USUAL: usize = 192;
-/// The longest session key that is looked at, in bytes: longer than any that is signed.
+/// The longest session key that is checked, in bytes. No signed key is longer.
 const KEY_BYTES_MAX: usize = 4_096;
-/// Claims that are longer say their reach by a hash, in bytes.
+/// The longest claims with the channels written out, in bytes. Longer claims contain a hash instead.
 const CLAIMS_BYTES_MAX: usize = 1_024;
 
-/// A session as its key tells.
+/// What a session key says about its session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// The public id.
+    /// The public id of the session.
     #[serde(rename = "i")]
     pub id: Arc<str>,
-    /// What its credential allowed when the key was signed.
+    /// The grants of the credential when the key was signed.
     #[serde(flatten)]
     pub grants: Grants,
-    /// Seconds since 1970 at which the key ends.
+    /// When the key expires, in seconds since 1970.
     #[serde(rename = "x")]
     pub expires: u64,
-    /// The hash of what may be read and published, where that is too large for a key. The grants beside it reach
-    /// nothing.
+    /// The hash of the channels to read and to publish to, if they are too large for a key. The grants in the key then
+    /// cover no channel.
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     large: Option<String>,
 }
 
 impl Claims {
-    /// Whether this node does not know what the key allows: the credential must come again.
+    /// Returns whether this node does not know what the key allows. The client must then send its credential again.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.large.is_some()
@@ -59,7 +59,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A signer with this secret. Nodes with the same secret know each other's sessions.
+    /// Returns a signer with this secret. Nodes with the same secret accept each other's session keys.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
         let mac = Hmac::new_from_slice(secret).expect("HMAC takes keys of any length");
@@ -67,14 +67,14 @@ impl Signer {
         Self { mac, large }
     }
 
-    /// When a key that is signed at `now_s` ends, in seconds since 1970: after an hour, or with the grants.
+    /// Returns when a key signed at `now_s` expires, in seconds since 1970: after an hour, or earlier with the grants.
     #[must_use]
     pub fn expires_s(grants: &Grants, now_s: u64) -> u64 {
         let latest = now_s.saturating_add(KEY_LIFETIME_S);
         grants.expires.map_or(latest, |expires| expires.min(latest))
     }
 
-    /// A key for a session, and when it ends.
+    /// Returns a key for a session, and when it expires in seconds since 1970.
     #[must_use]
     pub fn sign(&self, id: &Arc<str>, grants: &Grants, now_s: u64) -> (String, u64) {
         let expires = Self::expires_s(grants, now_s);
@@ -100,7 +100,7 @@ impl Signer {
         (key, expires)
     }
 
-    /// The claims of a key that this secret signed and that is still good.
+    /// Returns the claims of a key, or `None` if it has expired or was not signed with this secret.
     #[must_use]
     pub fn check(&self, key: &str, now_s: u64) -> Option<Claims> {
         let (text, signature) = key.split_once('.').filter(|_| key.len() <= KEY_BYTES_MAX)?;
@@ -119,13 +119,13 @@ impl Signer {
         (now_s < claims.expires).then_some(claims)
     }
 
-    /// A short tag of some bytes that cannot be turned back without the secret.
+    /// Returns a short tag of some bytes. Without the secret, the bytes cannot be derived from it.
     #[must_use]
     pub fn tag(&self, bytes: &[u8]) -> String {
         HEXLOWER.encode(&self.signature(bytes)[..3])
     }
 
-    /// A salted tag of a client's network: /24 of an IPv4 address, /48 of an IPv6 one.
+    /// Returns a tag of a client's network, salted with the secret: /24 of an IPv4 address, /48 of an IPv6 address.
     #[must_use]
     pub fn network_tag(&self, client: Option<IpAddr>) -> String {
         match client {
@@ -219,7 +219,7 @@ mod tests {
             let (key, _) = signer.sign(&id, &grants, 1_000);
             assert!(key.len() < 2_000, "{names}: {} bytes", key.len());
             assert_eq!(signer.check(&key, 1_000).unwrap().grants, grants);
-            // Another node knows small grants by the key, and of large ones that it must ask.
+            // Another node reads small grants from the key. For large ones, it must request the credential again.
             let claims = other.check(&key, 1_000).unwrap();
             assert_eq!(claims.id, id);
             assert_eq!(claims.is_unknown(), names >= 300);

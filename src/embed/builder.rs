@@ -1,4 +1,4 @@
-//! A hub's parts and hooks, put together bottom-up.
+//! Builds a hub from its options and hooks, bottom-up.
 
 use std::sync::Arc;
 
@@ -20,15 +20,15 @@ use crate::{broker, presence, session};
 /// Options and hooks of a hub. Every option has a default.
 #[derive(Default)]
 pub struct Builder {
-    /// The bounds of memory.
+    /// The bounds of the hub's memory.
     pub hub: hub::HubOptions,
-    /// The bounds of publishing.
+    /// The limits on the size and rate of publishes.
     pub broker: broker::BrokerOptions,
-    /// The grace of presence.
+    /// The grace period of presence.
     pub presence: presence::PresenceOptions,
-    /// The bounds and paces of sessions.
+    /// The limits and times of sessions.
     pub session: session::SessionOptions,
-    /// Allowed origins and hosts, and how credentials come.
+    /// The allowed origins and hosts, and how credentials arrive.
     pub http: http::HttpOptions,
     secret: Option<Vec<u8>>,
     metrics: Metrics,
@@ -40,9 +40,9 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Judges the credentials of each request: returns grants, `None` where the request brought no credential, or a
-    /// refusal. Without a hook everybody may do everything; with one, requests without a credential may do nothing
-    /// unless [`anonymous`](Self::anonymous) says otherwise.
+    /// Sets the hook that checks the credentials of each request. It returns grants, `None` if the request has no
+    /// credential, or a refusal. Without a hook, every client may do everything. With one, requests without a
+    /// credential may do nothing unless [`anonymous`](Self::anonymous) allows it.
     ///
     /// ```
     /// use triway::{Code, Grants, Hub, Refusal};
@@ -64,8 +64,8 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` for each channel that a client reads, publishes to or joins. It runs after the grants were checked,
-    /// so it can only take away. It must not block; look up what it needs in [`authorize`](Self::authorize).
+    /// Calls `hook` for each channel that a client reads, publishes to or joins. It runs after the check of the grants,
+    /// so it can only restrict them. It must not block; look up what it needs in [`authorize`](Self::authorize).
     ///
     /// A reader is checked when it opens a channel. To end an open one, call [`Hub::close_session`] or
     /// [`Hub::close_user`]. Calls of [`Hub`] itself are not checked.
@@ -86,7 +86,7 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` for each event that a client publishes, before it is numbered. An error refuses the event. The hook
+    /// Calls `hook` for each event that a client publishes, before it gets its id. An error refuses the event. The hook
     /// must not block. Events that [`Hub`] itself publishes are not checked.
     #[must_use]
     pub fn on_publish(
@@ -105,7 +105,8 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` for each session that leaves the presence of a channel, or that does not return within the grace.
+    /// Calls `hook` for each session that leaves the presence of a channel, or that does not return within the grace
+    /// period.
     #[must_use]
     pub fn on_leave(
         mut self,
@@ -115,7 +116,7 @@ impl Builder {
         self
     }
 
-    /// Sets what requests without credentials may do; `None` is nothing. The order of this call and
+    /// Sets what requests without credentials may do; `None` means nothing. The order of this call and
     /// [`authorize`](Self::authorize) does not matter.
     #[must_use]
     pub fn anonymous(mut self, grants: Option<Grants>) -> Self {
@@ -123,7 +124,8 @@ impl Builder {
         self
     }
 
-    /// The secret that signs session keys; nodes that share it know each other's sessions. Random by default.
+    /// Sets the secret that signs session keys. Nodes that share it accept each other's session keys. The default is
+    /// random.
     #[must_use]
     pub fn secret(mut self, secret: &[u8]) -> Self {
         self.secret = Some(secret.to_vec());
@@ -147,7 +149,7 @@ impl Builder {
     /// Builds the hub and starts its tasks.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Panics outside of a tokio runtime.
     #[must_use]
     pub fn build(mut self) -> Hub {
         if let Some(anonymous) = self.anonymous.take() {

@@ -1,4 +1,4 @@
-//! What an application publishes, and what it reads back.
+//! The events that an application publishes, and the history that it reads back.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::hub::Item;
 use crate::protocol::cursor::Cursor;
 use crate::protocol::{ChannelName, Data, Draft, EventName, Refusal, check_key};
 
-/// An event that the application publishes: [`Hub::publish_message`](crate::Hub::publish_message).
+/// An event that the application publishes with [`Hub::publish_message`](crate::Hub::publish_message).
 ///
 /// ```
 /// use triway::{Data, Message};
@@ -54,7 +54,7 @@ impl Message {
         self
     }
 
-    /// Checks its words.
+    /// Checks the message and returns it as a draft with its key.
     pub(super) fn checked(self) -> Result<(Draft, Key<'static>), Refusal> {
         let draft = Draft {
             channel: ChannelName::new(&self.channel)?,
@@ -70,13 +70,13 @@ impl Message {
     }
 }
 
-/// What a channel still holds: [`Hub::history`](crate::Hub::history).
+/// A part of what a channel still holds, as returned by [`Hub::history`](crate::Hub::history).
 #[derive(Clone, Debug)]
 pub struct History {
-    /// Events, oldest first; before them a gap where some are forgotten.
+    /// Events, oldest first. If events after the start were forgotten, a gap comes first.
     pub items: Vec<Item>,
     /// Everything up to here was returned.
     pub cursor: Cursor,
-    /// Whether the channel holds more than the limit let through.
+    /// Whether the channel holds more events than the limit allowed.
     pub more: bool,
 }
