@@ -1,7 +1,7 @@
-//! What a reader asks for when it opens: channels, starts, format, session and the rest of the parameters,
-//! read in one place for all three transports, out of an address, a header and a body.
+//! The parameters with which a reader opens: channels, starts, format, session and others. Parses them for all three
+//! transports from the address, a header and the body.
 //!
-//! Checks words; grants nothing and opens nothing.
+//! Checks the syntax. Grants nothing and opens nothing.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use super::since::{Named, SinceMap, named, names_of_path};
 use super::{AskedChannel, Code, INFO_BYTES_MAX, NONCE_BYTES_MAX, Refusal};
 use crate::protocol::cursor::Since;
 
-/// The longest `heartbeat` and `wait`, in seconds: proxies cut at 60 by default.
+/// The longest `heartbeat` and `wait`, in seconds. By default, proxies cut a silent connection after 60.
 const SECONDS_MAX: f64 = 60.0;
-/// The largest `replay`, in bytes: all that a hub with usual bounds holds of sixteen channels.
+/// The largest `replay`, in bytes: the default bound of the history of sixteen channels.
 const REPLAY_BYTES_MAX: u32 = 16 * 1024 * 1024;
-/// The longest `why`, in bytes: it becomes a label of a metric.
+/// The longest `why`, in bytes. It becomes a label of a metric.
 const WHY_BYTES_MAX: usize = 32;
 
-/// The ways to read.
+/// A transport by which a reader receives events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// WebSocket.
@@ -33,10 +33,10 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// All of them, best first.
+    /// All transports, best first.
     pub const ALL: [Self; 3] = [Self::Ws, Self::Sse, Self::Poll];
 
-    /// The name, as in addresses and metrics.
+    /// Returns the name, as it occurs in addresses and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,57 +56,57 @@ pub enum Format {
     Data,
 }
 
-/// In which of its channels a session is shown.
+/// The channels of a session in which it is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ShownIn {
-    /// In none.
+    /// No channel.
     #[default]
     Nowhere,
-    /// In all.
+    /// All its channels.
     Everywhere,
-    /// In those whose `$presence/NAME` it reads as well.
+    /// The channels whose `$presence/NAME` it reads too.
     Watched,
 }
 
 /// The parameters of a reader, parsed.
 #[derive(Clone, Debug)]
 pub struct AttachRequest {
-    /// The way to read.
+    /// The transport.
     pub transport: Transport,
-    /// The channels, each with its start or what is wrong with it, in the order of the request, none twice. Once the
-    /// reader is open, those that are refused.
+    /// The channels in the order of the request, each with its start or its refusal. No channel occurs twice. Once the
+    /// reader is open, only refused channels remain, except for a WebSocket in format `data`.
     pub channels: Vec<AskedChannel>,
     /// How frames are written.
     pub format: Format,
     /// The session key from an earlier hello.
     pub session: Option<String>,
-    /// A credential that came in the body or the query.
+    /// A credential from the body or the query.
     pub token: Option<String>,
-    /// Whether a token came in the query, which must be configured.
+    /// Whether a token was in the query, which the hub must be configured to accept.
     pub token_in_query: bool,
-    /// In which of its channels this session is shown.
+    /// The channels in which this session is shown.
     pub presence: ShownIn,
-    /// What is shown beside it: a JSON text.
+    /// What presence shows with the session: a JSON text.
     pub info: Option<Bytes>,
-    /// Seconds within which a ping is sent.
+    /// The longest time between two pings, in seconds.
     pub heartbeat_s: Option<u64>,
-    /// Echoed in hello.
+    /// A text that the answer echoes.
     pub nonce: Option<String>,
     /// Whether this session's own events are delivered to it.
     pub echo: bool,
     /// How long a poll is held.
     pub wait: Option<Duration>,
-    /// Whether the head of a poll is sent at once.
+    /// Whether the response head of a poll is sent at once.
     pub early: bool,
-    /// Whether lone pings are wanted, which show that a box holds frames back.
+    /// Whether the reader wants lone pings, which reveal a proxy that holds frames back.
     pub probe: bool,
-    /// Bytes of data beyond which nothing is replayed.
+    /// The most bytes of data to replay. If there are more, nothing is replayed.
     pub replay: Option<u32>,
-    /// The client's reason for this attach.
+    /// The client's reason for this attachment, for the metrics.
     pub why: Option<String>,
 }
 
-/// The JSON body of a POST to a reading address: the same words as the query.
+/// The JSON body of a POST that opens a reader. It has the same parameters as the query.
 #[derive(Debug, Default, Deserialize)]
 pub struct AttachBody {
     channels: Option<Vec<String>>,
@@ -116,21 +116,21 @@ pub struct AttachBody {
 }
 
 impl AttachBody {
-    /// Reads a body.
+    /// Parses a body.
     ///
     /// # Errors
-    /// `bad_json` when it is not a JSON object of the contract's shape.
+    /// `bad_json` if it is not a JSON object, or if `channels` is not a list of strings.
     pub fn parse(json: &[u8]) -> Result<Self, Refusal> {
         serde_json::from_slice(json).map_err(|error| Refusal::bad_json(&error))
     }
 }
 
 impl AttachRequest {
-    /// Reads a request: the channels of its path (not decoded), its query (not decoded), the value of
+    /// Parses a request: the channels of its path and its query, both still percent-encoded, the value of
     /// `Last-Event-ID`, and its body.
     ///
     /// # Errors
-    /// `bad_channel`, `bad_cursor` or `bad_parameter`, naming what is wrong.
+    /// `bad_channel`, `bad_cursor`, `bad_json` or `bad_parameter`; the detail names what is wrong.
     pub fn parse(
         transport: Transport,
         path: Option<&str>,
@@ -146,7 +146,7 @@ impl AttachRequest {
         }
         for (name, value) in decode_query(query)? {
             match &*name {
-                // Names hold no commas, so that a list whose commas were encoded means the same.
+                // A name contains no comma, so an encoded comma separates names too.
                 "channels" => places.push(value.split(',').map(named).collect()),
                 "since" => starts.set("", &value)?,
                 "token" => {
@@ -164,7 +164,8 @@ impl AttachRequest {
         }
         if let Some(id) = last_event_id.filter(|id| !id.is_empty()) {
             let cursor = str::from_utf8(id).ok().and_then(|text| text.parse().ok());
-            // A browser's EventSource comes back with its old address: what stood there was meant for the first time.
+            // A browser's EventSource reconnects to its original address. The starts in it were meant for the first
+            // connection.
             starts.all = Some(cursor.map_or(Since::Unknown, Since::At));
             starts.named.clear();
         }
@@ -185,7 +186,7 @@ impl AttachRequest {
             (Format::Data, _) if attach_request.replay.is_some() => Err(Refusal::bad_parameter(
                 "`replay` needs `format=full`, whose hello reports that nothing was replayed",
             )),
-            // A poll's answer has a cursor beside its frames, and bare data has no place for it.
+            // A poll's answer has a cursor besides its frames, and bare data has no room for it.
             (Format::Data, Transport::Poll) => Err(Refusal::bad_parameter(
                 "`format=data` is for WebSocket and SSE; a poll's answer is JSON",
             )),
@@ -263,7 +264,7 @@ impl AttachRequest {
         Ok(())
     }
 
-    /// Takes one parameter; unknown ones are left to later versions of the contract.
+    /// Sets one parameter. Unknown ones are ignored, because later versions of the protocol may define them.
     fn set(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
         match name {
             "format" => self.format = parse_format(value)?,

@@ -1,19 +1,20 @@
 //! The sizes that a hub accepts, as its hello states them.
 //!
-//! Knows how much JSON escaping can grow a text, so that every limit lets through what the one of data allows.
+//! Accounts for how much JSON escaping can lengthen a text: an event whose data is within its limit always fits into a
+//! message and a body.
 
 use serde::{Deserialize, Serialize};
 
 use super::{COMMANDS_MAX, GET_PUBLISH_BYTES_MAX, INFO_BYTES_MAX};
 
-/// Bytes that one byte of text can become in JSON: a control character is written as `\u0000`.
+/// The most bytes that one byte of text becomes in JSON: a control character is written as `\u0000`.
 const ESCAPED_BYTES_MAX: usize = 6;
-/// What a command may need besides its data, in bytes: channel, name, key and the words of the JSON around them.
+/// Room for a command besides its data, in bytes: channel, name, key and the JSON syntax around them.
 const COMMAND_BYTES: usize = 8 * 1024;
-/// What the commands of one `POST /send` may need besides the data of the largest event, in bytes.
+/// Room for the commands of one `POST /send` besides the data of the largest event, in bytes.
 const COMMANDS_BYTES: usize = 1024 * 1024;
 
-/// What one hub accepts. Sizes are in bytes.
+/// The limits of a hub. Sizes are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Data of one event, as the hub counts it.
@@ -28,13 +29,14 @@ pub struct Limits {
     pub address: usize,
     /// The `info` of a member.
     pub info: usize,
-    /// Channels of one session; absent where there is no bound.
+    /// Channels of one session. Absent if there is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
 }
 
 impl Limits {
-    /// The limits of a hub that takes so many bytes of data in an event, and so many channels in a session.
+    /// Returns the limits of a hub that accepts this many bytes of data in an event, and this many channels in a
+    /// session.
     #[must_use]
     pub const fn new(data: usize, channels: Option<usize>) -> Self {
         let escaped = data.saturating_mul(ESCAPED_BYTES_MAX);

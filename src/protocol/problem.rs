@@ -1,6 +1,6 @@
-//! A refusal as JSON: the problem of RFC 9457 that answers, replies and byes carry.
+//! A refusal as JSON: an RFC 9457 problem, as answers, replies and byes contain it.
 //!
-//! Written out of a [`Refusal`] and read by clients, whose hub may know codes that they do not.
+//! The hub writes it from a [`Refusal`]. Clients read it, and may not know every code of their hub.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +16,7 @@ pub struct Problem<'a> {
     /// The stable code.
     #[serde(borrow)]
     pub code: Cow<'a, str>,
-    /// Where the request carried its credential.
+    /// Where the credential was in the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialPlace>,
     /// What exactly was wrong.
@@ -31,10 +31,10 @@ pub struct Problem<'a> {
     /// The nonce of the request.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<Cow<'a, str>>,
-    /// Every channel of a request of which none is opened, where there are several.
+    /// All channels of a request that names several, if none of them is opened.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Vec<RefusedEntry<'a>>>,
-    /// The name under which the hub's log has the request.
+    /// The id of the request in the hub's log.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Cow<'a, str>>,
     /// The HTTP status.
@@ -42,15 +42,15 @@ pub struct Problem<'a> {
     /// What the code means.
     #[serde(borrow, default)]
     pub title: Cow<'a, str>,
-    /// An address that names the code.
+    /// A URI that identifies the code.
     #[serde(borrow, default, rename = "type")]
     pub kind: Cow<'a, str>,
 }
 
-/// A channel that is refused, on the wire.
+/// A refused channel, on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedEntry<'a> {
-    /// Its name as the request has it, cut where it is longer than any.
+    /// Its name as in the request, truncated if it is longer than any valid name.
     #[serde(borrow)]
     pub channel: Cow<'a, str>,
     /// Why.
@@ -90,7 +90,7 @@ impl<'a> From<&'a RefusedChannel> for RefusedEntry<'a> {
     }
 }
 
-/// For people who read a terminal.
+/// Formats the problem for a terminal.
 impl fmt::Display for Problem<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -1,6 +1,6 @@
-//! Refusals: one list of stable codes, each with a status, a close code and a hint.
+//! Refusals: one list of stable codes, each with a status, a title and a hint.
 //!
-//! Knows how a refusal looks as RFC 9457 JSON; knows neither HTTP headers nor who is refused.
+//! Knows the form of a refusal as RFC 9457 JSON. Knows no HTTP header and no client.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::answer::to_json;
 use super::{ByeReason, CredentialPlace, Problem, RefusedChannel};
 
-/// Why something was refused. The text of a code never changes.
+/// The reason for a refusal. The text of a code never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(
     missing_docs,
@@ -45,7 +45,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// Every code, for tests and documents that walk the list.
+    /// All codes in the order of the enum, for tests and documents that list them.
     pub const ALL: [Self; 26] = [
         Self::BadChannel,
         Self::BadCursor,
@@ -75,19 +75,19 @@ impl Code {
         Self::Internal,
     ];
 
-    /// The HTTP status, the code's text, a title and a hint that says what to do.
+    /// Returns the HTTP status, the code as text, a title, and a hint that says what to do.
     #[must_use]
     pub const fn facts(self) -> (u16, &'static str, &'static str, &'static str) {
         FACTS[self as usize]
     }
 
-    /// The code as text.
+    /// Returns the code as text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.facts().1
     }
 
-    /// The reason with which a WebSocket, or a stream that has begun, ends over this refusal.
+    /// Returns the bye reason with which a WebSocket, or a stream that has begun, ends because of this refusal.
     #[doc(hidden)]
     #[must_use]
     pub const fn bye(self) -> ByeReason {
@@ -104,7 +104,7 @@ impl Code {
         }
     }
 
-    /// Whether the same request may succeed later. Such a refusal does not use up a sequenced key.
+    /// Returns whether the same request may succeed later. Such a refusal does not use up an idempotency key.
     #[must_use]
     pub const fn is_passing(self) -> bool {
         matches!(
@@ -120,7 +120,8 @@ impl Code {
     }
 }
 
-/// Of each code, in the order of [`Code::ALL`]: the HTTP status, its text, a title, and a hint that says what to do.
+/// The facts of each code, in the order of [`Code::ALL`]: the HTTP status, the code as text, a title, and a hint that
+/// says what to do.
 const FACTS: [(u16, &str, &str, &str); 26] = [
     (
         400,
@@ -280,14 +281,14 @@ const FACTS: [(u16, &str, &str, &str); 26] = [
     ),
 ];
 
-/// A refusal: its code, what exactly was wrong, and what some codes add.
+/// A refusal: its code, a detail, and fields that only some codes have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The stable code.
     pub code: Code,
     /// What exactly was wrong, in one sentence.
     pub detail: Cow<'static, str>,
-    /// Seconds after which to come back, for the codes that pass.
+    /// Seconds after which the client may retry, if the refusal is temporary.
     pub retry_after_s: Option<u64>,
     /// The sequence number that was expected, for `key_out_of_order`.
     pub(crate) expected: Option<u64>,
@@ -295,12 +296,12 @@ pub struct Refusal {
     pub(crate) nonce: Option<Box<str>>,
     /// Where the request carried a credential, for the codes that are about one.
     pub(crate) credential: Option<CredentialPlace>,
-    /// Every channel of a request of which none is opened, where there are several.
+    /// All channels of a request that names several, if none of them is opened.
     pub(crate) refused: Option<Arc<[RefusedChannel]>>,
 }
 
 impl Refusal {
-    /// A refusal of this code.
+    /// Returns a refusal with this code.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after_s = matches!(
@@ -319,8 +320,8 @@ impl Refusal {
         }
     }
 
-    /// Returns the same refusal as the answer to a request with this nonce, which carried its credential at this
-    /// place. The refusals of single channels repeat both too.
+    /// Returns the same refusal as the answer to a request with this nonce and with its credential at this place. The
+    /// refusals of single channels repeat both.
     #[must_use]
     pub(crate) fn answering(
         mut self,
@@ -341,7 +342,7 @@ impl Refusal {
         self
     }
 
-    /// A refusal that passes, and when to come again, in seconds.
+    /// Returns a temporary refusal. The client may retry after `retry_after_s` seconds.
     #[must_use]
     pub fn passing(code: Code, detail: impl Into<Cow<'static, str>>, retry_after_s: u64) -> Self {
         Self {
@@ -350,13 +351,13 @@ impl Refusal {
         }
     }
 
-    /// Whether the same request may succeed later.
+    /// Returns whether the same request may succeed later.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
         self.code.is_passing() || self.retry_after_s.is_some()
     }
 
-    /// The HTTP status: that of the code, but for a limit that is usually final and passes this time.
+    /// Returns the HTTP status: that of the code, or 503 if `too_many_channels` is temporary.
     #[must_use]
     pub const fn status(&self) -> u16 {
         match (self.code, self.retry_after_s) {
@@ -365,7 +366,7 @@ impl Refusal {
         }
     }
 
-    /// The reason with which an attach ends over this refusal.
+    /// Returns the bye reason with which an attachment ends because of this refusal.
     #[must_use]
     pub(crate) const fn bye(&self) -> ByeReason {
         match (self.code.bye(), self.retry_after_s) {
@@ -374,31 +375,31 @@ impl Refusal {
         }
     }
 
-    /// Not a channel name.
+    /// Returns a `bad_channel` refusal.
     #[must_use]
     pub(crate) fn bad_channel(detail: &'static str) -> Self {
         Self::new(Code::BadChannel, detail)
     }
 
-    /// Not JSON.
+    /// Returns a `bad_json` refusal.
     #[must_use]
     pub(crate) fn bad_json(error: &serde_json::Error) -> Self {
         Self::new(Code::BadJson, error.to_string())
     }
 
-    /// Not an event name.
+    /// Returns a `bad_name` refusal.
     #[must_use]
     pub(crate) fn bad_name(detail: &'static str) -> Self {
         Self::new(Code::BadName, detail)
     }
 
-    /// A parameter that cannot be read.
+    /// Returns a `bad_parameter` refusal.
     #[must_use]
     pub(crate) fn bad_parameter(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::BadParameter, detail)
     }
 
-    /// The problem as RFC 9457 JSON, with the request's id where there is one.
+    /// Returns the refusal as RFC 9457 JSON, with the id of the request if it has one.
     #[must_use]
     pub(crate) fn to_json(&self, request_id: Option<&str>) -> String {
         to_json(&Problem {
