@@ -1,6 +1,6 @@
-//! The hub: all logs, the one counter, and the bells of who waits.
+//! The hub: all logs, the offset counter and the readers' feed wakers.
 //!
-//! Only a broker appends. Knows no transport's wire, no HTTP, no credentials and no JSON.
+//! Only a broker appends. Knows no wire format, no HTTP, no credentials and no JSON.
 
 mod channel;
 pub mod feed;
@@ -32,30 +32,31 @@ pub use channel::{Channel, ReaderCounting, ReaderCounts};
 pub use paged_read::PagedRead;
 pub use shared_batch::{Item, Items, SharedBatch};
 
-/// Events of one run: what a burst leaves for readers who are hardly behind.
+/// The most events in a shared batch: enough for a burst to readers that are hardly behind.
 const RUN_EVENTS_MAX: usize = 256;
-/// What part of the memory of all events may go to those that are forgotten while answers with them are written.
+/// The fraction of `history_total` for forgotten events that responses in progress still need: one part in this many.
 const KEPT_FRACTION: usize = 16;
-/// How often idle channels are looked for.
+/// The interval at which idle channels are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// The bounds of the hub's memory. `None` is no bound.
+/// The bounds of the hub's memory. `None` means no bound.
 #[derive(Clone, Debug)]
 pub struct HubOptions {
-    /// Most events in one log.
+    /// The most events in one log.
     pub history_events: Option<usize>,
-    /// Most bytes of data in one log.
+    /// The most bytes of data in one log.
     pub history_bytes: Option<usize>,
-    /// Oldest age in one log.
+    /// The greatest age of an event in one log.
     pub history_age: Option<Duration>,
-    /// Most bytes of all logs, encoded forms counted.
+    /// The most bytes of all logs, including encoded forms.
     pub history_total: Option<usize>,
-    /// Most channels.
+    /// The most channels.
     pub hub_channels: Option<usize>,
-    /// How long a channel without readers keeps its newest event beyond `history_age`.
+    /// How long a channel without readers keeps its newest event at least, even if `history_age` is shorter. Presence
+    /// channels keep it no longer than this.
     pub sweep_idle: Duration,
-    /// Channels that were swept and are remembered one by one, some 40 bytes each; beyond it older ones are remembered
-    /// together, at the price of needless gaps.
+    /// The most swept channels that are remembered one by one, at about 40 bytes each. Beyond it, the older ones are
+    /// remembered together, which causes needless gaps.
     pub tombstones: usize,
 }
 
@@ -84,7 +85,7 @@ impl HubOptions {
     }
 }
 
-/// All logs, the counter and the bells.
+/// All logs, the offset counter and the readers' feed wakers.
 #[derive(Debug)]
 pub struct HubState {
     options: HubOptions,
@@ -96,11 +97,11 @@ pub struct HubState {
     head: AtomicU64,
     channels: RwLock<Table>,
     ledger: Ledger,
-    /// Held by whoever frees memory, so that one publisher at a time does.
+    /// Held while memory is freed, so that only one publisher does it.
     shrinking: Mutex<()>,
     metrics: Metrics,
     wheel: Arc<Wheel>,
-    /// Milliseconds since 1970: [`now_ms`], but for tests that move the time themselves.
+    /// Returns milliseconds since 1970: [`now_ms`], except in tests that control the time.
     clock: fn() -> u64,
 }
 
@@ -108,25 +109,25 @@ pub struct HubState {
 struct Counter {
     offset: u64,
     time_ms: u64,
-    /// Kept between appends, so that a fan-out allocates nothing.
+    /// Kept between appends, so that an append allocates nothing for the wakers.
     wakers: Vec<Waker>,
 }
 
-/// The place of a reader in a channel, and the hole before it that is to be told.
+/// The position of a reader in a channel, and the gap before it that is still to be reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadPosition {
     /// Everything up to this offset is read.
     pub offset: u64,
-    /// Where the reader's cursor is not of this hub: that cursor, and why.
+    /// If the reader's cursor does not belong to this hub: that cursor, and the reason for the gap.
     pub hole: Option<(Option<Cursor>, GapReason)>,
 }
 
 /// The limits of one read. A read always includes at least one event.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadLimit {
-    /// Most events.
+    /// The most events.
     pub events: usize,
-    /// Most bytes.
+    /// The most bytes.
     pub bytes: usize,
     /// Whether `bytes` counts whole frames instead of their data alone.
     pub of_frames: bool,
@@ -145,13 +146,13 @@ impl ReadLimit {
 /// The result of one read of a channel.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// A hole before the first event.
+    /// A gap before the first event.
     pub gap: Option<Gap>,
     /// Events, oldest first.
     pub events: Vec<Arc<Event>>,
-    /// Whether the channel holds more, up to the head, than the portion let through.
+    /// Whether the channel holds more events, up to the head, than the limit allowed.
     pub more: bool,
-    /// Whether the channel holds, or has already forgotten, something beyond the head.
+    /// Whether the channel holds, or has already forgotten, an event beyond the head.
     pub beyond: bool,
 }
 
@@ -186,7 +187,7 @@ impl HubState {
         })
     }
 
-    /// Starts the hub's tasks: the wheel and the sweep. They end when the hub is dropped.
+    /// Starts the hub's tasks: the timer wheel and the sweep. They end when the hub is dropped.
     pub fn start(self: &Arc<Self>) {
         tokio::spawn(Wheel::turn(Arc::downgrade(&self.wheel)));
         let hub = Arc::downgrade(self);
@@ -200,13 +201,13 @@ impl HubState {
         });
     }
 
-    /// The wheel that nudges bells.
+    /// Returns the timer wheel, which notifies feed wakers.
     #[must_use]
     pub fn wheel(&self) -> &Arc<Wheel> {
         &self.wheel
     }
 
-    /// Returns the counters.
+    /// Returns the metrics.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -221,31 +222,32 @@ impl HubState {
         }
     }
 
-    /// The newest offset that may be read.
+    /// Returns the newest offset that may be read.
     #[must_use]
     pub fn head(&self) -> u64 {
         self.head.load(Ordering::Acquire)
     }
 
-    /// Reports whether the cursor has this hub's epoch and is not above the head. Such a cursor is valid in every
+    /// Returns whether the cursor has this hub's epoch and is not above the head. Such a cursor is valid in every
     /// channel.
     pub(crate) fn has_been_at(&self, cursor: Cursor) -> bool {
         cursor.epoch == self.epoch && cursor.offset <= self.head()
     }
 
-    /// Appends an event and wakes who waits. Only brokers call this.
+    /// Appends an event and wakes the readers that wait for it. Only brokers call this.
     ///
     /// # Errors
-    /// `too_many_channels` when the channel is new and there is no room for it.
+    /// `too_many_channels` if the channel is new and the hub has no room for it.
     pub fn append(&self, draft: Draft) -> Result<(Cursor, Reached), Refusal> {
         let mut counter = self.counter.lock();
-        // Look it up under the append lock: a sweep in between would leave the event in a dead log.
+        // Look up the channel under the append lock. A sweep in between would leave the event in a removed log.
         let channel = self.channel(&draft.channel)?;
         let time_ms = (self.clock)().max(counter.time_ms);
         let event = Event::new(draft, self.epoch, counter.offset + 1, time_ms, &self.ledger);
         let id = event.id;
         channel.push(Arc::new(event), &self.bounds, time_ms);
-        // Rung before the head is stored: whatever lies at or below a head was rung for. Woken after it.
+        // Mark the channel as ready before the head is stored, so that every event at or below a head is marked. Wake
+        // the tasks only after that, when they can read the event.
         let mut wakers = std::mem::take(&mut counter.wakers);
         let reached = channel.ring(&mut wakers);
         counter.offset = id.offset;
@@ -259,7 +261,7 @@ impl HubState {
         Ok((id, reached))
     }
 
-    /// Resolves `start` to a position in a channel, at this head.
+    /// Resolves `start` to a position in a channel, with this head.
     fn place(&self, log: &Log, start: Since, head: u64) -> ReadPosition {
         let lost = |cursor, reason| ReadPosition {
             offset: log.forgotten(),
@@ -286,8 +288,9 @@ impl HubState {
         ReadPosition { offset, hole: None }
     }
 
-    /// Reads what lies between a place and `head` as the run that other readers at that place share, and moves the
-    /// place to the head. `None` where there is more to it than that: nothing new, a hole, too much, beyond the head.
+    /// Reads all events between a position and `head` as a batch that all readers at that position share. Moves the
+    /// position to the head. Returns `None` if the batch would not be all of it: nothing is new, a gap comes first,
+    /// there is too much, or the newest event lies beyond the head.
     pub fn read_shared_batch(
         &self,
         channel: &Channel,
@@ -328,7 +331,8 @@ impl HubState {
         Some(run)
     }
 
-    /// Reads a portion of a channel after a place, up to `head`. Moves the place to what was read.
+    /// Reads the events after a position, up to `head` and within the limit. Moves the position to the end of what was
+    /// read.
     pub fn read(
         &self,
         channel: &Channel,
@@ -341,7 +345,8 @@ impl HubState {
         self.read_log(&channel.name, &log, place, head, portion)
     }
 
-    /// What is left of a portion after all that a reader at this place is told up to `head`; `None` where that is more.
+    /// Returns what remains of a limit after everything that a reader at this position receives up to `head`. Returns
+    /// `None` if that exceeds the limit.
     pub(crate) fn within(
         &self,
         channel: &Channel,
@@ -416,15 +421,16 @@ impl HubState {
         page
     }
 
-    /// A page of what a channel's log still holds, without waiting, counting or creating anything. Returns the
-    /// cursor to go on from.
+    /// Returns a page of what a channel's log still holds, and the cursor to continue from. Does not wait, count
+    /// anything or create a channel.
     #[must_use]
     pub fn history(&self, name: &ChannelName, start: Since, portion: ReadLimit) -> (Page, Cursor) {
         let (page, cursor, _) = self.history_read(name, start, portion);
         (page, cursor)
     }
 
-    /// The same, with a reading by which its events are found again.
+    /// Does the same as [`Self::history`]. Also returns a paged read, which finds the events again while a response
+    /// with them is written.
     pub(crate) fn history_read(
         &self,
         name: &ChannelName,
@@ -445,7 +451,7 @@ impl HubState {
                 &absent
             }
         };
-        // The head after the log is locked, or events that came in between would be forgotten beyond it.
+        // Load the head after the log is locked. Otherwise, the log could have forgotten events beyond that head.
         let head = self.head();
         let mut place = self.place(log, start, head);
         let page = self.read_log(name, log, &mut place, head, portion);
@@ -457,8 +463,8 @@ impl HubState {
         (page, self.cursor(place.offset), reading)
     }
 
-    /// Registers a bell in a channel, creating the channel. Returns it, the registration's key and the place
-    /// that `start` means.
+    /// Registers a feed waker in a channel, which is created if it does not exist. Returns the channel, the key of the
+    /// registration, and the position that `start` means.
     pub(crate) fn join(
         &self,
         name: &ChannelName,
@@ -473,7 +479,7 @@ impl HubState {
             counted,
         };
         let (channel, key) = self.enter(name, reader)?;
-        // The head after the registration: what comes later rings.
+        // Load the head after the registration: every later event wakes the feed.
         let place = {
             let mut log = channel.log.lock();
             log.forget(&self.bounds, (self.clock)());

@@ -1,6 +1,6 @@
-//! One channel of the hub: its log, and the bells of who waits for it.
+//! One channel of the hub: its log and its readers' feed wakers.
 //!
-//! Knows no other channel and no counter.
+//! Knows no other channel and no offset counter.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,18 +28,19 @@ pub enum ReaderCounting {
 /// Readers by transport, in the order of [`Transport::ALL`].
 pub type ReaderCounts = [AtomicU32; Transport::ALL.len()];
 
-/// One channel: its log and the bells of its readers.
+/// One channel: its log and its readers' feed wakers.
 #[derive(Debug)]
 pub struct Channel {
     /// Its name.
     pub name: ChannelName,
     pub(super) log: Mutex<Log>,
-    /// The newest events as somebody read them, while nothing newer was appended. Locked after the log.
+    /// The newest events, as a reader last read them. Removed at the latest when another event is appended. Locked
+    /// after the log.
     pub(super) newest: Mutex<Option<Arc<SharedBatch>>>,
     pub(super) readers: Mutex<Slab<ChannelReader>>,
 }
 
-/// Who waits for a channel.
+/// The registration of a reader in a channel.
 #[derive(Debug)]
 pub(super) struct ChannelReader {
     pub(super) feed_waker: Arc<FeedWaker>,
@@ -55,7 +56,7 @@ impl Channel {
         *self.newest.lock() = None;
     }
 
-    /// Registers one more reader; somebody else is registered, so that the channel lives.
+    /// Registers one more reader. Another one must be registered already, since that keeps the channel alive.
     pub(crate) fn enter_beside(
         &self,
         feed_waker: &Arc<FeedWaker>,
@@ -70,7 +71,7 @@ impl Channel {
         })
     }
 
-    /// Whether there are so many readers, or somebody who reads for many.
+    /// Returns whether the channel has at least `least` readers, or one that reads for many.
     pub(crate) fn is_crowded(&self, least: usize) -> bool {
         let readers = self.readers.lock();
         let is_many = |reader: &ChannelReader| matches!(reader.counted, ReaderCounting::All(_));

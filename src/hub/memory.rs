@@ -95,7 +95,7 @@ impl HubState {
             .channels
             .read()
             .all()
-            // Whoever was to share a run has read it by now.
+            // Every reader that could share this batch has read it by now.
             .inspect(|channel| {
                 *channel.newest.lock() = None;
                 channel.log.lock().let_go();

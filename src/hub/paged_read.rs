@@ -31,7 +31,7 @@ impl PagedRead {
 }
 
 impl Channel {
-    /// Returns a paged read of these events if the log still holds exactly these at their place.
+    /// Returns a paged read of these events, if the log still holds all of them and no others between them.
     pub(crate) fn read_again(self: &Arc<Self>, events: &[Arc<Event>]) -> Option<PagedRead> {
         let (first, last) = (events.first()?.id.offset, events.last()?.id.offset);
         let mut log = self.log.lock();

@@ -1,5 +1,5 @@
-//! The table of channels. It finds channels and creates them; the caller checks the cap on their number. A swept
-//! channel is remembered by a tombstone.
+//! The table of channels. It finds and creates channels; the caller enforces the limit on their number. A tombstone
+//! remembers a swept channel.
 //!
 //! Knows no reader, no cursor and no lock of its own: the hub guards it.
 
