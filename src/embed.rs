@@ -62,8 +62,8 @@ impl Hub {
         Router::new().fallback_service(http::router(&self.app))
     }
 
-    /// Returns the fast path of this hub for [`Options::reader`](crate::server::Options::reader). It answers plain GETs of
-    /// readers, and plain POSTs to `/pub`, at less cost. Use it only if the router stands at the root of the app.
+    /// Returns the fast path of this hub for [`Options::reader`](crate::server::Options::reader). It handles plain GETs
+    /// of readers, and plain POSTs to `/pub`, at less cost. Use it only if the router is at the root of the app.
     #[must_use]
     pub fn reader(&self) -> FastPath {
         http::reader(self.app.clone())

@@ -97,8 +97,8 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` for each session that joins the presence of a channel. Hooks run one at a time, in the order of joins
-    /// and leaves, and must not block.
+    /// Calls `hook` for each session that joins the presence of a channel. Hooks run one at a time, in the order of
+    /// joins and leaves, and must not block.
     #[must_use]
     pub fn on_join(mut self, hook: impl Fn(&ChannelName, &Member) + Send + Sync + 'static) -> Self {
         self.presence_hooks.join = Some(Arc::new(hook));
@@ -132,7 +132,8 @@ impl Builder {
         self
     }
 
-    /// Sets the metrics of the hub. Give a clone to [`server::Options`](crate::server::Options) to count both in one place.
+    /// Sets the metrics of the hub. Give a clone to [`server::Options`](crate::server::Options) to count both in one
+    /// place.
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
