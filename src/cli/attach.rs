@@ -1,6 +1,7 @@
-//! One attach of `triway sub`, over each transport: opens it, hands every frame to the reader, ends with it.
+//! One attachment of `triway sub`, over each transport: opens it and passes every frame to the reader.
 //!
-//! Knows the wires as a client sees them; what frames mean is for `frames`, when to try again for `subscribe`.
+//! Knows the transports from the client's side. `frames` interprets the frames, and `subscribe` decides when to try
+//! again.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -21,23 +22,23 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use super::frames::{Flow, FrameReader};
 use super::remote::{self, CONNECT_LIMIT, Remote, Trouble, accepted};
 
-/// The most of one WS message, SSE block or poll answer that is held, in bytes: the largest event with each byte
-/// escaped, and a full batch.
+/// The largest WS message, SSE block or poll response that is held, in bytes: the largest event with each byte escaped,
+/// and a full batch.
 const HELD_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// How long a poll asks to be held, in seconds, and how much longer its answer may take.
+/// The hold time that a poll requests, in seconds. Its response may take [`POLL_MARGIN_S`] longer.
 const HOLD_S: u64 = 25;
 const POLL_MARGIN_S: u64 = 10;
-/// What is said of an event stream that no hub writes.
+/// The error for an event stream that does not come from a hub.
 const NOT_A_STREAM: &str = "the stream is not that of a triway hub";
-/// WS close codes from here on mean: do not come back (`docs/protocol.md`, bye).
+/// WS close codes that mean: do not reconnect (`docs/protocol.md`, bye).
 const FINAL_CLOSE_CODES: std::ops::Range<u16> = 3500..4000;
 
-/// What every attach asks for.
+/// What every attachment requests.
 #[derive(Debug)]
 pub(super) struct Wish<'a> {
     pub(super) remote: &'a Remote,
     pub(super) channels: &'a str,
-    /// The start that the user asked for, until there is a cursor.
+    /// The start that the user chose. It applies until there is a cursor.
     pub(super) since: &'a str,
 }
 
@@ -56,7 +57,7 @@ impl Wish<'_> {
     }
 }
 
-/// Over WebSocket.
+/// Reads over WebSocket.
 pub(super) async fn ws(wish: &Wish<'_>, reader: &mut FrameReader) -> Result<Flow, Trouble> {
     let address = wish.remote.address("ws", "", &wish.query(reader, &[]));
     let address = address.as_str().replacen("http", "ws", 1);
@@ -102,7 +103,7 @@ pub(super) async fn ws(wish: &Wish<'_>, reader: &mut FrameReader) -> Result<Flow
     }
 }
 
-/// An event of bytes: its frame, a line feed, the bytes.
+/// Handles a binary event: its frame, a line feed, the bytes.
 fn binary(reader: &mut FrameReader, message: &[u8]) -> Result<Flow, Trouble> {
     let not_ours = || Trouble::Final("not a binary message of a triway hub".into());
     let end = message
@@ -130,7 +131,7 @@ fn ws_trouble(error: WsError) -> Trouble {
     }
 }
 
-/// Over Server-Sent Events.
+/// Reads over Server-Sent Events.
 pub(super) async fn sse(wish: &Wish<'_>, reader: &mut FrameReader) -> Result<Flow, Trouble> {
     let request = wish
         .remote
@@ -150,7 +151,7 @@ pub(super) async fn sse(wish: &Wish<'_>, reader: &mut FrameReader) -> Result<Flo
     let mut blocks = pin!(SseByteStream::new(watch.chunks(body)));
     while let Some(block) = blocks.next().await {
         watch.held_bytes.set(0);
-        // In format full a block has one line of data, which is the frame, or none.
+        // In format `full`, the data of a block is one line, which is the frame. Some blocks have no data.
         if let Some(frame) = block.map_err(sse_trouble)?.data {
             let flow = reader.take(&frame, None)?;
             if flow != Flow::On {
@@ -162,10 +163,10 @@ pub(super) async fn sse(wish: &Wish<'_>, reader: &mut FrameReader) -> Result<Flo
     Err(Trouble::passing("the stream ended"))
 }
 
-/// What an event stream is held to. A comment is a sign of life too, so the chunks are watched and not the blocks.
+/// The limits of an event stream. Comments are a sign of life too, so it watches chunks and not blocks.
 struct SilenceWatch {
     silence_limit: Cell<Duration>,
-    /// Bytes of the block that is not whole yet.
+    /// Bytes since the last complete block.
     held_bytes: Cell<usize>,
 }
 
@@ -203,11 +204,12 @@ fn sse_trouble(error: sse_stream::Error) -> Trouble {
     }
 }
 
-/// Over long polling: polls until something ends it.
+/// Reads over long polling until something ends it.
 pub(super) async fn poll(wish: &Wish<'_>, reader: &mut FrameReader) -> Result<Flow, Trouble> {
     let hold_s = HOLD_S.to_string();
     loop {
-        // An address of its own for each poll, and its nonce in the answer: caches answer what they know.
+        // Each poll has its own URL, and its response repeats the nonce. Otherwise, a cache could answer with an old
+        // response.
         let nonce = getrandom::u64().unwrap_or_default().to_string();
         let query = wish.query(reader, &[("wait", &hold_s), ("nonce", &nonce)]);
         let limit = Duration::from_secs(HOLD_S + POLL_MARGIN_S);

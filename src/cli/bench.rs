@@ -1,6 +1,6 @@
-//! `triway bench`: WebSocket, SSE and long polling measured on one hub, side by side.
+//! `triway bench`: measures WebSocket, SSE and long polling on one hub.
 //!
-//! The order of things is here: start the hub, run each transport in turn, report. What a run is stands in `phase`.
+//! Starts the hub, runs each transport in turn, and reports. `phase` describes one run.
 
 mod doubt;
 mod frame;
@@ -37,14 +37,15 @@ use progress::Progress;
 use report::{Figures, Report};
 use server::{Cores, Server};
 
-/// Measures, reports, and fails where an event was lost, came twice or out of order.
+/// Measures and reports. Fails if an event was lost, arrived twice or arrived out of order.
 pub(super) async fn run(options: PlanOptions) -> anyhow::Result<()> {
     let plan = Plan::new(&options)?;
-    // Asked before this process is bound to one core.
+    // Read the machine before this process is pinned to one core.
     let machine = Machine::new();
     let mut signals = Signals::new()?;
     let mut progress = Progress::new(&plan, options.quiet);
-    // What was begun ends as its owners are dropped: a child with its handle, readers with their tasks.
+    // If the run is cancelled, its values are dropped. That kills the child process and aborts the tasks of the
+    // readers.
     let (results, mut warnings) = tokio::select! {
         outcome = rounds(&plan, &machine, &mut progress) => outcome?,
         () = signals.next() => bail!("interrupted: nothing is reported"),
@@ -73,7 +74,7 @@ pub(super) async fn run(options: PlanOptions) -> anyhow::Result<()> {
     )
 }
 
-/// All rounds, and what is doubtful from the beginning.
+/// Runs all rounds. Returns their figures, and the doubts that were known before the first run.
 async fn rounds(
     plan: &Plan,
     machine: &Machine,
@@ -90,7 +91,7 @@ async fn rounds(
             let own;
             let server = match &running {
                 Some(server) => server,
-                // A new one for each run: memory that other readers left behind would count for these.
+                // Each run gets a new hub. Memory that earlier readers left behind would be counted for these.
                 None => {
                     own = Server::start(cores, plan.history()).await?;
                     &own
@@ -99,7 +100,7 @@ async fn rounds(
             if figures.is_empty() {
                 doubts = doubt::beforehand(plan, machine, server);
                 if server.is_foreign() {
-                    // Told before the first connection, too: whoever mistyped an address can still stop it.
+                    // Warn before the first connection, so that a mistyped address can still be corrected.
                     outlet::tell(format_args!(
                         "{} is not this machine; its host gets the load",
                         server.target.address
@@ -120,7 +121,7 @@ async fn rounds(
     Ok((figures, doubts))
 }
 
-/// Writes what was asked for, and tells people unless they want quiet.
+/// Writes the requested reports. Prints the table and the warnings unless `--quiet` is set.
 fn tell(options: &PlanOptions, report: &Report<'_>) -> anyhow::Result<()> {
     if let Some(path) = &options.json {
         write(path, &(serde_json::to_string_pretty(report)? + "\n"))?;

@@ -1,6 +1,6 @@
-//! Frames as `triway sub` takes them: what is printed, what is told, and where it would go on.
+//! The frames that `triway sub` receives: prints events, reports gaps, and keeps the cursor.
 //!
-//! Knows no transport. The rules are those of `docs/protocol.md`, Ids and cursors.
+//! Knows no transport. The rules are in `docs/protocol.md`, Ids and cursors.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -16,9 +16,9 @@ use clap::ValueEnum;
 use super::outlet::{ReaderGone, print, tell};
 use super::remote::Trouble;
 
-/// The pace of pings until the hub has told it.
+/// The heartbeat until the hub's hello states it.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Beyond two heartbeats, for slow paths.
+/// Time beyond two heartbeats, for slow networks.
 const SILENCE_MARGIN: Duration = Duration::from_secs(5);
 
 /// How an event is printed.
@@ -30,23 +30,23 @@ pub(super) enum OutputFormat {
     Data,
 }
 
-/// Whether to read on.
+/// Whether to continue reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     On,
-    /// As many events as were wanted are printed, or nobody takes them any more.
+    /// The requested number of events was printed, or standard output is closed.
     Enough,
-    /// The hub ended this attach and said when to come again.
+    /// The hub ended this attachment and stated when to reconnect.
     Again(Duration),
 }
 
-/// One reader over all its attaches.
+/// One reader, across all its attachments.
 #[derive(Debug)]
 pub(super) struct FrameReader {
     format: OutputFormat,
     left: Option<u64>,
     cursor: Option<Cursor>,
-    /// The last id seen of each channel: an attach may bring again what another brought.
+    /// The last id of each channel. An attachment may repeat events of an earlier one.
     places: HashMap<ChannelName, Cursor>,
     /// Channels that were refused, each reported once.
     refused: HashSet<String>,
@@ -69,12 +69,12 @@ impl FrameReader {
         }
     }
 
-    /// A new attach begins; true if the one before it had heard the hub.
+    /// Prepares for a new attachment. Returns whether the last one received anything from the hub.
     pub(super) fn reopen(&mut self) -> bool {
         std::mem::take(&mut self.greeted)
     }
 
-    /// Where to go on, if anything was heard yet.
+    /// Returns the cursor to continue from, if anything was received.
     pub(super) fn cursor(&self) -> Option<String> {
         self.cursor.map(|cursor| cursor.to_string())
     }
@@ -88,12 +88,12 @@ impl FrameReader {
         self.session.as_deref()
     }
 
-    /// How long the hub may be silent before it is given up.
+    /// Returns how long the hub may be silent before the connection is given up.
     pub(super) fn silence_limit(&self) -> Duration {
         self.heartbeat * 2 + SILENCE_MARGIN
     }
 
-    /// One frame as JSON; an event's bytes, where they came beside it.
+    /// Handles one frame of JSON. `bytes` is the data of a binary event.
     pub(super) fn take(&mut self, text: &str, bytes: Option<&[u8]>) -> Result<Flow, Trouble> {
         let not_ours = |_| Trouble::Final("the answer is not from a triway hub".into());
         match Frame::parse(text).map_err(not_ours)? {
@@ -136,7 +136,7 @@ impl FrameReader {
             OutputFormat::Full => full_line(text, bytes),
             OutputFormat::Data => data_line(event, bytes),
         };
-        // Flushed line by line, for pipes.
+        // `print` flushes each line, for pipes.
         match print(&(line + "\n")) {
             Ok(()) => {}
             Err(error) if error.is::<ReaderGone>() => return Ok(Flow::Enough),
@@ -171,7 +171,7 @@ impl FrameReader {
         }
     }
 
-    /// Another channel's gap of the same id may follow, which the cursor must not pass.
+    /// Reports a gap. The cursor does not move if another channel's gap with the same id follows.
     fn gap(&mut self, gap: Gap) {
         if !gap.more {
             self.move_to(gap.id);
@@ -193,7 +193,7 @@ impl FrameReader {
     }
 }
 
-/// The event as one line of JSON. Bytes that came beside it are put where the JSON form has them.
+/// Returns the event as one line of JSON. Binary data becomes the field `data64`.
 fn full_line(text: &str, bytes: Option<&[u8]>) -> String {
     match (bytes, text.trim_end().strip_suffix('}')) {
         (Some(bytes), Some(open)) => format!("{open},\"data64\":\"{}\"}}", STANDARD.encode(bytes)),
@@ -201,7 +201,7 @@ fn full_line(text: &str, bytes: Option<&[u8]>) -> String {
     }
 }
 
-/// The data as one line. Text that has line ends of its own is printed as a JSON string, so that a line is an event.
+/// Returns the data as one line. Text with line breaks is printed as a JSON string, so that each line is one event.
 fn data_line(event: &EventFrame<'_>, bytes: Option<&[u8]>) -> String {
     if let Some(bytes) = bytes {
         return STANDARD.encode(bytes);
@@ -222,7 +222,7 @@ mod tests {
     const EVENT: &str =
         r#"{"type":"event","id":"k3-42","channel":"lobby","name":"m","data":"a\nb","time":1}"#;
 
-    /// The line of an event in format data.
+    /// Returns the line of an event in format `data`.
     fn line(event: &str, bytes: Option<&[u8]>) -> String {
         match Frame::parse(event) {
             Ok(Frame::Event(event)) => data_line(&event, bytes),

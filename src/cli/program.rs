@@ -11,13 +11,14 @@ use tracing_subscriber::filter::ParseError;
 
 use super::{ReaderGone, tell};
 
-/// The exit code for arguments that mean nothing, which is clap's too.
+/// The exit code for invalid arguments, the same as clap's.
 const USAGE: u8 = 2;
-/// The exit code of a command that ended because its output is closed: 128 and SIGPIPE, as shells report it.
+/// The exit code of a command that ended because standard output is closed: 128 + SIGPIPE, as shells report it.
 const READER_GONE: u8 = 141;
 
-/// Tasks that a worker polls before it looks for sockets that woke. With the runtime's 61 a worker looks in the
-/// middle of a fan-out and finds the publisher ready again; with 512 readers find more pending and write it at once.
+/// The number of tasks that a worker polls before it checks for I/O events. With tokio's default of 61, a worker checks
+/// in the middle of a fan-out and finds the publisher ready again. With 512, readers find more events pending and write
+/// them at once.
 const EVENT_INTERVAL_TASKS: u32 = 512;
 
 /// Runs the program and returns its exit code.
@@ -26,7 +27,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(complaint) => return complaint.tell(),
     };
-    // Writes what is still to be written when it is dropped.
+    // Dropping it flushes the log.
     let _log = match start_log(arguments.log()) {
         Ok(log) => log,
         Err(error) => {
@@ -34,8 +35,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    // A login's soft limit of 1,024 descriptors is for programs that still use `select`. Where it cannot be raised
-    // the accept loop says so when it is reached.
+    // The soft limit of 1,024 descriptors that logins usually have is for programs that still use `select`. If it
+    // cannot be raised, the accept loop reports when it is reached.
     let _ = rlimit::increase_nofile_limit(rlimit::INFINITY);
     let mut builder = if arguments.wants_all_cores() {
         tokio::runtime::Builder::new_multi_thread()
@@ -54,7 +55,7 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(super::run(arguments));
-    // Tasks that outlived the drain are not awaited: their time is over.
+    // The drain is over, so the remaining tasks are not awaited.
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,14 +67,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Lines of the log that wait to be written; the log drops lines beyond it.
+/// The most lines of the log that wait to be written. Further lines are dropped.
 const LOG_LINES: usize = 10_000;
 
-/// Starts the log on standard error: standard output carries the start lines, or events. A separate thread writes it:
-/// a blocked or closed pipe must not stop the program.
+/// Starts the log on standard error, because standard output carries the start lines or events. A separate thread
+/// writes it: a blocked or closed pipe must not stop the program.
 fn start_log(filter: &str) -> Result<WorkerGuard, ParseError> {
     let mut filter = EnvFilter::builder().parse(filter)?;
-    // It warns of what a stranger may send as often as they like.
+    // The crate `h2` logs a warning for input that any client can send as often as it likes.
     if !filter.to_string().contains("h2") {
         filter = filter.add_directive("h2=error".parse()?);
     }

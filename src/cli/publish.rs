@@ -1,6 +1,6 @@
 //! `triway pub`: publishes one event, or each line of standard input as one.
 //!
-//! Every event has an idempotency key, so that one whose answer was lost is sent again and still happens once.
+//! Every event has an idempotency key. If a response is lost, the event is sent again, and it is still published once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,11 +16,11 @@ use super::backoff::Backoff;
 use super::outlet::{print, tell};
 use super::remote::{self, Remote, Trouble, accepted};
 
-/// How long one event is tried: over a restart of the hub, but not for ever.
+/// How long one event is retried: longer than a restart of the hub takes, but not forever.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long one try may wait for its answer.
+/// How long one attempt may wait for its response.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
-/// Random bytes of a key made here: nobody meets another's by chance.
+/// Random bytes of a generated key: enough that two keys never collide.
 const KEY_BYTES: usize = 16;
 
 const EXAMPLES: &str = "\
@@ -32,7 +32,7 @@ Examples:
   triway pub lobby '{\"text\":\"hi\"}' --json --name chat
   tail -f app.log | triway pub logs -";
 
-/// What `triway pub` was told.
+/// The options of `triway pub`.
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(after_help = EXAMPLES)]
@@ -55,8 +55,8 @@ pub(crate) struct PublishOptions {
     remote: remote::RemoteOptions,
 }
 
-/// Publishes, and prints the id of each event. A closed output ends it at the next id, not earlier: publishing is its
-/// purpose, not the output.
+/// Publishes, and prints the id of each event. If standard output is closed, the command ends at the next id and not
+/// earlier: its purpose is publishing.
 pub(super) async fn run(options: PublishOptions) -> anyhow::Result<()> {
     let publisher = PublishClient {
         remote: Remote::new(options.remote.clone())?,
@@ -92,7 +92,7 @@ pub(super) async fn run(options: PublishOptions) -> anyhow::Result<()> {
 struct PublishClient {
     remote: Remote,
     options: PublishOptions,
-    /// It was said that the hub asked to wait.
+    /// Whether a pause that the hub requested was reported.
     has_waited: AtomicBool,
 }
 
@@ -123,7 +123,7 @@ impl PublishClient {
             if began.elapsed() + wait > PATIENCE {
                 bail!("{}: {what}", self.remote.name());
             }
-            // Once per outage; that the hub asks to wait, as a rate does for each line, once per run.
+            // Report an outage once. Report a requested pause once per run: a rate limit may request one for each line.
             let is_known = match after {
                 Some(_) => self.has_waited.swap(true, Ordering::Relaxed),
                 None => std::mem::replace(&mut told, true),
@@ -146,7 +146,7 @@ impl PublishClient {
         content_type: &str,
     ) -> Result<PublishAnswer, Trouble> {
         let PublishOptions { channel, name, .. } = &self.options;
-        // The segments of such a name would not survive the way in a path.
+        // Clients and proxies normalise such segments in a path.
         let is_normalised = channel
             .split('/')
             .any(|part| matches!(part, "" | "." | ".."));

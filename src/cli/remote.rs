@@ -1,4 +1,4 @@
-//! The hub as the command line sees it: its address, its addresses below that, and what it refuses.
+//! The hub from the command line's side: its URL, the URLs below it, and its refusals.
 //!
 //! Knows no transport and no frame.
 
@@ -10,11 +10,11 @@ use clap::Args;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 
-/// A hub that does not take a connection in this time is tried again.
+/// How long a connection may take. After that, the hub is tried again.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How much of an answer that is not ours is shown.
+/// The most characters that are shown of a response that is not from a hub.
 const SHOWN_CHARACTERS: usize = 200;
-/// Slashes stay, since some proxies refuse them encoded.
+/// Slashes are not encoded, since some proxies refuse encoded ones.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -22,7 +22,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
-/// Where the hub is, and who asks.
+/// The hub and the credentials to send to it.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub(super) struct RemoteOptions {
@@ -75,7 +75,7 @@ impl Remote {
         Ok(Self { options, client })
     }
 
-    /// The address `kind` (`pub`, `sse`, …) and `rest` below the hub's own, which may have a prefix.
+    /// Returns the URL of `kind` (`pub`, `sse`, …) and `rest` below the hub's own URL, which may have a prefix.
     pub(super) fn address(&self, kind: &str, rest: &str, query: &str) -> Url {
         let mut url = self.options.url.clone();
         let prefix = url.path().trim_end_matches('/').to_owned();
@@ -96,7 +96,7 @@ impl Remote {
         self.with_token(self.client.get(url))
     }
 
-    /// The value of an `Authorization` header, where credentials were given.
+    /// Returns the value of the `Authorization` header, if credentials were given.
     pub(super) fn authorization(&self) -> Option<String> {
         self.options
             .token
@@ -104,7 +104,7 @@ impl Remote {
             .map(|token| format!("Bearer {token}"))
     }
 
-    /// The hub's address without what lies below it, for messages.
+    /// Returns the hub's own URL, for messages.
     pub(super) fn name(&self) -> &str {
         self.options.url.as_str()
     }
@@ -117,7 +117,7 @@ impl Remote {
     }
 }
 
-/// `name=value&…`, each value encoded.
+/// Returns `name=value&…` with each value encoded.
 pub(super) fn query<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let pairs = pairs
         .into_iter()
@@ -125,7 +125,7 @@ pub(super) fn query<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> 
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// Channels as the query takes them: encoded one by one, joined by commas that are not.
+/// Returns the channels for a query: each name is encoded, and the commas between them are not.
 pub(super) fn channel_list(channels: &str) -> String {
     let names = channels
         .split(',')
@@ -133,16 +133,16 @@ pub(super) fn channel_list(channels: &str) -> String {
     names.collect::<Vec<_>>().join(",")
 }
 
-/// Why something did not work.
+/// Why an attempt failed.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// Trying again would bring the same.
+    /// Another attempt would fail in the same way.
     Final(String),
-    /// It may work later; the hub may have said when.
+    /// A later attempt may succeed. The hub may have stated when.
     Passing {
         /// What happened.
         what: String,
-        /// When to come again.
+        /// How long to wait before the next attempt.
         after: Option<Duration>,
     },
 }
@@ -165,7 +165,7 @@ impl fmt::Display for Trouble {
 
 impl std::error::Error for Trouble {}
 
-/// Not reached, or lost on the way. The innermost cause says most: `Connection refused`.
+/// The hub was not reached, or the connection broke. The innermost cause is the most specific: `Connection refused`.
 impl From<reqwest::Error> for Trouble {
     fn from(error: reqwest::Error) -> Self {
         let mut cause: &dyn std::error::Error = &error;
@@ -176,7 +176,7 @@ impl From<reqwest::Error> for Trouble {
     }
 }
 
-/// What an answer other than success says.
+/// Returns what a response other than success means.
 pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Trouble {
     let what = serde_json::from_slice(body).map_or_else(
         |_| {
@@ -197,7 +197,7 @@ pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Tr
     }
 }
 
-/// The answer, if it is a success.
+/// Returns the response if it is a success.
 pub(super) async fn accepted(response: Response) -> Result<Response, Trouble> {
     let status = response.status();
     if status == StatusCode::OK || status == StatusCode::CREATED {

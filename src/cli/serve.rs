@@ -1,6 +1,6 @@
-//! `triway serve`: says where it listens and what to try, then serves until a signal.
+//! `triway serve`: prints where it listens and what to try, then serves until a signal arrives.
 //!
-//! How a hub is built is for the library.
+//! The library builds the hub.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::signals::{self, Signals};
 
-/// Serves until SIGINT or SIGTERM, then drains; a second signal ends at once.
+/// Serves until the first signal, then drains. A second signal ends the program at once.
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let named = config.is_named();
     let listen = config.listen;
@@ -26,7 +26,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let (hub, mut options) = build(config);
     options.reader = Some(hub.reader());
     let (tell, told) = oneshot::channel();
-    // Told, or nobody is left to tell.
+    // Resolves at the first signal, or when the sender is dropped.
     let told = async { told.await.unwrap_or_default() };
     let serving = server::serve(listener, hub.router(), options, told, move || hub.drain());
     start_lines(address, named);
@@ -38,7 +38,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
                 tracing::warn!(cut = drained.cut, "cut the connections that remained after the drain");
             }
         }
-        // One after the other in one place: two signals that are not heard in between are one.
+        // One future receives both signals in turn. Signals that arrive before the first one is received count as one.
         () = async { signals.next().await; let _ = tell.send(()); signals.next().await } => {
             tracing::warn!("second signal: exiting at once");
         }
@@ -46,7 +46,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The hub of this configuration, and the options of the loop that serves it; both count into the same metrics.
+/// Returns the hub of this configuration and the options of its accept loop. Both count into the same metrics.
 fn build(config: Config) -> (Hub, server::Options) {
     let metrics = Metrics::default();
     let builder = Hub::builder().metrics(metrics.clone()).with(|builder| {
@@ -69,7 +69,7 @@ fn build(config: Config) -> (Hub, server::Options) {
     )
 }
 
-/// What a terminal, or whoever started us, reads first.
+/// Prints the first lines, for a terminal or a supervisor.
 fn start_lines(address: SocketAddr, named: bool) {
     let base = format!("http://{address}");
     let mut lines = format!("triway listening on {base}\n");
@@ -79,7 +79,7 @@ fn start_lines(address: SocketAddr, named: bool) {
     if !address.ip().is_loopback() && !named {
         lines += "  The hub refuses requests with a name as Host. Allow a name with --host, or a page's origin with --origin.\n\n";
     }
-    // A closed standard output is no reason not to serve.
+    // Serve even if standard output is closed.
     let mut stdout = std::io::stdout().lock();
     let _ = stdout
         .write_all(lines.as_bytes())

@@ -1,7 +1,7 @@
-//! Signals: those that end a command politely, and those that a server ignores.
+//! Signals: those that end a command gracefully, and those that a server ignores.
 
-/// Hears each signal that asks for an end and comes after it was made: SIGINT, SIGTERM and SIGQUIT, or Ctrl-C where
-/// there are no signals.
+/// Receives the signals that request an end: SIGINT, SIGTERM and SIGQUIT, or Ctrl-C on systems without signals. It
+/// misses signals that arrive before it is created.
 pub(super) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -46,8 +46,8 @@ impl Signals {
     }
 }
 
-/// From now on a signal that does not ask for an end ends nothing: it has a handler, which does nothing. Faults of the
-/// program, and what stops it at a terminal, stay as they are.
+/// Ignores the signals that do not request an end: each gets a handler that does nothing. Signals for faults of the
+/// program, and those that stop it at a terminal, keep their default action.
 #[cfg(unix)]
 pub(super) fn ignore_the_others() {
     use rustix::process::Signal;
@@ -69,7 +69,8 @@ pub(super) fn ignore_the_others() {
     ];
     let known = known.iter().map(|signal| signal.as_raw());
     for number in known.chain(REAL_TIME) {
-        // What this system does not have cannot come. The handler outlives what it returns.
+        // A signal that this system does not have cannot arrive, so its error does not matter. The handler remains when
+        // the returned value is dropped.
         let _ = signal(SignalKind::from_raw(number));
     }
     let Ok(mut hangup) = signal(SignalKind::hangup()) else {
@@ -82,7 +83,7 @@ pub(super) fn ignore_the_others() {
     });
 }
 
-/// Signals of no fixed meaning, as Linux numbers them; the C library keeps the two before them.
+/// Signals without a fixed meaning, as Linux numbers them. The C library reserves the two before them.
 #[cfg(unix)]
 const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 

@@ -1,6 +1,6 @@
-//! `triway sub`: prints one line per event, over restarts of the hub and cuts of the network.
+//! `triway sub`: prints one line per event, across restarts of the hub and cuts of the network.
 //!
-//! Goes on from its cursor each time; a hole is told on standard error. Knows no wire.
+//! Continues from its cursor each time, and reports gaps on standard error. Knows no wire format.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ Examples:
   triway sub lobby,news --since last:20 --format data
   triway sub lobby --via poll --count 1";
 
-/// What `triway sub` was told.
+/// The options of `triway sub`.
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(after_help = EXAMPLES)]
@@ -64,7 +64,7 @@ impl Via {
         }
     }
 
-    /// For people.
+    /// Returns the name to display.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Ws => "WebSocket",
@@ -74,7 +74,7 @@ impl Via {
     }
 }
 
-/// Reads until enough events are read, standard output is closed, or the hub refuses for good.
+/// Reads until the requested number of events was printed, standard output is closed, or the hub refuses for good.
 pub(super) async fn run(options: SubscribeOptions) -> anyhow::Result<()> {
     tokio::select! {
         outcome = read(options) => outcome,
@@ -109,11 +109,11 @@ async fn read(options: SubscribeOptions) -> anyhow::Result<()> {
             Err(Trouble::Passing { what, after }) => (what, after),
             Err(Trouble::Final(what)) => bail!("{}: {what}", remote.name()),
         };
-        // Once per outage: it may last for hours.
+        // Report an outage once, since it may last for hours.
         if !std::mem::replace(&mut told, true) {
             tell(format_args!("{}: {what}; trying again", remote.name()));
         }
-        // Jitter on top of what the hub says, or all that it told the same come at once.
+        // Add jitter to the hub's delay. Otherwise, all clients with the same delay would reconnect at once.
         let wait: Duration = after.unwrap_or_default() + backoff.next();
         tokio::time::sleep(wait).await;
     }
