@@ -1,58 +1,58 @@
-//! Frames as the load reads them: only what is needed to judge a delivery.
+//! Frames as the load generator reads them: only what is needed to judge a delivery.
 //!
-//! The load must not be slower than the hub, so a frame that is written as this hub writes them is compared with what
-//! is expected and not parsed; any other is parsed by the types of the protocol.
+//! The load generator must not be slower than the hub. A frame in this hub's own format is therefore compared with the
+//! expected bytes instead of parsed. Any other frame is parsed with the types of the protocol.
 
 use crate::protocol::{Frame, PollAnswer};
 use anyhow::{Context, bail};
 use memchr::memmem;
 use serde_json::value::RawValue;
 
-/// How an event's frame begins, up to its id.
+/// The beginning of an event's frame, up to its id.
 const EVENT_HEAD: &[u8] = br#"{"type":"event","id":""#;
-/// How any frame begins.
+/// The beginning of any frame.
 const FRAME_HEAD: &[u8] = br#"{"type":""#;
-/// How a poll's answer begins.
+/// The beginning of a poll's response.
 const ANSWER_HEAD: &[u8] = br#"{"cursor":""#;
-/// Digits of an event's number, which are the first of its data: as many as `EVENTS_MAX` needs, and some.
+/// Digits of an event's number, which is the beginning of its data. `EVENTS_MAX` needs one digit less.
 pub(super) const NUMBER_DIGITS: usize = 8;
-/// Characters of a complaint that are shown.
+/// The most characters of a response that an error shows.
 const SHOWN_CHARACTERS: usize = 300;
 
-/// What a frame means to the load.
+/// What a frame means to the load generator.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// Number and offset of one of our events.
+    /// Number and offset of an event that this bench published.
     Event(u32, u64),
-    /// The reader is connected, with this session key.
+    /// The reader is connected and has this session key.
     Hello(String),
-    /// Events are gone.
+    /// Events were discarded.
     Gap,
-    /// A ping, or a reply that is right.
+    /// A ping, or a successful reply.
     Nothing,
 }
 
-/// A poll's answer.
+/// A poll's response.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PollFrames {
     pub(super) cursor: String,
     pub(super) frames: Vec<Meaning>,
 }
 
-/// Reads the frames of one channel.
+/// Parses the frames of one channel.
 #[derive(Clone, Debug)]
 pub(super) struct ExpectedEvent {
-    /// What stands between id and number.
+    /// The bytes between id and number.
     middle: Vec<u8>,
 }
 
-/// The data of an event, as JSON: its number, filled up to `bytes`.
+/// Returns the data of an event as JSON: its number, padded to `bytes`.
 pub(super) fn data(number: u32, bytes: usize) -> String {
     let filling = bytes.saturating_sub(NUMBER_DIGITS);
     format!("\"{number:0NUMBER_DIGITS$}{}\"", ".".repeat(filling))
 }
 
-/// What the hub said, short enough for a complaint.
+/// Returns the beginning of the hub's response, for an error.
 pub(super) fn shown(text: &[u8]) -> String {
     String::from_utf8_lossy(text)
         .chars()
@@ -67,7 +67,7 @@ impl ExpectedEvent {
         }
     }
 
-    /// One frame.
+    /// Parses one frame.
     pub(super) fn frame(&self, text: &[u8]) -> anyhow::Result<Meaning> {
         match self.event(text) {
             Some(event) => Ok(event),
@@ -75,7 +75,7 @@ impl ExpectedEvent {
         }
     }
 
-    /// An event that is written as ours are; `text` may go on after it.
+    /// Parses an event in this hub's own format. More bytes may follow it.
     fn event(&self, text: &[u8]) -> Option<Meaning> {
         let text = text.strip_prefix(EVENT_HEAD)?;
         let dash = memchr::memchr(b'-', text)?;
@@ -85,7 +85,7 @@ impl ExpectedEvent {
         Some(Meaning::Event(u32::try_from(number).ok()?, offset))
     }
 
-    /// The answer to a poll that was asked with this nonce.
+    /// Parses the response to the poll with this nonce.
     pub(super) fn answer(&self, text: &[u8], nonce: &str) -> anyhow::Result<PollFrames> {
         match self.quick_answer(text, nonce) {
             Some(answer) => Ok(answer),
@@ -111,7 +111,7 @@ impl ExpectedEvent {
     }
 }
 
-/// The digits in front, as a number, and what follows them.
+/// Returns the leading digits as a number, and the bytes after them.
 fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
     let end = text
         .iter()

@@ -1,6 +1,6 @@
-//! One connection of the load: as little memory as a socket needs, one read for all that came.
+//! One connection of the load generator. All connections share one read buffer, so each needs little memory.
 //!
-//! Knows HTTP/1.1 heads and bodies; what they carry is for whoever reads.
+//! Knows HTTP/1.1 heads and bodies, but not what they carry.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -16,31 +16,31 @@ use tokio::time::timeout;
 
 use super::frame::shown;
 
-/// What one read takes, in bytes, for all connections of the thread together.
+/// The most bytes of one read. All connections of the thread share the buffer.
 const SCRATCH_BYTES: usize = 64 * 1024;
-/// What is held of one connection until it can be understood, in bytes: the largest event, with room.
+/// The most bytes that a connection holds until they can be parsed: the largest event, with room.
 const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Headers of an answer.
+/// The most headers of a response.
 const HEADERS_MAX: usize = 64;
-/// How long a connection may take.
+/// How long opening a connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
 }
 
-/// Where the hub is, and how to ask there.
+/// The hub's address, and the fixed parts of each request.
 #[derive(Debug)]
 pub(super) struct BenchTarget {
     pub(super) address: SocketAddr,
-    /// The prefix below which the hub lies, without a slash at its end.
+    /// The path prefix of the hub, without a slash at its end.
     pub(super) prefix: String,
-    /// The lines of each request that are always the same.
+    /// The header lines that all requests share.
     pub(super) headers: String,
 }
 
 impl BenchTarget {
-    /// A request without a body, or one that ends with `more` headers.
+    /// Returns a request without a body, or the head of one whose body is described by the `more` headers.
     pub(super) fn request(&self, method: &str, path: &str, more: &str) -> String {
         let Self {
             prefix, headers, ..
@@ -49,19 +49,19 @@ impl BenchTarget {
     }
 }
 
-/// A connection, and what was read of it but not understood yet.
+/// A connection, and the bytes that were read but not parsed yet.
 #[derive(Debug)]
 pub(super) struct BenchConnection {
     stream: TcpStream,
     held: Vec<u8>,
 }
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BenchHead {
     pub(super) status: u16,
     pub(super) body: Body,
-    /// Bytes of the head itself.
+    /// Length of the head, in bytes.
     pub(super) bytes: usize,
 }
 
@@ -81,7 +81,7 @@ impl BenchConnection {
             .with_context(|| format!("{address} accepted no connection within {CONNECT_LIMIT:?}"))?
             .with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
-        // Closed with a reset, or the ports of thousands of readers stay taken for a minute.
+        // Close with a reset. Otherwise, the ports of thousands of readers would stay in use for a minute.
         stream.set_zero_linger()?;
         Ok(Self {
             stream,
@@ -93,8 +93,8 @@ impl BenchConnection {
         self.stream.write_all(bytes).await.context("cannot write")
     }
 
-    /// Reads once, and lets `take` understand what is there; it says how many bytes it is done with. Gives the bytes
-    /// that were read.
+    /// Reads once and passes the bytes to `take`, which returns how many of them it has handled. Returns the number of
+    /// bytes read.
     pub(super) fn poll_take(
         &mut self,
         context: &mut Context<'_>,
@@ -125,7 +125,7 @@ impl BenchConnection {
         })
     }
 
-    /// Lets `take` understand what was held back.
+    /// Passes the held bytes to `take`.
     pub(super) fn take_held(
         &mut self,
         mut take: impl FnMut(&[u8]) -> anyhow::Result<usize>,
@@ -135,7 +135,7 @@ impl BenchConnection {
         Ok(())
     }
 
-    /// The head of an answer that goes on: what follows it is held. Gives the bytes read too.
+    /// Reads the head of a response and holds the bytes after it. Also returns the number of bytes read.
     pub(super) async fn head(&mut self, expected: u16) -> anyhow::Result<(BenchHead, usize)> {
         let mut read = 0;
         let mut found = None;
@@ -157,7 +157,7 @@ impl BenchConnection {
         Ok((found.context("an answer has a head")?, read))
     }
 
-    /// A whole answer, of which `read` makes something. Gives the bytes read too.
+    /// Reads a complete response and passes its body to `read`. Also returns the number of bytes read.
     pub(super) async fn answer<T>(
         &mut self,
         expected: u16,
@@ -195,7 +195,7 @@ fn bail_ready(what: &'static str) -> anyhow::Result<()> {
     bail!(what)
 }
 
-/// The head in front, if it is whole.
+/// Parses the head of a response, if it is complete.
 fn head(bytes: &[u8]) -> anyhow::Result<Option<BenchHead>> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut answer = httparse::Response::new(&mut headers);
@@ -222,7 +222,7 @@ fn head(bytes: &[u8]) -> anyhow::Result<Option<BenchHead>> {
     }))
 }
 
-/// Head and end of an answer, if it is whole.
+/// Returns the head and the end of a response, if it is complete.
 fn whole(bytes: &[u8]) -> anyhow::Result<Option<(BenchHead, usize)>> {
     let Some(head) = head(bytes)? else {
         return Ok(None);
@@ -235,7 +235,7 @@ fn whole(bytes: &[u8]) -> anyhow::Result<Option<(BenchHead, usize)>> {
     Ok(end.filter(|end| *end <= bytes.len()).map(|end| (head, end)))
 }
 
-/// The place and length of the data of the chunk in front, if its head is whole.
+/// Returns position and length of the first chunk's data, if the head of the chunk is complete.
 pub(super) fn chunk(bytes: &[u8]) -> anyhow::Result<Option<(usize, usize)>> {
     match httparse::parse_chunk_size(bytes) {
         Ok(httparse::Status::Complete((begin, length))) => {

@@ -1,7 +1,7 @@
-//! The books of one run: which events were sent, who has them, when to send the next.
+//! The books of one run: which events were sent, how many readers lack them, and when to send the next one.
 //!
-//! One lock, taken once for all that a read brought; the load is one thread, so nobody ever waits for it. Knows no
-//! transport and no socket.
+//! One lock guards them. It is taken once for everything that a read returned, and never contended, because the load
+//! generator is one thread. Knows no transport and no socket.
 
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -13,64 +13,64 @@ use tokio::sync::Notify;
 
 use super::seen::{Seen, Verdict};
 
-/// Events of one run. Their records are 32 bytes each, so 128 MB, of which the system gives what is used.
+/// The most events of one run. Their records are 32 bytes each, so 128 MB, of which only the used part takes memory.
 pub(super) const EVENTS_MAX: usize = 4_000_000;
-/// Events that not all readers have, at a fixed rate. Whoever is that far behind does not keep up with it.
+/// The most events in flight at a fixed rate. A hub that is further behind does not keep up with the rate.
 const IN_FLIGHT_MAX: u64 = 50_000;
-/// The longest latency that is told apart, in ns: a stall ends the run before.
+/// The longest latency that is recorded exactly, in ns. A stall ends the run earlier.
 const LATENCY_NS_MAX: u64 = 60_000_000_000;
-/// Exact digits of a latency.
+/// Significant digits of a latency.
 const LATENCY_DIGITS: u8 = 3;
 
-/// What the run is about.
+/// The workload of a run.
 #[derive(Clone, Debug)]
 pub(super) struct MeterShape {
-    /// Readers of each channel.
+    /// The number of readers of each channel.
     pub(super) readers_of: Vec<u32>,
-    /// The members that publish: which outlet each writes to, and the channels that it goes round.
+    /// The members that publish: the outlet and the channels of each.
     pub(super) publishers: Vec<PublisherMeter>,
-    /// Tasks that publish for the members.
+    /// The number of tasks that publish for the members.
     pub(super) outlets: usize,
-    /// Events in flight for each publisher; none at a fixed rate.
+    /// Events in flight for each publisher. `None` at a fixed rate.
     pub(super) window: Option<u32>,
 }
 
 /// A member that publishes.
 #[derive(Clone, Debug)]
 pub(super) struct PublisherMeter {
-    /// Where its publishes are written.
+    /// The outlet that writes its events.
     pub(super) outlet: usize,
-    /// Its channel; the next one, where it goes round.
+    /// Its channel. If it publishes to all channels in turn, the next one.
     pub(super) channel: u32,
-    /// Whether it goes round all channels.
+    /// Whether it publishes to all channels in turn.
     pub(super) rounds: bool,
 }
 
-/// One event: what is needed to judge and time a delivery.
+/// One event, with what is needed to judge and time its deliveries.
 #[derive(Debug)]
 struct Record {
-    /// When it was sent, or should have been, in ns since the meter began.
+    /// When it was sent or scheduled, in ns since the meter was created.
     sent_ns: u64,
-    /// The offset of its id, once known.
+    /// The offset of its id, or 0 until it is known.
     offset: u64,
-    /// Which one of its channel.
+    /// Its position in its channel.
     ordinal: u32,
-    /// Readers that lack it.
+    /// The number of readers that lack it.
     missing: u32,
     channel: u32,
     publisher: u32,
 }
 
-/// How far to go.
+/// How many events to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Until {
-    /// Nothing is sent.
+    /// No events.
     Rest,
-    /// This many events in all are there.
+    /// As many as needed until there are this many in all.
     Count(usize),
 }
 
-/// What was counted since the measuring began.
+/// What was counted since the measurement began.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct MeterTally {
     pub(super) deliveries: u64,
@@ -79,14 +79,14 @@ pub(super) struct MeterTally {
     pub(super) requests: u64,
 }
 
-/// An outlet's queue: numbers of events to publish. Bounded by the window, or by `IN_FLIGHT_MAX`.
+/// The queue of an outlet: the numbers of events to publish. It is bounded by the window or by `IN_FLIGHT_MAX`.
 #[derive(Debug, Default)]
 struct Outlet {
     due: Vec<u32>,
     waker: Option<Waker>,
 }
 
-/// The books, while they are open.
+/// The state of a run.
 #[derive(Debug)]
 pub(super) struct Books {
     shape: MeterShape,
@@ -94,13 +94,13 @@ pub(super) struct Books {
     outlets: Vec<Outlet>,
     sent_in: Vec<u32>,
     until: Until,
-    /// Events that not all readers have.
+    /// Events that some readers lack.
     in_flight: u64,
-    /// The first event that is measured; those before warm up.
+    /// The first event that is measured. Earlier ones are for warming up.
     first: usize,
     turn: usize,
     pub(super) latency: Histogram<u64>,
-    /// How much later than planned events were written, at a fixed rate.
+    /// How late events were written, compared with their schedule. Empty unless the rate is fixed.
     pub(super) late: Histogram<u64>,
     pub(super) connect: Histogram<u64>,
     pub(super) connected: usize,
@@ -109,19 +109,19 @@ pub(super) struct Books {
     pub(super) twice: u64,
     pub(super) reordered: u64,
     pub(super) gaps: u64,
-    /// Deliveries of all events, those that warm up too.
+    /// Deliveries of all events, including those for warming up.
     pub(super) received: u64,
     pub(super) last_ns: u64,
     pub(super) trouble: Option<String>,
 }
 
-/// The books and the clock.
+/// The books of a run, and its clock.
 #[derive(Debug)]
 pub(super) struct Meter {
-    /// Guards everything that readers and publishers tell.
+    /// Guards everything that readers and publishers report.
     books: Mutex<Books>,
     began: Instant,
-    /// Something was reached that the run waits for: all connected, all delivered, or trouble.
+    /// Notified when a reader connects, an outlet opens, everything is delivered, or an error occurs.
     pub(super) reached: Notify,
 }
 
@@ -169,7 +169,7 @@ impl Meter {
         self.books.lock()
     }
 
-    /// A reader has its hello.
+    /// Records that a reader received its hello.
     pub(super) fn connected(&self, since_ns: u64) {
         let took = self.now_ns().saturating_sub(since_ns);
         let mut books = self.books();
@@ -178,13 +178,13 @@ impl Meter {
         self.reached.notify_one();
     }
 
-    /// Something went wrong that ends the run; the first one is told.
+    /// Records an error, which ends the run. Only the first one is reported.
     pub(super) fn trouble(&self, what: String) {
         self.books().trouble.get_or_insert(what);
         self.reached.notify_one();
     }
 
-    /// An event came to a reader of `channel`.
+    /// Records that an event arrived at a reader.
     pub(super) fn deliver(
         &self,
         books: &mut Books,
@@ -198,7 +198,7 @@ impl Meter {
         Ok(())
     }
 
-    /// Begins to measure: what came before was for warming up.
+    /// Begins the measurement. Discards what was counted while warming up.
     pub(super) fn begin(&self) {
         let mut books = self.books();
         books.first = books.events.len();
@@ -208,7 +208,7 @@ impl Meter {
         books.last_ns = self.now_ns();
     }
 
-    /// Sends until there are `count` events more than now.
+    /// Sends until there are `count` more events than now.
     pub(super) fn send(&self, count: usize) {
         let mut books = self.books();
         let goal = books.events.len().saturating_add(count).min(EVENTS_MAX);
@@ -216,18 +216,18 @@ impl Meter {
         books.fill();
     }
 
-    /// Sends no more.
+    /// Stops sending.
     pub(super) fn stop(&self) {
         self.books().until = Until::Rest;
     }
 
-    /// Whether nothing is in flight, and nothing more is sent.
+    /// Returns whether nothing is in flight and nothing more is to be sent.
     pub(super) fn is_done(&self) -> bool {
         let books = self.books();
         books.in_flight == 0 && books.is_full()
     }
 
-    /// Events that wait to be published through this outlet.
+    /// Moves the events that wait for this outlet to `into`. If there are none, registers the waker.
     pub(super) fn poll_due(
         &self,
         outlet: usize,
@@ -250,13 +250,14 @@ impl Meter {
         Poll::Ready(())
     }
 
-    /// An outlet can be written to.
+    /// Records that an outlet is ready to publish.
     pub(super) fn outlet_open(&self) {
         self.books().outlets_open += 1;
         self.reached.notify_one();
     }
 
-    /// Channel and publisher of an event that is about to be written, whose time begins now unless it was planned.
+    /// Returns channel and publisher of an event that is about to be written. Its latency counts from now, or from its
+    /// scheduled time.
     pub(super) fn depart(&self, number: u32) -> (u32, u32) {
         let now_ns = self.now_ns();
         let mut books = self.books();
@@ -272,7 +273,7 @@ impl Meter {
         whose
     }
 
-    /// Plans one event for a time, whoever is next. At a fixed rate only.
+    /// Schedules one event of the next publisher in turn. Only for a fixed rate.
     pub(super) fn plan(&self, sent_ns: u64) -> anyhow::Result<()> {
         let mut books = self.books();
         if books.in_flight >= IN_FLIGHT_MAX {
@@ -313,7 +314,7 @@ impl Books {
             Verdict::Reordered => self.reordered += 1,
             Verdict::Right => {}
         }
-        // All readers must be told the same id, or they would not agree about the order.
+        // All readers must receive an event with the same id. Otherwise, they would not agree on the order.
         if record.offset == 0 {
             record.offset = offset;
         } else if record.offset != offset && verdict == Verdict::Right {
@@ -381,17 +382,17 @@ impl Books {
         }
     }
 
-    /// Tasks that publish.
+    /// Returns the number of tasks that publish.
     pub(super) fn outlets(&self) -> usize {
         self.shape.outlets
     }
 
-    /// Events that are measured.
+    /// Returns the number of events that are measured.
     pub(super) fn measured(&self) -> u64 {
         (self.events.len() - self.first) as u64
     }
 
-    /// Deliveries that there should be, of all events.
+    /// Returns the number of deliveries that all events together need.
     pub(super) fn expected(&self) -> u64 {
         let of_channel = |(sent, readers): (&u32, &u32)| u64::from(*sent) * u64::from(*readers);
         self.sent_in

@@ -1,6 +1,6 @@
-//! One run over one transport: connect, rest, warm up, measure, and look what is missing.
+//! One run over one transport: connect, wait until the hub is idle, warm up, measure, and count what is missing.
 //!
-//! Every wait ends by itself; a run that does not come to its end says what was missing, and its figures stay.
+//! Every wait has a limit. A run that does not finish reports what was missing, and its figures are kept.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,31 +24,31 @@ use crate::cli::subscribe::Via;
 
 /// How long to warm up: caches, branch predictors, the readers' first polls.
 const WARM_UP_TIME: Duration = Duration::from_millis(300);
-/// How long nothing may come until a run is given up.
+/// A run ends if nothing arrives for this time.
 const STALL_LIMIT: Duration = Duration::from_secs(10);
-/// How long the last events may take after the time is over: thousands of members may each have a window in flight.
+/// How long the last events may take after the measuring time: thousands of members may each have a window in flight.
 const OVERTIME_LIMIT: Duration = Duration::from_secs(120);
-/// The longest that a number of events may take.
+/// How long a run with a given number of events may take.
 const RUN_LIMIT: Duration = Duration::from_secs(3_600);
-/// How long nothing may connect until a run is given up.
+/// A run ends if nothing connects for this time.
 const CONNECT_STALL_LIMIT: Duration = Duration::from_secs(15);
-/// Between looks at a server that comes to rest.
+/// The interval of the checks whether the server is idle.
 const REST_STEP: Duration = Duration::from_millis(50);
-/// CPU time between two looks of a server at rest, in ns: clocks go on, as do pings.
+/// The most CPU time of an idle server between two checks, in ns: its timers and pings continue.
 const REST_CPU_NS: u64 = 1_000_000;
-/// Looks in a row that must agree.
+/// The number of consecutive checks that must agree.
 const REST_LOOKS: u32 = 4;
-/// The longest that a server is waited for to come to rest.
+/// How long to wait at most until the server is idle.
 const REST_LIMIT: Duration = Duration::from_secs(5);
-/// How long an event that comes twice may come after the last one.
+/// How long after the last event a duplicate may still arrive.
 const AFTERMATH: Duration = Duration::from_millis(200);
-/// Connections between two looks at the progress, and their share of a run on the bar.
+/// Connections between two updates of the progress bar, and the share of the bar that is for connecting.
 const PROGRESS_CONNECTIONS: usize = 100;
 const CONNECTED_SHARE: f64 = 0.2;
-/// How often a run looks at its clock.
+/// The interval at which a run checks the time.
 const STEP: Duration = Duration::from_millis(100);
 
-/// What one run over one transport showed.
+/// The measurements of one run over one transport.
 #[derive(Debug)]
 pub(super) struct Measured {
     pub(super) via: Via,
@@ -63,13 +63,13 @@ pub(super) struct Measured {
     pub(super) took: Duration,
     pub(super) server_ns: Option<u64>,
     pub(super) load_ns: Option<u64>,
-    /// CPU time of everybody else, of all cores.
+    /// CPU time of all other processes, on all cores.
     pub(super) others_ns: Option<u64>,
     pub(super) lost: u64,
     pub(super) twice: u64,
     pub(super) reordered: u64,
     pub(super) gaps: u64,
-    /// Why it did not come to its end.
+    /// Why the run did not finish.
     pub(super) trouble: Option<String>,
 }
 
@@ -95,7 +95,7 @@ fn since(before: Option<u64>, after: Option<u64>) -> Option<u64> {
     Some(after?.saturating_sub(before?))
 }
 
-/// Which run, and whether the server has had none before: memory that earlier readers left behind would hide that of
+/// Which run this is, and whether it is the server's first. Memory that earlier readers left behind would hide that of
 /// later ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Which {
@@ -104,7 +104,7 @@ pub(super) struct Which {
     pub(super) is_fresh: bool,
 }
 
-/// Runs, and shows how far it is.
+/// Performs one run and shows its progress.
 pub(super) async fn run(
     plan: &Plan,
     server: &Server,
@@ -161,7 +161,7 @@ pub(super) async fn run(
     })
 }
 
-/// Names of its own for each run: what is left of the last one is not read in this one.
+/// Prepares a run. Its channels have names of their own, so it reads no events of earlier runs.
 fn new_run(plan: &Plan, server: &Server, which: Which) -> anyhow::Result<BenchRun> {
     let Plan {
         readers, channels, ..
@@ -227,7 +227,7 @@ fn of_reader(reader: usize, channels: usize) -> u32 {
     u32::try_from(reader % channels).expect("channels are as many as u32")
 }
 
-/// Lets a task end the run with its complaint.
+/// Spawns a task. If the task fails, its error ends the run.
 fn spawn(
     tasks: &mut JoinSet<()>,
     run: &Arc<BenchRun>,
@@ -242,7 +242,7 @@ fn spawn(
     });
 }
 
-/// Opens what publishes, unless the readers do that themselves.
+/// Opens the outlets, unless the readers publish themselves.
 async fn open_outlets(
     plan: &Plan,
     via: Via,
@@ -274,7 +274,7 @@ async fn open_outlets(
     .await
 }
 
-/// Connects the readers, so many at the same time.
+/// Connects the readers, a limited number at a time.
 async fn connect(
     plan: &Plan,
     via: Via,
@@ -315,7 +315,7 @@ async fn connect(
     .await
 }
 
-/// Waits until so many are there, for as long as more and more come.
+/// Waits until the count reaches the goal. Fails if it does not grow for a while.
 async fn reach(
     run: &BenchRun,
     what: &str,
@@ -337,7 +337,8 @@ async fn reach(
     Ok(())
 }
 
-/// Waits until the server takes hardly any CPU time and no more memory; its resident bytes then.
+/// Waits until the server uses hardly any CPU time and its memory does not change. Returns its resident memory, in
+/// bytes.
 async fn rest(server: &Server) -> Option<u64> {
     let process = server.process?;
     let look = || (machine::resident_bytes(process), machine::cpu_ns(process));
@@ -370,7 +371,7 @@ async fn measure(plan: &Plan, run: &BenchRun, progress: &Progress) -> anyhow::Re
     .await
 }
 
-/// Sends, for a time or a number of events, and waits until all is delivered.
+/// Sends for a time or a number of events, then waits until everything is delivered.
 async fn drive(
     plan: &Plan,
     run: &BenchRun,
@@ -394,7 +395,7 @@ async fn drive(
     }
 }
 
-/// Waits until all is sent and delivered; after `time` nothing more is sent.
+/// Waits until everything is sent and delivered. After `time`, nothing more is sent.
 async fn delivered(
     run: &BenchRun,
     time: Option<Duration>,

@@ -1,4 +1,4 @@
-//! What `triway bench` was told, and what it means: everything is checked here, once.
+//! The options of `triway bench`, and the checked plan that results from them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,21 +16,22 @@ use super::post;
 use crate::cli::remote::parse_url;
 use crate::cli::subscribe::Via;
 
-/// Descriptors for everything but readers: the runtime, files, the terminal, the child.
+/// Descriptors for everything except readers: the runtime, files, the terminal, the child process.
 const OWN_DESCRIPTORS: u64 = 64;
-/// The largest payload, in bytes: the largest data that any hub may be set to take.
+/// The largest payload, in bytes: the largest data that a hub can be configured to accept.
 const PAYLOAD_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// Readers of one run: all share the ports of one address, of which Linux gives 28,000.
+/// The most readers of one run. They share the ports of one address, and Linux provides 28,000 of them.
 const READERS_MAX: u64 = 27_000;
-/// Events in flight for each publisher: more than a channel's log keeps by default cannot all be read.
+/// The most events in flight for each publisher. A channel's log keeps this many by default, and more could not all be
+/// read.
 const WINDOW_MAX: i64 = 1_000;
-/// Events that a hub keeps of a channel unless told otherwise.
+/// Events of a channel that a hub keeps by default.
 pub(super) const DEFAULT_HISTORY: usize = 1_000;
-/// Members that publish, each over a connection of its own.
+/// The most members that publish. Each has its own connection.
 const PUBLISHERS_MAX: usize = 1_000;
-/// The longest measuring, in seconds; records of more events would not fit.
+/// The longest measurement, in seconds. The records of more events would not fit.
 const SECONDS_MAX: f64 = 3_600.0;
-/// Random bytes in the names of channels: two benches on one hub never meet.
+/// Random bytes in the names of channels, so that two benches on one hub never share a channel.
 const TAG_BYTES: usize = 4;
 
 const EXAMPLES: &str = "\
@@ -121,7 +122,7 @@ pub(crate) struct PlanOptions {
     pub(super) quiet: bool,
 }
 
-/// Who publishes.
+/// Which members publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Publishers {
     All,
@@ -158,7 +159,7 @@ impl Serialize for Publishers {
     }
 }
 
-/// What is done.
+/// The checked options.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Plan {
     #[serde(serialize_with = "address")]
@@ -210,7 +211,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl PlanOptions {
-    /// Looked at first, since a run of minutes should not end at a folder that is not there.
+    /// Checks the paths of the reports. A run of minutes must not fail at its end because a folder is missing.
     fn check_reports(&self) -> anyhow::Result<()> {
         let dash = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
         if dash(&self.json) && dash(&self.html) {
@@ -266,7 +267,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// What clap cannot see: it looks at one argument at a time.
+    /// Checks the arguments together, since clap checks each on its own.
     fn check(&self) -> anyhow::Result<()> {
         if self.channels > self.readers {
             bail!(
@@ -299,7 +300,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Events that a channel's log must hold, so that a reader which lacks all that is in flight is told no gap.
+    /// Returns how many events a channel's log must hold, so that a reader that lacks everything in flight gets no gap.
     pub(super) fn history(&self) -> usize {
         let members = match self.publishers {
             Publishers::All => self.readers.div_ceil(self.channels),
@@ -311,7 +312,7 @@ impl Plan {
         }
     }
 
-    /// Members that publish.
+    /// Returns the number of members that publish.
     pub(super) fn publisher_count(&self) -> usize {
         match self.publishers {
             Publishers::All => self.readers,

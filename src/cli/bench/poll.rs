@@ -1,4 +1,4 @@
-//! Over long polling: one connection that is kept, one answer, the next poll with its cursor.
+//! A reader over long polling. It keeps one connection, and each poll continues from the cursor of the last response.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::frame::Meaning;
 use super::link::BenchConnection;
 use super::reader::BenchReader;
 
-/// Polls until something is wrong.
+/// Polls until an error occurs.
 pub(super) async fn read(mut reader: BenchReader) -> anyhow::Result<()> {
     let run = Arc::clone(&reader.run);
     let mut link = BenchConnection::connect(&run.target).await?;

@@ -1,6 +1,6 @@
-//! A reader of the load, whatever it reads over: which channel, what it saw, whom it tells.
+//! A reader of the load generator, on any transport: its channel, and the events that it has seen.
 //!
-//! Knows frames and the meter; no wire.
+//! Knows frames and the meter, but no wire format.
 
 use std::sync::Arc;
 
@@ -12,19 +12,19 @@ use super::link::BenchTarget;
 use super::meter::{Books, Meter};
 use super::seen::Seen;
 
-/// What all tasks of one run share.
+/// The state that all tasks of one run share.
 #[derive(Debug)]
 pub(super) struct BenchRun {
     pub(super) meter: Meter,
     pub(super) target: Arc<BenchTarget>,
     pub(super) channels: Vec<BenchChannel>,
-    /// The session keys of members that publish by POST, each known after its hello.
+    /// The session keys of members that publish by POST. Each key is known after its hello.
     pub(super) keys: Mutex<Vec<String>>,
-    /// Data of an event, in bytes.
+    /// Size of an event's data, in bytes.
     pub(super) payload: usize,
 }
 
-/// A channel, and how its frames look.
+/// A channel, and the frames expected from it.
 #[derive(Debug)]
 pub(super) struct BenchChannel {
     pub(super) name: String,
@@ -35,14 +35,14 @@ pub(super) struct BenchChannel {
 #[derive(Debug)]
 pub(super) struct BenchReader {
     pub(super) run: Arc<BenchRun>,
-    /// Which reader, from 0.
+    /// Its number, from 0.
     pub(super) index: usize,
-    /// Its place in `Run::channels`.
+    /// Its index in [`BenchRun::channels`].
     pub(super) channel: u32,
-    /// The outlet that it serves, where it publishes itself.
+    /// The outlet that it serves, if it publishes itself.
     pub(super) outlet: Option<usize>,
     pub(super) seen: Seen,
-    /// When it began to connect, and the leave to do so, until it has its hello.
+    /// When it began to connect, and its permit to do so. `None` once it has its hello.
     pub(super) connecting: Option<(u64, OwnedSemaphorePermit)>,
 }
 
@@ -55,7 +55,8 @@ impl BenchReader {
         &run.channels[self.channel as usize].expected
     }
 
-    /// Takes a frame that was read at `now_ns`. A hello is given back: whoever reads says when the reader is connected.
+    /// Handles a frame that was read at `now_ns`. Returns the session key of a hello: the caller reports when the
+    /// reader is connected.
     pub(super) fn take(
         &mut self,
         books: &mut Books,
@@ -76,7 +77,7 @@ impl BenchReader {
         Ok(None)
     }
 
-    /// The reader has its hello.
+    /// Records that the reader received its hello.
     pub(super) fn connected(&mut self, key: String) {
         if let Some(known) = self.run.keys.lock().get_mut(self.index) {
             *known = key;

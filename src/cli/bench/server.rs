@@ -1,4 +1,4 @@
-//! The hub that is measured: a child of ours, or one that runs already.
+//! The hub that is measured: a child process, or a hub that is already running.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::Stdio;
@@ -14,10 +14,10 @@ use tokio::time::timeout;
 use super::link::BenchTarget;
 use super::machine;
 
-/// How long our own server may take until it says where it listens.
+/// How long the child process may take to print its address.
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// What a benchmark would run into: many members share one address, one member publishes for all, and readers are
-/// behind by all that is in flight.
+/// Limits that a benchmark would reach: many members share one address, one member publishes for all, and readers lag
+/// by everything in flight.
 const WITHOUT_LIMITS: &[&str] = &[
     "--publish-rate=0",
     "--max-data=16MiB",
@@ -28,18 +28,18 @@ const WITHOUT_LIMITS: &[&str] = &[
     "--log=warn",
 ];
 
-/// A hub that can be asked.
+/// The hub that is measured.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) target: Arc<BenchTarget>,
-    /// The process whose CPU time and memory are read.
+    /// The process whose CPU time and memory are measured.
     pub(super) process: Option<u32>,
-    /// Ends with us: tokio kills it when this is dropped.
+    /// Killed when it is dropped.
     _child: Option<Child>,
 }
 
 impl Server {
-    /// A hub that runs already.
+    /// Returns a hub that is already running.
     pub(super) fn at(url: &Url, token: Option<&str>, process: Option<u32>) -> anyhow::Result<Self> {
         let target = Arc::new(target(url, token)?);
         Ok(Self {
@@ -49,11 +49,12 @@ impl Server {
         })
     }
 
-    /// A child that serves on a free port, on a core of its own where there are two, and keeps so many events.
+    /// Starts a child process that serves on a free port and keeps `history` events. It gets its own core if there are
+    /// two.
     pub(super) async fn start(cores: Option<Cores>, history: usize) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot find the file of this program")?;
         let mut command = Command::new(program);
-        // What is set for other hubs is not meant for this one.
+        // Settings in the environment are meant for other hubs.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TRIWAY_") {
                 command.env_remove(name);
@@ -66,7 +67,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
-        // A child runs where its parent may, and so do all its threads: nobody needs to move them later.
+        // The child process and its threads inherit the cores of this thread, so they need not be moved later.
         cores.inspect(|cores| _ = machine::pin(&[cores.server]));
         let child = command.spawn().context("cannot start `triway serve`");
         cores.inspect(|cores| _ = machine::pin(&[cores.load]));
@@ -87,7 +88,7 @@ impl Server {
         })
     }
 
-    /// Whether the load would go over a network.
+    /// Returns whether the load goes over a network.
     pub(super) fn is_foreign(&self) -> bool {
         !self.target.address.ip().is_loopback()
     }
@@ -101,7 +102,7 @@ fn target(url: &Url, token: Option<&str>) -> anyhow::Result<BenchTarget> {
     let address: SocketAddr = (host.trim_matches(['[', ']']), port)
         .to_socket_addrs()
         .with_context(|| format!("cannot find {host}"))?
-        // A name such as localhost may have addresses of both kinds, of which a hub listens to one.
+        // A name such as localhost may have IPv4 and IPv6 addresses, and a hub listens on only one of them.
         .min_by_key(SocketAddr::is_ipv6)
         .with_context(|| format!("{host} has no address"))?;
     let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
@@ -123,7 +124,7 @@ pub(super) struct Cores {
 }
 
 impl Cores {
-    /// The first and the last core that we may use, where there are two.
+    /// Returns the first and the last core that this process may use, if there are two.
     pub(super) fn apart() -> Option<Self> {
         let cores = machine::cores_of(None)?;
         match &cores[..] {

@@ -1,6 +1,6 @@
-//! Over Server-Sent Events: chunks of an answer, blocks of an event stream, one frame in each.
+//! A reader over Server-Sent Events: parses chunks of the response, blocks of the event stream, and the frame in each.
 //!
-//! Only what a hub writes in format full: one line of data for each frame.
+//! Handles only what a hub writes in format `full`: one line of data per frame.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::frame::{ExpectedEvent, Meaning};
 use super::link::{self, BenchConnection, Body};
 use super::reader::BenchReader;
 
-/// Reads until something is wrong.
+/// Reads until an error occurs.
 pub(super) async fn read(mut reader: BenchReader) -> anyhow::Result<()> {
     let run = Arc::clone(&reader.run);
     let mut link = BenchConnection::connect(&run.target).await?;
@@ -38,7 +38,7 @@ pub(super) async fn read(mut reader: BenchReader) -> anyhow::Result<()> {
     }
 }
 
-/// The frames of one read.
+/// Handles the frames of one read.
 fn take(reader: &mut BenchReader, stream: &mut BenchStream, bytes: &[u8]) -> anyhow::Result<usize> {
     let run = Arc::clone(&reader.run);
     let now_ns = run.meter.now_ns();
@@ -58,7 +58,7 @@ fn take(reader: &mut BenchReader, stream: &mut BenchStream, bytes: &[u8]) -> any
     Ok(done)
 }
 
-/// An event stream, and the part of a block that came with an earlier chunk.
+/// An event stream, and the part of a block that arrived in an earlier chunk.
 #[derive(Debug)]
 struct BenchStream {
     is_chunked: bool,
@@ -80,7 +80,7 @@ impl BenchStream {
         while let Some((begin, length)) = link::chunk(&bytes[done..])? {
             anyhow::ensure!(length > 0, "the hub ended the stream");
             let (begin, end) = (done + begin, done + begin + length);
-            // The data and the line end that closes the chunk.
+            // The data and the line break that ends the chunk.
             if bytes.len() < end + 2 {
                 break;
             }
@@ -90,7 +90,7 @@ impl BenchStream {
         Ok(done)
     }
 
-    /// Text of the stream: as a rule whole blocks.
+    /// Handles text of the stream, which is usually whole blocks.
     fn text(
         &mut self,
         new: &[u8],
@@ -109,7 +109,7 @@ impl BenchStream {
     }
 }
 
-/// Each whole block; says how many bytes that was.
+/// Handles each complete block. Returns the number of bytes handled.
 fn blocks(
     text: &[u8],
     expected: &ExpectedEvent,

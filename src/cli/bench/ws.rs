@@ -1,7 +1,7 @@
-//! Over WebSocket: a reader, a member that publishes, or both on one connection.
+//! Connections over WebSocket: a reader, a member that publishes, or both on one connection.
 //!
-//! tungstenite parses and writes the headers of frames. Its connections are not used: they keep a buffer for each
-//! reader and an allocation for each frame, and the load must cost less than the hub that it measures.
+//! tungstenite parses and writes the headers of frames. Its connections are not used, because they keep a buffer for
+//! each reader and allocate for each frame. The load generator must cost less than the hub that it measures.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use super::reader::{BenchReader, BenchRun};
 
 /// Bytes of a handshake's key (RFC 6455, 4.1).
 const KEY_BYTES: usize = 16;
-/// The status of a handshake that was taken.
+/// The status of a successful handshake.
 const SWITCHING: u16 = 101;
 
-/// Reads, and publishes where the reader has an outlet, until something is wrong.
+/// Reads until an error occurs. Publishes too if the reader has an outlet.
 pub(super) async fn read(mut reader: BenchReader) -> anyhow::Result<()> {
     let run = Arc::clone(&reader.run);
     let mut link = open(&run, reader.name()).await?;
@@ -48,7 +48,7 @@ pub(super) async fn read(mut reader: BenchReader) -> anyhow::Result<()> {
     }
 }
 
-/// A member that only publishes: it reads a channel where nothing comes, and its replies.
+/// Publishes until an error occurs. It reads a channel without events, and the replies.
 pub(super) async fn outlet(
     run: Arc<BenchRun>,
     outlet: usize,
@@ -99,7 +99,7 @@ async fn open(run: &BenchRun, channel: &str) -> anyhow::Result<BenchConnection> 
     Ok(link)
 }
 
-/// The frames of one read.
+/// Handles the frames of one read.
 fn take(
     reader: &mut BenchReader,
     run: &BenchRun,
@@ -123,7 +123,7 @@ fn take(
     Ok(done)
 }
 
-/// Hands on the text of each whole message, answers pings; says how many bytes that was.
+/// Passes the text of each complete message to `text`, and answers pings. Returns the number of bytes handled.
 fn each_message(
     bytes: &[u8],
     out: &mut Vec<u8>,
@@ -156,7 +156,7 @@ fn each_message(
     }
 }
 
-/// Publishes what is due, as one write.
+/// Publishes the events that are due, with one write.
 fn publish(run: &BenchRun, due: &mut Vec<u32>, out: &mut Vec<u8>) {
     for number in due.drain(..) {
         let channel = &run.channels[run.meter.depart(number).0 as usize].name;
@@ -166,8 +166,8 @@ fn publish(run: &BenchRun, due: &mut Vec<u32>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a message as clients send it. The mask is always the same: it is against confused proxies (RFC 6455, 10.3),
-/// and here nobody but us chooses what is sent.
+/// Appends a message as clients send it. The mask is constant: masks protect against confused proxies (RFC 6455, 10.3),
+/// and here only this program chooses what is sent.
 fn message(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     let header = FrameHeader {
