@@ -1,4 +1,7 @@
-/** The part that is loaded after the first connection: what the ladder does without it, and when it comes late or never. */
+/**
+ * The adaptation part, which is loaded after the first connection: what the ladder does without it, and when it is
+ * late or missing.
+ */
 import assert from 'node:assert/strict'
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -46,7 +49,7 @@ test('without the part, cuts teach nothing, and the same transport carries again
   assert.equal(network.state, 'connected')
 })
 
-/** The client in a folder of its own, with these parts beside it. @param {Record<string, string>} parts */
+/** Copies the client to its own folder, with these parts next to it. @param {Record<string, string>} parts */
 function clientWith(parts) {
   const folder = mkdtempSync(join(tmpdir(), 'triway-parts-'))
   cpSync(new URL('../dist/client.mjs', import.meta.url), join(folder, 'client.mjs'))
@@ -54,7 +57,7 @@ function clientWith(parts) {
   return folder
 }
 
-/** The real part, which counts how often it is used. */
+/** The real part. It counts how often it is used. */
 const COUNTED = `
   import * as part from '${new URL('../dist/client-adaptation.mjs', import.meta.url)}'
   export const { VERSION } = part

@@ -1,4 +1,4 @@
-/** A test that fails, or never ends, ends its file, its run and every process that it started. */
+/** When a test fails or never ends, its file, its run and every process that it started end. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -7,7 +7,7 @@ import { startProcess } from './support/ending.js'
 
 const file = fileURLToPath(new URL('support/never-ending.js', import.meta.url))
 const ending = new URL('support/ending.js', import.meta.url).href
-/** Longest run of a file that fails at once, in ms: far below the time limit of a file. */
+/** The longest run of a file that fails at once, in ms: far below the time limit of a file. */
 const END_MOST_MS = 20_000
 
 /** @param {number} pid */
@@ -19,7 +19,7 @@ function isAlive(pid) {
   }
 }
 
-/** Runs the file as `scripts/test` does. @param {string} how @param {number} limitSeconds */
+/** Runs the file in the same way as `scripts/test`. @param {string} how @param {number} limitSeconds */
 async function run(how, limitSeconds) {
   const { NODE_TEST_CONTEXT: _, ...environment } = process.env
   const flags = ['--test', '--test-force-exit', '--test-reporter=spec', `--import=${ending}`, file]

@@ -1,4 +1,4 @@
-/** What boxes between do to answers, and that the client still delivers everything once and in order. */
+/** What middleboxes do to responses. The client still delivers every event once and in order. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
@@ -9,7 +9,7 @@ import { story, TestHub, until } from './hub.js'
 const numbers = (count) => [...Array(count).keys()]
 const posted = (request) => request.method === 'POST' && request.url.startsWith('/send')
 
-/** Publishes some, each before the last one is answered, and reads them back. */
+/** Publishes `count` events without waiting for the responses, and reads them back. */
 async function everythingOnce(server, hub, count = 30) {
   const lobby = hub.channel('lobby')
   const seen = []
@@ -41,7 +41,7 @@ test('an answer lost after handling, 1 in 2, and POSTs delivered twice: once and
     let count = 0
     server.spoil = (request, response) => {
       if (!posted(request) || ++count % 2) return false
-      // Handled, but nobody hears of it.
+      // The request is handled, but its response is lost.
       const { end } = response
       response.end = () => response.destroy() && end
       return false
@@ -76,10 +76,10 @@ test('POST blocked: addresses over 500 bytes only after one of that length got t
     server.spoil = (request, response) => {
       if (posted(request)) return posts['POST refused (405 of a proxy)'](request, response)
       if (!/^.(pub|healthz)/.test(request.url)) return false
-      // Whether the hub is there is asked by a short one, which proves no length.
+      // The check whether the hub is there is a short `/healthz` without padding. It proves no length.
       if (request.url.startsWith('/healthz') && !request.url.includes('pad=')) return false
       lengths.push([request.url.slice(1, 4), server.address.length + request.url.length - 1])
-      // A box that takes no more.
+      // A middlebox that refuses longer addresses.
       return lengths.at(-1)[1] > 1500 && !!response.writeHead(414).end()
     }
     const lobby = hub.channel('lobby')
@@ -337,7 +337,7 @@ test('a page of somebody else without Retry-After: one look for the hub at a tim
     server.spoilUpgrade = (request, socket) => !!socket.end('HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n')
     server.spoil = (request, response) => request.url.startsWith('/healthz') && looks.push(Date.now()) && !!response.writeHead(302, { location: '/login' }).end('<html>')
     server.cut()
-    // The first redirect of all is followed, which asks for it once more.
+    // The client follows the very first redirect, which causes one more request.
     await until(() => looks.length === 4, 'looks')
     assert.ok(looks[3] - looks[1] > 1500, `${looks.map((at) => at - looks[0])} ms`)
   }))
@@ -345,7 +345,7 @@ test('a page of somebody else without Retry-After: one look for the hub at a tim
 test('a closed hub keeps no process alive', async () => {
   const server = await new TestHub().listen()
   try {
-    // Its last command is never answered.
+    // The last command never gets a response.
     const script = `import { connect } from '${new URL('../dist/client.mjs', import.meta.url)}'
       import WebSocket from '${import.meta.resolve('ws')}'
       const hub = connect('${server.address}', { WebSocket, transports: ['ws'] })

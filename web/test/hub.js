@@ -1,7 +1,6 @@
 /**
- * A small hub in the test's own process: the wire contract as far as the client meets it, with
- * hooks that spoil an answer. It knows the client only to connect it for a story. The real server is met in
- * server.test.js; here the answers can be held, cut and forged at will.
+ * A small hub in the process of the test. It implements as much of the protocol as the client uses, and its hooks
+ * can change any response. `server.test.js` uses the real server; here, responses can be held, cut and forged.
  */
 import { createServer } from 'node:http'
 import WebSocket, { WebSocketServer } from 'ws'
@@ -19,9 +18,9 @@ export class TestHub {
   expected = new Map()
   readers = new Set()
   connections = new Set()
-  /** May take over a request: `(request, response) => true`. */
+  /** Replaces the response to a request if it returns true: `(request, response) => true`. */
   spoil = () => false
-  /** May take over an Upgrade: `(request, socket) => true`. */
+  /** Replaces the response to an Upgrade if it returns true: `(request, socket) => true`. */
   spoilUpgrade = () => false
   pingAfterMs = 150
   heartbeatMs = 15_000
@@ -47,7 +46,7 @@ export class TestHub {
     await new Promise((resolve) => this.server.close(resolve))
   }
 
-  /** Ends every reader at once, as a proxy would. */
+  /** Cuts every reader at once, as a proxy would. */
   cut() {
     for (const reader of this.readers) reader.cut()
   }
@@ -59,7 +58,7 @@ export class TestHub {
     return event.id
   }
 
-  /** Channels and starts, from the address or, where that would be too long, from the body. */
+  /** Returns channels and starts, from the address or, if they do not fit there, from the body. */
   #opening(url, body = '') {
     const query = new URLSearchParams(url.searchParams)
     const { channels: named, since = {}, ...more } = JSON.parse(body || '{}')
@@ -244,7 +243,7 @@ export class TestHub {
   }
 }
 
-/** A hub and a client of it, for as long as the story lasts. @param {any} options of the client @param {(server: TestHub, hub: any) => Promise<void>} body */
+/** Runs `body` with a hub and a client of it, and closes both. @param {any} options of the client @param {(server: TestHub, hub: any) => Promise<void>} body */
 export async function story(options, body) {
   const server = await new TestHub().listen()
   const hub = connect(server.address, { WebSocket, ...options })
@@ -256,7 +255,7 @@ export async function story(options, body) {
   }
 }
 
-/** Waits for a condition, looking each 5 ms, and says what it waited for when it gives up. */
+/** Waits for a condition, which it checks every 5 ms. The error after the limit names the condition. */
 export async function until(condition, what = String(condition), mostMs = 10_000) {
   const end = Date.now() + mostMs
   for (;;) {

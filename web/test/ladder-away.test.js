@@ -1,4 +1,7 @@
-/** The ladder while nothing gets through, the hub or the page is away, and what memory does. Under a fake clock. */
+/**
+ * The ladder while nothing gets through, or while the hub or the page is away, and the effect of its memory. Under
+ * a fake clock.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Network, poll, refused, sse, stranger, ws } from './network.js'
@@ -98,7 +101,7 @@ test('all refused: after the first round a request at a time, with full jitter b
     network.run(300_000)
     const at = network.log.filter((step) => step.do === 'open' || step.do === 'check').map(({ at }) => at)
     assert.ok(at.length > 10)
-    // The three attempts, and the check that measures the round trip.
+    // The first steps are the three attempts, and the check that measures the round trip.
     const pauses = at.slice(4).map((time, index) => time - at[index + 3])
     assert.ok(Math.min(...pauses) >= 1000 && Math.max(...pauses) <= 20_100, pauses.join(' '))
     if (random) assert.ok(pauses.at(-1) > 19_000)

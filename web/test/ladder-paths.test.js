@@ -1,6 +1,6 @@
 /**
- * The ladder on whole paths: how soon a page is usable (p50 and p90 over many seeds), that slow clean
- * paths cause no fallback, and that single frames must arrive alone. Under a virtual clock.
+ * The ladder on complete paths: how soon a page is usable (p50 and p90 over many seeds), that slow clean paths
+ * cause no fallback, and that single frames must arrive alone. Under a virtual clock.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -11,7 +11,7 @@ import { quantile, seeded, VirtualNetwork } from './support/virtual-network.js'
 const SEEDS = 200
 const copy = (value) => JSON.parse(JSON.stringify(value))
 
-/** A page that connects. */
+/** Returns a page that connects. */
 function connect(path, seed, { memory, now = 0, transports = ['ws', 'sse', 'poll'] } = {}) {
   const random = seeded(seed)
   const network = new VirtualNetwork(new Ladder({ transports, random, memory, adaptation: new Adaptation() }), random, path)
@@ -20,7 +20,7 @@ function connect(path, seed, { memory, now = 0, transports = ['ws', 'sse', 'poll
   return network
 }
 
-/** First and second visits of many pages: ms until the transport carries. */
+/** Returns the times until the transport carries, in ms, of first and second visits of many pages. */
 function visits(path, transport) {
   const times = { first: [], next: [] }
   for (let seed = 1; seed <= SEEDS; seed++) {
@@ -36,7 +36,7 @@ function visits(path, transport) {
 
 const summary = (values) => `p50 ${Math.round(quantile(values, 0.5))} ms, p90 ${Math.round(quantile(values, 0.9))} ms`
 
-/** What falls back, and to what. */
+/** Obstacles, and the transport that the client falls back to. */
 const fallbacks = [
   ['Upgrade swallowed', { ws: 'swallowed' }, 'sse'],
   ['101, then silence', { ws: 'deaf' }, 'sse'],
@@ -64,7 +64,7 @@ for (const [name, boxes, transport] of fallbacks) {
   }
 }
 
-/** A publish takes a round trip more than this until it is answered. A stream that is held is given the time that an open one would need. */
+/** A publish takes one round trip longer than this until it is answered. A held stream gets the time that an open one would need. */
 for (const [name, boxes, transport] of fallbacks.filter(([, { ws }]) => ws === 'refused')) {
   const most = boxes.sse ? 2200 : 1500
   test(`${name}, 400 ms: carries within ${most} ms`, (context) => {
@@ -186,7 +186,7 @@ for (const transport of ['ws', 'sse']) {
   }
 }
 
-/** Bursts of events, with pauses between 0.1 and 20 s. */
+/** Publishes bursts of events, with pauses from 0.1 to 20 s. */
 function publishAtRandom(page, id, seed, ms, pause = (lastMs) => page.run(lastMs)) {
   const random = seeded(seed + 1000)
   const end = page.now + ms

@@ -1,4 +1,7 @@
-/** The ladder under random facts and random networks: what must hold whatever happens. With seeds, so that a failure can be repeated. */
+/**
+ * The ladder under random facts and random networks: invariants that must always hold. The runs have seeds, so that
+ * a failure can be reproduced.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Adaptation } from '../adaptation.js'
@@ -14,7 +17,7 @@ const WHYS = [
 ]
 const COUNT = Number(process.env.LADDER_RUNS ?? 300)
 
-/** A ladder that observes random facts, and what is known of its attempts from its steps alone. */
+/** A ladder that observes random facts. The state of its attempts is derived from its steps alone. */
 class Chaos {
   now = 1_000_000
   open = new Map()
@@ -24,7 +27,7 @@ class Chaos {
   constructor(seed) {
     this.random = seeded(seed)
     const transports = this.pick([['ws', 'sse', 'poll'], ['ws', 'sse', 'poll'], ['sse', 'poll'], ['ws'], ['poll', 'ws'], ['poll']])
-    // The part may be there from the start, come later, or never.
+    // The adaptation part may be there from the start, come later, or never come.
     this.adaptation = this.chance(0.5) ? new Adaptation() : undefined
     this.ladder = new Ladder({ transports, random: this.random, memory: {}, adaptation: this.adaptation })
   }
@@ -37,7 +40,7 @@ class Chaos {
     return this.random() < part
   }
 
-  /** The next fact: the timer, something about an attempt, or something about the page. */
+  /** Observes the next fact: a tick of the timer, or something about an attempt or the page. */
   next() {
     const { ladder } = this
     const waitMs = Math.max(0, ladder.wakeAt - this.now)
@@ -80,7 +83,7 @@ class Chaos {
     const steps = this.ladder.observe(this.now, type, fact)
     if (type === 'ended' && fact.id === this.carrier) this.carrier = undefined
     if (type === 'starved' && !wasOnWs && this.ladder.attempts.preference.allowed.includes('poll')) this.starvedUntil = this.ladder.now + 60_000
-    // On another network, or by hand, held polls may be tried.
+    // Held polls may be tried again on another network, or when the application chooses them.
     if (type === 'use' || this.ladder.attempts.memory.network !== network) this.starvedUntil = 0
     for (const one of steps) this.check(one)
     if (type === 'ended') this.open.delete(fact.id)

@@ -1,4 +1,4 @@
-/** Rules of the ladder for starved pages, incomplete streams, ends that teach nothing, and outages. Under a fake clock. */
+/** Rules of the ladder for starved pages, incomplete streams, cuts that teach nothing, and outages. Under a fake clock. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Ladder } from '../ladder.js'
@@ -9,7 +9,7 @@ const carriedBy = (network) => network.carried.map(({ transport }) => transport)
 const opens = (network, from = 0) => network.steps('open').filter(({ at }) => at >= from)
 const copy = (value) => JSON.parse(JSON.stringify(value))
 
-/** A page on SSE, a second later. */
+/** Returns a page that has been on SSE for a second. */
 function onSse(paths = {}, options = {}) {
   const network = new Network({ ...clear, ws: refused, ...paths }, options)
   network.observe('start')
@@ -115,7 +115,7 @@ test('starved means nothing on WS, and where polls are not allowed', () => {
   }
 })
 
-/** A chain of polls that is cut when nothing came for so long, whatever is sent early. */
+/** A chain of polls that is cut when nothing arrived for this time, even if bytes were sent early. */
 const cutPolls = (idleMs) => (step) => {
   const holdMs = step.pause === undefined ? (step.wait ?? 25) * 1000 : 0
   if (holdMs <= idleMs) return poll()(step)
@@ -145,7 +145,7 @@ test('held polls that are cut at the shortest wait, early or not: short polls', 
 test('streams cut idle sooner than any heartbeat comes: polls are short from the start', () => {
   for (const isAlike of [false, true]) {
     let lives = 0
-    // An event keeps each second one alive for longer.
+    // An event keeps every second poll alive for longer.
     const dying = (step) => {
       const at = isAlike || lives++ % 2 === 0 ? 190 : 1400
       return [...sse()(step).slice(0, 3), ...(at > 200 ? [[at, 'frame', { event: true }]] : []), [at + 800, 'ended', { why: 'closed' }]]
@@ -154,7 +154,7 @@ test('streams cut idle sooner than any heartbeat comes: polls are short from the
     network.observe('start')
     network.run(15_000)
     assert.equal(network.carrier, 'poll')
-    // What dies at one age may do so for other reasons.
+    // Cuts at different ages may have other reasons.
     assert.equal(network.carrying.isShort, !isAlike)
   }
 })
@@ -254,7 +254,7 @@ test('after an outage the check that finds the hub is followed at once by an att
     const backAt = network.now
     network.run(21_000)
     const request = network.log.find(({ do: step, at }) => (step === 'check' || step === 'open') && at > backAt)
-    // A round trip for the check, if it is one, and three for WS.
+    // One round trip for the check, if the request is one, and three for WS.
     assert.equal(network.carried.at(-1).at - request.at, request.do === 'check' ? 80 : 60)
   }
 })

@@ -1,4 +1,4 @@
-/** The ladder as a table: what the network does → what is tried, and when. Under a fake clock. */
+/** The ladder as a table: what the network does → what the ladder tries, and when. Under a fake clock. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deaf, held, mute, Network, poll, refused, sse, stranger, together, ws } from './network.js'
@@ -6,7 +6,7 @@ import { deaf, held, mute, Network, poll, refused, sse, stranger, together, ws }
 const clear = { ws: ws(), sse: sse(), poll: poll(), check: () => ({ ok: true }) }
 const carriedBy = (network) => network.carried.map(({ transport }) => transport).join(' ')
 
-/** First connect: [name, paths, carriers in order, the first within ms, the last within ms]. */
+/** First connect: [name, paths, carriers in order, time limit of the first in ms, of the last in ms]. */
 const first = [
   ['clear', {}, 'ws', 100],
   ['Upgrade refused', { ws: refused }, 'sse', 500],
@@ -46,7 +46,10 @@ test('a round trip of 600 ms is no reason for a false fallback', () => {
   assert.equal(carriedBy(network), 'ws')
 })
 
-/** A page's HTTP connection is warm, its WS needs TCP (and TLS), Upgrade and ping. [hello, proof] of WS in round trips. */
+/**
+ * The HTTP connection of a page is warm; its WS needs TCP (and TLS), Upgrade and ping. [hello, proof] of WS, in
+ * round trips.
+ */
 for (const [name, hello, proof] of [['cleartext', 2, 3], ['TLS', 3, 4]]) {
   test(`a browser 600 ms away, ${name}: 100 connects, 0 false fallbacks, and nothing is held against WS`, () => {
     let memory

@@ -1,13 +1,13 @@
-/** What the box alters, cuts and silences, tested by raw bytes. */
+/** What the middlebox alters, cuts and silences. Tested with raw bytes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { chunk, get, STREAM, SWITCHED, UPGRADE, whole, world } from './support/raw.js'
 
 const bytes = (...parts) => Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.from(part))))
-/** A frame that is not masked. */
+/** Returns an unmasked frame. */
 const frame = (first, payload) => bytes([first, payload.length], payload)
 
-/** A switched connection: client and hub, both past the 101. */
+/** Returns client and hub of a switched connection, both after the 101. */
 async function switched(rules) {
   const { ask, asked, box } = await world(rules)
   const client = await ask(UPGRADE)
@@ -106,7 +106,7 @@ test('another status, another type, an older HTTP', async () => {
   const client = await ask(get('/sse/a') + get('/healthz'))
   ;(await asked()).socket.write(STREAM + chunk('text'))
   await client.sees('204')
-  // The stream is over for the client, whatever the hub still says: the next request is answered.
+  // The response has ended for the client, even if the hub sends more. The next request gets a response.
   ;(await asked(2)).socket.end(whole('next'))
   await client.sees('next')
   assert.doesNotMatch(client.text, /text/)

@@ -1,4 +1,4 @@
-/** The box's link, gate and door, and the frames that it leaves out or delays, tested by raw bytes. */
+/** The middlebox's link, gate and door, and the frames that it omits or delays. Tested with raw bytes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { chunk, get, STREAM, SWITCHED, UPGRADE, whole, world } from './support/raw.js'

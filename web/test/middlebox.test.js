@@ -1,4 +1,4 @@
-/** The box for tests, tested by raw bytes: a hub that is a script, a client that is a socket. */
+/** The middlebox for tests. Tested with raw bytes: the hub is a script, and the client is a socket. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
@@ -44,7 +44,7 @@ test('swallowed: neither the hub nor the client hears of it', async () => {
   const { ask, box, came } = await world({ post: { swallow: true } })
   const client = await ask('POST /send HTTP/1.1\r\nHost: hub\r\nContent-Length: 2\r\n\r\n[]')
   while (!box.asked.length) await new Promise((resolve) => setTimeout(resolve, 5))
-  // Proof that time passed on the same way, without a sleep: another kind goes through and back.
+  // Another request that goes through and back proves that time has passed, without a sleep.
   const other = await ask(get('/healthz'))
   while (!came.length) await new Promise((resolve) => setTimeout(resolve, 5))
   came[0].socket.end(whole('ok'))
@@ -109,13 +109,13 @@ test('cut by age, by idleness, and with a status where no head went out', async 
 
 test('held: whole, body, blocks, lag one', async () => {
   const { ask, asked, box } = await world({ sse: { hold: 'whole' } })
-  /** What the client sees before the end, and after it. */
+  /** Returns what the client sees before the end of the response, and after it. */
   const streamed = async (hold, count) => {
     box.set({ sse: { hold } })
     const client = await ask(get('/sse/a'))
     const hub = await asked(count)
     hub.socket.write(STREAM + chunk('12345'))
-    // The mark comes by another way, so that what was to come has come.
+    // The mark takes another connection. When it arrives, everything that was to arrive has arrived.
     hub.socket.write(chunk('6789'))
     const other = await ask(get('/healthz'))
     const mark = await asked(count + 1)

@@ -1,4 +1,6 @@
-/** Mistakes of an application: each is thrown at the call, or told within 3 s, with a code, a message and a hint. */
+/**
+ * Mistakes of an application. Each is thrown by the call or reported within 3 s, with a code, a message and a hint.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import WebSocket from 'ws'
@@ -9,7 +11,7 @@ import { binary, startServer } from './server.js'
 /** @param {(server: import('./hub.js').TestHub, hub: any) => Promise<void>} body @param {any} [options] */
 const withHub = (body, options) => story(options, body)
 
-/** The error that a call throws. @param {() => any} call @returns {any} */
+/** Returns the error that a call throws. @param {() => any} call @returns {any} */
 function errorOf(call) {
   try {
     call()
@@ -126,7 +128,7 @@ for (const transport of ['ws', 'sse', 'poll']) {
       hub.channel('$other')
       await until(() => lines.length && ended.length === 2)
       await hub.ready
-      // Later in life, too.
+      // A later call is reported too.
       hub.channel('$later')
       await until(() => lines.length === 2)
       hub.close()

@@ -1,13 +1,13 @@
 /**
- * A network for the ladder under a fake clock: each transport is a behaviour: what is observed of
- * an attempt, and when. No socket and no time: hours pass at once.
+ * A network for the ladder under a fake clock. Each transport has a behaviour: the facts that are observed of an
+ * attempt, and their times. No socket and no real time, so hours pass at once.
  */
 import { Adaptation } from '../adaptation.js'
 import { Ladder } from '../ladder.js'
 
 const R = 20
 
-/** Sends its first frames, then a ping each heartbeat, until `dies` ms after it was opened. */
+/** Sends its first frames, then a ping at each heartbeat, until `dies` ms after it was opened. */
 const alive = (first) => ({ dies, idle, beatS = 15, silentFrom = Infinity } = {}) => (step) => {
   const beat = step.beat ?? beatS
   const start = first(beat)
@@ -32,11 +32,11 @@ export const poll = ({ cut } = {}) => (step) => {
 export const refused = () => [[R, 'ended', { why: 'refused' }]]
 export const mute = () => []
 export const stranger = () => [[R, 'ended', { why: 'foreign', foreign: true }]]
-/** Hello, but the probe only with what comes after its silence. */
+/** Hello arrives, but the probe arrives only with the frame after its silence. */
 export const held = (step) => [hello(2 * R, 15), [2 * R + 1350, 'frame', { ping: true }]]
-/** Held in a block, and freed by what filled it. */
+/** The frames are held in a block until another frame fills it. */
 export const together = () => [hello(900, 15), [910, 'frame', { ping: true }]]
-/** Hello comes, its reply never does. */
+/** Hello arrives, but the reply to its ping never does. */
 export const deaf = () => [hello(2 * R, 15)]
 
 export class Network {
@@ -67,7 +67,7 @@ export class Network {
     }
   }
 
-  /** What is answered at once shows the round trip too. */
+  /** A check. A response also measures the round trip. */
   #check() {
     const { ms = R, ...fact } = this.paths.check?.(this.now) ?? {}
     if (fact.ok) this.#coming.push([this.now + ms, -1, 'rtt', { ms }])
@@ -95,14 +95,14 @@ export class Network {
     return this
   }
 
-  /** The page sleeps: nothing runs, and nothing arrives. */
+  /** Sleeps: nothing runs, and nothing arrives. */
   sleep(ms) {
     this.now += ms
     this.#coming = this.#coming.filter(([at]) => at > this.now)
     return this
   }
 
-  /** The page's clock is set back; nothing else is. @param {number} ms */
+  /** Sets the page's clock back, and nothing else. @param {number} ms */
   back(ms) {
     this.now -= ms
     for (const coming of this.#coming) coming[0] -= ms
@@ -113,7 +113,7 @@ export class Network {
     return this.log.filter((step) => step.do === kind)
   }
 
-  /** What carried, in order, as `at:transport`. */
+  /** Returns the carriers, in order, as `at:transport`. */
   get carried() {
     const transports = new Map(this.steps('open').map(({ id, transport }) => [id, transport]))
     return this.steps('carry').map(({ id, at, why }) => ({ at, transport: transports.get(id), why }))
@@ -123,7 +123,7 @@ export class Network {
     return this.steps('state').at(-1)?.state
   }
 
-  /** The attempt that carries now. */
+  /** Returns the attempt that carries now. */
   get carrying() {
     const { id } = this.steps('carry').at(-1) ?? {}
     return this.ladder.attempts.get(id)

@@ -1,4 +1,4 @@
-/** Requests on bad ways: a kept connection that is dead, a gateway without a hub behind it, an answer that comes slowly. */
+/** Requests on bad paths: a dead keep-alive connection, a gateway without a hub, a response that arrives slowly. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PageSize } from '../history.js'
@@ -6,14 +6,14 @@ import { Requests } from '../requests.js'
 import { story, until } from './hub.js'
 
 const HTTP = ['sse', 'poll']
-/** Three requests may be under way when an outage begins; after it, one a second. */
+/** Three requests may be in flight when an outage begins. After that, there is one per second. */
 const FIRST = 3
 const OUTAGE_MS = 5000
-/** A request is repeated for 4 s at most. */
+/** The longest time that a request is repeated is 4 s. */
 const GIVEN_UP_MS = 5000
 
 const isPoll = (request) => request.url.startsWith('/poll')
-/** A request that nobody reads: its connection is silent. */
+/** A request without a response: its connection stays silent. */
 const swallow = () => true
 
 test('a first poll without an answer is asked for on another connection, with the same nonce, and little later', async () => {
@@ -79,7 +79,7 @@ test('a request gives up its turn at its limit, however many others take turns b
   const stop = new AbortController()
   const began = performance.now()
   const isTurn = requests.waitForTurnUntil(began + 1500, stop.signal)
-  // Each refusal of another request puts off the turn of all.
+  // Each refusal of another request delays the turns of all requests.
   const others = setInterval(() => requests.waitForTurnUntil(Infinity, stop.signal).catch(() => {}), 400)
   assert.equal(await isTurn, false)
   clearInterval(others)
@@ -93,11 +93,11 @@ test('a poll behind a gateway without a hub is given up after 4 s, also while ch
     hub.channel('a')
     await hub.ready
     server.spoil = (request, response) => !!response.writeHead(502).end('away')
-    // Answers the poll that is held: the gateway refuses the next one.
+    // Answers the held poll, so that the gateway refuses the next one.
     server.publish('a', 1)
     const beganAt = Date.now()
     for (let opened = 0; opened < 3; opened++) {
-      // Each needs another attachment, whose requests take turns, too.
+      // Each channel needs a new attachment, whose requests take turns too.
       hub.channel('opened ' + opened)
       await until(() => Date.now() > beganAt + 500 * (opened + 1))
     }
@@ -139,7 +139,7 @@ test('an answer that comes slowly, but comes, does not hang', async () => {
       if (!request.url.startsWith('/history')) return false
       histories++
       const { end } = response
-      // Eight pieces, a second apart: longer than what a request without a sign may take.
+      // Eight pieces, one per second: longer than the limit of a request without a sign.
       response.end = (text) => {
         const size = Math.ceil(text.length / 8)
         for (let piece = 0; piece < 8; piece++) setTimeout(() => (piece < 7 ? response.write(text.slice(piece * size, (piece + 1) * size)) : end.call(response, text.slice(piece * size))), piece * 1000)
@@ -158,7 +158,7 @@ test('an answer that comes slowly, but comes, does not hang', async () => {
 test('pages of history shrink below the first size only where they fail, and grow back', () => {
   const size = new PageSize()
   const after = (...times) => (times.forEach((ms) => size.adapt(ms)), size.bytes / 1024)
-  // A distant network is slow with small pages too.
+  // A distant network is slow even with small pages.
   assert.equal(after(1200, 5000), 16)
   assert.deepEqual([after(Infinity), after(2000), after(Infinity, Infinity), after(Infinity)], [8, 8, 2, 2])
   assert.deepEqual([after(900), after(900, 900), after(900), after(200)], [4, 16, 16, 32])

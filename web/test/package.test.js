@@ -1,4 +1,4 @@
-/** What is built and published: its size, its files, its exports, its types. */
+/** The built package: its size, its files, its exports, its types. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { gzipSync } from 'node:zlib'
 const dist = (name) => readFileSync(new URL('../dist/' + name, import.meta.url))
 const zipped = (name) => gzipSync(dist(name), { level: 9 }).length
 
-/** Bytes, minified and gzipped: what it is today and a little, so that it cannot grow unseen. */
+/** Sizes in bytes, minified and gzipped: the present sizes with a small margin, so that growth is noticed. */
 const CLIENT_MOST = 26_450
 const PARTS_MOST = { 'client-adaptation.mjs': 950, 'client-report.mjs': 1_100, 'client-share.mjs': 3_050 }
 
@@ -51,7 +51,7 @@ test('types: what is for the application, and nothing of the inside', () => {
   assert.doesNotMatch(types.replace(/\/\*.*?\*\//gs, ''), /\w_[:(]/)
 })
 
-/** What an application writes, as TypeScript: each line that must not compile is marked. */
+/** The TypeScript of an application. The marked lines must not compile. */
 const APPLICATION = `
 import { connect, TriwayError, type Hub, type Channel, type Member } from 'triway'
 const hub: Hub = connect('http://localhost/', { transports: ['ws', 'poll'], token: async () => 't' })

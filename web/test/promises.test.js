@@ -1,4 +1,4 @@
-/** Promises of the client that were broken once, against the hub of hub.js. */
+/** Guarantees of the client that were violated once. Tested with the hub of `hub.js`. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import WebSocket from 'ws'
@@ -78,7 +78,7 @@ test('history goes on by another transport where its socket was closed by the cl
   withHub(async (server, hub) => {
     server.publish('old', 1)
     await hub.ready
-    // The page is asked for, and its reply is lost.
+    // The page of history is requested, and its reply is lost.
     const { send } = WebSocket.prototype
     let lost = 0
     WebSocket.prototype.send = function (message, ...more) {
@@ -142,7 +142,7 @@ for (const transport of ['sse', 'poll']) {
       await until(() => server.requests.some((line) => line.startsWith('GET /presence')))
       server.publish('$presence/room', { id: 's2', count: 2 }, { name: 'join' })
       await until(() => moves.length === 1)
-      // The list is asked for again after a cut, and comes when somebody in it has left already.
+      // The list is requested again after a cut. It arrives when one of its members has already left.
       let answer
       server.spoil = (request, response) => {
         if (!request.url.startsWith('/presence')) return false

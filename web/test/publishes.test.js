@@ -1,9 +1,9 @@
-/** Publishes keep their keys and end, whatever happens to the way that they go by. */
+/** Publishes keep their keys and are settled, whatever happens on their path. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Outbox } from '../outbox.js'
 
-/** Requests that answer as the test says. @param {(path: string, given: any) => any} answer */
+/** Returns an outbox whose requests get the responses of the test. @param {(path: string, given: any) => any} answer */
 function outbox(answer, more = {}) {
   const sent = []
   const requests = {

@@ -1,6 +1,6 @@
 /**
- * A hub goes down under many clients, by a drain or by death, and comes back at the same address: they
- * come back by the way they had, spread in time, and nothing that was said before is said twice.
+ * The hub of many clients stops, by a drain or a kill, and starts again at the same address. The clients reconnect
+ * on the same transport, spread over time, and no event is delivered twice.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -12,23 +12,26 @@ import { until } from './hub.js'
 
 const skip = binary ? false : 'no server is built'
 const HUBS = 50
-/** Until all have heard what is said after the restart, in ms: a drain spreads them over 2 s, and a poll may be held. */
+/**
+ * The time until all clients have received an event from after the restart, in ms. A drain spreads them over 2 s,
+ * and a poll may be held.
+ */
 const BACK_MOST_MS = 15_000
 /**
- * How far apart the tenth and the ninetieth of a hundred come at least, in ms. A drain gives each its time, evenly over
- * 2 s. After a death each takes a random part of the second after the first.
+ * The least time between the tenth and the ninetieth percentile of the reconnects, in ms. A drain assigns each
+ * client a time, evenly over 2 s. After a kill, each client chooses a random part of the second after the first.
  */
 const SPREAD_LEAST_MS = { SIGTERM: 1000, SIGKILL: 400 }
-/** The hub says "not before 100 ms", less what a timer may be early. */
+/** The hub says "not before 100 ms". A timer may be a little early. */
 const NOT_BEFORE_MS = 95
 
-/** One client, with the times of its tries to read. @param {string} address */
+/** Returns one client, with the times of its attempts to read. @param {string} address */
 function guestOf(address) {
   const guest = { seen: /** @type {any[]} */ ([]), ways: /** @type {string[]} */ ([]), tries: /** @type {number[]} */ ([]), inVain: 0, backAt: 0, hub: /** @type {any} */ (undefined) }
   const note = (/** @type {string} */ url) => {
     if (/\/(ws|sse|poll)\?/.test(url)) guest.tries.push(Date.now())
   }
-  /** A request that did not find the hub is counted. @param {string} url @param {any} init */
+  /** Counts requests that did not reach the hub. @param {string} url @param {any} init */
   const looked = async (url, init) => {
     note(url)
     const isLook = /\/(healthz|poll)\?/.test(url)
@@ -66,7 +69,7 @@ function guestOf(address) {
 /** @param {string} address @param {string} data */
 const publish = (address, data) => fetch(address + 'pub/lobby', { method: 'POST', body: data, headers: { 'content-type': 'text/plain' } })
 
-/** @param {string} address @param {string} transport @returns {Promise<number>} how many the hub holds */
+/** @param {string} address @param {string} transport @returns {Promise<number>} how many readers the hub has */
 async function readers(address, transport) {
   const metrics = await (await fetch(address + 'metrics')).text()
   return Number(new RegExp(`^triway_readers\\{transport="${transport}"\\} (\\d+)$`, 'm').exec(metrics)?.[1] ?? 0)
@@ -81,7 +84,7 @@ async function crowd(transport, rules) {
   await until(() => guests.every(({ hub }) => hub.transport === transport), `all by ${transport}`)
   await publish(server.address, 'before')
   await until(() => guests.every(({ seen }) => seen.length === 1), 'all to hear')
-  // Each poll is held again.
+  // Wait until each poll is held again.
   await until(async () => (await readers(server.address, transport)) === HUBS, 'all to wait')
   return { server, box, guests }
 }
@@ -94,21 +97,23 @@ async function restarted(transport, rules, signal, t) {
     const from = Date.now()
     const before = guests.map(({ ways }) => ways.length)
     await server.stop(signal)
-    // Each has looked for it at once, in vain; what follows is its own pause.
+    // Each client has tried at once, without success. Its own pause follows.
     if (signal === 'SIGKILL') await until(() => guests.every(({ inVain }) => inVain), 'all to look for it')
     next = await startServer([], server.port)
     const isBack = Date.now()
     await publish(next.address, 'after')
     await until(() => guests.every(({ hub, seen }) => seen.length >= 2 && hub.transport), 'all to hear again', BACK_MOST_MS)
     await until(() => guests.every(({ hub }) => hub.transport === transport), `all by ${transport} again`, BACK_MOST_MS)
-    // After a drain each comes when it was told to, the first time; after a death the last try is the one that got through.
+    // After a drain, a client reconnects at its assigned time, at the first attempt. After a kill, its last attempt
+    // succeeds.
     const came = (/** @type {ReturnType<typeof guestOf>} */ { tries, backAt }) => (signal === 'SIGTERM' ? tries.find((at) => at >= from) : tries.filter((at) => at <= backAt).at(-1)) ?? 0
     const times = guests.map((guest) => came(guest) - from).sort((one, other) => one - other)
     const part = (/** @type {number} */ share) => times[Math.floor(share * (times.length - 1))]
     t.diagnostic(`${transport}, ${signal}: down for ${isBack - from} ms; ${times.length} came back between ${times[0]} and ${times.at(-1)} ms, eight of ten between ${part(0.1)} and ${part(0.9)}`)
     for (const [at, { hub, ways, seen }] of guests.entries()) {
       assert.equal(seen.join(), 'before,after')
-      // After a death all look at once: a hub, or a machine, that is slow then lets what is tried beside it carry for a moment.
+      // After a kill, all clients try at once. If the hub or the machine is then slow, another transport may carry
+      // for a moment.
       const since = signal === 'SIGTERM' ? ways.slice(before[at]) : ways.slice(-1)
       assert.deepEqual([...new Set(since)], [transport], `the way it had, and no other between: ${since}\n${await hub.report()}`)
     }

@@ -1,4 +1,4 @@
-/** The real server, as a process of its own on a port of its own. */
+/** The real server, as a process on a port that the system chooses. */
 import { existsSync } from 'node:fs'
 import { startProcess } from './support/ending.js'
 

@@ -1,4 +1,4 @@
-/** One story over each transport against the real server, with the built client. */
+/** One scenario over each transport, with the real server and the built client. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import WebSocket from 'ws'

@@ -1,4 +1,4 @@
-/** Tabs that share below WebSocket without being told to: when they do, when not, and what they keep. */
+/** Tabs that share a transport below WebSocket by default: when they do, when they do not, and what they keep. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import WebSocket from 'ws'
@@ -6,7 +6,7 @@ import { connect } from '../client.js'
 import { TestHub, until } from './hub.js'
 import { locks } from './support/locks.js'
 
-/** Tabs of one browser, in which `navigator` is as given. */
+/** Runs `body` with tabs of one browser whose `navigator` is the given one. */
 async function withBrowser(navigator, body) {
   const server = await new TestHub().listen()
   const page = new EventTarget()
@@ -108,7 +108,8 @@ test('a tab without any answer asks the others, which change to short polls', ()
     const first = await come({ transports: ['sse', 'poll'] })
     const held = []
     let isFull = true
-    // As where the browser has no connection left: only the tab that reads gets through, until it lets go.
+    // As if the browser had no free connection: only the tab that reads gets through, until it releases its
+    // connection.
     server.spoil = ({ url }, response) => isFull && !url.includes('session=') && held.push(response)
     const second = connect(server.address, { WebSocket, transports: ['sse', 'poll'] })
     try {

@@ -1,4 +1,6 @@
-/** Ten tabs, one reader; the reader goes, and nothing is lost. Web Locks are played by the test. */
+/**
+ * Ten tabs share one reader. When the reader's tab is closed, no event is lost. The test provides the Web Locks.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import WebSocket from 'ws'
@@ -8,7 +10,7 @@ import { locks } from './support/locks.js'
 
 test('tabs share one reader; its death loses nothing', async () => {
   const server = await new TestHub().listen()
-  // The page's own events, which Node has not.
+  // The events of the page, which Node does not have.
   const page = new EventTarget()
   globalThis.addEventListener = page.addEventListener.bind(page)
   Object.defineProperty(globalThis, 'navigator', { value: { locks: locks() }, configurable: true })
@@ -38,7 +40,7 @@ test('tabs share one reader; its death loses nothing', async () => {
     server.publish('other', 'only tab 3')
     await until(() => tabs[3].seen.length === 4)
 
-    // A wish in any tab is one for all, since one reads for all.
+    // A choice in one tab applies to all, since one tab reads for all.
     const changed = []
     tabs[1].hub.addEventListener('transport', ({ to }) => changed.push(to))
     tabs[2].hub.use('poll')
@@ -101,7 +103,7 @@ test('a page that goes into the cache of pages lets another tab lead, and follow
 })
 
 const { BroadcastChannel } = globalThis
-/** The platform's, which a page that is frozen neither hears nor uses. */
+/** The BroadcastChannel of the platform. A frozen page neither receives nor sends. */
 class Wire {
   static made = []
   isAway = false
@@ -115,7 +117,10 @@ class Wire {
   close = () => this.real.close()
 }
 
-/** Tabs of one origin, each with events of its own page; what each hears of `lobby` and of its inbox. */
+/**
+ * Runs `body` with tabs of one origin. Each has its own page events and records what it receives from `lobby` and
+ * from its inbox.
+ */
 async function withTabs(body) {
   const server = await new TestHub().listen()
   Object.defineProperty(globalThis, 'navigator', { value: { locks: locks() }, configurable: true })
@@ -220,7 +225,7 @@ test('the tab that reads goes while the next in line has not fetched its history
     assert.deepEqual(other.seen, [1, 2, 3, 4])
   }))
 
-/** What a channel of the tab's went through. */
+/** Returns a list that collects the error and close events of a channel. */
 const ends = (channel) => {
   const seen = []
   for (const type of ['error', 'close']) channel.addEventListener(type, ({ error }) => seen.push(`${type} ${error?.code}`))

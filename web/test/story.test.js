@@ -1,4 +1,4 @@
-/** One story over each transport, and over changes between them, against the hub of hub.js. */
+/** One scenario over each transport, and over changes between transports, with the hub of `hub.js`. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import WebSocket from 'ws'
@@ -170,7 +170,7 @@ test('a cut between two gaps of one id hides neither', () =>
     const [reader] = server.readers
     const before = `e1-${server.head}`
     const gap = { type: 'gap', channel: 'one', after: before, reason: 'restart', id: 'e2-0', more: true }
-    // Of the one write only the first gap arrives.
+    // The write has several gaps, and only the first one arrives.
     server.epoch = 'e2'
     let asked = ''
     server.spoil = ({ url }, response) => {
@@ -221,7 +221,7 @@ test('a channel joined while another transport is being attached misses nothing'
 
 test('a transport asked for before the first hello: one session, and it carries', () =>
   withHub(async (server, open) => {
-    // The hello is on its way when the wish comes.
+    // The application chooses a transport while the hello is on its way.
     const handle = server.sockets.handleUpgrade.bind(server.sockets)
     server.sockets.handleUpgrade = (request, socket, head, done) => setTimeout(() => handle(request, socket, head, done), 50)
     const hub = open()
@@ -264,7 +264,7 @@ test('a first connect that is hedged shows one person, not two', () =>
         ws.on('close', (code) => closed.push(code))
         done(ws)
       })
-    // The WS is accepted, but its hello is late: the stream beside it is first.
+    // The WS is accepted, but its hello is late: the stream carries first.
     const { send } = WebSocket.prototype
     let isLate = true
     WebSocket.prototype.send = function (message, ...more) {

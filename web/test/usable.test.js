@@ -1,4 +1,4 @@
-/** How times until usable are summed up; the visits themselves are made by `networks/run.js --usable`. */
+/** How times until usable are summed up. `networks/run.js --usable` measures them. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isLate, quantile } from './networks/usable.js'

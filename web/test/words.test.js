@@ -1,4 +1,4 @@
-/** What is the hub's word, and what only seems to be; and what an application is told of it, to the letter. */
+/** Which responses come from the hub and which only seem to, and the exact messages that an application gets. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import WebSocket from 'ws'

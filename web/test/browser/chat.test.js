@@ -1,6 +1,5 @@
 /**
- * The chat page by real people in real browsers: two of them at least, on
- * different transports. Each story has a room of its own.
+ * The chat page in real browsers, with at least two visitors on different transports. Each test has its own room.
  */
 import assert from 'node:assert/strict'
 import { Visitor } from './visitor.js'
@@ -8,15 +7,15 @@ import { pngOf } from './picture.js'
 import { tell } from './stage.js'
 import { Hub, until } from './world.js'
 
-/** Between two messages while readers change their way, in milliseconds: several are under way at each change. */
+/** The interval of messages while readers change their transport, in ms: several are in flight at each change. */
 const SPEAK_EVERY_MS = 15
-/** Far fewer than the page shows, so that none is missing for being old. */
+/** Fewer messages than the page shows, so that none of them is removed as too old. */
 const SPOKEN_MOST = 900
 
 /** @typedef {import('./stage.js').Stage} Stage */
 
 /**
- * Two people in a room, Ann by WebSocket and Bob by long polling.
+ * Returns two visitors of a room: Ann on WebSocket and Bob on long polling.
  * @param {Pick<Stage, 'hub' | 'browser'>} stage @param {string} room
  */
 async function annAndBob({ hub, browser }, room) {

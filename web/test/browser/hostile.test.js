@@ -1,6 +1,6 @@
 /**
- * Words made to be taken for markup, bytes made to be taken for programs, and
- * more lines than a page can hold: all of it is only shown.
+ * Text that looks like markup, bytes that look like programs, and more lines than a page can hold. The page only
+ * displays all of it.
  */
 import assert from 'node:assert/strict'
 import { packFile } from '../../chat/files.js'

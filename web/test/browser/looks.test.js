@@ -1,7 +1,6 @@
 /**
- * How the page is met: by keyboard alone, on a phone of 320 px, in the dark,
- * by a screen reader's tree, in scripts from right to left. Screenshots are
- * kept for people to look at.
+ * The page with the keyboard alone, on a phone of 320 px, in dark mode, in the accessibility tree, and with
+ * right-to-left scripts. Screenshots are kept for review.
  */
 import assert from 'node:assert/strict'
 import { Visitor } from './visitor.js'
@@ -10,7 +9,7 @@ import { Browser } from './world.js'
 
 /** @typedef {import('./stage.js').Stage} Stage */
 
-/** WCAG AA for text of usual size. */
+/** The contrast that WCAG AA requires for text of normal size. */
 const AA_CONTRAST = 4.5
 
 tell('the looks and reach of the chat page', {
@@ -87,7 +86,7 @@ tell('the looks and reach of the chat page', {
 })
 
 /**
- * Legible on a desk and on a phone of 320 px, with any script.
+ * Checks that the page is legible on a desktop and on a phone of 320 px, with any script.
  * @param {Stage} stage @param {'light' | 'dark'} scheme
  */
 async function legible({ hub, browser, kind }, scheme) {
@@ -121,7 +120,7 @@ async function opensDrawer(ann, scheme) {
   await ann.sees('the focus back on its button', () => document.activeElement?.id === 'side-button')
 }
 
-/** What reaches beyond the window or the log, sideways. @param {Visitor} visitor */
+/** Returns the elements that are wider than the window or the log. @param {Visitor} visitor */
 function overhang(visitor) {
   return visitor.page.evaluate(() => {
     const boxes = [document.documentElement, /** @type {Element} */ (document.querySelector('#log'))]
@@ -148,9 +147,8 @@ async function wears(visitor, scheme) {
 }
 
 /**
- * Texts whose contrast with what is behind them is under AA, measured on the
- * colours that the browser computed (drawn on a canvas, which turns oklch into
- * red, green and blue).
+ * Returns the texts whose contrast with their background is below AA. It measures the colours that the browser
+ * computed. They are drawn on a canvas, which converts oklch to red, green and blue.
  * @param {Visitor} visitor
  */
 function faint(visitor) {

@@ -1,6 +1,5 @@
 /**
- * The chat page's pure parts, without a browser: names, the frame of a file,
- * and which bytes are a picture.
+ * The pure parts of the chat page, without a browser: names, the frame of a file, and which bytes are a picture.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -106,7 +105,7 @@ test('what is no such picture is none, however it begins', () => {
   huge.writeUInt32BE(100_000, 16)
   huge.writeUInt32BE(100_000, 20)
   assert.equal(pictureIn(huge), null, 'more pixels than are shown')
-  // A JPEG whose segments lead nowhere ends the search, whatever the lengths say.
+  // The search ends at a JPEG whose segments lead nowhere, whatever lengths they state.
   for (const tail of [[0xff, 0xe0, 0, 0], [0xff, 0xe0, 0xff, 0xff], [0xff, 0xff, 0xff, 0xff], [0, 0, 0, 0]]) {
     assert.equal(pictureIn(Buffer.from([0xff, 0xd8, 0xff, ...tail.slice(1), ...Array(20).fill(0)])), null)
   }
@@ -137,7 +136,7 @@ test('the report is told in sentences, and a reason unknown here is told as it i
   assert.equal(causeText('new'), 'new')
 })
 
-/** A store that forgets with the test. */
+/** Returns a store that exists only in this test. */
 function storeOf() {
   const map = new Map()
   const store = /** @type {Storage} */ (/** @type {unknown} */ ({

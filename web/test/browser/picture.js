@@ -1,6 +1,6 @@
 /**
- * A real PNG of any size and colours, made here, so that no picture of somebody
- * else lies in the project. This file knows no page.
+ * Makes a real PNG of any size and colours, so that the project needs no picture of a third party. This file knows
+ * no page.
  */
 import { crc32, deflateSync } from 'node:zlib'
 

@@ -1,6 +1,6 @@
 /**
- * Tells the same stories in each browser, with a hub and a browser of their own.
- * This file knows no page and no story.
+ * Runs the same tests in each browser, with one browser and one hub for each group. This file knows no page and no
+ * test.
  */
 import { after, before, describe, test } from 'node:test'
 import { Browser, BROWSERS, Hub } from './world.js'
@@ -14,16 +14,16 @@ import { Browser, BROWSERS, Hub } from './world.js'
 
 /**
  * @param {string} title
- * @param {Record<string, (stage: Stage) => Promise<void>>} stories  by what they show
+ * @param {Record<string, (stage: Stage) => Promise<void>>} stories by title
  */
 export function tell(title, stories) {
-  // One story, for a look at it.
+  // Selects tests by name, for debugging.
   const wanted = new RegExp(process.env.TRIWAY_STORY ?? '')
   for (const kind of BROWSERS) {
     describe(`${title} in ${kind}`, () => {
       const stage = /** @type {Stage} */ ({ kind })
       before(async () => {
-        // No limit on publishing: a story says in one breath what people say in an hour.
+        // No limit on publishing: a test sends in a second what people send in an hour.
         stage.hub = await Hub.start(['--publish-rate', '0'])
         stage.browser = await Browser.start(kind)
       })

@@ -1,8 +1,7 @@
 /**
- * One person in front of the chat page: does what a person does (types, clicks,
- * presses keys) and sees what a person sees.
+ * One visitor of the chat page. Acts as a person does (types, clicks, presses keys) and sees what a person sees.
  *
- * This file knows the page by its labels and ids; it knows no hub and no wire.
+ * This file knows the labels and ids of the page. It knows no hub and no wire format.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,9 +13,9 @@ import { SHOTS, until } from './world.js'
 /** @typedef {{ kind: string, nick: string, text: string, via: string, private: boolean, time: string, classes: string, id: string }} Seen */
 
 export class Visitor {
-  /** What the browser complained about: errors of scripts, of loading, of the security policy. @type {string[]} */
+  /** Messages of the browser about scripts, loading and the security policy. @type {string[]} */
   complaints = []
-  /** Addresses asked for outside of the hub. @type {string[]} */
+  /** Requested addresses outside of the hub. @type {string[]} */
   outside = []
 
   /**
@@ -31,7 +30,7 @@ export class Visitor {
   }
 
   /**
-   * Opens the page in a context of its own; no name is given yet.
+   * Opens the page in its own browser context. No name is given yet.
    * @param {import('./world.js').Browser} browser
    * @param {string} address
    * @param {{ width?: number, height?: number }} [size]
@@ -86,7 +85,7 @@ export class Visitor {
       }, transport), () => this.page.evaluate(() => ({ ...document.documentElement.dataset })))
   }
 
-  /** Chooses a way by its switch. @param {'auto' | 'ws' | 'sse' | 'poll'} way */
+  /** Chooses a transport with its switch. @param {'auto' | 'ws' | 'sse' | 'poll'} way */
   async use(way) {
     await this.click(`#use input[value="${way}"]`)
   }
@@ -97,7 +96,7 @@ export class Visitor {
     await this.page.keyboard.press('Enter')
   }
 
-  /** Clicks the name of a person in the list. @param {string} name */
+  /** Clicks a name in the list of people. @param {string} name */
   async choose(name) {
     await this.seesPerson(name)
     await this.page.evaluate((name) => {
@@ -116,7 +115,7 @@ export class Visitor {
       writeFileSync(path, bytes)
       const input = /** @type {import('puppeteer-core').ElementHandle<HTMLInputElement>} */ (await this.page.$('#file'))
       await input.uploadFile(path)
-      // The page empties the field once it has taken the files' bytes up.
+      // The page clears the field once it has read the files.
       await this.sees('the file to be taken', () => /** @type {HTMLInputElement} */ (document.querySelector('#file')).value === '')
       await this.sees('the file to be read', (name) => [...document.querySelectorAll('.save bdi, #trouble, .notice')].some((each) => each.textContent?.includes(name.replace(/\.[^.]*$/, ''))), name)
     } finally {
@@ -124,7 +123,7 @@ export class Visitor {
     }
   }
 
-  /** Saves the newest file of this name as a person would, and gives its bytes. @param {string} name */
+  /** Saves the newest file of this name through the page, and returns its bytes. @param {string} name */
   async save(name) {
     for (const old of readdirSync(this.browser.downloads)) rmSync(join(this.browser.downloads, old), { force: true })
     await this.page.evaluate((name) => {
@@ -140,7 +139,7 @@ export class Visitor {
     return readFileSync(join(this.browser.downloads, name))
   }
 
-  /** All lines of the log. @returns {Promise<Seen[]>} */
+  /** Returns all lines of the log. @returns {Promise<Seen[]>} */
   lines() {
     return this.page.evaluate(() => {
       const text = (/** @type {Element} */ each, /** @type {string} */ what) => each.querySelector(what)?.textContent ?? ''
@@ -157,13 +156,13 @@ export class Visitor {
     })
   }
 
-  /** What was said, settled lines only, in order. */
+  /** Returns the texts of the messages that are sent, in order. */
   async texts() {
     return (await this.lines()).filter((line) => line.kind === 'said').map((line) => line.text)
   }
 
   /**
-   * Waits for a line, and gives it.
+   * Waits for a line, and returns it.
    * @param {string | RegExp} text @param {string} [kind]
    */
   async seesLine(text, kind = 'said') {
@@ -198,8 +197,8 @@ export class Visitor {
   }
 
   /**
-   * Waits for a condition in the page. Asked anew each time from outside: what
-   * waits inside a page needs `eval`, which the page's policy refuses.
+   * Waits for a condition in the page. It is evaluated from outside each time, because waiting inside a page needs
+   * `eval`, which the page's policy refuses.
    * @template {unknown[]} A
    * @param {string} what @param {(...values: A) => unknown} condition @param {A} values
    */
@@ -242,7 +241,7 @@ export class Visitor {
     await this.page.screenshot({ path })
   }
 
-  /** Nothing was loaded from elsewhere, and no script or policy complained. @param {RegExp} [besides] */
+  /** Checks that nothing was loaded from elsewhere, and that no script or policy reported an error. @param {RegExp} [besides] */
   isClean(besides) {
     assert.deepEqual(this.outside, [])
     assert.deepEqual(this.complaints.filter((each) => !besides?.test(each)), [])

@@ -1,13 +1,13 @@
 /**
- * WebKit in the words of puppeteer, as far as the stories use them, so that one story is told in
- * all engines. One session for each context: storage is a session's. Knows no page.
+ * WebKit behind the part of puppeteer's interface that the tests use, so that one test runs in all engines. Each
+ * context has its own session, because storage belongs to a session. Knows no page.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Session, startScreen } from '../support/webdriver.js'
 
-/** Keys as WebDriver calls them. @type {Record<string, string>} */
+/** The keys of WebDriver, by name. @type {Record<string, string>} */
 const KEYS = { Backspace: '\ue003', Tab: '\ue004', Enter: '\ue007', Shift: '\ue008', Escape: '\ue00c', ArrowLeft: '\ue012', ArrowUp: '\ue013', ArrowRight: '\ue014', ArrowDown: '\ue015', End: '\ue010' }
 
 export class WebKit {
@@ -16,20 +16,20 @@ export class WebKit {
   /** @type {Set<Context>} */
   contexts = new Set()
   downloads = mkdtempSync(join(tmpdir(), 'triway-downloads-'))
-  /** Its settings say where downloads go. */
+  /** A settings folder. It states where downloads go. */
   settings = mkdtempSync(join(tmpdir(), 'triway-settings-'))
 
   /** @param {'light' | 'dark'} scheme */
   static async start(scheme) {
     const browser = new WebKit()
-    // The toolkit's, which pages are told as theirs.
+    // The theme of the toolkit, which pages see as their colour scheme.
     browser.theme = scheme === 'dark' ? 'Adwaita:dark' : 'Adwaita'
     writeFileSync(join(browser.settings, 'user-dirs.dirs'), `XDG_DOWNLOAD_DIR="${browser.downloads}"\n`)
     return browser
   }
 
   async newContext() {
-    // A screen for each: a window that is covered by another's is not drawn, and has no picture.
+    // Each context has its own screen: a window that another one covers is not drawn and has no screenshot.
     const screen = await startScreen()
     const context = new Context(await Session.start(screen.name, { XDG_CONFIG_HOME: this.settings, GTK_THEME: this.theme }), () => {
       this.contexts.delete(context)
@@ -46,7 +46,7 @@ export class WebKit {
 }
 
 class Context {
-  /** WebDriver has one thing at a time, in the window that was chosen last. @type {Promise<any>} */
+  /** WebDriver runs one command at a time, in the window that was chosen last. @type {Promise<any>} */
   #turn = Promise.resolve()
   #chosen = ''
   #hasFirst = false
@@ -73,7 +73,7 @@ class Context {
 
   async newPage() {
     const handle = await this.within('', async (session) => {
-      // A session begins with one window, which is empty.
+      // A session starts with one empty window.
       if (!this.#hasFirst) return session.ask('GET', '/window')
       return (await session.ask('POST', '/window/new', { type: 'tab' })).handle
     })
@@ -112,7 +112,7 @@ class Page {
     return this.#do((session) => session.ask('POST', '/actions', { actions: [{ type: 'key', id: 'keys', actions }] }))
   }
 
-  /** What a page complains of is not told by this driver. */
+  /** This driver reports no errors of pages. */
   on() {}
 
   /** @param {string} url */

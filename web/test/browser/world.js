@@ -1,8 +1,8 @@
 /**
- * What the browser stories stand on: the real hub as a process of its own, real
- * browsers, and waiting that is bounded by a deadline and never by a sleep.
+ * The support of the browser tests: the real hub as a process, real browsers, and waits with a deadline instead of
+ * sleeps.
  *
- * This file knows no chat page (visitor.js does).
+ * This file knows no chat page; `visitor.js` does.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,27 +12,27 @@ import puppeteer from 'puppeteer-core'
 import { startProcess } from '../support/ending.js'
 import { WebKit } from './webkit.js'
 
-/** How long anything awaited may take, in milliseconds: far over what it takes on a busy machine. */
+/** The time limit of every wait, in ms: far more than a busy machine needs. */
 const DEADLINE_MS = 20_000
-/** Between two looks at a condition, in milliseconds. */
+/** The interval of the checks of a condition, in ms. */
 const LOOK_EVERY_MS = 40
-/** A browser's or the hub's start, in milliseconds: cold Firefox on two busy cores takes 20 s. */
+/** The time limit for the start of a browser or the hub, in ms: a cold Firefox on two busy cores takes 20 s. */
 const START_MS = 90_000
 
 const root = new URL('../../../', import.meta.url)
-/** Pictures of the pages, for people to look at; not kept by git. */
+/** Screenshots of the pages, for review; git ignores them. */
 export const SHOTS = fileURLToPath(new URL('../shots/', import.meta.url))
 mkdirSync(SHOTS, { recursive: true })
 
-/** Which browsers the stories run in: `TRIWAY_BROWSERS=chromium` leaves the others out. */
+/** The browsers that the tests use. `TRIWAY_BROWSERS=chromium` selects only that one. */
 export const BROWSERS = (process.env.TRIWAY_BROWSERS ?? 'chromium,firefox,webkit').split(',')
 
 /**
- * Waits until `look` gives something that is not false.
+ * Waits until `look` returns a truthy value.
  * @template T
- * @param {string} what  said when it never comes
+ * @param {string} what  named in the error after the deadline
  * @param {() => T | Promise<T>} look
- * @param {() => unknown} [seen]  what is there instead, for the message
+ * @param {() => unknown} [seen]  what is there instead, for the error
  * @returns {Promise<NonNullable<T>>}
  */
 export async function until(what, look, seen) {
@@ -45,7 +45,7 @@ export async function until(what, look, seen) {
   }
 }
 
-/** A hub of its own for one story, on a port that the system chose. */
+/** A hub process for one group of tests, on a port that the system chooses. */
 export class Hub {
   #process
   address = ''
@@ -77,14 +77,14 @@ export class Hub {
     return Number(new URL(this.address).port)
   }
 
-  /** Ends this very process, and waits for its end. @param {NodeJS.Signals} [signal] */
+  /** Ends the process, and waits until it has ended. @param {NodeJS.Signals} [signal] */
   async stop(signal = 'SIGKILL') {
     const ended = new Promise((done) => this.#process.once('exit', done))
     if (this.#process.exitCode === null && this.#process.kill(signal)) await ended
   }
 
   /**
-   * Publishes as a shell would.
+   * Publishes with a plain request, without the client.
    * @param {string} room @param {string | Uint8Array<ArrayBuffer>} data @param {string} [type]
    */
   async publish(room, data, type = 'text/plain') {
@@ -99,7 +99,7 @@ const CHROMIUM_FLAGS = [
   '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage',
 ]
 
-/** Downloads are kept without a question, and nothing is asked of the outside. */
+/** Downloads are saved without a prompt, and the browser contacts no other site. */
 const FIREFOX_PREFERENCES = {
   'browser.download.folderList': 2,
   'browser.download.useDownloadDir': true,
@@ -109,12 +109,12 @@ const FIREFOX_PREFERENCES = {
   'network.captive-portal-service.enabled': false,
   'network.connectivity-service.enabled': false,
   'browser.safebrowsing.downloads.enabled': false,
-  // Each page in a process of its own, begun when it is opened: so that one can be killed.
+  // Each page gets its own process when it is opened, so that one can be killed.
   'dom.ipc.processCount.webIsolated': 20,
   'dom.ipc.processPrelaunch.enabled': false,
 }
 
-/** A real browser. Each visitor gets a context of its own: other storage, other cookies. */
+/** A real browser. Each visitor gets its own context, with its own storage and cookies. */
 export class Browser {
   /** @param {string} kind @param {import('puppeteer-core').Browser} browser @param {string} downloads */
   constructor(kind, browser, downloads) {
@@ -165,7 +165,7 @@ export class Browser {
 }
 
 /**
- * A program named by the environment, or found on the PATH.
+ * Finds a program that the environment names, or one on the PATH.
  * @param {string} variable @param {string[]} names
  */
 function found(variable, names) {

@@ -1,12 +1,12 @@
 /**
- * An application as people write it: one hub for the page, opened with the first component that needs it
- * and closed after the last, and a `useChannel` hook of a few lines. Driven by the test through `app`.
+ * A typical application: one hub for the page, opened with the first component that needs it and closed after the
+ * last one, and a short `useChannel` hook. The test drives it through `app`.
  */
 import { register, reload } from './refresh.js'
 import { createElement as h, StrictMode, useEffect, useState, version } from 'react'
 import { createRoot } from 'react-dom/client'
 
-/** How long the hub outlives its last component, in ms: a remount follows at once. */
+/** How long the hub stays open after its last component, in ms: a remount follows at once. */
 const LINGER_MS = 200
 
 /** @type {any} */
@@ -65,7 +65,7 @@ function Room({ name, room, since, presence }) {
   return h('p', null, `${name}: ${shown[name].length}`)
 }
 
-/** Another version of the same component, as an edited file has it. @param {any} props */
+/** Another version of the same component, as after an edit of its file. @param {any} props */
 function EditedRoom({ name, room, since }) {
   shown[name] = useChannel(room, { since })
   renders++
@@ -73,7 +73,7 @@ function EditedRoom({ name, room, since }) {
   return h('p', { className: 'edited' }, `${name} has ${shown[name].length}`)
 }
 
-/** With another hook: React mounts it again. @param {any} props */
+/** A version with another hook, so React mounts it again. @param {any} props */
 function RebuiltRoom({ name, room, since }) {
   const [label] = useState('rebuilt')
   shown[name] = useChannel(room, { since })
@@ -86,7 +86,7 @@ register(Room, 'Room', 'useChannel')
 /** @type {any} */
 let root
 
-/** What the page shows is exactly this list. @param {any[]} rooms */
+/** Shows exactly this list of components. @param {any[]} rooms */
 function show(rooms) {
   root ??= createRoot(/** @type {any} */ (document.querySelector('main')))
   root.render(h(StrictMode, null, rooms.map((props) => h(Room, { key: props.key ?? props.name, ...props }))))
@@ -100,7 +100,7 @@ Object.assign(globalThis, {
       ;({ connect } = await import(given.client))
     },
     show,
-    /** Effects have run when the browser has painted. */
+    /** Resolves after the browser has painted, when effects have run. */
     painted: () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))),
     /** Mounts and unmounts, each after a paint or at once. */
     async mounts(/** @type {any[]} */ rooms, /** @type {number} */ times, /** @type {boolean} */ isHasty) {

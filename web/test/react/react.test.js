@@ -1,6 +1,6 @@
 /**
- * The client under a real React: StrictMode, three `useChannel`, remounts by key, hot module reload. Always
- * one connection, and none a second after the last component. React 19; with --all React 18, too.
+ * The client in a real React: StrictMode, three `useChannel`, remounts by key, hot module reload. There is always
+ * one connection, and none a second after the last component was removed. React 19; with --all also React 18.
  */
 import assert from 'node:assert/strict'
 import { build } from 'esbuild'
@@ -24,7 +24,7 @@ async function bundle(version) {
   return outputFiles[0].text
 }
 
-/** A page with the application in it. */
+/** A page that runs the application. */
 class Visit {
   most = 0
   /** @type {any} */
@@ -62,7 +62,10 @@ class Visit {
     return until(what, async () => fits(await this.call('look')), () => this.call('look'))
   }
 
-  /** Changes of channels may replace the attachment of a stream or a poll: for a moment there are two. */
+  /**
+   * Checks that there is one connection. A change of channels may replace the attachment of a stream or a poll, so
+   * there may be two for a moment.
+   */
   isOneConnection() {
     assert.ok(this.most <= (this.transport === 'ws' ? 1 : 2), `${this.most} connections at once over ${this.transport}`)
   }

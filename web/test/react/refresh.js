@@ -1,10 +1,10 @@
-/** Hot module reload as bundlers do it: React Refresh, put in place before React is loaded. */
+/** Hot module reload, as bundlers do it: React Refresh must be installed before React is loaded. */
 import runtime from 'react-refresh/runtime'
 
 runtime.injectIntoGlobalHook(/** @type {any} */ (globalThis))
 
 /**
- * What the transform of a bundler adds to a module.
+ * Registers a component, as the transform of a bundler does.
  * @param {any} component @param {string} id @param {string} hooks signature of the hooks that it uses
  */
 export function register(component, id, hooks) {

@@ -1,7 +1,7 @@
 /**
- * A guest in another runtime, as a process of its own that is called by lines on its standard input.
- * Runs in Node, Deno and Bun. Its arguments: the hub's address, options, what it reads, and which
- * WebSocket is passed in (`ws`, or none but the runtime's own).
+ * A guest in another runtime: a process that is called with lines on its standard input. Runs in Node, Deno and
+ * Bun. Its arguments: the hub's address, options, what it reads, and the WebSocket to pass in (`ws`, or empty for
+ * the runtime's own).
  */
 import { createInterface } from 'node:readline'
 import process from 'node:process'
@@ -14,7 +14,7 @@ const guest = new Guest(connect, address, { ...JSON.parse(options), ...(WebSocke
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, name, args } = JSON.parse(line)
-  // Not awaited: the next call may come meanwhile.
+  // Do not await this: the next call may arrive meanwhile.
   Promise.resolve()
     .then(() => /** @type {any} */ (guest)[name](...args))
     .then((value) => ({ id, value }), (error) => ({ id, error: String(error) }))

@@ -1,6 +1,6 @@
 /**
- * The client outside of browsers: Node 20 with and without a WebSocket passed in, Node with its own,
- * Deno, Bun. Those that are not installed (`npm install` in this folder) are left out, and that is said.
+ * The client outside of browsers: Node 20 with and without a WebSocket passed in, Node with its own WebSocket,
+ * Deno, Bun. Runtimes that are not installed (`npm install` in this folder) are skipped, and the report says so.
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
@@ -16,10 +16,14 @@ const SCRIPT = fileURLToPath(new URL('runtime.js', import.meta.url))
 const ALL_BYTES = Array.from({ length: 256 }, (_, at) => at)
 const CUTS = 3
 const BETWEEN = 10
-/** What may be left of a runtime's ending, in ms: all that it held is let go, so its process ends by itself. */
+/**
+ * How long a runtime may take to end, in ms: everything that held it is released, so its process ends by itself.
+ */
 const END_MOST_MS = 2000
 
-/** Command lines; `first` is what it takes when nothing is said; `ws` is passed in where it says so. */
+/**
+ * The command lines. `first` is the transport that it uses by default; `passed` is the WebSocket that is passed in.
+ */
 const RUNTIMES = [
   { name: 'Node without WebSocket', command: [process.execPath, '--no-experimental-websocket'], transports: ['sse', 'poll'], first: 'sse' },
   { name: 'Node with ws passed in', command: [process.execPath], passed: 'ws', transports: ['ws', 'sse', 'poll'], first: 'ws' },
@@ -28,7 +32,7 @@ const RUNTIMES = [
   { name: 'Bun', command: [installed('.bin/bun'), 'run'], transports: ['ws', 'sse', 'poll'], first: 'ws' },
 ]
 
-/** In the words of a page, so that it can be a seat. */
+/** A runtime behind the interface of a page, so that it can be a seat. */
 class Runtime {
   /** @type {Map<number, (answer: any) => void>} */
   #calls = new Map()
@@ -61,7 +65,7 @@ class Runtime {
     return value
   }
 
-  /** Its input ends, the hub is closed, and nothing is left that would keep it alive. @returns {Promise<any>} */
+  /** Ends its input. The hub is closed, and nothing keeps the process alive. @returns {Promise<any>} */
   async leave() {
     this.#process.stdin.end()
     const late = setTimeout(() => this.#process.kill('SIGKILL'), END_MOST_MS)
@@ -71,7 +75,7 @@ class Runtime {
   }
 }
 
-/** @param {(typeof RUNTIMES)[number]} runtime @param {string | undefined} transport none: what it takes by itself */
+/** @param {(typeof RUNTIMES)[number]} runtime @param {string | undefined} transport undefined for the runtime's default */
 async function serves({ command, passed, first }, transport) {
   const world = await World.start()
   const runtime = new Runtime(command, world.box.address, transport ? { transports: [transport] } : {}, { channel: 'numbers', since: 'all' }, passed)

@@ -1,14 +1,17 @@
 /**
- * The end of a test file. Every process that it starts ends with it, however it ends, and the file has a time limit.
- * `node --import` loads this into every test file; the files that start processes load it themselves. Knows no test.
+ * Ends a test file. Every process that the file starts ends with it, however it ends, and the file has a time
+ * limit. `node --import` loads this into every test file; files that start processes also import it. Knows no test.
  */
 import { spawn } from 'node:child_process'
 import { isMainThread } from 'node:worker_threads'
 
-/** Longest run of one test file, in seconds: the slowest of the quick tier takes three minutes on a quiet machine. */
+/**
+ * The longest run of one test file, in seconds: the slowest of the quick tier takes three minutes on a quiet
+ * machine.
+ */
 const FILE_LIMIT_S = Number(process.env.TRIWAY_FILE_LIMIT_S ?? 900)
 
-/** Processes that run, and whether each leads a group of its own. @type {Map<import('node:child_process').ChildProcess, boolean>} */
+/** Running processes, and whether each leads its own process group. @type {Map<import('node:child_process').ChildProcess, boolean>} */
 const running = new Map()
 
 /**
@@ -43,7 +46,7 @@ function limitTime() {
   timer.unref()
 }
 
-// The runner of many files, and a thread of one, have no end of their own.
+// The runner of several test files, and a worker thread of one file, have no limit of their own.
 if (isMainThread && !process.execArgv.includes('--test')) {
   process.on('exit', endProcesses)
   limitTime()

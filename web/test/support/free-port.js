@@ -1,4 +1,4 @@
-/** A port that was free a moment ago, for programs that cannot be asked for one. */
+/** Finds a free port, for programs that cannot choose one themselves. Another process may take it in between. */
 import { createServer } from 'node:net'
 
 /** @returns {Promise<number>} */

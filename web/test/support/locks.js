@@ -1,6 +1,9 @@
-/** Web Locks, which Node has not. */
+/** Web Locks, which Node does not have. */
 
-/** As navigator.locks: of each name one holder at a time; a signal ends the wait, and another tab may take the lock away. */
+/**
+ * Returns an object like `navigator.locks`: each name has one holder at a time. A signal ends a wait, and another
+ * tab may steal the lock.
+ */
 export function locks() {
   const queues = new Map()
   const next = (queue) => {

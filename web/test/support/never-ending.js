@@ -1,4 +1,4 @@
-/** A test file whose hub nobody stops. It fails as TRIWAY_FAILS says; `ending.test.js` runs it. */
+/** A test file that does not stop its hub. It fails as TRIWAY_FAILS says, and `ending.test.js` runs it. */
 import { before, describe, test } from 'node:test'
 import { startServer } from '../server.js'
 
@@ -14,7 +14,7 @@ describe('a file that fails', () => {
 
   test('fails', async () => {
     if (how === 'in a test') throw new Error('in a test')
-    // A timer keeps Node alive; nothing else would.
+    // Only a timer keeps Node alive here.
     await new Promise((resolve) => setTimeout(resolve, 3_600_000))
   })
 })

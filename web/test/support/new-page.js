@@ -1,6 +1,6 @@
 /**
- * Opens a page. Firefox at times loses the page that it is opening (`browsingContext.create`: no such frame):
- * then there is none, and it is asked for another one, once.
+ * Opens a page. Firefox sometimes loses the page that it is opening (`browsingContext.create`: no such frame). In
+ * that case, a second page is requested, once.
  * @param {any} context of a browser
  * @returns {Promise<any>}
  */
@@ -14,8 +14,8 @@ export async function newPage(context) {
 }
 
 /**
- * Sets the size of a page. Firefox before version 144, and so ESR 140, has no `emulation.setScreenOrientationOverride`,
- * which Puppeteer sends with each size: the size is set all the same.
+ * Sets the size of a page. Puppeteer sends `emulation.setScreenOrientationOverride` with each size. Firefox before
+ * version 144, and so ESR 140, does not know that command, but the size is set all the same.
  * @param {any} page @param {{width: number, height: number}} size
  */
 export async function setViewport(page, size) {

@@ -1,9 +1,9 @@
-/** For tests of the box by raw bytes: a client that is a socket, a hub that is a script. */
+/** For tests of the middlebox with raw bytes: the client is a socket, and the hub is a script. */
 import { connect, createServer } from 'node:net'
 import { after } from 'node:test'
 import { Middlebox } from './middlebox.js'
 
-/** How long anything awaited may take, in ms. */
+/** The time limit of every wait, in ms. */
 const DEADLINE_MS = 5000
 
 const stops = []
@@ -11,7 +11,7 @@ after(async () => {
   for (const stop of stops.reverse()) await stop()
 })
 
-/** A socket whose bytes can be waited for. */
+/** A socket that records its bytes, with waits for them. */
 export class Talk {
   text = ''
   /** @type {'' | 'end' | 'reset'} */
@@ -50,7 +50,7 @@ export class Talk {
   }
 }
 
-/** A hub that hands each of its connections to the test, and a box before it. */
+/** Starts a hub that passes each connection to the test, and a middlebox in front of it. */
 export async function world(rules) {
   const came = []
   const server = createServer((socket) => came.push(new Talk(socket)))

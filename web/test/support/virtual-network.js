@@ -1,19 +1,22 @@
 /**
- * A network, a hub and a browser under a virtual clock: they drive a ladder through a connect as the
- * client core does, with round trips, jitter, cold and warm connections, and boxes on the way. No
- * socket and no real time, so that a thousand connects take a second.
+ * A network, a hub and a browser under a virtual clock. They drive a ladder through a connect as the connection of
+ * the client does, with round trips, jitter, cold and warm connections, and middleboxes. There is no socket and no
+ * real time, so a thousand connects take a second.
  */
 
-/** Seconds between heartbeats, ms after hello of the lone pings, and ms after events of theirs. */
+/**
+ * Seconds between heartbeats; times of the lone pings after hello, in ms; time of the ping after a burst of events,
+ * in ms.
+ */
 const BEAT_S = 15
 const PROBES_MS = [150, 5000]
 const BURST_PING_MS = 1000
 /** Connections per origin on HTTP/1.1. */
 const CONNECTIONS_MOST = 6
-/** A check without an answer fails after this, in ms. */
+/** The time limit of a check, in ms. */
 const CHECK_MS = 2500
 
-/** A random generator with a seed, for runs that can be repeated. @param {number} seed */
+/** Returns a random generator with a seed, so that runs can be reproduced. @param {number} seed */
 export function seeded(seed) {
   let state = seed * 2_654_435_761 + 1
   return () => {
@@ -27,21 +30,21 @@ export function seeded(seed) {
 /**
  * @typedef {object} Path
  * @property {number} [rtt] ms
- * @property {number} [jitter] part of it by which each trip varies, evenly
+ * @property {number} [jitter] share by which each trip varies, uniformly
  * @property {boolean} [tls]
  * @property {boolean} [http2]
- * @property {boolean} [warm] the page came from the hub, so one connection is open already
+ * @property {boolean} [warm] the page came from the hub, so one connection is already open
  * @property {'ok' | 'refused' | 'swallowed' | 'lag-one' | 'deaf' | 'no-probe'} [ws]
  * @property {'ok' | 'refused' | 'held' | 'body-held' | 'lag-one'} [sse]
  * @property {'ok' | 'refused'} [poll]
  * @property {'ok' | 'swallowed'} [check]
- * @property {boolean} [old] the hub is of an older build: no lone pings but on streams after hello
- * @property {number} [workMs] that the hub needs to accept an attachment
+ * @property {boolean} [old] the hub is an older build: it sends lone pings only on streams, after hello
+ * @property {number} [workMs] time that the hub needs to accept an attachment
  */
 
 export class VirtualNetwork {
   now = 0
-  /** Of timers, in ms; 0 for exact ones. */
+  /** The interval to which timers are throttled, in ms. 0 for exact timers. */
   throttleMs = 0
   /** @type {{at: number, run: () => void}[]} */
   #events = []
@@ -49,13 +52,13 @@ export class VirtualNetwork {
   #connections = 0
   /** Attempts whose request has a connection. */
   #busy = new Set()
-  /** When idle connections became free. */
+  /** The number of idle connections. */
   #idle = 0
-  /** HTTP/2: when its one connection is ready. @type {number | undefined} */
+  /** HTTP/2: when its single connection is ready. @type {number | undefined} */
   #readyAt
-  /** What the ladder did, with times. @type {any[]} */
+  /** The steps of the ladder, with their times. @type {any[]} */
   log = []
-  /** Senders of hub frames by attempt: a test publishes through them. @type {Map<number, (frame: any, type?: string) => void>} */
+  /** Functions that send frames of the hub, by attempt. Tests publish with them. @type {Map<number, (frame: any, type?: string) => void>} */
   senders = new Map()
 
   /** @param {{observe: Function, wakeAt: number}} ladder @param {() => number} random @param {Path} path */
@@ -69,7 +72,7 @@ export class VirtualNetwork {
     }
   }
 
-  /** One way. */
+  /** Returns the time of a one-way trip. */
   #trip() {
     const { rtt, jitter } = this.path
     return (rtt / 2) * (1 + jitter * (2 * this.random() - 1))
@@ -99,7 +102,7 @@ export class VirtualNetwork {
     }
   }
 
-  /** Runs for so many ms, or until something holds. @param {number} ms @param {() => boolean} [until] */
+  /** Runs for this time, or until the condition holds. @param {number} ms @param {() => boolean} [until] */
   run(ms, until = () => false) {
     const end = this.now + ms
     for (let turns = 0; !until(); turns++) {
@@ -116,27 +119,27 @@ export class VirtualNetwork {
     return this
   }
 
-  /** Timers of a hidden page run at fixed moments only. */
+  /** Returns when the timer runs. In a hidden page, timers run only at fixed times. */
   #tickAt() {
     const { wakeAt } = this.ladder
     return this.throttleMs && wakeAt < Infinity ? Math.ceil(Math.max(wakeAt, this.now) / this.throttleMs) * this.throttleMs : wakeAt
   }
 
-  /** The machine sleeps: nothing runs, and what was on its way is lost. @param {number} ms */
+  /** Suspends the machine: nothing runs, and everything in flight is lost. @param {number} ms */
   sleep(ms) {
     this.now += ms
     this.#events = this.#events.filter(({ at }) => at > this.now)
     return this
   }
 
-  /** The page does nothing for so long: what arrives meanwhile waits, and the timer is first. @param {number} ms */
+  /** Freezes the page. Everything that arrives meanwhile waits, and the timer runs first. @param {number} ms */
   freeze(ms) {
     this.now += ms
     this.observe('tick')
     return this
   }
 
-  /** The page gives an attempt up: on HTTP/1.1 its connection is closed with it. @param {number} id */
+  /** Closes an attempt that the page gave up. On HTTP/1.1, this closes its connection. @param {number} id */
   #close(id) {
     this.#closed.add(id)
     if (this.#busy.delete(id)) this.#connections--
@@ -144,7 +147,7 @@ export class VirtualNetwork {
 
   // Requests.
 
-  /** Calls back when a request arrives at the hub. @param {() => void} arrive @param {number} [id] of the attempt @returns {() => void} frees the connection */
+  /** Calls `arrive` when a request reaches the hub. @param {() => void} arrive @param {number} [id] of the attempt @returns {() => void} frees the connection */
   #request(arrive, id = 0) {
     if (this.path.http2) {
       if (this.#readyAt === undefined) this.#readyAt = this.now + this.#handshake()
@@ -207,7 +210,7 @@ export class VirtualNetwork {
   #onWsFrame(id, frame, ws, send) {
     if (frame.type === 'reply') {
       const ms = this.now - frame.sentAt
-      // As the connection does: another one carries, and says how far the hub is.
+      // As in the connection: another attempt carries, and it measures the round trip to the hub.
       const { carrier } = this.ladder.attempts
       if (!carrier || carrier.id === id) this.observe('rtt', { ms })
       this.observe('proof', { id, ms })
@@ -232,7 +235,7 @@ export class VirtualNetwork {
     }, id)
   }
 
-  /** The first answer comes at once, the next ones after `wait`. @param {any} step */
+  /** Opens a poll. The first response arrives at once, the next ones after `wait`. @param {any} step */
   #openPoll({ id, wait = 25, pause = 0 }) {
     const { poll, workMs } = this.path
     const ask = (/** @type {number} */ holdMs) => {
@@ -258,7 +261,10 @@ export class VirtualNetwork {
     if (!this.#closed.has(id) && (type !== 'head' || !isWs)) this.observe('frame', { id, time, ping: type === 'ping', event: type === 'event' })
   }
 
-  /** The hub accepts: hello, lone pings, and heartbeats. @param {number} id @param {number} beat @param {(frame: any, isHead?: boolean) => void} send @param {boolean} isWs */
+  /**
+   * Accepts an attachment: sends hello, lone pings and heartbeats.
+   * @param {number} id @param {number} beat @param {(frame: any, isHead?: boolean) => void} send @param {boolean} isWs
+   */
   #attach(id, beat = BEAT_S, send, isWs) {
     let lastEventAt = 0
     this.senders.set(id, (frame) => {
@@ -278,7 +284,7 @@ export class VirtualNetwork {
   }
 
   /**
-   * Frames to the page stay in order; a box that lags one behind passes each with the next.
+   * Delivers frames to the page in order. A middlebox that lags by one passes each frame with the next one.
    * @param {number} id @param {() => boolean} isLagging @param {(frame: any) => void} arrive
    */
   #downstream(id, isLagging, arrive) {
@@ -297,9 +303,9 @@ export class VirtualNetwork {
     }
   }
 
-  // What came of it.
+  // Results.
 
-  /** The transports that carried, with times. */
+  /** Returns the transports that carried, with their times. */
   get carried() {
     const transports = new Map(this.log.filter((step) => step.do === 'open').map(({ id, transport }) => [id, transport]))
     return this.log.filter((step) => step.do === 'carry').map(({ at, id, why }) => ({ at, id, why, transport: transports.get(id) }))

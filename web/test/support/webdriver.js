@@ -1,22 +1,22 @@
 /**
- * WebKit as Debian's WebKitWebDriver drives it, on a display that nobody sees. A driver has one
- * session, and so has its browser one storage. Knows WebDriver's words; no page and no path.
+ * WebKit, driven by Debian's WebKitWebDriver on a virtual display. A driver has one session, so its browser has one
+ * storage. Knows the WebDriver protocol, but no page and no path.
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { startProcess } from './ending.js'
 import { freePort } from './free-port.js'
 
-/** A cold start on busy cores, in ms. */
+/** The time limit of a start, in ms: a cold start on busy cores. */
 const START_MS = 30_000
-/** Between two looks whether the driver listens, in ms. */
+/** The interval of the checks whether the driver listens, in ms. */
 const LOOK_EVERY_MS = 20
-/** The longest call: a hundred connects far away, in ms. */
+/** The time limit of a call, in ms: the longest one is a hundred connects over a long distance. */
 const SCRIPT_MS = 300_000
-/** The name under which WebDriver hands out elements; it is part of that standard. */
+/** The key of an element in the WebDriver standard. */
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf'
 
-/** The browser without a face that comes with the driver. */
+/** Finds the minimal browser that is installed with the driver. */
 function miniBrowser() {
   for (const folder of readdirSync('/usr/lib')) {
     const path = `/usr/lib/${folder}/webkit2gtk-4.1/MiniBrowser`
@@ -64,7 +64,7 @@ export class Session {
   static async start(display, more) {
     const port = await freePort()
     const environment = { ...process.env, DISPLAY: display, GDK_BACKEND: 'x11', NO_AT_BRIDGE: '1', LIBGL_ALWAYS_SOFTWARE: '1', ...more }
-    // Its own group, so that the browser ends with its driver.
+    // The driver leads its own process group, so that the browser ends with it.
     const driver = startProcess('WebKitWebDriver', [`--port=${port}`], { stdio: 'ignore', env: environment, detached: true })
     await listens(port)
     const session = new Session(driver, port)
@@ -98,7 +98,7 @@ export class Session {
     return found?.[ELEMENT] ?? null
   }
 
-  /** The group that driver and browser are in. */
+  /** Returns the process group of driver and browser. */
   get group() {
     return this.#driver.pid
   }
@@ -109,7 +109,7 @@ export class Session {
       try {
         process.kill(-this.#driver.pid, 'SIGKILL')
       } catch {
-        // It went by itself.
+        // It ended by itself.
       }
     }
   }
