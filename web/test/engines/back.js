@@ -1,17 +1,19 @@
-/** A page that is left and come back to by the browser's history. */
+/** A page that the user leaves and returns to through the history of the browser. */
 import assert from 'node:assert/strict'
 import { until } from '../browser/world.js'
 
 /** @typedef {import('./stage.js').Stage} Stage */
 
-/** As often as a person looks a link up and comes back; WS killed so often, so soon, would be left. */
+/**
+ * The number of returns: a person who follows a few links. A WS that was killed as often and as soon would be left.
+ */
 const TIMES = 4
-/** So many numbers are said while the page is away. */
+/** Numbers that are published while the page is away. */
 const AWAY = 30
-/** From the page's return to the first number, in ms: a new connection on loopback, in a busy engine. */
+/** Time limit from the page's return to the first number, in ms: a new connection on loopback, in a busy engine. */
 const BACK_MOST_MS = 1000
 
-/** Firefox keeps no page whose connections are open when it is left: its return is a fresh load. @param {string} kind */
+/** Firefox keeps no page that has open connections when the user leaves it. A return loads it again. @param {string} kind */
 const keepsPages = (kind) => kind !== 'firefox'
 
 /** @param {string} transport */

@@ -1,7 +1,7 @@
 /**
- * The client in real engines: what a browser does to a page, and what the client makes of it. The first engine
- * shows every story, the others only the transports; with --all each shows every story.
- * `TRIWAY_BROWSERS=webkit` leaves the others out, `TRIWAY_STORY=killed` all stories of another name.
+ * The client in real engines: what a browser does to a page, and how the client handles it. The first engine runs
+ * every test, the others only the transports; with --all, each engine runs every test. `TRIWAY_BROWSERS=webkit`
+ * selects one engine, and `TRIWAY_STORY=killed` selects tests by name.
  */
 import { BROWSERS } from '../browser/world.js'
 import { tell } from './stage.js'

@@ -1,4 +1,4 @@
-/** In a page: guests by name, here or in a worker, and what the page itself went through. */
+/** The script of a page: guests by name, in the page or in a worker, and the events of the page itself. */
 import { connect } from '/client.mjs'
 import { Guest } from '/guest.js'
 
@@ -16,7 +16,7 @@ function come(who, options, reads) {
   guests.set(who, (name, ...args) => /** @type {any} */ (guest)[name](...args))
 }
 
-/** The same by messages, to a worker's own port. @param {MessagePort | Worker} port */
+/** The same calls as messages, to a worker's own port. @param {MessagePort | Worker} port */
 function callsBy(port) {
   /** @type {Map<number, (answer: any) => void>} */
   const calls = new Map()

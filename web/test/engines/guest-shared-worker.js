@@ -1,4 +1,4 @@
-/** A guest in a shared worker; and how any worker's guest is called by the messages of a port. */
+/** A guest in a shared worker. `serve` lets messages of a port call the guest of any worker. */
 import { connect } from '/client.mjs'
 import { Guest } from '/guest.js'
 

@@ -1,4 +1,4 @@
-/** A guest in a worker of its own, called by messages. */
+/** A guest in a dedicated worker, called with messages. */
 import { serve } from '/guest-shared-worker.js'
 
 serve(/** @type {any} */ (globalThis))

@@ -1,11 +1,11 @@
 /**
- * A hub's guest: connects as an application would, listens, speaks, and writes down what it hears. It
- * judges nothing. Runs in a page, in a worker, in Node, Deno and Bun, and is called by name.
+ * A guest of a hub. Connects as an application does, reads, publishes, and records what it receives, but judges
+ * nothing. Runs in a page, in a worker, in Node, Deno and Bun, and its methods are called by name.
  */
 export class Guest {
-  /** Numbers as they came. @type {{n: number, at: number, came: number, via: string}[]} */
+  /** Numbers, in the order of their arrival. @type {{n: number, at: number, came: number, via: string}[]} */
   heard = []
-  /** Everything else that came, bytes as lists. @type {any[]} */
+  /** All other messages. Bytes are recorded as lists. @type {any[]} */
   words = []
   /** @type {string[]} */
   states = []
@@ -18,7 +18,7 @@ export class Guest {
   /** @type {string[]} */
   rejected = []
   acknowledged = 0
-  /** Ms from the wish to connect until it was proven. @type {number | undefined} */
+  /** Time from `connect` until the hub was ready, in ms. @type {number | undefined} */
   usableMs
 
   /** @param {(address: string, options: any) => any} connect @param {string} address @param {any} options @param {{channel: string, since?: string, presence?: boolean}} reads */
@@ -43,13 +43,13 @@ export class Guest {
     return { numbers: heard.map(({ n }) => n), words, states, transports, gaps, presence, rejected, acknowledged, usableMs, state, transport, session: session?.id, rtt }
   }
 
-  /** What a condition is asked of, small enough to be asked often. */
+  /** The state for a condition: small, because it is read often. */
   glance() {
     const { state, transport } = this.hub
     return { state, transport, heard: this.heard.length, last: this.heard.at(-1)?.n ?? 0, words: this.words.length, acknowledged: this.acknowledged, rejected: this.rejected.length }
   }
 
-  /** When each number came, and when it was said. */
+  /** When each number arrived, and when it was published. */
   times() {
     return this.heard
   }
@@ -60,12 +60,12 @@ export class Guest {
     return id
   }
 
-  /** Every value that a byte can have. */
+  /** Publishes every value that a byte can have. */
   publishBytes() {
     return this.publish(Uint8Array.from({ length: 256 }, (_, at) => at).buffer)
   }
 
-  /** Publishes without waiting for each. @param {any[]} list */
+  /** Publishes without waiting for the responses. @param {any[]} list */
   publishAll(list) {
     for (const data of list) this.channel.publish(data).then(() => this.acknowledged++, (/** @type {any} */ error) => this.rejected.push(String(error?.code ?? error)))
   }
@@ -83,7 +83,7 @@ export class Guest {
     return String(await this.hub.report())
   }
 
-  /** Which transports are held to fail here. */
+  /** Returns the transports that are considered failed here. */
   async down() {
     return Object.entries((await this.hub.report()).learned).filter(([, { until }]) => until > Date.now()).map(([name]) => name)
   }

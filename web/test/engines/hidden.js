@@ -1,4 +1,4 @@
-/** Pages that nobody looks at, and machines that sleep: clocks are slow there, or jump. */
+/** Hidden pages, and machines that sleep: their clocks are slow, or jump. */
 import assert from 'node:assert/strict'
 import { until } from '../browser/world.js'
 import { family, tell } from './processes.js'
@@ -6,20 +6,23 @@ import { family, tell } from './processes.js'
 /** @typedef {import('./stage.js').Stage} Stage */
 
 const TRANSPORTS = ['ws', 'sse', 'poll']
-/** The shortest heartbeat there is, in seconds: a judge who believes timers would judge soonest. */
+/** The shortest possible heartbeat, in seconds: it exposes a client that trusts its timers soonest. */
 const HEARTBEAT = 1
-/** Long enough in the back, in ms, for timers that run once a minute, or a second, to be late many times over. */
+/** How long the page is hidden, in ms: timers that run once a minute, or once a second, are late many times. */
 const HIDDEN_MS = 9000
-/** A word now and then, with silence of several heartbeats between, in ms. */
+/** The interval of messages, in ms: several heartbeats of silence lie in between. */
 const WORD_EVERY_MS = 2700
-/** In the back an event may be late by this, in ms: engines deliver there, though not at once. */
+/** How late an event may be in a hidden page, in ms: engines deliver there, though not at once. */
 const LATE_MOST_MS = 1500
-/** Asleep for so long, in ms: over five seconds and the silence of a heartbeat and a half. */
+/** How long the machine sleeps, in ms: more than five seconds and the silence of one and a half heartbeats. */
 const ASLEEP_MS = 8000
-/** From the end of the sleep until what was said meanwhile is there, over connections that had died, in ms. */
+/**
+ * Time limit from the end of the sleep until everything published meanwhile has arrived, in ms. The old connections
+ * are dead.
+ */
 const AWAKE_MOST_MS = 2500
 
-/** The story takes its time; nothing is waited for so. @param {number} ms */
+/** A pause that belongs to the test; it waits for nothing. @param {number} ms */
 const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** @param {import('./stage.js').Seat} seat @param {string[]} [transports] */
@@ -37,7 +40,7 @@ export default {
     await allCome(seat)
     const other = await person.page()
     await other.page.bringToFront()
-    // This driver's new windows are the hidden ones.
+    // With this driver, new windows are hidden.
     const hidden = (await other.been()).visibility.at(-1) === 'hidden' ? other : seat
     if (hidden === other) await allCome(other)
     await until('the page to be hidden', async () => (await hidden.been()).visibility.at(-1) === 'hidden', () => hidden.been())
@@ -85,7 +88,7 @@ export default {
   },
 
   async 'a page that was frozen goes on where it was'(/** @type {Stage} */ { kind, world, desk, note }) {
-    // It is what phones and savers of energy do.
+    // Phones and energy savers freeze pages.
     if (kind !== 'chromium') return 'only Chromium can be told to freeze a page'
     const seat = await (await desk()).page()
     const transports = ['ws', 'sse', 'poll']

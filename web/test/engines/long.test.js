@@ -1,4 +1,4 @@
-/** The stories that take their time: hidden pages, sleep, freezing. */
+/** The slow tests: hidden pages, sleep, freezing. */
 import { BROWSERS } from '../browser/world.js'
 import { tell } from './stage.js'
 import hidden from './hidden.js'

@@ -1,9 +1,9 @@
-/** The second page on a network that is known: what got through before is tried first. */
+/** The second page on a known network first tries the transport that worked before. */
 import assert from 'node:assert/strict'
 
 /** @typedef {import('./stage.js').Stage} Stage */
 
-/** From the wish to connect until a transport is proven, in ms. */
+/** Time limit from `connect` until a transport is proven, in ms. */
 const USABLE_MOST_MS = 200
 
 /** @param {import('../support/middlebox.js').Middlebox['set'] extends (rules: infer R) => any ? R : never} rules @param {string} transport */

@@ -1,7 +1,7 @@
-/** The processes of a browser, found and told by their ids. Knows no browser. */
+/** Finds the processes of a browser and sends them signals. Knows no browser. */
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** A process and all that it began, oldest first; or those of them whose command line fits. @param {number} root @param {RegExp} [fits] */
+/** Returns a process and its descendants, oldest first, or only those whose command line matches. @param {number} root @param {RegExp} [fits] */
 export function family(root, fits) {
   /** @type {Map<number, number[]>} */
   const children = new Map()
@@ -10,7 +10,7 @@ export function family(root, fits) {
       const parent = Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1])
       children.set(parent, [...(children.get(parent) ?? []), Number(name)])
     } catch {
-      // It ended while we looked.
+      // The process has ended meanwhile.
     }
   }
   const found = [root]
@@ -27,7 +27,7 @@ function commandOf(one) {
   }
 }
 
-/** Time that it had of the processor, in ms: Linux counts in hundredths of a second. @param {number} one */
+/** Returns the CPU time of a process, in ms. Linux counts hundredths of a second. @param {number} one */
 export function workOf(one) {
   const fields = readFileSync(`/proc/${one}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
   return 10 * (Number(fields[11]) + Number(fields[12]))
@@ -39,7 +39,7 @@ export function tell(processes, signal) {
     try {
       process.kill(each, signal)
     } catch {
-      // It ended by itself.
+      // The process has already ended.
     }
   }
 }

@@ -1,9 +1,9 @@
-/** The hub is started anew under a page. */
+/** The hub restarts while a page is connected. */
 import assert from 'node:assert/strict'
 
 /** @typedef {import('./stage.js').Stage} Stage */
 
-/** @param {any} rules by which this transport is the best that gets through @param {string} transport */
+/** @param {any} rules for which this transport is the best that works @param {string} transport */
 const under = (rules, transport) => async (/** @type {Stage} */ { world, desk, note }) => {
   world.box.set(rules)
   const seat = await (await desk()).page()

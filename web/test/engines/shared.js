@@ -1,17 +1,22 @@
-/** Many tabs of one person, one connection: what one reads all hear, and the reader may go at any moment. */
+/**
+ * Many tabs of one browser share one connection. One tab reads for all of them, and it may be closed at any time.
+ */
 import assert from 'node:assert/strict'
 import { until } from '../browser/world.js'
 import { logged } from './stage.js'
 
 /** @typedef {import('./stage.js').Stage} Stage @typedef {import('./stage.js').Seat} Seat */
 
-/** More than the six connections that a browser has for one origin on HTTP/1.1. */
+/** More tabs than the six connections that a browser has for one origin on HTTP/1.1. */
 const TABS = 10
-/** Words of each tab, published at once. */
+/** Messages of each tab, published at once. */
 const WORDS = 5
-/** An ordinary request of the page while all tabs read, in ms: on loopback, in an engine busy with ten tabs. */
+/**
+ * Time limit of an ordinary request of the page while all tabs read, in ms: on loopback, in an engine that is busy
+ * with ten tabs.
+ */
 const ORDINARY_MOST_MS = 500
-/** Longest silence in a tab while the reader's tab goes and another takes over, in ms. */
+/** Longest silence in a tab while the tab that reads closes and another takes over, in ms. */
 const HAND_OVER_MOST_MS = 1000
 const NUMBERS = { channel: 'numbers', since: 'all' }
 
@@ -30,14 +35,14 @@ async function tabs(desk, count, options) {
 /** @param {import('./site.js').World} world @param {number} count */
 const readers = (world, count) => until(`${count} reader at the hub`, async () => (await world.metric('triway_readers')) === count, () => world.metric('triway_readers'))
 
-/** The longest time without a number after `from`, in ms. @param {Seat} seat @param {number} from */
+/** Returns the longest time without a number after `from`, in ms. @param {Seat} seat @param {number} from */
 async function silence(seat, from) {
   const times = (await seat.call('tab', 'times')).map((/** @type {any} */ { came }) => came)
   return Math.max(...times.map((/** @type {number} */ came, /** @type {number} */ at) => (came < from ? 0 : came - times[at - 1])).filter(Number.isFinite))
 }
 
 /**
- * The reader's tab goes while numbers and words are under way.
+ * Ends the tab that reads while events and publishes are in flight.
  * @param {Stage} stage @param {string} how @param {(first: Seat, process: number) => any} end
  */
 async function handOver({ world, desk, note }, how, end, options = {}) {
@@ -46,7 +51,7 @@ async function handOver({ world, desk, note }, how, end, options = {}) {
   const voice = world.speak('numbers')
   for (const seat of others) await seat.hasHeard('tab', voice.said + 10)
   const from = Date.now()
-  // Words that are under way through the tab that goes.
+  // Messages that are in flight through the tab that ends.
   const said = others.map((seat, index) => Array.from({ length: WORDS }, (_, at) => `${how} ${index} ${at}`))
   await Promise.all(others.map((seat, index) => seat.call('tab', 'publishAll', said[index])))
   await end(first, process)

@@ -1,7 +1,7 @@
 /**
- * A web site as people run it: its own pages, and behind the same origin a hub, with a middlebox
- * between the two so that a way can be refused or cut. Its pages run whatever `web/dist` has now.
- * Speaks HTTP/1.1, on which a browser has six connections for all of its tabs. Knows no story.
+ * A typical web site: its own pages, and a hub behind the same origin. A middlebox stands between the two, so that
+ * a transport can be refused or cut. Its pages use the current files of `web/dist`. It speaks HTTP/1.1, on which a
+ * browser has six connections for all its tabs. Knows no test.
  */
 import { readFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
@@ -12,7 +12,7 @@ import { Hub } from '../browser/world.js'
 const file = (/** @type {string} */ path) => readFileSync(new URL(path, import.meta.url))
 
 const PAGE = '<!doctype html><meta charset="utf-8"><title>guests</title><link rel="icon" href="data:,"><script type="module" src="/guest-page.js"></script>'
-/** What the site itself has. @type {Record<string, () => string | Buffer>} */
+/** The pages of the site itself. @type {Record<string, () => string | Buffer>} */
 const PAGES = {
   '/': () => PAGE,
   '/other': () => '<!doctype html><meta charset="utf-8"><title>elsewhere</title><link rel="icon" href="data:,">elsewhere',
@@ -26,7 +26,7 @@ export class Site {
   #box
   /** @type {Set<import('node:stream').Duplex>} */
   #connections = new Set()
-  /** For each exchange under way. @type {Set<() => void>} */
+  /** One for each exchange in flight. @type {Set<() => void>} */
   #strands = new Set()
 
   /** @param {Middlebox} box */
@@ -51,7 +51,7 @@ export class Site {
     return `http://127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (this.#server.address()).port}`
   }
 
-  /** What is under way leads nowhere from now on, though it stays open: so a machine that slept finds its sockets. */
+  /** Strands everything in flight: it stays open but leads nowhere, as the sockets of a machine that slept. */
   strand() {
     for (const strand of this.#strands) strand()
     this.#strands.clear()
@@ -68,7 +68,7 @@ export class Site {
     const path = /** @type {string} */ (asked.url).split('?')[0]
     const page = PAGES[path]
     if (page) {
-      // Nothing here forbids the cache of pages: `no-store` would.
+      // The page cache must be allowed: `no-store` would forbid it.
       answer.writeHead(200, { 'content-type': path.endsWith('js') ? 'text/javascript' : 'text/html', 'cache-control': 'no-cache' })
       return void answer.end(page())
     }
@@ -79,7 +79,7 @@ export class Site {
       answer.writeHead(answered.statusCode ?? 502, answered.headers)
       answer.flushHeaders()
       answered.pipe(answer, { end: false })
-      // Cut in its middle, and not ended, where that is what happened.
+      // If the response was cut, cut it here too instead of ending it.
       answered.on('end', () => isStranded || answer.end()).on('error', end).on('close', () => answered.complete || end())
     })
     const strand = () => {
@@ -109,7 +109,7 @@ export class Site {
     const strand = () => {
       isStranded = true
       onward.destroy()
-      // What the browser still says is taken, and goes nowhere.
+      // Bytes of the browser are still read, and then dropped.
       socket.resume()
     }
     this.#strands.add(strand)
@@ -121,10 +121,10 @@ export class Site {
   }
 }
 
-/** Between two numbers under load, in ms: several are under way whatever a reader does meanwhile. */
+/** The interval of numbers under load, in ms: several are in flight whenever a reader changes something. */
 const SPEAK_EVERY_MS = 10
 
-/** Hub, box and site in a row; and a voice that publishes numbers to the hub itself. */
+/** Hub, middlebox and site in a row, and voices that publish numbers directly to the hub. */
 export class World {
   /** @type {Set<{stop: () => Promise<number>}>} */
   #voices = new Set()
@@ -139,14 +139,14 @@ export class World {
 
   /** @param {string[]} [flags] of the hub */
   static async start(flags = []) {
-    // A story says in one breath what people say in an hour, and its history is as long.
+    // A test publishes in a second what people publish in an hour, and needs a long history.
     const all = ['--publish-rate', '0', '--history-events', '100000', ...flags]
     const hub = await Hub.start(all)
     const box = await Middlebox.start({ port: hub.port })
     return new World(hub, box, await Site.start(box), all)
   }
 
-  /** Ends the hub and starts another at its address. @param {NodeJS.Signals} signal */
+  /** Ends the hub and starts another one at the same address. @param {NodeJS.Signals} signal */
   async restart(signal) {
     const { port } = this.hub
     await this.hub.stop(signal)
@@ -166,7 +166,7 @@ export class World {
   }
 
   /**
-   * Publishes 1, 2, 3 … until it is told to stop.
+   * Publishes 1, 2, 3 … until it is stopped.
    * @param {string} channel
    */
   speak(channel, everyMs = SPEAK_EVERY_MS) {
@@ -178,7 +178,7 @@ export class World {
         await new Promise((resolve) => setTimeout(resolve, everyMs))
       }
     })()
-    // A story that failed stops no voice; the end of its world does.
+    // A failed test does not stop its voice; the end of its world does.
     speaking.catch(() => {})
     this.#voices.add(voice)
     voice.stop = async () => {
@@ -189,7 +189,7 @@ export class World {
     return voice
   }
 
-  /** One figure of the hub's metrics, summed over its labels. @param {string} name @param {RegExp} [labels] */
+  /** Returns one metric of the hub, summed over its labels. @param {string} name @param {RegExp} [labels] */
   async metric(name, labels = /(?:)/) {
     const lines = (await (await fetch(this.hub.address + '/metrics')).text()).split('\n')
     return lines.filter((line) => line.startsWith(name) && /[ {]/.test(line[name.length] ?? '') && labels.test(line)).reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)

@@ -1,6 +1,6 @@
 /**
- * Tells the stories of this folder in each engine: one browser for all of them, a hub and a site of
- * its own for each. Knows no story.
+ * Runs the tests of this folder in each engine. They share one browser; each has its own hub and site. Knows no
+ * test.
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
@@ -9,9 +9,15 @@ import { newPage } from '../support/new-page.js'
 import { family, workOf } from './processes.js'
 import { World } from './site.js'
 
-/** Puppeteer keeps hidden pages awake; here they are to be as drowsy as at people's desks. */
+/**
+ * Flags of Puppeteer that are left out. They keep hidden pages awake, but here pages must be throttled as for
+ * people.
+ */
 const DROWSY_WITHOUT = ['--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding']
-/** Chromium lets timers of a page that was hidden for five minutes run once a minute; here already after a second. */
+/**
+ * Chromium throttles the timers of a page to one run a minute once it has been hidden for five minutes; here, after
+ * a second.
+ */
 const DROWSY_FLAGS = ['--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1']
 
 /**
@@ -20,17 +26,16 @@ const DROWSY_FLAGS = ['--enable-features=IntensiveWakeUpThrottling:grace_period_
  * @property {World} world
  * @property {any} browser
  * @property {() => Promise<Desk>} desk a person's browser: pages with one storage
- * @property {(figure: string) => void} note says what was measured
+ * @property {(figure: string) => void} note reports what was measured
  */
 
-/** Work that gives a process away, in ms. */
+/** Work that identifies a process, in ms. */
 const BUSY_MS = 500
-/** What runs a page in the three engines, as their command lines tell. */
+/** Matches the command lines of page processes in the three engines. */
 const PAGE_PROCESS = /--type=renderer|\btab\b|WebKitWebProcess/
 
-/** One person's browser. */
+/** The browser of one person. */
 export class Desk {
-  /** WebKit begins with the process of its first page. */
   #hasOne
   /** @param {any} context @param {World} world */
   constructor(context, world) {
@@ -45,7 +50,7 @@ export class Desk {
     return new Seat(page, this.world, this)
   }
 
-  /** The first process of this browser. @returns {number} */
+  /** Returns the first process of this browser. @returns {number} */
   get process() {
     return this.context.session?.group ?? this.context.browser().process().pid
   }
@@ -64,12 +69,12 @@ export class Seat {
     this.desk = desk
   }
 
-  /** Its script has run: a driver may call a page loaded that is not there yet. */
+  /** Waits until its script has run. A driver may report a page as loaded too early. */
   async isThere() {
     await until('the page', () => this.page.evaluate(() => 'come' in globalThis))
   }
 
-  /** The process that runs this page, known by its work: no engine tells it. @returns {Promise<number>} */
+  /** Returns the process that runs this page. No engine reports it, so it is identified by its CPU time. @returns {Promise<number>} */
   async process() {
     const before = new Map(family(this.desk.process, PAGE_PROCESS).map((one) => [one, workOf(one)]))
     return until('one process that works', async () => {
@@ -116,13 +121,13 @@ export class Seat {
     await until(what, async () => fits(await this.call(who, 'glance')), async () => [await this.call(who, 'glance'), await this.call(who, 'report')])
   }
 
-  /** What the page itself went through. @returns {Promise<{shown: string[], shownAt: number, visibility: string[]}>} */
+  /** Returns the events of the page itself. @returns {Promise<{shown: string[], shownAt: number, visibility: string[]}>} */
   async been() {
     await this.isThere()
     return this.page.evaluate(() => /** @type {any} */ (globalThis).page)
   }
 
-  /** Each number once and in order, and no gap. @param {string} who @param {number} count */
+  /** Checks that each number arrived once and in order, without a gap. @param {string} who @param {number} count */
   async isWhole(who, count) {
     await this.hasHeard(who, count)
     const { numbers, gaps } = await this.call(who, 'seen')
@@ -138,7 +143,7 @@ export function isWhole(numbers, count, who) {
   assert.equal(numbers.length, count, who)
 }
 
-/** What the hub's log of a channel has, beside the numbers. @param {World} world @param {string} channel */
+/** Returns everything but the numbers in the hub's log of a channel. @param {World} world @param {string} channel */
 export async function logged(world, channel) {
   const found = []
   for (let since = 'all', more = true; more; ) {
@@ -151,7 +156,7 @@ export async function logged(world, channel) {
 
 /**
  * @param {string[]} kinds of engines
- * @param {Record<string, (stage: Stage) => Promise<string | void>>} stories by what they show; one that an engine cannot tell gives the reason
+ * @param {Record<string, (stage: Stage) => Promise<string | void>>} stories by title; a test that an engine cannot run returns the reason
  */
 export function tell(kinds, stories) {
   const wanted = new RegExp(process.env.TRIWAY_STORY ?? '')

@@ -1,4 +1,4 @@
-/** Each transport does all that a hub is for; and one session moves between them under load. */
+/** Each transport supports all features of a hub, and one session moves between transports under load. */
 import assert from 'node:assert/strict'
 import { until } from '../browser/world.js'
 import { logged } from './stage.js'
@@ -8,7 +8,7 @@ import { logged } from './stage.js'
 const TEXT = 'Grüße ✓ "so"\r\n\u2028\u0000 <b>'
 const ALL_BYTES = Array.from({ length: 256 }, (_, at) => at)
 const CUTS = 3
-/** So many numbers after each cut, and as many own words at once. */
+/** Numbers after each cut, and as many publishes of the guest at the same time. */
 const BETWEEN = 10
 
 /** @param {string} transport */

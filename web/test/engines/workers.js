@@ -1,4 +1,4 @@
-/** The client where there is no page: in workers. */
+/** The client without a page: in workers. */
 import assert from 'node:assert/strict'
 
 /** @typedef {import('./stage.js').Stage} Stage */

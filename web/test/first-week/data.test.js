@@ -1,4 +1,4 @@
-/** Items 7 and 8: what cannot be sent is refused when it is given; nothing turns silently into something else. */
+/** Items 7 and 8: data that cannot be sent is refused by the call, and no value silently turns into another one. */
 import { rule, subject } from './world.js'
 
 subject('data that JSON would change')
@@ -18,7 +18,7 @@ rule(8, 'what has a right JSON arrives as JSON says', async (t) => {
   const hub = t.connect()
   const channel = hub.channel(t.room())
   const heard = t.heard(channel)
-  // The first are given before hello.
+  // The first ones are published before hello.
   const early = good.slice(0, 6).map((data) => channel.publish(data))
   await t.within(hub.ready, 5000, 'ready')
   await Promise.all(early)
@@ -195,7 +195,7 @@ rule(7, 'nothing thrown while a request is built can loop: it is reported, and a
   const heart = setInterval(() => turns++, 10)
   await t.observe(2000)
   clearInterval(heart)
-  // A page that is not in front has a turn a second.
+  // A hidden page gets one turn per second.
   t.ok(turns > (globalThis.document?.hidden ? 0 : 60), `the thread was free: ${turns} turns of 200`)
   t.ok(asked > 0 && asked < 100, `asked ${asked} times in 2 s`)
   t.ok(hub.state !== 'connected', 'state')
@@ -210,7 +210,7 @@ rule(7, 'no loop walks a collection that it grows: listeners that open and close
   const room = t.room()
   let opened = 0
   const open = () => {
-    // Chromium allows no more than some forty listeners within each other.
+    // Chromium allows about forty nested listeners.
     if (++opened > 30) return
     const handle = hub.channel(room)
     handle.addEventListener('close', open)

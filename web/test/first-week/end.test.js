@@ -1,7 +1,7 @@
-/** Items 4 and 5: the end of the hub ends everything; a final refusal is final, one that may pass never is. */
+/** Items 4 and 5: the end of the hub ends everything. A final refusal is final, and a temporary one never is. */
 import { rule, subject } from './world.js'
 
-/** How a hub ends; the scenario makes it happen. */
+/** How a hub ends. The scenario causes it. */
 const ENDS = ['close', 'signal', 'refused']
 
 subject('the end of the hub')
@@ -16,9 +16,9 @@ rule(4, 'ends every handle, loop, publish and listener, with the reason', async 
   const closes = handles.map((handle) => t.events(handle, 'close'))
   const errors = t.events(hub, 'error', 'state')
   if (phase === 'later') await t.within(hub.ready, 5000, 'ready')
-  // The answers are lost, so that what is published waits.
+  // The responses are lost, so the publishes wait.
   if (phase === 'later' && how !== 'refused') await t.ask('set', { all: { refuse: 'reset' } })
-  // What is asked for from here on is refused.
+  // Requests from here on are refused.
   if (how === 'refused') isSpoiled = true
   if (phase === 'later') await t.ask('cut')
   const loops = handles.map(async (handle) => {
@@ -36,13 +36,13 @@ rule(4, 'ends every handle, loop, publish and listener, with the reason', async 
     if (how === 'refused') await t.rejects(loop, codes, `loop ${at}`)
     else t.is(await t.within(loop, 3000, `loop ${at}`), 'ended', `loop ${at} simply ends`)
   }
-  // The hub takes no note of a token in the address of `/send`: what got through before the end was answered.
+  // The hub ignores a token in the address of `/send`: publishes that got through before the end were answered.
   const mayBeAnswered = how === 'refused' && phase === 'later'
   for (const [at, publish] of publishes.entries()) {
     if (mayBeAnswered) await t.within(publish.catch(() => {}), 3000, `publish ${at}`)
     else await t.rejects(publish, codes, `publish ${at}`)
   }
-  // Where the network let it through before the refusal came, it was answered.
+  // If the request got through before the refusal, it was answered.
   if (how === 'refused' && phase === 'later') await t.within(members.catch(() => {}), 3000, 'members')
   else await t.rejects(members, '', 'members')
   await t.until(() => closes.every((list) => list.length === 1), () => `close events: ${closes.map((list) => list.length)}`, 3000)
@@ -71,7 +71,7 @@ rule(4, 'holds for what is opened after the end, too', async (t, how) => {
     for await (const _ of handle);
     return 'ended'
   })
-  // They end one after the other, and are looked at in another order.
+  // The loops end one after the other, and are checked in another order.
   for (const loop of loops) loop.catch(() => {})
   for (const loop of loops) {
     if (how === 'close') t.is(await t.within(loop, 3000, 'a loop'), 'ended', 'a loop')
@@ -131,7 +131,7 @@ rule(4, 'no request follows the end, and the process has nothing that keeps it a
     const hub = phase === 'later' ? await t.ready() : t.connect()
     hub.channel(t.room())
     hub.close()
-    // A poll that was just answered leaves its connection to the browser, which keeps it for a while.
+    // A poll that was just answered returns its connection to the browser, which keeps it for a while.
     if (t.transport !== 'poll') await t.until(async () => (await t.ask('open', t.transport)) === 0, `${phase}: the connection is closed`)
     const before = await t.ask('asked')
     await t.observe(700)
@@ -163,7 +163,7 @@ rule(5, 'a final refusal at the start is final on whichever transport it arrives
   t.ok(error.hint && error.status === 401, `hint and status: ${error.hint} ${error.status}`)
   t.is(hub.state, 'closed', 'state')
   t.ok(states.at(-1).error === error || states.at(-1).error?.code === error.code, 'the state event has the error')
-  // What was on its way at the end arrives, where the machine is busy.
+  // Requests in flight at the end still arrive on a busy machine.
   await t.observe(300)
   const before = await t.ask('asked')
   await t.observe(600)
@@ -226,7 +226,7 @@ rule(5, 'a session that the hub no longer knows is no end', async (t) => {
   const hub = await t.ready()
   const room = t.room()
   const heard = t.heard(hub.channel(room))
-  // What is published before the channel is read lies before this handle.
+  // Wait for the reader: the handle does not get events that are published before the hub reads its channel.
   await t.until(() => t.readers(room), 'the channel is read')
   const session = hub.session.id
   for (let round = 0; round < 2; round++) {

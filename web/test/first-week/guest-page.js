@@ -1,4 +1,6 @@
-/** In a page: runs scenarios here or in a worker, and keeps a hub open besides, as another tab does. */
+/**
+ * The script of a page: runs scenarios in the page or in a worker, and keeps another hub open, as another tab does.
+ */
 import { run } from './kit.js'
 
 /** @param {'dedicated' | 'shared'} kind @param {string} source @param {any} setting */

@@ -1,11 +1,11 @@
-/** A guest in a worker, a shared worker, or a thread of Node: runs the scenarios that it is sent. */
+/** A guest in a worker, a shared worker or a thread of Node: runs the scenarios that it receives. */
 import { run } from './kit.js'
 
 const isNode = !!globalThis.process?.versions?.node
 
 /** @param {any} port @param {any} [WebSocket] */
 function serve(port, WebSocket) {
-  /** Answers of `control`, by number. @type {Map<number, (answer: any) => void>} */
+  /** Pending responses of `control`, by number. @type {Map<number, (answer: any) => void>} */
   const waiting = new Map()
   const control = (/** @type {string} */ name, /** @type {any[]} */ args) =>
     new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** Items 1 and 2: a handle belongs to the code that opened it, and begins at its own start. */
+/** Items 1 and 2: a handle belongs to the code that opened it, and starts at its own point. */
 import { rule, subject } from './world.js'
 
 subject('one handle, one user')
@@ -79,11 +79,11 @@ rule(1, 'the wire is shared and counted: one reader for many handles, none after
   const marker = hub.channel(room)
   const heard = t.heard(marker)
   await t.until(async () => (await t.post(room, 'm')) && heard.length, 'the last one hears')
-  // Between two polls there is none for a moment.
+  // Between two polls, there is no reader for a moment.
   await t.until(async () => (await t.readers(room)) === 1, 'one reader while one handle is open')
   marker.close()
   handles[0].close()
-  // A closed session may be held for a moment by a transport that is replaced.
+  // A transport that is being replaced may hold a closed session for a moment.
   await t.until(async () => (await t.readers(room)) === 0, 'no reader after the last handle')
 })
 
@@ -246,7 +246,7 @@ rule(2, 'leaving leaves no position behind: after cuts and changes of transport,
   t.is(heardSecond, [1, 2, 3, 4], 'after a cut')
   second.close()
   await t.until(async () => (await t.readers(room)) === 0, 'it is left')
-  // Between two polls there is no reader for a moment, either.
+  // Between two polls, there is no reader for a moment either.
   if (t.transport === 'poll') await t.observe(500)
   await t.post(room, 5)
   const third = hub.channel(room)

@@ -1,14 +1,14 @@
 /**
- * The tools of a scenario, inside its entry point: a page, a worker, a shared worker, a tab that
- * shares, or a thread of Node. A scenario is one function that uses nothing but its arguments, so its
- * source text can travel. This file knows no hub process and no browser; it asks for both by `control`.
+ * The tools of a scenario, inside its entry point: a page, a worker, a shared worker, a tab that shares, or a
+ * thread of Node. A scenario is one function that uses only its arguments, because its source text is sent to the
+ * entry point. This file knows no hub process and no browser; `control` reaches both.
  */
 
-/** A mistake or a refusal is reported within this time, in ms. */
+/** Time limit within which a mistake or a refusal is reported, in ms. */
 export const REPORT_MS = 3000
-/** Longest wait for a condition, in ms. */
+/** The time limit of a wait, in ms. */
 const WAIT_MS = 8000
-/** Between two looks at a condition, in ms. */
+/** The interval of the checks of a condition, in ms. */
 const LOOK_EVERY_MS = 10
 
 /**
@@ -24,7 +24,7 @@ const LOOK_EVERY_MS = 10
  * @property {number} limitMs
  */
 
-/** Errors that reached no handler. @type {any[]} */
+/** Unhandled errors. @type {any[]} */
 const stray = []
 if (globalThis.process?.on) process.on('unhandledRejection', (error) => stray.push(error))
 else {
@@ -32,7 +32,7 @@ else {
   globalThis.addEventListener('error', (event) => stray.push(/** @type {ErrorEvent} */ (event).error ?? event))
 }
 
-/** Text of any value, with the order of members settled. @param {any} value */
+/** Returns a text for any value. The order of members does not matter. @param {any} value */
 export function textOf(value) {
   if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
     const view = /** @type {any} */ (value)
@@ -47,11 +47,11 @@ export function textOf(value) {
   return String(JSON.stringify(value, sorted))
 }
 
-/** Where two texts differ. @param {string} text @param {number} at */
+/** Returns the part of a long text around the position where it differs. @param {string} text @param {number} at */
 const around = (text, at) => (text.length > 200 ? `…${text.slice(Math.max(0, at - 60), at + 120)}… (from ${at} of ${text.length})` : text)
 
 export class Kit {
-  /** How often something was judged. */
+  /** The number of assertions. */
   checks = 0
   /** @type {string[]} */
   notes = []
@@ -71,7 +71,7 @@ export class Kit {
     this.seat = setting.seat
   }
 
-  // What the hub's side is asked for.
+  // Requests to the hub's side.
 
   /** @param {string} name @param {any[]} args @returns {Promise<any>} */
   async ask(name, ...args) {
@@ -82,18 +82,18 @@ export class Kit {
     return answer.value
   }
 
-  /** Publishes past the middlebox, as a backend does. @param {string} channel @param {any} data @param {any} [how] `{raw, type, name}` @returns {Promise<any>} */
+  /** Publishes directly to the hub, as a backend does. @param {string} channel @param {any} data @param {any} [how] `{raw, type, name}` @returns {Promise<any>} */
   post(channel, data, how = {}) {
     return this.ask('post', channel, how.raw ?? JSON.stringify(data), how)
   }
 
-  /** How many readers an event of this channel reaches. @param {string} channel */
+  /** Returns how many readers an event of this channel reaches. @param {string} channel */
   async readers(channel) {
     const { reached } = await this.post(channel, 'count', { name: 'count' })
     return reached.ws + reached.sse + reached.poll
   }
 
-  // What the client is asked for.
+  // Calls of the client.
 
   /** @param {any} [more] */
   options(more = {}) {
@@ -119,12 +119,12 @@ export class Kit {
     return hub
   }
 
-  /** A name that no other run uses. @param {string} [word] */
+  /** Returns a name that no other run uses. @param {string} [word] */
   room(word = 'room') {
     return `${word}/${this.setting.run}/${++this.#rooms}`
   }
 
-  /** Data of each message, in order. @param {any} channel @returns {any[]} */
+  /** Returns a list that collects the data of each message, in order. @param {any} channel @returns {any[]} */
   heard(channel) {
     /** @type {any[]} */
     const list = []
@@ -132,7 +132,7 @@ export class Kit {
     return list
   }
 
-  /** Types of events, in order. @param {any} target @param {string[]} types @returns {any[]} the events */
+  /** Returns a list that collects events of these types, in order. @param {any} target @param {string[]} types @returns {any[]} the events */
   events(target, ...types) {
     /** @type {any[]} */
     const list = []
@@ -140,7 +140,7 @@ export class Kit {
     return list
   }
 
-  /** `fetch` and `WebSocket` that add `more` to each address while `isOn()`. @param {string} more @param {() => boolean} [isOn] */
+  /** Returns a `fetch` and a `WebSocket` that append `more` to each address while `isOn()`. @param {string} more @param {() => boolean} [isOn] */
   spoiled(more, isOn = () => true) {
     const spoil = (/** @type {any} */ address) => (isOn() ? String(address) + (String(address).includes('?') ? '&' : '?') + more : String(address))
     const Platform = this.WebSocket ?? globalThis.WebSocket
@@ -155,7 +155,7 @@ export class Kit {
     }
   }
 
-  // What is judged.
+  // Assertions.
 
   /** @param {any} actual @param {any} expected @param {string} what */
   is(actual, expected, what) {
@@ -194,12 +194,12 @@ export class Kit {
     })
   }
 
-  /** An observation window in which something must not happen. @param {number} ms */
+  /** Waits for a time in which something must not happen. @param {number} ms */
   observe(ms) {
     return new Promise((resolve) => setTimeout(resolve, ms))
   }
 
-  /** A report is a TriwayError with a code, and says what to do. @param {any} error @param {string | string[]} codes @param {string} what */
+  /** Checks that a report is a TriwayError with a code and a message. @param {any} error @param {string | string[]} codes @param {string} what */
   isReport(error, codes, what) {
     const list = [codes].flat()
     this.ok(error instanceof this.TriwayError, `${what}: ${String(error)} (${error?.name}) is no TriwayError`)
@@ -207,7 +207,7 @@ export class Kit {
     this.ok(error.code === 'closed' || (error.message && error.message !== error.code), `${what}: ${error.code} has no message that a person can read`)
   }
 
-  /** It throws at the call. @param {() => any} call @param {string | string[]} codes @param {string} what */
+  /** Checks that the call itself throws. @param {() => any} call @param {string | string[]} codes @param {string} what */
   throws(call, codes, what) {
     let value
     try {
@@ -229,7 +229,8 @@ export class Kit {
   }
 
   /**
-   * The first report of any kind: thrown, by `ready`, `closed`, `state`, `error`, or by the promise returned.
+   * Returns the first report of any kind: thrown, from `ready`, `closed`, `state` or `error`, or from the returned
+   * promise.
    * @param {(watch: (target: any) => any) => any} start @param {string} what @param {number} [ms]
    * @returns {Promise<any>} the error
    */
@@ -274,7 +275,7 @@ export async function run(source, setting, WebSocket) {
   }
   clearTimeout(timer)
   kit.end()
-  // A rejection without a handler shows itself after the microtasks.
+  // An unhandled rejection is reported only after the microtasks.
   await kit.observe(0)
   kit.checks++
   const lost = stray.splice(0)

@@ -1,6 +1,6 @@
 /**
- * What is done over and over: one function for each kind, which runs in Node and in pages. Each gets the
- * client, prepares, and returns one cycle; what a cycle leaves must be unreachable.
+ * Repeated actions: one function for each kind, which runs in Node and in pages. Each function gets the client,
+ * prepares, and returns one cycle. Everything that a cycle leaves behind must be unreachable.
  */
 
 /**
@@ -9,14 +9,14 @@
  * @property {string} address
  * @property {any} options
  * @property {(object: any) => void} watch
- * @property {() => Promise<any>} cut cuts every connection of the hub
+ * @property {() => Promise<any>} cut cuts all connections of the hub
  * @typedef {((at: number) => Promise<any>) & {figures?: () => any}} Cycle
  */
 
-/** Hubs that are cut together. */
+/** Hubs that are cut at the same time. */
 const HUBS = 10
 
-/** Counts the listeners that a signal or a target has. @param {any} target */
+/** Returns a count of the listeners of a signal or target. @param {any} target */
 function counted(target) {
   const counts = { listeners: 0 }
   const { addEventListener, removeEventListener } = target
@@ -48,7 +48,7 @@ const next = (/** @type {any} */ target, /** @type {string} */ type, /** @type {
 
 /** @type {Record<string, (stage: Stage) => Promise<Cycle>>} */
 export const CYCLES = {
-  /** Publishes with one signal for all of them. */
+  /** Publishes with one signal for all publishes. */
   async publish({ connect, address, options, watch }) {
     const hub = connect(address, options)
     const channel = hub.channel('leak/publish')
@@ -65,7 +65,7 @@ export const CYCLES = {
     return cycle
   },
 
-  /** Opens a channel, with a loop, a listener by name and its members, and closes it. */
+  /** Opens a channel with a loop, a named listener and its members, and closes it. */
   async channel({ connect, address, options, watch }) {
     const hub = connect(address, options)
     await hub.ready
@@ -85,7 +85,10 @@ export const CYCLES = {
     }
   },
 
-  /** The connections of several hubs are cut, and come back: each pauses before it comes, so they do it side by side. */
+  /**
+   * Cuts the connections of several hubs, which reconnect. Each of them pauses first, so they do it at the same
+   * time.
+   */
   async reconnect({ connect, address, options, watch, cut }) {
     const Platform = options.WebSocket ?? globalThis.WebSocket
     const watched = {
@@ -118,7 +121,7 @@ export const CYCLES = {
     return cycle
   },
 
-  /** The transport is changed by hand, to another and back. */
+  /** Changes the transport by hand, to another one and back. */
   async change({ connect, address, options, watch }) {
     const [transport] = options.transports
     const other = transport === 'poll' ? 'sse' : 'poll'
@@ -136,7 +139,7 @@ export const CYCLES = {
     }
   },
 
-  /** A hub with its channels is connected and closed. */
+  /** Connects a hub with its channels, and closes it. */
   async hub({ connect, address, options, watch }) {
     return async () => {
       const hub = connect(address, options)
@@ -150,7 +153,7 @@ export const CYCLES = {
     }
   },
 
-  /** A hub is closed by a signal that lives on. */
+  /** Closes a hub with a signal that outlives it. */
   async signal({ connect, address, options, watch }) {
     const stop = new AbortController()
     const counts = counted(stop.signal)

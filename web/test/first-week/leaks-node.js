@@ -1,7 +1,7 @@
 /**
- * One kind of leak, measured in a process of its own: `node --expose-gc leaks-node.js KIND TRANSPORT ADDRESS CYCLES`.
- * Prints one line of JSON. What ended must be unreachable: each cycle is watched by a WeakRef, and the
- * heap is measured after the collector has run, at a third of the cycles and at the end.
+ * Measures one kind of leak in its own process: `node --expose-gc leaks-node.js KIND TRANSPORT ADDRESS CYCLES`.
+ * Prints one line of JSON. Ended objects must be unreachable: a WeakRef watches each of them. The heap is measured
+ * after garbage collection, after each third of the cycles.
  */
 import WebSocket from 'ws'
 import { connect } from '../../dist/client.mjs'
@@ -28,7 +28,7 @@ for (let at = 0; at < Number(cycles); at++) {
   await cycle(at)
 }
 heaps.push(await collect())
-// An object that is watched several times, such as the signal of many requests, counts once.
+// An object that is watched several times, such as the signal of many requests, counts only once.
 const alive = new Set(refs.map((ref) => ref.deref()).filter(Boolean)).size
 console.log(JSON.stringify({ cycles: Number(cycles), heaps, watched: refs.length, alive, ...(await cycle.figures?.()) }))
 process.exit(0)

@@ -1,6 +1,6 @@
 /**
- * Item 12: nothing that ended is reachable. Measured on `dist/`: in Node, in a process of its own for each
- * kind, and in Chromium. 500 cycles of each kind; the slow ones fewer, unless it runs with --all.
+ * Item 12: nothing that ended is reachable. Measured on `dist/`: in Node, with one process for each kind, and in
+ * Chromium. There are 500 cycles of each kind, and fewer of the slow ones unless it runs with --all.
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -10,17 +10,17 @@ import { startProcess } from '../support/ending.js'
 import { newPage } from '../support/new-page.js'
 import { ALL, browserSeats, Run, site, STORY, tallied, TRANSPORTS } from './world.js'
 
-/** Cycles of each kind; the quick run has fewer of the slow ones. One of `reconnect` is that of ten hubs. @type {Record<string, number>} */
+/** Cycles of each kind. The quick run has fewer of the slow ones. One cycle of `reconnect` covers ten hubs. @type {Record<string, number>} */
 const KINDS = { publish: 500, channel: ALL ? 500 : 240, hub: ALL ? 500 : 45, signal: ALL ? 500 : 30, change: ALL ? 250 : 30, reconnect: ALL ? 15 : 4 }
-/** Objects that the engine may still hold at the end: those of the last cycles. */
+/** Objects that the engine may still hold at the end, from the last cycles. */
 const ALIVE_MOST = 12
-/** What each hub that lives may hold of its present attachment, where several live to the end. */
+/** Objects that each open hub may hold for its present attachment, if several hubs stay open to the end. */
 const ALIVE_FOR_EACH_HUB = 3
-/** Growth of the heap in the last third of the cycles, in bytes for each cycle: a payload here is twice as large. */
+/** Limit of the heap's growth in the last third, in bytes per cycle: a payload here is twice as large. */
 const GROWTH_MOST = 4000
-/** What a heap may grow in any case, in bytes: code that is compiled late, and pools of the platform. */
+/** Growth of the heap that is always allowed, in bytes: code that is compiled late, and pools of the platform. */
 const GROWTH_FREE = 500_000
-/** Processes at the same time: most of a cycle is waiting. */
+/** Processes at the same time: a cycle mostly waits. */
 const AT_ONCE = ALL ? 2 : 4
 
 const script = fileURLToPath(new URL('leaks-node.js', import.meta.url))
@@ -38,7 +38,10 @@ async function inNode(kind, transport, run, control) {
   return JSON.parse(said)
 }
 
-/** In a page of Chromium, which tells its heap and collects when it is asked to. @param {string} kind @param {string} transport @param {Run} run @param {string} control */
+/**
+ * Measures in a page of Chromium, which reports its heap and collects garbage on request.
+ * @param {string} kind @param {string} transport @param {Run} run @param {string} control
+ */
 async function inChromium(kind, transport, run, control) {
   const { address } = await site()
   const context = await (await (await browserSeats('chromium')).browser()).newContext()
@@ -56,7 +59,7 @@ async function inChromium(kind, transport, run, control) {
     const third = Math.floor(KINDS[kind] / 3)
     for (let part = 0; part < 3; part++) {
       heaps.push(await heap())
-      // One at a time: where connections are cut again and again, a cycle waits for a pause of up to 20 s.
+      // One cycle per call: if connections are cut repeatedly, a cycle waits for a pause of up to 20 s.
       for (let at = 0; at < third; at++) await page.evaluate(() => /** @type {any} */ (globalThis).cycles(1))
     }
     heaps.push(await heap())
@@ -101,7 +104,7 @@ describe('nothing that ended is reachable', { concurrency: AT_ONCE }, () => {
   for (const kind of Object.keys(KINDS)) {
     for (const transport of TRANSPORTS) {
       for (const [at, [place, measure]] of places.entries()) {
-        // Without --all the pages show each kind over one transport.
+        // Without --all, the pages run each kind over one transport.
         if (!ALL && place === 'chromium' && transport !== TRANSPORTS[(Object.keys(KINDS).indexOf(kind) + at) % TRANSPORTS.length]) continue
         if (!STORY.test(`12. ${kind} over ${transport}`)) continue
         test(`12. ${kind} over ${transport} (${place})`, async (t) => {

@@ -1,4 +1,7 @@
-/** Item 9: hello states the limits; every legal payload passes on every transport; what is too large is refused alone. */
+/**
+ * Item 9: hello states the limits. Every legal payload passes on every transport, and only the oversized one is
+ * refused.
+ */
 import { rule, subject } from './world.js'
 
 subject('limits')
@@ -14,12 +17,12 @@ rule(9, 'what is too large is refused before it is sent, and nothing is cut', as
   for (const [at, answer] of answers.entries()) {
     const error = await t.within(answer, 5000, `too large, number ${at}`)
     t.ok(error !== 'sent', `number ${at} was sent`)
-    // What is held before hello has a bound of its own.
+    // The queue before hello has its own limit.
     t.isReport(error, at === large.length - 1 ? ['too_large', 'queue_full'] : 'too_large', `number ${at}`)
   }
   t.ok((await t.within(small, 5000, 'the small one')).id, 'the small one')
   await t.until(async () => (await t.within(channel.publish('again'), 5000, 'again')) && heard.includes('again'), 'later ones pass')
-  // The second round finds everything in place: nothing may be cut or opened by it.
+  // The second round must not cut or open any connection.
   const transports = t.events(hub, 'transport', 'state')
   const attaches = `^(ws|sse) `
   const before = await t.ask('asked', attaches)

@@ -1,7 +1,7 @@
-/** Item 6: a mistake of the application is reported: at the call, or within 3 s where it comes to light later. */
+/** Item 6: a mistake of the application is reported by the call, or within 3 s if it shows later. */
 import { ALL, rule, subject } from './world.js'
 
-/** In the normal tier the first of a list stand for all. @template Case @param {number} count @param {Case[]} list */
+/** In the normal tier, only the first cases of a list run. @template Case @param {number} count @param {Case[]} list */
 const first = (count, list) => (ALL ? list : list.slice(0, count))
 
 subject('mistakes of the application')
@@ -39,7 +39,7 @@ rule(6, 'addresses that are none are thrown at the call', async (t) => {
   if (!globalThis.location) wrong.push('/', '', 'hub', '//', undefined)
   for (const address of wrong) t.throws(() => t.connect({}, address ?? null), 'bad_address', `address ${String(address)}`)
   for (const scheme of ['ws', 'wss']) {
-    // A hub of these addresses may be refused, or be the one of http; it is no silence.
+    // Such an address may be refused or treated as http, but not silently ignored.
     let hub
     try {
       hub = t.connect({}, `${scheme}://${host}/`)
@@ -175,7 +175,7 @@ rule(6, 'a token function that fails later in life is reported, and reading goes
   const heard = t.heard(hub.channel(room))
   await t.until(() => t.readers(room), 'it is read')
   isWrong = true
-  // A session that is unknown makes the client ask for the token again.
+  // After a restart of the hub, the session is unknown, so the client requests the token again.
   await t.ask('stop')
   await t.ask('start')
   await t.observe(500)

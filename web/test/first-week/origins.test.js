@@ -1,4 +1,4 @@
-/** Item 13: refusals of a first day reach a person, with code and hint. */
+/** Item 13: refusals that a developer meets on the first day state a code and a hint. */
 import { rule, subject } from './world.js'
 
 subject('origins')

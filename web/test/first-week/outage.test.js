@@ -1,4 +1,7 @@
-/** Item 10: publishing waits through an outage alike on every transport; a blocked POST is concluded only while something else answers. */
+/**
+ * Item 10: publishes wait through an outage in the same way on every transport. A blocked POST is detected only
+ * while other requests are answered.
+ */
 import { rule, subject } from './world.js'
 
 subject('publishing through an outage')

@@ -1,4 +1,4 @@
-/** Item 3: a refusal about one channel ends that channel alone, names it, and harms no other. */
+/** Item 3: a refusal of one channel ends and names that channel alone. */
 import { rule, subject } from './world.js'
 
 subject('a refusal about one channel')
@@ -97,7 +97,7 @@ rule(3, 'channels beyond the bound of a session are refused one by one', async (
     const errors = handles.map((handle) => t.events(handle, 'error'))
     const heard = handles.map((handle) => t.heard(handle))
     await t.within(hub.ready, 3000, 'ready')
-    // One of the five may be the inbox.
+    // The inbox may be one of the five.
     await t.until(() => errors.flat().length >= 3, () => `${phase}: refused: ${errors.map((list) => list.length)}`, 5000)
     t.is([...new Set(errors.flat().map(({ error }) => error.code))], ['too_many_channels'], `${phase}: codes`)
     for (const [at, name] of rooms.entries()) {
@@ -105,7 +105,7 @@ rule(3, 'channels beyond the bound of a session are refused one by one', async (
       await t.until(async () => (await t.post(name, at)) && heard[at].length, `${phase}: ${name} is read`)
     }
     t.ok([3, 4].includes(errors.flat().length), `${phase}: ${errors.flat().length} are refused`)
-    // What was left makes room.
+    // A closed channel frees a place.
     const open = handles.findIndex((_, at) => !errors[at].length)
     handles[open].close()
     await t.until(async () => (await t.readers(rooms[open])) === 0, `${phase}: it is left`)

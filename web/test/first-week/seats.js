@@ -1,18 +1,18 @@
 /**
- * The entry points: threads of Node, and in each browser a page, a module worker, a shared worker, and
- * tabs that share. Each runs one scenario at a time. Knows how scenarios travel, and nothing of rules.
+ * The entry points: threads of Node, and in each browser a page, a module worker, a shared worker, and tabs that
+ * share. Each runs one scenario at a time. Knows how scenarios are sent, and no rules.
  */
 import { Worker } from 'node:worker_threads'
 import { Browser } from '../browser/world.js'
 import { newPage } from '../support/new-page.js'
 
-/** Threads of Node that run scenarios at the same time: most scenarios wait. */
+/** Threads of Node that run scenarios at the same time: a scenario mostly waits. */
 const NODE_THREADS = 8
-/** What a seat gets beyond the limit of a scenario before it counts as frozen, in ms. */
+/** How long a seat may take beyond the limit of a scenario before it counts as frozen, in ms. */
 const FROZEN_MS = 5000
-/** Memory of a thread, in MB: a loop that grows a collection ends here, and not in the whole machine. */
+/** Memory limit of a thread, in MB: a loop that grows a collection ends the thread, and not the machine. */
 const THREAD_MB = 512
-/** An origin that no loopback rule knows, mapped to this machine in both browsers. */
+/** An origin that is not loopback for browsers. Both browsers map it to this machine. */
 export const OUTSIDE = 'outside.example'
 
 /** @typedef {import('./kit.js').Setting} Setting @typedef {{checks: number, notes: string[], error?: string}} Result */
@@ -88,14 +88,14 @@ export class NodeSeats {
   }
 }
 
-/** What runs inside the page for each kind of seat. */
+/** The function that runs in the page, for each kind of seat. */
 const IN_PAGE = {
   page: (/** @type {any[]} */ source, /** @type {any} */ setting) => /** @type {any} */ (globalThis).run(source, setting),
   worker: (/** @type {string} */ source, /** @type {Setting} */ setting) => /** @type {any} */ (globalThis).runInWorker('dedicated', source, setting),
   shared: (/** @type {string} */ source, /** @type {Setting} */ setting) => /** @type {any} */ (globalThis).runInWorker('shared', source, setting),
 }
 
-/** One browser, started when it is first used. */
+/** One browser. It starts when it is first used. */
 export class BrowserSeats {
   /** @type {Promise<any> | undefined} */
   #started
@@ -119,7 +119,7 @@ export class BrowserSeats {
     }))
   }
 
-  /** A page by name, opened when it is first used; those of one context share their storage. @param {string} name */
+  /** Returns a page by name, and opens it when it is first used. Each of them has its own storage. @param {string} name */
   #page(name, host = '127.0.0.1') {
     if (!this.#pages.has(name)) {
       this.#pages.set(name, (async () => {
@@ -133,7 +133,7 @@ export class BrowserSeats {
     return /** @type {Promise<any>} */ (this.#pages.get(name))
   }
 
-  /** A second page of the same browser context. @param {string} name @param {string} beside */
+  /** Returns a second page of the same browser context, which shares the storage of the first. @param {string} name @param {string} beside */
   #pageBeside(name, beside) {
     if (!this.#pages.has(name)) {
       this.#pages.set(name, (async () => {
@@ -165,7 +165,7 @@ export class BrowserSeats {
     return page.evaluate(inPage, source, setting)
   }
 
-  /** In the tab that reads for all (`lead`), or in one that does not (`tab`). @param {string} seat @param {string} source @param {Setting} setting */
+  /** Runs in the tab that reads for all (`lead`), or in one that does not (`tab`). @param {string} seat @param {string} source @param {Setting} setting */
   async #runShared(seat, source, setting) {
     const first = await this.#page('tabs')
     const second = await this.#pageBeside('tabs 2', 'tabs')
@@ -181,7 +181,7 @@ export class BrowserSeats {
     }
   }
 
-  /** After a page froze, every page of this browser is opened again. */
+  /** Closes all pages of this browser after one of them froze. They are opened again when they are used. */
   async #renew() {
     const pages = [...this.#pages.values()]
     this.#pages.clear()

@@ -1,4 +1,4 @@
-/** Item 11: tabs that share behave like one client in every order of events. */
+/** Item 11: tabs that share behave like one client, in every order of events. */
 import { rule, subject } from './world.js'
 import { tabs } from './tabs.js'
 

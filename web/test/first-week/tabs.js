@@ -1,9 +1,9 @@
-/** Stories of several tabs of one person, in orders that pages really come and go. */
+/** Scenarios with several tabs of one browser, which open and close in realistic orders. */
 import { story } from './world.js'
 
 /** @typedef {import('./world.js').Desk} Desk */
 
-/** What each tab does: opens a hub that shares, and writes down what it hears. */
+/** The script of each tab: opens a hub that shares, and records what it receives. */
 const OPEN = async (/** @type {any} */ { client, address, transport, room, since }) => {
   const self = /** @type {any} */ (globalThis)
   self.problems ??= []

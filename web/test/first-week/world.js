@@ -1,6 +1,6 @@
 /**
- * The shared support of the first week's tests: real hubs, a middlebox for each run, a site for the
- * pages, and `rule`, which runs one scenario over transports and entry points. Knows no rule.
+ * The support of the tests in this folder: real hubs, a middlebox for each run, a site for the pages, and `rule`,
+ * which runs one scenario over transports and entry points. Knows no rule.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -14,40 +14,40 @@ import { newPage } from '../support/new-page.js'
 import { BrowserSeats, NodeSeats, OUTSIDE } from './seats.js'
 
 export const TRANSPORTS = /** @type {const} */ (['ws', 'sse', 'poll'])
-/** `--all` of scripts/test: every rule in every seat over every transport. */
+/** Set by `--all` of scripts/test: runs every rule in every seat over every transport. */
 export const ALL = process.env.TRIWAY_ALL === '1'
 export const STORY = new RegExp(process.env.TRIWAY_STORY ?? '')
 const BROWSER_SEATS = ['page', 'worker', 'shared', 'tab', 'lead']
-/** Longest run of one scenario, in ms. */
+/** The time limit of one scenario, in ms. */
 const LIMIT_MS = 20_000
-/** Between two words of a voice, in ms. */
+/** The interval of a voice's messages, in ms. */
 const SPEAK_EVERY_MS = 10
-/** Longest wait of a story of several pages, in ms. */
+/** The time limit of a wait in a story of several pages, in ms. */
 const STORY_WAIT_MS = 10_000
-/** Rules under way at the same time, in one subject: with `--all` each has many more seats. */
+/** Rules of one subject that run at the same time. With `--all`, each has many more seats. */
 const AT_ONCE = ALL ? 4 : 6
 
 /**
  * @typedef {object} How
  * @property {readonly string[]} [transports] default all three
- * @property {string[]} [seats] default all of the browsers' seats; `node` is always among them unless `node: false`
+ * @property {string[]} [seats] default all seats of the browsers; `node` is always among them unless `node: false`
  * @property {boolean} [node]
  * @property {string[]} [flags] of the hub; `OUTSIDE` is the origin of the seat `outside`
- * @property {boolean} [own] a hub process of its own, for stories that stop it
- * @property {any[]} [cases] given to the scenario one by one
+ * @property {boolean} [own] a hub process of its own, for scenarios that stop it
+ * @property {any[]} [cases] passed to the scenario one by one
  * @property {number} [limitMs]
  * @property {boolean} [long] only with --all
- * @property {boolean} [wide] what it shows is a matter of browsers: every seat and transport of one, also without --all
+ * @property {boolean} [wide] the rule depends on browsers: it runs in every seat and over every transport of one browser, even without --all
  */
 
 const file = (/** @type {string} */ path) => readFileSync(new URL(path, import.meta.url))
 const PAGE = '<!doctype html><meta charset="utf-8"><title>first week</title><link rel="icon" href="data:,"><script type="module" src="/guest-page.js"></script>'
 
-/** The pages' own origin; it carries the scenarios' requests for the hub's side, too. */
+/** The origin of the pages. It also forwards the scenarios' requests to the hub's side. */
 class Site {
   /** @type {Map<string, (name: string, args: any[]) => Promise<any>>} */
   controls = new Map()
-  /** More files, by path. @type {Map<string, string>} */
+  /** Additional files, by path. @type {Map<string, string>} */
   files = new Map()
   #server = createServer((request, response) => this.#answer(request, response))
 
@@ -87,7 +87,7 @@ class Site {
   }
 }
 
-/** What all subjects of this process share, made when it is first used. */
+/** The values that all subjects of this process share. They are created when they are first used. */
 const shared = {
   /** @type {Promise<Site> | undefined} */
   site: undefined,
@@ -126,7 +126,7 @@ function sharedHub(flags) {
   return /** @type {Promise<any>} */ (shared.hubs.get(name))
 }
 
-/** Hub and middlebox of one run, and what the scenario may ask of them. */
+/** Hub and middlebox of one run, and the requests that a scenario may make to them. */
 export class Run {
   id = 'r' + ++shared.runs
   /** @type {any} */
@@ -149,7 +149,7 @@ export class Run {
     return run
   }
 
-  /** What scenarios ask for, by name. @param {string} name @param {any[]} args */
+  /** Handles the requests of scenarios, by name. @param {string} name @param {any[]} args */
   async control(name, args) {
     const { box } = this
     /** @type {Record<string, (...args: any[]) => any>} */
@@ -180,7 +180,7 @@ export class Run {
     return answer.json()
   }
 
-  /** One figure of the hub, summed over its labels. @param {string} metric @param {string} [labels] */
+  /** Returns one metric of the hub, summed over its labels. @param {string} metric @param {string} [labels] */
   async #metric(metric, labels = '') {
     const lines = (await (await fetch(`http://127.0.0.1:${this.port}/metrics`)).text()).split('\n')
     return lines.filter((line) => line.startsWith(metric) && line.includes(labels)).reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
@@ -200,9 +200,10 @@ export async function browserSeats(kind) {
 }
 
 /**
- * Where one case of a rule runs. With --all that is every seat of every browser over every transport. Without,
- * Node shows each case over each transport, and one place in a browser shows one case of the rule, by turns, so
- * that each seat and each transport meets some rules of each subject. What Node cannot show, one browser does.
+ * Returns the places in which one case of a rule runs. With --all, that is every seat of every browser over every
+ * transport. Otherwise, Node runs each case over each transport, and one place in a browser runs one case of the
+ * rule. The places take turns, so each seat and each transport runs some rules of each subject. One browser runs
+ * what Node cannot.
  * @param {number} index of the rule @param {How} how @param {number} at of the case
  * @returns {[string, string, string][]} engine, seat, transport
  */
@@ -246,7 +247,7 @@ async function runIn([engine, seat, transport], scenario, { flags = [], own, lim
 }
 
 /**
- * One rule: its scenario runs in each place that `how` names.
+ * Defines a rule, whose scenario runs in each place that `how` names.
  * @param {number} item of part A @param {string} title
  * @param {(kit: import('./kit.js').Kit, given: any) => Promise<void>} scenario it may use nothing but its arguments
  * @param {How} [how]
@@ -269,15 +270,15 @@ export function rule(item, title, scenario, how = {}) {
   }))
 }
 
-/** The rules that follow belong to this subject; several of them run at a time. @param {string} title */
+/** Begins a subject. The following rules belong to it, and several of them run at the same time. @param {string} title */
 export function subject(title) {
   /** @type {(() => void)[]} */
   const rules = (shared.rulesOfSubject = [])
-  // When the file has named them all.
+  // Runs after the file has defined all its rules.
   queueMicrotask(() => describe(title, { concurrency: AT_ONCE }, () => rules.forEach((tell) => tell())))
 }
 
-/** A person's browser, for stories of several pages. */
+/** The browser of one person, for stories of several pages. */
 export class Desk {
   /** @type {any[]} */
   #pages = []
@@ -309,7 +310,7 @@ export class Desk {
     return this.run.control('post', [channel, JSON.stringify(data)])
   }
 
-  /** Between two words of a voice. */
+  /** Waits for the interval of a voice. */
   pause() {
     return new Promise((resolve) => setTimeout(resolve, SPEAK_EVERY_MS))
   }
@@ -337,7 +338,8 @@ export class Desk {
 }
 
 /**
- * A story of several pages: over each transport in Chromium, and over one in Firefox; with --all over each in both.
+ * Defines a story of several pages. It runs over each transport in Chromium and over one in Firefox; with --all,
+ * over each in both.
  * @param {number} item @param {string} title @param {(desk: Desk) => Promise<void>} tell
  */
 export function story(item, title, tell) {
