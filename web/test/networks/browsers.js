@@ -1,6 +1,6 @@
 /**
- * Chromium and Firefox for the network table: headless, each visit in a context of its own, with the
- * proxy it is told of, and without a look at test certificates. Knows no path.
+ * Chromium and Firefox for the network table: headless. Each visit has its own context, uses the given proxy, and
+ * accepts test certificates. Knows no path.
  */
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -8,15 +8,18 @@ import puppeteer from 'puppeteer-core'
 import { newPage } from '../support/new-page.js'
 import { callSeat, pageOf, takeSeat } from './engines.js'
 
-/** A cold start on busy cores, in ms; the longest call is a hundred connects far away. */
+/**
+ * Time limits in ms: a cold start on busy cores, and the longest call, which is a hundred connects over a long
+ * distance.
+ */
 const START_MS = 90_000
 const CALL_MS = 300_000
 
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--disable-background-timer-throttling']
-/** A name of this machine that is not a loopback name to browsers: a page there is no secure context. */
+/** A name of this machine that is not loopback for browsers: a page there is no secure context. */
 export const PLAIN_NAME = 'triway.test'
 FLAGS.push(`--host-resolver-rules=MAP ${PLAIN_NAME} 127.0.0.1`)
-/** Nothing is asked of the outside. */
+/** The browser contacts no other site. */
 const PREFERENCES = { 'network.dns.localDomains': PLAIN_NAME, 'network.captive-portal-service.enabled': false, 'network.connectivity-service.enabled': false }
 
 /** @param {string} variable @param {string[]} names */
@@ -45,7 +48,7 @@ export async function startBrowser(name) {
 
 /** @param {import('puppeteer-core').Browser} browser @param {string} address @param {any} [options] @param {string} [memory] */
 async function visit(browser, address, { proxy, pageAt = address, ...options } = {}, memory) {
-  // Loopback goes past a proxy unless this is said.
+  // Without this, requests to loopback bypass the proxy.
   const context = await browser.createBrowserContext(proxy ? { proxyServer: proxy, proxyBypassList: ['<-loopback>'] } : {})
   /** @type {(() => Promise<void>)[]} */
   const tabs = []

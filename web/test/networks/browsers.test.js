@@ -1,4 +1,4 @@
-/** The paths of the quick tier that need a browser: within their bounds, and as docs/networks.md has them. */
+/** The paths of the quick tier that need a browser. Each meets its bounds and matches docs/networks.md. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BROWSERS } from '../browser/world.js'
@@ -7,7 +7,7 @@ import { paths } from './paths.js'
 import { surveyAll } from './survey.js'
 import { compare } from './table.js'
 
-/** More would keep two cores too busy: most of a path is waiting, but a browser has more to do than Node. */
+/** More would overload two cores: a path mostly waits, but a browser does more work than Node. */
 const AT_ONCE = 5
 
 for (const kind of BROWSERS.filter((kind) => kind !== 'webkit')) {

@@ -1,6 +1,6 @@
 /**
- * Where a seat can be taken: Node, Chromium, Firefox, WebKit. Each engine has `visit(address, options,
- * memory)`, which gives a seat that is called by name, and `stop()`. Knows no path and no bound.
+ * The engines: Node, Chromium, Firefox, WebKit. Each has `visit(address, options, memory)`, which returns a seat
+ * whose methods are called by name, and `stop()`. Knows no path and no bound.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
@@ -8,8 +8,8 @@ import { startBrowser } from './browsers.js'
 import { startWebKit } from './webkit.js'
 
 /**
- * A seat in a page that is loaded; the call `go` connects. `beside` takes another one in the same browser
- * with the same storage and the same connections, in Node in another thread.
+ * A seat in a loaded page; the call `go` connects. `beside` opens another one in the same browser, with the same
+ * storage and the same connections; in Node, in another thread.
  * @typedef {{call: (name: string, ...args: any[]) => Promise<any>, leave: () => Promise<void>, beside?: (options: any) => Promise<Taken>}} Taken
  */
 /** @typedef {{name: string, visit: (address: string, options?: any, memory?: string) => Promise<Taken>, stop: () => Promise<void>}} Engine */
@@ -21,12 +21,12 @@ export async function startEngine(name) {
   return startBrowser(name)
 }
 
-/** The client as it is shipped; TRIWAY_CLIENT names another, such as its source. */
+/** The client as it is published. TRIWAY_CLIENT names another one, such as its source. */
 const CLIENT = new URL(process.env.TRIWAY_CLIENT ?? '../../dist/client.mjs', import.meta.url).href
 
 /**
- * What TRIWAY_CLIENT names, for pages too, which otherwise get what is built into the hub: the box answers
- * with the client itself and with the files next to it.
+ * Returns a file of the client that TRIWAY_CLIENT names, also for pages, which otherwise get the files that are
+ * built into the hub. The middlebox serves the client and the files next to it.
  * @param {string} path @returns {Buffer | undefined}
  */
 export function servedClient(path) {
@@ -40,7 +40,7 @@ export function servedClient(path) {
 async function visitInNode(address, options, memory) {
   const worker = new Worker(new URL('node-seat.js', import.meta.url), {
     workerData: { client: CLIENT, address, options, memory },
-    // The HTTP/2 front has a certificate that was made for this run.
+    // The HTTP/2 front has a certificate that was created for this run.
     env: { ...process.env, NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_NO_WARNINGS: '1' },
   })
   /** @type {Map<number, {resolve: (value: any) => void, reject: (error: any) => void}>} */
@@ -66,16 +66,16 @@ async function visitInNode(address, options, memory) {
   }
 }
 
-/** The class as a script, for pages. */
+/** The source of the class, as a script for pages. */
 export const SEAT_SOURCE = readFileSync(new URL('seat.js', import.meta.url), 'utf8').replace('export class Seat', 'globalThis.Seat = class Seat')
 
 /**
- * Any text of the hub's own makes a page of the right origin; this one runs no script of its own.
+ * Returns the address of a page of the right origin that runs no script: any text of the hub.
  * @param {string} address
  */
 export const pageOf = (address) => address + 'client.js'
 
-/** What a page does to take its seat, as a script whose value is a promise. @param {string} address @param {any} [options] @param {string} [memory] */
+/** Returns a script whose value is a promise: it creates the seat of a page. @param {string} address @param {any} [options] @param {string} [memory] */
 export const takeSeat = (address, { cookie, ...options } = {}, memory = '{}') => `(async () => {
   ${SEAT_SOURCE}
   for (const [name, value] of Object.entries(${memory})) localStorage[name] = value

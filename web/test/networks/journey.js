@@ -1,19 +1,19 @@
 /**
- * One run: the real hub, a box before it, a seat in an engine, numbers flowing both ways; then what
- * came of it. Knows no particular path and no bound: the path brings rules and a story.
+ * One run: the real hub, a middlebox in front of it, a seat in an engine, and numbers in both directions; then the
+ * results. Knows no particular path and no bound: the path provides rules and a story.
  */
 import { Middlebox } from '../support/middlebox.js'
 import { servedClient } from './engines.js'
 import { startServer } from '../server.js'
 
-/** Between two looks at a condition, in ms. */
+/** The interval of the checks of a condition, in ms. */
 const LOOK_EVERY_MS = 20
-/** How long all that is under way may take to arrive at the end, in ms. */
+/** How long everything in flight may take to arrive at the end, in ms. */
 const ARRIVE_MOST_MS = 20_000
-/** How long a first connect may take before it is given up, in ms: far over every bound. */
+/** The time limit of a first connect, in ms: far above every bound. */
 const USABLE_MOST_MS = 45_000
 
-/** How long a report may take, in ms. */
+/** The time limit of a report, in ms. */
 const REPORT_MOST_MS = 5000
 
 /** @param {number} ms a part of the story, never a way of waiting for something */
@@ -29,13 +29,13 @@ export async function until(look, mostMs) {
   return true
 }
 
-/** Publishes numbers to the hub itself, past every box. */
+/** Publishes numbers directly to the hub. */
 class Publisher {
   count = 0
   #address
   #everyMs = 0
   #turn = Promise.resolve()
-  /** Of each number, to make it large. */
+  /** Padding of each number, in bytes. */
   padBytes = 0
 
   /** @param {string} address */
@@ -55,7 +55,7 @@ class Publisher {
     while (this.#everyMs) {
       const next = Date.now() + this.#everyMs
       await this.one()
-      // Looks often, so that a stop does not wait for the pace.
+      // Check often, so that a stop takes effect at once.
       while (this.#everyMs && Date.now() < next) await pass(Math.min(LOOK_EVERY_MS, next - Date.now()))
     }
   }
@@ -74,27 +74,27 @@ class Publisher {
 }
 
 /**
- * @typedef {object} Front what stands between client and hub where it is not our own box
+ * @typedef {object} Front what stands between client and hub, if it is not the middlebox
  * @property {string} address for the client
- * @property {string} [proxy] that the client is told of, where it is a forward one
+ * @property {string} [proxy] for the client, if it is a forward proxy
  * @property {() => Promise<void>} stop
  */
 
-/** What a path's story has in its hands. */
+/** The values that the story of a path works with. */
 export class World {
-  /** From when on deliveries are judged. */
+  /** Deliveries are judged from this time on. */
   judgedFrom = 0
-  /** Moments that a path's own bounds count from. @type {Record<string, number>} */
+  /** Times from which the bounds of a path count. @type {Record<string, number>} */
   marks = {}
-  /** Ways other than WS, of many connects. @type {string[] | undefined} */
+  /** Carriers other than WS, of many connects. @type {string[] | undefined} */
   others
-  /** Cuts after the path was to be known. */
+  /** Cuts after the client should have learned the path. */
   cutsAfter = 0
-  /** Words that an earlier hub had before it was ended. @type {number[]} */
+  /** Numbers of the client that an earlier hub had before it ended. @type {number[]} */
   words = []
-  /** Seats besides the first one, by the channel in which they speak. @type {Map<string, import('./engines.js').Taken>} */
+  /** Other seats, by the channel to which they publish. @type {Map<string, import('./engines.js').Taken>} */
   tabs = new Map()
-  /** What a path found out for its own bounds. @type {Record<string, any>} */
+  /** Values that a path collects for its own bounds. @type {Record<string, any>} */
   found = {}
 
   /**
@@ -114,7 +114,7 @@ export class World {
     this.publisher.padBytes = path.padBytes ?? 0
   }
 
-  /** As the client calls it. */
+  /** Returns the address that the client uses. */
   get address() {
     const { host } = this.path
     return host ? this.front.address.replace('127.0.0.1', host) : this.front.address
@@ -135,7 +135,7 @@ export class World {
     this.marks[name] = Date.now()
   }
 
-  /** Another tab of the same browser, which speaks in a channel of its own; it does not connect yet. @param {string} words */
+  /** Opens another tab of the same browser, which publishes to its own channel. It does not connect yet. @param {string} words */
   async tab(words) {
     const { beside } = /** @type {import('./engines.js').Taken} */ (this.seat)
     const tab = await /** @type {NonNullable<typeof beside>} */ (beside)({ words })
@@ -143,12 +143,12 @@ export class World {
     return tab
   }
 
-  /** What this hub's log has of the words. */
+  /** Keeps the client's numbers that are in this hub's log. */
   async keepWords() {
     this.words.push(...(await this.logged('words')))
   }
 
-  /** Numbers in a channel of the hub. @param {string} channel */
+  /** Returns the numbers in a channel of the hub. @param {string} channel */
   async logged(channel) {
     /** @type {number[]} */
     const numbers = []
@@ -160,7 +160,7 @@ export class World {
     }
   }
 
-  /** Everything said was answered, and everything published came. */
+  /** Returns whether every publish was answered and every published number arrived. */
   async isQuiet() {
     return hasAll(await this.call('seen'), this.publisher.count)
   }
@@ -176,7 +176,7 @@ export class World {
   }
 }
 
-/** Long enough to lose something: a second of replay, hand-overs, words. */
+/** Long enough to lose something: a second of replay, handovers, publishes. */
 const STAY_MS = 2500
 
 /** @param {import('./paths.js').Path} path @param {import('./engines.js').Engine} engine */
@@ -195,7 +195,7 @@ export async function travel(path, engine) {
     await world.enter()
     await path.prepare?.(world)
     box.set(path.rules ?? {})
-    // The connection that brought the page knows nothing of these rules.
+    // Cut the connection that loaded the page: it is not subject to these rules.
     box.cut()
     box.asked.length = 0
     await world.publisher.every(path.everyMs ?? 50)
@@ -223,14 +223,18 @@ export async function travel(path, engine) {
   }
 }
 
-/** The part that makes reports is loaded when it is asked for, which a browser that is out of connections cannot do. @param {World} world */
+/**
+ * Returns the report. Its part of the client is loaded on demand, which fails in a browser without a free
+ * connection.
+ * @param {World} world
+ */
 const reportOf = (world) => Promise.race([world.call('report').catch((error) => `no report: ${error}`), pass(REPORT_MOST_MS).then(() => 'no report: it was not loaded in time')])
 
 /** @param {any} seen @param {number} count */
 const hasAll = ({ heard, said, acknowledged, rejected }, count) => (heard.at(-1)?.[0] ?? 0) >= count && acknowledged + rejected.length === said
 
 /**
- * Lost, twice and out of order, among numbers that should be 1 to `count`.
+ * Counts what is lost, duplicated and out of order among numbers that should be 1 to `count`.
  * @param {number[]} numbers @param {number} count
  */
 export function faults(numbers, count, late = /** @type {number[]} */ ([])) {
@@ -238,14 +242,14 @@ export function faults(numbers, count, late = /** @type {number[]} */ ([])) {
   let disorder = 0
   let most = 0
   for (const n of numbers) {
-    // One that was left out on the way and read again says so.
+    // A number that was omitted and read again is marked as late.
     if (n < most && !late.includes(n)) disorder++
     most = Math.max(most, n)
   }
   return { lost: count - [...seen].filter((n) => n <= count).length, twice: numbers.length - seen.size, disorder }
 }
 
-/** Most requests in any second. @param {[number, string][]} asked */
+/** Returns the most requests in any second. @param {[number, string][]} asked */
 export function busiest(asked) {
   let most = 0
   for (const [index, [at]] of asked.entries()) most = Math.max(most, asked.slice(index).filter(([other]) => other < at + 1000).length)
@@ -271,7 +275,7 @@ function measured(world, seen, report) {
     hasLoaded,
     answers: answers.map(([tookMs, at]) => [tookMs, at - beganAt]),
     found: world.found,
-    /** When each number came. */
+    /** When each number arrived. */
     came: new Map(heard.map(([n, , came]) => [n, came - beganAt])),
     first: seen.first,
     transport: seen.transport,
@@ -286,14 +290,14 @@ function measured(world, seen, report) {
     disorder: down.disorder + up.disorder,
     down,
     up,
-    /** Publishes that acted and were rejected all the same. */
+    /** Publishes that took effect although they were rejected. */
     denied,
     heard: heard.length,
     times: heard.map(([n, at, came, via]) => `${n}:${at - beganAt}+${came - at}${via}`).join(" "),
     said,
     rejected,
     gaps: seen.gaps.length,
-    /** The longest that an event took which was published after judging began, and when. */
+    /** The longest latency of an event that was published after judging began, and its time. */
     worstMs: Math.max(0, ...judged.map(([, at, came]) => came - at)),
     worst: judged.reduce((worst, one) => (!worst || one[2] - one[1] > worst[2] - worst[1] ? one : worst), undefined)?.map((part, index) => (index === 1 || index === 2 ? part - beganAt : part)),
     report,

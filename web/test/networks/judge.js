@@ -1,4 +1,4 @@
-/** What was measured against what is allowed. Pure: knows no box, no engine and no clock. */
+/** Compares measurements with bounds. Pure: knows no middlebox, no engine and no clock. */
 import { busiest } from './journey.js'
 
 /**
@@ -6,11 +6,11 @@ import { busiest } from './journey.js'
  * @property {number} [usableMs] to the first proven transport
  * @property {string} [transport] at the end; several joined by `|`
  * @property {RegExp} [reason] of the last change of transport
- * @property {number} [worstMs] the longest that an event took once deliveries are judged
+ * @property {number} [worstMs] the longest latency of an event once deliveries are judged
  * @property {number} [perSecond] requests in any second
  * @property {number} [answeredMs] until the first publish was answered
  * @property {boolean} [mayReject] publishes may be rejected
- * @property {boolean} [mayBeCaptive] false where the state must never be `captive`
+ * @property {boolean} [mayBeCaptive] false if the state must never be `captive`
  * @property {(measured: any) => (string | false | undefined)[]} [more]
  */
 
@@ -34,5 +34,5 @@ export function judge(measured, { usableMs, answeredMs, transport, reason, worst
   return wrong.filter((each) => typeof each === 'string')
 }
 
-/** How often this was asked for between two moments of the run. @param {any} measured @param {string} what @param {number} [fromMs] @param {number} [toMs] */
+/** Returns how often this was requested between two times of the run. @param {any} measured @param {string} what @param {number} [fromMs] @param {number} [toMs] */
 export const askedFor = ({ asked }, what, fromMs = 0, toMs = Infinity) => asked.filter(([at, kind]) => kind.includes(what) && at >= fromMs && at < toMs).length

@@ -1,6 +1,6 @@
 /**
- * A seat in a thread of Node: `ws` is passed in, and the few things of a page that the client looks
- * for (events of the platform, a storage) are here too. Knows only how to be called.
+ * A seat in a thread of Node. `ws` is passed in, and the few parts of a page that the client uses are here too: its
+ * events and a storage. Knows only how its methods are called.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { WebSocket } from 'ws'
@@ -13,7 +13,7 @@ const { client, address, options: { proxy, pageAt, ...options } = {}, memory } =
 Object.defineProperty(globalThis, 'localStorage', { value: JSON.parse(memory ?? '{}'), configurable: true })
 
 const { connect } = await import(client)
-/** A socket of `ws` that takes its way as it was told: by a proxy, and without a look at test certificates. */
+/** A `ws` socket that uses the given proxy and accepts test certificates. */
 class Socket extends WebSocket {
   constructor(url, protocols) {
     super(url, protocols, { rejectUnauthorized: false, agent: proxy && new TunnelAgent(proxy) })

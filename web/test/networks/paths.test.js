@@ -1,4 +1,4 @@
-/** The fast paths in Node: within their bounds, and as docs/networks.md has them. */
+/** The fast paths in Node. Each meets its bounds and matches docs/networks.md. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startEngine } from './engines.js'
@@ -6,7 +6,7 @@ import { paths } from './paths.js'
 import { surveyAll } from './survey.js'
 import { compare } from './table.js'
 
-/** So many paths at once keep two cores busy, not overloaded: most of a path is waiting. */
+/** Paths at the same time. They keep two cores busy without overloading them: a path mostly waits. */
 const AT_ONCE = 4
 
 test('the fast paths', async (t) => {

@@ -1,6 +1,6 @@
 /**
- * The real proxies, each started as a process of its own on a free port from a file under tests/proxies.
- * Knows how each program is started, and nothing of what the client does there.
+ * The real proxies. Each is a process on a free port, started with a file of tests/proxies. Knows how each program
+ * is started, and nothing of what the client does there.
  */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -12,15 +12,15 @@ import { startProcess } from '../support/ending.js'
 import { pass, until } from './journey.js'
 
 const FILES = new URL('../../../tests/proxies/', import.meta.url)
-/** A cold start on busy cores, in ms: squid takes some seconds. */
+/** The time limit of a start, in ms: on busy cores, squid takes some seconds. */
 const START_MS = 30_000
 /** How long a process may take to end by itself, in ms. */
 const STOP_MS = 5000
 
-/** Where http-proxy is found, which is a package of npm. */
+/** The folder of http-proxy, which is an npm package. */
 const PACKAGES = new URL('../../node_modules', import.meta.url).pathname
 
-/** How each program is started in the foreground, by the first word of its file's name. @type {Record<string, (file: string, folder: string, port: number) => [string, string[], Record<string, string>?]>} */
+/** The command of each program in the foreground, by the first word of its file's name. @type {Record<string, (file: string, folder: string, port: number) => [string, string[], Record<string, string>?]>} */
 const programs = {
   nginx: (file, folder) => ['nginx', ['-e', 'stderr', '-p', folder, '-c', file, '-g', 'daemon off;']],
   haproxy: (file) => ['haproxy', ['-db', '-f', file]],
@@ -34,12 +34,12 @@ const programs = {
   h2o: (file) => ['h2o', ['-c', file]],
   nghttpx: (file) => ['nghttpx', [`--conf=${file}`]],
   http: (file) => [process.execPath, [file], { NODE_PATH: PACKAGES }],
-  // It looks for config.yaml in a folder.
+  // It reads config.yaml from a folder.
   mitmproxy: (file, folder) => {
     writeFileSync(join(folder, 'config.yaml'), readFileSync(file))
     return ['mitmdump', ['--quiet', '--set', `confdir=${folder}`]]
   },
-  // The file is its remap.config; the rest is the package's, and what the environment says.
+  // The file is its remap.config. Everything else comes from the package and the environment.
   trafficserver: (file, folder, port) => ['traffic_server', [], {
     PROXY_CONFIG_HTTP_SERVER_PORTS: `${port}:ip-in=127.0.0.1`,
     PROXY_CONFIG_URL_REMAP_FILENAME: file,
@@ -49,7 +49,7 @@ const programs = {
   }],
 }
 
-/** Daemons live where an ordinary PATH does not look. */
+/** Daemons are outside of the usual PATH. */
 const PATH = `${process.env.PATH}:/usr/sbin:/usr/local/sbin`
 
 /** @param {number} port @returns {Promise<boolean>} */
@@ -72,7 +72,7 @@ function makeCertificate(folder) {
  */
 export async function startProxy(name, hub) {
   const folder = mkdtempSync(join(tmpdir(), 'triway-proxy-'))
-  // Some programs leave root behind before they write here.
+  // Some programs drop root before they write here.
   chmodSync(folder, 0o777)
   const port = await freePort()
   const text = readFileSync(new URL(name, FILES), 'utf8').replaceAll('@PORT@', String(port)).replaceAll('@HUB@', String(hub)).replaceAll('@FOLDER@', folder)

@@ -1,6 +1,6 @@
 /**
- * fetch and an agent for sockets that go through a forward proxy, as browsers do it: plain requests with
- * the whole address, sockets by CONNECT. Node's own fetch cannot be told of one.
+ * `fetch` and an agent for sockets that use a forward proxy as browsers do: plain requests with the whole address,
+ * and CONNECT for sockets. Node's own `fetch` has no option for a proxy.
  */
 import { Agent, request } from 'node:http'
 import { Readable } from 'node:stream'

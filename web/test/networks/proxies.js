@@ -1,17 +1,17 @@
 /**
- * The client through real proxies: each is a file under tests/proxies, started as a process of its own
- * on a free port. docs/proxies.md explains the files.
+ * The client through real proxies. Each is a process on a free port, started with a file of tests/proxies.
+ * docs/proxies.md explains the files.
  */
 import { pass, until } from './journey.js'
 import { startProxy } from './programs.js'
 
-/** Two cuts are seen by then, in ms. */
+/** The time limit for two cuts, in ms. */
 const LEARNT_MOST_MS = 40_000
 
 /**
  * @typedef {object} Expected
- * @property {string} [about] what it is, where the name of its file does not say it
- * @property {boolean} [isForward] the client is told of it; else it stands before the hub
+ * @property {string} [about] what it is, if the name of its file does not say it
+ * @property {boolean} [isForward] the client uses it as a forward proxy; otherwise it stands in front of the hub
  * @property {(world: import('./journey.js').World) => Promise<any>} [story]
  * @property {{transports: string[]}} [options] of the client
  * @property {number} [everyMs]
@@ -23,17 +23,17 @@ const LEARNT_MOST_MS = 40_000
 const REFUSED_MS = 500
 const WS = { bound: 'WS ≤ 0.2 s', bounds: { usableMs: 200, transport: 'ws' } }
 const SSE = { bound: 'SSE ≤ 0.5 s', bounds: { usableMs: REFUSED_MS, transport: 'sse', reason: /^ws:/ } }
-/** Upgrade is taken, and never answered. */
+/** Upgrade is accepted and never answered. */
 const UNANSWERED = { bound: 'SSE ≤ 1.5 s', bounds: { usableMs: 1500, transport: 'sse', reason: /^ws:slow/ } }
 const LP = { bound: 'LP ≤ 3 s', bounds: { usableMs: 3000, transport: 'poll' } }
 
-/** Quiet for three cuts, then judged: the cuts are the proxy's own, so they are counted as reconnects. */
+/** Quiet for three cuts, then judged. The cuts are the proxy's own, so they are counted as reconnects. */
 const short = {
   everyMs: 3_600_000,
   sayEveryMs: 0,
   async story(/** @type {import('./journey.js').World} */ world) {
     world.judgedFrom = Infinity
-    // The hub's own pings let a life last for two or three times the idle limit.
+    // Because of the hub's own pings, a connection lasts two or three times the idle limit.
     await until(async () => (await world.call('seen')).changes.filter((/** @type {any} */ { what, to }) => what === 'transport' && to).length >= 3, LEARNT_MOST_MS)
     await pass(1000)
     world.judgedFrom = Date.now()

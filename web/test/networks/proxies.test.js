@@ -1,4 +1,4 @@
-/** The client in Node through every real proxy: within its bounds, and as docs/networks.md has it. */
+/** The client in Node through every real proxy. It meets its bounds and matches docs/networks.md. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'

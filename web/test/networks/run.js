@@ -1,17 +1,17 @@
 /**
- * The network table from the command line: travels paths in engines, judges them, and writes or checks
- * the table in docs/networks.md.
+ * The network table from the command line: runs paths in engines, judges them, and writes or checks the table in
+ * docs/networks.md.
  *
  *   node test/networks/run.js [--all] [--proxies] [--engine node,chromium,firefox,webkit]
  *     [--path WORDS] [--missed] [--at-once N] [--write | --check] [--report]
  *   node test/networks/run.js --usable [--visits N] [--engine ...] [--path WORDS] [--write [--as before|after]] [--check]
  *
- * `--path` takes several words, joined by `|`. `--missed` takes only what the table has as missed, or does
- * not have yet. `--usable` measures how long it takes until the client is usable where it must fall back;
- * `--check` fails when the 90th percentile is over the target.
+ * `--path` accepts several words, joined by `|`. `--missed` selects only what the table marks as missed or does not
+ * contain yet. `--usable` measures how long it takes until the client is usable where it must fall back; `--check`
+ * fails if the 90th percentile exceeds the target.
  *
- * TRIWAY_BIN names the hub's program, TRIWAY_CLIENT the client (for pages too, where a box of our own is
- * the front); else it is what is built here.
+ * TRIWAY_BIN names the program of the hub, and TRIWAY_CLIENT the client (also for pages, if the middlebox is the
+ * front). By default, both are the ones built here.
  */
 import { parseArgs } from 'node:util'
 import { startEngine } from './engines.js'
@@ -45,7 +45,7 @@ function tell(row, isAgain) {
   const ways = measured.ways?.map(({ to, at, reason }) => `${to} at ${at - measured.beganAt} ms (${reason})`).join(', ')
   console.log(`${wrong.length ? 'WRONG' : 'right'}${isAgain ? ' again' : ''} ${engine} | ${path.name} | ${ways} | ${measured.requests} requests | worst ${measured.worstMs} ms`)
   for (const each of wrong) console.log(`      ${each}`)
-  // At once: a run of an hour that is ended has not been for nothing.
+  // Write at once, so that an interrupted run of an hour keeps its results.
   if (values.write && !measured.failed) write(name, [row], known.map((path) => path.name))
   if (values.report || wrong.length) console.log(String(measured.report ?? '').replace(/^/gm, '        '))
 }
@@ -82,7 +82,7 @@ for (const kind of values.engine.split(',')) {
     await engine.stop()
   }
 }
-// And all together, since another run may have written at the same moment.
+// Write all rows again, since another run may have written at the same moment.
 if (values.write) write(name, rows.filter(({ measured }) => !measured.failed), known.map((path) => path.name))
 const wrong = rows.filter((row) => row.wrong.length)
 const differences = values.check ? compare(name, rows) : []

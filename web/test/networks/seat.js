@@ -1,26 +1,29 @@
 /**
- * What sits in the engine during a run, be it Node or a browser's page: it connects as an application
- * would, speaks, and writes down what it sees. It judges nothing, and is one self-contained class,
- * since it travels into pages as text.
+ * The client's side of a run, in Node or in a page of a browser. Connects as an application does, publishes, and
+ * records what it sees, but judges nothing. It is one self-contained class, because its text is sent to pages.
  */
 export class Seat {
-  /** Event numbers as they came: number, when it was published, when it came, by which transport. @type {[number, number, number, string][]} */
+  /**
+   * Event numbers in the order of their arrival: number, when it was published, when it arrived, and over which
+   * transport.
+   * @type {[number, number, number, string][]}
+   */
   heard = []
-  /** Those of them that were left out on the way and read again. @type {number[]} */
+  /** The numbers among them that were omitted in transit and read again. @type {number[]} */
   late = []
   /** @type {{at: number, what: string, from: any, to: any, reason: string}[]} */
   changes = []
   /** @type {{at: number, reason: string}[]} */
   gaps = []
-  /** Every request and every WebSocket, by its time and kind. @type {[number, string][]} */
+  /** Every request and every WebSocket, with its time and kind. @type {[number, string][]} */
   asked = []
   /** @type {number | undefined} */
   usableAt
   /** When the first publish was answered. @type {number | undefined} */
   answeredAt
-  /** When the channel said that it has caught up. @type {number | undefined} */
+  /** When the channel reported that it has caught up. @type {number | undefined} */
   caughtUpAt
-  /** Whether the channel ever said that it is loading. */
+  /** Whether the channel ever reported that it is loading. */
   hasLoaded = false
   /** @type {string | undefined} the first transport */
   first
@@ -32,7 +35,7 @@ export class Seat {
   rejected = []
   /** @type {any} */
   #speaking
-  /** The true time, whatever the clock that the client sees is set to. */
+  /** Returns the real time, even if the client sees another clock. */
   #now = Date.now.bind(Date)
 
   /**
@@ -87,7 +90,7 @@ export class Seat {
     }
   }
 
-  /** Says a number each time; what the hub has of them is compared at the end. @param {number} everyMs */
+  /** Publishes numbers at this interval. At the end, they are compared with the hub's log. @param {number} everyMs */
   speak(everyMs) {
     clearInterval(this.#speaking)
     if (!everyMs) return
@@ -107,7 +110,7 @@ export class Seat {
     )
   }
 
-  /** Connects so often, so many at once; what each was carried by, in order. @param {number} count @param {number} atOnce @param {number} settleMs */
+  /** Connects `count` times, `atOnce` at a time. Returns the carrier of each, in order. @param {number} count @param {number} atOnce @param {number} settleMs */
   async connects(count, atOnce, settleMs) {
     /** @type {string[]} */
     const carried = []
@@ -128,7 +131,7 @@ export class Seat {
     return carried
   }
 
-  /** The clock of this page is wrong by so much from now on, as when its owner sets it. @param {number} ms */
+  /** Skews the clock of this page from now on, as if its user sets it. @param {number} ms */
   skew(ms) {
     const now = this.#now
     Date.now = () => now() + ms

@@ -1,11 +1,11 @@
 /**
- * Travels paths and judges them. A bound in time that was missed on a busy machine is tried again, alone;
- * an event lost, twice or out of order is never excused.
+ * Runs paths and judges them. If a busy machine misses a bound in time, the path is repeated alone. A lost,
+ * duplicated or disordered event is never excused.
  */
 import { travel } from './journey.js'
 import { judge } from './judge.js'
 
-/** Runs that a bound in time gets: other work on the same cores must not fail a test, a slow client must. */
+/** The most runs for a bound in time: other work on the same cores must not fail a test, but a slow client must. */
 const TRIES_MOST = 3
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The table in docs/networks.md: written from rows, and compared with rows. What takes time, and how
- * many requests that makes, differs from run to run; all else must not. Pure but for the file.
+ * The table in docs/networks.md: writes rows, and compares rows with it. Times and numbers of requests differ from
+ * run to run; everything else must match. Pure except for the file.
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -17,13 +17,17 @@ const BOUND = 2
 const TRANSPORT = 3
 const REASON = 7
 
-/** Where a path allows several transports, any of them is alike. @param {string | undefined} transports @param {string[]} carried */
+/** Returns whether the path allows several transports and all of these are among them. @param {string | undefined} transports @param {string[]} carried */
 const isAllowed = (transports = '', ...carried) => transports.includes('|') && carried.every((each) => transports.split('|').includes(each))
 
-/** Where a path allows several reasons, such as the two ways to notice a hub that is gone, any of them is alike. @param {RegExp | undefined} reason @param {string[]} told */
+/**
+ * Returns whether the path allows several reasons, such as the two ways to notice a missing hub, and all of these
+ * are among them.
+ * @param {RegExp | undefined} reason @param {string[]} told
+ */
 const isAlike = (reason, ...told) => !!reason && told.every((each) => reason.test(each.replaceAll('`', '')))
 
-/** A bound that was not kept stands in the table as such. */
+/** Marks a missed bound in the table. */
 const MISSED = ' **(missed)**'
 
 /** @param {import('./survey.js').Row} row @returns {string[]} */
@@ -47,7 +51,7 @@ export function lines(name) {
 const key = ([path, engine]) => `${path} in ${engine}`
 
 /**
- * What differs, in words. Rows that were not travelled are left alone unless the run was whole.
+ * Returns the differences as text. Rows that were not run are ignored unless the run was complete.
  * @param {string} name @param {import('./survey.js').Row[]} rows @param {boolean} [isWhole]
  */
 export function compare(name, rows, isWhole = false) {
@@ -59,7 +63,7 @@ export function compare(name, rows, isWhole = false) {
     const old = known.get(key(line))
     known.delete(key(line))
     if (!old) differences.push(`${key(line)}: not in docs/networks.md`)
-    // Where the bound is missed, as is known, nothing else is firm.
+    // If the bound is known to be missed, nothing else is compared.
     else if (old[BOUND] === line[BOUND] && row.wrong.length) continue
     else for (const column of FIRM) if (old[column] !== line[column] && !(column === REASON && isAlike(reason, old[column], line[column])) && !(column === TRANSPORT && isAllowed(transport, old[column], line[column]))) differences.push(`${key(line)}: ${HEAD[column]} is ${line[column]}, in docs/networks.md ${old[column]}`)
   }
@@ -67,13 +71,13 @@ export function compare(name, rows, isWhole = false) {
   return differences
 }
 
-/** Whether the table has this bound as missed, or does not have it yet. @param {string} name @param {string} path @param {string} engine */
+/** Returns whether the table marks this bound as missed, or does not contain it yet. @param {string} name @param {string} path @param {string} engine */
 export function isMissed(name, path, engine) {
   const line = lines(name).find((line) => line[0] === path && line[1] === engine)
   return !line || line[BOUND].endsWith(MISSED)
 }
 
-/** Puts these rows in; those of other engines and paths stay. @param {string} name @param {import('./survey.js').Row[]} rows @param {string[]} order names of paths */
+/** Writes these rows. The rows of other engines and paths stay. @param {string} name @param {import('./survey.js').Row[]} rows @param {string[]} order names of paths */
 export function write(name, rows, order) {
   const known = new Map(lines(name).map((line) => [key(line), line]))
   for (const line of rows.map(cells)) known.set(key(line), line)
@@ -81,12 +85,12 @@ export function write(name, rows, order) {
   replace(name, HEAD, all)
 }
 
-/** Puts a whole table in the place of the one that is there. @param {string} name @param {string[]} head @param {string[][]} all */
+/** Replaces the whole table. @param {string} name @param {string[]} head @param {string[][]} all */
 export function replace(name, head, all) {
   const [begin, end] = marks(name)
   const text = readFileSync(FILE, 'utf8')
   const table = [markdown(head), markdown(head.map(() => '---')), ...all.map(markdown)].join('\n') + '\n'
-  // In one step: another run may be reading it.
+  // Replace the file in one step, since another run may be reading it.
   const fresh = `${fileURLToPath(FILE)}.${process.pid}`
   writeFileSync(fresh, text.slice(0, text.indexOf(begin) + begin.length) + table + text.slice(text.indexOf(end)))
   renameSync(fresh, FILE)

@@ -1,6 +1,6 @@
 /**
- * How long it takes until the client is usable (a publish is answered) where it must fall back: many visits
- * to each path, first ones and second ones, and the median and the 90th percentile of them.
+ * Measures how long it takes until the client is usable (a publish is answered) where it must fall back: many first
+ * and second visits to each path, with their median and 90th percentile.
  */
 import { Middlebox } from '../support/middlebox.js'
 import { startServer } from '../server.js'
@@ -8,9 +8,12 @@ import { servedClient } from './engines.js'
 import { until } from './journey.js'
 import { lines, replace } from './table.js'
 
-/** How long one visit may take before it counts as never usable, in ms. */
+/** The time limit of one visit, in ms. After that, it counts as never usable. */
 const VISIT_MOST_MS = 20_000
-/** What is learned on a visit is kept when a transport carries; a second one may prove itself a little later. */
+/**
+ * Time to learn, in ms: a visit keeps what it learned when a transport carries, and a second transport may be
+ * proven a little later.
+ */
 const LEARN_MS = 1500
 export const FIRST_MOST_MS = 1000
 export const SECOND_MOST_MS = 300
@@ -38,7 +41,7 @@ export const fallbacks = [
  * @property {string} engine
  * @property {number} p50 in ms
  * @property {number} p90
- * @property {string} transports that carried when it was usable, with their numbers
+ * @property {string} transports that carried when it was usable, with their counts
  */
 
 /** @param {number[]} sorted @param {number} share */
@@ -50,7 +53,7 @@ async function visit(engine, box, rules, memory) {
   const seat = await engine.visit(box.address, { isEager: true }, memory)
   try {
     box.set(rules)
-    // The connection that brought the page knows nothing of these rules.
+    // Cut the connection that loaded the page: it is not subject to these rules.
     box.cut()
     await seat.call('go')
     const isUsable = await until(async () => (await seat.call('seen')).answeredAt, VISIT_MOST_MS)
@@ -72,7 +75,7 @@ function timesOf(path, which, engine, visits) {
 }
 
 /**
- * Each path of its own box, one visit after the other, so that no visit slows another one down.
+ * Measures each path with its own middlebox. Visits run one after the other, so that none slows another down.
  * @param {import('./engines.js').Engine} engine @param {number} visits @param {string} [words] in the path's name
  * @param {(times: Times) => void} [tell]
  */
@@ -106,7 +109,7 @@ export const isLate = ({ visit, p90 }) => p90 > (visit === 'first' ? FIRST_MOST_
 
 const TABLE = 'usable'
 const HEAD = ['path', 'visit', 'engine', 'target', 'before: p50 / p90', 'by', 'after: p50 / p90', 'by']
-/** Where the two figures of one build begin. */
+/** The columns at which the two figures of a build begin. */
 const COLUMN = { before: 4, after: 6 }
 
 /** @param {string[]} line */
@@ -116,7 +119,7 @@ const key = (line) => line.slice(0, 3).join(' | ')
 const told = (ms) => (ms < Infinity ? `${ms} ms` : 'never')
 
 /**
- * Puts these figures into docs/networks.md; those of the other build, of other paths and engines stay.
+ * Writes these figures into docs/networks.md. Those of the other build and of other paths and engines stay.
  * @param {Times} times @param {'before' | 'after'} build
  */
 export function writeTimes({ path, visit, engine, p50, p90, transports }, build) {

@@ -1,4 +1,4 @@
-/** WebKit for the network table: a session for each visit. Knows no path. */
+/** WebKit for the network table. Each visit has its own session. Knows no path. */
 import { Session, startScreen } from '../support/webdriver.js'
 import { callSeat, pageOf, takeSeat } from './engines.js'
 

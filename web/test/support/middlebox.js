@@ -1,9 +1,9 @@
 /**
- * A box between client and hub: a TCP relay that understands just enough HTTP to do what boxes in
- * real networks were seen to do. What it does is plain data, one rule per kind of request, and can
- * be changed while it runs. It also counts what is asked, which is what the client is judged by.
+ * A middlebox between client and hub: a TCP relay that understands just enough HTTP to behave as boxes in real
+ * networks do. Its behaviour is plain data, one rule per kind of request, and can change while it runs. It also
+ * records the requests, by which the client is judged.
  *
- * It does not know the hub's protocol beyond the addresses that tell the kinds apart.
+ * It knows nothing of the hub's protocol except the addresses that distinguish the kinds.
  */
 import { createServer } from 'node:net'
 import { exchange } from './middlebox/exchange.js'
@@ -13,71 +13,75 @@ import { Link } from './middlebox/link.js'
 import { Wire } from './middlebox/wire.js'
 
 /**
- * What is done to one kind of request. Everything is off unless it is said.
+ * The behaviour for one kind of request. Everything is off by default.
  * @typedef {object} OwnRule
- * @property {200 | 302 | 511} [captive] answered by somebody else: a page, a redirect to one, or "log in"
- * @property {number | 'reset'} [refuse] answered with this status, or cut, without asking the hub
- * @property {number} [refuseNth] only one in so many requests is refused
- * @property {number} [passNth] only one in so many requests is not refused
+ * @property {200 | 302 | 511} [captive] answered by a captive portal: a page, a redirect to one, or "log in"
+ * @property {number | 'reset'} [refuse] answered with this status, or reset, without the hub
+ * @property {number} [refuseNth] only one in this many requests is refused
+ * @property {number} [passNth] only one in this many requests is not refused
  * @property {number} [retryAfter] seconds that a refusal asks to wait
- * @property {301 | 302 | 307 | 308} [redirect] each address once to itself, with a mark
+ * @property {301 | 302 | 307 | 308} [redirect] each address is redirected once to itself, with a mark
  * @property {number} [addressMost] a longer address is refused with 414
- * @property {boolean} [halve] only half of a request's body goes on
- * @property {'changed' | 'emptied'} [body] of a request, as the box hands it on
- * @property {number} [queryMost] so many characters of an address's query go on; with 0 the question mark is lost too
- * @property {string} [demand] requests without this token are refused, in the hub's own words
- * @property {boolean} [swallow] taken, never answered, never handed on
- * @property {string[]} [strip] header names in lower case that are lost; `unknown` is all but the plainest
- * @property {boolean} [duplicate] handed on twice at once; the first answer counts
- * @property {'url' | 'path' | number} [cache] an answer is kept: for the same address, for the same one without its query, or for one in so many whatever the address
- * @property {number} [lateMs] the answer is held back for so long
- * @property {number} [lose] of so many answers one is lost, after the hub acted
- * @property {import('./middlebox/holding.js').Hold} [hold] of the answer's body
- * @property {number} [holdAfterMs] holding begins so long after the answer
- * @property {number} [holdAfterBytes] holding begins when so many have passed
- * @property {number} [lagMs] each piece of the answer is so much later, the head too
- * @property {string} [poison] an answer in which this stands is cut there
- * @property {boolean} [hideEnd] that the hub ended it is never told
- * @property {number} [bytesMost] cut after so many bytes of the answer
- * @property {'up' | 'down' | 'both'} [mute] after a 101 nothing goes on in this direction
- * @property {number} [muteAfterMs] muteness begins so long after the 101
- * @property {number} [ageMs] cut after so long, whatever goes through
- * @property {number} [idleMs] cut when nothing went through for so long
- * @property {number} [tearMs] the first piece after so long is cut in its middle
- * @property {'end' | 'reset' | number} [cutAs] how a cut looks; a status where no head went out yet
+ * @property {boolean} [halve] only half of a request's body is forwarded
+ * @property {'changed' | 'emptied'} [body] of a request, as the middlebox forwards it
+ * @property {number} [queryMost] only this many characters of an address's query are forwarded; with 0, the question mark is dropped too
+ * @property {string} [demand] requests without this token are refused, with the hub's own message
+ * @property {boolean} [swallow] accepted, but never answered or forwarded
+ * @property {string[]} [strip] header names in lower case that are dropped; `unknown` drops all but the plainest
+ * @property {boolean} [duplicate] forwarded twice at once; the first response counts
+ * @property {'url' | 'path' | number} [cache] responses are cached: by address, by address without its query, or one in this many regardless of the address
+ * @property {number} [lateMs] the response is delayed by this time
+ * @property {number} [lose] one in this many responses is lost, after the hub acted
+ * @property {import('./middlebox/holding.js').Hold} [hold] of the response's body
+ * @property {number} [holdAfterMs] holding begins this long after the response
+ * @property {number} [holdAfterBytes] holding begins after this many bytes
+ * @property {number} [lagMs] each piece of the response, including the head, is delayed by this time
+ * @property {string} [poison] a response that contains this text is cut there
+ * @property {boolean} [hideEnd] the client is never told that the hub ended the response
+ * @property {number} [bytesMost] cut after this many bytes of the response
+ * @property {'up' | 'down' | 'both'} [mute] after a 101, nothing passes in this direction
+ * @property {number} [muteAfterMs] muteness begins this long after the 101
+ * @property {number} [ageMs] cut after this time, even if bytes pass
+ * @property {number} [idleMs] cut if nothing passed for this time
+ * @property {number} [tearMs] the first piece after this time is cut in its middle
+ * @property {'end' | 'reset' | number} [cutAs] how a cut looks; a status only if no head was sent yet
  *
  * @typedef {OwnRule & import('./middlebox/altering.js').AlterRule & import('./middlebox/frames.js').FrameRule} Rule
- * What holds for all: a delay each way and the share by which it varies, a rate towards clients, a link that
- * is as slow in both directions and has a bounded queue, and how many connections get through at a time.
+ * What all connections share: a delay in each direction and the share by which it varies, a rate towards clients,
+ * a link that is equally slow in both directions and has a bounded queue, and how many connections get through at
+ * a time.
  * @typedef {{delayMs?: number, jitter?: number, bytesPerSecond?: number, link?: import('./middlebox/link.js').LinkRule, atOnce?: number}} Shared
  * @typedef {Partial<Record<Kind | 'all' | 'options', Rule>> & Shared} Rules
  */
 
 /**
  * @typedef {'ws' | 'sse' | 'poll' | 'post' | 'publish' | 'other'} Kind `publish` is by GET
- * @typedef {{at: number, kind: Kind, method: string, url: string, what: string}} Asked `what` the box did instead of handing it on
+ * @typedef {{at: number, kind: Kind, method: string, url: string, what: string}} Asked `what` the middlebox did instead of forwarding it
  */
 
-/** Bodies are kept whole before they are handed on; more than any batch of the client. */
+/**
+ * Limit of a body, in bytes. Bodies are kept whole before they are forwarded; this is more than any batch of the
+ * client.
+ */
 const BODY_MOST = 32 * 1024 * 1024
 
 export class Middlebox {
   /** @type {Asked[]} */
   asked = []
-  /** Answers kept, by address. @type {Map<string, Buffer>} */
+  /** Cached responses, by address. @type {Map<string, Buffer>} */
   kept = new Map()
-  /** How often something was cut by its age or idleness. */
+  /** The number of cuts by age or idleness. */
   cuts = 0
-  /** Second askings under way. @type {Set<Wire>} */
+  /** Duplicates of requests that are in flight. @type {Set<Wire>} */
   copies = new Set()
-  /** How often a rule's "one in so many" was counted, by kind. @type {Record<string, number>} */
+  /** Counters of the rules' "one in this many", by kind. @type {Record<string, number>} */
   counts = {}
   /** Shared by all connections. */
   links = { down: new Link(), up: new Link() }
   gate = new Gate()
-  /** Sees what the hub answers, before anything is done to it. @type {((request: Request, bytes: Buffer) => void) | undefined} */
+  /** Receives the hub's responses before they are changed. @type {((request: Request, bytes: Buffer) => void) | undefined} */
   tap
-  /** Files that the box answers by itself, by the path of the address. @type {((path: string) => Buffer | undefined) | undefined} */
+  /** Returns files that the middlebox serves itself, by the path of the address. @type {((path: string) => Buffer | undefined) | undefined} */
   serve
   /** @type {Rules} */
   #rules = {}
@@ -110,8 +114,8 @@ export class Middlebox {
   }
 
   /**
-   * From now on these rules, and no others. Muteness and holding reach what is already under way; the
-   * delay (in ms, each way) is that of new connections.
+   * Replaces all rules. Muteness and holding also apply to responses in flight; the delay (in ms, in each
+   * direction) applies to new connections.
    * @param {Rules} rules
    */
   set({ delayMs = 0, jitter = 0, bytesPerSecond = 0, link, atOnce = Infinity, ...rules }) {
@@ -129,14 +133,14 @@ export class Middlebox {
     return { ...this.#rules.all, ...(method === 'POST' && this.#rules.post), ...(method === 'OPTIONS' && this.#rules.options), ...this.#rules[kind] }
   }
 
-  /** Is it the one in `most` that it happens to? @param {string} what @param {number | undefined} most */
+  /** Counts an occurrence, and returns whether it is every `most`-th. @param {string} what @param {number | undefined} most */
   isNth(what, most) {
     if (!most) return false
     this.counts[what] = (this.counts[what] ?? 0) + 1
     return this.counts[what] % most === 0
   }
 
-  /** Is this frame one of those that are left out? @param {Kind} kind @param {string} text @param {import('./middlebox/blocks.js').Omit} omit */
+  /** Returns whether this frame is omitted. @param {Kind} kind @param {string} text @param {import('./middlebox/blocks.js').Omit} omit */
   leavesOut(kind, text, { of = '"type":"event"', every = 1, most = Infinity }) {
     const left = this.counts['left out ' + kind] ?? 0
     if (left >= most || !text.includes(of) || !this.isNth('frame ' + kind, every)) return false
@@ -144,22 +148,22 @@ export class Middlebox {
     return true
   }
 
-  /** Cuts what is under way. @param {Kind} [kind] all kinds where none is named */
+  /** Cuts open connections. @param {Kind} [kind] all kinds by default */
   cut(kind) {
     for (const connection of this.#connections) if (!kind || connection.kind === kind) connection.client.destroy()
   }
 
-  /** What is open goes silent, for good, and nobody is told; what comes later is not. */
+  /** Makes open connections silent forever, without ending them. Later connections work. */
   deaden() {
     for (const { client } of this.#connections) client.deaden()
   }
 
-  /** What is open is silent for so long, then goes on. @param {number} ms */
+  /** Makes open connections silent for this time; then they continue. @param {number} ms */
   stall(ms) {
     for (const { client } of this.#connections) client.stall(ms)
   }
 
-  /** How many connections of this kind are open. @param {Kind} kind */
+  /** Returns how many connections of this kind are open. @param {Kind} kind */
   open(kind) {
     return [...this.#connections].filter((connection) => connection.kind === kind).length
   }
@@ -178,13 +182,13 @@ export class Middlebox {
 
 /** @typedef {{head: import('./middlebox/http.js').Head, body: Buffer, method: string, url: string, kind: Kind}} Request */
 
-/** One connection of a client: its requests, one after the other. */
+/** One connection of a client. It handles its requests one after the other. */
 class Connection {
-  /** Of the request that is under way. @type {Kind | undefined} */
+  /** The kind of the request in flight. @type {Kind | undefined} */
   kind
-  /** What the one under way wants to hear of its client. @type {{onData?: (bytes: Buffer) => void, onEnd: () => void} | undefined} */
+  /** Receives the client's events for the request in flight. @type {{onData?: (bytes: Buffer) => void, onEnd: () => void} | undefined} */
   #exchange
-  /** A request is under way, or waits at the gate. */
+  /** A request is in flight, or waits at the gate. */
   #isBusy = false
   /** @type {Request[]} */
   #waiting = []
@@ -202,7 +206,7 @@ class Connection {
         head = found
         body = []
         if (!isUpgrade(head)) return framingOf(head, 'none')
-        // What is upgraded has no end: its head alone is the request.
+        // An Upgrade has no end: its head alone is the request.
         this.#next(requestOf(head, Buffer.alloc(0)))
         return 'raw'
       },

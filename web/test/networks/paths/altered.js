@@ -1,4 +1,4 @@
-/** Answers and requests that are altered on their way, addresses that are not let through, slow lines. */
+/** Responses and requests that are altered in transit, addresses that are refused, slow links. */
 import { pass } from '../journey.js'
 
 const KIB = 1024
@@ -52,7 +52,7 @@ export const alteredPaths = [
   },
 ]
 
-/** Every number is large, and once comes one of 10 kB. @param {import('../journey.js').World} world */
+/** Every number is large, and one has 10 kB. @param {import('../journey.js').World} world */
 async function withOneLarge({ publisher }) {
   await pass(5000)
   publisher.padBytes = 10 * KIB

@@ -1,7 +1,7 @@
-/** Requests refused, lost or doubled on their way, and answers too. */
+/** Requests and responses that are refused, lost or duplicated in transit. */
 import { pass } from '../journey.js'
 
-/** Long enough for a POST to hang twice before another way is taken, in ms. */
+/** Long enough for a POST to hang twice before the client leaves it, in ms. */
 const HANG_MS = 14_000
 
 /** @typedef {import('../../support/middlebox.js').Rule} Rule */
@@ -40,6 +40,6 @@ export const pollPaths = [
   rules: { ws: { refuse: 403 }, sse: { refuse: 403 }, poll: /** @type {Rule} */ (poll) },
   fast: !!fast,
   story: () => pass(6000),
-  // The first choice, or the answer that was lost last: whichever came at the end.
+  // The reason of the first choice, or of the response that was lost last.
   bounds: { transport: 'poll', reason: /^sse:http$|^poll:(closed|foreign)$/ },
 }))

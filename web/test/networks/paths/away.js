@@ -1,9 +1,9 @@
-/** Answers with a script after them; gateways that mostly cannot reach the hub. */
+/** Responses with a script appended, and gateways that usually cannot reach the hub. */
 import { pass } from '../journey.js'
 
 const noWs = { ws: { refuse: /** @type {const} */ (403), passNth: undefined } }
 const onlyPolls = { ...noWs, sse: { refuse: /** @type {const} */ (403), passNth: undefined } }
-/** How long the client tries before it rejects a publish, in ms, and how much later the rejection may come. */
+/** How long the client tries before it rejects a publish, and how late the rejection may be, in ms. */
 const TRIES_MS = 60_000
 const LATE_MS = 10_000
 
@@ -50,7 +50,7 @@ export const awayPaths = [
       arriveMostMs: 40_000,
       fast: refuse === 502 && index > 0,
       inBrowsers: refuse === 502 && index === 1,
-      // Which request gets through decides what carries.
+      // The carrier depends on which requests get through.
       bounds: { mayBeCaptive: false, transport: 'ws|sse|poll' },
     })),
   ),

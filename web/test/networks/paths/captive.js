@@ -1,7 +1,7 @@
-/** Somebody else answers: a page to log in, at the start or in mid-session. */
+/** A captive portal answers, at the start or in mid-session. */
 import { pass } from '../journey.js'
 
-/** Requests of the first round, one per transport, and the look for the hub. */
+/** Requests of the first round, one per transport, and the check for the hub. */
 const FIRST_ROUND = 4
 const ONLINE_MS = 2000
 const ALONE_MS = 30_000

@@ -1,4 +1,4 @@
-/** What changes while a page lives: the hub restarts, a block is lifted, the page is loaded again. */
+/** Changes during the life of a page: the hub restarts, a block is lifted, the page is loaded again. */
 import { startServer } from '../../server.js'
 import { pass, until } from '../journey.js'
 
@@ -28,7 +28,7 @@ const restarted = (signal) => async (world) => {
   await pass(2000)
 }
 
-/** Same transport as before, and soon. @param {string} transport @returns {import('../judge.js').Bounds} */
+/** Bounds: the same transport as before, and soon. @param {string} transport @returns {import('../judge.js').Bounds} */
 const same = (transport) => ({
   transport,
   reason: new RegExp(`^${transport}:`),
@@ -52,7 +52,7 @@ export const changePaths = [
       flags: ['--drain', '2s'],
       fast: transport === 'ws',
       story: restarted(signal),
-      // Where the poll lives through it, the reason told is still that of the start.
+      // If the poll survives, the reported reason is still that of the start.
       bounds: { ...same(transport), ...(transport === 'poll' && { reason: /^(sse|poll):/ }) },
     })),
   ),

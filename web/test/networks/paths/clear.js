@@ -1,21 +1,21 @@
-/** Nothing in the way, near and far. */
+/** Clear paths, near and far. */
 import { pass } from '../journey.js'
 
 const CONNECTS = 100
-/** In so many calls: no call into a page may take longer than five minutes. */
+/** The number of calls. No call into a page may take longer than five minutes. */
 const CALLS = 4
-/** Loopback and a debug build: what the issue of a first connect may take, in ms. */
+/** Time limit of a first connect with loopback and a debug build, in ms. */
 const NEAR_MS = 200
 const FAR_RTT_MS = 600
 /** Round trips of a first connect by WS: TCP, Upgrade, hello's ping. */
 const FAR_ROUND_TRIPS = 3
 
-/** So many connects at once, so that a hundred do not take long. */
+/** Connects at the same time, so that a hundred do not take long. */
 const AT_ONCE = 5
 
 /** @param {number} settleMs @returns {(world: import('../journey.js').World) => Promise<void>} */
 const hundred = (settleMs) => async (world) => {
-  // A browser opens one WebSocket to a server at a time (RFC 6455, 4.1): the fifth of five would wait for four.
+  // A browser opens one WebSocket per server at a time (RFC 6455, 4.1), so the fifth of five would wait for four.
   const atOnce = world.engine.name === 'node' ? AT_ONCE : 1
   /** @type {string[]} */
   const carried = []

@@ -1,17 +1,17 @@
-/** Paths that cut: by age, by idleness, each transport of its own. */
+/** Paths that cut each transport, by age or by idleness. */
 import { pass, until } from '../journey.js'
 
 const CUT_MS = 5000
-/** What a delivery may take once the cut is known, in ms. */
+/** The longest latency once the cut is known, in ms. */
 const GAP_MS = 250
-/** Time to act on what was learned, in ms: the second cut itself still costs one reconnect. */
+/** Time to act on what was learned, in ms: the second cut still costs one reconnect. */
 const LEARN_MS = 1000
-/** Three more cuts would come in this, in ms, if nothing was learned. */
+/** Time for three more cuts if nothing was learned, in ms. */
 const THREE_CUTS_MS = 16_000
 
 /**
- * Waits for the second cut, gives the client the time to act, then judges deliveries over three more.
- * Where it never comes to two, it was learned before, and the rest is judged.
+ * Waits for the second cut, gives the client time to act, then judges deliveries for the time of three more. If
+ * there is no second cut, the client learned earlier, and the rest is judged.
  * @param {import('../journey.js').World} world
  */
 async function judgeAfterTwoCuts(world) {
@@ -24,13 +24,13 @@ async function judgeAfterTwoCuts(world) {
 }
 
 /**
- * Quiet enough for an idle cut; events come between, so that there is something to be late.
+ * Sends rarely enough for idle cuts. Single events in between show whether a delivery is late.
  * @param {import('../journey.js').World} world
  */
 async function quietly(world) {
   world.judgedFrom = Infinity
-  // As the client sees them: browsers ask again by themselves where a kept connection was reset (Firefox five
-  // times), and nobody is told. Streams and sockets are not asked again.
+  // Cuts as the client sees them. Browsers silently repeat requests whose keep-alive connection was reset (Firefox
+  // five times), but not streams and sockets.
   const lost = async () => (await world.call('seen')).changes.filter((/** @type {any} */ { what, to }) => what === 'transport' && !to).length
   await until(async () => (await lost()) >= 2, 9 * CUT_MS)
   await pass(LEARN_MS)
@@ -46,7 +46,7 @@ async function quietly(world) {
   world.cutsAfter = (await count()) - cuts
 }
 
-/** Far apart: published by the story, not by the clock. */
+/** Effectively never: the story publishes, not the timer. */
 const NEVER_MS = 3_600_000
 
 /** @type {import('../paths.js').Path[]} */

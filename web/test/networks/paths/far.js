@@ -1,21 +1,24 @@
-/** Slow but clean paths, on which nothing may be given up; and one on which no heartbeat is fast enough. */
+/** Slow but clean paths, on which nothing may be given up, and one on which no heartbeat is fast enough. */
 import { pass } from '../journey.js'
 
 /** @typedef {import('../journey.js').World} World */
 
 const noWs = { ws: { refuse: /** @type {const} */ (403) } }
 const FAR = { delayMs: 400, jitter: 0.2 }
-/** Round trips of a first connect by WS (TCP, Upgrade, hello's ping), the longest that the jitter makes, in ms. */
+/**
+ * Time limit of a first connect over WS (round trips of TCP, Upgrade and hello's ping) at the highest jitter, in
+ * ms.
+ */
 const FAR_MS = 200 + 3 * 800 * 1.2
-/** In calls of so many, since no call into a page may take longer than five minutes. */
+/** Connects per call, since no call into a page may take longer than five minutes. */
 const CALL = 10
 const AT_ONCE = 5
-/** Long enough for another transport to be tried beside, in ms. */
+/** Long enough for another transport to be tried as well, in ms. */
 const SETTLE_MS = 2000
 
 /** @param {number} count @returns {(world: World) => Promise<void>} */
 const connects = (count) => async (world) => {
-  // A browser opens one WebSocket to a server at a time (RFC 6455, 4.1).
+  // A browser opens one WebSocket per server at a time (RFC 6455, 4.1).
   const atOnce = world.engine.name === 'node' ? AT_ONCE : 1
   world.others = []
   for (let done = 0; done < count; done += CALL) world.others.push(...(await world.call('connects', CALL, atOnce, SETTLE_MS)).filter((/** @type {string} */ ways) => ways !== 'ws'))

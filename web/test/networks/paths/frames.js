@@ -1,4 +1,4 @@
-/** Boxes that leave out whole frames, and WebSockets on which each frame waits for the next one. */
+/** Middleboxes that omit whole frames, and WebSockets on which each frame waits for the next one. */
 import { pass, until } from '../journey.js'
 
 /** @typedef {import('../journey.js').World} World @typedef {import('../../support/middlebox.js').Rules} Rules */
@@ -6,25 +6,28 @@ import { pass, until } from '../journey.js'
 const noWs = { ws: { refuse: /** @type {const} */ (403) } }
 const HEARTBEAT_MS = 2000
 const FLAGS = ['--heartbeat', `${HEARTBEAT_MS}ms`]
-/** A ping comes a second after the last event of a burst, or with the next heartbeat; reading again takes the rest. */
+/**
+ * A ping follows a second after the last event of a burst, or with the next heartbeat. The rest is for reading
+ * again.
+ */
 const NOTICED_MS = HEARTBEAT_MS + 1500
-/** How long an event that was left out may take until the run counts it as lost, in ms. */
+/** How long an omitted event may take until the run counts it as lost, in ms. */
 const AGAIN_MOST_MS = 10_000
 const NEVER_MS = 3_600_000
 
-/** In the events whose arrival is judged, and in no other frame. */
+/** A text that is only in the judged events. */
 const NUMBERS = '"channel":"numbers"'
 
 /** @typedef {'ws' | 'sse'} Carrier */
 /** @param {Carrier} carrier @param {number} most @returns {Rules} */
 const omitting = (carrier, most) => ({ ...(carrier === 'sse' && noWs), [carrier]: { omit: { of: NUMBERS, most } } })
 
-/** Leaves out the next event, and waits until it is there all the same. @param {World} world @param {Carrier} carrier @param {boolean} isLast nothing follows it */
+/** Omits the next event, and waits until it has arrived all the same. @param {World} world @param {Carrier} carrier @param {boolean} isLast nothing follows it */
 async function leaveOut(world, carrier, isLast) {
   const { box, publisher } = world
   await world.call('speak', 0)
   if (isLast) await publisher.every(0)
-  // What was published before must not be the one.
+  // Events that were published earlier must not be the omitted one.
   await until(async () => hasHeard(await world.call('seen'), publisher.count - 1), 2000)
   const next = publisher.count + 1
   box.set(omitting(carrier, 1))
@@ -92,21 +95,21 @@ export const omitPaths = [
   })),
 ]
 
-/** The last event before a silence. */
+/** How long the last event before a silence may take, in ms. */
 const LAST_MOST_MS = 5000
 
-/** A reply that is held may never come, in ms. */
+/** How long to wait for replies, in ms. A held reply may never arrive. */
 const ANSWER_MOST_MS = 1000
 
 /** @param {any} seen */
 const isAnswered = ({ said, acknowledged, rejected }) => acknowledged + rejected.length === said
 
-/** A flow, then silence: how long did its last event take? @param {World} world */
+/** Publishes a flow, then nothing. This shows how long the last event takes. @param {World} world */
 async function flowAndSilence(world) {
   await pass(8000)
   await world.call('speak', 0)
   await world.publisher.every(0)
-  // The replies to what was said must not be what sets the last event free.
+  // The replies to the client's publishes must not be what releases the last event.
   await until(async () => isAnswered(await world.call('seen')), ANSWER_MOST_MS)
   await world.publisher.one()
   world.mark('silent')

@@ -1,4 +1,4 @@
-/** Streams that are held back on the way, with WS open, refused or swallowed. */
+/** Streams that are held in transit, with WS open, refused or swallowed. */
 import { pass } from '../journey.js'
 
 /** @typedef {import('../../support/middlebox.js').Rule} Rule */
@@ -16,9 +16,11 @@ const holds = [
 const HEARTBEAT_MS = 2000
 const FLAGS = ['--heartbeat', `${HEARTBEAT_MS}ms`]
 
-/** Numbers come as they do in a quiet room: a busy one flushes blocks by itself. */
+/** The interval of a quiet channel. A busy one fills blocks by itself. */
 const QUIET_MS = 400
-/** A box that lags by one piece is as good as any while pieces come fast: so they come seldom. */
+/**
+ * The numbers are far apart: while pieces follow each other fast, a middlebox that lags by one piece does no harm.
+ */
 const SELDOM = { everyMs: 3000, sayEveryMs: 0 }
 
 /** @type {import('../paths.js').Path[]} */

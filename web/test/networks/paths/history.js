@@ -1,4 +1,4 @@
-/** A slow link, and far more history asked for than it carries in the time until the client must be usable. */
+/** A slow link, and far more history than it carries before the client must be usable. */
 import { pass, until } from '../journey.js'
 
 /** @typedef {import('../journey.js').World} World */
@@ -9,16 +9,16 @@ const ROUND_TRIP_MS = 400
 const EVENTS = 300
 const EVENT_BYTES = 3000
 const USABLE_MS = 2500
-/** After a cut, what was on its way is sent again; so much of the history in all is allowed. */
+/** How much of the history may be sent in all: after a cut, the part in flight is sent again. */
 const SENT_MOST = 1.3
-/** Half of the history is there after about 10 s. */
+/** The time limit for half of the history, which takes about 10 s. */
 const HALF_MOST_MS = 30_000
 const ARRIVE_MOST_MS = 60_000
-/** Characters of `"n":300,` and some more. */
+/** The most characters of `"n":300,`, with some room. */
 const NUMBER_MOST = 20
 
 /**
- * Counts in the box which request was sent which numbers of the history, whatever its answer is.
+ * Records in the middlebox which numbers of the history were sent to which request, whatever its response is.
  * @param {World} world
  */
 async function prepare({ publisher, box, found }) {
@@ -35,18 +35,18 @@ async function prepare({ publisher, box, found }) {
     const text = reader.rest + bytes.toString('latin1')
     const matches = [...text.matchAll(/"n":(\d+),/g)]
     for (const [, digits] of matches) if (Number(digits) <= EVENTS) reader.numbers.push(Number(digits))
-    // A number may be cut at the border of two pieces.
+    // A number may be split between two pieces.
     const last = matches.at(-1)
     reader.rest = text.slice(last ? last.index + last[0].length : 0).slice(-NUMBER_MOST)
   }
 }
 
-/** Requests that were sent history; pages of one reader count as one. @param {any} measured */
+/** Returns the requests that were sent history. The pages of one reader count as one. @param {any} measured */
 function history({ found }) {
   const readers = [...found.readers.values()].filter(({ numbers }) => numbers.length)
   const pages = readers.filter(({ url }) => /\/history\b/.test(url))
   const sent = readers.flatMap(({ numbers }) => numbers)
-  // A request with `replay` says that it can do without.
+  // A request with `replay` accepts a shorter replay.
   const asking = found.asked.filter((/** @type {any} */ { url }) => /since(\.numbers)?=all/.test(url) && !/[?&]replay=/.test(url))
   return { attaches: readers.length - pages.length + Math.min(1, pages.length), sent, twice: sent.length - new Set(sent).size, asking }
 }

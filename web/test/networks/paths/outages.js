@@ -1,4 +1,4 @@
-/** Networks that go silent, cut all again and again, or let nothing through for a while. */
+/** Networks that go silent, cut everything repeatedly, or let nothing through for a while. */
 import { pass } from '../journey.js'
 
 /** @typedef {import('../journey.js').World} World @typedef {import('../../support/middlebox.js').Rules} Rules */
@@ -6,7 +6,7 @@ import { pass } from '../journey.js'
 const HEARTBEAT = ['--heartbeat', '2s']
 const noWs = { ws: { refuse: 403 } }
 const onlyPolls = { ws: { refuse: 403 }, sse: { refuse: 403 } }
-/** The hold of a poll and the allowance for its answer, in ms. */
+/** The hold of a poll and the time for its response, in ms. */
 const POLL_SILENT_MS = 32_000
 
 /** @type {[string, Rules, number][]} */
@@ -61,13 +61,18 @@ export const silentPaths = [
   })),
 ]
 
-/** What may be asked at once: each transport; in mid-session before it the old one again, and the look for the hub. */
+/**
+ * Requests that are allowed at once: one per transport. In mid-session, the old transport and the check for the hub
+ * precede them.
+ */
 const FIRST_ROUND = 3
 const FIRST_AGAIN = 2
-/** After it, so many requests are too many, in ms: one a second, with room for its jitter. */
+/**
+ * After the first round, so many requests within this time are too many: one per second is allowed, with jitter.
+ */
 const CROWD = 4
 const CROWD_MS = 3000
-/** Backoff is up to 20 s, a look at strangers 30 s apart at most; in ms, with some room. */
+/** The pause is at most 20 s, and the check after a foreign response at most 30 s. Both in ms, with some room. */
 const BACK_MS = 21_000
 const STRANGER_BACK_MS = 31_000
 
@@ -135,6 +140,6 @@ export const outagePaths = [
   ...nothing('swallowed', { swallow: true }, BACK_MS),
   ...nothing('503, Retry-After 3', { refuse: 503, retryAfter: 3 }, 6000, 7000),
   ...nothing('401 of a gateway', { refuse: 401 }, STRANGER_BACK_MS),
-  // The look for the hub finds it each time.
+  // The check finds the hub each time.
   ...nothing('all transports reset, all else free', { refuse: 'reset' }, BACK_MS, 12_000, { ws: { refuse: 'reset' }, sse: { refuse: 'reset' }, poll: { refuse: 'reset' } }),
 ]

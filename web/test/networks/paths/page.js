@@ -1,4 +1,4 @@
-/** What is wrong with the page's own surroundings: its clock, its origin. */
+/** Faults of the page's own environment: its clock, its origin. */
 import { pass } from '../journey.js'
 
 /** @typedef {import('../../support/middlebox.js').Rules} Rules */
@@ -50,7 +50,7 @@ export const clockPaths = [
       world.judgedFrom = Infinity
       await world.isConnected(15_000)
       world.mark('back')
-      // So that the rest of the run ends too, should it have been for nothing.
+      // Reset the clock, so that the rest of the run ends even if it failed.
       await world.call('skew', 0)
       await pass(1500)
     },
@@ -73,7 +73,7 @@ export const clockPaths = [
   },
 ]
 
-/** Browsers alone know origins. */
+/** Only browsers know origins. */
 const engines = ['chromium', 'firefox', 'webkit']
 
 /** @type {import('../paths.js').Path[]} */

@@ -1,11 +1,11 @@
-/** WebSockets that are let through in part: no large frames, no control frames, not for long, not each time. */
+/** WebSockets that work only partly: no large frames, no control frames, not for long, or not every time. */
 import { pass } from '../journey.js'
 import { askedFor } from '../judge.js'
 
 const KIB = 1024
 /** Fast heartbeats, so that some fit into a test. */
 const HEARTBEAT = ['--heartbeat', '2s']
-/** Six heartbeats and more, in ms: the hub ends a peer that was silent for two. */
+/** More than six heartbeats, in ms: the hub ends a peer that was silent for two. */
 const BEATS_MS = 15_000
 const NEVER_MS = 3_600_000
 

@@ -1,4 +1,4 @@
-/** Paths, and browsers, on which open streams leave no connection for anything else. */
+/** Paths and browsers on which open streams leave no connection for other requests. */
 import { faults, pass, until } from '../journey.js'
 import { PLAIN_NAME } from '../browsers.js'
 
@@ -6,9 +6,9 @@ import { PLAIN_NAME } from '../browsers.js'
 
 const noWs = { ws: { refuse: /** @type {const} */ (403) } }
 const TABS = 7
-/** A request hangs for 5 s until it counts as hanging, and then another way is opened; in ms. */
+/** A request counts as hanging after 5 s, and then another transport is opened; in ms. */
 const STARVED_MS = 10_000
-/** Short polls are a second apart. What is said once they carry is answered within this, in ms. */
+/** Short polls are a second apart. Once they carry, a publish is answered within this time, in ms. */
 const SAID_MS = 3000
 const STAY_MS = 20_000
 /** The time by which the client must have settled on short polls, in ms. */
@@ -27,7 +27,11 @@ async function openTabs(world) {
   for (let n = 2; n <= TABS; n++) await world.tab(`tab-${n}`)
 }
 
-/** All tabs are loaded before the first one connects, since a browser that is out of connections loads no page. @param {World} world */
+/**
+ * Connects all tabs. All of them are loaded before the first one connects, because a browser without a free
+ * connection loads no page.
+ * @param {World} world
+ */
 async function connectTabs(world) {
   for (const tab of world.tabs.values()) {
     await tab.call('go')
@@ -42,7 +46,7 @@ async function connectTabs(world) {
   for (const tab of world.tabs.values()) await tab.call('speak', 0)
 }
 
-/** What became of each tab, once nothing is under way any more. @param {World} world */
+/** Records the result of each tab, once nothing is in flight. @param {World} world */
 async function lookAtTabs(world) {
   for (const [words, tab] of world.tabs) {
     await until(async () => isAnswered(await tab.call('seen')), STARVED_MS)

@@ -1,13 +1,13 @@
-/** Upgrade refused, swallowed, answered late; a WS that is mute or killed. */
+/** Upgrade refused, swallowed, or answered late; a WS that is mute or killed. */
 import { pass } from '../journey.js'
 import { askedFor } from '../judge.js'
 
-/** What was asked for beside the proven transport may still be on its way, in ms. */
+/** A request that was sent along with the proven transport may still be on its way for this time, in ms. */
 const BESIDE_MS = 1000
 /** @param {any} measured */
 const againTooSoon = (measured) => askedFor(measured, 'WS', measured.usableMs + BESIDE_MS) > 0 && 'WS is tried again before it is planned'
 
-/** No planned try of WS comes earlier than 30 s, so none is to be seen in this, in ms. */
+/** Planned attempts of WS begin after 30 s, so there must be none within this time, in ms. */
 const LEFT_MS = 6000
 
 /** @type {import('../paths.js').Path[]} */
@@ -62,7 +62,7 @@ export const mutePaths = [
     bound: 'usable ≤ 1.5 s',
     rules: { ws: { lateMs: 4000 } },
     story: () => pass(LEFT_MS),
-    // Late is still welcome: it may end on either.
+    // A late Upgrade is still accepted, so either transport may carry at the end.
     bounds: { usableMs: 1500, transport: 'ws|sse' },
   },
   ...[50, 200, 500].map(killed),

@@ -1,4 +1,4 @@
-/** Boxes that lose the client's own words: the query, a header, a cookie, the body of a request. */
+/** Middleboxes that drop parts of the client's requests: the query, a header, a cookie, the body. */
 import { pass } from '../journey.js'
 
 /** @typedef {import('../../support/middlebox.js').Rules} Rules */
@@ -8,7 +8,7 @@ const onlyPolls = { ...noWs, sse: { refuse: /** @type {const} */ (403) } }
 const WHOLE = { queryMost: Infinity }
 const browsers = ['chromium', 'firefox']
 
-/** A hub that asks for a token: the door judges it, and the hub behind it takes whatever it let through. */
+/** A hub that requires a token. The door checks it, and the hub behind it accepts what the door lets through. */
 const TOKEN = 'secret'
 const door = { all: { demand: TOKEN, strip: ['authorization'] } }
 const noHeader = { all: { strip: ['authorization'] } }

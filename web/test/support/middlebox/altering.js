@@ -1,6 +1,6 @@
 /**
- * What boxes do to a whole answer beside holding it: another status, another type, an older HTTP, a
- * banner of their own. Knows heads and bodies, and no socket.
+ * How middleboxes alter a whole response besides holding it: another status, another type, an older HTTP, a banner
+ * of their own. Knows heads and bodies, and no socket.
  */
 import { headerOf, without } from './http.js'
 
@@ -10,18 +10,18 @@ import { headerOf, without } from './http.js'
  * @typedef {object} AlterRule
  * @property {number} [status] instead of 200; 204 and 304 have no body
  * @property {string} [type] instead of the content type
- * @property {boolean} [oldHttp] the answer goes on as HTTP/1.0: no chunks, its end is the connection's
- * @property {boolean} [close] the connection ends after each answer
- * @property {'before' | 'after' | 'within' | 'script'} [banner] something of the box's own in the body; `script` is put after text and JSON alone, and not after scripts
+ * @property {boolean} [oldHttp] the response is forwarded as HTTP/1.0: without chunks, and it ends with the connection
+ * @property {boolean} [close] the connection ends after each response
+ * @property {'before' | 'after' | 'within' | 'script'} [banner] an insertion of the middlebox in the body; `script` is appended only to text and JSON, and not to scripts
  */
 
-/** As providers write it into pages that they take for HTML. */
+/** As providers insert it into pages that seem to be HTML. */
 export const BANNER = Buffer.from('<!-- this page was brought to you by your provider --><script src="//ads.invalid/x.js"></script>\n')
 
-/** As boxes append it to whatever looks like text: without a line of its own. */
+/** As middleboxes append it to anything that looks like text, without a line break. */
 export const SCRIPT = Buffer.from('<script src="//ads.invalid/x.js">track("<page>")</script>')
 
-/** Whether this answer gets a banner. @param {Head} head @param {AlterRule['banner']} banner */
+/** Returns whether this response gets a banner. @param {Head} head @param {AlterRule['banner']} banner */
 export const isBannered = (head, banner) => !!banner && (banner !== 'script' || /^text\/(?!javascript)|json/i.test(headerOf(head, 'content-type') ?? ''))
 
 export const isBare = (/** @type {Head} */ { start }) => / (204|304) /.test(start)
@@ -37,7 +37,7 @@ export function alteredHead(head, { status, type, oldHttp, close }) {
   return altered
 }
 
-/** Puts the banner into what flows. @param {AlterRule['banner']} banner @param {(bytes: Buffer) => void} out */
+/** Inserts the banner into a body. @param {AlterRule['banner']} banner @param {(bytes: Buffer) => void} out */
 export function bannered(banner, out) {
   let hasBegun = false
   return {
@@ -53,5 +53,5 @@ export function bannered(banner, out) {
   }
 }
 
-/** Under what an answer is kept. @param {import('../middlebox.js').Request} request @param {NonNullable<import('../middlebox.js').Rule['cache']>} cache */
+/** Returns the key under which a response is cached. @param {import('../middlebox.js').Request} request @param {NonNullable<import('../middlebox.js').Rule['cache']>} cache */
 export const cacheKey = ({ kind, url }, cache) => (cache === 'url' ? url : cache === 'path' ? url.split('?')[0] : kind)

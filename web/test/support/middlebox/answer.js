@@ -1,6 +1,6 @@
 /**
- * The answer's way back: held, delayed, lost, cut. Knows the two wires and the rule, nothing of how
- * the request went out.
+ * The way of a response to the client: held, delayed, lost or cut. Knows the two wires and the rule, but not how
+ * the request was sent.
  */
 import { answerBytes, chunkOf, framingOf, headBytes, headerOf, LAST_CHUNK, Messages, without } from './http.js'
 import { holding } from './holding.js'
@@ -40,7 +40,7 @@ export function answer(box, client, request, hub, done) {
       const isSwitched = / 101 /.test(head.start)
       if (isSwitched) cutter.switched()
       if (!isLost) way.head(head, isSwitched)
-      // What has no body by the box's word is over, whatever the hub still says.
+      // A response whose new status has no body has ended, even if the hub sends more.
       if (way.isBare) queueMicrotask(() => over())
       return isSwitched ? 'raw' : method === 'HEAD' || isBare(head) ? 'none' : framingOf(head, 'close')
     },
@@ -86,7 +86,7 @@ function isMuted({ mute, muteAfterMs = 0 }, direction, since) {
   return !!since && (mute === direction || mute === 'both') && Date.now() >= since + muteAfterMs
 }
 
-/** What the client gets of the answer, and when. */
+/** Decides what the client gets of the response, and when. */
 class Way {
   #box
   #client
@@ -103,10 +103,10 @@ class Way {
   #frames
   /** @type {((bytes: Buffer) => void) | undefined} of an event stream from which blocks are left out */
   #blocks
-  /** The status that the box gave it has no body. */
+  /** Whether the status that the middlebox set has no body. */
   isBare = false
   #hasEnded = false
-  /** Bytes of the body so far. */
+  /** Bytes of the body that have passed so far. */
   #poured = 0
   /** @type {Head | undefined} the head, while it is held too */
   #head
@@ -114,7 +114,7 @@ class Way {
   #isChunked = false
   #answeredAt = 0
   #line = new Line()
-  /** Nothing leaves before this. */
+  /** Nothing is sent before this time. */
   #freeAt = Date.now()
   /** @type {Buffer[]} all that was sent, where it is to be kept */
   #kept = []
@@ -150,7 +150,7 @@ class Way {
       head = without(head, 'content-length')
     }
     const encodes = (this.#encodes = hold === 'gzip' && /gzip/.test(headerOf(this.#request.head, 'accept-encoding') ?? ''))
-    // Where the length may change, or was never told, the body goes on in chunks.
+    // If the length may change or is unknown, the body is sent in chunks.
     this.#isChunked = !oldHttp && !this.isBare && (encodes || headerOf(head, 'content-length') == null)
     const changed = without(head, 'transfer-encoding', ...(this.#isChunked ? ['content-length'] : []), ...(encodes ? ['content-encoding'] : []))
     if (this.#isChunked) changed.headers.push(['Transfer-Encoding', 'chunked'])
@@ -192,7 +192,7 @@ class Way {
   }
 
   /**
-   * Holding begins at once, late, or when the rule is changed on the way; it never ends again.
+   * Begins to hold: at once, late, or when the rule changes meanwhile. It never ends again.
    * @param {import('../middlebox.js').Rule} rule
    */
   #startHolding({ hold, holdAfterMs = 0, holdAfterBytes = 0 }) {
@@ -213,7 +213,7 @@ class Way {
       this.#head = undefined
       if (this.#isChunked) this.#send(LAST_CHUNK)
       const { cache } = this.#rule
-      // What answers a POST is kept by no cache.
+      // No cache keeps the response to a POST.
       if (cache && this.#request.method === 'GET') this.#box.kept.set(cacheKey(this.#request, cache), Buffer.concat(this.#kept))
       this.#later(done)
     }

@@ -1,14 +1,14 @@
 /**
- * Leaves whole frames out of an event stream: a frame is one block, which an empty line ends. Knows how
- * blocks are framed, and nothing of what they say.
+ * Omits whole frames from an event stream. A frame is one block, which an empty line ends. Knows how blocks are
+ * framed, but not what they contain.
  */
 
 /**
- * Which frames are left out, of an event stream or a WebSocket.
+ * Which frames of an event stream or a WebSocket are omitted.
  * @typedef {object} Omit
- * @property {string} [of] only frames in which this text stands; any event where none is given
- * @property {number} [every] only one in so many of those
- * @property {number} [most] no more than so many, counted over all connections since the rules were set
+ * @property {string} [of] only frames that contain this text; any event by default
+ * @property {number} [every] only one in this many of them
+ * @property {number} [most] no more than this many, counted over all connections since the rules were set
  */
 
 const END = '\n\n'

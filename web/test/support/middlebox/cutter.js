@@ -1,11 +1,10 @@
 /**
- * Ends an exchange before its time: by age, by idleness, or in the middle of a piece. Knows only the
- * two wires that it cuts.
+ * Cuts an exchange: by age, by idleness, or in the middle of a piece. Knows only the two wires that it cuts.
  */
 import { answerBytes } from './http.js'
 
 export class Cutter {
-  /** When the protocols were switched; 0 before. */
+  /** When the protocol was switched, or 0 before that. */
   switchedAt = 0
   #rule
   #client
@@ -36,13 +35,13 @@ export class Cutter {
     if (idleMs != null) this.passed()
   }
 
-  /** A WS counts its age from the 101. */
+  /** Restarts the age, which for a WS counts from the 101. */
   switched() {
     this.#beganAt = this.switchedAt = Date.now()
     this.#start()
   }
 
-  /** Something went through, in either direction. */
+  /** Records that bytes passed, in either direction. */
   passed() {
     const { idleMs } = this.#rule
     if (idleMs == null || this.#isCut) return

@@ -1,6 +1,7 @@
 /**
- * A door before a hub that asks for a credential, with the hub's own words: it stands in for an application
- * that authorizes, since the hub's program judges no tokens. Knows where a credential can be in a request.
+ * A door in front of a hub that requires a credential. It answers with the hub's own messages, and stands in for an
+ * application that authorizes, since the hub's program checks no tokens. Knows where a request can have a
+ * credential.
  */
 import { createHash } from 'node:crypto'
 import { headBytes, headerOf } from './http.js'
@@ -17,7 +18,7 @@ function isInSubprotocol(head, token) {
   return !!named && Buffer.from(named[1], 'base64url').toString() === token
 }
 
-/** Whether the request has the token, or the key of a session that began with it. @param {Request} request @param {string} token */
+/** Returns whether the request has the token, or the key of a session that began with it. @param {Request} request @param {string} token */
 export function hasCredential({ head, body, url }, token) {
   const query = new URL(url, 'http://hub').searchParams
   return (
@@ -45,7 +46,7 @@ function answerBytes(problem, origin) {
   return Buffer.concat([headBytes({ start: 'HTTP/1.1 401 Unauthorized', headers }), Buffer.from(body)])
 }
 
-/** A right handshake, `bye`, and a close with its code. @param {Head} head @param {object} error */
+/** Returns a valid handshake, a `bye`, and a close with its code. @param {Head} head @param {object} error */
 function byeBytes(head, error) {
   const accept = createHash('sha1').update(headerOf(head, 'sec-websocket-key') + ACCEPT).digest('base64')
   /** @type {[string, string][]} */

@@ -1,6 +1,6 @@
 /**
- * One request and its answer on their way through the box, and what the box's rule makes of them.
- * Knows the client's wire and the hub's address; nothing of what is said.
+ * One request and its response on their way through the middlebox, and the effect of the rule on them. Knows the
+ * client's wire and the hub's address, but not the content.
  */
 import { connect } from 'node:net'
 import { cacheKey } from './altering.js'
@@ -11,12 +11,12 @@ import { Wire } from './wire.js'
 
 /** @typedef {import('../middlebox.js').Middlebox} Middlebox @typedef {import('../middlebox.js').Request} Request */
 
-/** A captive portal's page; none of it looks like the hub. */
+/** The page of a captive portal. Nothing in it looks like the hub. */
 const PORTAL = '<!doctype html><title>Welcome</title><h1>Please log in to this network</h1>'
 
-/** Headers that even a box knows which drops all that it does not. */
+/** Headers that even a middlebox that drops unknown ones keeps. */
 const PLAIN = ['host', 'connection', 'upgrade', 'content-length', 'content-type', 'transfer-encoding', 'accept', 'accept-encoding', 'user-agent', 'origin', 'cookie', 'cache-control']
-/** Without these there is no handshake at all, which is another fault than a lost header. */
+/** The headers of a handshake. Without them the handshake fails, which is another fault than a lost header. */
 const HANDSHAKE = /^sec-websocket-/
 
 /**
@@ -36,7 +36,7 @@ export function exchange(box, client, request, done) {
   const forward = handOn(box, request, rule)
   const hub = answer(box, client, request, forward, done)
   if (rule.duplicate) {
-    // Its answer is thrown away, once it is there: a box that closes at once would undo the copy.
+    // The response to the copy is read completely and dropped: closing at once would undo the copy.
     const copy = handOn(box, request, rule)
     box.copies.add(copy)
     copy.onEnd = () => box.copies.delete(copy)
@@ -45,7 +45,7 @@ export function exchange(box, client, request, done) {
 }
 
 /**
- * What the box does instead of asking the hub, if anything.
+ * Handles a request without the hub, if the rule says so. Returns what was done, or an empty string.
  * @param {Middlebox} box @param {Wire} client @param {Request} request @param {import('../middlebox.js').Rule} rule
  */
 function instead(box, client, request, rule) {
@@ -87,7 +87,7 @@ function instead(box, client, request, rule) {
   return fromCache(box, client, request, rule)
 }
 
-/** A mark in an address that was redirected once. */
+/** Marks an address that was redirected once. */
 const SEEN = 'seen=1'
 
 /** @param {Middlebox} box @param {Wire} client @param {Request} request @param {import('../middlebox.js').Rule} rule */
@@ -99,7 +99,7 @@ function fromCache(box, client, request, { cache }) {
   return 'cached'
 }
 
-/** What a box puts before a body that it takes for a form. */
+/** What a middlebox puts before a body that it mistakes for a form. */
 const CHANGED = Buffer.from('data=')
 
 /** @param {Middlebox} box @param {Request} request @param {import('../middlebox.js').Rule} rule */
@@ -111,7 +111,7 @@ function handOn({ target }, { head, body, kind }, { strip = [], halve, body: cha
   let handed = without(head, 'transfer-encoding', 'content-length', ...strip)
   if (strip.includes('unknown')) handed.headers = handed.headers.filter(([name]) => PLAIN.includes(name.toLowerCase()) || HANDSHAKE.test(name.toLowerCase()))
   if (kind !== 'ws') {
-    // One connection for each request, so that an answer's end is its connection's end.
+    // Each request has its own connection, which ends with the response.
     handed = without(handed, 'connection')
     handed.headers.push(['Connection', 'close'])
   }

@@ -1,16 +1,17 @@
 /**
- * What boxes do to the frames of a WebSocket on their way: lose the control frames, cut at a large one,
- * hand them on in pieces, leave one out, keep each until the next one comes. Knows only how frames are framed (RFC 6455, section 5.2), nothing of what they say.
+ * How middleboxes change the frames of a WebSocket: drop the control frames, cut at a large one, forward them in
+ * pieces, omit one, hold each until the next one arrives. Knows only how frames are framed (RFC 6455, section 5.2),
+ * not what they contain.
  */
 
 /**
  * @typedef {object} FrameRule
- * @property {boolean} [dropPings] pings and pongs are lost
- * @property {number} [frameMost] a frame with more bytes of payload is not handed on, and ends it all
- * @property {number} [fragment] data goes on in frames of so many bytes: a multiple of 4, so that the mask fits each
- * @property {import('./blocks.js').Omit} [omit] frames from the hub that are left out
+ * @property {boolean} [dropPings] pings and pongs are dropped
+ * @property {number} [frameMost] a frame with more bytes of payload is not forwarded, and the connection is cut
+ * @property {number} [fragment] data is forwarded in frames of this many bytes: a multiple of 4, so that the mask fits each
+ * @property {import('./blocks.js').Omit} [omit] frames from the hub that are omitted
  * @property {boolean} [lag] each frame from the hub waits for the next one
- * @property {number} [lagAfterMs] waiting begins so long after the 101
+ * @property {number} [lagAfterMs] lagging begins this long after the 101
  */
 
 const TEXT = 1
@@ -50,11 +51,11 @@ function frame(isFinal, opcode, mask, payload) {
   return Buffer.concat([head, mask, payload])
 }
 
-/** Whether frames must be told apart at all. @param {FrameRule} rule */
+/** Returns whether frames must be parsed at all. @param {FrameRule} rule */
 const isFramed = ({ dropPings, frameMost, fragment, omit, lag }) => !!(dropPings || frameMost || fragment || omit || lag)
 
 /**
- * One direction. What is to be done may change on the way, but whether frames are told apart may not.
+ * Handles one direction. The rule may change meanwhile, but not whether frames are parsed.
  * @param {() => FrameRule} rule
  * @param {(bytes: Buffer) => void} out
  * @param {() => void} cut

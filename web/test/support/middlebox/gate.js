@@ -1,6 +1,6 @@
 /**
- * Lets only so many connections through at a time; the others wait in the order in which they came. A
- * connection counts while a request of it is under way. Knows no HTTP.
+ * Lets only a limited number of connections through at a time; the others wait in order. A connection counts while
+ * it has a request in flight. Knows no HTTP.
  */
 export class Gate {
   #most = Infinity

@@ -1,14 +1,14 @@
 /**
- * What boxes do to the body of an answer on its way: nothing, or hold it back in one of the ways that
- * were met. Knows no socket and no HTTP: pieces go in, pieces come out.
+ * How middleboxes hold the body of a response, in the ways that were observed. Knows no socket and no HTTP: pieces
+ * go in, pieces come out.
  */
 import { createGzip } from 'node:zlib'
 
 /**
  * @typedef {'whole' | 'body' | 'lag' | 'gzip' | 'drip' | number} Hold
- *   `whole`: nothing, not even the head, before the end. `body`: the head, and nothing more before
- *   the end. `lag`: each piece only when the next one comes. `gzip`: compressed and never flushed.
- *   `drip`: nothing is held, but each byte goes on alone. A number: blocks of so many bytes.
+ *   `whole`: nothing before the end, not even the head. `body`: only the head before the end. `lag`: each piece
+ *   when the next one arrives. `gzip`: compressed and never flushed. `drip`: nothing is held, but each byte is
+ *   sent alone. A number: blocks of this many bytes.
  */
 
 /**
@@ -17,7 +17,7 @@ import { createGzip } from 'node:zlib'
  * @returns {void}
  */
 
-/** Holds what is poured in; what comes out goes to `out`. @param {Hold | undefined} hold @param {Pour} out */
+/** Holds the pieces that are poured in. Released pieces are passed to `out`. @param {Hold | undefined} hold @param {Pour} out */
 export function holding(hold, out) {
   if (hold === 'gzip') return compressing(out)
   if (hold === 'lag') return lagging(out)

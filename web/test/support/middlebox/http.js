@@ -1,9 +1,9 @@
 /**
- * Just enough HTTP/1.1 to stand in the middle of it: cuts a flow of bytes into heads and bodies, and
- * writes heads and chunks. Knows no socket and no behaviour; what it does not understand it throws at.
+ * Just enough HTTP/1.1 for a relay: splits a stream of bytes into heads and bodies, and writes heads and chunks.
+ * Knows no socket and no behaviour. It throws on input that it does not understand.
  */
 
-/** Longest head in bytes: twice what common servers take, so that the hub refuses first. */
+/** The longest head, in bytes: twice the limit of common servers, so that the hub refuses first. */
 const HEAD_MOST = 64 * 1024
 
 /**
@@ -26,7 +26,7 @@ export const chunkOf = (bytes) => Buffer.concat([Buffer.from(bytes.length.toStri
 
 export const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 
-/** A whole answer of our own. @param {number} status @param {string} body @param {[string, string][]} [more] */
+/** Returns a complete response of the middlebox itself. @param {number} status @param {string} body @param {[string, string][]} [more] */
 export const answerBytes = (status, body, more = []) =>
   Buffer.concat([
     headBytes({
@@ -54,7 +54,7 @@ function parseHead(bytes) {
 
 /** @typedef {'none' | 'length' | 'chunked' | 'close' | 'raw'} Framing */
 
-/** One direction of a connection, cut into messages. */
+/** One direction of a connection, split into messages. */
 export class Messages {
   /** @type {Buffer} */
   #rest = Buffer.alloc(0)
@@ -66,8 +66,8 @@ export class Messages {
   #onEnd
 
   /**
-   * @param {(head: Head) => Framing} onHead says how the body is framed (`framingOf`, or what it knows better)
-   * @param {(bytes: Buffer) => void} onData of the body, its chunking taken off
+   * @param {(head: Head) => Framing} onHead returns how the body is framed (`framingOf`, or a better value)
+   * @param {(bytes: Buffer) => void} onData of the body, without its chunk framing
    * @param {() => void} onEnd of one message
    */
   constructor(onHead, onData, onEnd) {
@@ -82,7 +82,7 @@ export class Messages {
     while (this.#rest.length && this.#step());
   }
 
-  /** No more bytes come: a body without a length is whole. */
+  /** Ends the input. A body without a length is now complete. */
   close() {
     if (this.#state === 'body' && this.#left === Infinity) this.#end()
   }

@@ -1,11 +1,11 @@
 /**
- * One direction of a network link: all connections share its rate and one bounded queue. Connections that
- * wait for room in the queue get it in turn, a segment each. Knows no socket and no HTTP.
+ * One direction of a network link. All connections share its rate and one bounded queue. Connections that wait for
+ * room in the queue take turns, one segment each. Knows no socket and no HTTP.
  */
 
 /** Bytes that enter the queue at a time: the payload of one TCP segment. */
 const SEGMENT_BYTES = 1400
-/** A connection with more than this waiting must stop reading from its source; below half of it, it may read again. */
+/** If a connection has more than this waiting, its source must not be read. Below half of it, reading continues. */
 const BACKLOG_BYTES = 16 * 1024
 
 /** @typedef {{bytesPerSecond: number, queueBytes?: number}} LinkRule */
@@ -18,12 +18,12 @@ export class Link {
   #freeAt = 0
   /** @type {Piece[]} */
   #queue = []
-  /** Connections with bytes that found no room. @type {Flow[]} */
+  /** Connections whose bytes found no room. @type {Flow[]} */
   #waiting = []
   /** @type {any} */
   #timer
 
-  /** A rate of 0 is no limit. @param {LinkRule} rule */
+  /** Sets the rate and the queue. A rate of 0 is no limit. @param {LinkRule} rule */
   set({ bytesPerSecond, queueBytes = Infinity }) {
     this.#bytesPerSecond = bytesPerSecond
     this.#queueBytes = queueBytes
@@ -35,7 +35,7 @@ export class Link {
     return new Flow(this, onFull)
   }
 
-  /** Bounded: a connection that sends faster than the link must wait. */
+  /** Returns whether a connection that sends faster than the link must wait. */
   get isBounded() {
     return this.#bytesPerSecond > 0 && this.#queueBytes < Infinity
   }
@@ -54,7 +54,7 @@ export class Link {
       this.#queue.push(piece)
       this.#queuedBytes += piece.bytes.length
       if (flow.hasMore) this.#waiting.push(flow)
-      // Without a limit nothing is queued, and order is kept all the same.
+      // Without a limit nothing is queued, but the order is still kept.
       if (!this.#bytesPerSecond && !this.#timer) this.#leave()
     }
     if (this.#timer || !this.#queue.length) return
@@ -75,7 +75,7 @@ export class Link {
   }
 }
 
-/** What one connection sends through the link, in order. */
+/** The bytes that one connection sends through the link, in order. */
 class Flow {
   #link
   #onFull
@@ -114,7 +114,7 @@ class Flow {
     return { bytes, leave: first.leave }
   }
 
-  /** The connection is gone: what waits is dropped. */
+  /** Drops the waiting bytes of a connection that has ended. */
   drop() {
     this.#backlog = []
     this.#backlogBytes = 0

@@ -1,11 +1,10 @@
 /**
- * One socket with a distance: what is written leaves later, what comes is told later, in order.
- * Knows no HTTP.
+ * A socket with a delay: writes leave later and reads arrive later, in order. Knows no HTTP.
  */
 
-/** What a whole network shares: the link towards clients, and the one away from them. @typedef {{down: import('./link.js').Link, up: import('./link.js').Link}} Links */
+/** The links that a whole network shares: towards clients and away from them. @typedef {{down: import('./link.js').Link, up: import('./link.js').Link}} Links */
 
-/** Things to do, each not before its moment, and never before the one ahead of it. */
+/** Actions that run in order, none before its time. */
 export class Line {
   /** @type {{at: number, action: () => void}[]} */
   #waiting = []
@@ -31,23 +30,23 @@ const NOTHING = Buffer.alloc(0)
 export class Wire {
   /** @type {(bytes: Buffer) => void} */
   onData = () => {}
-  /** Ended or broken; told once. */
+  /** Called once when the socket has ended or broken. */
   onEnd = () => {}
-  /** The link is full, or has room again: whoever writes should stop, or may go on. @type {(isFull: boolean) => void} */
+  /** Called when the link is full or has room again: the writer should then stop or may continue. @type {(isFull: boolean) => void} */
   onFull = () => {}
   #socket
   #delayMs
   #jitter
   #hasEnded = false
-  /** Nothing goes through any more, and neither side is told. */
+  /** Nothing passes any more, and neither side learns of it. */
   #isDead = false
-  /** Until when what comes is still on its way through the handshake. */
+  /** Until then, incoming bytes are delayed by the handshake. */
   #openAt
-  /** Nothing goes through before this. */
+  /** Nothing passes before this time. */
   #stalledTo = 0
   #coming = new Line()
   #going = new Line()
-  /** Through the link, where there is one. @type {ReturnType<import('./link.js').Link['flow']> | undefined} */
+  /** The flow through the link, if there is one. @type {ReturnType<import('./link.js').Link['flow']> | undefined} */
   #down
   /** @type {ReturnType<import('./link.js').Link['flow']> | undefined} */
   #up
@@ -55,9 +54,9 @@ export class Wire {
   /**
    * @param {import('node:net').Socket} socket
    * @param {number} [delayMs] each way, in ms
-   * @param {boolean} [isAccepted] a handshake took one round trip more, which loopback did not
-   * @param {Links} [links] that all goes through which is written and read
-   * @param {number} [jitter] share of the delay by which it varies, up and down
+   * @param {boolean} [isAccepted] adds the round trip of a handshake, which loopback does not have
+   * @param {Links} [links] for everything that is written and read
+   * @param {number} [jitter] share of the delay by which it varies in both directions
    */
   constructor(socket, delayMs = 0, isAccepted = false, links, jitter = 0) {
     this.#socket = socket
@@ -70,11 +69,11 @@ export class Wire {
     const end = () => this.#come(() => this.#isDead || this.#end())
     socket.on('data', (bytes) => this.#come((piece) => this.#hasEnded || this.#isDead || this.onData(piece), bytes))
     socket.on('end', end).on('close', end)
-    // A reset is an end like any other here; `close` follows.
+    // A reset is handled like any other end; `close` follows.
     socket.on('error', () => {})
   }
 
-  /** One way, with its jitter, in ms. */
+  /** Returns the delay of one direction with its jitter, in ms. */
   get #delay() {
     return this.#delayMs * (1 + this.#jitter * (2 * Math.random() - 1))
   }
@@ -104,12 +103,12 @@ export class Wire {
     return !this.#hasEnded && !this.#socket.destroyed
   }
 
-  /** From now on silent: as when a NAT forgets, or a phone leaves its cell. */
+  /** Makes the wire silent, as when a NAT forgets it or a phone leaves its cell. */
   deaden() {
     this.#isDead = true
   }
 
-  /** Silent for so long, then all that was held comes at once. @param {number} ms */
+  /** Makes the wire silent for this time. Then everything that was held arrives at once. @param {number} ms */
   stall(ms) {
     this.#stalledTo = Date.now() + ms
   }
@@ -119,7 +118,7 @@ export class Wire {
     this.#go((piece) => this.#socket.writable && this.#socket.write(piece), bytes)
   }
 
-  /** Ends it as a program does that is done: all that was written arrives. */
+  /** Ends it gracefully: everything that was written arrives. */
   end() {
     this.#go(() => {
       this.#socket.end()
@@ -127,7 +126,7 @@ export class Wire {
     })
   }
 
-  /** Ends it as a box does that has had enough. */
+  /** Resets the connection. */
   reset() {
     this.#go(() => {
       this.#socket.resetAndDestroy()
@@ -135,7 +134,7 @@ export class Wire {
     })
   }
 
-  /** Nothing is read until `resume`. */
+  /** Stops reading until `resume`. */
   pause() {
     this.#socket.pause()
   }
@@ -144,7 +143,7 @@ export class Wire {
     this.#socket.resume()
   }
 
-  /** Gone at once, with all that is on its way. */
+  /** Closes at once and drops everything in flight. */
   destroy() {
     this.#socket.destroy()
     this.#end()
