@@ -160,7 +160,7 @@ tell('the chat page', {
     await bob.seesLine('still here')
     await bob.say('me too')
     await ann.seesLine('me too')
-    const besides = /413|Payload Too Large|too large/i // the browser's own word on the refused POST
+    const besides = /413|Payload Too Large|too large/i // the browser's message about the refused POST
     for (const visitor of [bob, ann]) {
       visitor.isClean(besides)
       await visitor.leave()

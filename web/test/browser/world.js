@@ -125,8 +125,8 @@ export class Browser {
 
   /**
    * @param {string} kind  chromium, firefox or webkit
-   * @param {{scheme?: 'light' | 'dark', flags?: string[], without?: string[], preferences?: Record<string, any>}} [how]  `scheme` is for Firefox and WebKit, which are
-   *   told their colours only at their start; `flags` are more for Chromium, `without` those of puppeteer's own that are left out, and `preferences` are more for Firefox
+   * @param {{scheme?: 'light' | 'dark', flags?: string[], without?: string[], preferences?: Record<string, any>}} [how]  `scheme` is for Firefox and WebKit, whose
+   *   colours are set at the start; `flags` are added for Chromium, `without` are flags of puppeteer to leave out, and `preferences` are added for Firefox
    */
   static async start(kind, { scheme = 'light', flags = [], without = [], preferences = {} } = {}) {
     if (kind === 'webkit') return /** @type {Browser} */ (/** @type {unknown} */ (await WebKit.start(scheme)))

@@ -16,10 +16,10 @@ const USABLE_MOST_MS = 45_000
 /** The time limit of a report, in ms. */
 const REPORT_MOST_MS = 5000
 
-/** @param {number} ms a part of the story, never a way of waiting for something */
+/** @param {number} ms part of the story, never a wait for a condition */
 export const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** @param {() => any} look @param {number} mostMs @returns {Promise<boolean>} whether it came */
+/** @param {() => any} look @param {number} mostMs @returns {Promise<boolean>} whether the condition held in time */
 export async function until(look, mostMs) {
   const end = Date.now() + mostMs
   while (!(await look())) {
@@ -102,7 +102,7 @@ export class World {
    * @param {import('./engines.js').Engine} engine
    * @param {Awaited<ReturnType<typeof startServer>>} server
    * @param {Middlebox} box
-   * @param {Front} front the box itself, or a real proxy instead of it
+   * @param {Front} front the middlebox itself, or a real proxy instead of it
    */
   constructor(path, engine, server, box, front) {
     this.front = front

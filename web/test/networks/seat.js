@@ -42,7 +42,7 @@ export class Seat {
    * @param {(address: string, options: any) => any} connect
    * @param {string} address
    * @param {{fetch: any, WebSocket: any, transports?: string[], heartbeat?: number, token?: string, skewMs?: number, words?: string, isEager?: boolean}} options
-   *   `words` is the channel that it speaks in, and an eager seat speaks at once
+   *   `words` is the channel to which it publishes, and an eager seat publishes at once
    */
   constructor(connect, address, { skewMs = 0, words = 'words', isEager, ...options }) {
     if (skewMs) this.skew(skewMs)

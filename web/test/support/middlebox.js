@@ -19,7 +19,7 @@ import { Wire } from './middlebox/wire.js'
  * @property {number | 'reset'} [refuse] answered with this status, or reset, without the hub
  * @property {number} [refuseNth] only one in this many requests is refused
  * @property {number} [passNth] only one in this many requests is not refused
- * @property {number} [retryAfter] seconds that a refusal asks to wait
+ * @property {number} [retryAfter] seconds of the refusal's Retry-After
  * @property {301 | 302 | 307 | 308} [redirect] each address is redirected once to itself, with a mark
  * @property {number} [addressMost] a longer address is refused with 414
  * @property {boolean} [halve] only half of a request's body is forwarded

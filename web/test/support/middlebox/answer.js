@@ -101,7 +101,7 @@ class Way {
   #banner
   /** @type {((bytes: Buffer) => void) | undefined} of a WS */
   #frames
-  /** @type {((bytes: Buffer) => void) | undefined} of an event stream from which blocks are left out */
+  /** @type {((bytes: Buffer) => void) | undefined} of an event stream from which blocks are omitted */
   #blocks
   /** Whether the status that the middlebox set has no body. */
   isBare = false
@@ -184,7 +184,7 @@ class Way {
     else this.#on(bytes)
   }
 
-  /** @param {Buffer} bytes of the body, on through whatever holds it */
+  /** @param {Buffer} bytes of the body, passed on through the hold */
   #on(bytes) {
     this.#poured += bytes.length
     this.#startHolding(this.#rule)

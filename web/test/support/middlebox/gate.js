@@ -19,7 +19,7 @@ export class Gate {
     return this.#waiting.length
   }
 
-  /** @param {object} who @param {() => void} begin called at once, or when another one has left */
+  /** @param {object} who @param {() => void} begin called at once, or after another one has left */
   enter(who, begin) {
     this.#waiting.push({ who, begin })
     this.#admit()

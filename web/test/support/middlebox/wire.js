@@ -53,7 +53,7 @@ export class Wire {
 
   /**
    * @param {import('node:net').Socket} socket
-   * @param {number} [delayMs] each way, in ms
+   * @param {number} [delayMs] in each direction, in ms
    * @param {boolean} [isAccepted] adds the round trip of a handshake, which loopback does not have
    * @param {Links} [links] for everything that is written and read
    * @param {number} [jitter] share of the delay by which it varies in both directions
