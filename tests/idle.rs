@@ -1,5 +1,5 @@
 //! The cost of idleness: an hour of heartbeats for many readers without events, in one process, on a clock that jumps
-//! from one deadline to the next. There are no sockets here: `it/cost.rs` and the benches measure those.
+//! from one deadline to the next. There are no sockets here: `it/reader_cost.rs` and the benches measure those.
 //!
 //! This is a separate test binary, because it counts all allocations of the process.
 

@@ -1,4 +1,4 @@
-//! `examples/embed.rs` from the view of its user: log in, read, say, log out.
+//! `examples/embed.rs` from the view of its user: log in, read, publish, log out.
 
 use tokio::sync::oneshot;
 

@@ -1,6 +1,6 @@
-//! The rules of `docs/protocol.md` that no story shows, each in a test with the name of the rule.
+//! The rules of `docs/protocol.md` that no other test covers. Each test has the name of its rule.
 //!
-//! Knows only the wire.
+//! Knows only the wire format.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

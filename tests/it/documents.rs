@@ -1,4 +1,4 @@
-//! Checks that the documents are true: their commands run, their links have targets, their tables match the source.
+//! Checks the documents: their commands run, their links have targets, their tables match the source.
 //!
 //! Rust snippets are compiled as doc tests (`src/lib.rs`). These tests check all other claims of the documents.
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::Hub;
 
-/// Longest time for an answer. A slower answer means a failure.
+/// Longest time for a response. A slower one is a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn hub(flags: &[&str]) -> Hub {
@@ -22,7 +22,7 @@ fn connect(hub: &Hub) -> TcpStream {
     stream
 }
 
-/// Sends one request. Returns the whole answer as text.
+/// Sends one request. Returns the whole response as text.
 fn ask(hub: &Hub, method: &str, path: &str, headers: &str, body: &str) -> String {
     let mut stream = connect(hub);
     let host = if headers.contains("Host:") {
@@ -36,7 +36,7 @@ fn ask(hub: &Hub, method: &str, path: &str, headers: &str, body: &str) -> String
     );
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
-    // A server that stops reading the request resets the connection after its answer.
+    // A server that stops reading the request resets the connection after its response.
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8(answer).unwrap()
 }

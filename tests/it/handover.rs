@@ -130,8 +130,8 @@ async fn breaks(via: Via, fate: fn(usize) -> Fate) {
     let mut opened = 0;
     let relay = Relay::with(&server.wire, move || {
         opened += 1;
-        // Some connections break within the head. Every eighth connection carries many bytes: a large answer to a poll
-        // would otherwise never arrive whole.
+        // Some connections break within the head. Every eighth connection carries many bytes: a large response to a
+        // poll would otherwise never arrive completely.
         let bytes = match opened % 8 {
             0 => 150_000,
             _ => dice.one_of(&[100, 2_000, 5_000, 20_000]),
@@ -182,7 +182,7 @@ async fn no_fault_loses_events_when_the_transport_changes_after_each() {
     read_through(&relay, &server.hub, COUNT, change).await;
 }
 
-/// All connections break at one moment during a quiet time. Events follow before any reader is back.
+/// All connections break at the same time, during a quiet period. Events follow before any reader has reconnected.
 #[tokio::test]
 async fn events_during_an_outage_are_delivered_later() {
     let server = Server::start();
@@ -199,7 +199,7 @@ async fn events_during_an_outage_are_delivered_later() {
     {
         let first = 2 * number as u64;
         if number == 0 {
-            // A poll learns its first cursor from its first answer.
+            // A poll learns its first cursor from its first response.
             for (_, follower) in &mut followers {
                 let hello = in_time("hello", follower.reader().frame()).await.unwrap();
                 follower.adopt(hello);

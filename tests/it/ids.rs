@@ -279,7 +279,7 @@ async fn a_reply_that_overtakes_events_moves_no_cursor(via: Via) {
     for number in 0..3 {
         server.wire.publish_json("lobby", &json!(number)).await;
     }
-    // The reply comes over a separate request, before the reader has read the three events before it.
+    // The reply arrives over a separate request, before the reader has read the three events before it.
     let publish = json!([{"type": "publish", "channel": "lobby", "data": 3, "ref": 1}]);
     let replies = server.wire.send(&key, &publish).await;
     assert_eq!(offset(&replies[0]), 4);
@@ -312,8 +312,8 @@ async fn gaps_come_in_the_order_of_ids(via: Via) {
     assert_eq!(rest, [5, 6, 7, 8]);
 }
 
-/// A backlog that needs several batches, where one channel has forgotten its beginning. The gap comes at the place of
-/// its id, and all ids rise.
+/// A backlog that needs several batches, where one channel has forgotten its beginning. The gap arrives at the position
+/// of its id, and all ids rise.
 async fn a_backlog_of_many_batches_arrives_in_one_order(via: Via) {
     const HELD: u64 = 1_500;
     let server = Server::with(|builder| builder.hub.history_events = Some(HELD as usize));

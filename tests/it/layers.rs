@@ -51,7 +51,7 @@ const IMPURE: &[&str] = &[
     "getrandom",
 ];
 
-/// The most lines of a file. A longer file holds more than one noun.
+/// The most lines of a file. A longer file covers more than one concept.
 const FILE_LINES_MAX: usize = 500;
 
 /// The most lines of code in a function. A longer one does not fit on a screen.

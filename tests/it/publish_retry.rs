@@ -14,7 +14,7 @@ use crate::support::{
 
 /// Events that one client publishes.
 const COUNT: u64 = 400;
-/// Time that the client waits for an answer before it retries by another method.
+/// Time that the client waits for a response before it retries by another method.
 const ANSWER: Duration = Duration::from_millis(250);
 /// Highest number of commands in one request.
 const BATCH: u64 = 6;
@@ -42,7 +42,7 @@ impl Sender {
         }
     }
 
-    /// Returns the first number without an answer.
+    /// Returns the first number without a response.
     fn due(&self) -> u64 {
         self.ids.len() as u64
     }
@@ -54,14 +54,14 @@ impl Sender {
         })
     }
 
-    /// Records an answer. Every answer for the same number must contain the same id.
+    /// Records a response. Every response for the same number must contain the same id.
     fn answered(&mut self, number: u64, id: &Value) {
         let id = id.as_str().unwrap().to_owned();
         let known = self.ids.entry(number).or_insert_with(|| id.clone());
         assert_eq!(*known, id, "another answer for {number}");
     }
 
-    /// Makes one attempt by `POST /send`. Repeats the last answered number, as a client that lost the answer does.
+    /// Makes one attempt by `POST /send`. Repeats the last answered number, as a client that lost the response does.
     async fn post(&mut self) -> Option<()> {
         let first = self.due().saturating_sub(1);
         let numbers = first..(self.due() + BATCH).min(COUNT);

@@ -78,7 +78,7 @@ async fn read(wire: crate::support::Wire, mut dice: Dice, attaches: Arc<AtomicU6
 
 fn fates(mut dice: Dice) -> impl FnMut() -> Fate + Send + 'static {
     move || {
-        // Some connections carry enough bytes for the longest event and the longest answer to a poll.
+        // Some connections carry enough bytes for the longest event and the longest response to a poll.
         let bytes = match dice.below(8) {
             0 => 200_000 + dice.below(1_000_000),
             1 => dice.below(2_000),

@@ -55,7 +55,7 @@ fn the_guard_fails_beyond_the_noise_of_its_own_run_and_not_within() {
         "they meet"
     );
     assert!(!is_worse(spread([50.0, 60.0, 70.0]), before));
-    // However calm the run was, two builds of one source differ by some percent.
+    // Even in a calm run, two builds of one source differ by some percent.
     let calm = spread([100.0, 100.0, 100.0]);
     assert!(!is_worse(spread([104.0, 104.0, 104.0]), calm));
     assert!(is_worse(spread([106.0, 106.0, 106.0]), calm));

@@ -1,4 +1,4 @@
-//! Tests in raw bytes: exact requests and exact answers, valid, invalid and hostile.
+//! Tests in raw bytes: exact requests and exact responses, valid, invalid and hostile.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each story uses some of it")]

@@ -26,8 +26,8 @@ async fn broken(follower: &mut Follower) {
     }
 }
 
-/// Attaches to the second run of the hub. One gap comes for each channel, even for a channel that never had events: the
-/// new hub cannot know this. Then the log follows from its beginning.
+/// Attaches to the second run of the hub. Each channel gets one gap, even a channel that never had events, because the
+/// new hub cannot know that. Then the log follows from its beginning.
 async fn comes_back(follower: &mut Follower, via: Via) {
     let old = follower.cursor().unwrap().to_owned();
     follower.attach(via).await.unwrap();
@@ -72,7 +72,7 @@ async fn story(arguments: &[&str]) -> Vec<(Option<String>, Option<String>)> {
         comes_back(follower, *via).await;
         sessions.push((before, follower.session_id().map(str::to_owned)));
     }
-    // The gap comes once: a reader that attaches again gets no second one, over another transport either.
+    // The gap arrives once: a reader that attaches again gets no second one, not even over another transport.
     program.wire.publish_json("quiet", &json!(3)).await;
     for (via, follower) in &mut followers {
         follower.attach(via.next()).await.unwrap();
@@ -129,7 +129,7 @@ async fn a_cut_between_hello_and_gap_does_not_hide_the_gap() {
                 assert_eq!(told.event()["data"], number, "{via:?} {bytes}");
             }
         }
-        // An answer to a poll arrives whole or not at all.
+        // The response to a poll arrives completely or not at all.
         assert!(
             via == Via::Poll || cut_between > 0,
             "{via:?}: no cut fell between them"

@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use crate::cli::{Hub, text, triway};
 
-/// Requests the health of a hub over a connection of its own.
+/// Requests the health of a hub over a new connection.
 fn health_of(authority: &str) -> String {
     let mut stream = TcpStream::connect(authority).unwrap();
     stream

@@ -1,4 +1,4 @@
-//! Support that all stories share: a hub in process or as a program, and clients that speak the protocol.
+//! Support that all tests share: a hub in process or as a program, and clients that speak the protocol.
 //!
 //! This module knows the protocol. It knows nothing of the server's internals except how to build a hub. Every wait
 //! has a deadline.
@@ -54,7 +54,7 @@ impl Via {
         }
     }
 
-    /// Returns the next transport. After three calls this one comes again.
+    /// Returns the next transport. Three calls return to the first one.
     pub(crate) fn next(self) -> Self {
         match self {
             Self::Ws => Self::Sse,

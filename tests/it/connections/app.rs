@@ -1,4 +1,4 @@
-//! A server with a small app for every kind of answer, and clients that write bytes.
+//! A server with a small app for every kind of response, and clients that write bytes.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a server with a small app for every kind of answer. Streams end when the drain begins.
+    /// Starts a server with a small app for every kind of response. Streams end when the drain begins.
     pub(super) fn start(options: Options) -> Self {
         let (ending, ends) = watch::channel(false);
         let listener = server::listen("127.0.0.1:0".parse().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! The paths through a server to one hub. Each of them answers requests alike.
+//! The paths through a server to one hub. Their responses are the same.
 
 use tokio::task::JoinHandle;
 use triway::Builder;

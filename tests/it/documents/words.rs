@@ -1,7 +1,7 @@
-//! Compares the public words of the protocol (frames, commands, parameters, paths, reasons of gaps) with the tables of
+//! Compares the public names of the protocol (frames, commands, parameters, paths, reasons of gaps) with the tables of
 //! `docs/protocol.md`. The refusals and the byes are in `claims.rs`, the limits in `limits.rs`.
 //!
-//! Knows the wire. Of the source it knows only the lists that the wire cannot show in full.
+//! Knows the wire format. Of the source, it knows only the lists that the wire cannot show completely.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -132,7 +132,7 @@ async fn the_frames_table_is_what_the_hub_says() {
     }
 }
 
-/// Returns the word of a command. A new command does not compile here until it has one.
+/// Returns the name of a command. A new command does not compile here until it has one.
 fn word(command: &Command) -> &'static str {
     match command {
         Command::Publish(_) => "publish",

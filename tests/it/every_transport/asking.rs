@@ -78,7 +78,7 @@ async fn every_start_begins_where_it_says(via: Via) {
 async fn a_header_wins_over_the_address(via: Via) {
     let (server, ids) = five_events("lobby").await;
     if via == Via::Ws {
-        // Our WebSocket client sends no header of its own, and neither does a browser.
+        // The WebSocket client of these tests sends no such header, and neither does a browser.
         return;
     }
     let ask = Ask::of(["lobby"]).since("all").last_event_id(&ids[2]);

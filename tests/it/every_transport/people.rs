@@ -14,7 +14,7 @@ over_each_transport![
     an_inbox_is_read_by_its_owner_alone,
 ];
 
-/// Long enough that it never ends by chance, and short enough to wait for.
+/// Long enough that it does not end unintentionally, and short enough to wait for.
 const GRACE: Duration = Duration::from_secs(2);
 
 fn server() -> Server {

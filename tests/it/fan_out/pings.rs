@@ -10,7 +10,7 @@ use super::{FORMS, LARGE_BYTES, LARGE_EVENTS, remembering};
 use crate::every_transport::events;
 use crate::support::{Ask, Reader, Server, in_time, parts};
 
-/// Reads on. Each ping must count the events that were received before it. Returns with the ping that counts `count`.
+/// Reads until the ping that counts `count`. Each ping must count the events that were received before it.
 async fn counted(mut reader: Reader, count: u64) {
     let (mut told, mut last) = (0, String::new());
     loop {
@@ -126,7 +126,7 @@ async fn a_ping_follows_each_burst_where_the_client_probes() {
         readers = in_time("the pings", reading.join_all()).await;
         let waited = began.elapsed();
         assert!(waited >= Duration::from_secs(1), "{waited:?}");
-        // The repeated probe would come after five seconds.
+        // The repeated probe would arrive after five seconds.
         assert!(waited < Duration::from_secs(3), "{waited:?}");
     }
 }

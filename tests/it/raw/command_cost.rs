@@ -40,7 +40,7 @@ async fn every_command_costs_something() {
         // The hub still accepts a ping.
         let ping = server.post(&target, "", r#"[{"type":"ping"}]"#).await;
         assert_eq!(ping.json()[0]["ok"], true);
-        // Another session has a budget of its own.
+        // Another session has its own budget.
         let (_, other) = server.session().await;
         let asked = server.get(&format!("/history/a?session={other}")).await;
         assert_eq!(asked.status, 200);

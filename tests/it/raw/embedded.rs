@@ -9,7 +9,7 @@ use super::exact_bytes::{Wire, get, post};
 use super::refusals::assert_refused;
 use super::ws_client::{CLOSE, FIN, PING, PONG, Ws, close, frame, handshake, text};
 
-/// Serves an app with a hub under `/rt` by axum.
+/// Serves an app with a hub under `/rt` with axum.
 async fn app() -> (triway::Hub, std::net::SocketAddr) {
     let hub = triway::Hub::builder().build();
     let app = axum::Router::new()

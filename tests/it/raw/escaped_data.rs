@@ -1,4 +1,5 @@
-//! The sizes in hello. Data within them passes over every publishing address, however much JSON escaping enlarges it.
+//! The sizes in hello. Data within them passes over every publishing address, even if JSON escaping enlarges it
+//! greatly.
 
 use serde_json::{Value, json};
 

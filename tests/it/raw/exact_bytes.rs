@@ -31,7 +31,7 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: 
     }
 }
 
-/// A hub with the binary's defaults on a port of its own.
+/// A hub with the defaults of the program, on its own port.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) hub: triway::Hub,
@@ -56,7 +56,7 @@ impl Server {
         Self::built_to_read(change, false)
     }
 
-    /// Starts the hub as the binary does: simple requests of readers use the fast path, without hyper.
+    /// Starts the hub as the program does: simple requests of readers use the fast path, without hyper.
     pub(crate) fn plain(change: impl FnOnce(&mut Builder, &mut Options)) -> Self {
         let change = |mut builder, options: &mut Options| {
             change(&mut builder, options);
@@ -110,7 +110,7 @@ impl Server {
         wire
     }
 
-    /// Returns the answer to a whole request.
+    /// Returns the response to a whole request.
     pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
         self.send(request).await.answer().await
     }
@@ -188,7 +188,7 @@ pub(crate) fn post(target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u
     [request.as_bytes(), body].concat()
 }
 
-/// One answer with its headers and its body unchanged.
+/// One response, with its headers and its body unchanged.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -335,13 +335,13 @@ impl Wire {
         std::mem::take(&mut self.buffer)
     }
 
-    /// Reads the head of an answer, and leaves its body unread.
+    /// Reads the head of a response, and leaves its body unread.
     pub(crate) async fn head(&mut self) -> Answer {
         let head = self.until("\r\n\r\n").await;
         Answer::parse_head(head.trim_end_matches("\r\n"))
     }
 
-    /// Reads one whole answer.
+    /// Reads one whole response.
     pub(crate) async fn answer(&mut self) -> Answer {
         let mut answer = self.head().await;
         let chunked = answer
@@ -358,7 +358,7 @@ impl Wire {
         answer
     }
 
-    /// Reads one whole answer, or returns `None` if the connection ends first.
+    /// Reads one whole response, or returns `None` if the connection ends first.
     pub(crate) async fn try_answer(&mut self) -> Option<Answer> {
         while !self.buffer.windows(4).any(|window| window == b"\r\n\r\n") {
             let read = self.stream.read_buf(&mut self.buffer).await;
@@ -398,7 +398,7 @@ impl Wire {
     pub(crate) async fn block(&mut self) -> Vec<(String, String)> {
         loop {
             let text = self.until("\n\n").await;
-            // The sizes of chunks lie between blocks as lines that are not fields.
+            // Between blocks, the sizes of chunks are lines that are not fields.
             let fields = text.lines().filter_map(|line| line.split_once(": "));
             let fields =
                 fields.filter(|(name, _)| matches!(*name, "id" | "event" | "data" | "retry"));

@@ -20,7 +20,7 @@ const EVENTS: usize = 1_500;
 const LARGE_BYTES: usize = 12 * 1024 * 1024;
 /// Events around the end of a hold.
 const HOLDS: u64 = 40;
-/// Number of answers after which the test checks the reader count at once.
+/// Number of responses after which the test checks the reader count at once.
 const ANSWERS: usize = 400;
 /// Longer than the time for which a parked poll keeps its subscription.
 const AWAY: Duration = Duration::from_millis(900);
@@ -67,7 +67,7 @@ impl Chain {
         self.wire.send(request).await;
     }
 
-    /// Returns the frames of the answer, which must belong to the last request.
+    /// Returns the frames of the response, which must belong to the last request.
     async fn frames(&mut self) -> Vec<Value> {
         let answer = self.wire.answer().await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -77,7 +77,7 @@ impl Chain {
         answer["frames"].as_array().unwrap().clone()
     }
 
-    /// Returns the data of the answer's events. The answer may contain no other frame.
+    /// Returns the data of the response's events. The response may contain no other frame.
     async fn data(&mut self) -> Vec<Value> {
         let frames = self.frames().await;
         let data = |frame: &Value| {
@@ -213,7 +213,7 @@ async fn a_hold_that_ends_together_with_an_event_is_answered_once() {
     assert!(told.iter().all(|told| *told == numbers), "{told:?}");
 }
 
-/// Returns the bytes of an answer without the parts that differ between any two answers.
+/// Returns the bytes of a response without the parts that differ between any two responses.
 fn shape(answer: &Answer) -> (Vec<(String, String)>, String) {
     let mut headers = answer.headers.clone();
     headers.iter_mut().for_each(|(name, value)| {

@@ -140,7 +140,7 @@ async fn a_request_has_exactly_one_host() {
     assert_refused(&server.ask(absolute).await, 421, "host_refused");
     let absolute = "GET http://localhost/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
     assert_eq!(server.ask(absolute).await.status, 200);
-    // The hub believes only a trusted proxy's header.
+    // The hub trusts this header only from a trusted proxy.
     assert_eq!(
         status(
             &server,

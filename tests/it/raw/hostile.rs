@@ -27,7 +27,7 @@ const LIMITS: [&str; 10] = [
     "--publish-rate",
     "0",
 ];
-/// A case without an answer or a close within this time counts as hung.
+/// A case without a response or a close within this time counts as hung.
 const HANGS: Duration = Duration::from_secs(18);
 /// Memory that the program may retain, in KiB.
 const KEPT_KIB: u64 = 50 * 1024;
@@ -37,14 +37,14 @@ const KEPT_KIB: u64 = 50 * 1024;
 pub(super) enum Expect {
     /// This status. If the code is not empty, also this code.
     Refused(u16, &'static str),
-    /// Any status from 400 to 505 except 500, or a close without an answer: unreadable HTTP never reaches the hub, so
+    /// Any status from 400 to 505 except 500, or a close without a response: unreadable HTTP never reaches the hub, so
     /// its refusals do not apply.
     NoHttp,
     /// The request is served: it is unusual, but valid.
     Served,
     /// Served or refused. A refusal must be clear.
     Clear,
-    /// Closed by the server, after any answer.
+    /// Closed by the server, with or without a response before it.
     Closed,
 }
 

@@ -291,7 +291,7 @@ async fn json_is_accepted_up_to_a_depth_that_readers_can_parse() {
         400,
         "bad_json",
     );
-    // serde_json stops at 128 levels. It can still read every answer.
+    // serde_json stops at 128 levels. It can still read every response.
     assert_eq!(poll(&server, "/poll/a?since=all").await.len(), 1);
 }
 

@@ -181,7 +181,7 @@ impl Scene {
     }
 }
 
-/// Sends a request over HTTP/2 and reads the head of the answer. The body is never read.
+/// Sends a request over HTTP/2 and reads the head of the response. The body is never read.
 async fn ask(
     client: &mut SendRequest<Bytes>,
     wish: Wish,

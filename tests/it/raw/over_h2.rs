@@ -36,7 +36,7 @@ async fn client(server: &Server) -> SendRequest<Bytes> {
 /// Connects a client that may open WebSockets.
 pub(super) async fn client_of(address: SocketAddr, window_bytes: u32) -> SendRequest<Bytes> {
     let (mut client, _) = connected(address, window_bytes).await;
-    // The setting that allows WebSockets comes with the server's first frame.
+    // The setting that allows WebSockets arrives with the server's first frame.
     let began = tokio::time::Instant::now();
     while !client.is_extended_connect_protocol_enabled() {
         assert!(

@@ -37,7 +37,7 @@ async fn a_numbered_key_publishes_once_despite_a_slow_body() {
     let whole = numbered(&target, &numbers, "once");
     let (first, second) = whole.split_at(whole.len() - 2);
     let mut slow = server.send(first).await;
-    // Meanwhile other sessions come and are forgotten. So sweeps have run in which this session could have been
+    // Meanwhile other sessions are created and forgotten. So sweeps have run in which this session could have been
     // forgotten too.
     for _ in 0..3 {
         server.session().await;
@@ -88,7 +88,7 @@ async fn a_client_cannot_evict_the_numbers_of_others() {
     let (target, number) = (format!("/pub/a?session={key}"), format!("{id}:1"));
     let first = ask("198.51.100.7", numbered(&target, &number, "once")).await;
     assert_eq!(first.status, 201);
-    // Later three times as many sessions as the limit allows, each with a number of its own.
+    // Later, there are three times as many sessions as the limit allows, each with its own number.
     for _ in 0..3 * PLACES {
         let (id, key) = session("203.0.113.9").await;
         let target = format!("/pub/b?session={key}");

@@ -1,4 +1,4 @@
-//! Several polls on one connection: each is answered as if it had a connection of its own.
+//! Several polls on one connection: each is answered as if it had its own connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

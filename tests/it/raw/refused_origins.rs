@@ -25,7 +25,7 @@ fn of_host(request: &str) -> String {
     of_page(request).replacen("Host: localhost", "Host: hub.example", 1)
 }
 
-/// Checks that a browser lets the page read this answer. Returns the problem document.
+/// Checks that a browser lets the page read this response. Returns the problem document.
 fn readable(answer: &Answer, origin: &str) -> Value {
     for (name, value) in [
         ("access-control-allow-origin", origin),

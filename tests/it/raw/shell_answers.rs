@@ -1,4 +1,4 @@
-//! The output of a shell client: answers that end with a line feed, and response heads.
+//! The output of a shell client: responses that end with a line feed, and response heads.
 
 use triway::Data;
 

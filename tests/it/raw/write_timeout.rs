@@ -1,4 +1,4 @@
-//! Peers that do not read their answers, on each transport and HTTP version: the hub's clock ends them, and no other
+//! Peers that do not read their responses, on each transport and HTTP version: the hub's clock ends them, and no other
 //! activity of the peer prevents this.
 
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ async fn each_answer_over_http_2_ends_while_its_window_is_closed() {
         ("/sse/b?presence=1&heartbeat=1", ""),
         (&*send, history),
     ];
-    // The client never enlarges its window. With the second window an answer begins but cannot end.
+    // The client never enlarges its window. With the second window, a response begins but cannot end.
     for window in [0, 20] {
         let (mut client, connection) = connected(server.address, window).await;
         let mut bodies = Vec::new();

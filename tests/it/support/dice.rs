@@ -14,7 +14,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// Returns another generator. Its throws do not change those of this one.
+    /// Returns another generator. Its numbers do not change those of this one.
     pub(crate) fn split(&mut self) -> Self {
         Self(self.throw())
     }

@@ -212,7 +212,7 @@ impl Reader {
         }
     }
 
-    /// Reads to the end, which must come in time. Returns the frames before it too.
+    /// Reads to the end, which must arrive in time. Returns the frames before it too.
     pub(crate) async fn expect_end(&mut self) -> (Vec<Value>, End) {
         let mut frames = Vec::new();
         loop {

@@ -19,7 +19,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Returns the number that comes next in a channel.
+    /// Returns the next number of a channel.
     pub(crate) fn next(&self, channel: &str) -> u64 {
         self.next.get(channel).copied().unwrap_or_default()
     }
