@@ -1,4 +1,4 @@
-//! The frames that `triway sub` receives: prints events, reports gaps, and keeps the cursor.
+//! Handles the frames that `triway sub` receives: prints events, reports gaps, and keeps the cursor.
 //!
 //! Knows no transport. The rules are in `docs/protocol.md`, Ids and cursors.
 

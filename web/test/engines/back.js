@@ -5,7 +5,7 @@ import { until } from '../browser/world.js'
 /** @typedef {import('./stage.js').Stage} Stage */
 
 /**
- * The number of returns: a person who follows a few links. A WS that was killed as often and as soon would be left.
+ * The number of returns: a person follows a few links. A WS that was cut this often and this soon would be left.
  */
 const TIMES = 4
 /** Numbers that are published while the page is away. */

@@ -1,7 +1,4 @@
-/**
- * Runs all subjects in one process, so that hubs, threads and browsers are started once: `node --test
- * test/first-week/all.js`.
- */
+/** Runs all subjects in one process, so hubs, threads and browsers start once: `node --test test/first-week/all.js`. */
 import './handles.test.js'
 import './refused-channels.test.js'
 import './end.test.js'
