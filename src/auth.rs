@@ -2,9 +2,15 @@
 //!
 //! Pure rules: the time is an argument. Does not know how a credential arrives.
 
+pub(crate) mod api_key;
+#[cfg(feature = "jwt")]
+pub(crate) mod jwt;
 mod key;
 mod large;
+mod rules;
+mod user_id;
 
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use data_encoding::{Encoding, Specification};
@@ -12,25 +18,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::{ChannelName, Code, Owner, Refusal};
 
+use rules::Ruling;
+use user_id::check_user;
+
+pub use api_key::{ApiKey, ApiKeys, KeyHash, KeyScope};
 pub(crate) use key::KEY_LIFETIME_S;
 pub use key::{Claims, Signer};
+pub use rules::{Audience, BadRule, ChannelPattern, ChannelRule, ChannelRules};
+pub(crate) use user_id::encode_user;
 
 /// Characters of a session id: `s` and 25 of base32, 125 random bits.
 const SESSION_ID_BYTES: usize = 26;
-/// The longest user id, in bytes: its inbox must be a channel name.
-const USER_BYTES_MAX: usize = 127;
-
 /// Channels that a credential reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reach {
     /// All channels except the hub's own and the inboxes of others.
     #[default]
     All,
-    /// The channels with these names. A `*` at the end matches any rest.
+    /// The channels with these names. A `*` at the end matches one or more characters; a `*` alone matches every channel
+    /// except inboxes and the hub's own.
     Some(Vec<String>),
 }
 
 impl Reach {
+    /// Returns the channels that these patterns name.
+    ///
+    /// # Errors
+    /// Returns [`BadRule`] for a pattern that is empty or has a `*` before its end.
+    pub fn of_patterns(patterns: Vec<String>) -> Result<Self, BadRule> {
+        let is_bad = |pattern: &&String| {
+            let fixed = pattern.strip_suffix('*').unwrap_or(pattern);
+            pattern.is_empty() || fixed.contains('*')
+        };
+        match patterns.iter().find(is_bad) {
+            Some(pattern) => Err(BadRule::new(format!(
+                "the pattern {pattern:?} is empty, or has a `*` before its end"
+            ))),
+            None => Ok(Self::Some(patterns)),
+        }
+    }
+
     fn is_all(&self) -> bool {
         *self == Self::All
     }
@@ -38,15 +65,26 @@ impl Reach {
     fn covers(&self, name: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Some(patterns) => {
-                patterns
-                    .iter()
-                    .any(|pattern| match pattern.strip_suffix('*') {
-                        Some(prefix) => name.starts_with(prefix),
-                        None => name == pattern,
-                    })
-            }
+            Self::Some(patterns) => patterns.iter().any(|pattern| matches(pattern, name)),
         }
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("every channel"),
+            Self::Some(patterns) if patterns.is_empty() => f.write_str("no channel"),
+            Self::Some(patterns) => f.write_str(&patterns.join(", ")),
+        }
+    }
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some("") => !name.starts_with(['@', '$']),
+        Some(prefix) => name.len() > prefix.len() && name.starts_with(prefix),
+        None => name == pattern,
     }
 }
 
@@ -69,9 +107,21 @@ pub struct Grants {
     /// Whether events are published without `from`, as by an application's own back end.
     #[serde(rename = "s", default, skip_serializing_if = "is_false")]
     server: bool,
+    /// Whether a credential was presented. Clients without one have the grants of anonymous clients.
+    #[serde(rename = "c", default, skip_serializing_if = "is_false")]
+    has_credential: bool,
     /// Seconds since 1970 at which the grants expire.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     expires: Option<u64>,
+    /// Seconds since 1970 at which the credential was issued.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    issued: Option<u64>,
+    /// The id of the credential, by which it is revoked.
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    credential_id: Option<Arc<str>>,
+    /// The info that presence shows, as JSON. It replaces the info of a request.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    info: Option<Arc<str>>,
 }
 
 #[expect(
@@ -91,7 +141,11 @@ impl Grants {
             read,
             publish,
             server: false,
+            has_credential: false,
             expires: None,
+            issued: None,
+            credential_id: None,
+            info: None,
         }
     }
 
@@ -101,20 +155,28 @@ impl Grants {
         Self::new(Reach::All, Reach::All)
     }
 
-    /// Returns the same grants with a user id. It is shown as `from` and owns the inbox `@ID`.
+    /// Returns grants for nothing, beyond what channel rules give to every client.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self::new(Reach::Some(Vec::new()), Reach::Some(Vec::new()))
+    }
+
+    /// Returns the same grants with a user id, which is shown as `from`. The user owns the inbox `@` with the id.
     ///
     /// # Errors
-    /// `forbidden` if the id is empty, too long or no channel name, or if it has the form of a session id.
+    /// `unauthorized` for ids that are empty, have more than 120 bytes once `/`, `*`, `%` and `,` are percent-encoded,
+    /// contain control characters, or look like session ids.
     pub fn with_user(mut self, user: &str) -> Result<Self, Refusal> {
-        let is_name = ChannelName::new(user).is_ok() && user.len() <= USER_BYTES_MAX;
-        if !is_name || is_session_id(user) {
-            return Err(Refusal::new(
-                Code::Forbidden,
-                "the user id is not a valid name, or has the form of a session id",
-            ));
-        }
+        check_user(user)?;
         self.user = Some(Arc::from(user));
         Ok(self)
+    }
+
+    /// Returns the same grants as those of a client that presented a credential.
+    #[must_use]
+    pub(crate) const fn by_credential(mut self) -> Self {
+        self.has_credential = true;
+        self
     }
 
     /// Returns the same grants with this expiry, in seconds since 1970.
@@ -124,7 +186,24 @@ impl Grants {
         self
     }
 
-    /// Returns the same grants for an application's own back end, whose publishes carry no `from`.
+    /// Returns the same grants as those of a credential that was issued at this time, in seconds since 1970, and has this
+    /// id. A revocation ends credentials that were issued before it; without a time, a credential counts as old.
+    #[must_use]
+    pub fn issued(mut self, issued_s: Option<u64>, id: Option<&str>) -> Self {
+        self.issued = issued_s;
+        self.credential_id = id.map(Arc::from);
+        self
+    }
+
+    /// Returns the same grants with info, as JSON, that presence shows of the client. The client cannot change it.
+    #[must_use]
+    pub fn showing(mut self, info: Option<String>) -> Self {
+        self.info = info.map(Arc::from);
+        self
+    }
+
+    /// Returns the same grants for an application's own back end. Its publishes carry no `from`, and channel rules treat it
+    /// as a [`Server`](Audience::Server).
     #[must_use]
     pub const fn as_server(mut self) -> Self {
         self.server = true;
@@ -148,7 +227,24 @@ impl Grants {
         self.expires
     }
 
-    /// Returns the `from` of the events that this session publishes: `None` for an application's own back end.
+    /// Returns the channels that the credential names for reading.
+    #[cfg(feature = "cli")]
+    pub(crate) const fn read_patterns(&self) -> &Reach {
+        &self.read
+    }
+
+    /// Returns the channels that the credential names for publishing.
+    #[cfg(feature = "cli")]
+    pub(crate) const fn publish_patterns(&self) -> &Reach {
+        &self.publish
+    }
+
+    /// The info that presence shows, as JSON.
+    pub(crate) fn info(&self) -> Option<&str> {
+        self.info.as_deref()
+    }
+
+    /// The `from` of what this session publishes: nothing under a server grant.
     #[must_use]
     pub(crate) fn from(&self, session: &Arc<str>) -> Option<Arc<str>> {
         if self.server {
@@ -179,16 +275,21 @@ impl Grants {
     /// `forbidden` if it may not; `session_expired` if the grants have expired.
     pub(crate) fn may_read(
         &self,
+        rules: &ChannelRules,
         channel: &ChannelName,
         session: Option<&str>,
         now_s: u64,
     ) -> Result<(), Refusal> {
         self.are_valid(now_s)?;
+        let name = channel.as_str();
         let allowed = match channel.owner() {
-            Owner::Anyone => self.read.covers(channel.as_str()),
-            Owner::Inbox(id) => session == Some(id) || self.user() == Some(id),
+            Owner::Anyone => self.is_among(rules.readers(name), &self.read, name),
+            Owner::Inbox(id) => session == Some(id) || self.owns_inbox(id),
             Owner::OwnInboxes => true,
-            Owner::Presence(of) => return self.may_read(&ChannelName::new(of)?, session, now_s),
+            Owner::Presence(of) if !rules.shows_members(of) => false,
+            Owner::Presence(of) => {
+                return self.may_read(rules, &ChannelName::new(of)?, session, now_s);
+            }
             Owner::Hub => false,
         };
         if allowed {
@@ -205,10 +306,17 @@ impl Grants {
     ///
     /// # Errors
     /// `forbidden` if they do not; `bad_channel` for `@` alone; `session_expired` if the grants have expired.
-    pub(crate) fn may_publish(&self, channel: &ChannelName, now_s: u64) -> Result<(), Refusal> {
+    pub(crate) fn may_publish(
+        &self,
+        rules: &ChannelRules,
+        channel: &ChannelName,
+        now_s: u64,
+    ) -> Result<(), Refusal> {
         self.are_valid(now_s)?;
+        let name = channel.as_str();
         let allowed = match channel.owner() {
-            Owner::Anyone | Owner::Inbox(_) => self.publish.covers(channel.as_str()),
+            Owner::Anyone => self.is_among(rules.publishers(name), &self.publish, name),
+            Owner::Inbox(_) => self.publish.covers(name),
             Owner::OwnInboxes => {
                 return Err(Refusal::bad_channel(
                     "`@` alone can only be read; publish to `@` with an id",
@@ -224,6 +332,35 @@ impl Grants {
                 format!("these credentials do not allow publishing to `{channel}`"),
             ))
         }
+    }
+
+    /// Reports whether the audience of a rule includes a client with these grants. `reach` holds the channels that the
+    /// credential names for this action.
+    fn is_among(&self, ruling: Ruling<'_>, reach: &Reach, name: &str) -> bool {
+        match ruling.audience {
+            Audience::Nobody => false,
+            // The scopes and channels of an API key limit it everywhere.
+            _ if self.is_server() => reach.covers(name),
+            Audience::Anyone => true,
+            Audience::User => self.has_credential,
+            Audience::Owner => self.user().is_some_and(|user| ruling.is_owner(name, user)),
+            Audience::Grant => reach.covers(name),
+            Audience::Server => false,
+        }
+    }
+
+    /// Reports whether both credentials are of the same user, or both of a back end.
+    pub(crate) fn is_of_same_client(&self, other: &Self) -> bool {
+        self.user == other.user && self.server == other.server
+    }
+
+    /// Reports whether the client is a back end. On an open hub, publishes without a session carry no `from` either.
+    pub(crate) fn is_server(&self) -> bool {
+        self.server && self.has_credential
+    }
+
+    fn owns_inbox(&self, id: &str) -> bool {
+        self.user().is_some_and(|user| encode_user(user) == id)
     }
 }
 
@@ -272,8 +409,6 @@ mod tests {
         let id = session_id([0xab; 16]);
         assert!(is_session_id(&id), "{id}");
         assert!(Grants::everything().with_user(&id).is_err());
-        assert!(Grants::everything().with_user("a,b").is_err());
-        assert!(Grants::everything().with_user(&"x".repeat(128)).is_err());
     }
 
     #[test]
@@ -284,7 +419,12 @@ mod tests {
         )
         .with_user("ann")
         .unwrap();
-        let reads = |channel: &str| grants.may_read(&name(channel), Some("s1"), 0).is_ok();
+        let open = ChannelRules::default();
+        let reads = |channel: &str| {
+            grants
+                .may_read(&open, &name(channel), Some("s1"), 0)
+                .is_ok()
+        };
         assert!(
             reads("news/today")
                 && reads("lobby")
@@ -300,23 +440,117 @@ mod tests {
                 && !reads("$presence/other")
                 && !reads("$presence/@bob")
         );
-        assert!(grants.may_publish(&name("@bob"), 0).is_ok());
+        assert!(grants.may_publish(&open, &name("@bob"), 0).is_ok());
         assert!(
-            grants.may_publish(&name("$presence/lobby"), 0).is_err()
-                && grants.may_publish(&name("@"), 0).is_err()
+            grants
+                .may_publish(&open, &name("$presence/lobby"), 0)
+                .is_err()
+                && grants.may_publish(&open, &name("@"), 0).is_err()
+        );
+    }
+
+    #[test]
+    fn the_audience_of_a_rule_decides_who_reads_and_publishes() {
+        let rules: Vec<ChannelRule> = Audience::WORDS
+            .iter()
+            .map(|(word, audience)| ChannelRule {
+                read: *audience,
+                publish: *audience,
+                ..ChannelRule::new(format!("{word}/{{user}}/*").parse().unwrap())
+            })
+            .collect();
+        let rules = ChannelRules::new(rules).unwrap();
+        let reach = |names: &[&str]| Reach::Some(names.iter().map(ToString::to_string).collect());
+        let with = |reach: Reach| Grants::new(reach.clone(), reach);
+        let anonymous = with(reach(&[]));
+        let ann = with(reach(&[])).with_user("ann").unwrap().by_credential();
+        let named = with(reach(&["*"])).by_credential();
+        let server = Grants::everything().as_server().by_credential();
+        let limited = with(reach(&["anyone/*"])).as_server().by_credential();
+        for (audience, allowed) in [
+            ("anyone", [true, true, true, true, true]),
+            ("user", [false, true, true, true, false]),
+            ("owner", [false, true, false, true, false]),
+            ("grant", [false, false, true, true, false]),
+            ("server", [false, false, false, true, false]),
+            ("nobody", [false, false, false, false, false]),
+        ] {
+            let channel = name(&format!("{audience}/ann/x"));
+            for (grants, allowed) in [&anonymous, &ann, &named, &server, &limited]
+                .into_iter()
+                .zip(allowed)
+            {
+                assert_eq!(
+                    grants.may_read(&rules, &channel, None, 0).is_ok(),
+                    allowed,
+                    "{channel} {grants:?}"
+                );
+                assert_eq!(
+                    grants.may_publish(&rules, &channel, 0).is_ok(),
+                    allowed,
+                    "{channel} {grants:?}"
+                );
+                let members = grants.may_read(&rules, &channel.presence(), None, 0);
+                assert_eq!(members.is_ok(), allowed, "{channel} {grants:?}");
+            }
+        }
+        assert!(ann.may_read(&rules, &name("owner/bob/x"), None, 0).is_err());
+        // On an open hub, a publish without a session is that of a back end only in its `from`.
+        assert!(
+            anonymous
+                .clone()
+                .as_server()
+                .may_publish(&rules, &name("user/ann/x"), 0)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_star_names_neither_inboxes_nor_the_hubs_channels() {
+        let open = ChannelRules::default();
+        let grants = |pattern: &str| {
+            Grants::new(
+                Reach::Some(vec![pattern.into()]),
+                Reach::Some(vec![pattern.into()]),
+            )
+        };
+        for (pattern, channel, allowed) in [
+            ("*", "a", true),
+            ("*", "@bob", false),
+            ("@*", "@bob", true),
+            ("@bob", "@bob", true),
+            ("room/*", "room/1", true),
+            ("room/*", "room/", false),
+            ("room/*", "room", false),
+            ("room/*", "rooms/1", false),
+        ] {
+            let result = grants(pattern).may_publish(&open, &name(channel), 0);
+            assert_eq!(result.is_ok(), allowed, "{pattern} {channel}");
+        }
+        let hidden = ChannelRule {
+            presence: false,
+            ..ChannelRule::new("room/*".parse().unwrap())
+        };
+        let hidden = ChannelRules::new(vec![hidden]).unwrap();
+        let all = Grants::everything();
+        assert!(all.may_read(&hidden, &name("room/1"), None, 0).is_ok());
+        assert!(
+            all.may_read(&hidden, &name("$presence/room/1"), None, 0)
+                .is_err()
         );
     }
 
     #[test]
     fn grants_that_have_ended_allow_nothing() {
         let grants = Grants::everything().with_user("ann").unwrap().until(100);
+        let open = ChannelRules::default();
         for channel in ["a", "@ann", "@", "$presence/a"] {
-            let read = |now_s| grants.may_read(&name(channel), Some("s1"), now_s);
+            let read = |now_s| grants.may_read(&open, &name(channel), Some("s1"), now_s);
             assert!(read(99).is_ok(), "{channel}");
             assert_eq!(read(100).unwrap_err().code, Code::SessionExpired);
         }
-        assert!(grants.may_publish(&name("a"), 99).is_ok());
-        let refusal = grants.may_publish(&name("a"), 100).unwrap_err();
+        assert!(grants.may_publish(&open, &name("a"), 99).is_ok());
+        let refusal = grants.may_publish(&open, &name("a"), 100).unwrap_err();
         assert_eq!(refusal.code, Code::SessionExpired);
     }
 

@@ -1,11 +1,13 @@
-//! The command line: `serve` (the default), `pub`, `sub` and `bench`.
+//! The command line: `serve` (the default), `pub`, `sub`, `bench`, `key`, `token` and `access`.
 //!
 //! Knows how arguments become a command; each command is a file of its own.
 
+mod access;
 mod attach;
 mod backoff;
 mod bench;
 mod frames;
+mod key;
 mod outlet;
 mod program;
 mod publish;
@@ -13,6 +15,7 @@ mod remote;
 mod serve;
 mod signals;
 mod subscribe;
+mod token;
 
 pub(crate) use outlet::{ReaderGone, tell};
 pub use program::main;
@@ -53,6 +56,12 @@ enum ProgramCommand {
     Sub(subscribe::SubscribeOptions),
     /// Compare WebSocket, SSE and long polling on one hub: latency, CPU, memory and lost events
     Bench(Box<bench::PlanOptions>),
+    /// Make, list and revoke API keys of back ends
+    Key(key::KeyOptions),
+    /// Sign and inspect JSON Web Tokens
+    Token(token::TokenOptions),
+    /// Explain who may read a channel and publish to it
+    Access(access::AccessOptions),
 }
 
 impl Arguments {
@@ -60,7 +69,7 @@ impl Arguments {
     pub(crate) fn log(&self) -> &str {
         match &self.command {
             ProgramCommand::Serve(flags) => &flags.log,
-            ProgramCommand::Pub(_) | ProgramCommand::Sub(_) | ProgramCommand::Bench(_) => "error",
+            _ => "error",
         }
     }
 
@@ -144,7 +153,7 @@ pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Argumen
 fn command() -> clap::Command {
     let hide = |arg: clap::Arg| arg.hide_env(true);
     let mut command = Arguments::command();
-    for name in ["serve", "pub", "sub", "bench"] {
+    for name in ["serve", "pub", "sub", "bench", "key", "token", "access"] {
         command = command.mut_subcommand(name, |command| command.mut_args(hide));
     }
     command
@@ -175,6 +184,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         ProgramCommand::Pub(options) => publish::run(options).await,
         ProgramCommand::Sub(options) => subscribe::run(options).await,
         ProgramCommand::Bench(options) => bench::run(*options).await,
+        ProgramCommand::Key(options) => key::run(options),
+        ProgramCommand::Token(options) => token::run(options),
+        ProgramCommand::Access(options) => access::run(options),
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Precedence: command line, environment, TOML file, built-in default. `config/file.rs` makes clap apply this order.
 
+mod channels;
+mod credentials;
 mod environment;
 mod file;
 mod flags;
@@ -13,13 +15,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::auth::ChannelRules;
 use crate::protocol::DATA_BYTES_CEILING;
 use crate::{broker, http, hub, presence, server, session};
 
+pub use channels::channel_rules;
+pub use credentials::{CredentialConfig, CredentialFlags, KeyEntry, KeyFile, read_api_keys};
 pub use environment::{BadVariable, check_environment};
 pub use file::{BadFile, with_defaults};
 pub use flags::Flags;
 use units::bound;
+pub(crate) use units::parse_time;
 
 /// The configuration of a hub, by module.
 #[derive(Clone, Debug)]
@@ -36,7 +42,11 @@ pub struct Config {
     pub session: session::SessionOptions,
     /// The allowed origins and hosts, and how credentials arrive.
     pub http: http::HttpOptions,
-    /// The limits and timeouts of connections.
+    /// The sources of credentials.
+    pub credentials: CredentialConfig,
+    /// The channel rules.
+    pub rules: ChannelRules,
+    /// The accept loop's limits.
     pub server: server::Options,
     /// The secret that signs session keys. Without one, the hub generates one at each start.
     pub secret: Option<String>,
@@ -52,9 +62,16 @@ pub enum BadConfig {
     },
     /// Both `--secret` and `--secret-file` are set.
     TwoSecrets,
-    /// The secret file cannot be read, or holds no valid secret.
-    SecretFile {
-        /// The path of the file.
+    /// A flag about JWTs is given, and no key that verifies them.
+    NoKeys {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// The configuration file has an error.
+    Rules(BadFile),
+    /// A file cannot be used.
+    File {
+        /// Its path.
         path: PathBuf,
         /// What is wrong with the file.
         cause: String,
@@ -70,11 +87,17 @@ impl fmt::Display for BadConfig {
                  \n\
                  Use one of:\n  \
                  --listen 127.0.0.1:{port}  accept only this machine, such as a proxy that requires credentials\n  \
+                 --api-keys, --jwt-key, --jwt-secret-file   require credentials\n  \
                  --open                   allow everybody",
                 port = listen.port(),
             ),
             Self::TwoSecrets => f.write_str("use only one of --secret and --secret-file"),
-            Self::SecretFile { path, cause } => write!(f, "{}: {cause}", path.display()),
+            Self::NoKeys { flag } => write!(
+                f,
+                "{flag} needs --jwt-secret-file or --jwt-key: no key verifies a token"
+            ),
+            Self::Rules(bad) => bad.fmt(f),
+            Self::File { path, cause } => write!(f, "{}: {cause}", path.display()),
         }
     }
 }
@@ -95,7 +118,10 @@ impl Config {
     /// Returns [`BadConfig`] if the flags conflict or the secret file cannot be used.
     pub fn new(flags: Flags) -> Result<Self, BadConfig> {
         let reachable = !flags.listen.ip().to_canonical().is_loopback();
-        if reachable && !flags.open {
+        let credentials = CredentialConfig::new(&flags.credentials)?;
+        let rules = flags.config.as_deref().map(channel_rules).transpose();
+        let rules = rules.map_err(BadConfig::Rules)?.unwrap_or_default();
+        if reachable && !flags.open && !credentials.is_set() {
             return Err(BadConfig::NotOpen {
                 listen: flags.listen,
             });
@@ -110,6 +136,8 @@ impl Config {
             session: session_options(&flags),
             secret: secret(&flags)?,
             http: http_options(&flags),
+            credentials,
+            rules,
             server: server_options(flags),
         })
     }
@@ -197,7 +225,7 @@ fn secret(flags: &Flags) -> Result<Option<String>, BadConfig> {
     if flags.secret.is_some() {
         return Err(BadConfig::TwoSecrets);
     }
-    let bad = |cause| BadConfig::SecretFile {
+    let bad = |cause| BadConfig::File {
         path: path.clone(),
         cause,
     };

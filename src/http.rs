@@ -4,6 +4,7 @@
 
 mod assets;
 mod attach;
+mod authenticator;
 mod authority;
 mod body;
 mod channels;
@@ -11,6 +12,8 @@ mod credentials;
 mod error;
 mod guard;
 mod health;
+#[cfg(feature = "jwt")]
+mod jwt_verifier;
 mod publish;
 mod refused_hosts;
 
@@ -42,12 +45,15 @@ use crate::server::socket::{FastPath, WriteConfig};
 use crate::session::Sessions;
 use crate::transport::FrameBody;
 
+pub(crate) use authenticator::Authenticator;
+pub use authenticator::Credentials;
 #[cfg(feature = "cli")]
 pub(crate) use authority::{HostPort, Origin};
 pub(crate) use body::BodyReader;
-pub use credentials::{Authorize, Credentials};
 pub(crate) use error::RefusalResponse;
 pub(crate) use health::metrics_text;
+#[cfg(feature = "jwt")]
+pub use jwt_verifier::JwtVerifier;
 pub(crate) use refused_hosts::RefusedHosts;
 
 /// Lets a page see the timing of a response (W3C Resource Timing).
@@ -94,7 +100,7 @@ pub(crate) struct App {
     pub(crate) write_config: Arc<WriteConfig>,
     pub(crate) bodies: BodyReader,
     pub(crate) options: HttpOptions,
-    pub(crate) authorize: Option<Authorize>,
+    pub(crate) authenticator: Authenticator,
     /// The origins and hosts that the guard refused.
     pub(crate) strangers: Arc<RefusedHosts>,
 }

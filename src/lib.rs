@@ -142,9 +142,16 @@ pub mod server;
 mod session;
 mod transport;
 
-pub use auth::{Grants, Reach};
+#[cfg(feature = "jwt")]
+pub use auth::jwt::{BadKey, JwtOptions, KeySet, SkippedKey};
+pub use auth::{
+    ApiKey, ApiKeys, Audience, BadRule, ChannelPattern, ChannelRule, ChannelRules, Grants, KeyHash,
+    KeyScope, Reach,
+};
 pub use broker::{BrokerOptions, Published, Rate};
 pub use embed::{Builder, History, Hub, Message};
+#[cfg(feature = "jwt")]
+pub use http::JwtVerifier;
 pub use http::{Credentials, HttpOptions};
 pub use hub::feed::FeedStream as Feed;
 pub use hub::{HubOptions, Item};

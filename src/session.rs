@@ -15,6 +15,7 @@ mod hooks;
 mod inbound;
 mod publisher;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::auth::{Claims, Grants, KEY_LIFETIME_S, Signer, session_id};
+use crate::auth::{Claims, Grants, KEY_LIFETIME_S, Signer, encode_user, session_id};
 use crate::broker::Broker;
 use crate::hub::{HubState, now_ms};
 use crate::presence::Presence;
@@ -418,8 +419,9 @@ impl Sessions {
 fn real_names(name: &ChannelName, grants: &Grants, id: &str) -> Vec<ChannelName> {
     match name.owner() {
         Owner::OwnInboxes => std::iter::once(id)
-            .chain(grants.user())
-            .map(ChannelName::inbox)
+            .map(Cow::Borrowed)
+            .chain(grants.user().map(encode_user))
+            .map(|id| ChannelName::inbox(&id))
             .collect(),
         _ => vec![name.clone()],
     }

@@ -10,8 +10,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::large::{ChannelRules, LargeGrants};
-use super::{Grants, Reach};
+use super::Grants;
+use super::large::LargeGrants;
 
 /// How long a session key is valid, in seconds. Every hello renews it.
 pub(crate) const KEY_LIFETIME_S: u64 = 3_600;
@@ -86,10 +86,8 @@ impl Signer {
         };
         let mut text = text_of(&claims);
         if text.len() > CLAIMS_BYTES_MAX {
-            let nothing = || Reach::Some(Vec::new());
-            let read = std::mem::replace(&mut claims.grants.read, nothing());
-            let publish = std::mem::replace(&mut claims.grants.publish, nothing());
-            claims.large = Some(self.large.keep((read, publish), expires, now_s));
+            let parts = claims.grants.take_parts();
+            claims.large = Some(self.large.keep(parts, expires, now_s));
             text = text_of(&claims);
         }
         let mut key = String::with_capacity(KEY_BYTES_USUAL);
@@ -112,8 +110,8 @@ impl Signer {
             .filter(|()| signature.len() == SIGNATURE_BYTES)?;
         let mut claims: Claims =
             serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        if let Some(reaches) = claims.large.as_ref().and_then(|hash| self.large.find(hash)) {
-            (claims.grants.read, claims.grants.publish) = ChannelRules::clone(&reaches);
+        if let Some(parts) = claims.large.as_ref().and_then(|hash| self.large.find(hash)) {
+            claims.grants.put_parts(&parts);
             claims.large = None;
         }
         (now_s < claims.expires).then_some(claims)
@@ -159,7 +157,8 @@ fn text_of(claims: &Claims) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{USER_BYTES_MAX, session_id};
+    use crate::auth::user_id::USER_BYTES_MAX;
+    use crate::auth::{ChannelRules, Reach, session_id};
     use crate::protocol::ChannelName;
 
     #[test]
@@ -228,7 +227,11 @@ mod tests {
                 assert!(
                     claims
                         .grants
-                        .may_publish(&ChannelName::new("room/p/1").unwrap(), 0)
+                        .may_publish(
+                            &ChannelRules::default(),
+                            &ChannelName::new("room/p/1").unwrap(),
+                            0
+                        )
                         .is_err()
                 );
             }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
 use parking_lot::Mutex;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::Reach;
+use super::{Grants, Reach};
 
 /// Most bytes of the kept grants. Beyond this limit, those that expire first are dropped.
 const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -20,12 +21,38 @@ const ENTRY_BYTES: usize = 200;
 /// Cost of one name without its characters, in bytes.
 const NAME_BYTES: usize = 32;
 
-/// The channels that a client may read, and those to which it may publish.
-pub(super) type ChannelRules = (Reach, Reach);
+/// The parts of grants that may be large.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct LargeParts {
+    pub(super) read: Reach,
+    pub(super) publish: Reach,
+    pub(super) info: Option<Arc<str>>,
+}
+
+impl Grants {
+    /// Takes the large parts. What is left reaches nothing.
+    pub(super) fn take_parts(&mut self) -> LargeParts {
+        let nothing = || Reach::Some(Vec::new());
+        LargeParts {
+            read: std::mem::replace(&mut self.read, nothing()),
+            publish: std::mem::replace(&mut self.publish, nothing()),
+            info: self.info.take(),
+        }
+    }
+
+    pub(super) fn put_parts(&mut self, parts: &LargeParts) {
+        let LargeParts {
+            read,
+            publish,
+            info,
+        } = parts.clone();
+        (self.read, self.publish, self.info) = (read, publish, info);
+    }
+}
 
 #[derive(Debug)]
 struct LargeGrant {
-    reaches: Arc<ChannelRules>,
+    parts: Arc<LargeParts>,
     /// Unix time in seconds at which the last key for these grants expires.
     until_s: u64,
     bytes: usize,
@@ -45,20 +72,20 @@ struct LargeGrantTable {
 
 impl LargeGrants {
     /// Keeps grants until `until_s` and returns their hash.
-    pub(super) fn keep(&self, reaches: ChannelRules, until_s: u64, now_s: u64) -> String {
-        let text = serde_json::to_vec(&reaches).expect("lists of texts always serialise");
+    pub(super) fn keep(&self, parts: LargeParts, until_s: u64, now_s: u64) -> String {
+        let text = serde_json::to_vec(&parts).expect("lists of texts always serialize");
         let hash = BASE64URL_NOPAD.encode(&Sha256::digest(text)[..HASH_BYTES]);
         let mut kept = self.kept.lock();
         if let Some(entry) = kept.by_hash.get_mut(&hash) {
             entry.until_s = entry.until_s.max(until_s);
             return hash;
         }
-        let bytes = ENTRY_BYTES + bytes_of(&reaches.0) + bytes_of(&reaches.1);
+        let bytes = ENTRY_BYTES + bytes_of(&parts);
         kept.make_room(bytes, now_s);
         kept.bytes += bytes;
-        let reaches = Arc::new(reaches);
+        let parts = Arc::new(parts);
         let entry = LargeGrant {
-            reaches,
+            parts,
             until_s,
             bytes,
         };
@@ -67,9 +94,9 @@ impl LargeGrants {
     }
 
     /// Returns the grants with this hash.
-    pub(super) fn find(&self, hash: &str) -> Option<Arc<ChannelRules>> {
+    pub(super) fn find(&self, hash: &str) -> Option<Arc<LargeParts>> {
         let kept = self.kept.lock();
-        kept.by_hash.get(hash).map(|entry| entry.reaches.clone())
+        kept.by_hash.get(hash).map(|entry| entry.parts.clone())
     }
 }
 
@@ -96,28 +123,33 @@ impl LargeGrantTable {
     }
 }
 
-fn bytes_of(reach: &Reach) -> usize {
-    match reach {
+fn bytes_of(parts: &LargeParts) -> usize {
+    let names = |reach: &Reach| match reach {
         Reach::All => 0,
         Reach::Some(names) => names.iter().map(|name| name.len() + NAME_BYTES).sum(),
-    }
+    };
+    names(&parts.read) + names(&parts.publish) + parts.info.as_ref().map_or(0, |info| info.len())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn reaches(text: &str) -> ChannelRules {
-        (Reach::Some(vec![text.into()]), Reach::All)
+    fn parts(text: &str) -> LargeParts {
+        LargeParts {
+            read: Reach::Some(vec![text.into()]),
+            publish: Reach::All,
+            info: None,
+        }
     }
 
     #[test]
     fn what_is_kept_is_found_by_its_hash() {
         let large = LargeGrants::default();
-        let [one, again, other] = ["a", "a", "b"].map(|text| large.keep(reaches(text), 100, 0));
+        let [one, again, other] = ["a", "a", "b"].map(|text| large.keep(parts(text), 100, 0));
         assert_eq!(one, again);
         assert_ne!(one, other);
-        assert_eq!(large.find(&one).as_deref(), Some(&reaches("a")));
+        assert_eq!(large.find(&one).as_deref(), Some(&parts("a")));
         assert_eq!(large.find("nonsense"), None);
     }
 
@@ -126,7 +158,7 @@ mod tests {
         let large = LargeGrants::default();
         let name = "x".repeat(100_000);
         for n in 0..500_u64 {
-            let hash = large.keep(reaches(&format!("{name}{n}")), 1_000 + n, 0);
+            let hash = large.keep(parts(&format!("{name}{n}")), 1_000 + n, 0);
             assert!(large.find(&hash).is_some());
             assert!(large.kept.lock().bytes <= KEPT_BYTES_MAX);
         }

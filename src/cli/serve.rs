@@ -4,9 +4,14 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::config::Config;
-use crate::embed::Hub;
+use crate::auth::ApiKeys;
+use crate::config::{self, Config, CredentialConfig};
+use crate::embed::{Builder, Hub};
+use crate::http::JwtVerifier;
 use crate::metrics::Metrics;
 use crate::server;
 use anyhow::Context;
@@ -56,6 +61,7 @@ fn build(config: Config) -> (Hub, server::Options) {
         builder.session = config.session;
         builder.http = config.http;
     });
+    let builder = with_credentials(builder, config.credentials).channel_rules(config.rules);
     let builder = match &config.secret {
         Some(secret) => builder.secret(secret.as_bytes()),
         None => builder,
@@ -69,7 +75,52 @@ fn build(config: Config) -> (Hub, server::Options) {
     )
 }
 
-/// Prints the first lines, for a terminal or a supervisor.
+/// Returns the builder with the sources of credentials.
+fn with_credentials(mut builder: Builder, credentials: CredentialConfig) -> Builder {
+    if let Some((path, keys)) = credentials.api_keys {
+        let keys = ApiKeys::new(keys);
+        tokio::spawn(watch_api_keys(path, keys.clone()));
+        builder = builder.api_keys(keys);
+    }
+    if let Some(jwt) = credentials.jwt {
+        for key in &jwt.skipped {
+            tracing::warn!(%key, "left out a key of a JWK set");
+        }
+        builder = builder.jwt(Arc::new(JwtVerifier::new(jwt.keys, jwt.options)));
+    }
+    builder
+}
+
+/// How often the file of API keys is looked at.
+const API_KEYS_EVERY: Duration = Duration::from_secs(1);
+
+/// Reads the API keys again when their file changes. A file that cannot be used leaves the keys as they are.
+async fn watch_api_keys(path: PathBuf, keys: ApiKeys) {
+    let modified = |path: &PathBuf| {
+        std::fs::metadata(path)
+            .and_then(|facts| facts.modified())
+            .ok()
+    };
+    let mut read_at = modified(&path);
+    let mut ticks = tokio::time::interval(API_KEYS_EVERY);
+    loop {
+        ticks.tick().await;
+        let now = modified(&path);
+        if now == read_at {
+            continue;
+        }
+        read_at = now;
+        match config::read_api_keys(&path) {
+            Ok(read) => {
+                tracing::info!(count = read.len(), "read the API keys again");
+                keys.replace(read);
+            }
+            Err(error) => tracing::warn!(%error, "kept the API keys as they were"),
+        }
+    }
+}
+
+/// What a terminal, or whoever started us, reads first.
 fn start_lines(address: SocketAddr, named: bool) {
     let base = format!("http://{address}");
     let mut lines = format!("triway listening on {base}\n");

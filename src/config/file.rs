@@ -11,7 +11,9 @@ use clap::builder::OsStr;
 use clap::{Arg, ArgAction, Command};
 use toml::de::{DeTable, DeValue};
 
-/// The least similarity (Jaro-Winkler, 0 to 1) at which a known key is suggested for an unknown one.
+use super::channels;
+
+/// Lowest similarity of a key to an unknown one for a suggestion (Jaro-Winkler, 0 to 1).
 const LIKENESS_MIN: f64 = 0.7;
 /// Flags that are no keys: the one that names the file, and clap's own.
 const NOT_KEYS: [&str; 3] = ["config", "help", "version"];
@@ -22,6 +24,17 @@ pub struct BadFile {
     path: String,
     line: Option<usize>,
     complaint: String,
+}
+
+impl BadFile {
+    pub(super) fn new(path: &Path, line: Option<usize>, complaint: String) -> Self {
+        let path = path.display().to_string();
+        Self {
+            path,
+            line,
+            complaint,
+        }
+    }
 }
 
 impl fmt::Display for BadFile {
@@ -42,11 +55,7 @@ impl std::error::Error for BadFile {}
 /// Returns [`BadFile`] if the file cannot be read, is not TOML, has a key that is no flag, or has a value that the
 /// flag does not accept.
 pub fn with_defaults(command: Command, path: &Path) -> Result<Command, BadFile> {
-    let bad = |line, complaint| BadFile {
-        path: path.display().to_string(),
-        line,
-        complaint,
-    };
+    let bad = |line, complaint| BadFile::new(path, line, complaint);
     let text = std::fs::read_to_string(path)
         .map_err(|error| bad(None, format!("cannot be read: {error}")))?;
     let line_at = |span: Range<usize>| text[..span.start.min(text.len())].matches('\n').count() + 1;
@@ -62,6 +71,9 @@ pub fn with_defaults(command: Command, path: &Path) -> Result<Command, BadFile> 
     settings.sort_by_key(|(key, _)| key.span().start);
     for (key, value) in settings {
         let name = key.get_ref().as_ref();
+        if name == channels::KEY {
+            continue;
+        }
         let Some(arg) = flag(&command, name) else {
             return Err(bad(Some(line_at(key.span())), unknown(&command, name)));
         };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
+use super::CredentialFlags;
 use super::units::{ExpectedUnit, parse_count, parse_size, parse_time};
 use crate::http::{HostPort, Origin};
 use crate::protocol::DATA_BYTES_CEILING;
@@ -25,7 +26,7 @@ pub struct Flags {
     pub listen: SocketAddr,
     /// Allow everybody who reaches the address to read and write every channel
     ///
-    /// Required for an address that other machines can reach, since the program checks no credentials.
+    /// Required for an address that other machines can reach if no credentials are configured.
     #[arg(long, env = "TRIWAY_OPEN", value_parser = BoolishValueParser::new(), help_heading = "Listening")]
     pub open: bool,
     /// Read settings from this TOML file; flags and environment override it
@@ -87,6 +88,9 @@ pub struct Flags {
         help_heading = "Access"
     )]
     pub cookie: Option<String>,
+
+    #[command(flatten)]
+    pub credentials: CredentialFlags,
 
     /// Events that each channel keeps
     #[arg(long, env = "TRIWAY_HISTORY_EVENTS", value_name = "COUNT", default_value = "1000", value_parser = parse_count)]

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::Hub;
-use crate::auth::{Grants, Signer};
+use crate::auth::{ApiKeys, ChannelRules, Grants, Signer};
 use crate::broker::Broker;
 use crate::fanout::Fanouts;
-use crate::http::{self, App, Authorize, BodyReader, Credentials};
+#[cfg(feature = "jwt")]
+use crate::http::JwtVerifier;
+use crate::http::{self, App, Authenticator, BodyReader, Credentials};
 use crate::hub;
 use crate::metrics::Metrics;
 use crate::presence::{Member, Presence};
@@ -32,7 +34,7 @@ pub struct Builder {
     pub http: http::HttpOptions,
     secret: Option<Vec<u8>>,
     metrics: Metrics,
-    authorize: Option<Authorize>,
+    authenticator: Authenticator,
     /// Replaces the option once the hub is built, so that no other call can reset it.
     anonymous: Option<Option<Arc<Grants>>>,
     access: session::Hooks,
@@ -59,8 +61,29 @@ impl Builder {
     where
         F: Future<Output = Result<Option<Grants>, Refusal>> + Send + 'static,
     {
-        self.authorize = Some(Arc::new(move |asked| Box::pin(hook(asked))));
-        self.http.anonymous = None;
+        self.authenticator.hook = Some(Arc::new(move |asked| Box::pin(hook(asked))));
+        self
+    }
+
+    /// Accepts these API keys of back ends, besides other credentials.
+    #[must_use]
+    pub fn api_keys(mut self, keys: ApiKeys) -> Self {
+        self.authenticator.api_keys = Some(keys);
+        self
+    }
+
+    /// Accepts the JSON Web Tokens that this verifier accepts, besides other credentials.
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub fn jwt(mut self, verifier: Arc<JwtVerifier>) -> Self {
+        self.authenticator.jwt = Some(verifier);
+        self
+    }
+
+    /// Decides by these rules who may read and publish. Without a rule, a channel requires a grant.
+    #[must_use]
+    pub fn channel_rules(mut self, rules: ChannelRules) -> Self {
+        self.access.rules = rules;
         self
     }
 
@@ -155,6 +178,10 @@ impl Builder {
     pub fn build(mut self) -> Hub {
         if let Some(anonymous) = self.anonymous.take() {
             self.http.anonymous = anonymous;
+        } else if self.authenticator.is_set() {
+            // Channel rules may open channels to anyone. Nothing else is open to a client without a credential.
+            let opens = self.access.rules.are_open();
+            self.http.anonymous = opens.then(|| Arc::new(Grants::nothing()));
         }
         let hub = hub::HubState::new(self.hub, Epoch::from_random(random()), self.metrics);
         hub.start();
@@ -177,7 +204,7 @@ impl Builder {
                 write_config: Arc::new(WriteConfig::new(&sessions, &fanouts, &watch)),
                 bodies: BodyReader::new(sessions.inbound().clone()),
                 options: self.http,
-                authorize: self.authorize,
+                authenticator: self.authenticator,
                 strangers: Arc::default(),
                 sessions,
             }),

@@ -127,8 +127,8 @@ fn begin(
             (streaming_headers(content_type(transport)), body).into_response()
         }
         (Ok(attach), None) => {
-            // An authorize hook checks each request, and a header may state where to continue.
-            let judges = app.authorize.is_some() || app.sessions.judges_access();
+            // Each request is authenticated, and a header may state where to continue.
+            let judges = app.authenticator.is_set() || app.sessions.judges_access();
             let by_head = !judges && !parts.headers.contains_key(LAST_EVENT_ID);
             return answer(app, attach, facts, offer, by_head);
         }

@@ -1,9 +1,8 @@
 //! Where credentials come from: a header, a subprotocol, a body, a cookie, the query. One place reads them for all
 //! paths.
 //!
-//! Does not check them; the authorize hook does.
+//! Does not judge them; the authenticator does.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
@@ -12,8 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cookie::Cookie;
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 
+use super::authenticator::Token;
 use super::{App, RefusalResponse};
-use crate::auth::Grants;
 use crate::protocol::{
     AttachRequest, BodyEcho, Code, CredentialPlace, Refusal, decode_query, nonce_of_query,
 };
@@ -22,31 +21,16 @@ use crate::session::Credential;
 /// The subprotocol that carries a token, because a browser's WebSocket cannot set headers.
 const BEARER_PROTOCOL: &str = "triway.bearer.";
 
-/// The argument of an authorize hook: the credentials of one request.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    /// The token, from any place in the request. It is never logged.
-    pub token: Option<String>,
-    /// The headers of the request.
-    pub headers: HeaderMap,
-}
-
-/// An authorize hook: returns grants, `None` if the request has no credential, or a refusal.
-pub type Authorize = Arc<
-    dyn Fn(Credentials) -> Pin<Box<dyn Future<Output = Result<Option<Grants>, Refusal>> + Send>>
-        + Send
-        + Sync,
->;
-
 impl App {
-    /// Returns the grants of this request itself, apart from its session key.
+    /// Returns the grants of this request itself, apart from its session key. `token` comes from its body.
     pub(super) async fn credential(
         &self,
         parts: &Parts,
         token: Option<String>,
     ) -> Result<Credential, Refusal> {
         self.check_query_token(has_token(parts.uri.query().unwrap_or_default()))?;
-        self.authorized(parts, token).await
+        let given = token.map(|token| (CredentialPlace::Body, token));
+        self.authenticate(parts, given).await
     }
 
     /// Refuses a token in the query if that is not allowed. URLs end up in logs and histories, so a token that is there
@@ -61,24 +45,20 @@ impl App {
         Ok(())
     }
 
-    async fn authorized(
+    async fn authenticate(
         &self,
         parts: &Parts,
-        token: Option<String>,
+        given: Option<Token>,
     ) -> Result<Credential, Refusal> {
-        let Some(authorize) = &self.authorize else {
-            return Ok(Credential::Absent(self.options.anonymous.clone()));
-        };
-        let token = token.or_else(|| self.token_of(parts));
-        let granted = authorize(Credentials {
-            token,
-            headers: parts.headers.clone(),
-        })
-        .await?;
-        Ok(match granted {
-            Some(grants) => Credential::Given(Arc::new(grants)),
-            None => Credential::Absent(self.options.anonymous.clone()),
-        })
+        let absent = || Credential::Absent(self.options.anonymous.clone());
+        if !self.authenticator.is_set() {
+            return Ok(absent());
+        }
+        let tokens = self.tokens(parts, given);
+        let granted = self.authenticator.grants(tokens, &parts.headers).await?;
+        Ok(granted.map_or_else(absent, |grants| {
+            Credential::Given(Arc::new(grants.by_credential()))
+        }))
     }
 
     /// Returns the credential of a reader's request.
@@ -88,7 +68,12 @@ impl App {
         attach_request: &AttachRequest,
     ) -> Result<Credential, Refusal> {
         self.check_query_token(attach_request.token_in_query)?;
-        self.authorized(parts, attach_request.token.clone()).await
+        let place = match attach_request.token_in_query {
+            true => CredentialPlace::Query,
+            false => CredentialPlace::Body,
+        };
+        let given = attach_request.token.clone().map(|token| (place, token));
+        self.authenticate(parts, given).await
     }
 
     /// Adds the nonce of this request and the place of its credential to a refusal.
@@ -136,11 +121,25 @@ impl App {
         }
     }
 
-    fn token_of(&self, parts: &Parts) -> Option<String> {
-        bearer(&parts.headers)
-            .or_else(|| from_subprotocol(&parts.headers))
-            .or_else(|| self.cookie_token(&parts.headers))
-            .or_else(|| self.query_token(parts))
+    /// Returns the different tokens of a request, in the order of precedence.
+    fn tokens(&self, parts: &Parts, given: Option<Token>) -> Vec<Token> {
+        let headers = &parts.headers;
+        let found = [
+            given,
+            bearer(headers).map(|token| (CredentialPlace::Header, token)),
+            from_subprotocol(headers).map(|token| (CredentialPlace::Subprotocol, token)),
+            self.cookie_token(headers)
+                .map(|token| (CredentialPlace::Cookie, token)),
+            self.query_token(parts)
+                .map(|token| (CredentialPlace::Query, token)),
+        ];
+        let mut tokens: Vec<Token> = Vec::new();
+        for (place, token) in found.into_iter().flatten() {
+            if tokens.iter().all(|(_, other)| *other != token) {
+                tokens.push((place, token));
+            }
+        }
+        tokens
     }
 
     fn cookie_token(&self, headers: &HeaderMap) -> Option<String> {

@@ -99,6 +99,10 @@ pub(super) async fn publish(
 async fn by_post(app: &App, parts: &Parts, body: Body) -> Result<Response, Refusal> {
     let parameters = Parameters::of(parts)?;
     let publisher = app.publisher(parts, &parameters).await?;
+    let publisher = match parameters.find("from") {
+        Some(user) => publisher.on_behalf_of(user)?,
+        None => publisher,
+    };
     check_encoding(parts)?;
     let key = parts.headers.get("idempotency-key").map(|key| {
         key.to_str()

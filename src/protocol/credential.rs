@@ -1,5 +1,7 @@
 //! Where a request may carry its credential, as refusals name it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Where a credential was found.
@@ -16,4 +18,16 @@ pub enum CredentialPlace {
     Query,
     /// The cookie that the hub was configured to read.
     Cookie,
+}
+
+impl fmt::Display for CredentialPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "the Authorization header",
+            Self::Subprotocol => "the subprotocol",
+            Self::Body => "the body",
+            Self::Query => "the query",
+            Self::Cookie => "the cookie",
+        })
+    }
 }

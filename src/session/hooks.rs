@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Sessions, now_s};
-use crate::auth::Grants;
+use crate::auth::{ChannelRules, Grants};
 use crate::protocol::{
     AttachRequest, ChannelName, Data, EventName, Owner, Publish, Refusal, ShownIn,
 };
@@ -55,9 +55,10 @@ pub(crate) type OnAccess = Arc<dyn Fn(&Access<'_>) -> Result<(), Refusal> + Send
 /// Allows a publish or refuses it.
 pub(crate) type OnPublish = Arc<dyn Fn(&Publishing<'_>) -> Result<(), Refusal> + Send + Sync>;
 
-/// The hooks of an application. Without a hook, everything that the grants allow is allowed.
+/// The channel rules and the hooks of an application. A hook can only remove what rules and grants allow.
 #[derive(Clone, Default)]
 pub struct Hooks {
+    pub(crate) rules: ChannelRules,
     pub(crate) access: Option<OnAccess>,
     pub(crate) publish: Option<OnPublish>,
 }
@@ -74,6 +75,11 @@ impl Sessions {
         self.hooks.access.is_some()
     }
 
+    /// Returns whether a channel may show its members.
+    pub(super) fn shows_members(&self, channel: &ChannelName) -> bool {
+        self.hooks.rules.shows_members(channel.as_str())
+    }
+
     /// Checks whether a session with these grants may read a channel now.
     ///
     /// # Errors
@@ -84,7 +90,7 @@ impl Sessions {
         channel: &ChannelName,
         session: Option<&str>,
     ) -> Result<(), Refusal> {
-        grants.may_read(channel, session, now_s())?;
+        grants.may_read(&self.hooks.rules, channel, session, now_s())?;
         match channel.owner() {
             // Only the owner of an inbox reads it.
             Owner::OwnInboxes | Owner::Inbox(_) | Owner::Hub => Ok(()),
@@ -108,7 +114,7 @@ impl Sessions {
         id: &str,
     ) -> Result<(), Refusal> {
         self.may_read(grants, name, Some(id))?;
-        if !self.judges_access() || !shows(attach_request, name) {
+        if !self.judges_access() || !shows(attach_request, name) || !self.shows_members(name) {
             return Ok(());
         }
         self.may_join(grants, name, id)
@@ -137,7 +143,7 @@ impl Sessions {
         publish: &Publish,
         session: Option<&str>,
     ) -> Result<(), Refusal> {
-        grants.may_publish(&publish.channel, now_s())?;
+        grants.may_publish(&self.hooks.rules, &publish.channel, now_s())?;
         self.ask(Action::Publish, grants, &publish.channel, session)?;
         self.hooks.publish.as_ref().map_or(Ok(()), |hook| {
             hook(&Publishing {

@@ -51,7 +51,8 @@ impl Sessions {
             };
             return Ok(Publisher {
                 session: None,
-                address: Some(self.addresses.bucket(address)),
+                // A back end publishes without a rate limit.
+                address: (!grants.is_server()).then(|| self.addresses.bucket(address)),
                 grants,
                 nonce: None,
                 credential: None,
@@ -167,6 +168,19 @@ impl Sessions {
 }
 
 impl Publisher {
+    /// Returns the same publisher on behalf of a user, who is shown as `from`.
+    ///
+    /// # Errors
+    /// `forbidden` unless an API key publishes; `unauthorized` for a text that is no user id.
+    pub fn on_behalf_of(mut self, user: &str) -> Result<Self, Refusal> {
+        if !self.grants.is_server() {
+            let detail = "only an API key may publish on behalf of a user (`from`)";
+            return Err(Refusal::new(Code::Forbidden, detail));
+        }
+        self.grants = Arc::new(Grants::clone(&self.grants).with_user(user)?);
+        Ok(self)
+    }
+
     /// Returns the same publisher for a request with this nonce and its credential at this place.
     #[must_use]
     pub fn with_echo(
@@ -187,6 +201,10 @@ impl Publisher {
     /// Returns the limiters that it is charged to: a session's own and its address's, or only the address's.
     pub(super) fn limiters(&self) -> Limiters<'_> {
         match &self.session {
+            _ if self.grants.is_server() => Limiters {
+                own: None,
+                address: None,
+            },
             Some(session) => Limiters {
                 own: Some(&session.bucket),
                 address: self.address.as_deref(),

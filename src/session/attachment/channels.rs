@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use super::{Attachment, PendingWork};
 use crate::hub::feed::{Feed, Replay};
 use crate::presence::PresenceGuard;
@@ -173,6 +175,7 @@ impl Attachment {
 
     fn shows(&self, name: &ChannelName) -> bool {
         name.owner() == Owner::Anyone
+            && self.sessions.shows_members(name)
             && match self.shown() {
                 ShownIn::Nowhere => false,
                 ShownIn::Everywhere => true,
@@ -195,9 +198,14 @@ impl Attachment {
                 self.sessions.broker.charge(self.limiters());
             }
             let (id, user) = (&self.session.id, self.grants.user());
-            let info = self
+            let granted = self
+                .grants
+                .info()
+                .map(|info| Bytes::copy_from_slice(info.as_bytes()));
+            let asked = self
                 .attach_request()
-                .and_then(|attach_request| attach_request.info.as_ref());
+                .and_then(|request| request.info.as_ref());
+            let info = granted.as_ref().or(asked);
             let here = self.sessions.presence.join(name, id, user, info);
             self.pending().here.push(here);
         }
