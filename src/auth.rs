@@ -113,9 +113,9 @@ pub struct Grants {
     /// Seconds since 1970 at which the grants expire.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     expires: Option<u64>,
-    /// Seconds since 1970 at which the credential was issued.
+    /// Milliseconds since 1970 at which the credential was issued.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
-    issued: Option<u64>,
+    issued_ms: Option<u64>,
     /// The id of the credential, by which it is revoked.
     #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
     credential_id: Option<Arc<str>>,
@@ -143,7 +143,7 @@ impl Grants {
             server: false,
             has_credential: false,
             expires: None,
-            issued: None,
+            issued_ms: None,
             credential_id: None,
             info: None,
         }
@@ -190,9 +190,31 @@ impl Grants {
     /// id. A revocation ends credentials that were issued before it; without a time, a credential counts as old.
     #[must_use]
     pub fn issued(mut self, issued_s: Option<u64>, id: Option<&str>) -> Self {
-        self.issued = issued_s;
+        self.issued_ms = issued_s.map(|seconds| seconds.saturating_mul(1_000));
         self.credential_id = id.map(Arc::from);
         self
+    }
+
+    /// Returns the same grants as judged at this time, in ms since 1970, unless their credential says when it was issued.
+    #[must_use]
+    pub(crate) fn judged_at(mut self, now_ms: u64) -> Self {
+        self.issued_ms.get_or_insert(now_ms);
+        self
+    }
+
+    /// When the credential was issued, in ms since 1970.
+    pub(crate) const fn issued_ms(&self) -> Option<u64> {
+        self.issued_ms
+    }
+
+    /// The id of the credential.
+    pub(crate) fn credential_id(&self) -> Option<&str> {
+        self.credential_id.as_deref()
+    }
+
+    /// The id of the credential, to be shared.
+    pub(crate) fn shared_credential_id(&self) -> Option<Arc<str>> {
+        self.credential_id.clone()
     }
 
     /// Returns the same grants with info, as JSON, that presence shows of the client. The client cannot change it.
@@ -347,6 +369,11 @@ impl Grants {
             Audience::Grant => reach.covers(name),
             Audience::Server => false,
         }
+    }
+
+    /// Reports whether the grants are those of a client without a credential.
+    pub(crate) const fn is_anonymous(&self) -> bool {
+        !self.has_credential
     }
 
     /// Reports whether both credentials are of the same user, or both of a back end.

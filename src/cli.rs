@@ -4,10 +4,13 @@
 
 mod access;
 mod attach;
+mod authorizer;
 mod backoff;
 mod bench;
+mod capped;
 mod frames;
 mod key;
+mod key_set;
 mod outlet;
 mod program;
 mod publish;

@@ -87,14 +87,14 @@ impl fmt::Display for BadConfig {
                  \n\
                  Use one of:\n  \
                  --listen 127.0.0.1:{port}  accept only this machine, such as a proxy that requires credentials\n  \
-                 --api-keys, --jwt-key, --jwt-secret-file   require credentials\n  \
+                 --jwt-key, --api-keys …     require credentials (docs/auth.md)\n  \
                  --open                   allow everybody",
                 port = listen.port(),
             ),
             Self::TwoSecrets => f.write_str("use only one of --secret and --secret-file"),
             Self::NoKeys { flag } => write!(
                 f,
-                "{flag} needs --jwt-secret-file or --jwt-key: no key verifies a token"
+                "{flag} needs --jwt-secret-file, --jwt-key or --jwks-url: no key verifies a token"
             ),
             Self::Rules(bad) => bad.fmt(f),
             Self::File { path, cause } => write!(f, "{}: {cause}", path.display()),
@@ -178,6 +178,7 @@ fn session_options(flags: &Flags) -> session::SessionOptions {
         heartbeat: flags.heartbeat,
         poll_wait: flags.poll_wait,
         write_timeout: bound(flags.write_timeout),
+        token_max_age: flags.credentials.token_max_age,
         ..session::SessionOptions::default()
     }
 }

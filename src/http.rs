@@ -16,6 +16,7 @@ mod health;
 mod jwt_verifier;
 mod publish;
 mod refused_hosts;
+mod session;
 
 use std::sync::Arc;
 
@@ -146,6 +147,8 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .route("/presence", only(get(channels::presence)))
         .route("/presence/", only(get(channels::presence)))
         .route("/presence/{*channel}", only(get(channels::presence)))
+        .route("/session", only(post(session::begin).delete(session::end)))
+        .route("/revoke", only(post(session::revoke)))
         .route("/healthz", only(get(health::live)))
         .route("/readyz", only(get(health::ready)))
         .route("/metrics", only(get(health::metrics)))
@@ -222,7 +225,7 @@ fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
         .allow_credentials(true)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers([
             AUTHORIZATION,
             CONTENT_TYPE,

@@ -5,7 +5,6 @@
 mod addresses;
 mod attachment;
 mod client;
-mod closed;
 mod commands;
 mod control;
 mod deadlines;
@@ -14,6 +13,7 @@ mod eviction;
 mod hooks;
 mod inbound;
 mod publisher;
+mod revocations;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -37,7 +37,6 @@ use crate::protocol::{
 };
 
 use addresses::AddressBuckets;
-use closed::Closed;
 use eviction::{DetachedSession, sessions_to_evict};
 
 pub use attachment::{Attachment, CommandOutcome, Outgoing};
@@ -48,6 +47,8 @@ pub use drain::SessionDrain;
 pub use hooks::{Access, Action, Hooks, Publishing};
 pub(crate) use inbound::{InboundBudget, InboundPermit, UNCOUNTED_BYTES, full};
 pub use publisher::Publisher;
+use revocations::Revocations;
+pub use revocations::Subject;
 
 /// The limits and intervals of sessions.
 #[derive(Clone, Debug)]
@@ -68,6 +69,8 @@ pub struct SessionOptions {
     /// The most sessions that are remembered without an attachment. Beyond this number, sessions that never used a
     /// numbered key are evicted first, then sessions of the address that has the most.
     pub resting_sessions: usize,
+    /// The longest lifetime of a credential. A revocation is remembered for as long.
+    pub token_max_age: Duration,
 }
 
 impl Default for SessionOptions {
@@ -80,6 +83,7 @@ impl Default for SessionOptions {
             sweep_idle: Duration::from_secs(5),
             bodies_total: Some(64 * 1024 * 1024),
             resting_sessions: 50_000,
+            token_max_age: Duration::from_secs(30 * 86_400),
         }
     }
 }
@@ -94,8 +98,7 @@ pub struct Sessions {
     signer: Signer,
     hooks: Hooks,
     drain: SessionDrain,
-    /// The sessions and users that the application closed.
-    closed: Closed,
+    revocations: Revocations,
     inbound: Arc<InboundBudget>,
     table: Mutex<HashMap<Arc<str>, Arc<Session>>>,
     /// The rate limits of publishers without a session, by address.
@@ -170,7 +173,7 @@ impl Sessions {
             signer,
             hooks,
             drain: SessionDrain::default(),
-            closed: Closed::default(),
+            revocations: Revocations::default(),
             table: Mutex::default(),
             addresses: AddressBuckets::default(),
             crowds: AddressBuckets::default(),
@@ -273,7 +276,7 @@ impl Sessions {
         }
         credential.judge()?;
         let key = attach_request.session.as_deref();
-        let claims = key.and_then(|key| self.claims(key));
+        let claims = key.map_or(Ok(None), |key| self.resumed(key, credential))?;
         let known_until_s = claims.as_ref().map(|claims| claims.expires);
         let (id, grants) = match (claims, credential) {
             (Some(claims), credential) => (claims.id.clone(), Self::grants_of(claims, credential)?),
@@ -287,18 +290,22 @@ impl Sessions {
                 ));
             }
         };
+        self.check_revoked(&grants)?;
         let allowed = self.allowed(&attach_request, &grants, &id)?;
         let session = self.session(&id, &grants, address);
         let crowd = self.charge_address(&grants, credential, address);
-        Attachment::new(
+        let attachment = Attachment::new(
             self,
             session,
-            grants,
+            grants.clone(),
             crowd,
             Box::new(attach_request),
             allowed,
             known_until_s,
-        )
+        )?;
+        // A revocation since the first check did not find this reader.
+        self.check_revoked(&grants)?;
+        Ok(attachment)
     }
 
     /// Returns the grants of a session's request. A credential in the request takes precedence, and must belong to the

@@ -98,9 +98,14 @@ impl Signer {
         (key, expires)
     }
 
-    /// Returns the claims of a key, or `None` if it has expired or was not signed with this secret.
+    /// Returns the claims of a key that this secret signed and that has not expired.
     #[must_use]
     pub fn check(&self, key: &str, now_s: u64) -> Option<Claims> {
+        self.verify(key).filter(|claims| now_s < claims.expires)
+    }
+
+    /// Returns the claims of a key that this secret signed, even if it has expired.
+    pub(crate) fn verify(&self, key: &str) -> Option<Claims> {
         let (text, signature) = key.split_once('.').filter(|_| key.len() <= KEY_BYTES_MAX)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let mut mac = self.mac.clone();
@@ -114,7 +119,7 @@ impl Signer {
             claims.grants.put_parts(&parts);
             claims.large = None;
         }
-        (now_s < claims.expires).then_some(claims)
+        Some(claims)
     }
 
     /// Returns a short tag of some bytes. Without the secret, the bytes cannot be derived from it.

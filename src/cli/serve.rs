@@ -17,6 +17,8 @@ use crate::server;
 use anyhow::Context;
 use tokio::sync::oneshot;
 
+use super::authorizer::Authorizer;
+use super::key_set;
 use super::signals::{self, Signals};
 
 /// Serves until the first signal, then drains. A second signal ends the program at once.
@@ -28,7 +30,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let mut signals = Signals::new()?;
     signals::ignore_the_others();
-    let (hub, mut options) = build(config);
+    let (hub, mut options) = build(config)?;
     options.reader = Some(hub.reader());
     let (tell, told) = oneshot::channel();
     // Resolves at the first signal, or when the sender is dropped.
@@ -51,8 +53,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the hub of this configuration and the options of its accept loop. Both count into the same metrics.
-fn build(config: Config) -> (Hub, server::Options) {
+/// The hub of this configuration, and the options of the loop that serves it; both count into the same metrics.
+fn build(config: Config) -> anyhow::Result<(Hub, server::Options)> {
     let metrics = Metrics::default();
     let builder = Hub::builder().metrics(metrics.clone()).with(|builder| {
         builder.hub = config.hub;
@@ -61,22 +63,23 @@ fn build(config: Config) -> (Hub, server::Options) {
         builder.session = config.session;
         builder.http = config.http;
     });
-    let builder = with_credentials(builder, config.credentials).channel_rules(config.rules);
+    let builder = with_credentials(builder, config.credentials)?.channel_rules(config.rules);
     let builder = match &config.secret {
         Some(secret) => builder.secret(secret.as_bytes()),
         None => builder,
     };
-    (
-        builder.build(),
-        server::Options {
-            metrics,
-            ..config.server
-        },
-    )
+    let options = server::Options {
+        metrics,
+        ..config.server
+    };
+    Ok((builder.build(), options))
 }
 
 /// Returns the builder with the sources of credentials.
-fn with_credentials(mut builder: Builder, credentials: CredentialConfig) -> Builder {
+fn with_credentials(
+    mut builder: Builder,
+    credentials: CredentialConfig,
+) -> anyhow::Result<Builder> {
     if let Some((path, keys)) = credentials.api_keys {
         let keys = ApiKeys::new(keys);
         tokio::spawn(watch_api_keys(path, keys.clone()));
@@ -86,9 +89,19 @@ fn with_credentials(mut builder: Builder, credentials: CredentialConfig) -> Buil
         for key in &jwt.skipped {
             tracing::warn!(%key, "left out a key of a JWK set");
         }
-        builder = builder.jwt(Arc::new(JwtVerifier::new(jwt.keys, jwt.options)));
+        builder = builder.jwt(match jwt.url {
+            Some(url) => key_set::verifier(jwt.keys, jwt.options, url)?,
+            None => Arc::new(JwtVerifier::new(jwt.keys, jwt.options)),
+        });
     }
-    builder
+    if let Some((url, cookies)) = credentials.authorizer {
+        let authorizer = Authorizer::new(url, cookies)?;
+        builder = builder.authorize(move |asked| {
+            let authorizer = authorizer.clone();
+            async move { authorizer.grants(asked).await }
+        });
+    }
+    Ok(builder)
 }
 
 /// How often the file of API keys is looked at.

@@ -1,9 +1,11 @@
 //! The sources of credentials: flags that name files become API keys, keys of tokens, and channel rules.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::BadConfig;
@@ -40,6 +42,9 @@ pub struct CredentialFlags {
         help_heading = "Credentials"
     )]
     pub jwt_key: Vec<PathBuf>,
+    /// Address of a JWK set with keys that verify JWTs; https, or http on this machine
+    #[arg(long, env = "TRIWAY_JWKS_URL", value_name = "URL", value_parser = parse_secure_url, help_heading = "Credentials")]
+    pub jwks_url: Option<Url>,
     /// Refuse JWTs whose `aud` does not contain this
     #[arg(
         long,
@@ -60,6 +65,31 @@ pub struct CredentialFlags {
     #[arg(long, env = "TRIWAY_TOKEN_MAX_AGE", value_name = "TIME", default_value = "720h", value_parser = parse_age)]
     #[arg(help_heading = "Credentials")]
     pub token_max_age: Duration,
+    /// Address of an app that judges cookies and other tokens; https, or http on this machine
+    #[arg(long, env = "TRIWAY_AUTHORIZE_URL", value_name = "URL", value_parser = parse_secure_url, help_heading = "Credentials")]
+    pub authorize_url: Option<Url>,
+    /// Cookie that the app at --authorize-url judges (repeatable)
+    #[arg(
+        long,
+        env = "TRIWAY_AUTHORIZE_COOKIE",
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Credentials"
+    )]
+    #[arg(requires = "authorize_url")]
+    pub authorize_cookie: Vec<String>,
+}
+
+/// Returns an address to which secrets may be sent: nobody on the way can read or change what is sent.
+fn parse_secure_url(text: &str) -> Result<Url, ExpectedUnit> {
+    const EXPECTED: ExpectedUnit =
+        ExpectedUnit("an https address, or an http address on this machine");
+    let url = Url::parse(text).map_err(|_| EXPECTED)?;
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_local = address.map_or(host == "localhost", |address| address.is_loopback());
+    let is_secure = url.scheme() == "https" || (url.scheme() == "http" && is_local);
+    if is_secure { Ok(url) } else { Err(EXPECTED) }
 }
 
 fn parse_age(text: &str) -> Result<Duration, ExpectedUnit> {
@@ -77,6 +107,8 @@ pub struct CredentialConfig {
     pub api_keys: Option<(PathBuf, Vec<ApiKey>)>,
     /// The keys of tokens.
     pub jwt: Option<JwtConfig>,
+    /// The app that judges cookies and other tokens, and its cookies.
+    pub authorizer: Option<(Url, Vec<String>)>,
 }
 
 /// How JWTs are verified.
@@ -88,6 +120,8 @@ pub struct JwtConfig {
     pub options: JwtOptions,
     /// Keys that cannot be used.
     pub skipped: Vec<SkippedKey>,
+    /// Where more keys are.
+    pub url: Option<Url>,
 }
 
 impl CredentialConfig {
@@ -101,13 +135,17 @@ impl CredentialConfig {
         Ok(Self {
             api_keys: api_keys.transpose()?,
             jwt: jwt(flags)?,
+            authorizer: flags
+                .authorize_url
+                .clone()
+                .map(|url| (url, flags.authorize_cookie.clone())),
         })
     }
 
     /// Reports whether credentials are judged at all.
     #[must_use]
     pub const fn is_set(&self) -> bool {
-        self.api_keys.is_some() || self.jwt.is_some()
+        self.api_keys.is_some() || self.jwt.is_some() || self.authorizer.is_some()
     }
 }
 
@@ -124,7 +162,7 @@ fn jwt(flags: &CredentialFlags) -> Result<Option<JwtConfig>, BadConfig> {
         keys = keys.and(set);
         skipped.extend(left_out);
     }
-    if keys.is_empty() {
+    if keys.is_empty() && flags.jwks_url.is_none() {
         let names = [
             ("--jwt-audience", &flags.jwt_audience),
             ("--jwt-issuer", &flags.jwt_issuer),
@@ -143,6 +181,7 @@ fn jwt(flags: &CredentialFlags) -> Result<Option<JwtConfig>, BadConfig> {
         keys,
         options,
         skipped,
+        url: flags.jwks_url.clone(),
     }))
 }
 

@@ -194,6 +194,7 @@ impl Builder {
                 .concat()
         });
         let signer = Signer::new(&secret);
+        self.access.has_credentials = self.authenticator.is_set();
         let sessions = Sessions::new(self.session, broker, hub, presence, signer, self.access);
         sessions.start();
         let fanouts = Fanouts::new(sessions.hub());

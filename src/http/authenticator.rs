@@ -11,7 +11,9 @@ use hyper::header::HeaderMap;
 #[cfg(feature = "jwt")]
 use super::jwt_verifier::JwtVerifier;
 use crate::auth::{ApiKeys, Grants};
-use crate::protocol::{Code, CredentialPlace, Refusal};
+use crate::hub::now_ms;
+use crate::protocol::{ChannelName, Code, CredentialPlace, Refusal};
+use crate::session::Action;
 
 /// The argument of an authorize hook: the credentials of one request.
 #[derive(Clone, Debug)]
@@ -20,6 +22,17 @@ pub struct Credentials {
     pub token: Option<String>,
     /// The headers of the request.
     pub headers: HeaderMap,
+    /// What the client wants to do.
+    pub action: Action,
+    /// The channels of the request. Empty for a request of several commands, and for one that only begins a session.
+    pub channels: Vec<ChannelName>,
+}
+
+/// What a request wants to do, where its credentials are judged.
+#[derive(Clone, Debug)]
+pub(super) struct Purpose {
+    pub(super) action: Action,
+    pub(super) channels: Vec<ChannelName>,
 }
 
 /// An authorize hook: returns grants, `None` if the request has no credential, or a refusal.
@@ -60,13 +73,14 @@ impl Authenticator {
         &self,
         tokens: Vec<Token>,
         headers: &HeaderMap,
+        purpose: &Purpose,
     ) -> Result<Option<Grants>, Refusal> {
         if tokens.is_empty() {
-            return self.ask(None, headers).await;
+            return self.ask(None, headers, purpose).await;
         }
         let mut found: Option<(CredentialPlace, Grants)> = None;
         for (place, token) in tokens {
-            let Some(grants) = self.judge(token, headers).await? else {
+            let Some(grants) = self.judge(token, headers, purpose).await? else {
                 continue;
             };
             match &found {
@@ -81,8 +95,29 @@ impl Authenticator {
         Ok(found.map(|(_, grants)| grants))
     }
 
+    /// Returns the name of an API key with the scope `admin`.
+    ///
+    /// # Errors
+    /// `unauthorized`, and `forbidden` for a key without the scope.
+    pub(super) fn admin(&self, token: &str) -> Result<String, Refusal> {
+        self.api_keys.as_ref().map_or_else(
+            || {
+                Err(Refusal::new(
+                    Code::Unauthorized,
+                    "the hub has no API keys (--api-keys)",
+                ))
+            },
+            |keys| keys.admin(token),
+        )
+    }
+
     /// Returns the grants of one token.
-    async fn judge(&self, token: String, headers: &HeaderMap) -> Result<Option<Grants>, Refusal> {
+    async fn judge(
+        &self,
+        token: String,
+        headers: &HeaderMap,
+        purpose: &Purpose,
+    ) -> Result<Option<Grants>, Refusal> {
         if let Some(keys) = &self.api_keys
             && ApiKeys::is_key(&token)
         {
@@ -98,18 +133,29 @@ impl Authenticator {
             let detail = "the hub does not accept credentials of this form";
             return Err(Refusal::new(Code::Unauthorized, detail));
         }
-        self.ask(Some(token), headers).await
+        self.ask(Some(token), headers, purpose).await
     }
 
     async fn ask(
         &self,
         token: Option<String>,
         headers: &HeaderMap,
+        purpose: &Purpose,
     ) -> Result<Option<Grants>, Refusal> {
         let Some(hook) = &self.hook else {
             return Ok(None);
         };
+        let Purpose { action, channels } = purpose.clone();
         let headers = headers.clone();
-        hook(Credentials { token, headers }).await
+        // The hook may take long. What is revoked meanwhile must include its answer.
+        let asked_ms = now_ms();
+        let granted = hook(Credentials {
+            token,
+            headers,
+            action,
+            channels,
+        })
+        .await?;
+        Ok(granted.map(|grants| grants.judged_at(asked_ms)))
     }
 }

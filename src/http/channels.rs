@@ -9,6 +9,7 @@ use super::{App, RefusalResponse, SharedApp, object, paged};
 use crate::hub::ReadLimit;
 use crate::protocol::cursor::Since;
 use crate::protocol::{ChannelName, Code, Refusal, history_bytes, history_limit};
+use crate::session::Action;
 use crate::session::Publisher;
 
 /// A client's query about a channel.
@@ -22,7 +23,7 @@ impl ChannelQuery {
     async fn of(app: &App, parts: &Parts) -> Result<Self, Refusal> {
         let parameters = Parameters::of(parts)?;
         let channel = parameters.channel(parts)?;
-        let asker = app.publisher(parts, &parameters).await?;
+        let asker = app.publisher(parts, &parameters, Action::Read).await?;
         app.sessions.may_ask_now(&asker)?;
         Ok(Self {
             parameters,

@@ -11,12 +11,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cookie::Cookie;
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 
-use super::authenticator::Token;
+use super::authenticator::{Purpose, Token};
 use super::{App, RefusalResponse};
 use crate::protocol::{
-    AttachRequest, BodyEcho, Code, CredentialPlace, Refusal, decode_query, nonce_of_query,
+    AttachRequest, BodyEcho, ChannelName, Code, CredentialPlace, Refusal, decode_query,
+    nonce_of_query,
 };
-use crate::session::Credential;
+use crate::session::{Action, Credential};
 
 /// The subprotocol that carries a token, because a browser's WebSocket cannot set headers.
 const BEARER_PROTOCOL: &str = "triway.bearer.";
@@ -27,10 +28,11 @@ impl App {
         &self,
         parts: &Parts,
         token: Option<String>,
+        purpose: Purpose,
     ) -> Result<Credential, Refusal> {
         self.check_query_token(has_token(parts.uri.query().unwrap_or_default()))?;
         let given = token.map(|token| (CredentialPlace::Body, token));
-        self.authenticate(parts, given).await
+        self.authenticate(parts, given, || purpose).await
     }
 
     /// Refuses a token in the query if that is not allowed. URLs end up in logs and histories, so a token that is there
@@ -45,17 +47,30 @@ impl App {
         Ok(())
     }
 
+    /// Returns the name of the API key with the scope `admin` that a request carries in its header.
+    pub(super) fn admin(&self, parts: &Parts) -> Result<String, Refusal> {
+        let token = bearer(&parts.headers).ok_or_else(|| {
+            let detail = "the request needs an API key with the scope `admin`";
+            Refusal::new(Code::Unauthorized, detail)
+        })?;
+        self.authenticator.admin(&token)
+    }
+
     async fn authenticate(
         &self,
         parts: &Parts,
         given: Option<Token>,
+        purpose: impl FnOnce() -> Purpose,
     ) -> Result<Credential, Refusal> {
         let absent = || Credential::Absent(self.options.anonymous.clone());
         if !self.authenticator.is_set() {
             return Ok(absent());
         }
         let tokens = self.tokens(parts, given);
-        let granted = self.authenticator.grants(tokens, &parts.headers).await?;
+        let granted = self
+            .authenticator
+            .grants(tokens, &parts.headers, &purpose())
+            .await?;
         Ok(granted.map_or_else(absent, |grants| {
             Credential::Given(Arc::new(grants.by_credential()))
         }))
@@ -73,7 +88,11 @@ impl App {
             false => CredentialPlace::Body,
         };
         let given = attach_request.token.clone().map(|token| (place, token));
-        self.authenticate(parts, given).await
+        let purpose = || Purpose {
+            action: Action::Read,
+            channels: names_of(attach_request),
+        };
+        self.authenticate(parts, given, purpose).await
     }
 
     /// Adds the nonce of this request and the place of its credential to a refusal.
@@ -162,6 +181,11 @@ impl App {
             .find(|(name, _)| name == "token")
             .map(|(_, value)| value.into_owned())
     }
+}
+
+fn names_of(attach_request: &AttachRequest) -> Vec<ChannelName> {
+    let names = attach_request.channels.iter().flatten();
+    names.map(|(name, _)| name.clone()).collect()
 }
 
 fn has_token(query: &str) -> bool {

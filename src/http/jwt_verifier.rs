@@ -33,10 +33,10 @@ impl JwtVerifier {
         }
     }
 
-    /// Calls `refresh` when a token names an unknown key. It calls [`replace_keys`](Self::replace_keys) if it finds newer
-    /// keys, and returns the refusal of the token if it could not look.
+    /// Calls `refresh` when a token names an unknown key. It may call [`replace_keys`](Self::replace_keys), after which the
+    /// token is verified again. An error is the answer to the token.
     #[must_use]
-    pub fn refreshed_by<F>(mut self, refresh: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn with_refresh<F>(mut self, refresh: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), Refusal>> + Send + 'static,
     {

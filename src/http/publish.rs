@@ -12,6 +12,7 @@ use hyper::StatusCode;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::attach::rest_of_path;
+use super::authenticator::Purpose;
 use super::refused_hosts::printable;
 use super::{App, RefusalResponse, SharedApp, json, paged};
 use crate::broker::Published;
@@ -20,7 +21,7 @@ use crate::protocol::{
     BodyEcho, ChannelName, Code, CredentialPlace, Data, EventName, GET_PUBLISH_BYTES_MAX, Limits,
     Paged, Publish, PublishAnswer, Refusal, SendBody, decode_query, parse_channel_list,
 };
-use crate::session::Publisher;
+use crate::session::{Action, Publisher};
 
 /// The media type of JSON data, and the suffix of the types that are based on it (RFC 6839).
 const JSON: &str = "application/json";
@@ -74,15 +75,18 @@ impl App {
         &self,
         parts: &Parts,
         parameters: &Parameters,
+        action: Action,
     ) -> Result<Publisher, Refusal> {
-        let credential = self.credential(parts, None).await?;
+        let channels = parameters.channel(parts).ok().into_iter().collect();
+        let purpose = Purpose { action, channels };
+        let credential = self.credential(parts, None, purpose).await?;
         self.sessions
             .publisher(parameters.find("session"), &credential, address(parts))
     }
 }
 
 /// Returns the client's address.
-fn address(parts: &Parts) -> Option<std::net::IpAddr> {
+pub(super) fn address(parts: &Parts) -> Option<std::net::IpAddr> {
     parts.extensions.get::<Peer>().map(|peer| peer.client)
 }
 
@@ -98,7 +102,7 @@ pub(super) async fn publish(
 
 async fn by_post(app: &App, parts: &Parts, body: Body) -> Result<Response, Refusal> {
     let parameters = Parameters::of(parts)?;
-    let publisher = app.publisher(parts, &parameters).await?;
+    let publisher = app.publisher(parts, &parameters, Action::Publish).await?;
     let publisher = match parameters.find("from") {
         Some(user) => publisher.on_behalf_of(user)?,
         None => publisher,
@@ -245,7 +249,7 @@ async fn by_address(app: &App, parts: &Parts) -> Result<Response, Refusal> {
         // The router sends the same `Allow` for the other methods of this path.
         return Ok(([(ALLOW, "POST,GET,HEAD")], app.refused(parts, refusal)).into_response());
     }
-    let publisher = app.publisher(parts, &parameters).await?;
+    let publisher = app.publisher(parts, &parameters, Action::Publish).await?;
     // A repeated request has the same URL, and so the same key.
     let Some(key) = parameters.find("key") else {
         return Err(Refusal::bad_parameter(
@@ -303,7 +307,11 @@ async fn commanded(
         Ok(asked) => (asked.session.as_deref(), asked.token.clone()),
         Err(_) => (None, None),
     };
-    let credential = app.credential(parts, token).await?;
+    let purpose = Purpose {
+        action: Action::Publish,
+        channels: Vec::new(),
+    };
+    let credential = app.credential(parts, token, purpose).await?;
     let session = session.or(parameters.find("session"));
     let publisher = app
         .sessions

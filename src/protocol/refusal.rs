@@ -41,12 +41,13 @@ pub enum Code {
     KeyOutOfOrder,
     Draining,
     BrokerUnavailable,
+    AuthorizerUnavailable,
     Internal,
 }
 
 impl Code {
     /// All codes in the order of the enum, for tests and documents that list them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::BadChannel,
         Self::BadCursor,
         Self::BadJson,
@@ -72,6 +73,7 @@ impl Code {
         Self::KeyOutOfOrder,
         Self::Draining,
         Self::BrokerUnavailable,
+        Self::AuthorizerUnavailable,
         Self::Internal,
     ];
 
@@ -98,7 +100,8 @@ impl Code {
             | Self::RateLimited
             | Self::TooManyChannels
             | Self::TooManyConnections
-            | Self::TooManyBodies => ByeReason::Limit,
+            | Self::TooManyBodies
+            | Self::AuthorizerUnavailable => ByeReason::Limit,
             Self::Draining | Self::BrokerUnavailable | Self::Internal => ByeReason::Drain,
             _ => ByeReason::BadRequest,
         }
@@ -114,6 +117,7 @@ impl Code {
                 | Self::TooManyBodies
                 | Self::Draining
                 | Self::BrokerUnavailable
+                | Self::AuthorizerUnavailable
                 | Self::Internal
                 | Self::BodyTimeout
         )
@@ -122,7 +126,7 @@ impl Code {
 
 /// The facts of each code, in the order of [`Code::ALL`]: the HTTP status, the code as text, a title, and a hint that
 /// says what to do.
-const FACTS: [(u16, &str, &str, &str); 26] = [
+const FACTS: [(u16, &str, &str, &str); 27] = [
     (
         400,
         "bad_channel",
@@ -274,6 +278,12 @@ const FACTS: [(u16, &str, &str, &str); 26] = [
         "Try again after Retry-After with the same key.",
     ),
     (
+        503,
+        "authorizer_unavailable",
+        "Credentials cannot be judged now",
+        "Try again after Retry-After. Check that the authorizer, or the address of the JWK set, answers.",
+    ),
+    (
         500,
         "internal",
         "Internal error",
@@ -306,7 +316,11 @@ impl Refusal {
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after_s = matches!(
             code,
-            Code::RateLimited | Code::TooManyConnections | Code::Draining | Code::BrokerUnavailable
+            Code::RateLimited
+                | Code::TooManyConnections
+                | Code::Draining
+                | Code::BrokerUnavailable
+                | Code::AuthorizerUnavailable
         )
         .then_some(1);
         Self {

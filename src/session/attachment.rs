@@ -151,7 +151,7 @@ impl Attachment {
             let refused = refused.into_iter().map(|refused| Err(Box::new(refused)));
             request.channels = refused.collect();
         }
-        let line = session.attach(feed.waker());
+        let line = session.attach(feed.waker(), grants.shared_credential_id());
         let pace = Deadlines::new(&request, sessions.options.heartbeat, grants.expires_s());
         let is_poll = request.transport == Transport::Poll;
         let nonce = request.nonce.as_ref().filter(|_| is_poll);

@@ -47,6 +47,8 @@ pub(super) struct SessionState {
 pub(super) struct AttachmentHandle {
     pub(super) feed_waker: Arc<FeedWaker>,
     pub(super) end: OnceLock<ByeReason>,
+    /// The id of the credential that opened it.
+    credential_id: Option<Arc<str>>,
 }
 
 impl SessionState {
@@ -72,10 +74,15 @@ impl AttachmentHandle {
 
 impl Session {
     /// Adds an attachment. A fifth one ends the oldest.
-    pub(super) fn attach(&self, feed_waker: &Arc<FeedWaker>) -> Arc<AttachmentHandle> {
+    pub(super) fn attach(
+        &self,
+        feed_waker: &Arc<FeedWaker>,
+        credential_id: Option<Arc<str>>,
+    ) -> Arc<AttachmentHandle> {
         let line = Arc::new(AttachmentHandle {
             feed_waker: feed_waker.clone(),
             end: OnceLock::new(),
+            credential_id,
         });
         self.state.lock().add(&line);
         line
@@ -106,10 +113,24 @@ impl Session {
 
     /// Ends all of its attachments, including one that is parked until its next poll.
     pub(super) fn end(&self, reason: ByeReason) {
+        self.end_some(reason, |_| true);
+    }
+
+    /// Ends its attachments that were opened by this credential. Returns whether there were any.
+    pub(super) fn end_credential(&self, id: &str, reason: ByeReason) -> bool {
+        self.end_some(reason, |line| line.credential_id.as_deref() == Some(id))
+    }
+
+    fn end_some(&self, reason: ByeReason, is_meant: impl Fn(&AttachmentHandle) -> bool) -> bool {
+        let mut has_ended = false;
         for line in &self.state.lock().lines {
-            let _ = line.end.set(reason);
-            line.feed_waker.call();
+            if is_meant(line) {
+                let _ = line.end.set(reason);
+                line.feed_waker.call();
+                has_ended = true;
+            }
         }
+        has_ended
     }
 
     /// Returns the time since when it has no attachment.

@@ -2,11 +2,14 @@
 //!
 //! Knows no wire format.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Session, Sessions, now_s};
-use crate::auth::{Claims, KEY_LIFETIME_S};
-use crate::protocol::ByeReason;
+use super::{Credential, Session, Sessions, Subject, new_id, now_s};
+use crate::auth::{Claims, Grants, KEY_LIFETIME_S};
+use crate::hub::now_ms;
+use crate::protocol::{ByeReason, Code, HelloSession, Refusal};
 
 /// One client that the hub remembers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,15 @@ pub struct SessionInfo {
     pub user: Option<Arc<str>>,
     /// The number of open readers: mostly one, two during a change of transport, zero between two polls.
     pub readers: usize,
+}
+
+/// The outcome of a revocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// The number of sessions whose readers were ended.
+    pub ended: usize,
+    /// Until when the revocation is remembered, in seconds since 1970.
+    pub until_s: u64,
 }
 
 impl Sessions {
@@ -33,31 +45,143 @@ impl Sessions {
 
     /// Ends a session with a bye `expired`, and refuses its key from now on. Returns whether it was remembered.
     pub fn close(&self, id: &str) -> bool {
-        self.closed.close(id, now_s(), KEY_LIFETIME_S);
-        let session = self.table.lock().get(id).cloned();
-        session.as_ref().inspect(|session| end(session)).is_some()
+        self.revoke(Subject::Session(id), ByeReason::Expired).ended > 0
     }
 
     /// Ends all sessions of a user. Returns how many were remembered.
     pub fn close_user(&self, user: &str) -> usize {
-        self.closed.close(user, now_s(), KEY_LIFETIME_S);
-        let is_theirs = |session: &&Arc<Session>| session.user.as_deref() == Some(user);
-        let table = self.table.lock();
-        let theirs: Vec<Arc<Session>> = table.values().filter(is_theirs).cloned().collect();
-        drop(table);
-        theirs.iter().for_each(end);
-        theirs.len()
+        self.revoke(Subject::User(user), ByeReason::Expired).ended
     }
 
-    /// Returns the claims of a valid session key whose session and user were not closed since it was signed.
+    /// Begins a session without a reader, and returns its key.
+    ///
+    /// # Errors
+    /// `unauthorized`.
+    pub fn begin(
+        &self,
+        credential: &Credential,
+        address: Option<IpAddr>,
+    ) -> Result<HelloSession, Refusal> {
+        credential.judge()?;
+        let (Credential::Given(grants) | Credential::Absent(Some(grants))) = credential else {
+            let detail = "the request has no valid token";
+            return Err(Refusal::new(Code::Unauthorized, detail));
+        };
+        self.check_revoked(grants)?;
+        let id = new_id();
+        self.session(&id, grants, address);
+        Ok(self.signed(&id, grants))
+    }
+
+    /// Returns a session with a new key, as hello states it.
+    pub(super) fn signed(&self, id: &Arc<str>, grants: &Grants) -> HelloSession {
+        let (key, expires) = self.signer.sign(id, grants, now_s());
+        HelloSession {
+            id: id.clone(),
+            user: grants.shared_user(),
+            key,
+            expires,
+        }
+    }
+
+    /// Ends the session of a key, and refuses the key from now on.
+    ///
+    /// # Errors
+    /// `session_expired` for a key that is unknown or expired.
+    pub fn log_out(&self, key: &str) -> Result<(), Refusal> {
+        let claims = self.claims(key).ok_or_else(|| {
+            let detail = "the session key is unknown or expired";
+            Refusal::new(Code::SessionExpired, detail)
+        })?;
+        self.close(&claims.id);
+        Ok(())
+    }
+
+    /// Refuses everything that was issued for this subject until now, and ends its open readers with this reason.
+    pub fn revoke(&self, subject: Subject<'_>, reason: ByeReason) -> Revoked {
+        let now_ms = now_ms();
+        let lifetime = match subject {
+            Subject::Session(_) => Duration::from_secs(KEY_LIFETIME_S),
+            Subject::User(_) | Subject::Credential(_) => self.options.token_max_age,
+        };
+        let until_ms = now_ms + u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX / 2);
+        // First the fact, which every later request meets; then its consequence.
+        self.revocations.add(subject, now_ms, until_ms);
+        let table = self.table.lock();
+        let sessions: Vec<Arc<Session>> = match subject {
+            Subject::Session(id) => table.get(id).cloned().into_iter().collect(),
+            Subject::User(user) => {
+                let is_theirs = |session: &&Arc<Session>| session.user.as_deref() == Some(user);
+                table.values().filter(is_theirs).cloned().collect()
+            }
+            Subject::Credential(_) => table.values().cloned().collect(),
+        };
+        drop(table);
+        let end = |session: &&Arc<Session>| match subject {
+            Subject::Credential(id) => session.end_credential(id, reason),
+            Subject::User(_) | Subject::Session(_) => {
+                session.end(reason);
+                true
+            }
+        };
+        Revoked {
+            ended: sessions.iter().filter(end).count(),
+            until_s: until_ms / 1_000,
+        }
+    }
+
+    /// Returns the claims of a valid session key. `None` if it has expired, or its session was closed since it was signed.
     pub(super) fn claims(&self, key: &str) -> Option<Claims> {
-        let claims = self.signer.check(key, now_s())?;
-        let ids = [Some(&*claims.id), claims.grants.user()];
-        let is_closed = self.closed.ends(ids, claims.expires, KEY_LIFETIME_S);
+        self.known(key).filter(|claims| now_s() < claims.expires)
+    }
+
+    /// Returns the claims of a session key that the hub signed, unless its session was closed since then.
+    fn known(&self, key: &str) -> Option<Claims> {
+        let claims = self.signer.verify(key)?;
+        // Grants that expire earlier shorten the lifetime of a key, so it may have been signed later than this.
+        let signed_ms = claims.expires.saturating_sub(KEY_LIFETIME_S) * 1_000;
+        let is_closed = self.revocations.include_session(&claims.id, signed_ms);
         (!is_closed).then_some(claims)
     }
-}
 
-fn end(session: &Arc<Session>) {
-    session.end(ByeReason::Expired);
+    /// Returns the claims of the key with which a reader resumes its session, or `None` if a new session begins.
+    ///
+    /// On an open hub a key that is not valid begins a new session. Where credentials are judged, an identity is never
+    /// lost silently: such a key is refused, unless it has expired and either has no identity, or comes with a credential
+    /// of the same user.
+    pub(super) fn resumed(
+        &self,
+        key: &str,
+        credential: &Credential,
+    ) -> Result<Option<Claims>, Refusal> {
+        let known = self.known(key);
+        if let Some(claims) = known.as_ref().filter(|claims| now_s() < claims.expires) {
+            return Ok(Some(claims.clone()));
+        }
+        match (known, credential) {
+            _ if !self.hooks.has_credentials => Ok(None),
+            (Some(claims), Credential::Given(grants)) if grants.user() == claims.grants.user() => {
+                Ok(Some(claims))
+            }
+            (Some(claims), Credential::Absent(_)) if claims.grants.is_anonymous() => Ok(None),
+            _ => Err(Refusal::new(
+                Code::SessionExpired,
+                "the session key is unknown or expired",
+            )),
+        }
+    }
+
+    /// Checks that neither a credential nor the session made from it was revoked.
+    ///
+    /// # Errors
+    /// `unauthorized`.
+    pub(super) fn check_revoked(&self, grants: &Grants) -> Result<(), Refusal> {
+        if self.revocations.include(grants) {
+            return Err(Refusal::new(
+                Code::Unauthorized,
+                "the credential was revoked",
+            ));
+        }
+        Ok(())
+    }
 }

@@ -22,6 +22,18 @@ pub enum Action {
     Join,
 }
 
+impl Action {
+    /// Returns the action as one word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Publish => "publish",
+            Self::Join => "join",
+        }
+    }
+}
+
 /// The argument of an access hook: a client, an action and a channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Access<'a> {
@@ -59,6 +71,9 @@ pub(crate) type OnPublish = Arc<dyn Fn(&Publishing<'_>) -> Result<(), Refusal> +
 #[derive(Clone, Default)]
 pub struct Hooks {
     pub(crate) rules: ChannelRules,
+    /// Whether credentials are judged. Then a session key that is not valid is refused, and does not begin an anonymous
+    /// session.
+    pub(crate) has_credentials: bool,
     pub(crate) access: Option<OnAccess>,
     pub(crate) publish: Option<OnPublish>,
 }

@@ -49,6 +49,7 @@ impl Sessions {
                 Credential::Given(_) => grants.clone(),
                 Credential::Absent(_) => Arc::new(Grants::clone(grants).as_server()),
             };
+            self.check_revoked(&grants)?;
             return Ok(Publisher {
                 session: None,
                 // A back end publishes without a rate limit.
@@ -67,6 +68,7 @@ impl Sessions {
         })?;
         let id = claims.id.clone();
         let grants = Self::grants_of(claims, credential)?;
+        self.check_revoked(&grants)?;
         Ok(Publisher {
             session: Some(self.session(&id, &grants, address)),
             address: self.charge_address(&grants, credential, address),

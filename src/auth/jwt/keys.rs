@@ -162,6 +162,11 @@ impl KeySet {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), JwtError> {
+        if self.0.is_empty() {
+            // The keys of a URL were not received yet.
+            let id = id.unwrap_or_default().chars().take(64).collect();
+            return Err(JwtError::UnknownKey { id });
+        }
         let is_meant = |key: &&VerificationKey| match (id, key.id.as_deref()) {
             (Some(id), Some(its)) => id == its,
             _ => true,

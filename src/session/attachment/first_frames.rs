@@ -1,27 +1,16 @@
 //! The first frames of an attachment: hello, and the channels of its request that were refused.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::Attachment;
-use crate::hub::now_ms;
-use crate::protocol::{ChannelName, Hello, HelloSession, RefusedChannel};
+use crate::protocol::{ChannelName, Hello, RefusedChannel};
 
 impl Attachment {
     /// Returns the hello frame, with a renewed session key and a tag of the client's network.
     #[must_use]
     pub fn hello(&self, client: Option<IpAddr>) -> String {
         let network = self.sessions.signer.network_tag(client);
-        let (key, expires) =
-            self.sessions
-                .signer
-                .sign(&self.session.id, &self.grants, now_ms() / 1_000);
-        let session = HelloSession {
-            id: self.session.id.clone(),
-            user: self.grants.user().map(Arc::from),
-            key,
-            expires,
-        };
+        let session = self.sessions.signed(&self.session.id, &self.grants);
         let channels: Vec<ChannelName> = self.feed.channels().cloned().collect();
         let heartbeat = self
             .pace

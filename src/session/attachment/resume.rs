@@ -95,7 +95,8 @@ impl Attachment {
         self.session = self
             .sessions
             .session(&new_id(), &self.grants, self.session.network);
-        self.line = self.session.attach(self.feed.waker());
+        let credential_id = self.grants.shared_credential_id();
+        self.line = self.session.attach(self.feed.waker(), credential_id);
         self.goes_on = true;
     }
 }
