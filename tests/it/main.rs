@@ -1,5 +1,6 @@
 //! Tests over the wire: one binary, real sockets, and a port for each test.
 
+mod access;
 mod bench;
 mod cli;
 mod cli_pub_sub;

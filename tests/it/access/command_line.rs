@@ -1,0 +1,313 @@
+//! The commands about credentials: `key`, `token`, `access`, and the flags of `serve`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::*;
+use crate::support::{Program, until};
+
+/// A folder that is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("access-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_triway"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIWAY_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments).output().unwrap()
+}
+
+/// Runs a command that must succeed. Returns its output without the last line end.
+fn output(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .trim_end()
+        .to_owned()
+}
+
+/// Runs a command that must fail. Returns what it says.
+fn complaint(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(!output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[tokio::test]
+async fn an_api_key_works_from_its_making_to_its_revocation_while_the_hub_runs() {
+    let folder = Folder::new("keys");
+    let file = folder.path("keys.toml");
+    let key = output(&["key", "new", "shop", "--api-keys", &file]);
+    assert!(key.starts_with("twk_"), "{key}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains(&key), "the file holds no key");
+    #[cfg(unix)]
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&file).unwrap()) & 0o777,
+        0o600
+    );
+    let hub = Program::start(&["--api-keys", &file]).await;
+    let publish = async |key: &str| {
+        ask_as(&hub.wire, key, "POST", "/pub/orders/1", "x")
+            .await
+            .status
+    };
+    assert_eq!(publish(&key).await, 201);
+    let second = output(&[
+        "key",
+        "new",
+        "limited",
+        "--scope",
+        "publish,read",
+        "--channels",
+        "orders/*",
+        "--api-keys",
+        &file,
+    ]);
+    until("the hub knows the second key", async || {
+        publish(&second).await == 201
+    })
+    .await;
+    assert_eq!(
+        ask_as(&hub.wire, &second, "POST", "/pub/lobby", "x")
+            .await
+            .status,
+        403
+    );
+    let list = output(&["key", "list", "--api-keys", &file]);
+    assert!(
+        list.contains("shop") && list.contains("orders/*") && !list.contains(&key),
+        "{list}"
+    );
+    output(&["key", "revoke", "shop", "--api-keys", &file]);
+    until("the hub refuses the revoked key", async || {
+        publish(&key).await == 401
+    })
+    .await;
+    assert_eq!(publish(&second).await, 201);
+    // A file that is broken while it is edited leaves the keys as they are.
+    std::fs::write(&file, "nonsense").unwrap();
+    let again = std::time::Instant::now() + std::time::Duration::from_millis(1_500);
+    while std::time::Instant::now() < again {
+        assert_eq!(publish(&second).await, 201);
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+#[test]
+fn mistakes_about_keys_are_named() {
+    let folder = Folder::new("mistakes");
+    let file = folder.path("keys.toml");
+    output(&["key", "new", "a", "--api-keys", &file]);
+    for (arguments, named) in [
+        (&["key", "new", "a"][..], "already"),
+        (&["key", "new", ""], "empty"),
+        (
+            &["key", "new", "b", "--scope", "owner"],
+            "publish, read or admin",
+        ),
+        (&["key", "new", "b", "--channels", "a*b"], "before its end"),
+        (&["key", "revoke", "b"], "no key has the name"),
+    ] {
+        let complaint = complaint(&[arguments, &["--api-keys", &file]].concat());
+        assert!(complaint.contains(named), "{arguments:?}: {complaint}");
+    }
+    for (text, named) in [
+        ("nonsense", "keys.toml"),
+        (
+            "[[key]]\nname = 'a'\nscopes = []\nsha256 = 'x'",
+            "64 hexadecimal digits",
+        ),
+        (
+            "[[key]]\nname = 'a'\nscopes = ['owner']\nsha256 = ''",
+            "publish, read or admin",
+        ),
+        ("[[keys]]\n", "keys"),
+    ] {
+        let file = folder.file("keys.toml", text);
+        let complaint = complaint(&["serve", "--listen", "127.0.0.1:0", "--api-keys", &file]);
+        assert!(
+            complaint.contains(named) && complaint.contains(&file),
+            "{text}: {complaint}"
+        );
+    }
+    let missing = folder.path("missing");
+    for flag in ["--api-keys", "--jwt-secret-file", "--jwt-key"] {
+        let complaint = complaint(&["serve", "--listen", "127.0.0.1:0", flag, &missing]);
+        assert!(complaint.contains(&missing), "{flag}: {complaint}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_minted_here_is_accepted_and_explained() {
+    let folder = Folder::new("tokens");
+    let secret = folder.file("secret", &format!("{}\n", String::from_utf8_lossy(SECRET)));
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys");
+    let file = |name: &str| keys.join(name).to_str().unwrap().to_owned();
+    let mint = [
+        "token",
+        "mint",
+        "--sub",
+        "ann",
+        "--read",
+        "room/*",
+        "--publish",
+        "room/42",
+        "--info",
+        "{\"a\":1}",
+    ];
+    let public = ["rsa", "p256", "p384", "ed25519"]
+        .map(|name| file(&format!("{name}.pub.pem")))
+        .join(",");
+    let hub = Program::start(&["--jwt-secret-file", &secret, "--jwt-key", &public]).await;
+    let mut signers = vec![vec!["--jwt-secret-file", secret.as_str()]];
+    let private = ["rsa", "p256", "p384", "ed25519"].map(|name| file(&format!("{name}.pem")));
+    signers.extend(
+        private
+            .iter()
+            .map(|path| vec!["--private-key", path.as_str()]),
+    );
+    for signer in signers {
+        let token = output(&[&mint[..], &signer].concat());
+        let answer = ask_as(&hub.wire, &token, "GET", "/history/room/1", "").await;
+        assert_eq!(answer.status, 200, "{signer:?}: {}", answer.text());
+        let shown = output(&[
+            "token",
+            "inspect",
+            &token,
+            "--jwt-secret-file",
+            &secret,
+            "--jwt-key",
+            &public,
+        ]);
+        assert!(
+            shown.contains("\"sub\": \"ann\"") && shown.contains("accepted"),
+            "{shown}"
+        );
+    }
+    let token = output(&[&mint[..], &["--jwt-secret-file", &secret]].concat());
+    assert!(output(&["token", "inspect", &token]).contains("not verified"));
+    let other = folder.file("other", &"x".repeat(32));
+    assert!(
+        output(&["token", "inspect", &token, "--jwt-secret-file", &other]).contains("signature")
+    );
+    complaint(&["token", "inspect", "nonsense"]);
+    complaint(&mint);
+    let config = folder.file(
+        "triway.toml",
+        "[[channel]]\nmatch = 'user/{user}/*'\nread = 'owner'\npublish = 'server'\n",
+    );
+    let explain = |action: &str, channel: &str| {
+        output(&[
+            "access",
+            "explain",
+            action,
+            channel,
+            "--token",
+            &token,
+            "--config",
+            &config,
+            "--jwt-secret-file",
+            &secret,
+        ])
+    };
+    for (action, channel, verdict, reason) in [
+        ("read", "room/1", "allowed", "no rule matches"),
+        ("publish", "room/1", "refused", "room/42"),
+        ("read", "user/ann/mail", "allowed", "number 1"),
+        ("read", "user/bob/mail", "refused", "owner"),
+        ("publish", "user/ann/mail", "refused", "API keys"),
+        ("read", "@bob", "refused", "inbox"),
+    ] {
+        let text = explain(action, channel);
+        assert!(
+            text.starts_with(verdict) && text.contains(reason),
+            "{action} {channel}: {text}"
+        );
+    }
+}
+
+#[test]
+fn rules_without_a_meaning_are_named_with_their_line() {
+    let folder = Folder::new("rules");
+    for (text, line, named) in [
+        ("[[channel]]\nmatch = 'a*b'", 1, "before its end"),
+        (
+            "drain = '1s'\n\n[[channel]]\nmatch = 'a'\nread = 'all'",
+            3,
+            "anyone, user, owner",
+        ),
+        ("[[channel]]\nmatch = 'a'\nread = 'owner'", 1, "{user}"),
+        ("[[channel]]\nmatch = 'a'\nreads = 'user'", 3, "reads"),
+        ("[[channel]]\nread = 'user'", 1, "match"),
+        ("[[channel]]\nmatch = '{user}x'", 1, "{user}"),
+    ] {
+        let file = folder.file("triway.toml", text);
+        let complaint = complaint(&["serve", "--listen", "127.0.0.1:0", "--config", &file]);
+        assert!(
+            complaint.contains(named) && complaint.contains(&format!("triway.toml:{line}")),
+            "{text}: {complaint}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_hub_with_credentials_may_listen_everywhere_and_the_environment_configures_it() {
+    let folder = Folder::new("listen");
+    let secret = folder.file("secret", &String::from_utf8_lossy(SECRET));
+    let complaint_of_open = complaint(&["serve", "--listen", "0.0.0.0:0"]);
+    assert!(complaint_of_open.contains("--open"), "{complaint_of_open}");
+    let hub = Program::start_at(
+        "0.0.0.0:0".parse().unwrap(),
+        &["--jwt-secret-file", &secret],
+    )
+    .await;
+    let wire = Wire::at(([127, 0, 0, 1], hub.wire.address.port()).into());
+    assert_eq!(wire.get("/history/a").await.status, 401);
+    let answer = ask_as(&wire, &token_of("ann", &["a"]), "GET", "/history/a", "").await;
+    assert_eq!(answer.status, 200);
+    for (flag, value, named) in [
+        ("--jwt-audience", "x", "--jwt-secret-file"),
+        ("--jwks-url", "http://example.com/keys", "https"),
+        ("--authorize-url", "ftp://127.0.0.1/", "https"),
+        ("--token-max-age", "0", "time"),
+    ] {
+        let complaint = complaint(&["serve", "--listen", "127.0.0.1:0", flag, value]);
+        assert!(complaint.contains(named), "{flag}: {complaint}");
+    }
+    let short = folder.file("short", "too short");
+    assert!(complaint(&["serve", "--jwt-secret-file", &short]).contains("32 bytes"));
+    let public = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/rsa.pub.pem"),
+    )
+    .unwrap();
+    let public = folder.file("public", &public);
+    assert!(complaint(&["serve", "--jwt-secret-file", &public]).contains("PEM"));
+}

@@ -1,0 +1,138 @@
+//! Credentials that are refused, at every address and over every transport.
+
+use serde_json::json;
+use triway::Audience::Anyone;
+
+use super::*;
+use crate::support::{End, Via};
+
+/// Credentials that no address accepts.
+fn bad_tokens() -> Vec<String> {
+    let good = token_of("ann", &["*"]);
+    let (message, signature) = good.rsplit_once('.').unwrap();
+    let other = EncodingKey::from_secret(b"another secret of thirty-two bytes");
+    let claims = json!({"sub": "ann", "exp": now_s() + 60});
+    vec![
+        format!("{message}."),
+        format!("{message}.{}", &signature[1..]),
+        sign(&Header::default(), &claims, &other).unwrap(),
+        token(&json!({"exp": now_s() - 1})),
+        token(&json!({"nbf": now_s() + 60})),
+        token(&json!({"sub": 7})),
+        token(&json!({"triway": {"read": ["a*b"]}})),
+        "twk_unknown".into(),
+        "nonsense".into(),
+        "a.b.c".into(),
+    ]
+}
+
+#[tokio::test]
+async fn a_bad_credential_is_refused_everywhere_and_never_counts_as_none() {
+    // Everything is open to anyone, so that only the credential can be refused.
+    let server = guarded(vec![rule("*", Anyone, Anyone)]);
+    let wire = &server.wire;
+    for token in bad_tokens() {
+        for (method, path, body) in [
+            ("POST", "/pub/open", "x"),
+            (
+                "POST",
+                "/send",
+                r#"[{"type":"publish","channel":"open","data":1}]"#,
+            ),
+            ("GET", "/history/open", ""),
+            ("GET", "/presence/open", ""),
+            ("GET", "/poll/open?wait=0", ""),
+            ("GET", "/sse/open", ""),
+            ("POST", "/poll", r#"{"channels":["open"],"wait":0}"#),
+            ("POST", "/session", ""),
+            ("POST", "/revoke", r#"{"user":"ann"}"#),
+        ] {
+            let answer = ask_as(wire, &token, method, path, body).await;
+            assert_eq!(
+                outcome(&answer),
+                (401, "unauthorized".into()),
+                "{method} {path} {token}"
+            );
+            assert!(
+                !answer.text().contains(&token),
+                "a refusal does not repeat the credential"
+            );
+        }
+        for via in Via::ALL {
+            match wire.try_open(via, &reading("open", &token)).await.err() {
+                Some(End::Refused(401, problem)) => assert_eq!(problem["code"], "unauthorized"),
+                Some(End::Closed(3501, _)) => {}
+                other => panic!("{via:?} {token}: {other:?}"),
+            }
+        }
+        let body = json!({"channels": ["open"], "wait": 0, "token": token}).to_string();
+        let answer = wire.post("/poll", "application/json", body).await;
+        assert_eq!(
+            outcome(&answer),
+            (401, "unauthorized".into()),
+            "in the body: {token}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn other_schemes_are_not_ours_and_two_users_in_one_request_are_refused() {
+    let server = guarded_with(vec![rule("open", Anyone, Anyone)], |builder| {
+        builder.http.cookie = Some("sid".into());
+    });
+    let wire = &server.wire;
+    let request = wire
+        .request("GET", "/poll/open?wait=0")
+        .basic_auth("proxy", Some("login"));
+    assert_eq!(wire.ask(request).await.status, 200);
+    let (ann, bob) = (token_of("ann", &["room/*"]), token_of("bob", &["room/*"]));
+    let both = |header: &str, cookie: &str| {
+        let request = wire
+            .request("GET", "/poll/room/1?wait=0")
+            .bearer_auth(header);
+        wire.ask(request.header("cookie", format!("other=1; sid={cookie}")))
+    };
+    assert_eq!(both(&ann, &ann).await.status, 200);
+    assert_eq!(
+        both(&ann, &token_of("ann", &[])).await.status,
+        200,
+        "the first one counts"
+    );
+    let answer = both(&ann, &bob).await;
+    assert_eq!(outcome(&answer), (400, "bad_parameter".into()));
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.contains("header") && detail.contains("cookie"),
+        "{detail}"
+    );
+    assert_eq!(
+        outcome(&both(&ann, PUBLISHER).await),
+        (400, "bad_parameter".into())
+    );
+    assert_eq!(
+        outcome(&both(&ann, "nonsense").await),
+        (401, "unauthorized".into())
+    );
+}
+
+#[tokio::test]
+async fn a_request_without_a_credential_may_do_nothing_where_no_rule_opens_a_channel() {
+    let server = guarded(Vec::new());
+    for via in Via::ALL {
+        assert!(
+            server
+                .wire
+                .try_open(via, &Ask::of(["lobby"]))
+                .await
+                .is_err(),
+            "{via:?}"
+        );
+    }
+    let answer = server.wire.post("/pub/lobby", "text/plain", "x").await;
+    assert_eq!(outcome(&answer), (401, "unauthorized".into()));
+    assert_eq!(answer.header("www-authenticate"), "Bearer");
+    assert_eq!(
+        outcome(&server.wire.post("/session", "", "").await),
+        (401, "unauthorized".into())
+    );
+}

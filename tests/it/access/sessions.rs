@@ -1,0 +1,156 @@
+//! Session keys: what they open, and how they end.
+
+use serde_json::json;
+use triway::Audience::Anyone;
+
+use super::*;
+use crate::support::{End, Via};
+
+#[tokio::test]
+async fn a_session_key_opens_streams_without_the_credential() {
+    let server = guarded(Vec::new());
+    let key = session_key(&server.wire, &token_of("ann", &["room/*"])).await;
+    for via in Via::ALL {
+        let mut reader = server
+            .wire
+            .open(via, &Ask::of(["room/1", "@"]).session(&key))
+            .await;
+        let hello = reader.expect_type("hello").await;
+        assert_eq!(hello["session"]["user"], "ann", "{hello}");
+        assert_eq!(hello["channels"].as_array().unwrap().len(), 3, "{hello}");
+    }
+    for channel in ["lobby", "rooms/1"] {
+        let answer = server
+            .wire
+            .get(&format!(
+                "/poll/{channel}?wait=0&{}",
+                query("session", &key)
+            ))
+            .await;
+        assert_eq!(outcome(&answer), (403, "forbidden".into()), "{channel}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_changed_or_signed_by_another_secret_begins_no_anonymous_session() {
+    let server = guarded(vec![rule("open", Anyone, Anyone)]);
+    let other = guarded(vec![rule("open", Anyone, Anyone)]);
+    let token = token_of("ann", &["room/*"]);
+    let key = session_key(&server.wire, &token).await;
+    let foreign = session_key(&other.wire, &token).await;
+    let mut changed = key.clone();
+    changed.replace_range(3..4, if &key[3..4] == "A" { "B" } else { "A" });
+    for bad in [
+        changed.as_str(),
+        foreign.as_str(),
+        "nonsense",
+        &key[..key.len() - 1],
+    ] {
+        for via in Via::ALL {
+            for ask in [
+                Ask::of(["open"]).session(bad),
+                reading("open", &token).session(bad),
+            ] {
+                match server.wire.try_open(via, &ask).await.err() {
+                    Some(End::Refused(401, problem)) => {
+                        assert_eq!(problem["code"], "session_expired")
+                    }
+                    Some(End::Closed(3501, _)) => {}
+                    other => panic!("{via:?}: {other:?}"),
+                }
+            }
+        }
+        let answer = server
+            .wire
+            .post(
+                &format!("/pub/open?{}", query("session", bad)),
+                "text/plain",
+                "x",
+            )
+            .await;
+        assert_eq!(outcome(&answer), (401, "session_expired".into()));
+    }
+}
+
+#[tokio::test]
+async fn an_ended_key_beside_a_good_credential_of_the_same_user_keeps_the_session() {
+    let server = guarded(vec![rule("open", Anyone, Anyone)]);
+    let short = token(&json!({"exp": now_s() + 2, "triway": {"read": ["room/*"]}}));
+    let answer = ask_as(&server.wire, &short, "POST", "/session", "")
+        .await
+        .json();
+    let (id, key) = (
+        answer["id"].as_str().unwrap(),
+        answer["key"].as_str().unwrap(),
+    );
+    assert!(
+        answer["expires"].as_u64().unwrap() <= now_s() + 2,
+        "no longer than the credential: {answer}"
+    );
+    let ended = format!("/poll/open?wait=0&{}", query("session", key));
+    crate::support::until("the end of the key", async || {
+        server.wire.get(&ended).await.status == 401
+    })
+    .await;
+    let answer = server.wire.get(&ended).await;
+    assert_eq!(
+        outcome(&answer),
+        (401, "session_expired".into()),
+        "it becomes no anonymous session"
+    );
+    let ann = token_of("ann", &["room/*"]);
+    let bob = token_of("bob", &["room/*"]);
+    for via in Via::ALL {
+        let mut reader = server
+            .wire
+            .open(via, &reading("room/1", &ann).session(key))
+            .await;
+        assert_eq!(
+            reader.expect_type("hello").await["session"]["id"],
+            id,
+            "{via:?}"
+        );
+        assert!(
+            server
+                .wire
+                .try_open(via, &reading("room/1", &bob).session(key))
+                .await
+                .is_err(),
+            "{via:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_logout_ends_the_session_and_its_readers() {
+    let server = guarded(Vec::new());
+    let key = session_key(&server.wire, &token_of("ann", &["room/*"])).await;
+    let mut readers = Vec::new();
+    for via in Via::ALL {
+        let mut reader = server
+            .wire
+            .open(via, &Ask::of(["room/1"]).session(&key))
+            .await;
+        reader.expect_type("hello").await;
+        readers.push(reader);
+    }
+    let path = format!("/session?{}", query("session", &key));
+    let answer = server.wire.ask(server.wire.request("DELETE", &path)).await;
+    assert_eq!(answer.status, 204);
+    for mut reader in readers {
+        let (frames, _) = reader.expect_end().await;
+        assert_eq!(frames.last().unwrap()["type"], "bye");
+    }
+    let answer = server.wire.ask(server.wire.request("DELETE", &path)).await;
+    assert_eq!(outcome(&answer), (401, "session_expired".into()));
+    let answer = server
+        .wire
+        .get(&format!("/poll/room/1?wait=0&{}", query("session", &key)))
+        .await;
+    assert_eq!(outcome(&answer), (401, "session_expired".into()));
+    let answer = server
+        .wire
+        .ask(server.wire.request("DELETE", "/session"))
+        .await;
+    assert_eq!(outcome(&answer), (400, "bad_parameter".into()));
+}
