@@ -308,6 +308,8 @@ export class Connection {
       why = 'error'
     }
     if (error && error.kind !== 'final') this.problem = error
+    // The hub does not accept the session key, so the next attachment begins another session at the same cursor.
+    if (error?.code === 'session_expired' && this.position) this.position.session = undefined
     // A cut that a message of this client caused shows nothing about the network.
     const isOurs = isCarrier && transport === 'ws' && !error && this.#owner.outbox.wasCutBy(attachment.closeCode)
     this.#drop({ id, why })

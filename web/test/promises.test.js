@@ -133,6 +133,23 @@ for (const transport of ['sse', 'poll']) {
       assert.equal(hub.state, 'connected')
     }, { transports: [transport] }))
 
+  test(`a session key that the hub refuses is dropped, and reading continues at the cursor, over ${transport}`, () =>
+    withHub(async (server, hub) => {
+      const seen = []
+      hub.channel('room').addEventListener('message', ({ data }) => seen.push(data))
+      await hub.ready
+      await until(() => server.readers.size)
+      const refused = hub.session.id
+      server.spoil = (request, response) => request.url.includes('session=') && request.url.startsWith('/' + transport) && refuse(request, response, 'session_expired', 401)
+      server.cut()
+      for (const socket of server.connections) socket.destroy()
+      server.publish('room', 1)
+      await until(() => seen.length === 1)
+      assert.notEqual(hub.session.id, refused)
+      assert.deepEqual(seen, [1])
+      server.spoil = () => false
+    }, { transports: [transport] }))
+
   test(`a list of members that is older than what was told meanwhile brings nobody back, over ${transport}`, () =>
     withHub(async (server, hub) => {
       const moves = []

@@ -26,7 +26,7 @@ struct KeyServer {
 
 #[derive(Clone)]
 enum Answers {
-    Keys(serde_json::Value),
+    Keys(Value),
     Text(u16, String),
     Redirect(String),
     Silence,
@@ -65,7 +65,7 @@ async fn respond(State(answer): State<Arc<Mutex<Answers>>>) -> Response {
 }
 
 /// A key pair of Ed25519 with this id: the private key, and the public one as a JWK.
-fn key_pair(id: &str) -> (EncodingKey, serde_json::Value) {
+fn key_pair(id: &str) -> (EncodingKey, Value) {
     let pem = include_bytes!("../../keys/ed25519.pem");
     let key = EncodingKey::from_ed_pem(pem).unwrap();
     let der = pem_body(include_str!("../../keys/ed25519.pub.pem"));

@@ -21,7 +21,7 @@ async fn readers(wire: &Wire, token: &str) -> Vec<Reader> {
     readers
 }
 
-async fn revoke(wire: &Wire, body: &serde_json::Value) -> serde_json::Value {
+async fn revoke(wire: &Wire, body: &Value) -> Value {
     let answer = ask_as(wire, ADMIN, "POST", "/revoke", &body.to_string()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
