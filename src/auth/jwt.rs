@@ -20,7 +20,7 @@ use crate::protocol::{Code, Refusal};
 pub use keys::{BadKey, KeySet, SkippedKey};
 
 /// The longest token, in bytes.
-const TOKEN_BYTES_MAX: usize = 64 * 1024;
+const TOKEN_BYTES_MAX: usize = 512 * 1024;
 /// The longest lifetime of a token, unless an option says otherwise.
 const MAX_AGE: Duration = Duration::from_secs(30 * 86_400);
 
@@ -116,7 +116,7 @@ pub fn check_jwt(
 ) -> Result<Grants, JwtError> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(JwtError::Refused(refused(
-            "the token is longer than 64 KiB",
+            "the token is longer than 512 KiB",
         )));
     }
     let malformed = || JwtError::Refused(refused("the token is not a signed JWT"));

@@ -14,8 +14,8 @@ use super::{App, RefusalResponse, SharedApp, json};
 use crate::protocol::{ByeReason, Code, Refusal};
 use crate::session::{Action, Subject};
 
-/// The longest body of these requests beside a token, in bytes.
-const BODY_BYTES_MAX: usize = 96 * 1024;
+/// The longest body of these requests, in bytes: the longest token, and some more.
+const BODY_BYTES_MAX: usize = 640 * 1024;
 
 /// The body of `POST /session`, where a token is too long for a header.
 #[derive(Default, Deserialize)]

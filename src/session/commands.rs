@@ -165,6 +165,10 @@ impl Sessions {
         channel: &ChannelName,
     ) -> Result<Paged, Refusal> {
         self.may_ask(publisher, channel)?;
+        if !self.shows_members(channel) {
+            let detail = format!("`{channel}` does not show its members");
+            return Err(Refusal::new(Code::Forbidden, detail));
+        }
         let here = self.presence.members(channel);
         let (before, after) = members_around_list(&PresenceAnswer {
             channel: here.channel.into(),

@@ -20,7 +20,7 @@ use triway::{
     KeyHash, KeyScope, KeySet,
 };
 
-use crate::support::{Answer, Ask, Server, Wire, encode};
+use crate::support::{Answer, Ask, End, Server, Via, Wire, encode};
 
 /// The secret of the tokens in these tests.
 pub(crate) const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -114,6 +114,23 @@ async fn session_key(wire: &Wire, token: &str) -> String {
 /// Returns a request of a reader with a token in its address.
 fn reading(channel: &str, token: &str) -> Ask {
     Ask::of([channel]).with("token", token)
+}
+
+/// Opens a reader that the hub must refuse. Returns the code of the refusal, which a WebSocket gets in a bye.
+async fn refused(wire: &Wire, via: Via, ask: &Ask) -> String {
+    let problem = match wire.try_open(via, ask).await {
+        Err(End::Refused(_, problem)) => problem,
+        Ok(mut reader) => {
+            let (frames, end) = reader.expect_end().await;
+            match (frames.as_slice(), end) {
+                ([], End::Refused(_, problem)) => problem,
+                ([bye], _) => bye["error"].clone(),
+                other => panic!("{via:?}: {other:?}"),
+            }
+        }
+        Err(other) => panic!("{via:?}: {other:?}"),
+    };
+    problem["code"].as_str().unwrap().to_owned()
 }
 
 fn query(name: &str, value: &str) -> String {

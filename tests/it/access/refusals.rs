@@ -4,7 +4,6 @@ use serde_json::json;
 use triway::Audience::Anyone;
 
 use super::*;
-use crate::support::{End, Via};
 
 /// Credentials that no address accepts.
 fn bad_tokens() -> Vec<String> {
@@ -59,11 +58,8 @@ async fn a_bad_credential_is_refused_everywhere_and_never_counts_as_none() {
             );
         }
         for via in Via::ALL {
-            match wire.try_open(via, &reading("open", &token)).await.err() {
-                Some(End::Refused(401, problem)) => assert_eq!(problem["code"], "unauthorized"),
-                Some(End::Closed(3501, _)) => {}
-                other => panic!("{via:?} {token}: {other:?}"),
-            }
+            let code = refused(wire, via, &reading("open", &token)).await;
+            assert_eq!(code, "unauthorized", "{via:?} {token}");
         }
         let body = json!({"channels": ["open"], "wait": 0, "token": token}).to_string();
         let answer = wire.post("/poll", "application/json", body).await;
@@ -119,13 +115,9 @@ async fn other_schemes_are_not_ours_and_two_users_in_one_request_are_refused() {
 async fn a_request_without_a_credential_may_do_nothing_where_no_rule_opens_a_channel() {
     let server = guarded(Vec::new());
     for via in Via::ALL {
-        assert!(
-            server
-                .wire
-                .try_open(via, &Ask::of(["lobby"]))
-                .await
-                .is_err(),
-            "{via:?}"
+        assert_eq!(
+            refused(&server.wire, via, &Ask::of(["lobby"])).await,
+            "unauthorized"
         );
     }
     let answer = server.wire.post("/pub/lobby", "text/plain", "x").await;

@@ -4,7 +4,6 @@ use serde_json::json;
 use triway::Audience::{Anyone, Grant, Nobody, Owner, Server as BackEnd, User};
 
 use super::*;
-use crate::support::{End, Via};
 
 /// One channel for each audience, the same for reading and publishing. The channel of an owner is that of ann.
 const CHANNELS: [(&str, Audience); 6] = [
@@ -57,16 +56,11 @@ async fn an_audience_reads_over_every_transport_and_others_are_refused() {
                 None => Ask::of([*channel]),
             };
             for via in Via::ALL {
-                let opened = server.wire.try_open(via, &ask).await;
-                match (is_member, opened) {
-                    (true, Ok(_)) => {}
-                    (false, Err(End::Refused(_, problem))) => {
-                        assert_eq!(problem["code"], "forbidden", "{channel} {via:?}");
-                    }
-                    (false, Err(End::Closed(code, _))) => {
-                        assert_eq!(code, 3502, "{channel} {via:?}")
-                    }
-                    (_, other) => panic!("{audience} {token:?} {via:?}: {:?}", other.err()),
+                if is_member {
+                    server.wire.open(via, &ask).await.expect_type("hello").await;
+                } else {
+                    let code = refused(&server.wire, via, &ask).await;
+                    assert_eq!(code, "forbidden", "{audience} {token:?} {via:?}");
                 }
             }
             for path in ["history", "presence"] {
@@ -159,7 +153,6 @@ async fn a_grant_names_whole_channels_however_they_are_written() {
         ("/history/room/", 403),
         ("/history/rooms/1", 403),
         ("/history/Room/1", 403),
-        ("/history/room/%2e%2e/admin", 200),
         ("/history/room%252F1", 403),
         ("/history/$presence/rooms/1", 403),
         ("/history/%24presence%2Frooms%2F1", 403),
