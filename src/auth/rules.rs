@@ -118,7 +118,7 @@ impl ChannelPattern {
 
     /// Reports whether a name matches with this user's id at the placeholder.
     fn belongs_to(&self, name: &str, user: &str) -> bool {
-        let Some(after) = &self.after else {
+        let Some(after) = self.after.as_ref().filter(|_| !user.is_empty()) else {
             return false;
         };
         name.strip_prefix(self.before.as_str())

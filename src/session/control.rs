@@ -107,6 +107,7 @@ impl Sessions {
         let until_ms = now_ms + u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX / 2);
         // First the fact, which every later request meets; then its consequence.
         self.revocations.add(subject, now_ms, until_ms);
+        wait_past(now_ms);
         let table = self.table.lock();
         let sessions: Vec<Arc<Session>> = match subject {
             Subject::Session(id) => table.get(id).cloned().into_iter().collect(),
@@ -132,38 +133,37 @@ impl Sessions {
 
     /// Returns the claims of a valid session key. `None` if it has expired, or its session was closed since it was signed.
     pub(super) fn claims(&self, key: &str) -> Option<Claims> {
-        self.known(key).filter(|claims| now_s() < claims.expires)
+        let claims = self.signer.check(key, now_s())?;
+        (!self.is_closed(&claims)).then_some(claims)
     }
 
-    /// Returns the claims of a session key that the hub signed, unless its session was closed since then.
-    fn known(&self, key: &str) -> Option<Claims> {
-        let claims = self.signer.verify(key)?;
+    fn is_closed(&self, claims: &Claims) -> bool {
         // Grants that expire earlier shorten the lifetime of a key, so it may have been signed later than this.
         let signed_ms = claims.expires.saturating_sub(KEY_LIFETIME_S) * 1_000;
-        let is_closed = self.revocations.include_session(&claims.id, signed_ms);
-        (!is_closed).then_some(claims)
+        self.revocations.include_session(&claims.id, signed_ms)
     }
 
     /// Returns the claims of the key with which a reader resumes its session, or `None` if a new session begins.
     ///
     /// On an open hub a key that is not valid begins a new session. Where credentials are judged, an identity is never
-    /// lost silently: such a key is refused, unless it has expired and either has no identity, or comes with a credential
-    /// of the same user.
+    /// lost silently: such a key is refused, unless it has no identity, or comes with a credential of the same user.
     pub(super) fn resumed(
         &self,
         key: &str,
         credential: &Credential,
     ) -> Result<Option<Claims>, Refusal> {
-        let known = self.known(key);
-        if let Some(claims) = known.as_ref().filter(|claims| now_s() < claims.expires) {
-            return Ok(Some(claims.clone()));
-        }
-        match (known, credential) {
+        let signed = self.signer.verify(key);
+        let is_closed = signed.as_ref().is_some_and(|claims| self.is_closed(claims));
+        let is_expired = signed
+            .as_ref()
+            .is_some_and(|claims| now_s() >= claims.expires);
+        match (signed, credential) {
+            (Some(claims), _) if !is_closed && !is_expired => Ok(Some(claims)),
             _ if !self.hooks.has_credentials => Ok(None),
+            (Some(claims), _) if claims.grants.is_anonymous() => Ok(None),
             (Some(claims), Credential::Given(grants)) if grants.user() == claims.grants.user() => {
-                Ok(Some(claims))
+                Ok((!is_closed).then_some(claims))
             }
-            (Some(claims), Credential::Absent(_)) if claims.grants.is_anonymous() => Ok(None),
             _ => Err(Refusal::new(
                 Code::SessionExpired,
                 "the session key is unknown or expired",
@@ -183,5 +183,14 @@ impl Sessions {
             ));
         }
         Ok(())
+    }
+}
+
+/// Waits until the clock shows a later millisecond: what is issued after a revocation must not look as old as what was
+/// issued before it. Does not wait for a clock that was set back.
+fn wait_past(time_ms: u64) {
+    let began = std::time::Instant::now();
+    while now_ms() <= time_ms && began.elapsed() < Duration::from_millis(2) {
+        std::thread::yield_now();
     }
 }

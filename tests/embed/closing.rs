@@ -72,7 +72,7 @@ async fn a_closed_user_loses_every_reader_and_key() {
         streams.push(stream);
     }
     let poll = request(address, "GET /poll/a", ANN, "").await.json();
-    let (id, key) = session(&poll["frames"][0]);
+    let (_, key) = session(&poll["frames"][0]);
     let mut other = Stream::open(address, "/sse/a?format=full", "").await;
     other.until("hello").await;
     let users = hub.sessions();
@@ -85,11 +85,15 @@ async fn a_closed_user_loses_every_reader_and_key() {
     for stream in &mut streams {
         assert!(stream.until("bye").await.contains("\"code\":3003"));
     }
-    // The key alone begins a new session.
-    let answer = get(address, &format!("/poll/a?session={key}&wait=0"))
+    // The key alone is refused: the user is not made anonymous silently.
+    let path = format!("/poll/a?session={key}&wait=0");
+    let (status, code, _) = get(address, &path).await.refusal();
+    assert_eq!((status, &*code), (401, "unauthorized"));
+    // With the credential, the hooks decide again.
+    let poll = request(address, &format!("GET {path}"), ANN, "")
         .await
         .json();
-    assert_ne!(session(&answer["frames"][0]).0, id);
+    assert_eq!(poll["frames"][0]["session"]["user"], "ann", "{poll}");
     hub.publish("a", triway::Data::text("x")).await.unwrap();
     other.until("\"x\"").await;
 }

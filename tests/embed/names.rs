@@ -11,10 +11,12 @@ const LISTED: &str = include_str!("public-names.txt");
 mod all {
     use triway::server::{BadNetwork, Drained, FastPath, Network, Options, listen, serve};
     use triway::{
-        Access, Action, BadCursor, BrokerOptions, Builder, ChannelName, Code, Credentials, Cursor,
+        Access, Action, ApiKey, ApiKeys, Audience, BadCursor, BadKey, BadRule, BrokerOptions,
+        Builder, ChannelName, ChannelPattern, ChannelRule, ChannelRules, Code, Credentials, Cursor,
         Data, Epoch, Event, EventName, Feed, Gap, GapReason, Grants, History, HttpOptions, Hub,
-        HubOptions, Item, Member, Members, Message, Metrics, Peer, PresenceOptions, Published,
-        Publishing, Rate, Reach, Reached, Refusal, SessionInfo, SessionOptions, Since,
+        HubOptions, Item, JwtOptions, JwtVerifier, KeyHash, KeyScope, KeySet, Member, Members,
+        Message, Metrics, Peer, PresenceOptions, Published, Publishing, Rate, Reach, Reached,
+        Refusal, SessionInfo, SessionOptions, Since, SkippedKey,
     };
 }
 

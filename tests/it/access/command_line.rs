@@ -165,24 +165,26 @@ fn mistakes_about_keys_are_named() {
     }
 }
 
+/// The arguments that mint the token of these tests.
+const MINT: [&str; 10] = [
+    "token",
+    "mint",
+    "--sub",
+    "ann",
+    "--read",
+    "room/*",
+    "--publish",
+    "room/42",
+    "--info",
+    "{\"a\":1}",
+];
+
 #[tokio::test]
-async fn a_token_that_is_minted_here_is_accepted_and_explained() {
+async fn a_token_that_is_minted_here_is_accepted_and_shown() {
     let folder = Folder::new("tokens");
     let secret = folder.file("secret", &format!("{}\n", String::from_utf8_lossy(SECRET)));
     let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys");
     let file = |name: &str| keys.join(name).to_str().unwrap().to_owned();
-    let mint = [
-        "token",
-        "mint",
-        "--sub",
-        "ann",
-        "--read",
-        "room/*",
-        "--publish",
-        "room/42",
-        "--info",
-        "{\"a\":1}",
-    ];
     let public = ["rsa", "p256", "p384", "ed25519"]
         .map(|name| file(&format!("{name}.pub.pem")))
         .join(",");
@@ -195,7 +197,7 @@ async fn a_token_that_is_minted_here_is_accepted_and_explained() {
             .map(|path| vec!["--private-key", path.as_str()]),
     );
     for signer in signers {
-        let token = output(&[&mint[..], &signer].concat());
+        let token = output(&[&MINT[..], &signer].concat());
         let answer = ask_as(&hub.wire, &token, "GET", "/history/room/1", "").await;
         assert_eq!(answer.status, 200, "{signer:?}: {}", answer.text());
         let shown = output(&[
@@ -212,14 +214,21 @@ async fn a_token_that_is_minted_here_is_accepted_and_explained() {
             "{shown}"
         );
     }
-    let token = output(&[&mint[..], &["--jwt-secret-file", &secret]].concat());
+    let token = output(&[&MINT[..], &["--jwt-secret-file", &secret]].concat());
     assert!(output(&["token", "inspect", &token]).contains("not verified"));
     let other = folder.file("other", &"x".repeat(32));
     assert!(
         output(&["token", "inspect", &token, "--jwt-secret-file", &other]).contains("signature")
     );
     complaint(&["token", "inspect", "nonsense"]);
-    complaint(&mint);
+    complaint(&MINT);
+}
+
+#[test]
+fn access_explains_which_rule_and_claim_decide() {
+    let folder = Folder::new("explain");
+    let secret = folder.file("secret", &String::from_utf8_lossy(SECRET));
+    let token = output(&[&MINT[..], &["--jwt-secret-file", &secret]].concat());
     let config = folder.file(
         "triway.toml",
         "[[channel]]\nmatch = 'user/{user}/*'\nread = 'owner'\npublish = 'server'\n",

@@ -49,7 +49,7 @@ impl Drop for Group {
     }
 }
 
-fn without_settings(command: &mut Command) -> &mut Command {
+pub(super) fn without_settings(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIWAY_")) {
         command.env_remove(name);
     }
