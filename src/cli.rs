@@ -1,4 +1,4 @@
-//! The command line: `serve` (the default), `pub`, `sub`, `bench`, `key`, `token` and `access`.
+//! The command line: `serve` (the default), `pub`, `sub`, `bench`, `key`, `token`, `revoke` and `access`.
 //!
 //! Knows how arguments become a command; each command is a file of its own.
 
@@ -15,6 +15,7 @@ mod outlet;
 mod program;
 mod publish;
 mod remote;
+mod revoke;
 mod serve;
 mod signals;
 mod subscribe;
@@ -63,6 +64,8 @@ enum ProgramCommand {
     Key(key::KeyOptions),
     /// Sign and inspect JSON Web Tokens
     Token(token::TokenOptions),
+    /// Refuse what was issued to a user, a session or a token, and end its readers
+    Revoke(revoke::RevokeOptions),
     /// Explain who may read a channel and publish to it
     Access(access::AccessOptions),
 }
@@ -121,12 +124,18 @@ impl From<clap::Error> for Complaint {
 pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Arguments, Complaint> {
     let given = with_default_command(given.into_iter().collect());
     let plain = command();
+    for warning in config::unknown_variables(&plain, std::env::vars_os().map(|(name, _)| name)) {
+        tell(format_args!("warning: {warning}"));
+    }
     let named = given.get(1).and_then(|name| plain.find_subcommand(name));
     if let Some(named) = named {
         config::check_environment(named, &given, |name| std::env::var_os(name))
             .map_err(Complaint::Variable)?;
     }
     let matches = plain.clone().try_get_matches_from(&given)?;
+    if has_visible_token(&matches) {
+        tell("warning: process lists show --token; use TRIWAY_TOKEN or --token-file");
+    }
     let arguments = Arguments::from_arg_matches(&matches)?;
     let ProgramCommand::Serve(flags) = &arguments.command else {
         return Ok(arguments);
@@ -152,11 +161,25 @@ pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Argumen
     }
 }
 
+/// Returns whether a token is on the command line.
+fn has_visible_token(matches: &clap::ArgMatches) -> bool {
+    let Some((_, matches)) = matches.subcommand() else {
+        return false;
+    };
+    let source = |matches: &clap::ArgMatches| {
+        let has_token = matches.ids().any(|id| id == "token");
+        has_token.then(|| matches.value_source("token")).flatten()
+    };
+    source(matches) == Some(clap::parser::ValueSource::CommandLine)
+}
+
 /// The variables are told once, by their rule; repeated for each flag they bury the help.
 fn command() -> clap::Command {
     let hide = |arg: clap::Arg| arg.hide_env(true);
     let mut command = Arguments::command();
-    for name in ["serve", "pub", "sub", "bench", "key", "token", "access"] {
+    for name in [
+        "serve", "pub", "sub", "bench", "key", "token", "revoke", "access",
+    ] {
         command = command.mut_subcommand(name, |command| command.mut_args(hide));
     }
     command
@@ -189,6 +212,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         ProgramCommand::Bench(options) => bench::run(*options).await,
         ProgramCommand::Key(options) => key::run(options),
         ProgramCommand::Token(options) => token::run(options),
+        ProgramCommand::Revoke(options) => revoke::run(options).await,
         ProgramCommand::Access(options) => access::run(options),
     }
 }

@@ -21,7 +21,7 @@ use crate::{broker, http, hub, presence, server, session};
 
 pub use channels::channel_rules;
 pub use credentials::{CredentialConfig, CredentialFlags, KeyEntry, KeyFile, read_api_keys};
-pub use environment::{BadVariable, check_environment};
+pub use environment::{BadVariable, check_environment, unknown_variables};
 pub use file::{BadFile, with_defaults};
 pub use flags::Flags;
 use units::bound;
@@ -135,7 +135,10 @@ impl Config {
             },
             session: session_options(&flags),
             secret: secret(&flags)?,
-            http: http_options(&flags),
+            http: http::HttpOptions {
+                refuse_forwarded: !flags.open && !credentials.is_set(),
+                ..http_options(&flags)
+            },
             credentials,
             rules,
             server: server_options(flags),

@@ -79,6 +79,9 @@ pub struct HttpOptions {
     pub cookie: Option<String>,
     /// Whether the chat page is served.
     pub page: bool,
+    /// Refuse requests without a trusted proxy that say that a proxy forwarded them. For a hub that is open because only
+    /// this machine reaches it: a proxy on this machine lets everyone in.
+    pub refuse_forwarded: bool,
 }
 
 impl Default for HttpOptions {
@@ -90,6 +93,7 @@ impl Default for HttpOptions {
             token_in_query: false,
             cookie: None,
             page: true,
+            refuse_forwarded: false,
         }
     }
 }

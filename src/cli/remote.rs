@@ -3,9 +3,11 @@
 //! Knows no transport and no frame.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::protocol::Problem;
+use anyhow::Context as _;
 use clap::Args;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
@@ -29,7 +31,7 @@ pub(super) struct RemoteOptions {
     /// Address of the hub
     #[arg(long, env = "TRIWAY_URL", value_name = "URL", default_value = "http://127.0.0.1:7333", value_parser = parse_url)]
     pub(super) url: Url,
-    /// Credentials to send
+    /// Token to send as `Authorization: Bearer`; process lists show it, so prefer TRIWAY_TOKEN or --token-file
     #[arg(
         long,
         env = "TRIWAY_TOKEN",
@@ -37,6 +39,22 @@ pub(super) struct RemoteOptions {
         hide_env_values = true
     )]
     pub(super) token: Option<String>,
+    /// File that contains the token; it takes precedence over a token
+    #[arg(long, env = "TRIWAY_TOKEN_FILE", value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+}
+
+/// Returns the token that the options name.
+///
+/// # Errors
+/// Fails if the file cannot be read.
+pub(super) fn token_of(
+    token: Option<String>,
+    file: Option<&Path>,
+) -> anyhow::Result<Option<String>> {
+    let Some(path) = file else { return Ok(token) };
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    Ok(Some(text.trim().to_owned()))
 }
 
 pub(super) fn parse_url(text: &str) -> Result<Url, String> {
@@ -67,7 +85,8 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    pub(super) fn new(options: RemoteOptions) -> anyhow::Result<Self> {
+    pub(super) fn new(mut options: RemoteOptions) -> anyhow::Result<Self> {
+        options.token = token_of(options.token, options.token_file.as_deref())?;
         let client = Client::builder()
             .connect_timeout(CONNECT_LIMIT)
             .tcp_nodelay(true)
@@ -220,6 +239,7 @@ mod tests {
         Remote::new(RemoteOptions {
             url: parse_url(url).unwrap(),
             token: None,
+            token_file: None,
         })
         .unwrap()
     }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use clap::Command;
 
-use super::file::check;
+use super::file::{check, nearest};
 
 /// An environment variable with an invalid value.
 #[derive(Debug)]
@@ -25,6 +25,30 @@ impl fmt::Display for BadVariable {
 }
 
 impl std::error::Error for BadVariable {}
+
+/// The prefix of every variable of the program.
+const PREFIX: &str = "TRIWAY_";
+/// Variables that Kubernetes sets for a service named `triway`.
+const KUBERNETES: [&str; 2] = ["TRIWAY_SERVICE_", "TRIWAY_PORT"];
+
+/// Returns a warning for each variable with the program's prefix that no command reads.
+pub fn unknown_variables(command: &Command, given: impl Iterator<Item = OsString>) -> Vec<String> {
+    let subcommands = command.get_subcommands().flat_map(Command::get_arguments);
+    let known: Vec<String> = subcommands
+        .filter_map(|arg| Some(arg.get_env()?.to_string_lossy().into_owned()))
+        .collect();
+    let is_unknown = |name: &String| {
+        name.starts_with(PREFIX)
+            && !known.contains(name)
+            && !KUBERNETES.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let names = given.map(|name| name.to_string_lossy().into_owned());
+    let warning = |name: String| match nearest(&name, known.iter().map(String::as_str)) {
+        Some(near) => format!("unknown environment variable {name}; did you mean {near}?"),
+        None => format!("unknown environment variable {name}"),
+    };
+    names.filter(is_unknown).map(warning).collect()
+}
 
 /// Checks the variables of a command's flags. Skips flags that are on the command line, because the command line
 /// takes precedence.

@@ -109,16 +109,19 @@ fn flag<'a>(command: &'a Command, name: &str) -> Option<&'a Arg> {
 }
 
 fn unknown(command: &Command, name: &str) -> String {
-    let likeness = |key: &str| strsim::jaro_winkler(key, &name.to_lowercase().replace('_', "-"));
-    let nearest = keys(command)
-        .map(|(key, _)| (likeness(key), key))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest {
-        Some((likeness, key)) if likeness >= LIKENESS_MIN => {
-            format!("unknown key `{name}`; did you mean `{key}`?")
-        }
-        _ => format!("unknown key `{name}`; the keys are the flags of `triway serve --help`"),
+    let written = name.to_lowercase().replace('_', "-");
+    match nearest(&written, keys(command).map(|(key, _)| key)) {
+        Some(key) => format!("unknown key `{name}`; did you mean `{key}`?"),
+        None => format!("unknown key `{name}`; the keys are the flags of `triway serve --help`"),
     }
+}
+
+/// Returns the name that is most like an unknown one, if any is.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |known: &'a str| (strsim::jaro_winkler(known, name), known);
+    let best = known.map(likeness).max_by(|a, b| a.0.total_cmp(&b.0));
+    best.filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+        .map(|(_, known)| known)
 }
 
 /// Returns a value as it would be written on the command line, or a list of values for a flag that may be repeated.

@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use futures_util::future::Either;
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use hyper::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VIA};
 use hyper::{Method, Version};
 
 use super::authority::{HostPort, Origin};
@@ -91,6 +91,12 @@ fn may_ask(app: &App, parts: &Parts) -> Result<(), Refusal> {
         }
         return Err(Refusal::new(Code::HostRefused, "the request has no Host"));
     };
+    if app.options.refuse_forwarded && !is_proxied(parts) && is_forwarded(&parts.headers) {
+        return Err(Refusal::new(
+            Code::NotOpen,
+            "a proxy forwarded the request, and the hub has no credentials",
+        ));
+    }
     if !host_is_served(app, parts, host) {
         return Err(Refusal::new(
             Code::HostRefused,
@@ -125,6 +131,14 @@ fn host_of(parts: &Parts) -> Option<&str> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// Reports whether a request says that a proxy forwarded it.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    let says = |name: &HeaderName| {
+        *name == FORWARDED || *name == VIA || name.as_str().starts_with("x-forwarded-")
+    };
+    headers.keys().any(says)
 }
 
 fn is_proxied(parts: &Parts) -> bool {

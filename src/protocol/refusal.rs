@@ -27,6 +27,7 @@ pub enum Code {
     Forbidden,
     OriginRefused,
     HostRefused,
+    NotOpen,
     NotFound,
     MethodNotAllowed,
     UpgradeMissing,
@@ -47,7 +48,7 @@ pub enum Code {
 
 impl Code {
     /// All codes in the order of the enum, for tests and documents that list them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::BadChannel,
         Self::BadCursor,
         Self::BadJson,
@@ -59,6 +60,7 @@ impl Code {
         Self::Forbidden,
         Self::OriginRefused,
         Self::HostRefused,
+        Self::NotOpen,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::UpgradeMissing,
@@ -95,7 +97,9 @@ impl Code {
     pub const fn bye(self) -> ByeReason {
         match self {
             Self::Unauthorized | Self::SessionExpired => ByeReason::Unauthorized,
-            Self::Forbidden | Self::OriginRefused | Self::HostRefused => ByeReason::Forbidden,
+            Self::Forbidden | Self::OriginRefused | Self::HostRefused | Self::NotOpen => {
+                ByeReason::Forbidden
+            }
             Self::TooLarge
             | Self::RateLimited
             | Self::TooManyChannels
@@ -126,7 +130,7 @@ impl Code {
 
 /// The facts of each code, in the order of [`Code::ALL`]: the HTTP status, the code as text, a title, and a hint that
 /// says what to do.
-const FACTS: [(u16, &str, &str, &str); 27] = [
+const FACTS: [(u16, &str, &str, &str); 28] = [
     (
         400,
         "bad_channel",
@@ -192,6 +196,12 @@ const FACTS: [(u16, &str, &str, &str); 27] = [
         "host_refused",
         "Unknown Host",
         "Start the hub with --host and this name, or with --origin and the page's origin. Behind a trusted proxy use --host '*'.",
+    ),
+    (
+        403,
+        "not_open",
+        "The hub is open to this machine only",
+        "Configure credentials (docs/auth.md), or start the hub with --open if everyone who reaches the proxy may read and write. Name a proxy of your own with --trusted-proxy.",
     ),
     (
         404,

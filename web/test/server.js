@@ -5,10 +5,15 @@ import { startProcess } from './support/ending.js'
 const built = ['../../target/debug/triway', '../../target/release/triway'].map((path) => new URL(path, import.meta.url).pathname)
 export const binary = process.env.TRIWAY_BIN ?? built.find(existsSync)
 
+/** The environment without the variables of the program and of these tests. */
+function withoutSettings() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TRIWAY_')))
+}
+
 /** @param {string[]} [more] arguments @param {number} [port] */
 export async function startServer(more = [], port = 0) {
   if (!binary) throw new Error('no triway binary: run cargo build first, or name one in TRIWAY_BIN')
-  const child = startProcess(binary, ['serve', '--listen', `127.0.0.1:${port}`, ...more], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = startProcess(binary, ['serve', '--listen', `127.0.0.1:${port}`, ...more], { stdio: ['ignore', 'pipe', 'pipe'], env: withoutSettings() })
   let said = ''
   const address = await new Promise((resolve, reject) => {
     const hear = (part) => {

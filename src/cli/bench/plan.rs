@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 use super::frame::NUMBER_DIGITS;
 use super::meter::EVENTS_MAX;
 use super::post;
-use crate::cli::remote::parse_url;
+use crate::cli::remote::{parse_url, token_of};
 use crate::cli::subscribe::Via;
 
 /// Descriptors for everything except readers: the runtime, files, the terminal, the child process.
@@ -53,7 +53,7 @@ pub(crate) struct PlanOptions {
     /// Process of that hub, to measure its CPU time and memory
     #[arg(long, value_name = "PID", requires = "url", help_heading = "The hub")]
     server_pid: Option<u32>,
-    /// Credentials to send to that hub
+    /// Token to send to that hub; process lists show it, so prefer TRIWAY_TOKEN or --token-file
     #[arg(
         long,
         env = "TRIWAY_TOKEN",
@@ -62,6 +62,14 @@ pub(crate) struct PlanOptions {
         help_heading = "The hub"
     )]
     token: Option<String>,
+    /// File that contains the token; it takes precedence over a token
+    #[arg(
+        long,
+        env = "TRIWAY_TOKEN_FILE",
+        value_name = "FILE",
+        help_heading = "The hub"
+    )]
+    token_file: Option<PathBuf>,
 
     /// Transports to compare
     #[arg(
@@ -244,7 +252,7 @@ impl Plan {
         let plan = Self {
             url: options.url.clone(),
             server_pid: options.server_pid,
-            token: options.token.clone(),
+            token: token_of(options.token.clone(), options.token_file.as_deref())?,
             transports,
             readers: usize::try_from(options.readers)?,
             channels: usize::try_from(options.channels)?,

@@ -320,3 +320,72 @@ async fn a_hub_with_credentials_may_listen_everywhere_and_the_environment_config
     let public = folder.file("public", &public);
     assert!(complaint(&["serve", "--jwt-secret-file", &public]).contains("PEM"));
 }
+
+#[tokio::test]
+async fn a_user_is_revoked_from_the_command_line() {
+    let folder = Folder::new("revoke");
+    let keys = folder.path("keys.toml");
+    let secret = folder.file("secret", &String::from_utf8_lossy(SECRET));
+    let admin = output(&["key", "new", "ops", "--scope", "admin", "--api-keys", &keys]);
+    let admin = folder.file("ops.key", &format!("{admin}\n"));
+    let hub = Program::start(&["--api-keys", &keys, "--jwt-secret-file", &secret]).await;
+    let url = hub.wire.url("");
+    let ann =
+        token(&serde_json::json!({"iat": now_s() - 1, "jti": "j1", "triway": {"read": ["*"]}}));
+    let status = async || {
+        ask_as(&hub.wire, &ann, "GET", "/history/a", "")
+            .await
+            .status
+    };
+    assert_eq!(status().await, 200);
+    let revoke = |subject: [&str; 2]| {
+        output(&[
+            "revoke",
+            subject[0],
+            subject[1],
+            "--url",
+            &url,
+            "--token-file",
+            &admin,
+        ])
+    };
+    assert!(revoke(["--jti", "other"]).starts_with("ended 0"));
+    assert_eq!(status().await, 200);
+    let said = revoke(["--user", "ann"]);
+    assert!(said.contains("remembered until 20"), "{said}");
+    assert_eq!(status().await, 401);
+    assert!(complaint(&["revoke", "--url", &url]).contains("--user"));
+    assert!(complaint(&["revoke", "--user", "ann", "--url", &url]).contains("admin"));
+}
+
+#[test]
+fn tokens_on_the_command_line_and_unknown_variables_are_warned_about() {
+    let run = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_triway"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIWAY_")) {
+            command.env_remove(name);
+        }
+        let output = command
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let inspect = ["token", "inspect", "a.b.c"];
+    let known = [
+        ("TRIWAY_SECRET_FILE", "x"),
+        ("TRIWAY_SERVICE_HOST", "10.0.0.1"),
+        ("TRIWAY_PORT_80_TCP", "x"),
+        ("TRIWAY_URL", "http://x"),
+    ];
+    assert!(!run(&inspect, &known).contains("warning"));
+    let said = run(&inspect, &[("TRIWAY_SECRET_FIEL", "x")]);
+    assert!(
+        said.contains("TRIWAY_SECRET_FIEL") && said.contains("did you mean TRIWAY_SECRET_FILE?"),
+        "{said}"
+    );
+    let revoke = ["revoke", "--user", "ann", "--url", "http://127.0.0.1:1"];
+    assert!(run(&[&revoke[..], &["--token", "secret"]].concat(), &[]).contains("process lists"));
+    assert!(!run(&revoke, &[("TRIWAY_TOKEN", "secret")]).contains("process lists"));
+}

@@ -4,6 +4,7 @@ use serde_json::json;
 use triway::Audience::Anyone;
 
 use super::*;
+use crate::support::Program;
 
 /// Credentials that no address accepts.
 fn bad_tokens() -> Vec<String> {
@@ -127,4 +128,50 @@ async fn a_request_without_a_credential_may_do_nothing_where_no_rule_opens_a_cha
         outcome(&server.wire.post("/session", "", "").await),
         (401, "unauthorized".into())
     );
+}
+
+#[tokio::test]
+async fn an_open_hub_on_loopback_refuses_what_a_proxy_forwards() {
+    let headers = [
+        ("forwarded", "for=203.0.113.7"),
+        ("via", "1.1 proxy"),
+        ("x-forwarded-for", "203.0.113.7"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "example.com"),
+    ];
+    let secret = concat!(env!("CARGO_TARGET_TMPDIR"), "/forwarded-secret");
+    std::fs::write(secret, SECRET).unwrap();
+    for (flags, status) in [
+        (&[][..], 403),
+        (&["--open"], 200),
+        (&["--trusted-proxy", "127.0.0.1", "--host", "*"], 200),
+        (&["--trusted-proxy", "10.0.0.0/8"], 403),
+        (&["--jwt-secret-file", secret], 401),
+    ] {
+        let program = Program::start(flags).await;
+        let wire = &program.wire;
+        for (name, value) in headers {
+            for path in ["/poll/a?wait=0", "/history/a"] {
+                let answer = wire
+                    .ask(wire.request("GET", path).header(name, value))
+                    .await;
+                assert_eq!(
+                    answer.status,
+                    status,
+                    "{flags:?} {name} {path}: {}",
+                    answer.text()
+                );
+                if status == 403 {
+                    assert_eq!(answer.json()["code"], "not_open");
+                    assert!(answer.json()["hint"].as_str().unwrap().contains("--open"));
+                }
+            }
+            let probe = wire.request("GET", "/healthz").header(name, value);
+            assert_eq!(wire.ask(probe).await.status, 200);
+        }
+        assert_eq!(
+            wire.get("/poll/a?wait=0").await.status,
+            if status == 401 { 401 } else { 200 }
+        );
+    }
 }

@@ -181,7 +181,7 @@ const STAY_MS = 2500
 
 /** @param {import('./paths.js').Path} path @param {import('./engines.js').Engine} engine */
 export async function travel(path, engine) {
-  const server = await startServer(['--history-events', '100000', '--publish-rate', '0', ...(path.host ? ['--host', path.host] : []), ...(path.flags ?? [])])
+  const server = await startServer(['--open', '--history-events', '100000', '--publish-rate', '0', ...(path.host ? ['--host', path.host] : []), ...(path.flags ?? [])])
   const door = path.door && (await Middlebox.start({ port: server.port }, path.door))
   const box = await Middlebox.start({ port: (door ?? server).port })
   box.serve = servedClient

@@ -83,7 +83,7 @@ export async function timesUntilUsable(engine, visits, words = '', tell = () => 
   /** @type {Times[]} */
   const all = []
   for (const [path, rules] of fallbacks.filter(([path]) => path.includes(words))) {
-    const server = await startServer(['--publish-rate', '0'])
+    const server = await startServer(['--open', '--publish-rate', '0'])
     const box = await Middlebox.start({ port: server.port })
     box.serve = servedClient
     const [first, second] = [/** @type {any[]} */ ([]), /** @type {any[]} */ ([])]
