@@ -14,6 +14,7 @@ mod guard;
 mod health;
 #[cfg(feature = "jwt")]
 mod jwt_verifier;
+mod problems;
 mod publish;
 mod refused_hosts;
 mod session;
@@ -60,7 +61,7 @@ pub(crate) use refused_hosts::RefusedHosts;
 /// Lets a page see the timing of a response (W3C Resource Timing).
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 /// The number of headers of a JSON response, including those of every response.
-const JSON_HEADERS: usize = 4;
+const JSON_HEADERS: usize = 5;
 /// How long a browser may cache a preflight, in seconds.
 const PREFLIGHT_AGE_S: u64 = 600;
 
@@ -153,6 +154,7 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .route("/presence/{*channel}", only(get(channels::presence)))
         .route("/session", only(post(session::begin).delete(session::end)))
         .route("/revoke", only(post(session::revoke)))
+        .route("/problems/{code}", only(get(problems::explain)))
         .route("/healthz", only(get(health::live)))
         .route("/readyz", only(get(health::ready)))
         .route("/metrics", only(get(health::metrics)))
@@ -263,6 +265,9 @@ fn with_common_headers(mut response: Response) -> Response {
         headers.insert(TIMING_ALLOW_ORIGIN, origin);
     }
     if !is_asset {
+        // An address may contain a session key.
+        let policy = HeaderValue::from_static("no-referrer");
+        headers.insert(hyper::header::REFERRER_POLICY, policy);
         let vary = HeaderValue::from_static("Origin, Authorization, Cookie");
         headers.insert(hyper::header::VARY, vary);
         let private = HeaderValue::from_static("private, no-store");

@@ -3,6 +3,7 @@
 //! Presence is opt-in. A guard represents one attachment, and a grace period covers the time until the next one. Knows
 //! no wire.
 
+mod channel_members;
 mod hooks;
 mod member;
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::broker::Broker;
 use crate::protocol::{ChannelName, Data, Draft, EventName, PresenceCount};
+use channel_members::ChannelMembers;
 use hooks::Happened;
 use member::{Entry, MemberNotice};
 
@@ -66,7 +68,7 @@ pub struct Presence {
 
 #[derive(Debug, Default)]
 struct ShownMember {
-    members: HashMap<ChannelName, HashMap<Arc<str>, Entry>>,
+    members: HashMap<ChannelName, ChannelMembers>,
     /// The members whose grace period runs or has run, by the end that was known when they were queued. Each membership
     /// is queued at most once at a time.
     leaving: BinaryHeap<Reverse<(Instant, ChannelName, Arc<str>)>>,
@@ -79,6 +81,17 @@ struct ShownMember {
     /// The number of memberships so far. It numbers each membership, so that a guard of an earlier one changes nothing
     /// in a later one.
     memberships: u64,
+}
+
+impl ShownMember {
+    /// Returns a session that is shown in a channel.
+    fn session(&mut self, channel: &ChannelName, id: &str) -> Option<&mut Entry> {
+        self.members.get_mut(channel)?.session_mut(id)
+    }
+
+    fn count(&self, channel: &ChannelName) -> usize {
+        self.members.get(channel).map_or(0, ChannelMembers::count)
+    }
 }
 
 /// Represents one attachment of one member. Dropping it starts the grace period.
@@ -158,34 +171,26 @@ impl Presence {
         info: Option<&Bytes>,
     ) -> PresenceGuard {
         let mut shown = self.shown.lock();
-        let known = shown
-            .members
-            .get_mut(channel)
-            .and_then(|members| members.get_mut(id));
-        let membership = if let Some(member) = known {
+        let membership = if let Some(member) = shown.session(channel, id) {
             member.attaches += 1;
             member.grace_ends = None;
             member.left = false;
             member.membership
         } else {
             shown.memberships += 1;
-            let member = Entry::new(shown.memberships, id, user, info);
-            let (membership, told) = (member.membership, member.told());
-            if self.hooks.join.is_some() {
-                let joined = Happened::Joined(channel.clone(), member.member.clone());
-                shown.happened.push_back(joined);
+            let membership = shown.memberships;
+            let entry = Entry::new(membership, id, user, info);
+            let members = shown.members.entry(channel.clone()).or_default();
+            let joined = members.add(id.clone(), entry);
+            let places = shown.places.entry(id.clone()).or_default();
+            places.push(channel.clone());
+            if let Some(member) = joined {
+                self.tell(&mut shown, channel, "join", MemberNotice::of(&member));
+                if self.hooks.join.is_some() {
+                    let joined = Happened::Joined(channel.clone(), member);
+                    shown.happened.push_back(joined);
+                }
             }
-            shown
-                .members
-                .entry(channel.clone())
-                .or_default()
-                .insert(id.clone(), member);
-            shown
-                .places
-                .entry(id.clone())
-                .or_default()
-                .push(channel.clone());
-            self.tell(&mut shown, channel, "join", told);
             membership
         };
         drop(shown);
@@ -206,11 +211,9 @@ impl Presence {
     pub fn leave(&self, id: &str) {
         let mut shown = self.shown.lock();
         for channel in shown.places.get(id).cloned().unwrap_or_default() {
-            let member = shown
-                .members
-                .get_mut(&channel)
-                .and_then(|members| members.get_mut(id));
-            let Some(member) = member else { continue };
+            let Some(member) = shown.session(&channel, id) else {
+                continue;
+            };
             member.left = true;
             if member.attaches <= 1 {
                 self.remove(&mut shown, &channel, id);
@@ -225,28 +228,18 @@ impl Presence {
     pub fn is_shown(&self, channel: &ChannelName, id: &str) -> bool {
         let shown = self.shown.lock();
         let members = shown.members.get(channel);
-        members.is_some_and(|members| members.contains_key(id))
+        members.is_some_and(|members| members.contains(id))
     }
 
     /// Returns the members of a channel: their count, and the first thousand in the order of joining.
     #[must_use]
     pub fn members(&self, channel: &ChannelName) -> Members {
         let shown = self.shown.lock();
-        let members = shown.members.get(channel).into_iter();
-        let mut members: Vec<&Entry> = members.flat_map(HashMap::values).collect();
-        let count = members.len();
-        // Sort by membership, not by time: two members may join in the same millisecond.
-        let age = |member: &&Entry| member.membership;
-        if count > LISTED_MEMBERS_MAX {
-            members.select_nth_unstable_by_key(LISTED_MEMBERS_MAX, age);
-            members.truncate(LISTED_MEMBERS_MAX);
-        }
-        members.sort_unstable_by_key(age);
-        let members = members.into_iter().map(|member| member.member.clone());
+        let members = shown.members.get(channel);
         Members {
             channel: channel.to_string(),
-            count,
-            members: members.collect(),
+            count: members.map_or(0, ChannelMembers::count),
+            members: members.map_or_else(Vec::new, |members| members.list(LISTED_MEMBERS_MAX)),
         }
     }
 
@@ -257,10 +250,7 @@ impl Presence {
 
     fn detach_shown(&self, shown: &mut ShownMember, here: &PresenceGuard) {
         let (channel, id) = (&here.channel, &here.id);
-        let member = shown
-            .members
-            .get_mut(channel)
-            .and_then(|members| members.get_mut(id));
+        let member = shown.session(channel, id);
         let Some(member) = member.filter(|member| member.membership == here.membership) else {
             return;
         };
@@ -318,11 +308,9 @@ impl Presence {
         let Some(Reverse((_, channel, id))) = shown.leaving.pop() else {
             return;
         };
-        let member = shown
-            .members
-            .get_mut(&channel)
-            .and_then(|members| members.get_mut(&id));
-        let Some(member) = member else { return };
+        let Some(member) = shown.session(&channel, &id) else {
+            return;
+        };
         match member.grace_ends {
             Some(ends) if ends <= now => self.remove(shown, &channel, &id),
             Some(ends) => shown.leaving.push(Reverse((ends, channel, id))),
@@ -333,29 +321,34 @@ impl Presence {
     fn tell_counts(&self) {
         let mut shown = self.shown.lock();
         for channel in std::mem::take(&mut shown.counts) {
-            let count = shown.members.get(&channel).map_or(0, HashMap::len);
+            let count = shown.count(&channel);
             self.post(&channel, "count", &PresenceCount { count });
         }
     }
 
     fn remove(&self, shown: &mut ShownMember, channel: &ChannelName, id: &str) {
-        let removed = shown
-            .members
-            .get_mut(channel)
-            .and_then(|members| members.remove_entry(id));
-        let Some((id, member)) = removed else { return };
+        let members = shown.members.get_mut(channel);
+        let Some((id, left)) = members.and_then(|members| members.remove(id)) else {
+            return;
+        };
         if let Some(places) = shown.places.get_mut(&id) {
             places.retain(|name| name != channel);
             if places.is_empty() {
                 shown.places.remove(&id);
             }
         }
-        if self.hooks.leave.is_some() {
-            let left = Happened::Left(channel.clone(), member.member.clone());
-            shown.happened.push_back(left);
+        if let Some(member) = left {
+            self.tell(shown, channel, "leave", MemberNotice::of(&member));
+            if self.hooks.leave.is_some() {
+                let left = Happened::Left(channel.clone(), member);
+                shown.happened.push_back(left);
+            }
         }
-        self.tell(shown, channel, "leave", member.told());
-        if shown.members.get(channel).is_some_and(HashMap::is_empty) {
+        if shown
+            .members
+            .get(channel)
+            .is_some_and(ChannelMembers::is_empty)
+        {
             shown.members.remove(channel);
         }
     }
@@ -367,7 +360,7 @@ impl Presence {
         name: &'static str,
         mut told: MemberNotice,
     ) {
-        told.count = shown.members.get(channel).map_or(0, HashMap::len);
+        told.count = shown.count(channel);
         if told.count > TOLD_MEMBERS_MAX {
             shown.counts.insert(channel.clone());
         } else {

@@ -34,7 +34,8 @@ const REPORT_MS = 2800
  * @typedef {import('./channel.js').Published} Published
  *
  * @typedef {object} Options
- * @property {string | (() => string | Promise<string>)} [token] a function is called again when its token was refused or has expired
+ * @property {string | (() => string | Promise<string>)} [token] a function is called again before its token ends, and when its token was refused
+ * @property {'omit' | 'same-origin' | 'include'} [credentials] of requests, as `fetch` takes it: `include` sends cookies to a hub of another origin
  * @property {Transport[]} [transports] allowed; the order is a preference
  * @property {any} [info] JSON, base in presence
  * @property {AbortSignal} [signal] closes the hub
@@ -97,7 +98,7 @@ export class Hub extends HubTarget {
     this.#transports = options.transports
     this.#timeoutMs = options.timeout
     const credentials = new Credentials(options.token, (error) => this.#report(error))
-    this.#requests = new Requests(base, options.fetch, credentials, () => this.#connection.position?.session, (ms) => this.#onRoundTrip(ms))
+    this.#requests = new Requests(base, fetchWith(options), credentials, () => this.#connection.position?.session, (ms) => this.#onRoundTrip(ms))
     this.#outbox = new Outbox({
       requests: this.#requests,
       timeoutMs: options.timeout,
@@ -321,6 +322,12 @@ export class Hub extends HubTarget {
     this.#connection.use(transport)
   }
 
+  /** Requests a new token and attaches again with it, without a gap: for rights that have just changed. */
+  renew() {
+    if (this.#endError) return warn(this, this.#endError, '`renew`: ')
+    this.#connection.renew()
+  }
+
   /** What was tried, observed and chosen, and why: as data, and as text by String(report). @returns {Promise<import('./report.js').Report>} */
   async report() {
     const { report } = await import('./report.js')
@@ -362,3 +369,8 @@ export class Hub extends HubTarget {
  * @throws {TriwayError} `bad_address`, `bad_option`, `bad_data` or `too_large`
  */
 export const connect = (address = '/', options = {}) => new Hub(address, options)
+
+/** The application's fetch, with its mode for cookies. @param {ReturnType<typeof checkOptions>} options @returns {typeof globalThis.fetch} */
+function fetchWith({ fetch, credentials }) {
+  return credentials ? (address, init) => fetch(address, { ...init, credentials }) : fetch
+}

@@ -13,15 +13,12 @@ import { MAGIC, wireName } from './frame.js'
 import { Ladder } from './ladder.js'
 import { loadMemory, networkType, saveMemory } from './page.js'
 import { hubUnavailable } from './publish-errors.js'
+import { Renewal } from './renewal.js'
 
 /** @typedef {import('./frame.js').Frame} Frame @typedef {import('./attachment.js').Position} Position @typedef {import('./rungs.js').Transport} Transport */
 
 /** Facts and steps kept for the report. */
 const LOG_MAX = 200
-/** Time after a hello, in ms, after which another one is requested to renew the session key. The key expires after an hour at most, so there is time to try twice. */
-const RENEW_MS = 25 * 60_000
-/** Longest wait for a renewed session, in ms. */
-const RENEW_MAX_MS = 5000
 /** Longest wait for the answer to a check for the hub, in ms. */
 const CHECK_MS = 2500
 /** Longest sleep between two ticks of the ladder, in ms: timers count in 31 bits. */
@@ -65,8 +62,8 @@ export class Connection {
   #ladder
   #owner
   #list
+  #renewal
   #isEnded = false
-  #renewAt = 0
   #pingAt = 0
   #pingMs = 0
   /** @type {any} */
@@ -83,6 +80,12 @@ export class Connection {
   constructor(owner) {
     this.#owner = owner
     this.#list = new ChannelList(owner, this)
+    this.#renewal = new Renewal(owner.requests.credentials, () => {
+      // A change of transport or of channels is under way.
+      if (this.#attachments.size > 1) return false
+      this.observe('reopen')
+      return true
+    })
     this.#awaitCarrier()
     this.#ladder = new Ladder({ transports: owner.options.transports, random: Math.random, memory: loadMemory(owner.requests.base), networkType: networkType() })
   }
@@ -186,7 +189,7 @@ export class Connection {
     this.#carrier = attachment
     this.problem = undefined
     this.#resolveCarried()
-    this.#resolveRenewed()
+    this.#renewal.resolve()
     this.position = attachment.position
     // Channels that were joined while this attachment was opened continue at the old position.
     if (before && before !== attachment.position) this.#uncoverRest(before, attachment.position)
@@ -255,13 +258,13 @@ export class Connection {
   }
 
   /** @param {Attachment} attachment @param {Frame} frame */
-  #onHello(attachment, { id = '', after, channels = [], places = {}, behind, limits, heartbeat: beat = 0, network, build }) {
+  #onHello(attachment, { id = '', after, channels = [], places = {}, behind, limits, heartbeat: beat = 0, network, build, session }) {
     const { credentials } = this.#owner.requests
     credentials.accepted()
     if (limits) this.#owner.outbox.limits = limits
     // A chain of polls may get another session when the hub no longer knows the old one.
     if (attachment === this.#carrier) this.#adopt(attachment)
-    this.#renewAt = Date.now() + RENEW_MS
+    if (session) this.#renewal.observeHello(session.expires_in)
     // A little less than a heartbeat, since frames of the hub are what triggers the next ping.
     this.#pingMs = 900 * beat
     const before = this.position
@@ -383,7 +386,7 @@ export class Connection {
   /** Sends the heartbeat ping, and renews the session, if it is time. @param {Attachment} attachment */
   #onActivity(attachment) {
     const now = Date.now()
-    if (now > this.#renewAt) this.renew()
+    this.#renewal.onFrame()
     // SSE sends nothing back, so the hub judges presence by a ping each heartbeat. Without BroadcastChannel the
     // ping also shows whether the browser has a connection left for requests. On WebSocket the automatic pong
     // is not enough: it may be lost, or come from a proxy.
@@ -411,32 +414,22 @@ export class Connection {
     })
   }
 
-  /** Attaches again, since a hello renews the session key. */
+  /** Requests another token, and attaches again: a hello renews the session. */
   renew() {
-    this.#renewAt = Date.now() + RENEW_MS
-    if (this.#attachments.size < 2) this.observe('reopen')
+    this.#renewal.begin()
   }
 
-  /** Resolves when a session made after this call carries, or after a while; the caller then requests again. @returns {Promise<void>} */
+  /** Resolves when a session made after this call carries, or after a while; the caller then requests again. */
   renewed() {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, RENEW_MAX_MS)
-      this.#renewalWaiters.push(() => resolve(clearTimeout(timer)))
-      this.renew()
-    })
+    return this.#renewal.whenRenewed()
   }
 
   /** Another tab reads, and sent its position. @param {Position} position */
   follow(position) {
     this.position = position
-    this.#resolveRenewed()
+    this.#renewal.resolve()
   }
 
-  #resolveRenewed() {
-    for (const resolve of this.#renewalWaiters.splice(0)) resolve()
-  }
-  /** @type {(() => void)[]} */
-  #renewalWaiters = []
   /** Transports on which the hub found no credential. @type {Set<Transport>} */
   #unknownBy = new Set()
 
@@ -477,7 +470,7 @@ export class Connection {
     if (this.#isEnded) return
     this.#isEnded = true
     clearTimeout(this.#timer)
-    this.#resolveRenewed()
+    this.#renewal.end()
     this.#list.end()
     for (const id of [...this.#attachments.keys()]) this.#drop({ id, why })
   }

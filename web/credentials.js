@@ -93,6 +93,16 @@ export class Credentials {
     return (this.#isRenewed = true)
   }
 
+  /** Whether another token can be requested. */
+  get isRenewable() {
+    return typeof this.#token === 'function'
+  }
+
+  /** The next request requests another token. */
+  forget() {
+    this.#pending = undefined
+  }
+
   /** The hub accepted the current token. */
   accepted() {
     this.#isRenewed = false

@@ -62,6 +62,7 @@ export function checkPublishOptions(options) {
 /** The options of `connect`: a check, and what the option must be. @type {Record<string, [(value: any) => boolean, string]>} */
 const OPTIONS = {
   token: [(token) => typeof token === 'function' || isToken(token), TOKEN + ', or a function that returns one'],
+  credentials: [(mode) => /^(omit|same-origin|include)$/.test(mode), 'omit, same-origin or include'],
   transports: [(list) => Array.isArray(list) && list.length > 0 && list.every((one) => TRANSPORTS.includes(one)), `a list of ${TRANSPORTS.join(', ')}`],
   info: [() => true, ''],
   signal: [isSignal, 'an AbortSignal'],

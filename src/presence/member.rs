@@ -40,8 +40,8 @@ pub struct Members {
     pub members: Vec<Arc<Member>>,
 }
 
-/// A session that is shown in a channel, as `GET /presence` lists it. All answers share it. They serialise it only when
-/// there is room to write it.
+/// A user, or a session without a user, that is shown in a channel, as `GET /presence` lists it. All answers share it.
+/// They serialise it only when there is room to write it.
 #[derive(Debug, Serialize)]
 pub struct Member {
     id: Arc<str>,
@@ -49,10 +49,13 @@ pub struct Member {
     #[serde(serialize_with = "as_json")]
     info: Option<Bytes>,
     since: u64,
+    /// Of a user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<usize>,
 }
 
 impl Member {
-    /// Returns the public id of the session.
+    /// Returns the id of the user, or the public id of a session without a user.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -64,7 +67,32 @@ impl Member {
         self.user.as_deref()
     }
 
-    /// Returns what is shown besides the id: a JSON text, as the client sent it.
+    /// Returns the number of sessions that show this member.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.unwrap_or(1)
+    }
+
+    /// Returns the user of this session as a member with one connection. It shows the info of this session.
+    pub(super) fn as_user(&self) -> Self {
+        Self {
+            id: self.user().map_or_else(|| self.id.clone(), Arc::from),
+            user: self.user.clone(),
+            info: self.info.clone(),
+            since: self.since,
+            connections: Some(1),
+        }
+    }
+
+    /// Returns the same member with so many more connections.
+    pub(super) fn with_connections(&self, more: isize) -> Self {
+        Self {
+            connections: Some(self.connections().saturating_add_signed(more)),
+            ..self.as_user()
+        }
+    }
+
+    /// Returns what is shown besides the id: a JSON text, as the client sent it, or as its credential states it.
     #[must_use]
     pub fn info(&self) -> Option<&Bytes> {
         self.info.as_ref()
@@ -100,6 +128,17 @@ pub(super) struct MemberNotice {
     pub(super) count: usize,
 }
 
+impl MemberNotice {
+    pub(super) fn of(member: &Member) -> Self {
+        Self {
+            id: member.id.clone(),
+            user: member.user.clone(),
+            info: member.info.clone(),
+            count: 0,
+        }
+    }
+}
+
 impl Entry {
     pub(super) fn new(
         membership: u64,
@@ -112,6 +151,7 @@ impl Entry {
             user: user.map(Box::from),
             info: info.cloned(),
             since: now_ms(),
+            connections: None,
         };
         Self {
             membership,
@@ -121,15 +161,6 @@ impl Entry {
             polled: None,
             is_queued: false,
             left: false,
-        }
-    }
-
-    pub(super) fn told(&self) -> MemberNotice {
-        MemberNotice {
-            id: self.member.id.clone(),
-            user: self.member.user.clone(),
-            info: self.member.info.clone(),
-            count: 0,
         }
     }
 }

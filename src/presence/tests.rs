@@ -141,3 +141,44 @@ async fn large_channels_tell_their_count_once_a_second() {
     assert_eq!((members.count, members.members.len()), (500, 500));
     drop(all);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_user_is_one_member_until_the_last_connection_has_gone() {
+    let lobby = lobby();
+    let join = |id: &str, info: &'static str| {
+        let info = Bytes::from_static(info.as_bytes());
+        lobby
+            .presence
+            .join(&lobby.channel, &Arc::from(id), Some("ann"), Some(&info))
+    };
+    let (first, second) = (join("s1", "1"), join("s2", "2"));
+    let alone = lobby.join("s3");
+    let members = lobby.presence.members(&lobby.channel);
+    assert_eq!(members.count, 2);
+    let shown: Vec<_> = members
+        .members
+        .iter()
+        .map(|member| (member.id(), member.connections()))
+        .collect();
+    assert_eq!(shown, [("ann", 2), ("s3", 1)]);
+    assert_eq!(
+        members.members[0].info().unwrap(),
+        "1",
+        "the info of the connection that joined"
+    );
+    assert_eq!(lobby.told(), ["join ann 1", "join s3 2"]);
+    first.leave();
+    assert_eq!(
+        lobby.presence.members(&lobby.channel).members[0].connections(),
+        1
+    );
+    assert_eq!(lobby.told().len(), 2, "first in is not last out");
+    drop(second);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    alone.leave();
+    assert_eq!(
+        lobby.told(),
+        ["join ann 1", "join s3 2", "leave ann 1", "leave s3 0"]
+    );
+    assert_eq!(lobby.presence.members(&lobby.channel).count, 0);
+}

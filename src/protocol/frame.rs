@@ -179,6 +179,8 @@ pub struct HelloSession {
     pub key: String,
     /// Seconds since 1970 at which the key expires.
     pub expires: u64,
+    /// Seconds until then, for clients whose clock is wrong.
+    pub expires_in: u64,
 }
 
 /// Bytes of a hello of one channel, and some.
@@ -341,6 +343,7 @@ mod tests {
             user: Some("ann".into()),
             key: "k".into(),
             expires: 1_795_172_788,
+            expires_in: 3_600,
         };
         let lobby = ChannelName::new("lobby").unwrap();
         let hello = Hello::new("k3x9q2-41".parse().unwrap(), session, vec![lobby], &[]);
@@ -349,7 +352,7 @@ mod tests {
         assert_eq!(
             json,
             format!(
-                r#"{{"type":"hello","magic":"triway/1","nonce":"n1","id":"k3x9q2-41","session":{{"id":"s8f3","user":"ann","key":"k","expires":1795172788}},"heartbeat":15,"limits":{{"data":10,"message":8252,"body":1048636,"commands":1000,"address":4096,"info":1024}},"channels":["lobby"],"network":"9c1f","build":"{BUILD}"}}"#
+                r#"{{"type":"hello","magic":"triway/1","nonce":"n1","id":"k3x9q2-41","session":{{"id":"s8f3","user":"ann","key":"k","expires":1795172788,"expires_in":3600}},"heartbeat":15,"limits":{{"data":10,"message":8252,"body":1048636,"commands":1000,"address":4096,"info":1024}},"channels":["lobby"],"network":"9c1f","build":"{BUILD}"}}"#
             )
         );
     }
@@ -365,6 +368,7 @@ mod tests {
             user: None,
             key: "k".into(),
             expires: 1,
+            expires_in: 1,
         };
         let hello = Hello::new(id, session, vec![lobby.presence()], &[(lobby.clone(), id)]);
         for json in [

@@ -76,7 +76,7 @@ impl<'a> From<&'a Refusal> for Problem<'a> {
             request_id: None,
             status: refusal.status(),
             title: title.into(),
-            kind: format!("https://triway.dev/problems/{code}").into(),
+            kind: format!("/problems/{code}").into(),
         }
     }
 }
@@ -120,7 +120,7 @@ mod tests {
         let json = refusal.to_json(Some("r1"));
         assert_eq!(
             json,
-            r#"{"code":"key_out_of_order","detail":"3 is missing","expected":3,"hint":"Send the key with the number in `expected` first.","nonce":"n\"1","request_id":"r1","status":409,"title":"A numbered key is missing before this one","type":"https://triway.dev/problems/key_out_of_order"}"#
+            r#"{"code":"key_out_of_order","detail":"3 is missing","expected":3,"hint":"Send the key with the number in `expected` first.","nonce":"n\"1","request_id":"r1","status":409,"title":"A numbered key is missing before this one","type":"/problems/key_out_of_order"}"#
         );
         let problem: Problem<'_> = serde_json::from_str(&json).unwrap();
         let written = Problem {

@@ -135,10 +135,11 @@ pub(super) fn response(full: AdmissionError, head: &Parts) -> Response<Body> {
 }
 
 /// The headers of every refusal (`docs/protocol.md`, Refusals).
-const HEADERS: [(HeaderName, &str); 4] = [
+const HEADERS: [(HeaderName, &str); 5] = [
     (header::CONTENT_TYPE, "application/problem+json"),
     (header::CACHE_CONTROL, "private, no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
     (header::VARY, "Origin, Authorization, Cookie"),
 ];
 

@@ -75,12 +75,14 @@ impl Sessions {
 
     /// Returns a session with a new key, as hello states it.
     pub(super) fn signed(&self, id: &Arc<str>, grants: &Grants) -> HelloSession {
-        let (key, expires) = self.signer.sign(id, grants, now_s());
+        let now_s = now_s();
+        let (key, expires) = self.signer.sign(id, grants, now_s);
         HelloSession {
             id: id.clone(),
             user: grants.shared_user(),
             key,
             expires,
+            expires_in: expires.saturating_sub(now_s),
         }
     }
 

@@ -8,6 +8,7 @@ mod key_set;
 mod refusals;
 mod revocation;
 mod rules;
+mod secrets;
 mod sessions;
 
 use std::sync::Arc;

@@ -29,6 +29,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/operate.md",
     "docs/protocol.md",
     "docs/proxies.md",
+    "docs/troubleshooting.md",
     "examples/curl.md",
 ];
 

@@ -4,6 +4,7 @@ use serde_json::json;
 use triway::Audience::Anyone;
 
 use super::*;
+use crate::support::until;
 
 #[tokio::test]
 async fn a_session_key_opens_streams_without_the_credential() {
@@ -149,4 +150,74 @@ async fn a_logout_ends_the_session_and_its_readers() {
         .ask(server.wire.request("DELETE", "/session"))
         .await;
     assert_eq!(outcome(&answer), (400, "bad_parameter".into()));
+}
+
+#[tokio::test]
+async fn two_tabs_of_a_user_are_one_member_with_two_connections() {
+    let server = guarded(Vec::new());
+    let wire = &server.wire;
+    let of = |user: &str, info: &str| {
+        let access = json!({"read": ["room/*"], "info": {"name": info}});
+        token(&json!({"sub": user, "triway": access}))
+    };
+    let open = async |via, token: &str| {
+        let ask = reading("room/1", token)
+            .with("presence", 1)
+            .with("info", "\"mine\"");
+        let mut reader = wire.open(via, &ask).await;
+        reader.expect_type("hello").await;
+        reader
+    };
+    let members = async || {
+        ask_as(wire, READER, "GET", "/presence/room/1", "")
+            .await
+            .json()
+    };
+    let ann = of("ann", "Ann");
+    let first = open(Via::Ws, &ann).await;
+    let second = open(Via::Sse, &ann).await;
+    let bob = open(Via::Ws, &of("bob", "Bob")).await;
+    let listed = members().await;
+    assert_eq!(listed["count"], 2, "{listed}");
+    let [ann, bobs] = [&listed["members"][0], &listed["members"][1]];
+    assert_eq!(
+        (&ann["id"], &ann["connections"], &ann["info"]["name"]),
+        (&json!("ann"), &json!(2), &json!("Ann"))
+    );
+    assert_eq!(
+        (&bobs["id"], &bobs["connections"]),
+        (&json!("bob"), &json!(1))
+    );
+    first.close().await;
+    until("one connection is left", async || {
+        members().await["members"][0]["connections"] == 1
+    })
+    .await;
+    drop(second);
+    bob.close().await;
+    until("bob has left", async || members().await["count"] == 1).await;
+    let moves = wire
+        .ask(
+            wire.request("GET", "/history/%24presence/room/1")
+                .bearer_auth(READER),
+        )
+        .await
+        .json();
+    let moves: Vec<String> = moves["frames"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|frame| {
+            format!(
+                "{} {}",
+                frame["name"].as_str().unwrap(),
+                frame["data"]["id"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(
+        moves,
+        ["join ann", "join bob", "leave bob"],
+        "the grace period of ann runs"
+    );
 }

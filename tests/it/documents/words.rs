@@ -277,6 +277,7 @@ async fn the_addresses_table_has_the_methods_of_each() {
         for address in addresses.split_whitespace() {
             let path = address
                 .replace("{channel}", "a")
+                .replace("{code}", "forbidden")
                 .replace("{channels}", "a")
                 .replace('…', "chat.js");
             let answer = program.wire.ask(program.wire.request("PATCH", &path)).await;

@@ -41,6 +41,11 @@ pub(crate) fn assert_common_headers(answer: &Answer) {
         "{answer:?}"
     );
     assert_eq!(
+        answer.header("referrer-policy"),
+        Some("no-referrer"),
+        "{answer:?}"
+    );
+    assert_eq!(
         answer.header("vary"),
         Some("Origin, Authorization, Cookie"),
         "{answer:?}"

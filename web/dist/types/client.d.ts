@@ -12,9 +12,13 @@ export type Member = import('./channel.js').Member;
 export type Published = import('./channel.js').Published;
 export type Options = {
     /**
-     * a function is called again when its token was refused or has expired
+     * a function is called again before its token ends, and when its token was refused
      */
     token?: string | (() => string | Promise<string>);
+    /**
+     * of requests, as `fetch` takes it: `include` sends cookies to a hub of another origin
+     */
+    credentials?: 'omit' | 'same-origin' | 'include';
     /**
      * allowed; the order is a preference
      */
@@ -83,7 +87,8 @@ export type HubEventMap = {
  * @typedef {import('./channel.js').Published} Published
  *
  * @typedef {object} Options
- * @property {string | (() => string | Promise<string>)} [token] a function is called again when its token was refused or has expired
+ * @property {string | (() => string | Promise<string>)} [token] a function is called again before its token ends, and when its token was refused
+ * @property {'omit' | 'same-origin' | 'include'} [credentials] of requests, as `fetch` takes it: `include` sends cookies to a hub of another origin
  * @property {Transport[]} [transports] allowed; the order is a preference
  * @property {any} [info] JSON, base in presence
  * @property {AbortSignal} [signal] closes the hub
@@ -140,6 +145,8 @@ export declare class Hub extends HubTarget {
      * @throws {TriwayError} `bad_option`, if it is not among the hub's transports
      */
     use(transport: Transport | 'auto'): void;
+    /** Requests a new token and attaches again with it, without a gap: for rights that have just changed. */
+    renew(): void;
     /** What was tried, observed and chosen, and why: as data, and as text by String(report). @returns {Promise<import('./report.js').Report>} */
     report(): Promise<import('./report.js').Report>;
     /** Ends the hub: queued publishes are rejected, and loops over events end. */

@@ -90,9 +90,9 @@ export declare class Connection {
     sync(): void;
     /** @returns {Promise<boolean>} whether the hub answers */
     isHubThere(): Promise<boolean>;
-    /** Attaches again, since a hello renews the session key. */
+    /** Requests another token, and attaches again: a hello renews the session. */
     renew(): void;
-    /** Resolves when a session made after this call carries, or after a while; the caller then requests again. @returns {Promise<void>} */
+    /** Resolves when a session made after this call carries, or after a while; the caller then requests again. */
     renewed(): Promise<void>;
     /** Another tab reads, and sent its position. @param {Position} position */
     follow(position: Position): void;

@@ -19,6 +19,10 @@ export declare class Credentials {
      * @returns {Promise<boolean>} whether a request with another token may succeed
      */
     renew(used: string | undefined): Promise<boolean>;
+    /** Whether another token can be requested. */
+    get isRenewable(): boolean;
+    /** The next request requests another token. */
+    forget(): void;
     /** The hub accepted the current token. */
     accepted(): void;
 }

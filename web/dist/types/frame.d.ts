@@ -59,6 +59,7 @@ export type Session = {
     key: string;
     user?: string;
     expires?: number;
+    expires_in?: number;
     inboxes?: string[];
 };
 export type Limits = {
@@ -107,7 +108,7 @@ export type Limits = {
  * @property {Frame[]} [frames]
  * @property {string} [cursor]
  *
- * @typedef {{id: string, key: string, user?: string, expires?: number, inboxes?: string[]}} Session `inboxes`: the channels behind `@`
+ * @typedef {{id: string, key: string, user?: string, expires?: number, expires_in?: number, inboxes?: string[]}} Session `inboxes`: the channels behind `@`
  * @typedef {{data: number, message: number, body: number, commands: number, address: number, info: number, channels: number}} Limits
  *   of one event's data, a WebSocket message, a body of `/send`, its commands, the address of a publishing GET, `info`, channels
  */

@@ -16,6 +16,7 @@ export declare function checkPublishOptions(options: any): void;
  */
 export declare function checkOptions(options: import('./client.js').Options): {
     token?: string | (() => string | Promise<string>);
+    credentials?: 'omit' | 'same-origin' | 'include';
     info?: any;
     signal?: AbortSignal;
     heartbeat?: number;

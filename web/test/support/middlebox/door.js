@@ -33,7 +33,7 @@ export function hasCredential({ head, body, url }, token) {
 /** @param {Request} request @returns {Buffer} the refusal, as the hub writes it */
 export function unauthorized({ head, body, url, kind }) {
   const nonce = new URL(url, 'http://hub').searchParams.get('nonce') ?? /"nonce"\s*:\s*"([^"]+)"/.exec(String(body))?.[1]
-  const problem = { type: 'https://triway.dev/problems/unauthorized', title: 'Unauthorized', status: 401, code: 'unauthorized', hint: 'Send a token', ...(nonce && { nonce }) }
+  const problem = { type: '/problems/unauthorized', title: 'Unauthorized', status: 401, code: 'unauthorized', hint: 'Send a token', ...(nonce && { nonce }) }
   return kind === 'ws' ? byeBytes(head, problem) : answerBytes(problem, headerOf(head, 'origin'))
 }
 

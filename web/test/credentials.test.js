@@ -1,0 +1,118 @@
+/** Tokens that end while the page is open, against the real hub: renewal loses nothing, and nobody leaves. */
+import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { WebSocket } from 'ws'
+import { connect } from '../dist/client.mjs'
+import { until } from './hub.js'
+import { startServer } from './server.js'
+
+const SECRET = '0123456789abcdef0123456789abcdef'
+const TOKEN_S = 3
+/** Longest pause between two events while the token is renewed, in ms. They are published every 10 ms. */
+const PAUSE_MAX_MS = 250
+const RENEWALS = 4
+
+/** @type {string} */
+let folder
+/** @type {any} */
+let hubProcess
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'triway-'))
+  writeFileSync(join(folder, 'secret'), SECRET)
+  hubProcess = await startServer(['--jwt-secret-file', join(folder, 'secret'), '--publish-rate', '0'])
+})
+
+after(async () => {
+  await hubProcess.stop()
+  rmSync(folder, { recursive: true })
+})
+
+/** A token of ann, valid for so many seconds. @param {number} seconds @param {object} [more] */
+function token(seconds, more = {}) {
+  const now = Math.floor(Date.now() / 1000)
+  const part = (/** @type {object} */ value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const access = { read: ['*'], publish: ['*'] }
+  const message = `${part({ alg: 'HS256' })}.${part({ sub: 'ann', iat: now, exp: now + seconds, triway: access, ...more })}`
+  return `${message}.${createHmac('sha256', SECRET).update(message).digest('base64url')}`
+}
+
+/** @param {any} options */
+const connectTo = (options) => connect(hubProcess.address, { WebSocket, ...options })
+
+for (const transport of ['ws', 'sse', 'poll']) {
+  test(`a short token is renewed ahead of its end, without a gap, a pause or a leave, over ${transport}`, async () => {
+    let tokens = 0
+    const hub = connectTo({ transports: [transport], token: () => (tokens++, token(TOKEN_S)) })
+    const room = hub.channel('renewed/' + transport, { presence: true })
+    const states = [], moves = [], heard = []
+    let pauseMs = 0
+    let heardAt = Infinity
+    hub.addEventListener('state', ({ to }) => states.push(to))
+    for (const type of ['join', 'leave']) room.addEventListener(type, ({ member }) => moves.push(type + ' ' + member.id))
+    room.addEventListener('gap', ({ reason }) => moves.push('gap ' + reason))
+    await hub.ready
+    room.addEventListener('message', ({ data }) => {
+      heard.push(data)
+      pauseMs = Math.max(pauseMs, Date.now() - heardAt)
+      heardAt = Date.now()
+    })
+    let sent = 0
+    const publishing = setInterval(() => room.publish(++sent).catch((error) => moves.push(error.code)), 10)
+    await until(() => tokens > RENEWALS, 'renewals', 40_000)
+    clearInterval(publishing)
+    await until(() => heard.length >= sent)
+    assert.deepEqual(heard, heard.map((_, index) => index + 1), 'lost, repeated or reordered')
+    assert.deepEqual(states, ['connected'], 'the state never changed')
+    assert.deepEqual(moves.filter((move) => move !== 'join ann'), [])
+    assert.ok(pauseMs <= PAUSE_MAX_MS, `${pauseMs} ms`)
+    hub.close()
+  })
+
+  test(`renew() uses rights that have just grown, over ${transport}`, async () => {
+    let read = ['old']
+    const hub = connectTo({ transports: [transport], token: () => token(60, { triway: { read, publish: ['*'] } }) })
+    await hub.ready
+    const refused = await new Promise((resolve) => hub.channel('new').addEventListener('error', ({ error }) => resolve(error)))
+    assert.equal(/** @type {any} */ (refused).code, 'forbidden')
+    read = ['old', 'new']
+    hub.renew()
+    const heard = []
+    await until(async () => {
+      const room = hub.channel('new')
+      room.addEventListener('message', ({ data }) => heard.push(data))
+      await hub.channel('new').publish(1)
+      return heard.length
+    })
+    assert.equal(hub.state, 'connected')
+    hub.close()
+  })
+
+  test(`a token that is refused is requested once more, and then the hub is closed, over ${transport}`, async () => {
+    let tokens = 0
+    const hub = connectTo({ transports: [transport], token: () => (tokens++, 'a.b.c') })
+    await assert.rejects(hub.ready, { code: 'unauthorized' })
+    assert.equal(tokens, 2)
+    assert.equal(hub.state, 'closed')
+  })
+}
+
+test('cookies are sent where the application says so', async () => {
+  const modes = []
+  const fetched = (address, init) => {
+    modes.push(init.credentials)
+    return fetch(address, init)
+  }
+  for (const [credentials, mode] of [[undefined, undefined], ['include', 'include'], ['omit', 'omit']]) {
+    const hub = connectTo({ transports: ['poll'], token: token(60), fetch: fetched, credentials })
+    await hub.ready
+    hub.close()
+    assert.ok(modes.length && modes.every((one) => one === mode), `${modes}`)
+    modes.length = 0
+  }
+  assert.throws(() => connectTo({ credentials: 'all' }), { code: 'bad_option' })
+})
