@@ -73,6 +73,7 @@ const KINDS: &[&str] = &[
     "html",
     "js",
     "js run",
+    "python",
     "rust,no_run",
     "toml run",
     "nginx",

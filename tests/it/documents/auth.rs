@@ -3,12 +3,13 @@
 //! Knows which variables the page expects the reader to set.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use super::document;
 use super::markdown::Block;
 use super::shell::without_settings;
 use crate::cli::Hub;
+use crate::support::{Wire, until};
 
 /// The address of the hub on the page.
 const ADDRESS: &str = "localhost:7333";
@@ -133,4 +134,66 @@ fn every_command_of_the_credentials_page_runs() {
             session = answer["key"].as_str().unwrap().to_owned();
         }
     }
+}
+
+/// Ends the app of the page.
+struct App(Child);
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn the_python_app_of_the_page_decides_by_its_cookies() {
+    let blocks = document("docs/auth.md").blocks();
+    let program = blocks.iter().find(|block| block.info == "python").unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let program = program.text.replace("3000", &port.to_string());
+    let mut python = Command::new("python3");
+    let _app = App(python
+        .args(["-c", &program])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap());
+    let address = format!("127.0.0.1:{port}");
+    until("the app listens", async || {
+        std::net::TcpStream::connect(&address).is_ok()
+    })
+    .await;
+    let url = format!("http://{address}/hub");
+    let hub = Hub::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--authorize-url",
+        &url,
+        "--authorize-cookie",
+        "session",
+    ]);
+    let wire = Wire::at(hub.authority().parse().unwrap());
+    let ask = |path: &str, cookie: &str| {
+        wire.ask(
+            wire.request("GET", path)
+                .header("cookie", cookie.to_owned()),
+        )
+    };
+    let answer = ask("/poll/room/42?wait=0", "theme=dark; session=k7").await;
+    assert_eq!(
+        answer.json()["frames"][0]["session"]["user"],
+        "ann",
+        "{}",
+        answer.text()
+    );
+    assert_eq!(ask("/poll/lobby?wait=0", "session=k7").await.status, 403);
+    let answer = ask("/poll/room/42?wait=0", "session=other").await;
+    assert_eq!(
+        (answer.status, answer.json()["detail"].as_str()),
+        (401, Some("Please log in."))
+    );
 }
