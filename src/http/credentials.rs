@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cookie::Cookie;
-use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
+use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 
 use super::authenticator::{Purpose, Token};
 use super::{App, RefusalResponse};
@@ -56,6 +56,21 @@ impl App {
         self.authenticator.admin(&token)
     }
 
+    /// Refuses a request that a page of another origin made with the cookies of its visitor, such as an image or a script.
+    /// Such requests have no `Origin` that the guard could check.
+    fn check_foreign_cookie(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let judges_cookies = self.options.cookie.is_some() || self.authenticator.hook.is_some();
+        let is_foreign = headers
+            .get("sec-fetch-site")
+            .is_some_and(|site| site != "same-origin" && site != "none");
+        let is_unchecked = is_foreign && !headers.contains_key(ORIGIN);
+        if judges_cookies && is_unchecked && headers.contains_key(COOKIE) {
+            let detail = "a page of another origin sent the cookies of its visitor";
+            return Err(Refusal::new(Code::OriginRefused, detail));
+        }
+        Ok(())
+    }
+
     async fn authenticate(
         &self,
         parts: &Parts,
@@ -66,6 +81,7 @@ impl App {
         if !self.authenticator.is_set() {
             return Ok(absent());
         }
+        self.check_foreign_cookie(&parts.headers)?;
         let tokens = self.tokens(parts, given);
         let granted = self
             .authenticator

@@ -1,10 +1,12 @@
 /** Tokens that end while the page is open, against the real hub: renewal loses nothing, and nobody leaves. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { createHmac } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
 import { WebSocket } from 'ws'
 import { connect } from '../dist/client.mjs'
 import { until } from './hub.js'
@@ -100,6 +102,20 @@ for (const transport of ['ws', 'sse', 'poll']) {
     assert.equal(hub.state, 'closed')
   })
 }
+
+test('the Node lines of the credentials page sign a token that the hub accepts', async () => {
+  const page = readFileSync(new URL('../../docs/auth.md', import.meta.url), 'utf8')
+  const [lines] = /(?<=```js\n)import[^`]*SignJWT[^`]*/.exec(page) ?? ['']
+  const program = lines.replace('jwt-secret', join(folder, 'secret')) + 'console.log(token)'
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { cwd: new URL('..', import.meta.url) })
+  const hub = connectTo({ token: stdout.trim() })
+  await hub.ready
+  assert.equal(hub.session.user, 'ann')
+  hub.channel('room/7')
+  assert.ok((await hub.channel('room/42').publish(1)).id)
+  await assert.rejects(hub.channel('room/7').publish(1), { code: 'forbidden' })
+  hub.close()
+})
 
 test('cookies are sent where the application says so', async () => {
   const modes = []

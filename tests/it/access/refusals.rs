@@ -175,3 +175,48 @@ async fn an_open_hub_on_loopback_refuses_what_a_proxy_forwards() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_page_of_another_origin_cannot_use_the_cookies_of_its_visitor() {
+    let server = guarded_with(Vec::new(), |builder| {
+        builder.http.cookie = Some("sid".into());
+        builder.http.origins = vec!["https://app.example.com".into()];
+    });
+    let wire = &server.wire;
+    let cookie = format!("sid={}", token_of("ann", &["*"]));
+    for (site, origin, status) in [
+        (None, None, 200),
+        (Some("same-origin"), None, 200),
+        (Some("none"), None, 200),
+        (Some("cross-site"), None, 403),
+        (Some("same-site"), None, 403),
+        (Some("cross-site"), Some("https://app.example.com"), 200),
+        (Some("cross-site"), Some("https://evil.example"), 403),
+        (Some("cross-site"), Some("null"), 403),
+    ] {
+        for (method, path) in [
+            ("GET", "/poll/a?wait=0&presence=1"),
+            ("GET", "/history/a"),
+            ("POST", "/pub/a"),
+            ("POST", "/session"),
+        ] {
+            let mut request = wire.request(method, path).header("cookie", &cookie);
+            for (name, value) in [("sec-fetch-site", site), ("origin", origin)] {
+                if let Some(value) = value {
+                    request = request.header(name, value);
+                }
+            }
+            let answer = wire.ask(request).await;
+            let is_ok = matches!(answer.status, 200 | 201);
+            assert_eq!(
+                is_ok,
+                status == 200,
+                "{site:?} {origin:?} {path}: {}",
+                answer.text()
+            );
+            if !is_ok {
+                assert_eq!(answer.json()["code"], "origin_refused");
+            }
+        }
+    }
+}
