@@ -8,6 +8,7 @@ mod authorizer;
 mod backoff;
 mod bench;
 mod capped;
+mod configure;
 mod frames;
 mod key;
 mod key_set;
@@ -25,9 +26,10 @@ pub(crate) use outlet::{ReaderGone, tell};
 pub use program::main;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{self, BadConfig, BadFile, BadVariable, Config, Flags};
 
@@ -60,6 +62,8 @@ enum ProgramCommand {
     Sub(subscribe::SubscribeOptions),
     /// Compare WebSocket, SSE and long polling on one hub: latency, CPU, memory and lost events
     Bench(Box<bench::PlanOptions>),
+    /// Write, check and show settings
+    Config(configure::ConfigOptions),
     /// Make, list and revoke API keys of back ends
     Key(key::KeyOptions),
     /// Sign and inspect JSON Web Tokens
@@ -77,6 +81,16 @@ impl Arguments {
             ProgramCommand::Serve(flags) => &flags.log,
             _ => "error",
         }
+    }
+
+    /// The TOML file of a command that reads settings.
+    fn file(&self) -> Option<&Path> {
+        let flags = match &self.command {
+            ProgramCommand::Serve(flags) => flags,
+            ProgramCommand::Config(options) => options.flags()?,
+            _ => return None,
+        };
+        flags.config.as_deref()
     }
 
     /// Whether the work is for all cores. Clients work one after the other, and `bench` measures what one thread of
@@ -120,15 +134,31 @@ impl From<clap::Error> for Complaint {
     }
 }
 
-/// The arguments, with what the environment and the TOML file say where they are silent.
-pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Arguments, Complaint> {
+/// A command with its arguments.
+pub(crate) struct Invocation {
+    arguments: Arguments,
+    /// The same arguments, with the source of each value.
+    matches: ArgMatches,
+}
+
+impl Invocation {
+    pub(crate) fn log(&self) -> &str {
+        self.arguments.log()
+    }
+
+    pub(crate) fn wants_all_cores(&self) -> bool {
+        self.arguments.wants_all_cores()
+    }
+}
+
+/// Returns the arguments, completed by the environment and the TOML file.
+pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Invocation, Complaint> {
     let given = with_default_command(given.into_iter().collect());
     let plain = command();
     for warning in config::unknown_variables(&plain, std::env::vars_os().map(|(name, _)| name)) {
         tell(format_args!("warning: {warning}"));
     }
-    let named = given.get(1).and_then(|name| plain.find_subcommand(name));
-    if let Some(named) = named {
+    if let Some(named) = named(&plain, &given) {
         config::check_environment(named, &given, |name| std::env::var_os(name))
             .map_err(Complaint::Variable)?;
     }
@@ -137,28 +167,35 @@ pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Argumen
         tell("warning: process lists show --token; use TRIWAY_TOKEN or --token-file");
     }
     let arguments = Arguments::from_arg_matches(&matches)?;
-    let ProgramCommand::Serve(flags) = &arguments.command else {
-        return Ok(arguments);
-    };
-    let Flags {
-        config: Some(path), ..
-    } = &**flags
-    else {
-        return Ok(arguments);
+    let Some(path) = arguments.file() else {
+        return Ok(Invocation { arguments, matches });
     };
     let mut bad = None;
-    let layered = plain.mut_subcommand("serve", |serve| {
-        config::with_defaults(serve.clone(), path).unwrap_or_else(|error| {
+    let mut layer = |command: clap::Command| {
+        config::with_defaults(command.clone(), path).unwrap_or_else(|error| {
             bad = Some(error);
-            serve
+            command
         })
-    });
-    match bad {
-        Some(error) => Err(Complaint::File(error)),
-        None => Ok(Arguments::from_arg_matches(
-            &layered.try_get_matches_from(&given)?,
-        )?),
+    };
+    let layered = plain
+        .mut_subcommand("serve", &mut layer)
+        .mut_subcommand("config", |config| {
+            let config = config.mut_subcommand("check", &mut layer);
+            config.mut_subcommand("show", &mut layer)
+        });
+    if let Some(error) = bad {
+        return Err(Complaint::File(error));
     }
+    let matches = layered.try_get_matches_from(&given)?;
+    let arguments = Arguments::from_arg_matches(&matches)?;
+    Ok(Invocation { arguments, matches })
+}
+
+/// Returns the command that the arguments name, which may stand below another one.
+fn named<'a>(root: &'a clap::Command, given: &[OsString]) -> Option<&'a clap::Command> {
+    let named = root.find_subcommand(given.get(1)?)?;
+    let below = given.get(2).and_then(|name| named.find_subcommand(name));
+    Some(below.unwrap_or(named))
 }
 
 /// Returns whether a token is on the command line.
@@ -178,7 +215,7 @@ fn command() -> clap::Command {
     let hide = |arg: clap::Arg| arg.hide_env(true);
     let mut command = Arguments::command();
     for name in [
-        "serve", "pub", "sub", "bench", "key", "token", "revoke", "access",
+        "serve", "pub", "sub", "bench", "config", "key", "token", "revoke", "access",
     ] {
         command = command.mut_subcommand(name, |command| command.mut_args(hide));
     }
@@ -200,7 +237,8 @@ fn with_default_command(mut given: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// Does what was asked.
-pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub(crate) async fn run(invocation: Invocation) -> anyhow::Result<()> {
+    let Invocation { arguments, matches } = invocation;
     match arguments.command {
         ProgramCommand::Serve(flags) => {
             let config =
@@ -210,6 +248,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         ProgramCommand::Pub(options) => publish::run(options).await,
         ProgramCommand::Sub(options) => subscribe::run(options).await,
         ProgramCommand::Bench(options) => bench::run(*options).await,
+        ProgramCommand::Config(options) => configure::run(options, &command(), &matches),
         ProgramCommand::Key(options) => key::run(options),
         ProgramCommand::Token(options) => token::run(options),
         ProgramCommand::Revoke(options) => revoke::run(options).await,
@@ -222,12 +261,13 @@ mod tests {
     use super::*;
 
     fn parsed(given: &[&str]) -> Arguments {
-        parse(
+        let invocation = parse(
             std::iter::once("triway")
                 .chain(given.iter().copied())
                 .map(OsString::from),
         )
-        .unwrap_or_else(|_| panic!("{given:?}"))
+        .unwrap_or_else(|_| panic!("{given:?}"));
+        invocation.arguments
     }
 
     #[test]

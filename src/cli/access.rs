@@ -17,7 +17,7 @@ Examples:
   triway access explain --token eyJhbGciOi… read room/42 --jwt-secret-file jwt-secret
   triway access explain publish room/42 --config triway.toml";
 
-/// What `triway access` was told.
+/// The arguments of `triway access`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct AccessOptions {

@@ -21,7 +21,7 @@ Examples:
   triway serve --api-keys keys.toml
   curl -H 'Authorization: Bearer twk_…' -d paid localhost:7333/pub/orders/7";
 
-/// What `triway key` was told.
+/// The arguments of `triway key`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct KeyOptions {

@@ -16,7 +16,7 @@ Examples:
   TRIWAY_TOKEN=twk_… triway revoke --user ann
   triway revoke --jti 0ffpCCEe --token-file ops.key";
 
-/// What `triway revoke` was told.
+/// The arguments of `triway revoke`.
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(after_help = EXAMPLES)]

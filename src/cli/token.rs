@@ -23,7 +23,7 @@ Examples:
   triway token mint --sub ann --read 'room/*' --publish room/42 --ttl 1h --jwt-secret-file jwt-secret
   triway token inspect eyJhbGciOi… --jwt-secret-file jwt-secret";
 
-/// What `triway token` was told.
+/// The arguments of `triway token`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TokenOptions {

@@ -389,3 +389,79 @@ fn tokens_on_the_command_line_and_unknown_variables_are_warned_about() {
     assert!(run(&[&revoke[..], &["--token", "secret"]].concat(), &[]).contains("process lists"));
     assert!(!run(&revoke, &[("TRIWAY_TOKEN", "secret")]).contains("process lists"));
 }
+
+#[test]
+fn a_new_settings_file_is_valid_with_and_without_its_lines() {
+    let folder = Folder::new("config");
+    let file = folder.path("triway.toml");
+    output(&["config", "init", &file]);
+    assert!(complaint(&["config", "init", &file]).contains("exists already"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(output(&["config", "check", "--config", &file]).contains("valid"));
+    // Every line that has a value, and the rules.
+    let is_setting =
+        |line: &str| line.contains(" = ") && !line.ends_with("\"\"") && !line.contains('.');
+    let is_rule = |line: &str| line.starts_with("# [[") || line.starts_with("# match");
+    let lines = text.lines().map(|line| match line.strip_prefix("# ") {
+        Some(rest) if is_setting(rest) || is_rule(line) => rest,
+        _ => line,
+    });
+    let all = folder.file("all.toml", &lines.collect::<Vec<_>>().join("\n"));
+    let said = output(&["config", "check", "--config", &all]);
+    assert!(
+        said.contains(
+            "rule 2: news/* may be read by anyone, published to by server; members are hidden"
+        ),
+        "{said}"
+    );
+    assert!(
+        text.lines().filter(|line| line.contains(" = ")).count() > 40,
+        "{text}"
+    );
+}
+
+#[test]
+fn the_settings_in_force_are_shown_with_their_source_and_without_secrets() {
+    let folder = Folder::new("show");
+    let file = folder.file(
+        "triway.toml",
+        "heartbeat = '20s'\norigin = ['https://a.example', 'https://b.example']\n",
+    );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_triway"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIWAY_")) {
+        command.env_remove(name);
+    }
+    let arguments = [
+        "config",
+        "show",
+        "--config",
+        &file,
+        "--listen",
+        "127.0.0.1:8000",
+        "--secret",
+        "0123456789abcdef",
+    ];
+    let shown = command
+        .args(arguments)
+        .env("TRIWAY_DRAIN", "3s")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for line in [
+        "listen = \"127.0.0.1:8000\"  # command line",
+        "drain = \"3s\"  # environment",
+        "heartbeat = \"20s\"  # file",
+        "origin = [\"https://a.example\", \"https://b.example\"]  # file",
+        "history-events = 1000  # default",
+        "open = false  # default",
+        "secret = \"…\"  # command line",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
+    }
+    assert!(!shown.contains("0123456789abcdef"));
+    let bad = folder.file("bad.toml", "heartbeat = '20'\n");
+    for action in ["check", "show"] {
+        let complaint = complaint(&["config", action, "--config", &bad]);
+        assert!(complaint.contains("bad.toml:1"), "{complaint}");
+    }
+}
