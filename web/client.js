@@ -97,8 +97,8 @@ export class Hub extends HubTarget {
     const options = checkOptions(given)
     this.#transports = options.transports
     this.#timeoutMs = options.timeout
-    const credentials = new Credentials(options.token, (error) => this.#report(error))
-    this.#requests = new Requests(base, fetchWith(options), credentials, () => this.#connection.position?.session, (ms) => this.#onRoundTrip(ms))
+    const credentials = new Credentials(options.token, (error) => this.#report(error), async (token) => this.#connection.takeSession(await this.#requests.exchange(token)))
+    this.#requests = new Requests(base, fetchWith(options), credentials, () => this.#connection.session, (ms) => this.#onRoundTrip(ms))
     this.#outbox = new Outbox({
       requests: this.#requests,
       timeoutMs: options.timeout,

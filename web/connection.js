@@ -64,6 +64,8 @@ export class Connection {
   #list
   #renewal
   #isEnded = false
+  /** @type {import('./frame.js').Session | undefined} */
+  #exchanged
   #pingAt = 0
   #pingMs = 0
   /** @type {any} */
@@ -97,6 +99,18 @@ export class Connection {
   /** Resolves when a transport carries; at once where another tab reads. @returns {Promise<void>} */
   whenCarried() {
     return this.isParked ? Promise.resolve() : this.#carried
+  }
+
+  /** The session of requests. @type {import('./frame.js').Session | undefined} */
+  get session() {
+    return this.position?.session ?? this.#exchanged
+  }
+
+  /** A long token was exchanged for a session key. @param {import('./frame.js').Session} session */
+  takeSession(session) {
+    this.#exchanged = session
+    // Attachments share this object.
+    if (this.position?.session) this.position.session.key = session.key
   }
 
   get learned() {
@@ -312,7 +326,11 @@ export class Connection {
     }
     if (error && error.kind !== 'final') this.problem = error
     // The hub does not accept the session key, so the next attachment begins another session at the same cursor.
-    if (error?.code === 'session_expired' && this.position) this.position.session = undefined
+    if (error?.code === 'session_expired') {
+      this.#exchanged = undefined
+      if (this.position) this.position.session = undefined
+      this.#owner.requests.credentials.forgetExchange()
+    }
     // A cut that a message of this client caused shows nothing about the network.
     const isOurs = isCarrier && transport === 'ws' && !error && this.#owner.outbox.wasCutBy(attachment.closeCode)
     this.#drop({ id, why })

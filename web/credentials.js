@@ -4,6 +4,8 @@ import { isToken, TOKEN } from './options.js'
 
 /** Longest wait for the `token` function, in ms; after that its failure is reported. */
 const TOKEN_MAX_MS = 2500
+/** A longer token, in characters, is exchanged for a session key: proxies accept 4 to 8 KB of head in all. */
+const HEADER_TOKEN_MAX = 2000
 /** First and longest pause before a failed `token` function is called again, in ms. */
 const RETRY_FIRST_MS = 500
 const RETRY_MAX_MS = 30_000
@@ -21,21 +23,42 @@ export class Credentials {
   /** Its error. @type {TriwayError | undefined} */
   #failure
 
+  #exchange
+  /** The token that was exchanged last, and the exchange. */
+  #exchanged = ''
+  /** @type {Promise<void> | undefined} */
+  #exchanging
+
   /**
    * @param {string | (() => string | Promise<string>) | undefined} token
    * @param {(error: TriwayError) => void} report
+   * @param {(token: string) => Promise<void>} exchange gets a session key for a token; from then on requests carry the key
    */
-  constructor(token, report) {
+  constructor(token, report, exchange) {
     this.#token = token
     this.#report = report
+    this.#exchange = exchange
   }
 
   /**
-   * The token; `undefined` if the application gave none.
+   * The token that a request carries; `undefined` if the application gave none, or if it was exchanged.
    * @returns {Promise<string | undefined>}
    * @throws {TriwayError} `token`, if the application's function failed or takes too long
    */
   async current() {
+    const token = await this.#settled()
+    if (!token || token.length <= HEADER_TOKEN_MAX) return token
+    if (this.#exchanged !== token) this.#exchanging = this.#exchange((this.#exchanged = token))
+    return this.#exchanging?.then(
+      () => undefined,
+      (error) => {
+        this.#exchanged = ''
+        throw error
+      },
+    )
+  }
+
+  async #settled() {
     const pending = (this.#pending ??= this.#requestToken())
     /** @type {any} */
     let timer
@@ -101,6 +124,11 @@ export class Credentials {
   /** The next request requests another token. */
   forget() {
     this.#pending = undefined
+  }
+
+  /** The key of the last exchange is no longer accepted. */
+  forgetExchange() {
+    this.#exchanged = ''
   }
 
   /** The hub accepted the current token. */

@@ -112,6 +112,14 @@ export class Requests {
     }
   }
 
+  /** A new key for a token, of the current session if there is one. @param {string} token @returns {Promise<import('./frame.js').Session>} @throws {TriwayError} */
+  async exchange(token) {
+    const nonce = newNonce()
+    const response = await this.#fetchWithToken(this.address('session', { nonce }), undefined, { method: 'POST', body: JSON.stringify({ token }) })
+    if (!response.ok) throw refusalOf(response.status, await problemOf(response), nonce, true)
+    return response.json()
+  }
+
   /** Finds out once whether redirects lead to the hub; if so, they are followed from then on. @param {string} address @param {string} nonce @param {RequestInit} [init] */
   async #follow(address, nonce, init) {
     if (this.#redirect === 'follow') return

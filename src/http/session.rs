@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::authenticator::Purpose;
 use super::publish::{Parameters, address};
 use super::{App, RefusalResponse, SharedApp, json};
-use crate::protocol::{ByeReason, Code, Refusal};
+use crate::protocol::{BodyEcho, ByeReason, Code, Refusal};
 use crate::session::{Action, Subject};
 
 /// The longest body of these requests, in bytes: the longest token, and some more.
@@ -38,18 +38,22 @@ struct RevokeAnswer {
     until: u64,
 }
 
-/// `POST /session`: answers with the key of a new session, for any credential.
+/// `POST /session`: answers with the key of a new session, for any credential. With `?session=KEY` and a credential of
+/// the same user, the key is a new one of that session.
 pub(super) async fn begin(
     State(app): State<SharedApp>,
     request: Request,
 ) -> Result<Response, RefusalResponse> {
     let (parts, body) = request.into_parts();
-    let answer = begun(&app, &parts, body).await;
-    answer.map_err(|refusal| app.refused(&parts, refusal))
+    let body = app.bodies.read(body, BODY_BYTES_MAX).await;
+    let (body, _counted) = body.map_err(|refusal| app.refused(&parts, refusal))?;
+    let (nonce, place) = app.body_echo(&parts, &BodyEcho::of(&body));
+    let answer = begun(&app, &parts, &body).await;
+    answer.map_err(|refusal| RefusalResponse(refusal.answering(nonce, place)))
 }
 
-async fn begun(app: &App, parts: &Parts, body: axum::body::Body) -> Result<Response, Refusal> {
-    let (body, _counted) = app.bodies.read(body, BODY_BYTES_MAX).await?;
+async fn begun(app: &App, parts: &Parts, body: &[u8]) -> Result<Response, Refusal> {
+    let parameters = Parameters::of(parts)?;
     let BeginBody { token } = match body.trim_ascii() {
         [] => BeginBody::default(),
         body => serde_json::from_slice(body).map_err(|error| Refusal::bad_json(&error))?,
@@ -59,7 +63,8 @@ async fn begun(app: &App, parts: &Parts, body: axum::body::Body) -> Result<Respo
         channels: Vec::new(),
     };
     let credential = app.credential(parts, token, purpose).await?;
-    let session = app.sessions.begin(&credential, address(parts))?;
+    let key = parameters.find("session");
+    let session = app.sessions.begin(key, &credential, address(parts))?;
     Ok(json(StatusCode::CREATED, &session))
 }
 

@@ -53,12 +53,13 @@ impl Sessions {
         self.revoke(Subject::User(user), ByeReason::Expired).ended
     }
 
-    /// Begins a session without a reader, and returns its key.
+    /// Begins a session without a reader, or resumes that of a key, and returns its new key.
     ///
     /// # Errors
-    /// `unauthorized`.
+    /// `unauthorized`; `session_expired` for a key that is not valid; `forbidden` for a key of another user.
     pub fn begin(
         &self,
+        key: Option<&str>,
         credential: &Credential,
         address: Option<IpAddr>,
     ) -> Result<HelloSession, Refusal> {
@@ -68,7 +69,15 @@ impl Sessions {
             return Err(Refusal::new(Code::Unauthorized, detail));
         };
         self.check_revoked(grants)?;
-        let id = new_id();
+        let resumed = key.map_or(Ok(None), |key| self.resumed(key, credential))?;
+        let id = match resumed {
+            Some(claims) if claims.grants.user() != grants.user() => {
+                let detail = "the session and the token belong to different users";
+                return Err(Refusal::new(Code::Forbidden, detail));
+            }
+            Some(claims) => claims.id,
+            None => new_id(),
+        };
         self.session(&id, grants, address);
         Ok(self.signed(&id, grants))
     }

@@ -94,6 +94,28 @@ for (const transport of ['ws', 'sse', 'poll']) {
     hub.close()
   })
 
+  test(`a token that is too long for a header works, and so does its successor, over ${transport}`, async () => {
+    const rooms = Array.from({ length: 3000 }, (_, number) => `room/${number}/with-a-long-name`)
+    let read = rooms
+    const hub = connectTo({ transports: [transport], token: () => token(60, { triway: { read, publish: ['*'] } }) })
+    const heard = []
+    hub.channel(rooms[2999]).addEventListener('message', ({ data }) => heard.push(data))
+    await hub.ready
+    await hub.channel(rooms[2999]).publish(1)
+    await until(() => heard.length)
+    const { id } = hub.session
+    read = [...rooms, 'new']
+    hub.renew()
+    await until(async () => {
+      hub.channel('new').addEventListener('message', ({ data }) => heard.push(data))
+      await hub.channel('new').publish(2)
+      return heard.includes(2)
+    })
+    assert.equal(hub.session.id, id)
+    assert.equal(hub.session.user, 'ann')
+    hub.close()
+  })
+
   test(`a token that is refused is requested once more, and then the hub is closed, over ${transport}`, async () => {
     let tokens = 0
     const hub = connectTo({ transports: [transport], token: () => (tokens++, 'a.b.c') })

@@ -114,6 +114,57 @@ async fn an_ended_key_beside_a_good_credential_of_the_same_user_keeps_the_sessio
 }
 
 #[tokio::test]
+async fn a_session_gets_a_new_key_with_the_grants_of_a_new_credential() {
+    let server = guarded(Vec::new());
+    let first = ask_as(
+        &server.wire,
+        &token_of("ann", &["old"]),
+        "POST",
+        "/session",
+        "",
+    )
+    .await
+    .json();
+    let path = format!(
+        "/session?{}",
+        query("session", first["key"].as_str().unwrap())
+    );
+    let grown = ask_as(
+        &server.wire,
+        &token_of("ann", &["old", "new"]),
+        "POST",
+        &path,
+        "",
+    )
+    .await;
+    assert_eq!(grown.status, 201, "{}", grown.text());
+    let grown = grown.json();
+    assert_eq!(grown["id"], first["id"]);
+    let history = format!(
+        "/history/new?{}",
+        query("session", grown["key"].as_str().unwrap())
+    );
+    assert_eq!(server.wire.get(&history).await.status, 200);
+    let other = ask_as(&server.wire, &token_of("bob", &[]), "POST", &path, "").await;
+    assert_eq!(outcome(&other), (403, "forbidden".into()));
+    let answer = server
+        .wire
+        .post(
+            "/session?nonce=n1",
+            "application/json",
+            r#"{"token":"a.b.c"}"#,
+        )
+        .await;
+    assert_eq!(
+        (
+            answer.json()["nonce"].as_str(),
+            answer.json()["credential"].as_str()
+        ),
+        (Some("n1"), Some("body"))
+    );
+}
+
+#[tokio::test]
 async fn a_logout_ends_the_session_and_its_readers() {
     let server = guarded(Vec::new());
     let key = session_key(&server.wire, &token_of("ann", &["room/*"])).await;
