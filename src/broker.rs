@@ -111,15 +111,24 @@ impl Broker {
 
     /// Appends an event that is within the size limit and the rate.
     fn append(&self, draft: Draft, limiters: Limiters<'_>) -> Result<Published, Refusal> {
-        if draft.sent_bytes > self.options.max_data {
+        self.check_size(draft.sent_bytes)?;
+        self.take_rate(limiters)?;
+        self.append_now(draft)
+    }
+
+    /// Checks that data of this size may be published.
+    ///
+    /// # Errors
+    /// `too_large`.
+    pub fn check_size(&self, sent_bytes: usize) -> Result<(), Refusal> {
+        if sent_bytes > self.options.max_data {
             let detail = format!(
-                "{} bytes of data; the limit is {}",
-                draft.sent_bytes, self.options.max_data
+                "{sent_bytes} bytes of data; the limit is {}",
+                self.options.max_data
             );
             return Err(Refusal::new(Code::TooLarge, detail));
         }
-        self.take_rate(limiters)?;
-        self.append_now(draft)
+        Ok(())
     }
 
     fn append_now(&self, draft: Draft) -> Result<Published, Refusal> {

@@ -317,7 +317,11 @@ async fn commanded(
         .sessions
         .publisher(session, &credential, address(parts))?;
     let publisher = publisher.with_echo(nonce, place);
-    let replies = app.sessions.execute_all(&publisher, asked?.orders).await;
+    let orders = asked?.orders;
+    if parameters.find("atomic") == Some("1") {
+        app.sessions.check_atomic(&publisher, &orders)?;
+    }
+    let replies = app.sessions.execute_all(&publisher, orders).await;
     let mut answer = Paged::from("[".to_owned());
     for (index, reply) in replies.into_iter().enumerate() {
         if index > 0 {

@@ -54,6 +54,42 @@ impl Sessions {
         self.broker.may_spend(publisher.limiters())
     }
 
+    /// Checks that all commands are publishes that this back end may do, so that all of them are executed, or none.
+    ///
+    /// # Errors
+    /// `forbidden` unless an API key publishes; the refusal of the first command that cannot be executed, which the detail
+    /// names by its position.
+    pub fn check_atomic(
+        &self,
+        publisher: &Publisher,
+        orders: &[CommandRequest],
+    ) -> Result<(), Refusal> {
+        if !publisher.is_server() {
+            let detail = "only an API key may publish several events at once (`atomic`)";
+            return Err(Refusal::new(Code::Forbidden, detail));
+        }
+        for (index, order) in orders.iter().enumerate() {
+            let checked = match &order.command {
+                Ok(Command::Publish(publish)) => self.may_publish_all(publisher, publish),
+                Ok(_) => Err(Refusal::new(
+                    Code::BadCommand,
+                    "an atomic request accepts publishes only",
+                )),
+                Err(refusal) => Err(refusal.clone()),
+            };
+            checked.map_err(|refusal| {
+                let detail = format!("command {index}: {}", refusal.detail).into();
+                Refusal { detail, ..refusal }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn may_publish_all(&self, publisher: &Publisher, publish: &Publish) -> Result<(), Refusal> {
+        self.may_publish(&publisher.grants, publish, publisher.session_id())?;
+        self.broker.check_size(publish.sent_bytes)
+    }
+
     /// Executes the commands of one `POST /send` in order. A temporary refusal stops the rest: they get the same
     /// refusal, so the client sends them again in order. A query whose answer no longer fits is refused alone, because
     /// each of a thousand queries could have an answer of a megabyte.

@@ -170,6 +170,11 @@ impl Sessions {
 }
 
 impl Publisher {
+    /// Returns whether it is a back end with an API key.
+    pub(super) fn is_server(&self) -> bool {
+        self.grants.is_server()
+    }
+
     /// Returns the same publisher on behalf of a user, who is shown as `from`.
     ///
     /// # Errors

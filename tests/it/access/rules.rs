@@ -271,3 +271,48 @@ async fn a_back_end_publishes_by_its_key_alone_without_a_rate_and_on_behalf_of_a
         "{replies}"
     );
 }
+
+#[tokio::test]
+async fn an_atomic_request_publishes_all_or_nothing() {
+    let server = guarded(vec![rule("closed", Nobody, Nobody)]);
+    let wire = &server.wire;
+    let publish = |channel: &str, data: serde_json::Value| json!({"type": "publish", "channel": channel, "data": data});
+    let send = |token: String, commands: serde_json::Value| async move {
+        ask_as(
+            wire,
+            &token,
+            "POST",
+            "/send?atomic=1",
+            &commands.to_string(),
+        )
+        .await
+    };
+    let good = publish("a", json!(1));
+    for (bad, code) in [
+        (publish("closed", json!(1)), "forbidden"),
+        (publish("b", json!("x".repeat(65_537))), "too_large"),
+        (publish("b,c", json!(1)), "bad_channel"),
+        (json!({"type": "ping"}), "bad_command"),
+        (json!({"type": "nonsense"}), "bad_command"),
+    ] {
+        let answer = send(PUBLISHER.into(), json!([good, good, bad])).await;
+        assert_eq!(outcome(&answer).1, code, "{bad}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with("command 2: "), "{detail}");
+    }
+    let answer = send(token_of("ann", &["*"]), json!([good])).await;
+    assert_eq!(outcome(&answer), (403, "forbidden".into()));
+    let none = ask_as(wire, READER, "GET", "/history/a", "").await.json();
+    assert_eq!(none["frames"], json!([]), "nothing was published");
+    let replies = send(PUBLISHER.into(), json!([good, publish("b", json!(2))]))
+        .await
+        .json();
+    assert!(
+        replies
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|reply| reply["ok"] == true),
+        "{replies}"
+    );
+}
