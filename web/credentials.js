@@ -46,7 +46,7 @@ export class Credentials {
    * @throws {TriwayError} `token`, if the application's function failed or takes too long
    */
   async current() {
-    const token = await this.#settled()
+    const token = await this.token()
     if (!token || token.length <= HEADER_TOKEN_MAX) return token
     if (this.#exchanged !== token) this.#exchanging = this.#exchange((this.#exchanged = token))
     return this.#exchanging?.then(
@@ -58,7 +58,8 @@ export class Credentials {
     )
   }
 
-  async #settled() {
+  /** The application's token. @returns {Promise<string | undefined>} @throws {TriwayError} `token` */
+  async token() {
     const pending = (this.#pending ??= this.#requestToken())
     /** @type {any} */
     let timer

@@ -22,6 +22,8 @@ const MESSAGES_VERSION = 3
 /** How long, in ms, a tab waits until the leader reads all channels of this tab: the leader may need the connection that this tab holds. */
 const JOIN_MAX_MS = 1000
 
+export { identityOf } from './identity.js'
+
 export class Sharing {
   /** @type {'alone' | 'follows' | 'leads'} */
   role = 'alone'

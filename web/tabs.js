@@ -53,10 +53,11 @@ export class Tabs {
   async #shareAtOnce() {
     const { hub, connection, requests, options } = this.#host
     const part = await load()
+    const identity = await part?.identityOf(requests.credentials)
     if (hub.state === 'closed') return
     if (!part) return connection.start()
     connection.sharing = new part.Sharing(this.#host, false)
-    connection.sharing.enter([requests.base, options.transports, options.infoJson])
+    connection.sharing.enter([requests.base, options.transports, options.infoJson, identity])
   }
 
   /**

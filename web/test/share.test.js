@@ -70,6 +70,26 @@ test('tabs share one reader; its death loses nothing', async () => {
   }
 })
 
+test('tabs share a connection only as the same user, however their tokens change', async () => {
+  const server = await new TestHub().listen()
+  Object.defineProperty(globalThis, 'navigator', { value: { locks: locks() }, configurable: true })
+  let minted = 0
+  const jwt = (user) => () => ['{}', JSON.stringify({ sub: user, jti: minted++ })].map(btoa).join('.') + '.x'
+  const tabs = []
+  try {
+    for (const [token, readers] of [[jwt('ann'), 1], [jwt('ann'), 1], [jwt('bob'), 2], ['opaque-1', 3], ['opaque-2', 4], ['opaque-1', 4], [undefined, 5]]) {
+      const hub = connect(server.address, { WebSocket, share: true, transports: ['sse'], ...(token && { token }) })
+      tabs.push(hub)
+      hub.channel('lobby')
+      await hub.ready
+      await until(() => server.readers.size === readers, `${readers} readers`)
+    }
+  } finally {
+    for (const hub of tabs) hub.close()
+    await server.close()
+  }
+})
+
 test('a page that goes into the cache of pages lets another tab lead, and follows when it is back', async () => {
   const server = await new TestHub().listen()
   Object.defineProperty(globalThis, 'navigator', { value: { locks: locks() }, configurable: true })
