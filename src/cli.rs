@@ -199,11 +199,11 @@ fn named<'a>(root: &'a clap::Command, given: &[OsString]) -> Option<&'a clap::Co
 }
 
 /// Returns whether a token is on the command line.
-fn has_visible_token(matches: &clap::ArgMatches) -> bool {
+fn has_visible_token(matches: &ArgMatches) -> bool {
     let Some((_, matches)) = matches.subcommand() else {
         return false;
     };
-    let source = |matches: &clap::ArgMatches| {
+    let source = |matches: &ArgMatches| {
         let has_token = matches.ids().any(|id| id == "token");
         has_token.then(|| matches.value_source("token")).flatten()
     };

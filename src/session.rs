@@ -129,6 +129,13 @@ impl Credential {
     }
 }
 
+/// Returns whether a key that expires at `until_s` has more than half the lifetime that a new key would have.
+fn is_fresh(until_s: u64, grants: &Grants, now_s: u64) -> bool {
+    let left = until_s.saturating_sub(now_s);
+    let of_new = Signer::expires_s(grants, now_s).saturating_sub(now_s);
+    of_new < 2 * left
+}
+
 /// Returns seconds since 1970: the clock by which grants and keys expire.
 fn now_s() -> u64 {
     now_ms() / 1_000
@@ -277,7 +284,7 @@ impl Sessions {
         credential.judge()?;
         let key = attach_request.session.as_deref();
         let claims = key.map_or(Ok(None), |key| self.resumed(key, credential))?;
-        let known_until_s = claims.as_ref().map(|claims| claims.expires);
+        let key_until_s = claims.as_ref().map(|claims| claims.expires);
         let (id, grants) = match (claims, credential) {
             (Some(claims), credential) => (claims.id.clone(), Self::grants_of(claims, credential)?),
             (None, Credential::Given(grants) | Credential::Absent(Some(grants))) => {
@@ -291,6 +298,8 @@ impl Sessions {
             }
         };
         self.check_revoked(&grants)?;
+        // A reader whose key has passed half its life, or whose credential now lives longer, gets a hello with a new key.
+        let known_until_s = key_until_s.filter(|until_s| is_fresh(*until_s, &grants, now_s()));
         let allowed = self.allowed(&attach_request, &grants, &id)?;
         let session = self.session(&id, &grants, address);
         let crowd = self.charge_address(&grants, credential, address);

@@ -7,7 +7,7 @@ use crate::hub::{ReadLimit, now_ms};
 use crate::protocol::cursor::Since;
 use crate::protocol::{
     ChannelName, Code, Command, CommandRequest, HistoryAnswer, Paged, PingAnswer, PresenceAnswer,
-    PublishAnswer, Refusal, Reply, Rewritable, members_around_list, members_of,
+    Publish, PublishAnswer, Refusal, Reply, Rewritable, members_around_list, members_of,
 };
 
 /// Bytes of the replies to one request beyond which queries are no longer answered. This fits a few of the largest

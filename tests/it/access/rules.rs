@@ -276,8 +276,9 @@ async fn a_back_end_publishes_by_its_key_alone_without_a_rate_and_on_behalf_of_a
 async fn an_atomic_request_publishes_all_or_nothing() {
     let server = guarded(vec![rule("closed", Nobody, Nobody)]);
     let wire = &server.wire;
-    let publish = |channel: &str, data: serde_json::Value| json!({"type": "publish", "channel": channel, "data": data});
-    let send = |token: String, commands: serde_json::Value| async move {
+    let publish =
+        |channel: &str, data: Value| json!({"type": "publish", "channel": channel, "data": data});
+    let send = |token: String, commands: Value| async move {
         ask_as(
             wire,
             &token,

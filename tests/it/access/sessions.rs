@@ -86,7 +86,7 @@ async fn an_ended_key_beside_a_good_credential_of_the_same_user_keeps_the_sessio
         "no longer than the credential: {answer}"
     );
     let ended = format!("/poll/open?wait=0&{}", query("session", key));
-    crate::support::until("the end of the key", async || {
+    until("the end of the key", async || {
         server.wire.get(&ended).await.status == 401
     })
     .await;
@@ -111,6 +111,35 @@ async fn an_ended_key_beside_a_good_credential_of_the_same_user_keeps_the_sessio
         let ask = reading("room/1", &bob).session(key);
         assert_eq!(refused(&server.wire, via, &ask).await, "session_expired");
     }
+}
+
+#[tokio::test]
+async fn a_poll_whose_key_has_passed_half_its_life_gets_a_new_one() {
+    let server = guarded(Vec::new());
+    let of = |seconds: u64| token(&json!({"exp": now_s() + seconds, "triway": {"read": ["*"]}}));
+    let first = ask_as(&server.wire, &of(60), "GET", "/poll/a?wait=0", "")
+        .await
+        .json();
+    let hello = &first["frames"][0];
+    assert_eq!(hello["session"]["expires_in"], 60, "{hello}");
+    let (cursor, key) = (
+        first["cursor"].as_str().unwrap(),
+        hello["session"]["key"].as_str().unwrap(),
+    );
+    let path = format!("/poll/a?wait=0&since={cursor}&{}", query("session", key));
+    for (seconds, is_renewed) in [(60, false), (100, false), (125, true), (3_600, true)] {
+        let answer = ask_as(&server.wire, &of(seconds), "GET", &path, "")
+            .await
+            .json();
+        let has_hello = answer["frames"][0]["type"] == "hello";
+        assert_eq!(has_hello, is_renewed, "{seconds}: {answer}");
+    }
+    let alone = server.wire.get(&path).await.json();
+    assert_eq!(
+        alone["frames"],
+        json!([]),
+        "a key alone lives no longer than its credential: {alone}"
+    );
 }
 
 #[tokio::test]
@@ -203,6 +232,13 @@ async fn a_logout_ends_the_session_and_its_readers() {
     assert_eq!(outcome(&answer), (400, "bad_parameter".into()));
 }
 
+/// Closes a WebSocket as a page does that is left.
+async fn close(mut reader: crate::support::Reader) {
+    let close = tokio_tungstenite::tungstenite::Message::Close(None);
+    reader.send_raw(close).await.unwrap();
+    reader.expect_end().await;
+}
+
 #[tokio::test]
 async fn two_tabs_of_a_user_are_one_member_with_two_connections() {
     let server = guarded(Vec::new());
@@ -239,13 +275,13 @@ async fn two_tabs_of_a_user_are_one_member_with_two_connections() {
         (&bobs["id"], &bobs["connections"]),
         (&json!("bob"), &json!(1))
     );
-    first.close().await;
+    close(first).await;
     until("one connection is left", async || {
         members().await["members"][0]["connections"] == 1
     })
     .await;
     drop(second);
-    bob.close().await;
+    close(bob).await;
     until("bob has left", async || members().await["count"] == 1).await;
     let moves = wire
         .ask(

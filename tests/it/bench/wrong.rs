@@ -81,6 +81,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, fault: Fault) -> Option<()
                 user: None,
                 key: "k".into(),
                 expires: 0,
+                expires_in: 3_600,
             };
             let hello = Hello::new("e-0".parse().unwrap(), session, Vec::new(), &[]);
             let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

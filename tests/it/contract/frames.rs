@@ -57,8 +57,10 @@ async fn must_frame_3_nobody_chooses_whom_an_event_is_from() {
         .await;
     let event = reader.expect_type("event").await;
     assert_eq!(event["from"], **reader.session_id.as_ref().unwrap());
-    server.wire.publish_as("a", "from=somebody", "", "x").await;
+    server.wire.publish_as("a", "", "", "x").await;
     assert_eq!(reader.expect_type("event").await["from"], Value::Null);
+    let refused = server.wire.post("/pub/a?from=somebody", "", "x").await;
+    assert_eq!(refused.json()["code"], "forbidden");
 }
 
 #[tokio::test]

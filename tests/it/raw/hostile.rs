@@ -15,7 +15,8 @@ use super::exact_bytes::{Answer, Wire, eventually, get, in_time};
 use super::process::Process;
 
 /// Server limits that the slow cases reach.
-const LIMITS: [&str; 10] = [
+const LIMITS: [&str; 11] = [
+    "--open",
     "--head-timeout",
     "1s",
     "--body-timeout",

@@ -102,7 +102,7 @@ async fn hello_names_the_user_of_its_session() {
 
 #[tokio::test]
 async fn a_reader_with_a_forged_or_expired_key_gets_a_new_session() {
-    let server = server();
+    let server = Server::built(|builder, _| builder.secret(SECRET));
     let (id, key) = session_of(&server.get("/poll/a").await.json()["frames"][0]);
     let over = Signer::new(SECRET)
         .sign(&session_id([7; 16]), &Grants::everything(), now_s() - 3_600)

@@ -68,6 +68,10 @@ export declare class Connection {
     constructor(owner: Owner);
     /** Resolves when a transport carries; at once where another tab reads. @returns {Promise<void>} */
     whenCarried(): Promise<void>;
+    /** The session of requests. @type {import('./frame.js').Session | undefined} */
+    get session(): import('./frame.js').Session | undefined;
+    /** A long token was exchanged for a session key. @param {import('./frame.js').Session} session */
+    takeSession(session: import('./frame.js').Session): void;
     get learned(): Partial<Record<import("./rungs.js").Transport, import("./memory.js").Known>>;
     /** The names that the cursor covers. */
     get covered(): string[];

@@ -35,6 +35,8 @@ export declare class Requests {
     waitForTurn(): Promise<void>;
     /** The same for a request that a gateway refused. @param {number} until do not wait longer, by `performance.now()` @param {AbortSignal} signal @returns {Promise<boolean>} whether its turn came */
     waitForTurnUntil(until: number, signal: AbortSignal): Promise<boolean>;
+    /** A new key for a token, of the current session if there is one. @param {string} token @returns {Promise<import('./frame.js').Session>} @throws {TriwayError} */
+    exchange(token: string): Promise<import('./frame.js').Session>;
     /**
      * A request that the hub answers at once.
      * @param {string} path

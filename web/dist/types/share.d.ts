@@ -13,6 +13,7 @@
 export type Frame = import('./frame.js').Frame;
 export type Transport = import('./rungs.js').Transport;
 export type Host = import('./tabs.js').Host;
+export { identityOf } from './identity.js';
 export declare class Sharing {
     #private;
     /** @type {'alone' | 'follows' | 'leads'} */
