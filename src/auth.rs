@@ -2,7 +2,7 @@
 //!
 //! Pure rules: the time is an argument. Does not know how a credential arrives.
 
-pub(crate) mod api_key;
+mod api_key;
 mod grants;
 #[cfg(feature = "jwt")]
 pub(crate) mod jwt;

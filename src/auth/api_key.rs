@@ -17,9 +17,9 @@ use super::{BadRule, Grants, Reach};
 use crate::protocol::{Code, Refusal};
 
 /// The prefix by which an API key is recognised.
-pub(crate) const PREFIX: &str = "twk_";
+const PREFIX: &str = "twk_";
 /// The random bytes of a new key.
-pub(crate) const SECRET_BYTES: usize = 32;
+const SECRET_BYTES: usize = 32;
 
 /// What the owner of an API key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +127,19 @@ impl ApiKey {
         })
     }
 
+    /// Returns the text of a new key. Only its hash is kept: the text must be given to its owner now.
+    ///
+    /// # Panics
+    /// If the system gives no random bytes.
+    #[must_use]
+    pub fn generate() -> String {
+        let mut random = [0; SECRET_BYTES];
+        getrandom::fill(&mut random).expect("the system gives random bytes");
+        let mut text = PREFIX.to_owned();
+        URL_SAFE_NO_PAD.encode_string(random, &mut text);
+        text
+    }
+
     /// Returns the name of the key, which is no secret.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -200,14 +213,6 @@ impl ApiKeys {
     }
 }
 
-/// Returns the text of a new API key made from random bytes.
-#[must_use]
-pub(crate) fn api_key(random: [u8; SECRET_BYTES]) -> String {
-    let mut text = PREFIX.to_owned();
-    URL_SAFE_NO_PAD.encode_string(random, &mut text);
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +220,7 @@ mod tests {
     use crate::protocol::ChannelName;
 
     fn keys(scopes: &[KeyScope], channels: Option<&[&str]>) -> (String, ApiKeys) {
-        let text = api_key([7; SECRET_BYTES]);
+        let text = ApiKey::generate();
         let channels = channels.map(|names| names.iter().map(ToString::to_string).collect());
         let key = ApiKey::new("app", KeyHash::of(&text), scopes, channels).unwrap();
         let other =

@@ -9,7 +9,6 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
 use super::outlet::print;
-use crate::auth::api_key::{SECRET_BYTES, api_key};
 use crate::auth::{ApiKey, KeyHash, KeyScope};
 use crate::config::{KeyEntry, KeyFile};
 use crate::hub::now_ms;
@@ -108,9 +107,7 @@ fn make(
     if file.keys.iter().any(|key| key.name == name) {
         bail!("a key has the name {name:?} already; revoke it, or choose another name");
     }
-    let mut random = [0; SECRET_BYTES];
-    getrandom::fill(&mut random).context("the system gives no random bytes")?;
-    let text = api_key(random);
+    let text = ApiKey::generate();
     let hash = KeyHash::of(&text);
     let channels = (!channels.is_empty()).then_some(channels);
     ApiKey::new(&name, hash, scopes, channels.clone())?;
