@@ -46,7 +46,7 @@ pub struct Config {
     pub credentials: CredentialConfig,
     /// The channel rules.
     pub rules: ChannelRules,
-    /// The accept loop's limits.
+    /// The limits and timeouts of connections.
     pub server: server::Options,
     /// The secret that signs session keys. Without one, the hub generates one at each start.
     pub secret: Option<String>,
@@ -69,9 +69,9 @@ pub enum BadConfig {
     },
     /// The configuration file has an error.
     Rules(BadFile),
-    /// A file cannot be used.
+    /// A file cannot be read, or does not hold what it should.
     File {
-        /// Its path.
+        /// The path of the file.
         path: PathBuf,
         /// What is wrong with the file.
         cause: String,

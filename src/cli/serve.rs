@@ -53,7 +53,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The hub of this configuration, and the options of the loop that serves it; both count into the same metrics.
+/// Returns the hub of this configuration and the options of its accept loop. Both count into the same metrics.
 fn build(config: Config) -> anyhow::Result<(Hub, server::Options)> {
     let metrics = Metrics::default();
     let builder = Hub::builder().metrics(metrics.clone()).with(|builder| {
@@ -133,7 +133,7 @@ async fn watch_api_keys(path: PathBuf, keys: ApiKeys) {
     }
 }
 
-/// What a terminal, or whoever started us, reads first.
+/// Prints the first lines, for a terminal or a supervisor.
 fn start_lines(address: SocketAddr, named: bool) {
     let base = format!("http://{address}");
     let mut lines = format!("triway listening on {base}\n");

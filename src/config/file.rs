@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::channels;
 
-/// Lowest similarity of a key to an unknown one for a suggestion (Jaro-Winkler, 0 to 1).
+/// The least similarity (Jaro-Winkler, 0 to 1) at which a known key is suggested for an unknown one.
 const LIKENESS_MIN: f64 = 0.7;
 /// Flags that are no keys: the one that names the file, and clap's own.
 const NOT_KEYS: [&str; 3] = ["config", "help", "version"];

@@ -40,7 +40,7 @@ pub(super) fn parse_size(text: &str) -> Result<usize, ExpectedUnit> {
 /// Parses a time. A number without a unit is an error, except 0, because it could mean seconds or milliseconds.
 ///
 /// # Errors
-/// When the text is not 0, nor numbers with units from `ms` to `h`.
+/// Returns [`ExpectedUnit`] if the text is neither 0 nor a sum of numbers with units from `ms` to `h`.
 pub(crate) fn parse_time(text: &str) -> Result<Duration, ExpectedUnit> {
     const EXPECTED: ExpectedUnit =
         ExpectedUnit("a time with its unit, such as 500ms, 30s, 5m or 1h; 0 means none");
