@@ -12,6 +12,7 @@ use cookie::Cookie;
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 
 use super::authenticator::{Purpose, Token};
+use super::guard::origin_is_own;
 use super::{App, RefusalResponse};
 use crate::protocol::{
     AttachRequest, BodyEcho, ChannelName, Code, CredentialPlace, Refusal, decode_query,
@@ -56,15 +57,20 @@ impl App {
         self.authenticator.admin(&token)
     }
 
-    /// Refuses a request that a page of another origin made with the cookies of its visitor, such as an image or a script.
-    /// Such requests have no `Origin` that the guard could check.
-    fn check_foreign_cookie(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    /// Refuses a request that a page of another origin made with the cookies of its visitor. Some have no `Origin` that
+    /// the guard could check, such as that of an image or a script.
+    fn check_foreign_cookie(&self, parts: &Parts) -> Result<(), Refusal> {
+        let headers = &parts.headers;
         let judges_cookies = self.options.cookie.is_some() || self.authenticator.hook.is_some();
-        let is_foreign = headers
-            .get("sec-fetch-site")
-            .is_some_and(|site| site != "same-origin" && site != "none");
-        let is_unchecked = is_foreign && !headers.contains_key(ORIGIN);
-        if judges_cookies && is_unchecked && headers.contains_key(COOKIE) {
+        if !judges_cookies || !headers.contains_key(COOKIE) {
+            return Ok(());
+        }
+        let is_foreign = match (headers.get(ORIGIN), headers.get("sec-fetch-site")) {
+            (Some(origin), _) => !origin_is_own(self, origin, parts),
+            (None, Some(site)) => site != "same-origin" && site != "none",
+            (None, None) => false,
+        };
+        if is_foreign {
             let detail = "a page of another origin sent the cookies of its visitor";
             return Err(Refusal::new(Code::OriginRefused, detail));
         }
@@ -81,7 +87,7 @@ impl App {
         if !self.authenticator.is_set() {
             return Ok(absent());
         }
-        self.check_foreign_cookie(&parts.headers)?;
+        self.check_foreign_cookie(parts)?;
         let tokens = self.tokens(parts, given);
         let granted = self
             .authenticator

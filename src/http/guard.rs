@@ -183,6 +183,14 @@ fn host_is_served(app: &App, parts: &Parts, text: &str) -> bool {
 
 /// Returns whether a page of this origin may send requests.
 fn origin_is_allowed(app: &App, origin: &HeaderValue, parts: &Parts) -> bool {
+    let is_loopback = |text| Origin::parse(text).is_some_and(|origin| origin.host.is_loopback());
+    let of_this_machine = is_local(parts) && origin.to_str().is_ok_and(is_loopback);
+    of_this_machine || origin_is_own(app, origin, parts)
+}
+
+/// Reports whether an origin is that of the hub or one that the operator lists. Other pages of this machine may use the
+/// hub too, but not with the cookies of their visitor.
+pub(super) fn origin_is_own(app: &App, origin: &HeaderValue, parts: &Parts) -> bool {
     let Ok(text) = origin.to_str() else {
         return false;
     };
@@ -203,5 +211,4 @@ fn origin_is_allowed(app: &App, origin: &HeaderValue, parts: &Parts) -> bool {
         || host_of(parts)
             .and_then(HostPort::parse)
             .is_some_and(|host| origin.is_of(&host))
-        || (is_local(parts) && origin.host.is_loopback())
 }

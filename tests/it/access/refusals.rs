@@ -191,6 +191,11 @@ async fn a_page_of_another_origin_cannot_use_the_cookies_of_its_visitor() {
         (Some("cross-site"), None, 403),
         (Some("same-site"), None, 403),
         (Some("cross-site"), Some("https://app.example.com"), 200),
+        (None, Some("https://app.example.com"), 200),
+        // Other pages of this machine may use a hub on loopback, but not with the cookies of their visitor.
+        (Some("same-site"), Some("http://127.0.0.1:1"), 403),
+        (Some("cross-site"), Some("http://localhost:3000"), 403),
+        (None, Some("http://localhost:3000"), 403),
         (Some("cross-site"), Some("https://evil.example"), 403),
         (Some("cross-site"), Some("null"), 403),
     ] {
