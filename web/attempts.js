@@ -30,6 +30,8 @@ const RETRIES_BUSY = 3
 /** The hub answers a first poll at once. If it does not, the poll is sent on another connection after this time, in ms, the work of the hub and the round trips below. */
 const PATIENCE_MS = 600
 const PATIENCE_ROUND_TRIPS = 4
+/** Ends of carriers that are kept until the part that learns from them is loaded. */
+const UNLEARNED_MAX = 5
 /** Requests that measure the round trip at the start: the second one finds the connection of the first. */
 const MEASURES = 2
 
@@ -45,6 +47,8 @@ export class Attempts {
   roundTrip = new RoundTrip()
   /** The way back up, and what cuts teach, once that part is loaded. @type {import('./adaptation.js').Adaptation | undefined} */
   adaptation
+  /** Ends of carriers before that part was loaded: it learns from them, too. @type {{transport: Transport, life: import('./cuts.js').Life}[]} */
+  unlearned = []
   /** What is to be done. @type {Step[]} */
   steps = []
   /** Tried since something carried, with the age at which it became suspect or 0. @type {Map<Transport, number>} */
@@ -86,7 +90,7 @@ export class Attempts {
   }
 
   toJSON() {
-    const { steps, memory, carrier, tried, ...state } = this
+    const { steps, memory, carrier, tried, unlearned, ...state } = this
     return { ...state, carrier: carrier?.id, tried: [...tried], attempts: this.all() }
   }
 
@@ -210,6 +214,7 @@ export class Attempts {
   /** The part for the time after the first connection was loaded. The current carrier may not be the best transport. @param {import('./adaptation.js').Adaptation} adaptation */
   adapt(adaptation) {
     this.adaptation = adaptation
+    for (const { transport, life } of this.unlearned.splice(0)) this.#learnFrom(adaptation, transport, life)
     const { carrier } = this
     if (carrier?.isShort) adaptation.climb.postpone(this.now)
     else if (carrier && this.#rank(carrier)) adaptation.climb.plan(this.now)
@@ -270,12 +275,19 @@ export class Attempts {
     const { transport } = attempt
     if (attempt.isShort) return {}
     const life = attempt.life(this.now)
-    const lesson = this.adaptation?.cuts.learn(transport, life, (other) => this.memory.known(other)) ?? {}
+    if (this.adaptation) return this.#learnFrom(this.adaptation, transport, life)
+    this.unlearned = [...this.unlearned.slice(1 - UNLEARNED_MAX), { transport, life }]
+    return {}
+  }
+
+  /** @param {import('./adaptation.js').Adaptation} adaptation @param {Transport} transport @param {import('./cuts.js').Life} life */
+  #learnFrom({ cuts, climb }, transport, life) {
+    const lesson = cuts.learn(transport, life, (other) => this.memory.known(other)) ?? {}
     this.memory.isChanged = true
     if (lesson.isLeft) this.memory.fail(transport, this.now, life.ageMs)
     if (lesson.isShort) {
       this.memory.shorten(this.now, life.ageMs)
-      this.climb?.postpone(this.now)
+      climb.postpone(this.now)
     }
     return lesson
   }

@@ -49,6 +49,18 @@ test('without the part, cuts teach nothing, and the same transport carries again
   assert.equal(network.state, 'connected')
 })
 
+test('the part learns from the cuts before it was there: the next one alike is the second, and shows their kind', () => {
+  const network = new Network({ ...clear, ws: ws({ dies: 100 }) }, { adaptation: null })
+  network.observe('start')
+  network.run(250)
+  const cuts = network.carried.length
+  assert.ok(cuts >= 1 && network.carried.every(({ transport }) => transport === 'ws'), JSON.stringify(network.carried))
+  network.observe('adapt', { adaptation: new Adaptation() })
+  network.run(HOUR_MS / 60)
+  assert.equal(network.carrier, 'sse')
+  assert.ok(network.carried.filter(({ transport }) => transport === 'ws').length <= 3, JSON.stringify(network.carried))
+})
+
 /** Copies the client to its own folder, with these parts next to it. @param {Record<string, string>} parts */
 function clientWith(parts) {
   const folder = mkdtempSync(join(tmpdir(), 'triway-parts-'))

@@ -33,6 +33,11 @@ export declare class Attempts {
     roundTrip: RoundTrip;
     /** The way back up, and what cuts teach, once that part is loaded. @type {import('./adaptation.js').Adaptation | undefined} */
     adaptation: import('./adaptation.js').Adaptation | undefined;
+    /** Ends of carriers before that part was loaded: it learns from them, too. @type {{transport: Transport, life: import('./cuts.js').Life}[]} */
+    unlearned: {
+        transport: Transport;
+        life: import('./cuts.js').Life;
+    }[];
     /** What is to be done. @type {Step[]} */
     steps: Step[];
     /** Tried since something carried, with the age at which it became suspect or 0. @type {Map<Transport, number>} */
@@ -51,7 +56,7 @@ export declare class Attempts {
     get(id?: number): Attempt | undefined;
     /** It ended by itself. @param {Attempt} attempt */
     delete(attempt: Attempt): void;
-    toJSON(): Omit<this, "adapt" | "all" | "begin" | "carrier" | "climb" | "close" | "delete" | "dropCarrier" | "fail" | "get" | "isBetter" | "isClimbing" | "isTrying" | "learn" | "memory" | "now" | "order" | "pauseRound" | "replace" | "retryMerged" | "settle" | "size" | "startMeasuring" | "steps" | "suspect" | "toJSON" | "tried" | "tryBetter"> & {
+    toJSON(): Omit<this, "adapt" | "all" | "begin" | "carrier" | "climb" | "close" | "delete" | "dropCarrier" | "fail" | "get" | "isBetter" | "isClimbing" | "isTrying" | "learn" | "memory" | "now" | "order" | "pauseRound" | "replace" | "retryMerged" | "settle" | "size" | "startMeasuring" | "steps" | "suspect" | "toJSON" | "tried" | "tryBetter" | "unlearned"> & {
         carrier: number | undefined;
         tried: [import("./rungs.js").Transport, number][];
         attempts: Attempt[];
