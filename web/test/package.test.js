@@ -13,7 +13,7 @@ const zipped = (name) => gzipSync(dist(name), { level: 9 }).length
 
 /** Sizes in bytes, minified and gzipped: the present sizes with a small margin, so that growth is noticed. */
 const CLIENT_MOST = 27_100
-const PARTS_MOST = { 'client-adaptation.mjs': 950, 'client-report.mjs': 1_100, 'client-share.mjs': 3_050 }
+const PARTS_MOST = { 'client-adaptation.mjs': 950, 'client-report.mjs': 1_100, 'client-share.mjs': 3_200 }
 
 test('size', () => {
   for (const name of ['client.mjs', 'client.js']) assert.ok(zipped(name) <= CLIENT_MOST, `${name}: ${zipped(name)}`)
