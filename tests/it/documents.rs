@@ -45,6 +45,7 @@ const NOT_RUN: &[(&str, &str)] = &[
         "cargo bench --bench micro",
         "minutes; clippy compiles it with all targets",
     ),
+    ("cargo bench --bench credentials", "minutes"),
     ("cargo bench --bench ratios", "ten minutes"),
     (
         "cargo bench --bench ratios -- --row \"LP fan-out\"",
