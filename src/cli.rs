@@ -142,6 +142,14 @@ pub(crate) struct Invocation {
 }
 
 impl Invocation {
+    /// Returns the settings of `serve`.
+    fn flags(self) -> Option<Flags> {
+        match self.arguments.command {
+            ProgramCommand::Serve(flags) => Some(*flags),
+            _ => None,
+        }
+    }
+
     pub(crate) fn log(&self) -> &str {
         self.arguments.log()
     }

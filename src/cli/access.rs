@@ -70,7 +70,7 @@ fn explain(options: &ExplainOptions) -> anyhow::Result<String> {
     let channel = ChannelName::new(&options.channel)?;
     let rules = options.config.as_deref().map(channel_rules).transpose()?;
     let rules = rules.unwrap_or_default();
-    let credentials = CredentialConfig::new(&options.credentials)?;
+    let credentials = credentials_of(options)?;
     let grants = match &options.token {
         Some(token) => match grants(&token_of(token)?, credentials) {
             Ok(grants) => grants.by_credential(),
@@ -104,6 +104,24 @@ fn explain(options: &ExplainOptions) -> anyhow::Result<String> {
         "{verdict}\n  rule    {}\n  client  {client}\n  names   {reach}",
         rule_of(&rules, &channel, options.action)
     ))
+}
+
+/// Returns the sources of credentials: those of the command line, or else those of the file.
+fn credentials_of(options: &ExplainOptions) -> anyhow::Result<CredentialConfig> {
+    let own = CredentialConfig::new(&options.credentials)?;
+    let Some(path) = options.config.as_ref().filter(|_| !own.is_set()) else {
+        return Ok(own);
+    };
+    let arguments = [
+        "triway".into(),
+        "serve".into(),
+        "--config".into(),
+        path.into(),
+    ];
+    match super::parse(arguments).map(super::Invocation::flags) {
+        Ok(Some(flags)) => Ok(CredentialConfig::new(&flags.credentials)?),
+        _ => Ok(own),
+    }
 }
 
 fn grants(token: &str, credentials: CredentialConfig) -> Result<Grants, Refusal> {

@@ -56,6 +56,7 @@ struct QuestionHeaders {
 
 /// An answer with status 200.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Allowed {
     user: Option<String>,
     read: Option<Vec<String>>,
@@ -238,10 +239,15 @@ fn shortened(reason: &str) -> String {
 }
 
 fn allowed(body: &[u8], asked_ms: u64) -> Result<Decision, String> {
+    /// Beyond this, a number of seconds is a mistake, such as milliseconds.
+    const LATEST_S: u64 = 100_000_000_000;
     let answer: Allowed = serde_json::from_slice(body)
-        .map_err(|_| "the answer is not the JSON that was expected".to_owned())?;
+        .map_err(|error| format!("the answer is not what was expected: {error}"))?;
     if answer.user.is_none() && answer.read.is_none() && answer.publish.is_none() {
         return Err("the answer has neither `user` nor `read` nor `publish`".to_owned());
+    }
+    if answer.expires.is_some_and(|expires| expires > LATEST_S) {
+        return Err("`expires` is no time in seconds since 1970".to_owned());
     }
     let reach = |patterns: Option<Vec<String>>| {
         Reach::of_patterns(patterns.unwrap_or_default()).map_err(|bad| bad.to_string())

@@ -153,7 +153,10 @@ fn check(flags: Flags) -> anyhow::Result<String> {
         kinds.push("an authorizer".to_owned());
     }
     let _ = match kinds.as_slice() {
-        [] => writeln!(text, "credentials: none; every client may read and publish"),
+        [] => writeln!(
+            text,
+            "credentials: none; channels without a rule are open to every client"
+        ),
         kinds => writeln!(text, "credentials: {}", kinds.join(", ")),
     };
     for (index, rule) in config.rules.as_slice().iter().enumerate() {

@@ -12,7 +12,8 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Map, Value, json};
 
 use super::outlet::print;
-use crate::auth::jwt::check_jwt;
+use crate::auth::Reach;
+use crate::auth::jwt::{KeySet, check_jwt};
 use crate::config::{CredentialConfig, CredentialFlags, parse_time};
 use crate::hub::now_ms;
 
@@ -96,6 +97,10 @@ pub(super) fn run(options: TokenOptions) -> anyhow::Result<()> {
 }
 
 fn mint(options: &MintOptions) -> anyhow::Result<String> {
+    // What every hub would refuse is not signed.
+    for patterns in [&options.read, &options.publish] {
+        Reach::of_patterns(patterns.clone())?;
+    }
     let (algorithm, key) = signing_key(options)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let mut random = [0; 16];
@@ -139,6 +144,8 @@ fn mint(options: &MintOptions) -> anyhow::Result<String> {
 fn signing_key(options: &MintOptions) -> anyhow::Result<(Algorithm, EncodingKey)> {
     let read = |path: &PathBuf| std::fs::read(path).with_context(|| path.display().to_string());
     if let Some(path) = &options.jwt_secret_file {
+        KeySet::from_secret(read(path)?.trim_ascii_end())
+            .map_err(|bad| anyhow::anyhow!("{}: {bad}", path.display()))?;
         return Ok((
             Algorithm::HS256,
             EncodingKey::from_secret(read(path)?.trim_ascii_end()),

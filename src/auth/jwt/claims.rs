@@ -153,6 +153,12 @@ fn access(claim: Option<Value>) -> Result<Access, Refusal> {
             "the claim `triway.info` is longer than {INFO_BYTES_MAX} bytes"
         )));
     }
+    if let Some(unknown) = members.keys().next() {
+        let name: String = unknown.chars().take(32).collect();
+        return Err(refused(format!(
+            "the claim `triway` has an unknown member {name:?}"
+        )));
+    }
     Ok(Access {
         read,
         publish,

@@ -118,6 +118,7 @@ fn a_claim_that_is_missing_or_wrong_is_named() {
         (json!({"iss": {}}), "iss"),
         (json!({"triway": "room/*"}), "triway"),
         (json!({"triway": null}), "triway"),
+        (json!({"triway": {"raed": ["a"]}}), "raed"),
         (json!({"triway": {"read": "room/*"}}), "triway.read"),
         (json!({"triway": {"publish": [7]}}), "triway.publish"),
         (json!({"triway": {"read": ["a*b"]}}), "triway.read"),

@@ -168,6 +168,11 @@ async fn no_answer_is_neither_yes_nor_no() {
         (200, "{}"),
         (200, "[]"),
         (200, r#"{"user":7}"#),
+        (200, r#"{"usr":"ann","read":["room/*"]}"#),
+        (
+            200,
+            r#"{"user":"ann","read":["room/*"],"expires":1800000000000}"#,
+        ),
         (200, r#"{"user":"ann","read":["a*b"]}"#),
         (200, r#"{"user":"ann","read":"room/*"}"#),
         (0, ""),

@@ -261,6 +261,39 @@ fn access_explains_which_rule_and_claim_decide() {
             "{action} {channel}: {text}"
         );
     }
+    // The keys of the file count, too.
+    let whole = std::fs::read_to_string(&config).unwrap();
+    let whole = folder.file(
+        "whole.toml",
+        &format!("jwt-secret-file = {secret:?}\n{whole}"),
+    );
+    let text = output(&[
+        "access", "explain", "read", "room/1", "--token", &token, "--config", &whole,
+    ]);
+    assert!(text.starts_with("allowed"), "{text}");
+    for (mistake, named) in [
+        (["--read", "a*b"], "before its end"),
+        (["--jwt-secret-file", &config], "32 bytes"),
+    ] {
+        let mint = [
+            "token",
+            "mint",
+            "--sub",
+            "ann",
+            "--jwt-secret-file",
+            &secret,
+        ];
+        let mint = if named == "32 bytes" {
+            &mint[..4]
+        } else {
+            &mint[..]
+        };
+        if named == "32 bytes" {
+            std::fs::write(&config, "short").unwrap();
+        }
+        let said = complaint(&[mint, &mistake].concat());
+        assert!(said.contains(named), "{said}");
+    }
 }
 
 #[test]
