@@ -286,7 +286,7 @@ impl Sessions {
         let claims = key.map_or(Ok(None), |key| self.resumed(key, credential))?;
         let key_until_s = claims.as_ref().map(|claims| claims.expires);
         let (id, grants) = match (claims, credential) {
-            (Some(claims), credential) => (claims.id.clone(), Self::grants_of(claims, credential)?),
+            (Some(claims), credential) => (claims.id.clone(), self.grants_of(claims, credential)?),
             (None, Credential::Given(grants) | Credential::Absent(Some(grants))) => {
                 (new_id(), grants.clone())
             }
@@ -319,7 +319,7 @@ impl Sessions {
 
     /// Returns the grants of a session's request. A credential in the request takes precedence, and must belong to the
     /// same user.
-    fn grants_of(claims: Claims, credential: &Credential) -> Result<Arc<Grants>, Refusal> {
+    fn grants_of(&self, claims: Claims, credential: &Credential) -> Result<Arc<Grants>, Refusal> {
         match credential {
             Credential::Given(grants) if grants.user() != claims.grants.user() => {
                 Err(Refusal::new(
@@ -332,7 +332,16 @@ impl Sessions {
                 let detail = "this node does not have the grants of this session key; send the credential again";
                 Err(Refusal::new(Code::SessionExpired, detail))
             }
-            // Most sessions have the grants of anonymous clients, which all of them share.
+            // A session without a credential has what such clients may do now. Its key may be older than the rules.
+            Credential::Absent(anonymous)
+                if self.hooks.has_credentials
+                    && claims.grants.is_anonymous()
+                    && claims.grants.user().is_none() =>
+            {
+                let detail = "the request has no valid token";
+                let refusal = || Refusal::new(Code::Unauthorized, detail);
+                anonymous.clone().ok_or_else(refusal)
+            }
             Credential::Absent(Some(grants)) if **grants == claims.grants => Ok(grants.clone()),
             Credential::Absent(_) => Ok(Arc::new(claims.grants)),
         }

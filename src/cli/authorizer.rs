@@ -201,7 +201,11 @@ impl Authorizer {
         answered
             .unwrap_or_else(|_| Err("it did not answer in time".to_owned()))
             .map_err(|cause| {
-                tracing::warn!(url = %self.url, cause, "the authorizer gave no answer");
+                tracing::warn!(
+                    host = self.url.host_str().unwrap_or_default(),
+                    cause,
+                    "the authorizer gave no answer"
+                );
                 let detail = "the authorizer gave no answer";
                 Refusal::passing(Code::AuthorizerUnavailable, detail, RETRY_AFTER_S)
             })

@@ -135,14 +135,18 @@ impl KeySource {
         match self.fetched().await {
             Ok((keys, skipped)) => {
                 for key in &skipped {
-                    tracing::warn!(%key, url = %self.url, "left out a key of the JWK set");
+                    tracing::warn!(%key, host = self.url.host_str().unwrap_or_default(), "left out a key of the JWK set");
                 }
                 verifier.replace_keys(self.own.clone().and(keys));
                 state.fetched = state.attempted;
                 state.count += 1;
             }
             Err(cause) => {
-                tracing::warn!(url = %self.url, cause, "cannot fetch the JWK set");
+                tracing::warn!(
+                    host = self.url.host_str().unwrap_or_default(),
+                    cause,
+                    "cannot fetch the JWK set"
+                );
                 if state
                     .fetched
                     .is_some_and(|fetched| fetched.elapsed() > KEPT_FOR)

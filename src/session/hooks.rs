@@ -105,6 +105,7 @@ impl Sessions {
         channel: &ChannelName,
         session: Option<&str>,
     ) -> Result<(), Refusal> {
+        self.check_revoked(grants)?;
         grants.may_read(&self.hooks.rules, channel, session, now_s())?;
         match channel.owner() {
             // Only the owner of an inbox reads it.

@@ -67,7 +67,7 @@ impl Sessions {
             )
         })?;
         let id = claims.id.clone();
-        let grants = Self::grants_of(claims, credential)?;
+        let grants = self.grants_of(claims, credential)?;
         self.check_revoked(&grants)?;
         Ok(Publisher {
             session: Some(self.session(&id, &grants, address)),
@@ -87,6 +87,8 @@ impl Sessions {
         publisher: &Publisher,
         publish: Publish,
     ) -> Result<Published, Refusal> {
+        // The body may have arrived long after the credential was judged.
+        self.check_revoked(&publisher.grants)?;
         let session_id = publisher.session_id();
         if let Err(refusal) = self.may_publish(&publisher.grants, &publish, session_id) {
             self.charge_answer(publisher, 0);

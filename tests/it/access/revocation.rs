@@ -204,3 +204,29 @@ async fn only_an_admin_revokes_and_a_wrong_body_is_refused_in_words() {
         (405, "method_not_allowed".into())
     );
 }
+
+#[tokio::test]
+async fn a_body_that_is_held_back_does_not_outlive_a_revocation() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = guarded(Vec::new());
+    let token = token(&json!({"iat": now_s() - 1, "triway": {"publish": ["*"]}}));
+    let mut socket = tokio::net::TcpStream::connect(server.wire.address)
+        .await
+        .unwrap();
+    let head = format!(
+        "POST /pub/a HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: 4\r\nConnection: close\r\n\r\nhe"
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    // Another request of the same client shows that the hub has read that far.
+    assert_eq!(
+        ask_as(&server.wire, &token, "POST", "/pub/a", "x")
+            .await
+            .status,
+        201
+    );
+    revoke(&server.wire, &json!({"user": "ann"})).await;
+    socket.write_all(b"ld").await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+}

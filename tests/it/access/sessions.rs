@@ -308,3 +308,25 @@ async fn two_tabs_of_a_user_are_one_member_with_two_connections() {
         "the grace period of ann runs"
     );
 }
+
+#[tokio::test]
+async fn a_key_from_a_time_without_credentials_opens_nothing_once_there_are_some() {
+    let secret = b"one secret of both hubs";
+    let open = Server::with(|builder| *builder = std::mem::take(builder).secret(secret));
+    let begun = open.wire.post("/session", "", "").await.json();
+    let key = query("session", begun["key"].as_str().unwrap());
+    let server = guarded_with(vec![rule("open", Anyone, Anyone)], |builder| {
+        *builder = std::mem::take(builder).secret(secret);
+    });
+    for (path, status) in [
+        ("/history/a", 403),
+        ("/poll/a?wait=0", 403),
+        ("/history/open", 200),
+    ] {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        let answer = server.wire.get(&format!("{path}{mark}{key}")).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+    }
+    let answer = server.wire.post(&format!("/pub/a?{key}"), "", "x").await;
+    assert_eq!(answer.status, 403, "{}", answer.text());
+}
