@@ -10,6 +10,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 use triway::Data;
@@ -263,22 +264,31 @@ async fn an_event_in_two_writes_counts_as_delivered_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_that_come_and_go_are_counted() {
-    let server = Server::start();
+    let server = remembering();
     let flowing = tokio::spawn(publish(server.hub.clone(), 0));
     let mut stay = Vec::new();
+    let last = json!([0, EVENTS - 1]);
     for round in 0..100 {
         let (via, format) = FORMS[round % FORMS.len()];
         let ask = Ask::of(["lobby"]).with("format", format);
-        let mut reader = server.wire.open(via, &ask).await;
-        let reading = tokio::spawn(async move { while reader.frame().await.is_ok() {} });
-        stay.push((via, reading));
+        let mut reader = server.wire.open(via, &ask.since("last:1")).await;
+        let (seen, sees_last) = watch::channel(false);
+        let last = last.clone();
+        let reading = tokio::spawn(async move {
+            while let Ok(frame) = reader.frame().await {
+                if data_of(&frame).as_ref() == Some(&last) {
+                    seen.send_replace(true);
+                }
+            }
+        });
+        stay.push((via, reading, sees_last));
         if round % 3 == 0 {
-            let (_, gone) = stay.swap_remove(round * 7 % stay.len());
+            let (_, gone, _) = stay.swap_remove(round * 7 % stay.len());
             gone.abort();
         }
     }
     in_time("the end of the flow", flowing).await.unwrap();
-    let there = |via| stay.iter().filter(|(other, _)| *other == via).count() as u64;
+    let there = |via| stay.iter().filter(|(other, ..)| *other == via).count() as u64;
     let (ws, sse) = (there(Via::Ws), there(Via::Sse));
     until("who went is gone", async || {
         let open = [Via::Ws, Via::Sse].map(|via| count_of(&server.wire, via));
@@ -290,7 +300,11 @@ async fn readers_that_come_and_go_are_counted() {
         let ws = metric(&server.wire, "delivered_total", Via::Ws).await;
         (ws, metric(&server.wire, "delivered_total", Via::Sse).await)
     };
-    // The last events may still be in flight.
+    for (.., sees_last) in &mut stay {
+        let sees = sees_last.wait_for(|sees| *sees);
+        in_time("the last event", sees).await.unwrap();
+    }
+    // A count follows the write at once, but not before a reader may see the event.
     let mut before = counts().await;
     until("the flow is over", async || {
         let now = counts().await;
