@@ -17,9 +17,9 @@ use crate::hub::feed::{Feed, FeedStream};
 use crate::hub::{Item, ReadLimit};
 use crate::presence::Members;
 use crate::protocol::cursor::Since;
-use crate::protocol::{ChannelName, Data, Refusal};
+use crate::protocol::{ByeReason, ChannelName, Data, Refusal};
 use crate::server::socket::FastPath;
-use crate::session::{SessionInfo, Sessions};
+use crate::session::{SessionInfo, Sessions, Subject};
 
 pub use builder::Builder;
 pub use message::{History, Message};
@@ -175,6 +175,14 @@ impl Hub {
     /// at this moment is not ended.
     pub fn close_user(&self, user: &str) -> usize {
         self.inner().close_user(user)
+    }
+
+    /// Refuses the token with this id (`jti`), and every session key made from it. Its open readers end, and their clients
+    /// do not reconnect. Returns how many sessions had open readers. For an API key, first remove it by
+    /// [`ApiKeys::replace`](crate::ApiKeys::replace), which returns its id.
+    pub fn revoke_credential(&self, id: &str) -> usize {
+        let subject = Subject::Credential(id);
+        self.inner().revoke(subject, ByeReason::Unauthorized).ended
     }
 
     /// Returns the metrics of the hub as OpenMetrics text, like `GET /metrics`.

@@ -321,7 +321,7 @@ impl Sessions {
     /// same user.
     fn grants_of(&self, claims: Claims, credential: &Credential) -> Result<Arc<Grants>, Refusal> {
         match credential {
-            Credential::Given(grants) if grants.user() != claims.grants.user() => {
+            Credential::Given(grants) if !grants.is_of_same_client(&claims.grants) => {
                 Err(Refusal::new(
                     Code::Forbidden,
                     "the session and the token belong to different users",

@@ -18,6 +18,8 @@ use crate::protocol::{Code, Refusal};
 
 /// The prefix by which an API key is recognised.
 const PREFIX: &str = "twk_";
+/// The hexadecimal digits of its hash in the credential id of a key.
+const ID_DIGITS: usize = 16;
 /// The random bytes of a new key.
 const SECRET_BYTES: usize = 32;
 
@@ -118,7 +120,9 @@ impl ApiKey {
             true => reach.clone(),
             false => Reach::Some(Vec::new()),
         };
-        let grants = Grants::new(scoped(KeyScope::Read), scoped(KeyScope::Publish)).as_server();
+        let grants = Grants::new(scoped(KeyScope::Read), scoped(KeyScope::Publish));
+        let id = format!("api-key:{}", &hash.to_string()[..ID_DIGITS]);
+        let grants = grants.as_server().issued(None, Some(&id));
         Ok(Self {
             name: name.to_owned(),
             hash,
@@ -164,9 +168,17 @@ impl ApiKeys {
         Self(Arc::new(RwLock::new(keys)))
     }
 
-    /// Uses these keys from now on.
-    pub fn replace(&self, keys: Vec<ApiKey>) {
-        *self.0.write() = keys;
+    /// Uses these keys from now on. Returns the credential ids of those that are no longer among them: what was made from
+    /// them ends by [`Hub::revoke_credential`](crate::Hub::revoke_credential).
+    #[must_use]
+    pub fn replace(&self, keys: Vec<ApiKey>) -> Vec<String> {
+        let mut current = self.0.write();
+        let is_gone = |old: &&ApiKey| keys.iter().all(|key| key.hash != old.hash);
+        let gone = current.iter().filter(is_gone);
+        let gone = gone.filter_map(|key| key.grants.credential_id().map(str::to_owned));
+        let gone = gone.collect();
+        *current = keys;
+        gone
     }
 
     /// Reports whether a token has the form of an API key.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rules::Ruling;
 use super::user_id::{check_user, encode_user};
-use super::{Audience, ChannelRules, Reach};
+use super::{Audience, ChannelRules, KEY_LIFETIME_S, Reach};
 use crate::protocol::{ChannelName, Code, Owner, Refusal};
 
 /// The rights of a credential.
@@ -34,6 +34,9 @@ pub struct Grants {
     /// Seconds since 1970 at which the grants expire.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub(super) expires: Option<u64>,
+    /// Seconds since 1970 at which the credential was last presented. Keys made from it end an hour later.
+    #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
+    presented: Option<u64>,
     /// Milliseconds since 1970 at which the credential was issued.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     issued_ms: Option<u64>,
@@ -64,6 +67,7 @@ impl Grants {
             server: false,
             has_credential: false,
             expires: None,
+            presented: None,
             issued_ms: None,
             credential_id: None,
             info: None,
@@ -98,6 +102,20 @@ impl Grants {
     pub(crate) const fn by_credential(mut self) -> Self {
         self.has_credential = true;
         self
+    }
+
+    /// Returns the same grants as those of a credential that was presented at this time, in seconds since 1970.
+    #[must_use]
+    pub(crate) const fn presented_at(mut self, now_s: u64) -> Self {
+        self.presented = Some(now_s);
+        self
+    }
+
+    /// Returns when the last session key for these grants ends, in seconds since 1970: with the credential, or an hour
+    /// after it was presented. A key that is renewed without the credential lives no longer.
+    pub(super) fn keys_end_s(&self) -> Option<u64> {
+        let presented = self.presented.map(|at| at.saturating_add(KEY_LIFETIME_S));
+        [self.expires, presented].into_iter().flatten().min()
     }
 
     /// Returns the same grants with this expiry, in seconds since 1970.

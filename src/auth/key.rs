@@ -13,7 +13,7 @@ use sha2::Sha256;
 use super::Grants;
 use super::large::LargeGrants;
 
-/// How long a session key is valid, in seconds. Every hello renews it.
+/// How long a session key is valid, in seconds. A hello renews it, but not beyond its credential.
 pub(crate) const KEY_LIFETIME_S: u64 = 3_600;
 /// Bytes of the signature. 128 bits are far beyond guessing, and more would lengthen the addresses that contain keys.
 const SIGNATURE_BYTES: usize = 16;
@@ -37,13 +37,34 @@ pub struct Claims {
     /// When the key expires, in seconds since 1970.
     #[serde(rename = "x")]
     pub expires: u64,
+    /// The seconds between its signing and its expiry.
+    #[serde(
+        rename = "n",
+        default = "usual_life",
+        skip_serializing_if = "is_usual_life"
+    )]
+    pub life: u64,
     /// The hash of the channels to read and to publish to, if they are too large for a key. The grants in the key then
     /// cover no channel.
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     large: Option<String>,
 }
 
+const fn usual_life() -> u64 {
+    KEY_LIFETIME_S
+}
+
+const fn is_usual_life(life: &u64) -> bool {
+    *life == KEY_LIFETIME_S
+}
+
 impl Claims {
+    /// When the key was signed, in seconds since 1970.
+    #[must_use]
+    pub const fn signed_s(&self) -> u64 {
+        self.expires.saturating_sub(self.life)
+    }
+
     /// Returns whether this node does not know what the key allows. The client must then send its credential again.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
@@ -67,11 +88,12 @@ impl Signer {
         Self { mac, large }
     }
 
-    /// Returns when a key signed at `now_s` expires, in seconds since 1970: after an hour, or earlier with the grants.
+    /// Returns when a key signed at `now_s` expires, in seconds since 1970: after an hour, or earlier with the
+    /// credential.
     #[must_use]
     pub fn expires_s(grants: &Grants, now_s: u64) -> u64 {
         let latest = now_s.saturating_add(KEY_LIFETIME_S);
-        grants.expires.map_or(latest, |expires| expires.min(latest))
+        grants.keys_end_s().map_or(latest, |end| end.min(latest))
     }
 
     /// Returns a key for a session, and when it expires in seconds since 1970.
@@ -82,6 +104,7 @@ impl Signer {
             id: id.clone(),
             grants: grants.clone(),
             expires,
+            life: expires.saturating_sub(now_s),
             large: None,
         };
         let mut text = text_of(&claims);
@@ -179,6 +202,7 @@ mod tests {
                 id: id.clone(),
                 grants: grants.clone(),
                 expires,
+                life: KEY_LIFETIME_S,
                 large: None
             })
         );
@@ -208,6 +232,32 @@ mod tests {
             signer.sign(&id, &grants.until(1_010), 1_000).1,
             1_010,
             "no longer than the grants"
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_renewed_without_its_credential_ends_an_hour_after_the_credential() {
+        let signer = Signer::new(b"secret");
+        let id = session_id([7; 16]);
+        let grants = Grants::everything().by_credential().presented_at(1_000);
+        let end = 1_000 + KEY_LIFETIME_S;
+        let (mut key, _) = signer.sign(&id, &grants, 1_000);
+        for now_s in [1_001, 2_000, end - 1] {
+            let claims = signer.check(&key, now_s).unwrap();
+            let renewed = signer.sign(&id, &claims.grants, now_s);
+            assert_eq!(renewed.1, end, "renewed at {now_s}");
+            key = renewed.0;
+        }
+        assert_eq!(signer.check(&key, end), None);
+        assert_eq!(
+            Signer::expires_s(&grants.clone().until(1_500), 1_400),
+            1_500,
+            "no longer than the credential"
+        );
+        assert_eq!(
+            Signer::expires_s(&Grants::everything(), 2_000),
+            2_000 + KEY_LIFETIME_S,
+            "a session without a credential has no such end"
         );
     }
 

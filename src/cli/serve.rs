@@ -63,7 +63,14 @@ fn build(config: Config) -> anyhow::Result<(Hub, server::Options)> {
         builder.session = config.session;
         builder.http = config.http;
     });
-    let builder = with_credentials(builder, config.credentials)?.channel_rules(config.rules);
+    let mut credentials = config.credentials;
+    let api_keys = credentials.api_keys.take();
+    let api_keys = api_keys.map(|(path, keys)| (path, ApiKeys::new(keys)));
+    let builder = match &api_keys {
+        Some((_, keys)) => builder.api_keys(keys.clone()),
+        None => builder,
+    };
+    let builder = with_credentials(builder, credentials)?.channel_rules(config.rules);
     let builder = match &config.secret {
         Some(secret) => builder.secret(secret.as_bytes()),
         None => builder,
@@ -72,19 +79,18 @@ fn build(config: Config) -> anyhow::Result<(Hub, server::Options)> {
         metrics,
         ..config.server
     };
-    Ok((builder.build(), options))
+    let hub = builder.build();
+    if let Some((path, keys)) = api_keys {
+        tokio::spawn(watch_api_keys(path, keys, hub.clone()));
+    }
+    Ok((hub, options))
 }
 
-/// Returns the builder with the sources of credentials.
+/// Returns the builder with the verifier of tokens and the authorizer.
 fn with_credentials(
     mut builder: Builder,
     credentials: CredentialConfig,
 ) -> anyhow::Result<Builder> {
-    if let Some((path, keys)) = credentials.api_keys {
-        let keys = ApiKeys::new(keys);
-        tokio::spawn(watch_api_keys(path, keys.clone()));
-        builder = builder.api_keys(keys);
-    }
     if let Some(jwt) = credentials.jwt {
         for key in &jwt.skipped {
             tracing::warn!(%key, "left out a key of a JWK set");
@@ -108,7 +114,7 @@ fn with_credentials(
 const API_KEYS_EVERY: Duration = Duration::from_secs(1);
 
 /// Reads the API keys again when their file changes. A file that cannot be used leaves the keys as they are.
-async fn watch_api_keys(path: PathBuf, keys: ApiKeys) {
+async fn watch_api_keys(path: PathBuf, keys: ApiKeys, hub: Hub) {
     let modified = |path: &PathBuf| {
         std::fs::metadata(path)
             .and_then(|facts| facts.modified())
@@ -126,7 +132,9 @@ async fn watch_api_keys(path: PathBuf, keys: ApiKeys) {
         match config::read_api_keys(&path) {
             Ok(read) => {
                 tracing::info!(count = read.len(), "read the API keys again");
-                keys.replace(read);
+                for id in keys.replace(read) {
+                    hub.revoke_credential(&id);
+                }
             }
             Err(error) => tracing::warn!(%error, "kept the API keys as they were"),
         }

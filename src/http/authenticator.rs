@@ -121,7 +121,8 @@ impl Authenticator {
         if let Some(keys) = &self.api_keys
             && ApiKeys::is_key(&token)
         {
-            return keys.grants(&token).map(Some);
+            let grants = keys.grants(&token)?;
+            return Ok(Some(grants.judged_at(now_ms())));
         }
         #[cfg(feature = "jwt")]
         if let Some(verifier) = &self.jwt

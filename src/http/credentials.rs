@@ -14,6 +14,7 @@ use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, ORIGIN, SEC_WEBSOCKET_PROT
 use super::authenticator::{Purpose, Token};
 use super::guard::origin_is_own;
 use super::{App, RefusalResponse};
+use crate::hub::now_ms;
 use crate::protocol::{
     AttachRequest, BodyEcho, ChannelName, Code, CredentialPlace, Refusal, decode_query,
     nonce_of_query,
@@ -94,7 +95,8 @@ impl App {
             .grants(tokens, &parts.headers, &purpose())
             .await?;
         Ok(granted.map_or_else(absent, |grants| {
-            Credential::Given(Arc::new(grants.by_credential()))
+            let grants = grants.by_credential().presented_at(now_ms() / 1_000);
+            Credential::Given(Arc::new(grants))
         }))
     }
 

@@ -71,7 +71,7 @@ impl Sessions {
         self.check_revoked(grants)?;
         let resumed = key.map_or(Ok(None), |key| self.resumed(key, credential))?;
         let id = match resumed {
-            Some(claims) if claims.grants.user() != grants.user() => {
+            Some(claims) if !claims.grants.is_of_same_client(grants) => {
                 let detail = "the session and the token belong to different users";
                 return Err(Refusal::new(Code::Forbidden, detail));
             }
@@ -149,9 +149,8 @@ impl Sessions {
     }
 
     fn is_closed(&self, claims: &Claims) -> bool {
-        // Grants that expire earlier shorten the lifetime of a key, so it may have been signed later than this.
-        let signed_ms = claims.expires.saturating_sub(KEY_LIFETIME_S) * 1_000;
-        self.revocations.include_session(&claims.id, signed_ms)
+        self.revocations
+            .include_session(&claims.id, claims.signed_s() * 1_000)
     }
 
     /// Returns the claims of the key with which a reader resumes its session, or `None` if a new session begins.
@@ -172,7 +171,9 @@ impl Sessions {
             (Some(claims), _) if !is_closed && !is_expired => Ok(Some(claims)),
             _ if !self.hooks.has_credentials => Ok(None),
             (Some(claims), _) if claims.grants.is_anonymous() => Ok(None),
-            (Some(claims), Credential::Given(grants)) if grants.user() == claims.grants.user() => {
+            (Some(claims), Credential::Given(grants))
+                if grants.is_of_same_client(&claims.grants) =>
+            {
                 Ok((!is_closed).then_some(claims))
             }
             _ => Err(Refusal::new(

@@ -91,7 +91,7 @@ impl Deadlines {
     /// Returns the instant of this Unix time in seconds. Returns `None` if the clock cannot represent it, which does
     /// not happen in practice.
     pub(super) fn at_second(&self, second: u64) -> Option<Instant> {
-        let left = Duration::from_secs(second.saturating_sub(now_ms() / 1_000));
+        let left = Duration::from_millis(second.saturating_mul(1_000).saturating_sub(now_ms()));
         self.opened.checked_add(left)
     }
 

@@ -56,12 +56,16 @@ fn verifier() -> Arc<JwtVerifier> {
     Arc::new(JwtVerifier::new(keys, JwtOptions::default()))
 }
 
+/// Returns a key for all channels, which has its text as its name.
+fn api_key(text: &str, scope: KeyScope) -> ApiKey {
+    ApiKey::new(text, KeyHash::of(text), &[scope], None).unwrap()
+}
+
 fn api_keys() -> ApiKeys {
-    let key = |text: &str, scope| ApiKey::new(text, KeyHash::of(text), &[scope], None).unwrap();
     ApiKeys::new(vec![
-        key(PUBLISHER, KeyScope::Publish),
-        key(READER, KeyScope::Read),
-        key(ADMIN, KeyScope::Admin),
+        api_key(PUBLISHER, KeyScope::Publish),
+        api_key(READER, KeyScope::Read),
+        api_key(ADMIN, KeyScope::Admin),
     ])
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn triway() -> Command {
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     triway().args(arguments).output().unwrap()
 }
 

@@ -1,9 +1,9 @@
 //! The commands about credentials: `key`, `token`, `access`, and the flags of `serve`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use super::*;
+use crate::cli::{run, triway};
 use crate::support::{Program, until};
 
 /// A folder that is removed at the end.
@@ -32,14 +32,6 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_triway"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIWAY_")) {
-        command.env_remove(name);
-    }
-    command.args(arguments).output().unwrap()
 }
 
 /// Runs a command that must succeed. Returns its output without the last line end.
@@ -106,9 +98,15 @@ async fn an_api_key_works_from_its_making_to_its_revocation_while_the_hub_runs()
         list.contains("shop") && list.contains("orders/*") && !list.contains(&key),
         "{list}"
     );
+    let session = session_key(&hub.wire, &key).await;
     output(&["key", "revoke", "shop", "--api-keys", &file]);
     until("the hub refuses the revoked key", async || {
         publish(&key).await == 401
+    })
+    .await;
+    let of_session = format!("/pub/orders/1?{}", query("session", &session));
+    until("the session key ends with its API key", async || {
+        hub.wire.post(&of_session, "text/plain", "x").await.status == 401
     })
     .await;
     assert_eq!(publish(&second).await, 201);
@@ -394,11 +392,7 @@ async fn a_user_is_revoked_from_the_command_line() {
 #[test]
 fn tokens_on_the_command_line_and_unknown_variables_are_warned_about() {
     let run = |arguments: &[&str], variables: &[(&str, &str)]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_triway"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIWAY_")) {
-            command.env_remove(name);
-        }
-        let output = command
+        let output = triway()
             .args(arguments)
             .envs(variables.iter().copied())
             .output()
@@ -460,10 +454,6 @@ fn the_settings_in_force_are_shown_with_their_source_and_without_secrets() {
         "triway.toml",
         "heartbeat = '20s'\norigin = ['https://a.example', 'https://b.example']\n",
     );
-    let mut command = Command::new(env!("CARGO_BIN_EXE_triway"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIWAY_")) {
-        command.env_remove(name);
-    }
     let arguments = [
         "config",
         "show",
@@ -474,7 +464,7 @@ fn the_settings_in_force_are_shown_with_their_source_and_without_secrets() {
         "--secret",
         "0123456789abcdef",
     ];
-    let shown = command
+    let shown = triway()
         .args(arguments)
         .env("TRIWAY_DRAIN", "3s")
         .output()

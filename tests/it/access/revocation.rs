@@ -171,6 +171,37 @@ async fn one_credential_and_one_session_are_revoked_alone() {
 }
 
 #[tokio::test]
+async fn an_api_key_that_is_removed_ends_what_was_made_from_it() {
+    let keys = api_keys();
+    let server = guarded_with(Vec::new(), |builder| {
+        *builder = std::mem::take(builder).api_keys(keys.clone());
+    });
+    let wire = &server.wire;
+    let kept = session_key(wire, PUBLISHER).await;
+    let lost = session_key(wire, READER).await;
+    let open = readers(wire, READER).await;
+    let publisher = api_key(PUBLISHER, KeyScope::Publish);
+    let gone = keys.replace(vec![publisher.clone()]);
+    assert_eq!(gone.len(), 2, "reader and admin: {gone:?}");
+    for id in gone {
+        server.hub.revoke_credential(&id);
+    }
+    for reader in open {
+        is_ended(reader).await;
+    }
+    is_refused_everywhere(wire, READER, &[lost]).await;
+
+    let path = format!("/pub/room/1?{}", query("session", &kept));
+    assert_eq!(wire.post(&path, "text/plain", "x").await.status, 201);
+    // The same key may come back, as after a mistake. What it opened before does not.
+    assert!(
+        keys.replace(vec![publisher, api_key(READER, KeyScope::Read)])
+            .is_empty()
+    );
+    session_key(wire, READER).await;
+}
+
+#[tokio::test]
 async fn only_an_admin_revokes_and_a_wrong_body_is_refused_in_words() {
     let server = guarded(Vec::new());
     let wire = &server.wire;
